@@ -1,0 +1,136 @@
+"""One config for AlignCAT, QueryMatch and every ablation row of the paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from aligncat.errors import ConfigError
+
+Order = Literal["coarse", "coarse-fine", "fine-coarse"]
+TrainCategory = Literal["none", "label", "classifier"]
+InferCategory = Literal["none", "classifier"]
+CategoryStage = Literal["coarse", "confidence"]
+Weighting = Literal["constant", "uncertainty"]
+
+
+@dataclass(frozen=True, slots=True)
+class AlignmentConfig:
+    """Which scores choose a candidate, in which order, and how they are learned. The defaults are AlignCAT.
+
+    Attributes:
+        order: the stages. "coarse": S_coarse chooses (with no category: QueryMatch). "coarse-fine": S_coarse
+            refines the candidates, S_fine chooses. "fine-coarse": S_fine keeps the best K, S_coarse chooses.
+        category_train: what S_class compares with in training: c* ("label"), c^T ("classifier") or nothing.
+        category_infer: the same at inference, where c* does not exist.
+        category_stage: where S_class filters: in the coarse alignment, or already in the candidate set Q_O
+            ("confidence", Table 5), which then also limits the negatives that an image offers to other texts.
+        alpha: weight of S_class in S_coarse (Eq. 9).
+        keep: K, the most candidates in the refined set.
+        dim: of the shared spaces (Eq. 6, 7, 12, 13).
+        visual_dim: d_v, of the detector's query features.
+        text_dim: d_t, of f_t and F_w; even, because the Bi-GRU gives half of it to each direction.
+        classes: C, categories that the detector has.
+        temperature: tau of InfoNCE (Eq. 16).
+        negatives_per_image: negative queries that a text takes from each other image.
+        weighting: of Eq. 19. "constant": lambda_1 and lambda_2 as given. "uncertainty": learned, as
+            exp(-s) L + s for each loss (Kendall et al., CVPR 2018), starting from lambda_1 and lambda_2. A
+            config without the text classifier has one loss, and its weight stays constant.
+        lambda_1: weight of the contrastive losses.
+        lambda_2: weight of the text classifier's loss.
+        detach_classifier: stop the classifier's gradient before f_t, so that it only reads the encoder.
+    """
+
+    order: Order = "coarse-fine"
+    category_train: TrainCategory = "label"
+    category_infer: InferCategory = "classifier"
+    category_stage: CategoryStage = "coarse"
+    alpha: float = 100.0
+    keep: int = 10
+    dim: int = 512
+    visual_dim: int = 256
+    text_dim: int = 512
+    classes: int = 80
+    temperature: float = 1.0
+    negatives_per_image: int = 4
+    weighting: Weighting = "constant"
+    lambda_1: float = 1.0
+    lambda_2: float = 1.0
+    detach_classifier: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("keep", "dim", "visual_dim", "text_dim", "classes", "negatives_per_image"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"alignment.{name} is {getattr(self, name)}; it has to be at least 1")
+        for name in ("alpha", "temperature"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"alignment.{name} is {getattr(self, name)}; it has to be positive")
+        for name in ("lambda_1", "lambda_2"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"alignment.{name} is {getattr(self, name)}; it cannot be negative")
+        if self.fine and self.text_dim % 2:
+            raise ConfigError(f"alignment.text_dim is {self.text_dim}; the Bi-GRU needs an even number")
+        if self.category_stage == "confidence" and self.category_train == self.category_infer == "none":
+            raise ConfigError(
+                "alignment.category_stage is 'confidence' but no category is used: set category_train or "
+                "category_infer, or category_stage to 'coarse'"
+            )
+        if self.weighting == "uncertainty" and not (self.lambda_1 and self.lambda_2):
+            raise ConfigError(
+                "alignment.weighting 'uncertainty' starts from lambda_1 and lambda_2: give both above 0"
+            )
+
+    @property
+    def fine(self) -> bool:
+        """Whether there is a fine-grained space (Eq. 10 to 14)."""
+        return self.order != "coarse"
+
+    @property
+    def classifier(self) -> bool:
+        """Whether there is a text classifier (Eq. 18)."""
+        return "classifier" in (self.category_train, self.category_infer)
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> AlignmentConfig:
+        """The config of a row of the paper's tables, by its name in PRESETS, with some values changed.
+
+        Raises:
+            ConfigError: there is no such preset, or a change does not fit.
+        """
+        if name not in PRESETS:
+            raise ConfigError(f"no alignment preset {name!r}; there are {', '.join(PRESETS)}")
+        return replace(PRESETS[name], **changes)
+
+    @classmethod
+    def querymatch(cls, **changes: Any) -> AlignmentConfig:
+        """QueryMatch: the candidate of highest S_global."""
+        return cls.preset("querymatch", **changes)
+
+
+_NO_CATEGORY: dict[str, Any] = {"category_train": "none", "category_infer": "none"}
+
+PRESETS: dict[str, AlignmentConfig] = {
+    "aligncat": AlignmentConfig(),
+    "querymatch": AlignmentConfig(order="coarse", **_NO_CATEGORY),
+    "global+class": AlignmentConfig(order="coarse"),
+    "global+fine": AlignmentConfig(**_NO_CATEGORY),
+    "fine+global+class": AlignmentConfig(order="fine-coarse"),
+    "label-in-training": AlignmentConfig(category_infer="none"),
+    "classifier-at-inference": AlignmentConfig(category_train="none"),
+    "classifier-in-both": AlignmentConfig(category_train="classifier"),
+    "category-at-confidence": AlignmentConfig(category_stage="confidence"),
+}
+"""Every row of Tables 3, 4 and 5, once."""
+
+TABLES: dict[str, tuple[str, ...]] = {
+    "Table 3": ("querymatch", "global+class", "global+fine", "fine+global+class", "aligncat"),
+    "Table 4": (
+        "global+fine",
+        "label-in-training",
+        "classifier-at-inference",
+        "classifier-in-both",
+        "aligncat",
+    ),
+    "Table 5": ("classifier-at-inference", "category-at-confidence", "aligncat"),
+}
+"""The presets of each ablation table, row by row."""

@@ -1,0 +1,103 @@
+"""Word vectors from a file, for a vocabulary.
+
+Formats: GloVe text (https://nlp.stanford.edu/projects/glove: `word v1 ... vd` a line) and word2vec or
+fastText text (the same, after a header line `count d`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from aligncat.errors import DataError
+from aligncat.language.vocabulary import PAD, Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class WordVectors:
+    """A table of word vectors for one vocabulary.
+
+    Attributes:
+        table: (V, d) float32, a row for each token id; zero for PAD.
+        found: how many of the vocabulary's words the file has.
+        words: how many words the vocabulary has.
+    """
+
+    table: Tensor
+    found: int
+    words: int
+
+
+def load_word_vectors(path: Path, vocabulary: Vocabulary, *, seed: int = 0) -> WordVectors:
+    """Read the vectors of a vocabulary's words from a GloVe or word2vec text file.
+
+    Words are matched as they are spelled, and the first line of a word counts. A word that the file lacks,
+    UNK and CLS are drawn from N(0, s), s the standard deviation of the vectors found.
+
+    Args:
+        path: the text file.
+        vocabulary: whose words to look for.
+        seed: of the draws.
+
+    Raises:
+        DataError: the file is missing, has a line that is not a word with d numbers, ends before its header's
+            count, or has none of the words.
+    """
+    vectors: dict[int, list[float]] = {}
+    size = 0
+    try:
+        for place, word, numbers in _rows(path):
+            size = len(numbers)
+            if word in vocabulary and vocabulary.id(word) not in vectors:
+                vectors[vocabulary.id(word)] = _floats(numbers, place)
+    except OSError as error:
+        raise DataError(f"{path}: the word vectors cannot be read: {error.strerror}") from error
+    if not vectors:
+        raise DataError(
+            f"{path}: none of the {len(vocabulary.words)} words of the vocabulary is in this file"
+        )
+    known = torch.tensor(list(vectors.values()), dtype=torch.float32)
+    spread = float(known.std(correction=0))
+    table = torch.randn(len(vocabulary), size, generator=torch.Generator().manual_seed(seed)) * spread
+    table[torch.tensor(list(vectors))] = known
+    table[PAD] = 0.0
+    return WordVectors(table=table, found=len(vectors), words=len(vocabulary.words))
+
+
+def _rows(path: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """Give (file:line, word, its d numbers as text) for each line; d is the header's or the first line's."""
+    # A broken character can only be in a word that no vocabulary has, so it does not stop the file.
+    with path.open(encoding="utf-8", errors="replace") as file:
+        size, expected, count, line_number = 0, None, 0, 0
+        for line_number, line in enumerate(file, start=1):
+            place = f"{path}:{line_number}"
+            fields = line.rstrip().split(" ")
+            if line_number == 1 and len(fields) == 2 and all(field.isdecimal() for field in fields):
+                expected, size = int(fields[0]), int(fields[1])
+                continue
+            size = size or len(fields) - 1
+            # GloVe 840B has words with spaces inside, so the numbers are counted from the right.
+            if size < 1 or len(fields) <= size:
+                raise DataError(
+                    f"{place}: a word and {max(size, 1)} numbers are expected, {len(fields)} fields found"
+                )
+            count += 1
+            yield place, " ".join(fields[:-size]), fields[-size:]
+        if expected is not None and count != expected:
+            raise DataError(
+                f"{path}:{line_number}: the header says {expected} words, {count} follow; get the file again"
+            )
+
+
+def _floats(numbers: list[str], place: str) -> list[float]:
+    try:
+        return [float(number) for number in numbers]
+    except ValueError as error:
+        raise DataError(f"{place}: not a number: {error}") from error
