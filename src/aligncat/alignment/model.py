@@ -46,7 +46,7 @@ class AlignmentModel(nn.Module):
         """Align B expressions with the candidates of their images.
 
         Args:
-            features: (B, O, d_v), f_q.
+            features: (B, O, d_v), f_q, of any float type (stores keep float16).
             categories: (B, O) int64, c^V.
             valid: (B, O) bool, candidates that exist.
             sentences: (B, d_t), f_t.
@@ -57,6 +57,7 @@ class AlignmentModel(nn.Module):
         Raises:
             ConfigError: training with `category_train="label"` and no labels.
         """
+        features = features.to(self.global_query.weight.dtype)
         logits = self._classify(sentences)
         category = self._category(logits, labels, categories)
         class_scores = category_score(categories, category).masked_fill(~valid, 0.0)

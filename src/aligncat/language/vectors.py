@@ -6,6 +6,7 @@ fastText text (the same, after a header line `count d`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,8 @@ def _rows(path: Path) -> Iterator[tuple[str, str, list[str]]]:
         for line_number, line in enumerate(file, start=1):
             place = f"{path}:{line_number}"
             fields = line.rstrip().split(" ")
+            if fields == [""]:
+                continue
             if line_number == 1 and len(fields) == 2 and all(field.isdecimal() for field in fields):
                 expected, size = int(fields[0]), int(fields[1])
                 continue
@@ -98,6 +101,9 @@ def _rows(path: Path) -> Iterator[tuple[str, str, list[str]]]:
 
 def _floats(numbers: list[str], place: str) -> list[float]:
     try:
-        return [float(number) for number in numbers]
+        values = [float(number) for number in numbers]
     except ValueError as error:
         raise DataError(f"{place}: not a number: {error}") from error
+    if not all(map(math.isfinite, values)):
+        raise DataError(f"{place}: not a finite number; leave the line out")
+    return values

@@ -1,0 +1,158 @@
+"""Eq. 1 to 3 by hand, and the selection against a plain loop written from the paper's text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aligncat.alignment import difficulty, quality, select_negatives, uniqueness
+
+INF = float("inf")
+
+
+def plain_loop(
+    queries: NDArray[np.float64],
+    texts: NDArray[np.float64],
+    valid: NDArray[np.bool_],
+    image_index: NDArray[np.int64],
+    count: int,
+) -> list[list[list[int]]]:
+    """picks[b][j]: the negatives of text b in sample j, in the order picked."""
+    batch, slots, _ = queries.shape
+    unit = queries / np.linalg.norm(queries, axis=-1, keepdims=True)
+    picks: list[list[list[int]]] = [[[] for _ in range(batch)] for _ in range(batch)]
+    for b in range(batch):
+        others = [j for j in range(batch) if image_index[j] != image_index[b]]
+        chosen_directions: list[NDArray[np.float64]] = []
+        hard: dict[int, dict[int, float]] = {}
+        for j in others:
+            sims = {o: float(queries[j, o] @ texts[b]) for o in range(slots) if valid[j, o]}
+            low, high = min(sims.values(), default=0.0), max(sims.values(), default=0.0)
+            hard[j] = {o: (s - low) / (high - low) if high > low else 1.0 for o, s in sims.items()}
+        for _ in range(count):
+            earlier = np.array(chosen_directions)
+            for j in others:
+                best, best_quality = None, -INF
+                for o, difficult in hard[j].items():
+                    if o in picks[b][j]:
+                        continue
+                    unique = (1 - (earlier @ unit[j, o]).max()) / 2 if len(earlier) else 1.0
+                    if difficult * unique > best_quality:
+                        best, best_quality = o, difficult * unique
+                if best is not None:
+                    picks[b][j].append(best)
+                    chosen_directions.append(unit[j, best])
+    return picks
+
+
+def as_lists(indices: Tensor, mask: Tensor) -> list[list[list[int]]]:
+    return [
+        [row[there].tolist() for row, there in zip(*pair, strict=True)]
+        for pair in zip(indices, mask, strict=True)
+    ]
+
+
+def test_difficulty_is_min_max_over_the_candidates_that_exist() -> None:
+    scores = torch.tensor([[2.0, 6.0, 3.0, 99.0], [5.0, 5.0, 5.0, -9.0], [4.0, 1.0, 1.0, 1.0]])
+    available = torch.tensor([[True, True, True, False], [True, True, True, False], [False] * 4])
+    assert difficulty(scores, available).tolist() == [[0, 1, 0.25, 0], [1, 1, 1, 0], [0, 0, 0, 0]]
+
+
+def test_uniqueness_and_quality_by_hand() -> None:
+    assert uniqueness(torch.tensor([-1.0, 0.0, 0.5, 1.0])).tolist() == [1, 0.5, 0.25, 0]
+    assert quality(torch.tensor([0.5, 1.0]), torch.tensor([0.5, 0.25])).tolist() == [0.25, 0.25]
+
+
+def test_two_images_by_hand() -> None:
+    # Text 0 = (1, 0) looks at image 1, whose candidates score 4, 3, 2, 0: difficulties 1, .75, .5, 0.
+    # First pick: candidate 0, along (1, 0). Cosines with it: 1 (0.6, 0.8 scaled by 5), i.e. 0.6, -> uniqueness
+    # .2, and 0.8944 for (2, 1) -> .0528. Qualities .75 x .2 = .15, .5 x .0528 = .026, 0: candidate 1 is next.
+    queries = torch.tensor(
+        [[[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], [[4.0, 0.0], [3.0, 4.0], [2.0, 1.0], [0.0, 1.0]]]
+    )
+    texts = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    scores = torch.einsum("bd,jod->bjo", texts, queries)
+    found = select_negatives(scores, queries, torch.ones(2, 4, dtype=torch.bool), torch.tensor([0, 1]), 2)
+    # Text 1 = (0, 2) looks at image 0: scores 0, 2, 0, -2, difficulties .5, 1, .5, 0. Candidate 1 first; 0 and 2
+    # have cosine 0 with it, quality .25 both: the lower index.
+    assert as_lists(*found) == [[[], [0, 1]], [[1, 0], []]]
+
+
+def test_picks_in_one_image_lower_the_uniqueness_in_another() -> None:
+    # Each other image has a hard candidate along x, and x is used up after round one, so both turn to y.
+    image = [[1.0, 0.0], [0.8, 0.1], [0.2, -1.0], [0.0, 0.0]]
+    queries = torch.tensor([[[0.0, 1.0]] * 4, image, image])
+    scores = torch.einsum("bd,jod->bjo", torch.tensor([[1.0, 0.0]] * 3), queries)
+    found = select_negatives(scores, queries, torch.ones(3, 4, dtype=torch.bool), torch.arange(3), 2)
+    assert as_lists(*found)[0] == [[], [0, 2], [0, 2]]
+
+
+def test_samples_of_one_image_are_never_each_others_negatives() -> None:
+    torch.manual_seed(0)
+    queries, valid = torch.randn(4, 5, 8), torch.ones(4, 5, dtype=torch.bool)
+    image_index = torch.tensor([7, 3, 7, 1])
+    _, mask = select_negatives(torch.randn(4, 4, 5), queries, valid, image_index, 3)
+    assert torch.equal(mask, (image_index[:, None] != image_index)[..., None].expand(4, 4, 3))
+
+
+def test_an_image_gives_no_more_than_it_has_and_none_twice() -> None:
+    torch.manual_seed(0)
+    valid = torch.tensor([[True] * 5, [True, False, True, False, False], [False] * 5])
+    found = select_negatives(torch.randn(3, 3, 5), torch.randn(3, 5, 8), valid, torch.arange(3), 4)
+    picks = as_lists(*found)
+    assert sorted(picks[0][1]) == [0, 2]
+    assert picks[0][2] == picks[1][2] == []
+    assert len(set(picks[1][0])) == 4
+
+
+def test_equal_candidates_are_picked_in_order() -> None:
+    queries = torch.tensor([[1.0, 0.0]]).expand(2, 4, 2).contiguous()
+    found = select_negatives(
+        torch.ones(2, 2, 4), queries, torch.ones(2, 4, dtype=torch.bool), torch.arange(2), 3
+    )
+    assert as_lists(*found) == [[[], [0, 1, 2]], [[0, 1, 2], []]]
+
+
+@pytest.mark.parametrize(
+    ("batch", "slots", "count", "images"),
+    [(2, 3, 2, 2), (8, 20, 4, 6), (16, 5, 6, 9), (64, 20, 4, 50)],
+)
+def test_equal_pick_for_pick_to_the_plain_loop(batch: int, slots: int, count: int, images: int) -> None:
+    rng = np.random.default_rng(batch)
+    # A shared part makes cosines large and of one sign, as trained projections do.
+    queries = rng.normal(size=(batch, slots, 24)) + rng.normal(size=24)
+    texts = rng.normal(size=(batch, 24))
+    valid = np.arange(slots) < rng.integers(1, slots + 1, size=(batch, 1))
+    image_index = np.concatenate([np.arange(images), rng.integers(0, images, batch - images)])
+    scores = torch.from_numpy(np.einsum("bd,jod->bjo", texts, queries))
+    found = select_negatives(
+        scores, torch.from_numpy(queries), torch.from_numpy(valid), torch.from_numpy(image_index), count
+    )
+    assert as_lists(*found) == plain_loop(queries, texts, valid, image_index, count)
+
+
+@pytest.mark.parametrize(("batch", "slots"), [(64, 20), (32, 20), (64, 8)])
+def test_peak_memory_stays_within_four_tables(batch: int, slots: int) -> None:
+    torch.manual_seed(0)
+    queries, scores = torch.randn(batch, slots, 512), torch.randn(batch, batch, slots)
+    valid, image_index = torch.ones(batch, slots, dtype=torch.bool), torch.arange(batch)
+    with torch.profiler.profile(profile_memory=True) as profile:
+        select_negatives(scores, queries, valid, image_index, 4)
+    held = peak = 0
+    for event in profile.profiler.kineto_results.events():  # type: ignore[union-attr]
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    table = (batch * slots) ** 2 * 4
+    assert table < peak <= 4 * table
+
+
+def test_selection_has_no_gradient() -> None:
+    queries = torch.randn(2, 3, 4, requires_grad=True)
+    scores = torch.einsum("bd,jod->bjo", torch.randn(2, 4), queries)
+    indices, mask = select_negatives(scores, queries, torch.ones(2, 3, dtype=torch.bool), torch.arange(2), 2)
+    assert not indices.requires_grad
+    assert not mask.requires_grad

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from aligncat.errors import DataError
+from aligncat.language import CLS, PAD, UNK, Vocabulary
+
+TEXTS = ["left cat", "the red cat", "the left-most dog"]
+
+
+def test_special_symbols_come_first_and_words_as_first_seen() -> None:
+    vocabulary = Vocabulary.from_expressions(TEXTS)
+    assert (PAD, UNK, CLS) == (0, 1, 2)
+    assert vocabulary.words == ("left", "cat", "the", "red", "most", "dog")
+    assert len(vocabulary) == 9
+    assert vocabulary.id("left") == 3
+    assert vocabulary.id("dog") == 8
+
+
+def test_rare_words_are_left_out() -> None:
+    vocabulary = Vocabulary.from_expressions(TEXTS, min_count=2)
+    assert vocabulary.words == ("left", "cat", "the")
+    assert vocabulary.id("red") == UNK
+
+
+def test_encode_pads_to_the_longest_and_cuts_at_max_length() -> None:
+    vocabulary = Vocabulary.from_expressions(TEXTS)
+    tokens = vocabulary.encode(["Cat!", "the red cat"], max_length=15)
+    assert tokens.dtype == torch.int64
+    assert tokens.tolist() == [[4, PAD, PAD], [5, 6, 4]]
+    assert vocabulary.encode(["Cat!", "the red cat"], max_length=2).tolist() == [[4, PAD], [5, 6]]
+
+
+def test_an_unknown_word_keeps_its_place_as_unk() -> None:
+    vocabulary = Vocabulary.from_expressions(TEXTS)
+    assert vocabulary.encode(["left zebra cat"], 15).tolist() == [[3, UNK, 4]]
+    assert vocabulary.encode(["purple zebra"], 15).tolist() == [[UNK, UNK]]
+
+
+def test_a_word_spelled_like_a_special_symbol_is_a_word() -> None:
+    vocabulary = Vocabulary.from_expressions(["left <pad> cat"])
+    assert vocabulary.encode(["<pad>"], 15).tolist() == [[4]]
+    assert Vocabulary.from_expressions(TEXTS).encode(["<pad> <cls>"], 15).tolist() == [[UNK, UNK]]
+
+
+def test_ten_thousand_words_are_cut() -> None:
+    assert Vocabulary.from_expressions(TEXTS).encode(["cat " * 10_000], 20).shape == (1, 20)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "?!", "-/-"])
+def test_an_expression_without_words_is_an_error_that_shows_it(text: str) -> None:
+    vocabulary = Vocabulary.from_expressions(TEXTS)
+    with pytest.raises(DataError, match="no words") as caught:
+        vocabulary.encode(["left cat", text], 15)
+    assert repr(text) in str(caught.value)
+    with pytest.raises(DataError, match="no words"):
+        Vocabulary.from_expressions([*TEXTS, text])
+
+
+def test_no_expressions_is_an_error() -> None:
+    with pytest.raises(DataError, match="no expressions"):
+        Vocabulary.from_expressions([])
+
+
+def test_saved_and_loaded_is_equal(tmp_path: Path) -> None:
+    vocabulary = Vocabulary.from_expressions([*TEXTS, "café"])
+    vocabulary.save(tmp_path / "vocabulary.json")
+    assert Vocabulary.load(tmp_path / "vocabulary.json") == vocabulary
+    assert Vocabulary.from_dict(json.loads(json.dumps(vocabulary.to_dict()))) == vocabulary
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{not json",
+        "[]",
+        '{"words": ["a"]}',
+        '{"special": ["<pad>", "<unk>", "<cls>"], "words": "a"}',
+        '{"special": ["<pad>", "<unk>", "<cls>"], "words": ["a", 2]}',
+        '{"special": ["<pad>", "<unk>", "<cls>"], "words": ["a", "b", "a"]}',
+        None,
+    ],
+)
+def test_a_file_that_is_no_vocabulary_is_an_error_that_names_it(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "vocabulary.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=r"vocabulary\.json"):
+        Vocabulary.load(path)
