@@ -1,0 +1,42 @@
+"""What choices of candidates are worth: REC, RES, the oracle, errors by cause, slices, results over seeds."""
+
+from aligncat.evaluation.evaluate import Choose, evaluate
+from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Errors, Outcomes, Scores, score
+from aligncat.evaluation.overlaps import REC_THRESHOLD, AnnotatedObjects, Overlaps
+from aligncat.evaluation.probe import Probe, linear_probe
+from aligncat.evaluation.results import (
+    Figure,
+    Result,
+    Seen,
+    Spread,
+    Summary,
+    installed_versions,
+    summaries,
+    summarise,
+)
+from aligncat.evaluation.tables import results_table, slices_table
+
+__all__ = [
+    "PRECISION_THRESHOLDS",
+    "REC_THRESHOLD",
+    "AnnotatedObjects",
+    "Choose",
+    "Errors",
+    "Figure",
+    "Outcomes",
+    "Overlaps",
+    "Probe",
+    "Result",
+    "Scores",
+    "Seen",
+    "Spread",
+    "Summary",
+    "evaluate",
+    "installed_versions",
+    "linear_probe",
+    "results_table",
+    "score",
+    "slices_table",
+    "summaries",
+    "summarise",
+]

@@ -1,0 +1,259 @@
+"""The figures of a set of choices: REC, RES, the candidates' oracle, and why wrong answers are wrong."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncat.evaluation.overlaps import REC_THRESHOLD, Overlaps, same_category
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike
+
+PRECISION_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Of all expressions, the share whose box is wrong for each reason; the three sum to 1 - REC accuracy.
+
+    Attributes:
+        not_among_candidates: no candidate's box passes IoU 0.5, so no choice could be right.
+        wrong_category: one passes, but the object of the one chosen is of another category than the referent.
+        wrong_object: one passes, and the category of the one chosen is right, so that it is another object of
+            it (or the right object in a box that is off).
+    """
+
+    not_among_candidates: float
+    wrong_category: float
+    wrong_object: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The figures of a set of expressions, as fractions of 1; None where they are not defined.
+
+    Attributes:
+        expressions: how many sentences.
+        rec: share whose chosen box has an IoU above 0.5 with the truth (strictly; the paper, section 5.1).
+        oracle_rec: share with any candidate whose box has: the ceiling of any choice.
+        with_mask: how many of the sentences have a mask in the truth; what follows counts these alone.
+        res_miou: mean over sentences of the chosen mask's IoU (the paper's RES).
+        res_oiou: sum of the intersections over sum of the unions, in which large objects count for more.
+        oracle_res_miou: res_miou if the mask with the best IoU were always chosen.
+        precision: by threshold "0.5" to "0.9", share whose chosen mask has an IoU above it (strictly).
+        category_accuracy: share whose category the text classifier reads right, of those whose truth has one.
+        errors: why wrong boxes are wrong; None where a referent's category would be needed and is not known.
+        by_kind: the same figures for each `Expression.kind`.
+        by_attribute: for each attribute kind, the same figures where it is "needed", and where "redundant".
+    """
+
+    expressions: int
+    rec: float
+    oracle_rec: float
+    with_mask: int
+    res_miou: float | None
+    res_oiou: float | None
+    oracle_res_miou: float | None
+    precision: Mapping[str, float] | None
+    category_accuracy: float | None
+    errors: Errors | None
+    by_kind: Mapping[str, Scores] = field(default_factory=dict)
+    by_attribute: Mapping[str, Mapping[str, Scores]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; slices have no slices of their own, so theirs are left out."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if not f.name.startswith("by_")}
+        own["precision"] = None if self.precision is None else dict(self.precision)
+        own["errors"] = None if self.errors is None else asdict(self.errors)
+        if self.by_kind:
+            own["by_kind"] = {kind: scores.to_json() for kind, scores in self.by_kind.items()}
+        if self.by_attribute:
+            own["by_attribute"] = {
+                attribute: {role: scores.to_json() for role, scores in roles.items()}
+                for attribute, roles in self.by_attribute.items()
+            }
+        return own
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Scores:
+        """The inverse of `to_json`."""
+        own = dict(values)
+        own["errors"] = None if own["errors"] is None else Errors(**own["errors"])
+        own["by_kind"] = {kind: cls.from_json(v) for kind, v in own.get("by_kind", {}).items()}
+        own["by_attribute"] = {
+            attribute: {role: cls.from_json(v) for role, v in roles.items()}
+            for attribute, roles in own.get("by_attribute", {}).items()
+        }
+        return cls(**own)
+
+    def slices(self) -> dict[str, Scores]:
+        """Every slice under one name: "kind color+place", "color needed", "color redundant"."""
+        named = {f"kind {kind}": scores for kind, scores in self.by_kind.items()}
+        for attribute, roles in self.by_attribute.items():
+            named |= {f"{attribute} {role}": scores for role, scores in roles.items()}
+        return named
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """What became of each of E expressions: the rows that figures are means over.
+
+    Attributes:
+        right: (E,) bool, the chosen box passes.
+        reachable: (E,) bool, some candidate's box passes.
+        mask_iou: (E,) float64, the chosen mask's; NaN where the truth has no mask.
+        best_mask_iou: (E,) float64, the best candidate's; NaN likewise.
+        intersection: (E,) float64, pixels; NaN likewise.
+        union: (E,) float64, pixels; NaN likewise.
+        has_category: (E,) bool, the truth names the referent's category.
+        same_category: (E,) bool, the chosen candidate's object is of that category.
+        category_read: (E,) bool, the text classifier named that category; None where there is no classifier.
+    """
+
+    right: NDArray[np.bool_]
+    reachable: NDArray[np.bool_]
+    mask_iou: NDArray[np.float64]
+    best_mask_iou: NDArray[np.float64]
+    intersection: NDArray[np.float64]
+    union: NDArray[np.float64]
+    has_category: NDArray[np.bool_]
+    same_category: NDArray[np.bool_]
+    category_read: NDArray[np.bool_] | None
+
+    @classmethod
+    def of(
+        cls, overlaps: Overlaps, choice: ArrayLike, predicted: Sequence[str | None] | None = None
+    ) -> Outcomes:
+        """Look up what was chosen.
+
+        Args:
+            overlaps: the table of E expressions.
+            choice: (E,) integers, the candidate chosen for each. Where the image has no candidate the value
+                does not matter (-1 by custom): the answer is wrong, with IoU 0.
+            predicted: E category names that the text classifier read, None for "nothing read".
+
+        Raises:
+            ValueError: the lengths differ, or a choice is not one of its image's candidates.
+        """
+        chosen = _checked(overlaps, choice)
+        rows = np.arange(len(overlaps))
+        # an empty mask against an empty truth, 0 / 0, has nothing right: 0
+        mask_iou = overlaps.intersections / np.where(overlaps.unions == 0, 1, overlaps.unions)
+        has_category = np.array([category is not None for category in overlaps.referent_categories])
+        return cls(
+            right=overlaps.box_iou[rows, chosen] > REC_THRESHOLD,
+            reachable=overlaps.box_iou.max(axis=1) > REC_THRESHOLD,
+            mask_iou=mask_iou[rows, chosen],
+            best_mask_iou=mask_iou.max(axis=1),
+            intersection=overlaps.intersections[rows, chosen],
+            union=overlaps.unions[rows, chosen],
+            has_category=has_category,
+            same_category=overlaps.same_category[rows, chosen],
+            category_read=None if predicted is None else _category_read(overlaps, predicted),
+        )
+
+    def scores(self, rows: NDArray[np.bool_]) -> Scores:
+        """The figures of the rows chosen by a (E,) mask, at least one, without slices."""
+        with_mask = rows & ~np.isnan(self.union)
+        with_category = rows & self.has_category
+        union = float(self.union[with_mask].sum())
+        return Scores(
+            expressions=int(rows.sum()),
+            rec=float(self.right[rows].mean()),
+            oracle_rec=float(self.reachable[rows].mean()),
+            with_mask=int(with_mask.sum()),
+            res_miou=_mean(self.mask_iou[with_mask]),
+            res_oiou=float(self.intersection[with_mask].sum()) / union if union else None,
+            oracle_res_miou=_mean(self.best_mask_iou[with_mask]),
+            precision=self._precision(with_mask),
+            category_accuracy=None
+            if self.category_read is None
+            else _mean(self.category_read[with_category]),
+            errors=self._errors(rows),
+        )
+
+    def _precision(self, with_mask: NDArray[np.bool_]) -> dict[str, float] | None:
+        if not with_mask.any():
+            return None
+        ious = self.mask_iou[with_mask]
+        return {str(threshold): float((ious > threshold).mean()) for threshold in PRECISION_THRESHOLDS}
+
+    def _errors(self, rows: NDArray[np.bool_]) -> Errors | None:
+        missed = rows & ~self.right & self.reachable
+        if not self.has_category[missed].all():
+            return None
+        count = rows.sum()
+        return Errors(
+            not_among_candidates=float((rows & ~self.reachable).sum() / count),
+            wrong_category=float((missed & ~self.same_category).sum() / count),
+            wrong_object=float((missed & self.same_category).sum() / count),
+        )
+
+
+def score(overlaps: Overlaps, choice: ArrayLike, predicted: Sequence[str | None] | None = None) -> Scores:
+    """Score the candidates chosen for every expression of a split, as a whole and by slice.
+
+    Args:
+        overlaps: the table of E expressions.
+        choice: (E,) integers, the candidate chosen for each; -1 where the image has none, which is wrong.
+        predicted: E category names that the text classifier read, for `category_accuracy`.
+
+    Raises:
+        ValueError: the lengths differ, or a choice is not one of its image's candidates.
+    """
+    outcomes = Outcomes.of(overlaps, choice, predicted)
+    whole = outcomes.scores(np.ones(len(overlaps), dtype=bool))
+    kinds = [expression.kind for expression in overlaps.expressions]
+    recorded = sorted({kind for kind in kinds if kind is not None})
+    return replace(
+        whole,
+        by_kind={kind: outcomes.scores(np.array([k == kind for k in kinds])) for kind in recorded},
+        by_attribute=_by_attribute(overlaps, outcomes),
+    )
+
+
+def _by_attribute(overlaps: Overlaps, outcomes: Outcomes) -> dict[str, dict[str, Scores]]:
+    attributes = sorted({a for e in overlaps.expressions for a in (*e.needed, *e.redundant)})
+    sliced: dict[str, dict[str, Scores]] = {}
+    for attribute in attributes:
+        roles = {
+            "needed": np.array([attribute in e.needed for e in overlaps.expressions]),
+            "redundant": np.array([attribute in e.redundant for e in overlaps.expressions]),
+        }
+        sliced[attribute] = {role: outcomes.scores(rows) for role, rows in roles.items() if rows.any()}
+    return sliced
+
+
+def _checked(overlaps: Overlaps, choice: ArrayLike) -> NDArray[np.int64]:
+    """(E,) column indices, -1 where the image has no candidate."""
+    chosen = np.asarray(choice, dtype=np.int64)
+    if chosen.shape != (len(overlaps),):
+        raise ValueError(
+            f"{len(overlaps)} expressions want {len(overlaps)} choices, not the shape {chosen.shape}"
+        )
+    chosen = np.where(overlaps.valid.any(axis=1), chosen, -1)
+    counts = overlaps.valid.sum(axis=1)
+    wrong = np.flatnonzero((chosen >= counts) | ((chosen < 0) & (counts > 0)))
+    if wrong.size:
+        row = int(wrong[0])
+        expression = overlaps.expressions[row]
+        raise ValueError(
+            f"expression {expression.id!r}: candidate {chosen[row]} was chosen, but image "
+            f"{expression.image_id!r} has {counts[row]} candidates"
+        )
+    return chosen
+
+
+def _category_read(overlaps: Overlaps, predicted: Sequence[str | None]) -> NDArray[np.bool_]:
+    pairs = zip(overlaps.referent_categories, predicted, strict=True)
+    return np.array([same_category(name, category) for category, name in pairs])
+
+
+def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float | None:
+    return float(values.mean()) if values.size else None

@@ -1,0 +1,216 @@
+"""How every candidate overlaps the referent of every expression: made once, then each metric is a look-up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncat.datasets import canonical_category
+from aligncat.errors import DataError
+from aligncat.geometry import box_iou, mask_overlap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aligncat.datasets import Split
+    from aligncat.store import Store
+    from aligncat.types import Candidates, Expression, Truth
+
+AnnotatedObjects: TypeAlias = "Mapping[str, tuple[NDArray[np.float64], Sequence[str]]]"
+"""By image id: the boxes, (n, 4) xyxy pixels, and category names of every object annotated in the image."""
+
+REC_THRESHOLD = 0.5
+"""A box stands for an object when their IoU exceeds this (strictly), as in the paper, section 5.1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlaps:
+    """The candidates of E expressions against their referents.
+
+    The columns are the O candidates in the order of `Store.candidates`, then one that is always padding, so
+    that the index -1 reads as "nothing chosen"; images with fewer than O are padded too. Padding has IoU and
+    intersection 0, no category, and the referent's own area as union.
+
+    Attributes:
+        dataset: name of the dataset.
+        split: name of the split.
+        split_by: who divided the data; None where the dataset knows only one division.
+        expressions: E expressions, the order of every row.
+        referent_categories: E names, the truth's category; None where the dataset gives none.
+        box_iou: (E, O + 1) float64.
+        intersections: (E, O + 1) float64, pixels that mask and truth share; NaN where the truth has no mask.
+        unions: (E, O + 1) float64, pixels that either has; NaN where the truth has no mask.
+        detector_agrees: (E, O + 1) bool, the detector's category c^V is the referent's.
+        same_category: (E, O + 1) bool, the candidate's object is of the referent's category: by the annotated
+            object that the candidate's box overlaps best where one passes IoU 0.5, by c^V otherwise.
+        valid: (E, O + 1) bool, the candidate exists.
+    """
+
+    dataset: str
+    split: str
+    split_by: str | None
+    expressions: tuple[Expression, ...]
+    referent_categories: tuple[str | None, ...]
+    box_iou: NDArray[np.float64]
+    intersections: NDArray[np.float64]
+    unions: NDArray[np.float64]
+    detector_agrees: NDArray[np.bool_]
+    same_category: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.expressions)
+
+    @classmethod
+    def of(
+        cls,
+        store: Store,
+        split: Split,
+        truth: Mapping[str, Truth],
+        *,
+        objects: AnnotatedObjects | None = None,
+    ) -> Overlaps:
+        """Compare a store's candidates with a split's truth: each image and each referent once.
+
+        Args:
+            store: holds the candidates of every image that an expression is said of.
+            split: whose expressions.
+            truth: by referent id, as `load_truth` returns it.
+            objects: every annotated object of the images, which tells a wrong category from a wrong object by
+                the truth instead of by the detector's own claim; an image that it lacks goes by the claim.
+
+        Raises:
+            DataError: the split has no expression, a referent has no truth, or its mask is of another size
+                than the image that the detector saw.
+            StoreError: the store lacks an image.
+        """
+        if not split.expressions:
+            raise DataError(
+                f"split {split.split!r} of {split.dataset} (split by {split.split_by}) has no "
+                "expressions, so there is nothing to evaluate: check the names of the split and the split-by"
+            )
+        referents = _referents_by_image(split.expressions, truth)
+        tables = [
+            _referent_table(store.candidates(image_id), store.labels, here, (objects or {}).get(image_id))
+            for image_id, here in referents.items()
+        ]
+        keys = [(image_id, referent) for image_id, here in referents.items() for referent in here]
+        row_of = {key: row for row, key in enumerate(keys)}
+        rows = np.array([row_of[e.image_id, e.referent_id] for e in split.expressions], dtype=np.int64)
+        table = _stack(tables)[rows]
+        return cls(
+            dataset=split.dataset,
+            split=split.split,
+            split_by=split.split_by,
+            expressions=tuple(split.expressions),
+            referent_categories=tuple(truth[e.referent_id].category for e in split.expressions),
+            box_iou=table["box_iou"],
+            intersections=table["intersection"],
+            unions=table["union"],
+            detector_agrees=table["detector_agrees"],
+            same_category=table["same_category"],
+            valid=table["valid"],
+        )
+
+
+def same_category(name: str | None, other: str | None) -> bool:
+    """Whether two names, in anybody's spelling, are one category; one that is not known is like no other."""
+    if name is None or other is None:
+        return False
+    return canonical_category(name) == canonical_category(other)
+
+
+# One candidate against one referent. Pixel counts are float64: exact to 2^53, and NaN can say "no mask".
+_CELL = np.dtype(
+    [
+        ("box_iou", np.float64),
+        ("intersection", np.float64),
+        ("union", np.float64),
+        ("detector_agrees", np.bool_),
+        ("same_category", np.bool_),
+        ("valid", np.bool_),
+    ]
+)
+
+
+def _referents_by_image(
+    expressions: Sequence[Expression], truth: Mapping[str, Truth]
+) -> dict[str, dict[str, Truth]]:
+    """Each image's referents with their truth, in order of first mention."""
+    referents: dict[str, dict[str, Truth]] = defaultdict(dict)
+    for expression in expressions:
+        if expression.referent_id not in truth:
+            raise DataError(
+                f"referent {expression.referent_id!r} (expression {expression.id!r}, image "
+                f"{expression.image_id!r}) has no truth: add its box to the annotations, or leave its "
+                "expressions out of the split"
+            )
+        referents[expression.image_id][expression.referent_id] = truth[expression.referent_id]
+    return referents
+
+
+def _referent_table(
+    candidates: Candidates,
+    labels: Sequence[str],
+    referents: Mapping[str, Truth],
+    objects: tuple[NDArray[np.float64], Sequence[str]] | None,
+) -> NDArray[np.void]:
+    """One image's (R, O + 1) cells, the last column that of no candidate."""
+    count = len(candidates)
+    table = np.zeros((len(referents), count + 1), dtype=_CELL)
+    claimed = [labels[category] for category in candidates.categories]
+    seen_as = _categories_by_truth(candidates.boxes, claimed, objects)
+    for row, (referent_id, truth) in zip(table, referents.items(), strict=True):
+        row["intersection"], row["union"] = _mask_cells(candidates, referent_id, truth)
+        row["valid"][:count] = True
+        row["box_iou"][:count] = box_iou(truth.box[None], candidates.boxes)[0]
+        row["detector_agrees"][:count] = [same_category(name, truth.category) for name in claimed]
+        row["same_category"][:count] = [same_category(name, truth.category) for name in seen_as]
+    return table
+
+
+def _mask_cells(
+    candidates: Candidates, referent_id: str, truth: Truth
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(O + 1,) intersections and unions with the referent's mask, the last those of an empty mask."""
+    if truth.mask is None:
+        return np.full(len(candidates) + 1, np.nan), np.full(len(candidates) + 1, np.nan)
+    if list(truth.mask["size"]) != [candidates.height, candidates.width]:
+        height, width = truth.mask["size"]
+        raise DataError(
+            f"the mask of referent {referent_id!r} is {width} x {height}, but the detector saw image "
+            f"{candidates.image_id!r} at {candidates.width} x {candidates.height}: extract the store from "
+            "the images that the annotations were made on"
+        )
+    mask = truth.mask
+    pairs = [mask_overlap(mask, candidate) for candidate in candidates.masks]
+    area = mask_overlap(mask, mask)[1]
+    intersections, unions = zip(*pairs, (0, area), strict=True)
+    return np.array(intersections, dtype=np.float64), np.array(unions, dtype=np.float64)
+
+
+def _categories_by_truth(
+    boxes: NDArray[np.float32],
+    claimed: Sequence[str],
+    objects: tuple[NDArray[np.float64], Sequence[str]] | None,
+) -> list[str]:
+    """The category of the annotated object that each box stands for; the claimed one where there is none."""
+    if objects is None or not len(objects[1]):
+        return list(claimed)
+    object_boxes, names = objects
+    overlap = box_iou(boxes, object_boxes)
+    best = overlap.argmax(axis=1)
+    passes = overlap.max(axis=1) > REC_THRESHOLD
+    return [names[b] if ok else claim for b, ok, claim in zip(best, passes, claimed, strict=True)]
+
+
+def _stack(tables: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
+    """Stack the images' tables, each padded to the widest with its own last column, that of no candidate."""
+    columns = max(table.shape[1] for table in tables)
+    return np.concatenate(
+        [np.pad(table, ((0, 0), (0, columns - table.shape[1])), mode="edge") for table in tables]
+    )

@@ -1,0 +1,122 @@
+"""Results as tables to read, in percent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Scores
+from aligncat.evaluation.results import Figure, Result, Spread, Summary, summaries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _precision(threshold: str) -> Figure:
+    return lambda scores: scores.precision[threshold] if scores.precision else None
+
+
+_FIGURES: dict[str, Figure] = {
+    "REC": lambda scores: scores.rec,
+    "REC oracle": lambda scores: scores.oracle_rec,
+    "RES mIoU": lambda scores: scores.res_miou,
+    "RES oracle": lambda scores: scores.oracle_res_miou,
+    "oIoU": lambda scores: scores.res_oiou,
+    **{f"P@{threshold}": _precision(str(threshold)) for threshold in PRECISION_THRESHOLDS},
+    "Category": lambda scores: scores.category_accuracy,
+}
+
+_SLICE_FIGURES: dict[str, Figure] = {
+    "REC": lambda scores: scores.rec,
+    "REC oracle": lambda scores: scores.oracle_rec,
+    "RES mIoU": lambda scores: scores.res_miou,
+    "Not among candidates": lambda scores: scores.errors.not_among_candidates if scores.errors else None,
+    "Wrong category": lambda scores: scores.errors.wrong_category if scores.errors else None,
+    "Wrong object": lambda scores: scores.errors.wrong_object if scores.errors else None,
+}
+
+_SEEN = {
+    "clean": "has not seen the images",
+    "leaked": "HAS SEEN the images",
+    "unknown": "may have seen the images",
+}
+
+
+def results_table(results: Sequence[Result]) -> Table:
+    """One line a config and split, with mean and spread over the seeds.
+
+    Of what a line must always say (dataset, split-by, detector, ...), what all lines share stands in the
+    title, and the rest in columns.
+
+    Raises:
+        DataError: results of one config and split do not fit each other (`summarise`).
+    """
+    rows = summaries(results)
+    table, said = _table(rows)
+    for heading in ("N", *_FIGURES):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        figures = [_percent(row.figure(read)) for read in _FIGURES.values()]
+        table.add_row(*(_said(row)[name] for name in said), str(row.first.scores.expressions), *figures)
+    return table
+
+
+def slices_table(results: Sequence[Result]) -> Table:
+    """One line a config, split and slice (all, each kind, each attribute by its role), with causes of errors.
+
+    Raises:
+        DataError: results of one config and split do not fit each other (`summarise`).
+    """
+    rows = summaries(results)
+    table, said = _table(rows)
+    table.add_column("Slice")
+    for heading in ("N", *_SLICE_FIGURES):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        for name in ("all", *row.first.scores.slices()):
+            figures = [_percent(row.figure(_of_slice(name, read))) for read in _SLICE_FIGURES.values()]
+            count = _slice(row.first.scores, name).expressions
+            table.add_row(*(_said(row)[column] for column in said), name, str(count), *figures)
+        table.add_section()
+    return table
+
+
+def _slice(scores: Scores, name: str) -> Scores:
+    return scores if name == "all" else scores.slices()[name]
+
+
+def _of_slice(name: str, read: Figure) -> Figure:
+    return lambda scores: read(_slice(scores, name))
+
+
+def _said(row: Summary) -> dict[str, str]:
+    """The words that a result line always says, by heading."""
+    return {
+        "Dataset": row.first.dataset,
+        "Split by": row.first.split_by or "none",
+        "Detector": row.first.detector,
+        "Detector's training": _SEEN[row.first.seen],
+        "Split": row.first.split,
+        "Config": row.first.config,
+        "Seeds": ", ".join("none" if seed is None else str(seed) for seed in row.seeds),
+    }
+
+
+def _table(rows: Sequence[Summary]) -> tuple[Table, list[str]]:
+    """A table titled with what the rows share, and the headings of the columns added for what they do not."""
+    said = [_said(row) for row in rows]
+    values = {name: list(dict.fromkeys(line[name] for line in said)) for name in (said[0] if said else ())}
+    title = " · ".join(f"{name}: {value[0]}" for name, value in values.items() if len(value) == 1)
+    varying = [name for name, value in values.items() if len(value) > 1]
+    table = Table(title=title, caption="percent; mean ± sample standard deviation over the seeds")
+    for name in varying:
+        table.add_column(name)
+    return table, varying
+
+
+def _percent(spread: Spread | None) -> str:
+    if spread is None:
+        return "-"
+    deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.1f}"
+    return f"{100 * spread.mean:.1f}{deviation}"

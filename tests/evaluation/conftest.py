@@ -1,0 +1,103 @@
+"""One small image, worked out by hand, and a store to hold candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from aligncat.datasets import Split
+from aligncat.evaluation import AnnotatedObjects, Overlaps
+from aligncat.geometry import encode_mask
+from aligncat.types import Candidates, Expression, Truth
+
+LABELS = ("person", "dog", "cat")
+WIDTH, HEIGHT = 20, 10
+
+
+@dataclass(frozen=True)
+class MemoryStore:
+    labels: tuple[str, ...]
+    images: Mapping[str, Candidates]
+
+    def candidates(self, image_id: str) -> Candidates:
+        return self.images[image_id]
+
+
+@pytest.fixture
+def make_store() -> Callable[[Sequence[Candidates]], MemoryStore]:
+    return lambda images: MemoryStore(LABELS, {image.image_id: image for image in images})
+
+
+def candidates_of(image_id: str, boxes: Sequence[Sequence[int]], categories: Sequence[str]) -> Candidates:
+    """Candidates whose masks fill their boxes."""
+    count = len(boxes)
+    return Candidates(
+        image_id=image_id,
+        width=WIDTH,
+        height=HEIGHT,
+        features=np.zeros((count, 4), dtype=np.float16),
+        queries=np.arange(count, dtype=np.int32),
+        categories=np.array([LABELS.index(name) for name in categories], dtype=np.int32),
+        confidences=np.linspace(0.9, 0.5, count, dtype=np.float32),
+        boxes=np.array(boxes, dtype=np.float32).reshape(count, 4),
+        masks=tuple(encode_mask(filled(box)) for box in boxes),
+    )
+
+
+def filled(box: Sequence[int]) -> np.ndarray:
+    x1, y1, x2, y2 = box
+    mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    mask[y1:y2, x1:x2] = True
+    return mask
+
+
+def truth_of(box: Sequence[int], category: str | None, *, mask: bool = True) -> Truth:
+    return Truth(np.array(box, dtype=np.float64), encode_mask(filled(box)) if mask else None, category)
+
+
+def split_of(expressions: Sequence[Expression]) -> Split:
+    return Split("toy", "val", "unc", {}, tuple(expressions), LABELS)
+
+
+@pytest.fixture
+def make() -> object:
+    """The builders above, for tests that need a table of their own."""
+
+    class Make:
+        candidates = staticmethod(candidates_of)
+        truth = staticmethod(truth_of)
+        split = staticmethod(split_of)
+
+    return Make
+
+
+LEFT, RIGHT, TOP_LEFT, ALL = (0, 0, 10, 10), (10, 0, 20, 10), (0, 0, 10, 5), (0, 0, 20, 10)
+
+EXPRESSIONS = (
+    Expression("e1", "left person", "i1", "person", kind="category", redundant=("place",)),
+    Expression("e2", "left person", "i1", "red person", kind="color", needed=("color",)),
+    Expression(
+        "e3", "right dog", "i1", "dog on the right", kind="color", needed=("color",), redundant=("place",)
+    ),
+    Expression("e4", "both", "i1", "the two"),
+)
+TRUTH = {
+    "left person": truth_of(LEFT, "person"),
+    "right dog": truth_of(RIGHT, "dog"),
+    "both": truth_of(ALL, "person"),
+}
+# By hand, pixels of 20 x 10. IoU: the left person 1, 0, 50/100; the right dog 0, 1, 0; both 1/2, 1/2, 1/4.
+CANDIDATES = candidates_of("i1", [LEFT, RIGHT, TOP_LEFT], ["person", "person", "dog"])
+
+
+@pytest.fixture
+def by_hand(make_store: Callable[[Sequence[Candidates]], MemoryStore]) -> Callable[..., Overlaps]:
+    """The table of the image above; with `objects`, by the truth of all its annotated objects."""
+
+    def build(objects: AnnotatedObjects | None = None) -> Overlaps:
+        return Overlaps.of(make_store([CANDIDATES]), split_of(EXPRESSIONS), TRUTH, objects=objects)
+
+    return build

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from aligncat.errors import DataError
+from aligncat.evaluation import (
+    Result,
+    installed_versions,
+    results_table,
+    score,
+    slices_table,
+    summaries,
+    summarise,
+)
+
+
+@pytest.fixture
+def result(by_hand):
+    """REC 0.5 on four sentences; seed 0."""
+    scores = score(by_hand(), [0, 2, 1, 0], ["person", "dog", "dog", None])
+    return Result("mojiref", "val", "unc", "AlignCAT", "mini", "clean", 0, installed_versions(), scores)
+
+
+def with_rec(result: Result, seed: int, rec: float) -> Result:
+    return replace(result, seed=seed, scores=replace(result.scores, rec=rec))
+
+
+def shown(table) -> str:
+    console = Console(file=io.StringIO(), width=400)
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_saved_result_says_everything_and_comes_back(result, tmp_path):
+    result.save(tmp_path / "val.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["val.json"]
+    written = json.loads((tmp_path / "val.json").read_text())
+    assert {name: written[name] for name in ("dataset", "split", "split_by", "detector", "seen", "seed")} == {
+        "dataset": "mojiref",
+        "split": "val",
+        "split_by": "unc",
+        "detector": "mini",
+        "seen": "clean",
+        "seed": 0,
+    }
+    assert written["scores"]["expressions"] == 4
+    assert "torch" in written["versions"]
+    assert Result.load(tmp_path / "val.json") == result
+
+
+def test_result_that_cannot_be_written_leaves_nothing_behind(result, tmp_path):
+    taken = tmp_path / "val.json"
+    (taken / "inside").mkdir(parents=True)
+    with pytest.raises(OSError):
+        result.save(taken)
+    assert [path.name for path in tmp_path.iterdir()] == ["val.json"]
+
+
+def test_undefined_figure_is_never_written_as_nan(result, tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        with_rec(result, 0, float("nan")).save(tmp_path / "val.json")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"scores": {}}', None])
+def test_file_that_is_no_result_is_named(tmp_path, text):
+    path = tmp_path / "val.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(DataError, match=r"val\.json is not a result"):
+        Result.load(path)
+
+
+def test_unknown_word_for_what_the_detector_saw_is_refused(result, tmp_path):
+    replace(result, seen="perhaps").save(tmp_path / "val.json")
+    with pytest.raises(DataError, match="'perhaps'"):
+        Result.load(tmp_path / "val.json")
+
+
+def test_mean_and_sample_standard_deviation_over_seeds(result):
+    summary = summarise([with_rec(result, seed, rec) for seed, rec in enumerate((0.5, 0.6, 0.7))])
+    spread = summary.figure(lambda scores: scores.rec)
+    assert summary.seeds == (0, 1, 2)
+    # deviations -0.1, 0, 0.1: the square root of 0.02 / 2
+    assert (spread.mean, spread.deviation) == (pytest.approx(0.6), pytest.approx(0.1))
+
+
+def test_one_seed_has_no_spread_and_an_undefined_figure_no_mean(result):
+    assert summarise([result]).figure(lambda scores: scores.rec).deviation is None
+    assert summarise([result]).figure(lambda scores: None) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split": "testA", "seed": 1}, "split 'val' and 'testA'"),
+        ({"config": "QueryMatch", "seed": 1}, "config 'AlignCAT' and 'QueryMatch'"),
+        ({"detector": "swin-large", "seed": 1}, "detector 'mini' and 'swin-large'"),
+        ({"seen": "leaked", "seed": 1}, "seen 'clean' and 'leaked'"),
+        ({"seed": 0}, "not all different"),
+    ],
+)
+def test_results_that_have_no_common_mean_are_refused(result, change, message):
+    with pytest.raises(DataError, match=message):
+        summarise([result, replace(result, **change)])
+
+
+def test_results_over_other_expressions_are_refused(result):
+    with pytest.raises(DataError, match="over 4 and 3 expressions"):
+        summarise([result, replace(result, seed=1, scores=replace(result.scores, expressions=3))])
+
+
+def test_no_results_are_refused():
+    with pytest.raises(DataError, match="no results"):
+        summarise([])
+
+
+def test_results_are_grouped_by_config_and_split(result):
+    other = replace(result, config="QueryMatch")
+    groups = summaries([result, other, replace(result, seed=1)])
+    assert [(group.first.config, group.seeds) for group in groups] == [
+        ("AlignCAT", (0, 1)),
+        ("QueryMatch", (0,)),
+    ]
+
+
+def test_table_always_says_what_was_measured(result):
+    alone = shown(results_table([result]))
+    for words in ("mojiref", "val", "unc", "AlignCAT", "mini", "has not seen the images", "Seeds: 0"):
+        assert words in alone
+    leaked = shown(results_table([result, replace(result, seen="leaked", split="testA")]))
+    for words in ("HAS SEEN the images", "has not seen the images", "testA"):
+        assert words in leaked
+
+
+def test_table_shows_mean_and_spread_in_percent_and_undefined_as_a_dash(result):
+    results = [with_rec(result, seed, rec) for seed, rec in enumerate((0.5, 0.6, 0.7))]
+    results = [replace(r, scores=replace(r.scores, category_accuracy=None)) for r in results]
+    line = next(line for line in shown(results_table(results)).splitlines() if "60.0" in line)
+    cells = [cell.strip() for cell in line.strip("│ ").split("│")]
+    # N, REC, oracle, mIoU, oracle, oIoU, five precisions, category
+    assert cells == [
+        "4",
+        "60.0 ± 10.0",
+        "75.0 ± 0.0",
+        "75.0 ± 0.0",
+        "87.5 ± 0.0",
+        "70.0 ± 0.0",
+        *["50.0 ± 0.0"] * 5,
+        "-",
+    ]
+
+
+def test_slices_table_has_a_line_for_each_slice_with_its_own_count(result):
+    lines = [
+        line.strip("│ ").split("│") for line in shown(slices_table([result])).splitlines() if "│" in line
+    ]
+    found = {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines}
+    # N, REC, oracle, mIoU, not among the candidates, wrong category, wrong object
+    assert found["all"] == ["4", "50.0", "75.0", "75.0", "25.0", "25.0", "0.0"]
+    assert found["kind color"] == ["2", "50.0", "100.0", "75.0", "0.0", "50.0", "0.0"]
+    assert found["place redundant"] == ["2", "100.0", "100.0", "100.0", "0.0", "0.0", "0.0"]
+
+
+def test_table_of_nothing_is_empty():
+    assert results_table([]).row_count == 0
