@@ -1,0 +1,181 @@
+"""Composes a scene: a background, and objects that may partly hide each other. A seed decides everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from aligncat.datasets.mojiref.glyphs import CATEGORIES, SKIN_TONES, Category, Glyph
+from aligncat.datasets.mojiref.raster import RASTER_SIZE, TINTS, draw
+
+SIDES = (208, 256)  # px; a scene's sides are drawn between these, in steps of 16
+SPLITS = ("train", "val", "testA", "testB", "detector")  # "detector": scenes that the mini detector learns from
+
+TINT_RATE = 0.65  # of objects that can be tinted
+GROUP_RATE = 0.75  # of scenes that have several objects of one category on purpose
+# Longer side of an object over the shorter side of the scene: small, medium, large, and how often each.
+SCALES = ((0.19, 0.25), (0.28, 0.36), (0.42, 0.54))
+SCALE_RATES = (0.3, 0.4, 0.3)
+OVERLAP_RATE = 0.4  # of objects that may hide part of another from the start; the rest do where there is no other place
+MIN_VISIBLE = 0.6  # of an object's pixels, or it is not placed over
+
+_FREQUENCIES = np.array([category.frequency for category in CATEGORIES], float)
+_FREQUENCIES /= _FREQUENCIES.sum()
+
+
+@dataclass(frozen=True, slots=True)
+class SceneObject:
+    """One object of a scene.
+
+    Attributes:
+        category: its COCO category.
+        glyph: its drawing.
+        color: the colour word that a viewer would give it, or None.
+        mask: (H, W) bool, its visible pixels.
+    """
+
+    category: Category
+    glyph: Glyph
+    color: str | None
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A composed picture.
+
+    Attributes:
+        pixels: (H, W, 3) uint8.
+        objects: back to front.
+    """
+
+    pixels: NDArray[np.uint8]
+    objects: tuple[SceneObject, ...]
+
+
+def compose(seed: int, split: str, index: int) -> Scene:
+    """Compose the scene that a seed, a split and an index stand for.
+
+    Args:
+        seed: of the data set.
+        split: one of SPLITS; the splits' scenes are independent of each other.
+        index: of the scene in its split.
+
+    Returns:
+        The scene; the same arguments give the same bytes.
+    """
+    rng = np.random.default_rng([seed, SPLITS.index(split), index])
+    width, height = (int(16 * rng.integers(SIDES[0] // 16, SIDES[1] // 16 + 1)) for _ in range(2))
+    canvas = _background(rng, width, height)
+    owner = np.zeros((height, width), np.int16)  # 1 + index of the object on top
+    areas: list[int] = []
+    placed: list[tuple[Category, Glyph, str | None]] = []
+    for category in _draw_categories(rng):
+        glyph = category.glyphs[rng.integers(len(category.glyphs))]
+        raster, color = _draw_object(rng, glyph, min(width, height))
+        spot = _find_place(rng, owner, areas, raster[..., 3] > 127)
+        if spot is None:
+            continue
+        top, left = spot
+        window = (slice(top, top + raster.shape[0]), slice(left, left + raster.shape[1]))
+        alpha = raster[..., 3:].astype(np.float32) / 255
+        canvas[window] = canvas[window] * (1 - alpha) + raster[..., :3] * alpha
+        opaque = raster[..., 3] > 127
+        owner[window][opaque] = len(placed) + 1
+        areas.append(int(opaque.sum()))
+        placed.append((category, glyph, color))
+    pixels = np.clip(canvas, 0, 255).astype(np.uint8)
+    objects = (SceneObject(*what, mask=owner == number) for number, what in enumerate(placed, 1))
+    return Scene(pixels, tuple(objects))
+
+
+def _draw_categories(rng: np.random.Generator) -> list[Category]:
+    """Three to seven objects, often with a group of one category, in random order of depth."""
+    count = int(rng.integers(3, 8))
+    numbers = [int(number) for number in rng.choice(len(CATEGORIES), size=count, p=_FREQUENCIES)]
+    if rng.random() < GROUP_RATE:
+        group = int(rng.choice([2, 3, 4], p=[0.5, 0.35, 0.15]))
+        numbers[1:group] = [numbers[0]] * (min(group, count) - 1)
+    return [CATEGORIES[number] for number in rng.permutation(numbers)]
+
+
+def _draw_object(
+    rng: np.random.Generator, glyph: Glyph, side: int
+) -> tuple[NDArray[np.uint8], str | None]:
+    """Draw a glyph with a colour, a size, a mirror image and a small turn of its own."""
+    tint = str(rng.choice(list(TINTS))) if glyph.tint and rng.random() < TINT_RATE else None
+    skin = str(rng.choice(SKIN_TONES)) if glyph.skin else None
+    raster = draw(glyph.code, tint, skin)
+    low, high = SCALES[rng.choice(len(SCALES), p=SCALE_RATES)]
+    scale = rng.uniform(low, high) * side / RASTER_SIZE
+    image = Image.fromarray(raster.rgba)
+    if rng.random() < 0.5:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    size = (max(4, round(image.width * scale)), max(4, round(image.height * scale)))
+    image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    image = image.rotate(rng.uniform(-12, 12), Image.Resampling.BILINEAR, expand=True)
+    light = rng.uniform(0.9, 1.08)
+    pixels = np.asarray(image).astype(np.float32)
+    pixels[..., :3] *= light
+    return np.clip(pixels, 0, 255).astype(np.uint8), raster.color
+
+
+def _find_place(
+    rng: np.random.Generator, owner: NDArray[np.int16], areas: list[int], opaque: NDArray[np.bool_]
+) -> tuple[int, int] | None:
+    """A place (top, left) where the object fits and leaves every earlier one visible enough, or None."""
+    height, width = opaque.shape
+    if height > owner.shape[0] or width > owner.shape[1]:
+        return None
+    total = np.array([0, *areas])
+    visible = np.bincount(owner.ravel(), minlength=len(total))[: len(total)]
+    tries = 12
+    least_visible = [MIN_VISIBLE if rng.random() < OVERLAP_RATE else 1.0] * tries + [MIN_VISIBLE] * tries
+    for least in least_visible:
+        top = int(rng.integers(owner.shape[0] - height + 1))
+        left = int(rng.integers(owner.shape[1] - width + 1))
+        under = owner[top : top + height, left : left + width][opaque]
+        remains = visible - np.bincount(under, minlength=len(total))[: len(total)]
+        if (remains[1:] >= least * visible[1:]).all() and (remains[1:] >= MIN_VISIBLE * total[1:]).all():
+            return top, left
+    return None
+
+
+def _background(rng: np.random.Generator, width: int, height: int) -> NDArray[np.float32]:
+    """A plain, sloping, striped, dotted or landscape ground in muted colours, with a little grain."""
+    kind = rng.choice(["slope", "stripes", "dots", "land", "room"], p=[0.3, 0.15, 0.15, 0.25, 0.15])
+    first, second = (_muted(rng) for _ in range(2))
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    if kind == "slope":
+        angle = rng.uniform(0, 2 * np.pi)
+        share = np.cos(angle) * (x / width - 0.5) + np.sin(angle) * (y / height - 0.5) + 0.5
+    elif kind == "stripes":
+        angle, period = rng.uniform(0, np.pi), rng.uniform(24, 60)
+        share = 0.35 * ((np.cos(angle) * x + np.sin(angle) * y) / period % 1 < 0.5)
+    elif kind == "dots":
+        period = rng.uniform(22, 40)
+        share = 0.45 * (np.hypot(x % period - period / 2, y % period - period / 2) < 0.22 * period)
+    elif kind == "land":
+        horizon = height * rng.uniform(0.4, 0.7) + rng.uniform(2, 12) * np.sin(x / width * rng.uniform(2, 9))
+        first, second = _sky(rng), _muted(rng, hue=rng.uniform(0.15, 0.4))
+        share = (y > horizon) * (0.8 + 0.2 * y / height)
+    else:
+        edge = height * rng.uniform(0.55, 0.75)
+        share = (y > edge) * (0.7 + 0.3 * ((x + 0.6 * (y - edge)) / 34 % 1 < 0.93))
+    share = np.clip(share, 0, 1)[..., None]
+    grain = rng.normal(0, 2.0, (height, width, 1))
+    return (first * (1 - share) + second * share + grain).astype(np.float32)
+
+
+def _muted(rng: np.random.Generator, hue: float | None = None) -> NDArray[np.float64]:
+    hue = rng.uniform() if hue is None else hue
+    saturation, value = rng.uniform(0.05, 0.35), rng.uniform(0.62, 0.97)
+    wheel = np.clip(np.abs((hue * 6 + np.array([0.0, 4.0, 2.0])) % 6 - 3) - 1, 0, 1)
+    return 255 * value * (1 - saturation + saturation * wheel)
+
+
+def _sky(rng: np.random.Generator) -> NDArray[np.float64]:
+    return _muted(rng, hue=rng.uniform(0.5, 0.62))
