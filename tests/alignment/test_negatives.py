@@ -68,16 +68,16 @@ def test_uniqueness_and_quality_by_hand() -> None:
 
 def test_two_images_by_hand() -> None:
     # Text 0 = (1, 0) looks at image 1, whose candidates score 4, 3, 2, 0: difficulties 1, .75, .5, 0.
-    # First pick: candidate 0, along (1, 0). Cosines with it: 1 (0.6, 0.8 scaled by 5), i.e. 0.6, -> uniqueness
-    # .2, and 0.8944 for (2, 1) -> .0528. Qualities .75 x .2 = .15, .5 x .0528 = .026, 0: candidate 1 is next.
+    # Candidate 0, along (1, 0), is first. Cosines with it: .6 for (3, 4) -> uniqueness .2; .894 for (2, 1) ->
+    # .053; qualities .75 x .2 = .15, .5 x .053 = .026 and 0: candidate 1 is next.
     queries = torch.tensor(
         [[[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], [[4.0, 0.0], [3.0, 4.0], [2.0, 1.0], [0.0, 1.0]]]
     )
     texts = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
     scores = torch.einsum("bd,jod->bjo", texts, queries)
     found = select_negatives(scores, queries, torch.ones(2, 4, dtype=torch.bool), torch.tensor([0, 1]), 2)
-    # Text 1 = (0, 2) looks at image 0: scores 0, 2, 0, -2, difficulties .5, 1, .5, 0. Candidate 1 first; 0 and 2
-    # have cosine 0 with it, quality .25 both: the lower index.
+    # Text 1 = (0, 2) looks at image 0: scores 0, 2, 0, -2, difficulties .5, 1, .5, 0. Candidate 1 is first;
+    # 0 and 2 have cosine 0 with it, so quality .25 both: the lower index.
     assert as_lists(*found) == [[[], [0, 1]], [[1, 0], []]]
 
 

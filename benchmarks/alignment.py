@@ -1,0 +1,75 @@
+"""Time of one training step from tokens and stored candidates to gradients, by part, on one thread.
+
+Run: python benchmarks/alignment.py [threads]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from aligncat.alignment import AlignmentConfig, AlignmentModel, select_negatives
+from aligncat.language import TextEncoder, TextEncoderConfig
+
+BATCH, SLOTS, LENGTH, WORDS = 64, 20, 15, 2000
+SIZES = {
+    "MojiRef (d_v 128, dims 256)": (
+        TextEncoderConfig(dim=256, feedforward=1024),
+        AlignmentConfig(dim=256, visual_dim=128, text_dim=256),
+    ),
+    "paper (d_v 256, dims 512)": (TextEncoderConfig(), AlignmentConfig()),
+}
+
+
+def milliseconds(part: Callable[[], Any], repeats: int = 5) -> float:
+    """The fastest of some runs after one to warm up."""
+    part()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        part()
+        times.append(time.perf_counter() - start)
+    return min(times) * 1000
+
+
+def measure(text: TextEncoderConfig, config: AlignmentConfig) -> dict[str, float]:
+    """Milliseconds of each part of a step, with random candidates and words."""
+    torch.manual_seed(0)
+    encoder, model = TextEncoder(text, WORDS).train(), AlignmentModel(config).train()
+    tokens = torch.randint(3, WORDS, (BATCH, LENGTH)) * (
+        torch.arange(LENGTH) < torch.randint(2, LENGTH, (BATCH, 1))
+    )
+    features, valid = torch.randn(BATCH, SLOTS, config.visual_dim), torch.ones(BATCH, SLOTS, dtype=torch.bool)
+    categories = torch.randint(0, config.classes, (BATCH, SLOTS))
+    labels, image_index = categories[:, 0], torch.arange(BATCH)
+    encoded = encoder(tokens)
+    alignment = model(features, categories, valid, *encoded, labels)
+    scores = torch.einsum("bd,jod->bjo", alignment.global_texts, alignment.global_queries).detach()
+    queries = alignment.global_queries.detach()
+
+    def step() -> None:
+        aligned = model(features, categories, valid, *encoder(tokens), labels)
+        model.losses(aligned, valid, image_index, labels)["total"].backward()
+
+    return {
+        "text encoder, forward": milliseconds(lambda: encoder(tokens)),
+        "alignment, forward": milliseconds(lambda: model(features, categories, valid, *encoded, labels)),
+        "negatives of one space": milliseconds(
+            lambda: select_negatives(scores, queries, valid, image_index, config.negatives_per_image)
+        ),
+        "losses, forward": milliseconds(lambda: model.losses(alignment, valid, image_index, labels)),
+        "whole step": milliseconds(step),
+    }
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+    print(f"batch {BATCH}, {SLOTS} candidates, {torch.get_num_threads()} thread(s), milliseconds")
+    for name, (text_config, alignment_config) in SIZES.items():
+        print(name)
+        for part, value in measure(text_config, alignment_config).items():
+            print(f"  {part:<24}{value:8.1f}")

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from aligncat.alignment import PRESETS, TABLES, AlignmentConfig, AlignmentModel
+from aligncat.errors import ConfigError
+
+
+def test_the_defaults_are_the_papers() -> None:
+    config = AlignmentConfig()
+    assert (config.alpha, config.keep, config.dim, config.visual_dim, config.text_dim) == (
+        100,
+        10,
+        512,
+        256,
+        512,
+    )
+    assert (config.classes, config.temperature, config.negatives_per_image) == (80, 1.0, 4)
+    assert config == PRESETS["aligncat"]
+
+
+@pytest.mark.parametrize(
+    ("table", "rows"),
+    [
+        (
+            "Table 3",
+            [
+                ("coarse", "none", "none", "coarse"),
+                ("coarse", "label", "classifier", "coarse"),
+                ("coarse-fine", "none", "none", "coarse"),
+                ("fine-coarse", "label", "classifier", "coarse"),
+                ("coarse-fine", "label", "classifier", "coarse"),
+            ],
+        ),
+        (
+            "Table 4",
+            [
+                ("coarse-fine", "none", "none", "coarse"),
+                ("coarse-fine", "label", "none", "coarse"),
+                ("coarse-fine", "none", "classifier", "coarse"),
+                ("coarse-fine", "classifier", "classifier", "coarse"),
+                ("coarse-fine", "label", "classifier", "coarse"),
+            ],
+        ),
+        (
+            "Table 5",
+            [
+                ("coarse-fine", "none", "classifier", "coarse"),
+                ("coarse-fine", "label", "classifier", "confidence"),
+                ("coarse-fine", "label", "classifier", "coarse"),
+            ],
+        ),
+    ],
+)
+def test_every_row_of_the_tables_is_a_value(table: str, rows: list[tuple[str, str, str, str]]) -> None:
+    configs = [PRESETS[name] for name in TABLES[table]]
+    assert [(c.order, c.category_train, c.category_infer, c.category_stage) for c in configs] == rows
+
+
+def test_the_presets_are_the_rows_and_differ() -> None:
+    assert {name for rows in TABLES.values() for name in rows} == set(PRESETS)
+    assert len(set(PRESETS.values())) == len(PRESETS)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_model_has_the_parts_of_its_config_and_no_more(name: str) -> None:
+    config = AlignmentConfig.preset(name, dim=8, visual_dim=4, text_dim=6, classes=3)
+    parts = {key.split(".")[0] for key, _ in AlignmentModel(config).named_parameters()}
+    expected = {"global_query", "global_text"}
+    expected |= {"fine"} if config.order != "coarse" else set()
+    expected |= {"classifier"} if "classifier" in (config.category_train, config.category_infer) else set()
+    assert parts == expected
+
+
+def test_a_preset_takes_changes() -> None:
+    assert AlignmentConfig.querymatch(keep=3) == dataclasses.replace(PRESETS["querymatch"], keep=3)
+    with pytest.raises(ConfigError, match="no alignment preset 'clip'; there are aligncat, querymatch"):
+        AlignmentConfig.preset("clip")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"keep": 0}, r"alignment\.keep is 0"),
+        ({"alpha": 0.0}, r"alignment\.alpha"),
+        ({"alpha": float("nan")}, r"alignment\.alpha"),
+        ({"temperature": -1.0}, r"alignment\.temperature"),
+        ({"negatives_per_image": 0}, r"alignment\.negatives_per_image"),
+        ({"lambda_2": -0.1}, r"alignment\.lambda_2"),
+        ({"text_dim": 33}, "Bi-GRU needs an even number"),
+        ({"weighting": "uncertainty", "lambda_2": 0.0}, "give both above 0"),
+        (
+            {"category_stage": "confidence", "category_train": "none", "category_infer": "none"},
+            "no category is used",
+        ),
+    ],
+)
+def test_values_that_contradict_are_an_error_that_names_the_key(
+    change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        AlignmentConfig.preset("aligncat", **change)
