@@ -1,9 +1,8 @@
-"""One small image, worked out by hand, and a store to hold candidates."""
+"""One small image, worked out by hand, and real stores of candidates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -11,24 +10,39 @@ import pytest
 from aligncat.datasets import Split
 from aligncat.evaluation import AnnotatedObjects, Overlaps
 from aligncat.geometry import encode_mask
+from aligncat.store.manifest import FORMAT, Manifest
+from aligncat.store.reader import Store
+from aligncat.store.writer import StoreWriter
 from aligncat.types import Candidates, Expression, Truth
 
 LABELS = ("person", "dog", "cat")
 WIDTH, HEIGHT = 20, 10
 
 
-@dataclass(frozen=True)
-class MemoryStore:
-    labels: tuple[str, ...]
-    images: Mapping[str, Candidates]
-
-    def candidates(self, image_id: str) -> Candidates:
-        return self.images[image_id]
-
-
 @pytest.fixture
-def make_store() -> Callable[[Sequence[Candidates]], MemoryStore]:
-    return lambda images: MemoryStore(LABELS, {image.image_id: image for image in images})
+def make_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Candidates]], Store]:
+    """Writes the candidates of some images as a store, and opens it."""
+
+    def make(images: Sequence[Candidates]) -> Store:
+        manifest = Manifest(
+            format=FORMAT,
+            detector={"name": "by hand"},
+            labels=LABELS,
+            feature_dim=4,
+            candidates=max([len(image) for image in images], default=1),
+            images=len(images),
+            image_ids_sha256="",
+            shard_size=5,
+            environment={},
+        )
+        folder = tmp_path_factory.mktemp("store")
+        writer = StoreWriter.open(folder, manifest)
+        for shard in writer.missing():
+            writer.write(shard, [images[place] for place in manifest.images_of(shard)], [])
+        writer.finish()
+        return Store.open(folder)
+
+    return make
 
 
 def candidates_of(image_id: str, boxes: Sequence[Sequence[int]], categories: Sequence[str]) -> Candidates:
@@ -94,7 +108,7 @@ CANDIDATES = candidates_of("i1", [LEFT, RIGHT, TOP_LEFT], ["person", "person", "
 
 
 @pytest.fixture
-def by_hand(make_store: Callable[[Sequence[Candidates]], MemoryStore]) -> Callable[..., Overlaps]:
+def by_hand(make_store: Callable[[Sequence[Candidates]], Store]) -> Callable[..., Overlaps]:
     """The table of the image above; with `objects`, by the truth of all its annotated objects."""
 
     def build(objects: AnnotatedObjects | None = None) -> Overlaps:

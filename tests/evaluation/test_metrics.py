@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from aligncat.evaluation import Overlaps, Scores, evaluate, score
 from aligncat.geometry import encode_mask
@@ -134,7 +135,7 @@ def test_json_comes_back_as_the_same_scores(by_hand):
 def test_a_scorer_sees_the_expressions_and_is_scored(by_hand):
     def choose(expressions):
         assert [e.id for e in expressions] == ["e1", "e2", "e3", "e4"]
-        return np.array([0, 2, 1, 0]), ["person", "dog", "dog", None]
+        return torch.tensor([0, 2, 1, 0]), ["person", "dog", "dog", None]
 
     assert evaluate(choose, by_hand()) == score(by_hand(), [0, 2, 1, 0], ["person", "dog", "dog", None])
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aligncat.errors import DataError
+from aligncat.errors import DataError, StoreError
 from aligncat.evaluation import Overlaps
 from aligncat.types import Expression
 
@@ -96,3 +96,9 @@ def test_mask_of_another_size_than_the_image_is_an_error(make_store, make):
         DataError, match=r"mask of referent 'r' is 10 x 20, but the detector saw image 'i' at 20 x 10"
     ):
         Overlaps.of(store, make.split([Expression("e", "r", "i", "dog")]), {"r": truth})
+
+
+def test_image_that_was_never_extracted_is_named(make_store, make):
+    store = make_store([make.candidates("i", [FULL], ["dog"])])
+    with pytest.raises(StoreError, match="image 'j' is not in the store"):
+        Overlaps.of(store, make.split([Expression("e", "r", "j", "dog")]), {"r": make.truth(FULL, "dog")})

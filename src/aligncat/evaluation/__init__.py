@@ -14,7 +14,7 @@ from aligncat.evaluation.results import (
     summaries,
     summarise,
 )
-from aligncat.evaluation.tables import results_table, slices_table
+from aligncat.evaluation.tables import masks_table, results_table, slices_table
 
 __all__ = [
     "PRECISION_THRESHOLDS",
@@ -34,6 +34,7 @@ __all__ = [
     "evaluate",
     "installed_versions",
     "linear_probe",
+    "masks_table",
     "results_table",
     "score",
     "slices_table",

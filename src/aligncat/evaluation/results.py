@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import statistics
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from aligncat.errors import DataError
 from aligncat.evaluation.metrics import Scores
+from aligncat.store.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 Seen: TypeAlias = Literal["clean", "leaked", "unknown"]
 """Whether the detector was trained on images of the split: "clean" when it was not, "leaked" when it was."""
@@ -67,16 +66,7 @@ class Result:
             OSError: the folder cannot be written; a file that was there before is as it was.
         """
         text = json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(path, text.encode())
 
     @classmethod
     def load(cls, path: Path) -> Result:

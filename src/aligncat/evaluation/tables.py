@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Scores
 from aligncat.evaluation.results import Figure, Result, Spread, Summary, summaries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 def _precision(threshold: str) -> Figure:
@@ -22,19 +23,24 @@ _FIGURES: dict[str, Figure] = {
     "REC oracle": lambda scores: scores.oracle_rec,
     "RES mIoU": lambda scores: scores.res_miou,
     "RES oracle": lambda scores: scores.oracle_res_miou,
+    "Category": lambda scores: scores.category_accuracy,
+}
+
+_MASK_FIGURES: dict[str, Figure] = {
     "oIoU": lambda scores: scores.res_oiou,
     **{f"P@{threshold}": _precision(str(threshold)) for threshold in PRECISION_THRESHOLDS},
-    "Category": lambda scores: scores.category_accuracy,
 }
 
 _SLICE_FIGURES: dict[str, Figure] = {
     "REC": lambda scores: scores.rec,
     "REC oracle": lambda scores: scores.oracle_rec,
     "RES mIoU": lambda scores: scores.res_miou,
-    "Not among candidates": lambda scores: scores.errors.not_among_candidates if scores.errors else None,
+    "Out of reach": lambda scores: scores.errors.not_among_candidates if scores.errors else None,
     "Wrong category": lambda scores: scores.errors.wrong_category if scores.errors else None,
     "Wrong object": lambda scores: scores.errors.wrong_object if scores.errors else None,
 }
+
+_CAPTION = "percent; ± sample standard deviation over the seeds, where they differ"
 
 _SEEN = {
     "clean": "has not seen the images",
@@ -52,14 +58,16 @@ def results_table(results: Sequence[Result]) -> Table:
     Raises:
         DataError: results of one config and split do not fit each other (`summarise`).
     """
-    rows = summaries(results)
-    table, said = _table(rows)
-    for heading in ("N", *_FIGURES):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        figures = [_percent(row.figure(read)) for read in _FIGURES.values()]
-        table.add_row(*(_said(row)[name] for name in said), str(row.first.scores.expressions), *figures)
-    return table
+    return _one_line_each(results, _FIGURES)
+
+
+def masks_table(results: Sequence[Result]) -> Table:
+    """As `results_table`, with what else is measured of the chosen masks.
+
+    Raises:
+        DataError: results of one config and split do not fit each other (`summarise`).
+    """
+    return _one_line_each(results, _MASK_FIGURES)
 
 
 def slices_table(results: Sequence[Result]) -> Table:
@@ -69,16 +77,22 @@ def slices_table(results: Sequence[Result]) -> Table:
         DataError: results of one config and split do not fit each other (`summarise`).
     """
     rows = summaries(results)
-    table, said = _table(rows)
-    table.add_column("Slice")
-    for heading in ("N", *_SLICE_FIGURES):
-        table.add_column(heading, justify="right")
+    table, said = _table(rows, ["Slice"], _SLICE_FIGURES)
     for row in rows:
         for name in ("all", *row.first.scores.slices()):
             figures = [_percent(row.figure(_of_slice(name, read))) for read in _SLICE_FIGURES.values()]
             count = _slice(row.first.scores, name).expressions
             table.add_row(*(_said(row)[column] for column in said), name, str(count), *figures)
         table.add_section()
+    return table
+
+
+def _one_line_each(results: Sequence[Result], figures: Mapping[str, Figure]) -> Table:
+    rows = summaries(results)
+    table, said = _table(rows, [], figures)
+    for row in rows:
+        cells = [_percent(row.figure(read)) for read in figures.values()]
+        table.add_row(*(_said(row)[name] for name in said), str(row.first.scores.expressions), *cells)
     return table
 
 
@@ -103,20 +117,24 @@ def _said(row: Summary) -> dict[str, str]:
     }
 
 
-def _table(rows: Sequence[Summary]) -> tuple[Table, list[str]]:
-    """A table titled with what the rows share, and the headings of the columns added for what they do not."""
+def _table(
+    rows: Sequence[Summary], names: Sequence[str], figures: Mapping[str, Figure]
+) -> tuple[Table, list[str]]:
+    """A table titled with what the rows share, and the headings of its first columns: what they do not."""
     said = [_said(row) for row in rows]
     values = {name: list(dict.fromkeys(line[name] for line in said)) for name in (said[0] if said else ())}
     title = " · ".join(f"{name}: {value[0]}" for name, value in values.items() if len(value) == 1)
     varying = [name for name, value in values.items() if len(value) > 1]
-    table = Table(title=title, caption="percent; mean ± sample standard deviation over the seeds")
-    for name in varying:
-        table.add_column(name)
+    table = Table(title=title, caption=_CAPTION, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for name in (*varying, *names):
+        table.add_column(name, overflow="fold")
+    for name in ("N", *figures):
+        table.add_column(name, justify="right", overflow="fold")  # a digit is never cut off
     return table, varying
 
 
 def _percent(spread: Spread | None) -> str:
     if spread is None:
         return "-"
-    deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.1f}"
+    deviation = f"±{100 * spread.deviation:.1f}" if spread.deviation else ""
     return f"{100 * spread.mean:.1f}{deviation}"
