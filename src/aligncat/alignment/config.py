@@ -14,7 +14,7 @@ CategoryStage = Literal["coarse", "confidence"]
 Weighting = Literal["constant", "uncertainty"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AlignmentConfig:
     """Which scores choose a candidate, in which order, and how they are learned. The defaults are AlignCAT.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 class PhraseAttention(nn.Module):
@@ -15,8 +16,7 @@ class PhraseAttention(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.forward_gru = nn.GRU(dim, dim // 2, batch_first=True)
-        self.backward_gru = nn.GRU(dim, dim // 2, batch_first=True)
+        self.gru = nn.GRU(dim, dim // 2, batch_first=True, bidirectional=True)
         self.weigh = nn.Linear(dim, 1)
 
     def forward(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,13 +34,12 @@ class PhraseAttention(nn.Module):
         return phrase_feature(modulated, weights), weights
 
     def modulate(self, words: Tensor, mask: Tensor) -> Tensor:
-        """Eq. 10: both directions of the Bi-GRU, concatenated, (B, L, d_t)."""
-        # Each sentence is reversed within its own length, so the backward direction starts at the last word
-        # and not in the padding. Same values as packing, without packing's trip of the lengths to the host.
-        order = _reversal(mask)[..., None]
-        onward, _ = self.forward_gru(words)
-        back, _ = self.backward_gru(words.gather(1, order.expand_as(words)))
-        return torch.cat([onward, back.gather(1, order.expand_as(back))], dim=-1)
+        """Eq. 10: both directions of the Bi-GRU, concatenated, (B, L, d_t); zero at padding."""
+        # Packed, so that the backward direction starts at a sentence's last word and not in its padding.
+        lengths = mask.sum(dim=1).cpu()
+        packed = pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
+        modulated, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=mask.shape[1])
+        return modulated
 
 
 def word_weights(scores: Tensor, mask: Tensor) -> Tensor:
@@ -51,9 +50,3 @@ def word_weights(scores: Tensor, mask: Tensor) -> Tensor:
 def phrase_feature(modulated: Tensor, weights: Tensor) -> Tensor:
     """The sum of Eq. 12: modulated words (B, L, d) by weights (B, L), (B, d)."""
     return torch.einsum("bld,bl->bd", modulated, weights)
-
-
-def _reversal(mask: Tensor) -> Tensor:
-    """(B, L) positions that turn each sentence around and leave its padding; its own inverse."""
-    positions = torch.arange(mask.shape[1], device=mask.device)
-    return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - positions, positions)

@@ -133,7 +133,7 @@ class _DetectorScenes(Dataset[_Example]):
 
 
 def train_mini_detector(
-    *, out: Path, config: MiniDetectorConfig = MiniDetectorConfig(), save_every: int = 500
+    *, out: Path, recipe: MiniDetectorConfig = MiniDetectorConfig(), save_every: int = 500
 ) -> Path:
     """Train the mini detector and save it as a Hugging Face folder with float16 weights.
 
@@ -141,30 +141,30 @@ def train_mini_detector(
 
     Args:
         out: the folder to write.
-        config: the recipe.
+        recipe: the recipe.
         save_every: steps between saved states.
 
     Returns:
         The folder.
     """
-    torch.manual_seed(config.seed)
-    model = build_mini_detector(class_weight=config.class_weight).train()
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+    torch.manual_seed(recipe.seed)
+    model = build_mini_detector(class_weight=recipe.class_weight).train()
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
     decayed = [weight for weight in model.parameters() if weight.ndim > 1]
     plain = [weight for weight in model.parameters() if weight.ndim <= 1]
     groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
-    steps = config.images // config.batch_size
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, config.warmup, steps))
+    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    steps = recipe.images // recipe.batch_size
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe.warmup, steps))
     state_file = out.with_name(out.name + ".state.pt")
     parts: dict[str, Any] = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
     step = _restore(state_file, parts)
     with _progress() as progress:
         task = progress.add_task("training the mini detector", total=steps, completed=step, loss="")
-        for batch in _batches(config, step):
+        for batch in _batches(recipe, step):
             loss = _loss(model, batch)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             schedule.step()
@@ -175,8 +175,8 @@ def train_mini_detector(
                 logger.info("step %d of %d, loss %.3f", step, steps, loss.item())
             if step % save_every == 0:
                 _save_state(state_file, parts, step)
-                _save(average.module, out, config)
-    _save(average.module, out, config)
+                _save(average.module, out, recipe)
+    _save(average.module, out, recipe)
     state_file.unlink(missing_ok=True)
     return out
 

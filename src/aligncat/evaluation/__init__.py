@@ -2,6 +2,7 @@
 
 from aligncat.evaluation.evaluate import Choose, evaluate
 from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Errors, Outcomes, Scores, score
+from aligncat.evaluation.objects import load_objects
 from aligncat.evaluation.overlaps import REC_THRESHOLD, AnnotatedObjects, Overlaps
 from aligncat.evaluation.probe import Probe, linear_probe
 from aligncat.evaluation.results import (
@@ -34,6 +35,7 @@ __all__ = [
     "evaluate",
     "installed_versions",
     "linear_probe",
+    "load_objects",
     "masks_table",
     "results_table",
     "score",

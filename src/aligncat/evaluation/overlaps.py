@@ -80,8 +80,9 @@ class Overlaps:
             store: holds the candidates of every image that an expression is said of.
             split: whose expressions.
             truth: by referent id, as `load_truth` returns it.
-            objects: every annotated object of the images, which tells a wrong category from a wrong object by
-                the truth instead of by the detector's own claim; an image that it lacks goes by the claim.
+            objects: every annotated object of the images (`load_objects`), which tells a wrong category
+                from a wrong object by the truth instead of by the detector's own claim; an image that it lacks
+                goes by the claim.
 
         Raises:
             DataError: the split has no expression, a referent has no truth, or its mask is of another size

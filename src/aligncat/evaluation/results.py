@@ -78,7 +78,7 @@ class Result:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             result = cls(**{**values, "scores": Scores.from_json(values["scores"])})
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(f"{path} is not a result that `aligncat evaluate` wrote: {error!r}") from error
         if result.seen not in get_args(Seen):
             raise DataError(f"{path}: seen is {result.seen!r}, which is none of {', '.join(get_args(Seen))}")

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from aligncat.errors import ConfigError
 from aligncat.language.vocabulary import PAD, UNK
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TextEncoderConfig:
     """How expressions are read. The defaults are the paper's (section 5.2) and QueryMatch's.
 
@@ -91,9 +93,7 @@ class TextEncoder(nn.Module):
         self.embedding.weight.requires_grad_(not config.freeze_vectors)
         self.gru = nn.GRU(config.word_dim, config.dim, batch_first=True)
         self.blocks = nn.ModuleList(
-            nn.TransformerEncoderLayer(
-                config.dim, config.heads, config.feedforward, config.dropout, batch_first=True
-            )
+            SelfAttentionBlock(config.dim, config.heads, config.feedforward, config.dropout)
             for _ in range(config.blocks)
         )
         self.pooling = AttentivePooling(config.dim)
@@ -108,11 +108,17 @@ class TextEncoder(nn.Module):
         if self.training and self.config.unknown_rate > 0:
             forgotten = torch.rand(tokens.shape, device=tokens.device) < self.config.unknown_rate
             tokens = tokens.masked_fill(forgotten & mask, UNK)
-        # The GRU reads left to right, so padding at the end cannot reach a word.
-        words, _ = self.gru(self.embedding(tokens))
+        packed = pack_padded_sequence(
+            self.embedding(tokens), mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        states, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=tokens.shape[1])
+        # Expressions are short and of many lengths: half of a padded batch is padding, so the blocks work on
+        # the list of words that are there.
+        places = mask.flatten().nonzero().squeeze(1)
+        listed = states.flatten(0, 1).index_select(0, places)
         for block in self.blocks:
-            words = block(words, src_key_padding_mask=~mask)
-        words = words.masked_fill(~mask[..., None], 0.0)
+            listed = block(listed, places, mask)
+        words = _spread(listed, places, mask)
         return EncodedText(sentences=self.pooling(words, mask), words=words, mask=mask)
 
     def _set_vectors(self, vectors: Tensor) -> None:
@@ -123,6 +129,61 @@ class TextEncoder(nn.Module):
             )
         with torch.no_grad():
             self.embedding.weight.copy_(vectors)
+
+
+class SelfAttentionBlock(nn.Module):
+    """A post-norm transformer block over the words of each sentence; what `nn.TransformerEncoderLayer` computes.
+
+    Args:
+        dim: of the words.
+        heads: divides dim.
+        feedforward: hidden units of the MLP.
+        dropout: after the attention's softmax, both sublayers and the MLP's activation.
+    """
+
+    def __init__(self, dim: int, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.attend_in = nn.Linear(dim, 3 * dim)
+        self.attend_out = nn.Linear(dim, dim)
+        self.expand = nn.Linear(dim, feedforward)
+        self.contract = nn.Linear(feedforward, dim)
+        self.attended_norm = nn.LayerNorm(dim)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, words: Tensor, places: Tensor, mask: Tensor) -> Tensor:
+        """Let the words of each sentence see each other.
+
+        Args:
+            words: (n, d), the words of all sentences in a list.
+            places: (n,) int64, where each is in the flattened mask.
+            mask: (B, L) bool, the words that are there.
+
+        Returns:
+            (n, d).
+        """
+        words = self.attended_norm(words + self._drop(self._attend(words, places, mask)))
+        hidden = self._drop(F.relu(self.expand(words)))
+        result: Tensor = self.norm(words + self._drop(self.contract(hidden)))
+        return result
+
+    def _attend(self, words: Tensor, places: Tensor, mask: Tensor) -> Tensor:
+        spread = _spread(self.attend_in(words), places, mask)
+        query, key, value = spread.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=mask[:, None, None, :],
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        listed = seen.transpose(1, 2).flatten(2).flatten(0, 1).index_select(0, places)
+        attended: Tensor = self.attend_out(listed)
+        return attended
+
+    def _drop(self, values: Tensor) -> Tensor:
+        return F.dropout(values, self.dropout, self.training)
 
 
 class AttentivePooling(nn.Module):
@@ -142,3 +203,10 @@ class AttentivePooling(nn.Module):
         scores = self.score(words).squeeze(-1).masked_fill(~mask, float("-inf"))
         pooled: Tensor = self.project(torch.einsum("bl,bld->bd", scores.softmax(dim=-1), words))
         return pooled
+
+
+def _spread(listed: Tensor, places: Tensor, mask: Tensor) -> Tensor:
+    """A list of words (n, d) back to (B, L, d), zero at padding."""
+    return (
+        listed.new_zeros(mask.numel(), listed.shape[1]).index_copy(0, places, listed).unflatten(0, mask.shape)
+    )

@@ -58,12 +58,12 @@ class MojiRefConfig:
         return {"train": self.train, "val": self.val, "testA": self.test, "testB": self.test}
 
 
-def make_mojiref(*, out: Path, config: MojiRefConfig = MojiRefConfig()) -> Path:
+def make_mojiref(*, out: Path, recipe: MojiRefConfig = MojiRefConfig()) -> Path:
     """Make the MojiRef benchmark: scenes of OpenMoji objects and phrases that are true of exactly one of them.
 
     Args:
         out: the folder to write; it must not exist, or be empty.
-        config: how much to make, and from which seed.
+        recipe: how much to make, and from which seed.
 
     Returns:
         The folder. It holds images/ and, for each flavour, instances.json and refs(unc).p.
@@ -75,11 +75,11 @@ def make_mojiref(*, out: Path, config: MojiRefConfig = MojiRefConfig()) -> Path:
         raise DataError(f"{out} exists and is not empty; choose another folder or remove it first")
     unfinished = out.with_name(f".{out.name}.unfinished-{os.getpid()}")
     (unfinished / "images").mkdir(parents=True)
-    instances = _instances_header(config)
+    instances = _instances_header(recipe)
     refs: dict[Flavour, list[dict[str, Any]]] = {flavour: [] for flavour in FLAVOURS}
-    jobs = [(split, index) for split, count in config.scenes().items() for index in range(count)]
+    jobs = [(split, index) for split, count in recipe.scenes().items() for index in range(count)]
     for split, index in track(jobs, "making MojiRef", console=Console(stderr=True)):
-        scene = compose(config.seed, split, index)
+        scene = compose(recipe.seed, split, index)
         image_id = _PER_SPLIT * (SPLITS.index(split) + 1) + index
         file_name = f"MojiRef_{image_id:012d}.jpg"
         Image.fromarray(scene.pixels).save(unfinished / "images" / file_name, quality=92)
@@ -88,7 +88,7 @@ def make_mojiref(*, out: Path, config: MojiRefConfig = MojiRefConfig()) -> Path:
         height, width = scene.pixels.shape[:2]
         instances["images"].append({"id": image_id, "file_name": file_name, "width": width, "height": height})
         for flavour in FLAVOURS:
-            refs[flavour] += _refs(config, flavour, split, index, scene, annotations, file_name)
+            refs[flavour] += _refs(recipe, flavour, split, index, scene, annotations, file_name)
     for flavour in FLAVOURS:
         (unfinished / flavour).mkdir()
         (unfinished / flavour / "instances.json").write_text(json.dumps(instances))

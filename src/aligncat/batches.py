@@ -1,0 +1,85 @@
+"""A split's expressions and candidates as tensors, for training and inference alike: no boxes, no masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from aligncat.datasets import Split, category_index
+from aligncat.language import Vocabulary
+from aligncat.store import Store
+
+
+class Batch(NamedTuple):
+    """B (image, expression) pairs.
+
+    Attributes:
+        features: (B, O, d_v) float16, f_q.
+        categories: (B, O) int64, c^V.
+        valid: (B, O) bool, candidates that exist.
+        tokens: (B, L) int64.
+        labels: (B,) int64, c*; -1 for unknown.
+        image_index: (B,) int64, equal for pairs of one image.
+        rows: (B,) int64, the expressions' places in their split.
+    """
+
+    features: Tensor
+    categories: Tensor
+    valid: Tensor
+    tokens: Tensor
+    labels: Tensor
+    image_index: Tensor
+    rows: Tensor
+
+
+class SplitTensors:
+    """A split's expressions and candidates as tensors that batches are gathered from.
+
+    Args:
+        split: the expressions.
+        store: holds the candidates of their images.
+        vocabulary: gives the token ids.
+        max_length: words kept of an expression.
+        with_labels: whether c* is wanted; without, every label is -1.
+    """
+
+    def __init__(
+        self, split: Split, store: Store, vocabulary: Vocabulary, *, max_length: int, with_labels: bool
+    ) -> None:
+        self.expressions = split.expressions
+        images = list(dict.fromkeys(expression.image_id for expression in split.expressions))
+        place = {image_id: index for index, image_id in enumerate(images)}
+        self._candidates = store.tensors(images)
+        self._image_index = torch.tensor([place[expression.image_id] for expression in split.expressions])
+        self._tokens = vocabulary.encode([expression.text for expression in split.expressions], max_length)
+        self._lengths = (self._tokens != 0).sum(dim=1)
+        self._labels = torch.full((len(split.expressions),), -1)
+        if with_labels:
+            names = [expression.category for expression in split.expressions]
+            index = {name: category_index(name, store.labels) for name in set(names) if name is not None}
+            self._labels = torch.tensor([-1 if name is None else index[name] for name in names])
+
+    def __len__(self) -> int:
+        return len(self.expressions)
+
+    def gather(self, rows: Sequence[int]) -> Batch:
+        """The batch of some expressions, padded to the longest of them."""
+        row = torch.tensor(rows)
+        image = self._image_index[row]
+        return Batch(
+            features=self._candidates.features[image],
+            categories=self._candidates.categories[image],
+            valid=self._candidates.valid[image],
+            tokens=self._tokens[row, : int(self._lengths[row].max())],
+            labels=self._labels[row],
+            image_index=image,
+            rows=row,
+        )
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Every expression in order, in batches."""
+        for start in range(0, len(self), size):
+            yield self.gather(range(start, min(start + size, len(self))))

@@ -1,0 +1,155 @@
+"""The command line: each verb is a public function, its options are that function's arguments.
+
+Nothing heavy is imported until a verb is chosen, so that `aligncat --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from aligncat.errors import AligncatError
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command.
+
+    Attributes:
+        target: "module:function".
+        summary: the first line of the function's docstring.
+    """
+
+    target: str
+    summary: str
+
+    def function(self) -> Callable[..., Any]:
+        """Import the function."""
+        module, name = self.target.split(":")
+        function: Callable[..., Any] = getattr(import_module(module), name)
+        return function
+
+
+VERBS: dict[str, Verb] = {
+    "quickstart": Verb(
+        "aligncat.commands.quickstart:quickstart",
+        "Make a small MojiRef, train QueryMatch and AlignCAT on it, and compare them, in a few minutes.",
+    ),
+    "data mojiref": Verb(
+        "aligncat.datasets.mojiref:make_mojiref",
+        "Make the MojiRef benchmark: scenes of OpenMoji objects and phrases that are true of exactly one of them.",
+    ),
+    "extract": Verb(
+        "aligncat.commands.extract:extract",
+        "Run the frozen detector once over every image and keep its candidates in a store.",
+    ),
+    "train": Verb(
+        "aligncat.commands.train:train",
+        "Train a grounder from a store and a training split; no image, box or mask is read.",
+    ),
+    "evaluate": Verb(
+        "aligncat.commands.evaluate:evaluate",
+        "Measure a grounder on every sentence of the splits: REC, RES, the oracle, and where it errs.",
+    ),
+    "ground": Verb(
+        "aligncat.commands.ground:ground",
+        "Find the objects that phrases mean in one image, and print them as JSON.",
+    ),
+    "detector train-mini": Verb(
+        "aligncat.detectors.mini:train_mini_detector",
+        "Train the mini detector and save it as a Hugging Face folder with float16 weights.",
+    ),
+}
+
+
+POSITIONAL = {"ground": "expressions"}  # verbs without option names before what is required, and which argument is a list
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb.
+
+    Args:
+        arguments: the command line without the program's name; sys.argv's by default.
+
+    Returns:
+        The exit status: 0, 1 for an error that the user can mend, 2 for a command line that is wrong, 130 for
+        Ctrl-C.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(_usage())
+        return 0
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"aligncat {version('aligncat')}")
+        return 0
+    name = next((verb for verb in VERBS if words[: len(verb.split())] == verb.split()), None)
+    if name is None:
+        print(f"aligncat: there is no verb {' '.join(words[:2])!r}\n\n{_usage()}", file=sys.stderr)
+        return 2
+    return _run(name, words[len(name.split()) :])
+
+
+def _usage() -> str:
+    width = max(len(name) for name in VERBS) + 2
+    lines = [f"  {name:<{width}}{verb.summary}" for name, verb in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: aligncat VERB [options]",
+            "",
+            "Find the object that a phrase means; learn it from photos and phrases, without boxes.",
+            "",
+            *lines,
+            "",
+            "`aligncat VERB --help` lists a verb's options; `--config FILE.yaml` reads them from a file.",
+        ]
+    )
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    from jsonargparse import ArgumentParser
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for chatty in ("pytorch_lightning", "lightning.pytorch", "httpx", "transformers"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    _use_all_cores()
+    function = VERBS[name].function()
+    parser = ArgumentParser(prog=f"aligncat {name}", description=VERBS[name].summary)
+    parser.add_argument("--config", action="config", help="a YAML file with any of these options")
+    listed = POSITIONAL.get(name)
+    parser.add_function_arguments(function, as_positional=listed is not None, skip={listed} if listed else None)
+    if listed:
+        parser.add_argument(listed, nargs="+", type=str, help="one or more, each in quotes")
+    try:
+        settings = parser.instantiate_classes(parser.parse_args([_with_underscores(word) for word in words]))
+        settings.pop("config", None)
+        function(**settings.as_dict())
+    except AligncatError as error:
+        print(f"aligncat {name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\naligncat {name}: stopped; the same command resumes", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _with_underscores(word: str) -> str:
+    """--skip-bad-rows as well as --skip_bad_rows, the name of the argument in Python."""
+    if not word.startswith("--"):
+        return word
+    name, equals, value = word.partition("=")
+    return "--" + name[2:].replace("-", "_") + equals + value
+
+
+def _use_all_cores() -> None:
+    """Let torch use the cores that this process may run on, unless the user has said how many."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        import torch
+
+        torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)

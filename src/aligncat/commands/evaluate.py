@@ -1,0 +1,95 @@
+"""aligncat evaluate: REC and RES of a grounder on the splits of a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from aligncat.datasets import DataConfig, load_split, load_truth
+from aligncat.evaluation import (
+    Overlaps,
+    Result,
+    Seen,
+    installed_versions,
+    load_objects,
+    masks_table,
+    results_table,
+    score,
+    slices_table,
+)
+from aligncat.grounder import Grounder
+from aligncat.store import Store
+
+
+def evaluate(
+    *,
+    grounder: Path,
+    data: DataConfig,
+    store: Path,
+    splits: tuple[str, ...] = ("val", "testA", "testB"),
+    out: Path | None = None,
+    seen: Seen | None = None,
+    skip_bad_rows: bool = False,
+) -> list[Result]:
+    """Measure a grounder on every sentence of the splits: REC, RES, the oracle, and where it errs.
+
+    Args:
+        grounder: the folder that `aligncat train` wrote.
+        data: the dataset.
+        store: the candidates of its images, by the detector that the grounder was trained with.
+        splits: the splits.
+        out: a folder for one JSON file a split, named after grounder, dataset and split.
+        seen: whether the detector was trained on the splits' images: clean, leaked or unknown. By default it is
+            clean for the shipped detector on MojiRef, leaked for the hub's COCO checkpoints on RefCOCO, else unknown.
+        skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
+
+    Returns:
+        One result a split.
+
+    Raises:
+        ConfigError: the folder is not a grounder.
+        DataError: the dataset cannot be read.
+        StoreError: the store was made by another detector, or lacks an image.
+    """
+    loaded = Grounder.from_pretrained(grounder)
+    opened = Store.open(store, expect=loaded.detector_description)
+    results = []
+    for name in splits:
+        split = load_split(data, name, skip_bad_rows=skip_bad_rows, check_images=False)
+        truth = load_truth(data, name, skip_bad_rows=skip_bad_rows)
+        overlaps = Overlaps.of(opened, split, truth, objects=load_objects(data, name))
+        choice, categories = loaded.choose(opened, split)
+        detector = str(loaded.detector_description["name"])
+        result = Result(
+            dataset=split.dataset,
+            split=split.split,
+            split_by=split.split_by,
+            config=grounder.resolve().name,
+            detector=detector,
+            seen=seen or _seen(detector, split.dataset),
+            seed=loaded.provenance["training"]["seed"],
+            versions=installed_versions(),
+            scores=score(overlaps, choice, categories),
+        )
+        results.append(result)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            result.save(out / f"{result.config}-{split.dataset}-{name}.json")
+    console = Console()
+    for table in (results_table, masks_table):
+        console.print(table(results))
+    for result in results:
+        if result.scores.by_kind:
+            console.print(slices_table([result]))
+    return results
+
+
+def _seen(detector: str, dataset: str) -> Seen:
+    """What is known of a detector by its name: MojiRef's own detector learned from scenes of a split of its own;
+    the hub's COCO checkpoints learned from all of train2017, in which RefCOCO's photos are."""
+    if dataset.startswith("mojiref"):
+        return "clean"
+    if dataset.startswith("refcoco") and detector.startswith("facebook/mask2former") and "coco" in detector:
+        return "leaked"
+    return "unknown"

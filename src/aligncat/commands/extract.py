@@ -1,0 +1,68 @@
+"""aligncat extract: the frozen detector, once over every image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aligncat.datasets import DataConfig, load_split
+from aligncat.datasets.photos import photos_in
+from aligncat.detectors.mask2former import Mask2FormerDetector
+from aligncat.errors import ConfigError
+from aligncat.store import Store
+from aligncat.store import extract as extract_images
+from aligncat.types import ImageRecord
+
+
+def extract(
+    *,
+    out: Path,
+    data: DataConfig | None = None,
+    splits: tuple[str, ...] = ("train", "val", "testA", "testB"),
+    images: Path | None = None,
+    detector: str = "mini",
+    candidates: int = 20,
+    image_size: int | None = None,
+    device: str = "cpu",
+    skip_bad_images: bool = False,
+) -> Store:
+    """Run the frozen detector once over every image and keep its candidates in a store.
+
+    Stopped at any moment, the same command goes on where it was and leaves the same bytes.
+
+    Args:
+        out: the store's folder.
+        data: the dataset whose images to read; or give `images`.
+        splits: the dataset's splits.
+        images: a folder of photos, instead of a dataset; an image's id is then its path in the folder.
+        detector: a Mask2Former: "mini" (shipped, for MojiRef), a hub name, or a local folder.
+        candidates: O, how many candidates are kept for an image.
+        image_size: side of the square that images are fitted into, px; by default the detector's own.
+        device: "cpu", "cuda", "cuda:1" and so on.
+        skip_bad_images: leave out images that cannot be read, and list them, instead of stopping.
+
+    Returns:
+        The store.
+
+    Raises:
+        ConfigError: not exactly one of data and images is given.
+        DataError: the dataset cannot be read.
+        DetectorError: the detector cannot be loaded.
+        ImageError: an image cannot be read.
+        StoreError: the folder holds another store, or cannot be written.
+    """
+    if (data is None) == (images is None):
+        raise ConfigError("give either a dataset (--data.path, --data.dataset) or a folder of photos (--images)")
+    records: dict[str, ImageRecord] = {}
+    if data is not None:
+        for split in splits:
+            records |= load_split(data, split).images
+    elif images is not None:
+        records = {record.id: record for record in photos_in(images)}
+    return extract_images(
+        images=[records[key] for key in sorted(records)],
+        detector=Mask2FormerDetector.from_pretrained(
+            detector, candidates=candidates, image_size=image_size, device=device
+        ),
+        out=out,
+        skip_bad_images=skip_bad_images,
+    )

@@ -1,0 +1,57 @@
+"""aligncat ground: find what phrases mean in one image."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from aligncat.detectors.images import read_image
+from aligncat.grounder import Grounder
+from aligncat.overlay import draw_groundings
+from aligncat.types import Grounding
+
+SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "mojiref-grounder"
+
+
+def ground(
+    image: Path,
+    expressions: list[str],
+    *,
+    grounder: str = str(SHIPPED),
+    overlay: Path | None = None,
+) -> list[Grounding]:
+    """Find the objects that phrases mean in one image, and print them as JSON.
+
+    Args:
+        image: the photo.
+        expressions: one or more phrases; all share one pass of the detector.
+        grounder: a folder that `aligncat train` wrote, or a hub name; by default the one that is shipped, which knows
+            MojiRef's drawings and no photos.
+        overlay: a picture to write with the boxes, masks and phrases drawn on the photo.
+
+    Returns:
+        One grounding for each phrase.
+
+    Raises:
+        ImageError: the image cannot be read.
+        DataError: a phrase has no words.
+        ConfigError: there is no such grounder.
+        DetectorError: its detector cannot be loaded.
+    """
+    loaded = Grounder.from_pretrained(grounder)
+    loaded.check(expressions)
+    picture = read_image(image)
+    found = loaded.ground(picture, expressions)
+    if overlay is not None:
+        draw_groundings(picture, found).save(overlay)
+    print(json.dumps([to_json(grounding) for grounding in found], indent=2, ensure_ascii=False))
+    return found
+
+
+def to_json(grounding: Grounding) -> dict[str, Any]:
+    """A grounding as plain data; the mask's runs are text, as in COCO's result files."""
+    plain = asdict(grounding)
+    plain["mask"] = {"size": list(grounding.mask["size"]), "counts": grounding.mask["counts"].decode("ascii")}
+    return plain

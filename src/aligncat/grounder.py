@@ -1,0 +1,283 @@
+"""A trained grounder: a folder that anybody can load, and a call that finds what phrases mean in an image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from huggingface_hub import ModelHubMixin, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from aligncat.alignment import AlignmentConfig
+from aligncat.batches import SplitTensors
+from aligncat.datasets import Split
+from aligncat.detectors.images import read_image
+from aligncat.detectors.load import load_detector
+from aligncat.detectors.protocol import Detector
+from aligncat.errors import ConfigError, DataError, DetectorError
+from aligncat.language import TextEncoderConfig, Vocabulary, tokenize
+from aligncat.model import GroundingModel, ModelConfig
+from aligncat.store import Store
+from aligncat.store.files import write_whole
+from aligncat.types import Alignment, Candidates, CandidateScore, Grounding
+
+FORMAT = 1
+CONFIG, WEIGHTS, VOCABULARY = "grounder.json", "model.safetensors", "vocabulary.json"
+
+
+class Grounder(ModelHubMixin, library_name="aligncat", tags=["visual-grounding"], license="apache-2.0"):  # type: ignore[call-arg,misc]
+    """Finds the object that a phrase means.
+
+    Example:
+        >>> grounder = Grounder.from_pretrained("runs/aligncat")  # doctest: +SKIP
+        >>> [found] = grounder.ground("photo.jpg", ["girl with spoon"])  # doctest: +SKIP
+        >>> found.box  # doctest: +SKIP
+        (41.0, 20.0, 180.0, 233.0)
+    """
+
+    def __init__(
+        self,
+        model: GroundingModel,
+        vocabulary: Vocabulary,
+        labels: Sequence[str],
+        detector_description: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+    ) -> None:
+        """Wrap a trained model; `from_pretrained` is the usual way in.
+
+        Args:
+            model: trained; it is put in evaluation mode.
+            vocabulary: of its training split.
+            labels: the detector's category names, by contiguous index.
+            detector_description: of the detector whose candidates it was trained on.
+            provenance: plain data on how it was made: data, training config, seed, versions.
+        """
+        self.model = model.eval()
+        self.vocabulary = vocabulary
+        self.labels = tuple(labels)
+        self.detector_description = dict(detector_description)
+        self.provenance = dict(provenance)
+        self._detector: Detector | None = None
+
+    @property
+    def detector(self) -> Detector:
+        """The detector that it was trained with, loaded at first use.
+
+        Raises:
+            DetectorError: it cannot be loaded, or is not the one that made the training store.
+        """
+        if self._detector is None:
+            self._detector = load_detector(self.detector_description)
+        return self._detector
+
+    def ground(self, image: str | Path | Image.Image, expressions: Sequence[str]) -> list[Grounding]:
+        """Find the objects that phrases mean in one image; all share one pass of the detector.
+
+        Args:
+            image: a file, or a PIL image.
+            expressions: phrases; what they mean is found independently.
+
+        Returns:
+            One Grounding for each expression.
+
+        Raises:
+            ImageError: the image cannot be read.
+            DataError: there is no expression, or one has no words.
+            DetectorError: the detector cannot be loaded, or finds nothing at all in the image.
+        """
+        self.check(expressions)
+        picture = image if isinstance(image, Image.Image) else read_image(Path(image))
+        [candidates] = self.detector.detect([picture.convert("RGB")], ["image"])
+        return self.ground_candidates(candidates, expressions)
+
+    def check(self, expressions: Sequence[str]) -> None:
+        """Make sure that there are expressions and that each has words, before any slow work.
+
+        Raises:
+            DataError: otherwise.
+        """
+        if not expressions:
+            raise DataError("no expression given: name at least one object to find")
+        for expression in expressions:
+            if not tokenize(expression):
+                raise DataError(f"the expression {expression!r} has no words: name the object to find")
+
+    @torch.inference_mode()
+    def ground_candidates(self, candidates: Candidates, expressions: Sequence[str]) -> list[Grounding]:
+        """Choose among candidates that are there already, for instance in a store.
+
+        Args:
+            candidates: of one image.
+            expressions: phrases.
+
+        Raises:
+            DataError: an expression has no words.
+            DetectorError: there is no candidate.
+        """
+        self.check(expressions)
+        if not len(candidates):
+            raise DetectorError("the detector found nothing in the image: try another image or detector")
+        tokens = self.vocabulary.encode(expressions, self.model.config.text.max_length)
+        count = len(expressions)
+        alignment = self.model(
+            torch.from_numpy(candidates.features).expand(count, -1, -1),
+            torch.from_numpy(candidates.categories).long().expand(count, -1),
+            torch.ones(count, len(candidates), dtype=torch.bool),
+            tokens,
+        )
+        return [
+            self._grounding(row, expression, candidates, alignment) for row, expression in enumerate(expressions)
+        ]
+
+    @torch.inference_mode()
+    def choose(self, store: Store, split: Split) -> tuple[NDArray[np.int64], list[str] | None]:
+        """Choose a candidate for every expression of a split.
+
+        Args:
+            store: made by the detector that the grounder was trained with (`Store.open(expect=...)` makes sure).
+            split: the expressions.
+
+        Returns:
+            (E,) the choices, as indices into `Store.candidates`; and the E category names that the text
+            classifier reads, or None where there is no classifier.
+
+        Raises:
+            StoreError: the store lacks an image.
+        """
+        max_length = self.model.config.text.max_length
+        tensors = SplitTensors(split, store, self.vocabulary, max_length=max_length, with_labels=False)
+        choices, names = [], []
+        for batch in tensors.batches(256):
+            alignment = self.model(batch.features, batch.categories, batch.valid, batch.tokens)
+            choices.append(alignment.choice.numpy())
+            if alignment.category_logits is not None:
+                names += [self.labels[index] for index in alignment.category_logits.argmax(dim=1).tolist()]
+        return np.concatenate(choices), names or None
+
+    def _grounding(self, row: int, expression: str, candidates: Candidates, alignment: Alignment) -> Grounding:
+        choice = int(alignment.choice[row])
+        scores = {
+            name: values[row].tolist()
+            for name, values in (
+                ("class", alignment.class_scores),
+                ("global", alignment.global_scores),
+                ("coarse", alignment.coarse_scores),
+                ("fine", alignment.fine_scores),
+            )
+            if values is not None
+        }
+        last = "fine" if self.model.config.alignment.order == "coarse-fine" else "coarse"
+        final = torch.tensor(scores[last]).masked_fill(~alignment.kept[row], float("-inf"))
+        category = None if alignment.category_logits is None else int(alignment.category_logits[row].argmax())
+        weights = [] if alignment.word_weights is None else alignment.word_weights[row].tolist()
+        return Grounding(
+            expression=expression,
+            box=_box(candidates, choice),
+            mask=candidates.masks[choice],
+            score=float(final.softmax(dim=0)[choice]),
+            category=self.labels[candidates.categories[choice]],
+            predicted_category=None if category is None else self.labels[category],
+            category_matched=bool(alignment.category_matched[row]),
+            word_weights=tuple(zip(tokenize(expression), weights, strict=False)),
+            choice=choice,
+            candidates=tuple(
+                CandidateScore(
+                    box=_box(candidates, slot),
+                    category=self.labels[candidates.categories[slot]],
+                    confidence=float(candidates.confidences[slot]),
+                    kept=bool(alignment.kept[row, slot]),
+                    scores={name: values[slot] for name, values in scores.items()},
+                )
+                for slot in range(len(candidates))
+            ),
+        )
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Write the folder: each file whole, the config last."""
+        weights = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
+        write_whole(save_directory / WEIGHTS, save(weights))
+        vocabulary = json.dumps(self.vocabulary.to_dict(), ensure_ascii=False)
+        write_whole(save_directory / VOCABULARY, vocabulary.encode())
+        config = {
+            "format": FORMAT,
+            "alignment": asdict(self.model.config.alignment),
+            "text": asdict(self.model.config.text),
+            "labels": list(self.labels),
+            "detector": self.detector_description,
+            "provenance": self.provenance,
+        }
+        write_whole(save_directory / CONFIG, (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode())
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        revision: str | None,
+        cache_dir: str | Path | None,
+        force_download: bool,
+        local_files_only: bool,
+        token: str | bool | None,
+        **model_kwargs: Any,
+    ) -> Self:
+        folder = Path(model_id)
+        if not folder.is_dir():
+            try:
+                folder = Path(
+                    snapshot_download(
+                        model_id,
+                        revision=revision,
+                        cache_dir=cache_dir,
+                        force_download=force_download,
+                        local_files_only=local_files_only,
+                        token=token,
+                        allow_patterns=[CONFIG, WEIGHTS, VOCABULARY],
+                    )
+                )
+            except (HfHubHTTPError, HFValidationError, OSError) as error:
+                raise ConfigError(
+                    f"{model_id} is neither a folder nor a grounder on the hub: give the folder that "
+                    f"`aligncat train` wrote ({_first_line(error)})"
+                ) from error
+        return cls._from_folder(folder)
+
+    @classmethod
+    def _from_folder(cls, folder: Path) -> Self:
+        try:
+            config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            model_config = ModelConfig(
+                alignment=AlignmentConfig(**config["alignment"]), text=TextEncoderConfig(**config["text"])
+            )
+            vocabulary = Vocabulary.load(folder / VOCABULARY)
+            model = GroundingModel(model_config, len(vocabulary))
+            model.load_state_dict(load_file(folder / WEIGHTS))
+            return cls(model, vocabulary, config["labels"], config["detector"], config["provenance"])
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"{folder} is not a grounder: {Path(error.filename or '').name} is missing; give the folder that "
+                "`aligncat train` wrote"
+            ) from error
+        except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            raise ConfigError(
+                f"{folder} is damaged or was written by another version of aligncat ({_first_line(error)}): "
+                "train it again"
+            ) from error
+
+
+def _box(candidates: Candidates, slot: int) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = np.asarray(candidates.boxes[slot], float).tolist()
+    return x1, y1, x2, y2
+
+
+def _first_line(error: Exception) -> str:
+    lines: Iterator[str] = (line.strip() for line in str(error).splitlines() if line.strip())
+    return next(lines, type(error).__name__)

@@ -1,0 +1,47 @@
+"""Draws groundings on an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from aligncat.geometry import decode_mask
+from aligncat.types import Grounding
+
+# Colours that colour-blind readers can tell apart (Okabe and Ito, 2008).
+PALETTE = ((213, 94, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233))
+_MASK_OPACITY = 0.4
+
+
+def draw_groundings(image: Image.Image, groundings: Sequence[Grounding]) -> Image.Image:
+    """Draw each grounding's mask, box and phrase in a colour of its own.
+
+    Args:
+        image: RGB, the image that was grounded.
+        groundings: what was found in it.
+
+    Returns:
+        A new image, at least 480 px on its shorter side so that phrases can be read.
+    """
+    scale = max(1, -(-480 // min(image.size)))
+    pixels = np.asarray(image.convert("RGB"), np.float32).copy()
+    for index, grounding in enumerate(groundings):
+        mask = decode_mask(grounding.mask)
+        color = np.array(PALETTE[index % len(PALETTE)], np.float32)
+        pixels[mask] = (1 - _MASK_OPACITY) * pixels[mask] + _MASK_OPACITY * color
+    size = (image.width * scale, image.height * scale)
+    canvas = Image.fromarray(pixels.astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(size=max(14, min(size) // 28))
+    for index, grounding in enumerate(groundings):
+        color = PALETTE[index % len(PALETTE)]
+        x1, y1, x2, y2 = (scale * value for value in grounding.box)
+        draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=color, width=3)
+        label = draw.textbbox((0, 0), grounding.expression, font=font)
+        left = max(0.0, min(x1, size[0] - label[2] - 8))
+        top = y1 - label[3] - 6 if y1 > label[3] + 6 else y1
+        draw.rectangle((left, top, left + label[2] + 8, top + label[3] + 6), fill=color)
+        draw.text((left + 4, top + 2), grounding.expression, fill="white", font=font)
+    return canvas

@@ -1,0 +1,16 @@
+"""Learning to ground: the Lightning module, its data, and what accompanies them."""
+
+from aligncat.training.callbacks import AveragedWeights, ValidationScores
+from aligncat.training.config import TrainingConfig
+from aligncat.training.data import GroundingData, OneSentencePerReferent
+from aligncat.training.module import GroundingModule, learning_rate
+
+__all__ = [
+    "AveragedWeights",
+    "GroundingData",
+    "GroundingModule",
+    "OneSentencePerReferent",
+    "TrainingConfig",
+    "ValidationScores",
+    "learning_rate",
+]

@@ -1,0 +1,55 @@
+"""How the model is trained: the numbers of an optimiser, a schedule and a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aligncat.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Optimiser, schedule and batch. The defaults are the paper's and QueryMatch's for RefCOCO.
+
+    Attributes:
+        epochs: an epoch is every referent once, with one of its sentences drawn at random.
+        batch_size: referents a step; the negatives of one come from the images of the others.
+        learning_rate: Adam's, after the warm-up.
+        warmup_epochs: epochs of linear rise from `warmup_rate`; may be a fraction.
+        warmup_rate: learning rate of the first step.
+        final_rate: learning rate that the cosine reaches at the end.
+        betas: Adam's.
+        eps: Adam's.
+        clip_norm: largest norm of the gradient.
+        ema_decay: the averaged weights' decay is min(ema_decay, (step + 1) / (step + 10)); they are the ones that
+            are evaluated and saved.
+        seed: decides the initial weights, the sentences, their order and the dropout.
+    """
+
+    epochs: int = 25
+    batch_size: int = 28
+    learning_rate: float = 1e-4
+    warmup_epochs: float = 3.0
+    warmup_rate: float = 1e-7
+    final_rate: float = 1e-6
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = 1e-9
+    clip_norm: float = 0.15
+    ema_decay: float = 0.9997
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "learning_rate", "eps", "clip_norm"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"training.{name} is {getattr(self, name)}; it must be above 0")
+        if self.batch_size < 2:
+            raise ConfigError(
+                f"training.batch_size is {self.batch_size}; contrastive learning needs other images in a batch, "
+                "so at least 2"
+            )
+        if not 0 <= self.warmup_epochs < self.epochs:
+            raise ConfigError(
+                f"training.warmup_epochs is {self.warmup_epochs}; it must be at least 0 and below epochs ({self.epochs})"
+            )
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"training.ema_decay is {self.ema_decay}; it must be in [0, 1)")

@@ -1,0 +1,112 @@
+"""Training and validation batches for Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from aligncat.batches import Batch, SplitTensors
+from aligncat.datasets import Split
+from aligncat.errors import ConfigError
+from aligncat.language import Vocabulary
+from aligncat.store import Store
+
+
+class OneSentencePerReferent(Sampler[int]):
+    """Each epoch every referent once, in random order, with one of its sentences drawn at random (QueryMatch).
+
+    The draw depends on the seed and the epoch alone, so that a resumed run continues as if never stopped.
+
+    Args:
+        split: whose expressions.
+        seed: decides the draws.
+    """
+
+    def __init__(self, split: Split, seed: int) -> None:
+        place = {expression.id: row for row, expression in enumerate(split.expressions)}
+        groups = split.sentences_by_referent().values()
+        self._rows = [[place[expression.id] for expression in group] for group in groups]
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning at the start of each epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed((self._seed << 20) + self._epoch)
+        order = torch.randperm(len(self._rows), generator=generator).tolist()
+        draws = torch.rand(len(self._rows), generator=generator).tolist()
+        return (self._rows[group][int(draws[group] * len(self._rows[group]))] for group in order)
+
+
+class GroundingData(pl.LightningDataModule):
+    """Training and validation batches.
+
+    Args:
+        train: the training split.
+        val: the validation split, or None.
+        store: the candidates of both splits' images.
+        vocabulary: of the training split.
+        max_length: words kept of an expression.
+        batch_size: referents a training step.
+        seed: decides the order.
+        with_labels: whether the model uses c*.
+
+    Raises:
+        ConfigError: the training split has fewer referents than a batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        train: Split,
+        val: Split | None,
+        store: Store,
+        vocabulary: Vocabulary,
+        max_length: int,
+        batch_size: int,
+        seed: int,
+        with_labels: bool,
+    ) -> None:
+        super().__init__()
+        self._sampler = OneSentencePerReferent(train, seed)
+        if len(self._sampler) < batch_size:
+            raise ConfigError(
+                f"training.batch_size is {batch_size} and the training split has only {len(self._sampler)} "
+                "referents: make the batch smaller"
+            )
+        self._batch_size = batch_size
+        self._train = SplitTensors(train, store, vocabulary, max_length=max_length, with_labels=with_labels)
+        self._val = (
+            None
+            if val is None
+            else SplitTensors(val, store, vocabulary, max_length=max_length, with_labels=False)
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch; what is left over waits for the next one."""
+        return len(self._sampler) // self._batch_size
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """One sentence of every referent, in batches."""
+        return DataLoader(
+            range(len(self._train)),  # type: ignore[arg-type]
+            batch_size=self._batch_size,
+            sampler=self._sampler,
+            drop_last=True,
+            collate_fn=self._train.gather,
+        )
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        """Every sentence of the validation split, in order."""
+        if self._val is None:
+            return []
+        return DataLoader(range(len(self._val)), batch_size=256, collate_fn=self._val.gather)  # type: ignore[arg-type]

@@ -1,0 +1,74 @@
+"""The Lightning module: one step, the optimiser and its schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from aligncat.batches import Batch
+from aligncat.model import GroundingModel
+from aligncat.training.config import TrainingConfig
+
+
+class GroundingModule(pl.LightningModule):
+    """Learns to ground from candidates and expressions alone.
+
+    Args:
+        model: what learns.
+        config: how.
+        steps_per_epoch: optimiser steps in an epoch.
+    """
+
+    def __init__(self, model: GroundingModel, config: TrainingConfig, steps_per_epoch: int) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.steps_per_epoch = steps_per_epoch
+
+    def on_train_epoch_start(self) -> None:
+        """Seed the dropout by epoch, so that a resumed run draws what an uninterrupted one draws."""
+        torch.manual_seed((self.config.seed << 20) + self.current_epoch)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """The loss of Eq. 19 for one batch."""
+        alignment = self.model(batch.features, batch.categories, batch.valid, batch.tokens, batch.labels)
+        losses = self.model.alignment.losses(alignment, batch.valid, batch.image_index, batch.labels)
+        means = {f"train/{name}": loss.detach() for name, loss in losses.items()}
+        self.log_dict(means, on_step=False, on_epoch=True, batch_size=len(batch.rows))
+        return losses["total"]
+
+    def validation_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor | None]:
+        """Choices and categories read, for whoever has the truth to score them."""
+        alignment = self.model(batch.features, batch.categories, batch.valid, batch.tokens)
+        logits = alignment.category_logits
+        return {"choice": alignment.choice, "category": None if logits is None else logits.argmax(dim=1)}
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Adam, with a linear warm-up and a cosine, per step."""
+        config = self.config
+        optimizer = torch.optim.Adam(
+            self.parameters(), lr=config.learning_rate, betas=config.betas, eps=config.eps
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate(step, config, self.steps_per_epoch) / config.learning_rate
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def learning_rate(step: int, config: TrainingConfig, steps_per_epoch: int) -> float:
+    """The learning rate of a step: linear from `warmup_rate`, then a cosine to `final_rate`.
+
+    Args:
+        step: counted from 0.
+        config: the rates and epochs.
+        steps_per_epoch: optimiser steps in an epoch.
+    """
+    warmup = round(config.warmup_epochs * steps_per_epoch)
+    if step < warmup:
+        return config.warmup_rate + (config.learning_rate - config.warmup_rate) * step / warmup
+    progress = min(1.0, (step - warmup) / max(1, config.epochs * steps_per_epoch - warmup))
+    return config.final_rate + (config.learning_rate - config.final_rate) * (1 + math.cos(math.pi * progress)) / 2
