@@ -10,9 +10,8 @@ import pytest
 from aligncat.datasets import Split
 from aligncat.evaluation import AnnotatedObjects, Overlaps
 from aligncat.geometry import encode_mask
-from aligncat.store.manifest import FORMAT, Manifest
-from aligncat.store.reader import Store
-from aligncat.store.writer import StoreWriter
+from aligncat.store import Manifest, Store, StoreWriter
+from aligncat.store.manifest import FORMAT
 from aligncat.types import Candidates, Expression, Truth
 
 LABELS = ("person", "dog", "cat")

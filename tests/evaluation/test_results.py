@@ -72,7 +72,9 @@ def test_undefined_figure_is_never_written_as_nan(result, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"scores": {}}', None])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"scores": {}}', '{"scores": {"errors": null, "by_kind": []}}', None]
+)
 def test_file_that_is_no_result_is_named(tmp_path, text):
     path = tmp_path / "val.json"
     if text is not None:

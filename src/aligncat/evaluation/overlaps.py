@@ -81,8 +81,8 @@ class Overlaps:
             split: whose expressions.
             truth: by referent id, as `load_truth` returns it.
             objects: every annotated object of the images (`load_objects`), which tells a wrong category
-                from a wrong object by the truth instead of by the detector's own claim; an image that it lacks
-                goes by the claim.
+                from a wrong object by the truth instead of by the detector's own claim; an image that it
+                lacks goes by the claim.
 
         Raises:
             DataError: the split has no expression, a referent has no truth, or its mask is of another size
