@@ -1,0 +1,1 @@
+"""An image in, its candidates out: the frozen detectors."""

@@ -1,0 +1,235 @@
+"""Letterboxing and its inverse, boxes, masks and their IoU: numpy in, numpy out.
+
+Boxes are xyxy pixels of the original image; x2 and y2 are exclusive: a box around one
+pixel has area 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+from pycocotools import mask as coco_mask
+from scipy import ndimage
+
+from aligncat.types import RLE
+
+PADDING_GREY = 127
+_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int8)
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """How an image lies, centred and with its aspect kept, in a square of fixed size.
+
+    Attributes:
+        size: the square's side, pixels.
+        scale: square pixels per original pixel, before rounding to whole pixels.
+        left: columns of padding before the image.
+        top: rows of padding above it.
+        inner_width: columns that the image covers.
+        inner_height: rows that it covers.
+        width: of the original image, pixels.
+        height: of the original image, pixels.
+    """
+
+    size: int
+    scale: float
+    left: int
+    top: int
+    inner_width: int
+    inner_height: int
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, width: int, height: int, size: int) -> Self:
+        """The letterbox of a (width, height) image: sizes rounded down as in QueryMatch, never to 0."""
+        longest = max(width, height)
+        inner_width = max(width * size // longest, 1)
+        inner_height = max(height * size // longest, 1)
+        return cls(
+            size=size,
+            scale=size / longest,
+            left=(size - inner_width) // 2,
+            top=(size - inner_height) // 2,
+            inner_width=inner_width,
+            inner_height=inner_height,
+            width=width,
+            height=height,
+        )
+
+    def inner_cells(self, rows: int, columns: int) -> tuple[slice, slice]:
+        """The cells of a (rows, columns) grid over the square that the image touches, padding left out.
+
+        Returns:
+            The slice of rows and the slice of columns.
+        """
+        return (
+            _touched(rows, self.size, self.top, self.inner_height),
+            _touched(columns, self.size, self.left, self.inner_width),
+        )
+
+
+def letterbox_image(image: Image.Image, size: int) -> tuple[Image.Image, Letterbox]:
+    """Fit an RGB image into a size × size square on grey (bilinear, antialiased).
+
+    Returns:
+        The square, and where the image lies in it.
+    """
+    box = Letterbox.of(image.width, image.height, size)
+    square = Image.new("RGB", (size, size), (PADDING_GREY,) * 3)
+    inner = image.resize((box.inner_width, box.inner_height), Image.Resampling.BILINEAR)
+    square.paste(inner, (box.left, box.top))
+    return square, box
+
+
+def mask_to_original(logits: NDArray[np.floating], box: Letterbox) -> NDArray[np.bool_]:
+    """A mask at the original image's size, from logits on the detector's coarser grid over the square.
+
+    Every original pixel's centre is mapped into the grid and its logit interpolated bilinearly between the
+    four nearest cells, never with one that lies in the padding alone; the mask is where it is above 0 (a
+    probability above 1/2). This is one interpolation from grid to photo, without a detour over the square's
+    pixels.
+
+    Args:
+        logits: (h, w), of the whole square.
+        box: where the image lies in the square.
+
+    Returns:
+        (height, width), in Fortran order, the order that COCO's run lengths are taken in.
+    """
+    rows, columns = logits.shape
+    row_cells, column_cells = box.inner_cells(rows, columns)
+    above, below, down = _taps(row_cells, rows / box.size, box.top, box.inner_height, box.height)
+    before, after, right = _taps(column_cells, columns / box.size, box.left, box.inner_width, box.width)
+    # The short axis first and the transposed image throughout: the large gathers then copy whole lines.
+    grid = np.ascontiguousarray(logits.T, dtype=np.float32)
+    tall = grid[:, above] * (1 - down) + grid[:, below] * down
+    right = right[:, None]
+    transposed = tall[before] * (1 - right) + tall[after] * right
+    return (transposed > 0).T
+
+
+def _touched(cells: int, size: int, offset: int, inner: int) -> slice:
+    first = offset * cells // size
+    end = -(-(offset + inner) * cells // size)
+    return slice(first, max(end, first + 1))
+
+
+def _taps(
+    cells: slice, cells_per_pixel: float, offset: int, inner: int, length: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """For each of `length` pixels along an axis: the two cells to blend, and the second one's weight."""
+    centres = (offset + (np.arange(length) + 0.5) * (inner / length)) * cells_per_pixel - 0.5
+    centres = centres.clip(cells.start, cells.stop - 1)
+    low = np.floor(centres).astype(np.intp)
+    high = np.minimum(low + 1, cells.stop - 1)
+    return low, high, (centres - low).astype(np.float32)
+
+
+def encode_mask(mask: NDArray[np.bool_]) -> RLE:
+    """COCO's compressed run lengths of a (height, width) mask; cheapest for one in Fortran order."""
+    encoded = coco_mask.encode(np.asfortranarray(mask).view(np.uint8))
+    return RLE(size=[int(side) for side in encoded["size"]], counts=encoded["counts"])
+
+
+def decode_mask(rle: RLE) -> NDArray[np.bool_]:
+    """The (height, width) mask of run lengths, in Fortran order."""
+    return cast("NDArray[np.bool_]", coco_mask.decode(rle).view(np.bool_))
+
+
+def largest_component_box(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The bounding box of the mask's largest 8-connected component, as QueryMatch takes its largest contour.
+
+    The largest has the most pixels; of equals, the one met first going down the columns from the left wins.
+
+    Args:
+        mask: (height, width), not empty.
+
+    Returns:
+        (4,) xyxy pixels.
+
+    Raises:
+        ValueError: the mask is empty.
+    """
+    labelled, count = ndimage.label(mask.T, structure=_EIGHT_NEIGHBOURS)
+    if count == 0:
+        raise ValueError("an empty mask has no component")
+    if count == 1:
+        component = mask.T
+    else:
+        sizes = np.bincount(labelled.ravel())
+        component = labelled == 1 + int(sizes[1:].argmax())
+    columns = np.flatnonzero(component.any(axis=1))
+    rows = np.flatnonzero(component.any(axis=0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float32)
+
+
+def xywh_to_xyxy(boxes: ArrayLike) -> NDArray[np.float64]:
+    """COCO's (..., 4) x, y, width, height as x1, y1, x2, y2."""
+    left_top, extent = np.split(np.asarray(boxes, dtype=np.float64), 2, axis=-1)
+    return np.concatenate([left_top, left_top + extent], axis=-1)
+
+
+def box_iou(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
+    """IoU of every box of the first set with every box of the second; 0 where both are empty.
+
+    Args:
+        first: (N, 4) xyxy pixels.
+        second: (M, 4) xyxy pixels.
+
+    Returns:
+        (N, M).
+    """
+    a = np.asarray(first, dtype=np.float64).reshape(-1, 1, 4)
+    b = np.asarray(second, dtype=np.float64).reshape(1, -1, 4)
+    shared = np.concatenate([np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])], axis=-1)
+    intersection = _areas(shared)
+    union = _areas(a) + _areas(b) - intersection
+    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+
+
+def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    sides = np.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
+    return np.asarray(sides[..., 0] * sides[..., 1], dtype=np.float64)
+
+
+def mask_iou(first: Sequence[RLE], second: Sequence[RLE]) -> NDArray[np.float64]:
+    """IoU of every mask of the first set with every mask of the second; all are of one size.
+
+    Returns:
+        (N, M).
+
+    Raises:
+        ValueError: the masks' sizes differ.
+    """
+    _require_one_size([*first, *second])
+    if not first or not second:
+        return np.zeros((len(first), len(second)))
+    iou = np.asarray(coco_mask.iou(list(first), list(second), [0] * len(second)), dtype=np.float64)
+    return iou.reshape(len(first), len(second))
+
+
+def mask_overlap(first: RLE, second: RLE) -> tuple[int, int]:
+    """The pixels that two masks of one size share, and the pixels that either has (for oIoU's sums).
+
+    Returns:
+        (intersection, union).
+
+    Raises:
+        ValueError: the masks' sizes differ.
+    """
+    _require_one_size([first, second])
+    intersection = int(coco_mask.area(coco_mask.merge([first, second], intersect=True)))
+    return intersection, int(coco_mask.area(first)) + int(coco_mask.area(second)) - intersection
+
+
+def _require_one_size(masks: Sequence[RLE]) -> None:
+    sizes = sorted({tuple(mask["size"]) for mask in masks})
+    if len(sizes) > 1:
+        raise ValueError(f"masks of different sizes (height, width) cannot be compared: {sizes}")

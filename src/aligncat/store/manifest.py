@@ -1,0 +1,142 @@
+"""The store's manifest: what made it, and how it is laid out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Self
+
+from aligncat.detectors.protocol import JSON, Detector
+from aligncat.errors import StoreError
+from aligncat.store.files import write_whole
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+# A file or folder may be renamed without becoming another detector: its hashes tell.
+_NAMES = frozenset({"detector.name"})
+_PACKAGES = ("aligncat", "pillow", "pyarrow", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What made a store and how it is laid out; written before the first shard and never changed.
+
+    Attributes:
+        format: version of the layout.
+        detector: the detector's description.
+        labels: the detector's category names, by contiguous index.
+        feature_dim: d_v.
+        candidates: O.
+        images: how many images it is made of, the skipped ones included.
+        image_ids_sha256: of their ids in order, joined by newlines.
+        shard_size: images a shard.
+        environment: versions, device and batch size, which may move the last bits of a result: a store is
+            finished where it was begun, but read anywhere.
+    """
+
+    format: int
+    detector: Mapping[str, JSON]
+    labels: Sequence[str]
+    feature_dim: int
+    candidates: int
+    images: int
+    image_ids_sha256: str
+    shard_size: int
+    environment: Mapping[str, JSON]
+
+    @classmethod
+    def of(cls, detector: Detector, image_ids: Sequence[str], shard_size: int) -> Self:
+        """The manifest of a store of these images by this detector, here and now."""
+        return cls(
+            format=FORMAT,
+            detector=detector.description(),
+            labels=list(detector.labels),
+            feature_dim=detector.feature_dim,
+            candidates=detector.candidates,
+            images=len(image_ids),
+            image_ids_sha256=hashlib.sha256("\n".join(image_ids).encode()).hexdigest(),
+            shard_size=shard_size,
+            environment={
+                "python": platform.python_version(),
+                **{package: _version(package) for package in _PACKAGES},
+                "device": detector.device,
+                "batch_size": detector.batch_size,
+            },
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The manifest of a store.
+
+        Raises:
+            StoreError: there is none, it is damaged, or of another format.
+        """
+        path = folder / MANIFEST
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise StoreError(f"{folder}: not a store ({MANIFEST} is missing); make one with extract.") from error
+        except ValueError as error:
+            raise StoreError(f"{path}: not JSON ({error}); delete the store and extract again.") from error
+        found = content.get("format") if isinstance(content, dict) else None
+        if found != FORMAT:
+            raise StoreError(f"{path}: format {found!r}; this aligncat reads format {FORMAT}: extract again.")
+        if missing := [field.name for field in fields(cls) if field.name not in content]:
+            raise StoreError(f"{path}: lacks {', '.join(missing)}; delete the store and extract again.")
+        return cls(**{field.name: content[field.name] for field in fields(cls)})
+
+    def write(self, folder: Path) -> None:
+        """Write it into the folder, the same manifest always as the same bytes.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False, sort_keys=True)
+        write_whole(folder / MANIFEST, text.encode() + b"\n")
+
+    @property
+    def shards(self) -> int:
+        """How many shards the images fill."""
+        return -(-self.images // self.shard_size)
+
+    def images_of(self, shard: int) -> range:
+        """The places of a shard's images in the list of all."""
+        return range(shard * self.shard_size, min((shard + 1) * self.shard_size, self.images))
+
+
+def shard_name(shard: int) -> str:
+    """The file name of a shard."""
+    return f"shard-{shard:05d}.parquet"
+
+
+def differences(stored: Mapping[str, Any], given: Mapping[str, Any], *, prefix: str = "") -> Iterator[str]:
+    """Where two nested descriptions differ, one readable line a key; names alone do not count."""
+    for key in sorted({*stored, *given}):
+        path = f"{prefix}{key}"
+        here, there = stored.get(key), given.get(key)
+        if isinstance(here, Mapping) and isinstance(there, Mapping):
+            yield from differences(here, there, prefix=f"{path}.")
+        elif path not in _NAMES and _plain(here) != _plain(there):
+            yield f"{path}: the store has {_short(here)}, not {_short(there)}"
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON gives it back, where tuples are lists."""
+    return json.loads(json.dumps(value))
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 72 else f"{text[:69]}..."
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # aligncat run from its source folder, without installation
+        return "unknown"

@@ -1,0 +1,41 @@
+"""A Mask2Former of real architecture, tiny and with random weights, saved as a local folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
+
+STAGES = ["stage1", "stage2", "stage3", "stage4"]
+
+
+def save_tiny_detector(
+    folder: Path, *, labels: tuple[str, ...] = ("cat", "dog", "cup", "tree", "bus"), seed: int = 0
+) -> Path:
+    """Write a 64 px detector with 8 queries and 32-d features; about 0.6 M parameters."""
+    torch.manual_seed(seed)
+    backbone = SwinConfig(
+        embed_dim=12, depths=[1, 1, 1, 1], num_heads=[1, 2, 2, 4], window_size=4, out_features=STAGES
+    )
+    config = Mask2FormerConfig(
+        backbone_config=backbone,
+        feature_size=32,
+        mask_feature_size=32,
+        hidden_dim=32,
+        num_queries=8,
+        num_attention_heads=4,
+        encoder_layers=1,
+        decoder_layers=3,
+        encoder_feedforward_dim=64,
+        dim_feedforward=64,
+        id2label=dict(enumerate(labels)),
+        label2id={label: index for index, label in enumerate(labels)},
+        aligncat_image_size=64,
+    )
+    model = Mask2FormerForUniversalSegmentation(config)
+    # Untrained classes are near uniform: spread them, so that ranks mean something.
+    with torch.no_grad():
+        model.class_predictor.weight.mul_(20)
+    model.save_pretrained(folder)
+    return folder
