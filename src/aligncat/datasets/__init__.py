@@ -1,0 +1,20 @@
+"""Where expressions come from: REFER's layout (RefCOCO and kin, MojiRef) and JSON lines of your own."""
+
+from aligncat.datasets.categories import COCO_CATEGORIES, COCO_NAMES, canonical_category, category_index
+from aligncat.datasets.config import DataConfig, DatasetName
+from aligncat.datasets.load import load_split, load_truth
+from aligncat.datasets.pickles import load_plain_pickle
+from aligncat.datasets.split import Split
+
+__all__ = [
+    "COCO_CATEGORIES",
+    "COCO_NAMES",
+    "DataConfig",
+    "DatasetName",
+    "Split",
+    "canonical_category",
+    "category_index",
+    "load_plain_pickle",
+    "load_split",
+    "load_truth",
+]

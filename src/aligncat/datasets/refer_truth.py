@@ -1,0 +1,70 @@
+"""The boxes and masks of a dataset in REFER's layout. Evaluation only: nothing that trains imports this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.layout import refs_file
+from aligncat.datasets.refer import Instances, refs_of_split
+from aligncat.datasets.rows import BadRows, as_mapping, required, required_id, required_int, required_list
+from aligncat.datasets.truth import Canvas, read_box, read_mask
+from aligncat.errors import DataError
+from aligncat.types import Truth
+
+
+def load_refer_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> dict[str, Truth]:
+    """Read the truth of one split; see `load_truth`."""
+    instances = Instances.read(config)
+    annotations = _annotations(instances)
+    bad_rows = BadRows(refs_file(config), skip=skip_bad_rows)
+    truths: dict[str, Truth] = {}
+    for where, row in refs_of_split(config, split, bad_rows):
+        with bad_rows:
+            referent_id = required_id(row, "ref_id", where)
+            if referent_id in truths:
+                raise DataError(f"{where}: the id {referent_id} was used before; every id must occur once")
+            truths[referent_id] = _truth(row, where, instances, annotations)
+    bad_rows.report(len(truths))
+    return truths
+
+
+def _annotations(instances: Instances) -> dict[str, Mapping[str, object]]:
+    """Annotation id -> its row."""
+    rows = {}
+    for number, value in enumerate(required_list(instances.document, "annotations", str(instances.path))):
+        where = f"{instances.path}: annotations[{number}]"
+        row = as_mapping(value, where)
+        rows[required_id(row, "id", where)] = row
+    return rows
+
+
+def _truth(
+    row: Mapping[str, object],
+    where: str,
+    instances: Instances,
+    annotations: Mapping[str, Mapping[str, object]],
+) -> Truth:
+    annotation_id = required_id(row, "ann_id", where)
+    if annotation_id not in annotations:
+        raise DataError(f"{where}: ann_id {annotation_id} is not among the annotations of {instances.path}")
+    annotation = annotations[annotation_id]
+    place = f"{instances.path}: annotation {annotation_id}"
+    image_id, image = instances.image(row, where)
+    if required_id(annotation, "image_id", place) != image_id:
+        raise DataError(f"{where}: its image is {image_id}, but {place} is of image {annotation['image_id']}")
+    image_place = f"{instances.path}: image {image_id}"
+    canvas = Canvas(_pixels(image, "width", image_place), _pixels(image, "height", image_place), place)
+    segmentation = annotation.get("segmentation")
+    return Truth(
+        box=read_box(required(annotation, "bbox", place), canvas, corners=False),
+        mask=None if segmentation is None else read_mask(segmentation, canvas),
+        category=instances.category_name(row, where),
+    )
+
+
+def _pixels(image: Mapping[str, object], key: str, where: str) -> int:
+    value = required_int(image, key, where)
+    if value < 1:
+        raise DataError(f"{where}: {key!r} must be at least 1 pixel, not {value}")
+    return value

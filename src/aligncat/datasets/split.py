@@ -1,0 +1,40 @@
+"""One split of a dataset, as a learner may see it: no boxes, no masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aligncat.types import Expression, ImageRecord
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images and expressions of one split.
+
+    Attributes:
+        dataset: the dataset's name.
+        split: the split's name, as in the data.
+        split_by: who divided the data; None where the dataset knows only one division.
+        images: image id -> record, the images that the expressions are said of, in the order they come up.
+        expressions: every sentence, in the file's order.
+        category_names: REFER: every category of instances.json in the order of its ids; jsonl: the categories
+            that occur in this split, sorted.
+    """
+
+    dataset: str
+    split: str
+    split_by: str | None
+    images: dict[str, ImageRecord]
+    expressions: tuple[Expression, ...]
+    category_names: tuple[str, ...]
+
+    def sentences_by_referent(self) -> dict[str, list[Expression]]:
+        """Group the expressions by the object that they mean.
+
+        Returns:
+            referent id -> its sentences; referents and sentences in the file's order.
+        """
+        groups: dict[str, list[Expression]] = {}
+        for expression in self.expressions:
+            groups.setdefault(expression.referent_id, []).append(expression)
+        return groups

@@ -1,0 +1,172 @@
+"""Boxes and masks as files write them -> Truth's xyxy pixels and RLE. Evaluation only.
+
+The formats are COCO's (cocodataset.org/#format-data): a box is [x, y, width, height], a mask is a list of
+polygons [x1, y1, x2, y2, ...] or run lengths {"size": [height, width], "counts": list or compressed string}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from aligncat.datasets.rows import required, required_list, shorten
+from aligncat.errors import DataError
+from aligncat.types import RLE
+
+_CORNERS_OF_A_POLYGON = 3
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The image that a box or a mask lies on.
+
+    Attributes:
+        width: pixels.
+        height: pixels.
+        where: file and row, for messages.
+    """
+
+    width: int
+    height: int
+    where: str
+
+
+def read_box(value: object, canvas: Canvas, *, corners: bool) -> NDArray[np.float64]:
+    """Read a box.
+
+    Args:
+        value: four numbers in pixels.
+        canvas: the image it lies on.
+        corners: whether the numbers are [x1, y1, x2, y2]; COCO's [x, y, width, height] otherwise.
+
+    Returns:
+        (4,) xyxy pixels, as written: a box that passes the image's edge is not clipped.
+
+    Raises:
+        DataError: when it is not four finite numbers, has no area, or does not touch the image.
+    """
+    order = "[x1, y1, x2, y2]" if corners else "[x, y, width, height]"
+    if not isinstance(value, list | tuple) or len(value) != 4 or not all(map(_is_coordinate, value)):
+        raise DataError(f"{canvas.where}: the box must be four finite numbers {order}, not {value!r:.60}")
+    x1, y1, x2, y2 = map(float, value)
+    if not corners:
+        x2, y2 = x1 + x2, y1 + y2
+    if x2 <= x1 or y2 <= y1:
+        raise DataError(f"{canvas.where}: the box {value} has no area; boxes are {order} in pixels")
+    if x1 >= canvas.width or y1 >= canvas.height or x2 <= 0 or y2 <= 0:
+        raise DataError(
+            f"{canvas.where}: the box {value} is outside its image of {canvas.width} x {canvas.height} "
+            f"pixels; boxes are {order} in pixels of the original image"
+        )
+    return np.array([x1, y1, x2, y2], dtype=np.float64)
+
+
+def read_mask(value: object, canvas: Canvas) -> RLE:
+    """Read a mask in any of COCO's three forms.
+
+    Args:
+        value: polygons, which are united, or run lengths.
+        canvas: the image it lies on.
+
+    Returns:
+        Compressed run lengths at the image's size.
+
+    Raises:
+        DataError: when it is none of the forms, has another size than the image, or covers no pixel.
+    """
+    if isinstance(value, dict):
+        rle = _run_lengths(value, canvas)
+    elif isinstance(value, list | tuple) and value:
+        rle = coco_mask.merge(
+            coco_mask.frPyObjects([_polygon(part, canvas) for part in value], canvas.height, canvas.width)
+        )
+    else:
+        raise DataError(
+            f"{canvas.where}: the mask must be a list of polygons or run lengths {{size, counts}}, not {shorten(value)}"
+        )
+    if not coco_mask.area(rle):
+        raise DataError(f"{canvas.where}: the mask covers no pixel of its image")
+    return RLE(size=[canvas.height, canvas.width], counts=rle["counts"])
+
+
+def box_around(mask: RLE) -> NDArray[np.float64]:
+    """The smallest box around all of a mask.
+
+    Returns:
+        (4,) xyxy pixels; x2 and y2 are exclusive.
+    """
+    x, y, width, height = coco_mask.toBbox(mask)
+    return np.array([x, y, x + width, y + height], dtype=np.float64)
+
+
+def _is_coordinate(value: object) -> bool:
+    # The bounds turn away NaN and infinity, which JSON readers let pass, and integers too long for a float.
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1e9 < value < 1e9
+
+
+def _polygon(value: object, canvas: Canvas) -> list[float]:
+    # Checked here because pycocotools takes a "polygon" of four numbers for a box without a word.
+    if (
+        not isinstance(value, list | tuple)
+        or len(value) < 2 * _CORNERS_OF_A_POLYGON
+        or len(value) % 2
+        or not all(map(_is_coordinate, value))
+    ):
+        raise DataError(
+            f"{canvas.where}: a polygon must be a list of at least 6 finite numbers [x1, y1, x2, y2, ...], "
+            f"not {value!r:.60}"
+        )
+    return list(value)
+
+
+def _run_lengths(value: Mapping[str, object], canvas: Canvas) -> RLE:
+    size = required_list(value, "size", canvas.where)
+    if size != [canvas.height, canvas.width]:
+        raise DataError(
+            f"{canvas.where}: the mask's size is {size}, but its image's [height, width] is "
+            f"{[canvas.height, canvas.width]}"
+        )
+    counts = required(value, "counts", canvas.where)
+    if isinstance(counts, str) and counts.isascii():
+        counts = counts.encode("ascii")
+    if isinstance(counts, bytes):
+        runs, rle = _decompress(counts, canvas), RLE(size=[canvas.height, canvas.width], counts=counts)
+    elif isinstance(counts, list) and all(isinstance(run, int) and not isinstance(run, bool) for run in counts):
+        runs = counts
+        rle = None
+    else:
+        raise DataError(f"{canvas.where}: 'counts' must be whole numbers or a compressed string, not {shorten(counts)}")
+    # pycocotools trusts the runs and reads memory that it never wrote when they are too few.
+    if any(run < 0 for run in runs) or sum(runs) != canvas.width * canvas.height:
+        raise DataError(
+            f"{canvas.where}: the mask's run lengths cover {sum(runs)} pixels of an image of "
+            f"{canvas.width * canvas.height}"
+        )
+    return rle or coco_mask.frPyObjects({"size": size, "counts": runs}, canvas.height, canvas.width)
+
+
+def _decompress(counts: bytes, canvas: Canvas) -> list[int]:
+    """The runs of a compressed string: signed base-32 digits from 48 on, the lowest first; from the
+    fourth run on, what is written is the difference to the run two before (pycocotools' rleToString).
+    """
+    runs: list[int] = []
+    number = shift = 0
+    for character in counts:
+        digit = character - 48
+        if not 0 <= digit < 64 or shift > 60:
+            raise DataError(f"{canvas.where}: the mask's 'counts' are not a compressed run-length string")
+        number |= (digit & 31) << shift
+        shift += 5
+        if digit & 32:
+            continue
+        if digit & 16:
+            number -= 1 << shift
+        runs.append(number + (runs[-2] if len(runs) > 2 else 0))
+        number = shift = 0
+    if shift:
+        raise DataError(f"{canvas.where}: the mask's 'counts' end in the middle of a run")
+    return runs
