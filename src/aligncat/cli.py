@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from aligncat.errors import AligncatError
@@ -67,7 +68,10 @@ VERBS: dict[str, Verb] = {
 }
 
 
-POSITIONAL = {"ground": "expressions"}  # verbs without option names before what is required, and which argument is a list
+CONFIGS = Path(__file__).resolve().parent / "configs"
+POSITIONAL = {
+    "ground": "expressions"
+}  # verbs without option names before what is required, and which argument is a list
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -127,7 +131,7 @@ def _run(name: str, words: Sequence[str]) -> int:
     if listed:
         parser.add_argument(listed, nargs="+", type=str, help="one or more, each in quotes")
     try:
-        settings = parser.instantiate_classes(parser.parse_args([_with_underscores(word) for word in words]))
+        settings = parser.instantiate_classes(parser.parse_args(list(_with_presets(map(_with_underscores, words)))))
         settings.pop("config", None)
         function(**settings.as_dict())
     except AligncatError as error:
@@ -145,6 +149,18 @@ def _with_underscores(word: str) -> str:
         return word
     name, equals, value = word.partition("=")
     return "--" + name[2:].replace("-", "_") + equals + value
+
+
+def _with_presets(words: Iterable[str]) -> Iterator[str]:
+    """The names of shipped presets become their paths: --config refcoco, --alignment querymatch."""
+    folders = {"--config": CONFIGS, "--alignment": CONFIGS / "alignment"}
+    previous = ""
+    for word in words:
+        option, equals, value = word.partition("=") if word.startswith("--") else (previous, "", word)
+        preset = folders.get(option, CONFIGS) / f"{value}.yaml"
+        known = option in folders and preset.exists()
+        yield (f"{option}={preset}" if equals else str(preset)) if known else word
+        previous = word
 
 
 def _use_all_cores() -> None:

@@ -31,10 +31,10 @@ from aligncat.store.files import write_whole
 from aligncat.types import Alignment, Candidates, CandidateScore, Grounding
 
 FORMAT = 1
-CONFIG, WEIGHTS, VOCABULARY = "grounder.json", "model.safetensors", "vocabulary.json"
+CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocabulary.json"
 
 
-class Grounder(ModelHubMixin, library_name="aligncat", tags=["visual-grounding"], license="apache-2.0"):  # type: ignore[call-arg,misc]
+class Grounder(ModelHubMixin, library_name="aligncat", tags=["visual-grounding"], license="apache-2.0"):
     """Finds the object that a phrase means.
 
     Example:
@@ -134,9 +134,7 @@ class Grounder(ModelHubMixin, library_name="aligncat", tags=["visual-grounding"]
             torch.ones(count, len(candidates), dtype=torch.bool),
             tokens,
         )
-        return [
-            self._grounding(row, expression, candidates, alignment) for row, expression in enumerate(expressions)
-        ]
+        return [self._grounding(row, expression, candidates, alignment) for row, expression in enumerate(expressions)]
 
     @torch.inference_mode()
     def choose(self, store: Store, split: Split) -> tuple[NDArray[np.int64], list[str] | None]:

@@ -47,7 +47,12 @@ class GroundingModel(nn.Module):
         self.alignment = AlignmentModel(config.alignment)
 
     def forward(
-        self, features: Tensor, categories: Tensor, valid: Tensor, tokens: Tensor, labels: Tensor | None = None
+        self,
+        features: Tensor,
+        categories: Tensor,
+        valid: Tensor,
+        tokens: Tensor,
+        labels: Tensor | None = None,
     ) -> Alignment:
         """Align B expressions with the candidates of their images.
 

@@ -29,8 +29,8 @@ def draw_groundings(image: Image.Image, groundings: Sequence[Grounding]) -> Imag
     pixels = np.asarray(image.convert("RGB"), np.float32).copy()
     for index, grounding in enumerate(groundings):
         mask = decode_mask(grounding.mask)
-        color = np.array(PALETTE[index % len(PALETTE)], np.float32)
-        pixels[mask] = (1 - _MASK_OPACITY) * pixels[mask] + _MASK_OPACITY * color
+        tint = np.array(PALETTE[index % len(PALETTE)], np.float32)
+        pixels[mask] = (1 - _MASK_OPACITY) * pixels[mask] + _MASK_OPACITY * tint
     size = (image.width * scale, image.height * scale)
     canvas = Image.fromarray(pixels.astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(canvas)

@@ -76,9 +76,7 @@ class AlignmentConfig:
                 "category_infer, or category_stage to 'coarse'"
             )
         if self.weighting == "uncertainty" and not (self.lambda_1 and self.lambda_2):
-            raise ConfigError(
-                "alignment.weighting 'uncertainty' starts from lambda_1 and lambda_2: give both above 0"
-            )
+            raise ConfigError("alignment.weighting 'uncertainty' starts from lambda_1 and lambda_2: give both above 0")
 
     @property
     def fine(self) -> bool:

@@ -95,9 +95,7 @@ class Objective(nn.Module):
         self.config = config
         self.log_variances: nn.Parameter | None = None
         if config.weighting == "uncertainty" and config.classifier:
-            self.log_variances = nn.Parameter(
-                torch.tensor([-math.log(config.lambda_1), -math.log(config.lambda_2)])
-            )
+            self.log_variances = nn.Parameter(torch.tensor([-math.log(config.lambda_1), -math.log(config.lambda_2)]))
 
     def forward(
         self, alignment: Alignment, valid: Tensor, image_index: Tensor, labels: Tensor | None
@@ -120,14 +118,10 @@ class Objective(nn.Module):
         # A candidate that the confidence stage left out has no score, and is no negative either (Table 5).
         valid = valid & (alignment.global_scores > float("-inf"))
         losses = {
-            "global": self._space(
-                alignment.global_texts, alignment.global_queries, alignment, valid, image_index
-            )
+            "global": self._space(alignment.global_texts, alignment.global_queries, alignment, valid, image_index)
         }
         if alignment.fine_texts is not None and alignment.fine_queries is not None:
-            losses["fine"] = self._space(
-                alignment.fine_texts, alignment.fine_queries, alignment, valid, image_index
-            )
+            losses["fine"] = self._space(alignment.fine_texts, alignment.fine_queries, alignment, valid, image_index)
         losses["contrastive"] = torch.stack(list(losses.values())).sum()
         terms = [losses["contrastive"]]
         if alignment.category_logits is not None:

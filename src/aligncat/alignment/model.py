@@ -74,9 +74,7 @@ class AlignmentModel(nn.Module):
             fine_scores = _only(candidates, fine_score(fine_queries, fine_texts))
 
         kept, matched = self._refine(coarse_scores, fine_scores, class_scores, category, candidates)
-        last = (
-            fine_scores if fine_scores is not None and self.config.order == "coarse-fine" else coarse_scores
-        )
+        last = fine_scores if fine_scores is not None and self.config.order == "coarse-fine" else coarse_scores
         return Alignment(
             class_scores=None if self._category_source == "none" else class_scores,
             global_scores=global_scores,
@@ -115,9 +113,7 @@ class AlignmentModel(nn.Module):
         """(B,) int64, the category that S_class compares with; -1 for none."""
         if self._category_source == "label":
             if labels is None:
-                raise ConfigError(
-                    "alignment.category_train is 'label' and the data has no labels: set it to 'none'"
-                )
+                raise ConfigError("alignment.category_train is 'label' and the data has no labels: set it to 'none'")
             return labels
         if self._category_source == "classifier" and logits is not None:
             return logits.detach().argmax(dim=1)

@@ -51,9 +51,7 @@ def quality(difficulties: Tensor, uniquenesses: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def select_negatives(
-    scores: Tensor, queries: Tensor, valid: Tensor, image_index: Tensor, count: int
-) -> Negatives:
+def select_negatives(scores: Tensor, queries: Tensor, valid: Tensor, image_index: Tensor, count: int) -> Negatives:
     """Pick `count` negatives for each text from each sample of another image.
 
     Time goes with count x B^2 x (B O), and memory stays under 4 (B O)^2 numbers: all texts share one table of
@@ -68,29 +66,35 @@ def select_negatives(
     """
     batch, slots = valid.shape
     cosines = _cosines(queries)
-    first = torch.arange(batch, device=valid.device) * slots
-    no_pick = batch * slots
-    indices = torch.zeros(batch, batch, count, dtype=torch.int64, device=valid.device)
-    mask = torch.zeros(batch, batch, count, dtype=torch.bool, device=valid.device)
-    # The rows gathered for one text fit a CPU's cache; O texts at once take as much memory as the table.
-    at_once = slots if valid.is_cuda else 1
-    for start in range(0, batch, at_once):
-        chunk = slice(start, start + at_once)
-        other = image_index[chunk, None] != image_index
-        available = valid & other[..., None]
-        hard = difficulty(scores[chunk], available)
-        closest = torch.full_like(hard, -1.0)
-        for step in range(count):
-            ranked = quality(hard, uniqueness(closest)).masked_fill_(~available, float("-inf"))
-            best, picks = ranked.max(dim=-1)
-            found = best > float("-inf")
-            indices[chunk, :, step] = picks
-            mask[chunk, :, step] = found
-            if step + 1 < count:
-                available.scatter_(-1, picks[..., None], False)
-                rows = torch.where(found, first + picks, no_pick)
-                closest = torch.maximum(closest, cosines[rows].amax(dim=1).view_as(closest))
-    return Negatives(indices=indices, mask=mask)
+    first, no_pick = torch.arange(batch, device=valid.device) * slots, batch * slots
+    available = valid & (image_index[:, None] != image_index)[..., None]
+    difficulties = difficulty(scores, available)
+    closest = torch.full_like(difficulties, -1.0)
+    indices: list[Tensor] = []
+    mask: list[Tensor] = []
+    for step in range(count):
+        if step > 0:
+            rows = torch.where(mask[-1], first + indices[-1], no_pick)
+            closest = torch.maximum(closest, _largest(cosines, rows, at_once=slots if valid.is_cuda else 1))
+            available.scatter_(-1, indices[-1][..., None], False)
+        qualities = quality(difficulties, uniqueness(closest)).masked_fill_(~available, float("-inf"))
+        best, picks = qualities.max(dim=-1)
+        indices.append(picks)
+        mask.append(best > float("-inf"))
+    return Negatives(indices=torch.stack(indices, dim=-1), mask=torch.stack(mask, dim=-1))
+
+
+def _largest(cosines: Tensor, rows: Tensor, at_once: int) -> Tensor:
+    """For each text the largest cosine of every query to its picks, (B, B, O).
+
+    Args:
+        cosines: the table of `_cosines`.
+        rows: (B, B), a text's pick in each sample, as a row of the table.
+        at_once: texts whose rows are gathered together. Those of one fit a CPU's cache; those of O take as
+            much memory as the table.
+    """
+    parts = [cosines[chunk].amax(dim=1) for chunk in torch.split(rows, at_once)]
+    return torch.cat(parts).view(*rows.shape, -1)
 
 
 def _cosines(queries: Tensor) -> Tensor:

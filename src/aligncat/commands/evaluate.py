@@ -54,35 +54,57 @@ def evaluate(
     """
     loaded = Grounder.from_pretrained(grounder)
     opened = Store.open(store, expect=loaded.detector_description)
-    results = []
-    for name in splits:
-        split = load_split(data, name, skip_bad_rows=skip_bad_rows, check_images=False)
-        truth = load_truth(data, name, skip_bad_rows=skip_bad_rows)
-        overlaps = Overlaps.of(opened, split, truth, objects=load_objects(data, name))
-        choice, categories = loaded.choose(opened, split)
-        detector = str(loaded.detector_description["name"])
-        result = Result(
-            dataset=split.dataset,
-            split=split.split,
-            split_by=split.split_by,
-            config=grounder.resolve().name,
-            detector=detector,
-            seen=seen or _seen(detector, split.dataset),
-            seed=loaded.provenance["training"]["seed"],
-            versions=installed_versions(),
-            scores=score(overlaps, choice, categories),
-        )
-        results.append(result)
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            result.save(out / f"{result.config}-{split.dataset}-{name}.json")
+    name = grounder.resolve().name
+    results = [measure(loaded, name, data, opened, split, seen=seen, skip_bad_rows=skip_bad_rows) for split in splits]
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for result in results:
+            result.save(out / f"{name}-{result.dataset}-{result.split}.json")
     console = Console()
-    for table in (results_table, masks_table):
-        console.print(table(results))
+    console.print(results_table(results), masks_table(results))
     for result in results:
         if result.scores.by_kind:
             console.print(slices_table([result]))
     return results
+
+
+def measure(
+    grounder: Grounder,
+    name: str,
+    data: DataConfig,
+    store: Store,
+    split_name: str,
+    *,
+    seen: Seen | None = None,
+    skip_bad_rows: bool = False,
+) -> Result:
+    """Measure a loaded grounder on one split.
+
+    Args:
+        grounder: trained.
+        name: what the result calls it.
+        data: the dataset.
+        store: the candidates of its images.
+        split_name: the split.
+        seen: as in `evaluate`.
+        skip_bad_rows: as in `evaluate`.
+    """
+    split = load_split(data, split_name, skip_bad_rows=skip_bad_rows, check_images=False)
+    truth = load_truth(data, split_name, skip_bad_rows=skip_bad_rows)
+    overlaps = Overlaps.of(store, split, truth, objects=load_objects(data, split))
+    choice, categories = grounder.choose(store, split)
+    detector = str(grounder.detector_description["name"])
+    return Result(
+        dataset=split.dataset,
+        split=split.split,
+        split_by=split.split_by,
+        config=name,
+        detector=detector,
+        seen=seen or _seen(detector, split.dataset),
+        seed=grounder.provenance["training"]["seed"],
+        versions=installed_versions(),
+        scores=score(overlaps, choice, categories),
+    )
 
 
 def _seen(detector: str, dataset: str) -> Seen:

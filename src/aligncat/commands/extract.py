@@ -9,7 +9,7 @@ from aligncat.datasets.photos import photos_in
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.errors import ConfigError
 from aligncat.store import Store
-from aligncat.store import extract as extract_images
+from aligncat.store.extract import extract as extract_images
 from aligncat.types import ImageRecord
 
 

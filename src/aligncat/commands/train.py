@@ -22,7 +22,13 @@ from aligncat.grounder import Grounder
 from aligncat.language import TextEncoderConfig, Vocabulary, load_word_vectors
 from aligncat.model import GroundingModel, ModelConfig
 from aligncat.store import Store
-from aligncat.training import AveragedWeights, GroundingData, GroundingModule, TrainingConfig, ValidationScores
+from aligncat.training import (
+    AveragedWeights,
+    GroundingData,
+    GroundingModule,
+    TrainingConfig,
+    ValidationScores,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +149,10 @@ def _fit(
     trainer = pl.Trainer(
         max_epochs=training.epochs,
         callbacks=callbacks,
-        logger=[CSVLogger(folder, name="", version="csv"), TensorBoardLogger(folder, name="", version="tensorboard")],
+        logger=[
+            CSVLogger(folder, name="", version="csv"),
+            TensorBoardLogger(folder, name="", version="tensorboard"),
+        ],
         gradient_clip_val=training.clip_norm,
         num_sanity_val_steps=0,
         enable_progress_bar=progress,

@@ -117,7 +117,7 @@ class Mask2FormerDetector:
                 "safetensors (transformers' save_pretrained writes it)."
             )
         identity: dict[str, JSON] = {
-            "name": Path(name_or_folder).name if Path(name_or_folder).is_dir() else name_or_folder,
+            "name": name_or_folder,
             "weights_sha256": _sha256(weights),
             "config_sha256": _sha256([folder / "config.json"]),
         }

@@ -70,7 +70,7 @@ def build_mini_detector(*, class_weight: float = 4.0) -> Mask2FormerForUniversal
         num_heads=[2, 4, 8, 16],
         window_size=4,
         drop_path_rate=0.0,
-        out_features=["stage1", "stage2", "stage3", "stage4"],
+        out_features=["stage1", "stage2", "stage3", "stage4"],  # type: ignore[call-arg]
     )
     names = [category.name for category in CATEGORIES]
     config = Mask2FormerConfig(
@@ -132,9 +132,7 @@ class _DetectorScenes(Dataset[_Example]):
         return _Example(normalize([image])[0], masks, classes)
 
 
-def train_mini_detector(
-    *, out: Path, recipe: MiniDetectorConfig = MiniDetectorConfig(), save_every: int = 500
-) -> Path:
+def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorConfig(), save_every: int = 500) -> Path:
     """Train the mini detector and save it as a Hugging Face folder with float16 weights.
 
     Interrupted, it resumes from the last state saved beside the folder (`OUT.state.pt`).
@@ -149,10 +147,10 @@ def train_mini_detector(
     """
     torch.manual_seed(recipe.seed)
     model = build_mini_detector(class_weight=recipe.class_weight).train()
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))  # type: ignore[no-untyped-call]
     decayed = [weight for weight in model.parameters() if weight.ndim > 1]
     plain = [weight for weight in model.parameters() if weight.ndim <= 1]
-    groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     steps = recipe.images // recipe.batch_size
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe.warmup, steps))
@@ -163,7 +161,7 @@ def train_mini_detector(
         task = progress.add_task("training the mini detector", total=steps, completed=step, loss="")
         for batch in _batches(recipe, step):
             loss = _loss(model, batch)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -175,8 +173,8 @@ def train_mini_detector(
                 logger.info("step %d of %d, loss %.3f", step, steps, loss.item())
             if step % save_every == 0:
                 _save_state(state_file, parts, step)
-                _save(average.module, out, recipe)
-    _save(average.module, out, recipe)
+                _save(average, out, recipe)
+    _save(average, out, recipe)
     state_file.unlink(missing_ok=True)
     return out
 
@@ -191,7 +189,12 @@ def _batches(config: MiniDetectorConfig, step: int) -> Iterator[list[_Example]]:
             continue
         scenes = _DetectorScenes(config, first * config.batch_size, (stop - first) * config.batch_size, size)
         yield from DataLoader(
-            scenes, config.batch_size, num_workers=1, prefetch_factor=8, collate_fn=list, multiprocessing_context="fork"
+            scenes,
+            config.batch_size,
+            num_workers=1,
+            prefetch_factor=8,
+            collate_fn=list,
+            multiprocessing_context="fork",
         )
 
 
@@ -228,9 +231,9 @@ def _save_state(state_file: Path, parts: dict[str, Any], step: int) -> None:
     temporary.replace(state_file)
 
 
-def _save(model: Mask2FormerForUniversalSegmentation, out: Path, config: MiniDetectorConfig) -> None:
-    half = build_mini_detector(class_weight=config.class_weight).half()
-    half.load_state_dict(model.state_dict())
+def _save(average: AveragedModel, out: Path, config: MiniDetectorConfig) -> None:
+    half = build_mini_detector(class_weight=config.class_weight).half()  # type: ignore[no-untyped-call]
+    half.load_state_dict(average.module.state_dict())
     half.config.aligncat_recipe = asdict(config)
     half.save_pretrained(out)
 

@@ -127,9 +127,7 @@ class Outcomes:
     category_read: NDArray[np.bool_] | None
 
     @classmethod
-    def of(
-        cls, overlaps: Overlaps, choice: ArrayLike, predicted: Sequence[str | None] | None = None
-    ) -> Outcomes:
+    def of(cls, overlaps: Overlaps, choice: ArrayLike, predicted: Sequence[str | None] | None = None) -> Outcomes:
         """Look up what was chosen.
 
         Args:
@@ -172,9 +170,7 @@ class Outcomes:
             res_oiou=float(self.intersection[with_mask].sum()) / union if union else None,
             oracle_res_miou=_mean(self.best_mask_iou[with_mask]),
             precision=self._precision(with_mask),
-            category_accuracy=None
-            if self.category_read is None
-            else _mean(self.category_read[with_category]),
+            category_accuracy=None if self.category_read is None else _mean(self.category_read[with_category]),
             errors=self._errors(rows),
         )
 
@@ -234,9 +230,7 @@ def _checked(overlaps: Overlaps, choice: ArrayLike) -> NDArray[np.int64]:
     """(E,) column indices, -1 where the image has no candidate."""
     chosen = np.asarray(choice, dtype=np.int64)
     if chosen.shape != (len(overlaps),):
-        raise ValueError(
-            f"{len(overlaps)} expressions want {len(overlaps)} choices, not the shape {chosen.shape}"
-        )
+        raise ValueError(f"{len(overlaps)} expressions want {len(overlaps)} choices, not the shape {chosen.shape}")
     chosen = np.where(overlaps.valid.any(axis=1), chosen, -1)
     counts = overlaps.valid.sum(axis=1)
     wrong = np.flatnonzero((chosen >= counts) | ((chosen < 0) & (counts > 0)))

@@ -57,7 +57,5 @@ def _box(row: Mapping[str, object], where: str) -> list[float]:
     box = required_list(row, "bbox", where)
     numbers = [float(side) for side in box if isinstance(side, int | float)]
     if len(box) != 4 or len(numbers) != 4 or not np.isfinite(numbers).all():
-        raise DataError(
-            f"{where}: the box must be four finite numbers [x, y, width, height], not {box!r:.60}"
-        )
+        raise DataError(f"{where}: the box must be four finite numbers [x, y, width, height], not {box!r:.60}")
     return numbers

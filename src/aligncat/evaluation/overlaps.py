@@ -138,9 +138,7 @@ _CELL = np.dtype(
 )
 
 
-def _referents_by_image(
-    expressions: Sequence[Expression], truth: Mapping[str, Truth]
-) -> dict[str, dict[str, Truth]]:
+def _referents_by_image(expressions: Sequence[Expression], truth: Mapping[str, Truth]) -> dict[str, dict[str, Truth]]:
     """Each image's referents with their truth, in order of first mention."""
     referents: dict[str, dict[str, Truth]] = defaultdict(dict)
     for expression in expressions:
@@ -212,6 +210,4 @@ def _categories_by_truth(
 def _stack(tables: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
     """Stack the images' tables, each padded to the widest with its own last column, that of no candidate."""
     columns = max(table.shape[1] for table in tables)
-    return np.concatenate(
-        [np.pad(table, ((0, 0), (0, columns - table.shape[1])), mode="edge") for table in tables]
-    )
+    return np.concatenate([np.pad(table, ((0, 0), (0, columns - table.shape[1])), mode="edge") for table in tables])

@@ -41,9 +41,7 @@ class Probe:
     tested_on: int
 
 
-def linear_probe(
-    features: Tensor, labels: Tensor, groups: Sequence[str], *, classes: int, seed: int
-) -> Probe:
+def linear_probe(features: Tensor, labels: Tensor, groups: Sequence[str], *, classes: int, seed: int) -> Probe:
     """Train multinomial logistic regression on 70% of the groups and test it on the others.
 
     Args:

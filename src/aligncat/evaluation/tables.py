@@ -117,9 +117,7 @@ def _said(row: Summary) -> dict[str, str]:
     }
 
 
-def _table(
-    rows: Sequence[Summary], names: Sequence[str], figures: Mapping[str, Figure]
-) -> tuple[Table, list[str]]:
+def _table(rows: Sequence[Summary], names: Sequence[str], figures: Mapping[str, Figure]) -> tuple[Table, list[str]]:
     """A table titled with what the rows share, and the headings of its first columns: what they do not."""
     said = [_said(row) for row in rows]
     values = {name: list(dict.fromkeys(line[name] for line in said)) for name in (said[0] if said else ())}

@@ -82,9 +82,7 @@ class TextEncoder(nn.Module):
         ConfigError: the vectors are of another size.
     """
 
-    def __init__(
-        self, config: TextEncoderConfig, vocabulary_size: int, vectors: Tensor | None = None
-    ) -> None:
+    def __init__(self, config: TextEncoderConfig, vocabulary_size: int, vectors: Tensor | None = None) -> None:
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(vocabulary_size, config.word_dim, padding_idx=PAD)
@@ -132,7 +130,7 @@ class TextEncoder(nn.Module):
 
 
 class SelfAttentionBlock(nn.Module):
-    """A post-norm transformer block over the words of each sentence; what `nn.TransformerEncoderLayer` computes.
+    """A post-norm transformer block over each sentence's words, as `nn.TransformerEncoderLayer` computes it.
 
     Args:
         dim: of the words.
@@ -170,7 +168,7 @@ class SelfAttentionBlock(nn.Module):
 
     def _attend(self, words: Tensor, places: Tensor, mask: Tensor) -> Tensor:
         spread = _spread(self.attend_in(words), places, mask)
-        query, key, value = spread.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = spread.view(*mask.shape, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         seen = F.scaled_dot_product_attention(
             query,
             key,
@@ -207,6 +205,5 @@ class AttentivePooling(nn.Module):
 
 def _spread(listed: Tensor, places: Tensor, mask: Tensor) -> Tensor:
     """A list of words (n, d) back to (B, L, d), zero at padding."""
-    return (
-        listed.new_zeros(mask.numel(), listed.shape[1]).index_copy(0, places, listed).unflatten(0, mask.shape)
-    )
+    spread = listed.new_zeros(mask.numel(), listed.shape[1]).index_copy(0, places, listed)
+    return spread.view(*mask.shape, -1)

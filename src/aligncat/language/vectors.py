@@ -61,9 +61,7 @@ def load_word_vectors(path: Path, vocabulary: Vocabulary, *, seed: int = 0) -> W
     except OSError as error:
         raise DataError(f"{path}: the word vectors cannot be read: {error.strerror}") from error
     if not vectors:
-        raise DataError(
-            f"{path}: none of the {len(vocabulary.words)} words of the vocabulary is in this file"
-        )
+        raise DataError(f"{path}: none of the {len(vocabulary.words)} words of the vocabulary is in this file")
     known = torch.tensor(list(vectors.values()), dtype=torch.float32)
     spread = float(known.std(correction=0))
     table = torch.randn(len(vocabulary), size, generator=torch.Generator().manual_seed(seed)) * spread
@@ -88,9 +86,7 @@ def _rows(path: Path) -> Iterator[tuple[str, str, list[str]]]:
             size = size or len(fields) - 1
             # GloVe 840B has words with spaces inside, so the numbers are counted from the right.
             if size < 1 or len(fields) <= size:
-                raise DataError(
-                    f"{place}: a word and {max(size, 1)} numbers are expected, {len(fields)} fields found"
-                )
+                raise DataError(f"{place}: a word and {max(size, 1)} numbers are expected, {len(fields)} fields found")
             count += 1
             yield place, " ".join(fields[:-size]), fields[-size:]
         if expected is not None and count != expected:

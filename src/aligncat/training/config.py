@@ -49,7 +49,8 @@ class TrainingConfig:
             )
         if not 0 <= self.warmup_epochs < self.epochs:
             raise ConfigError(
-                f"training.warmup_epochs is {self.warmup_epochs}; it must be at least 0 and below epochs ({self.epochs})"
+                f"training.warmup_epochs is {self.warmup_epochs}; it must be at least 0 and below "
+                f"training.epochs ({self.epochs})"
             )
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"training.ema_decay is {self.ema_decay}; it must be in [0, 1)")

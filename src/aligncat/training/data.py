@@ -85,9 +85,7 @@ class GroundingData(pl.LightningDataModule):
         self._batch_size = batch_size
         self._train = SplitTensors(train, store, vocabulary, max_length=max_length, with_labels=with_labels)
         self._val = (
-            None
-            if val is None
-            else SplitTensors(val, store, vocabulary, max_length=max_length, with_labels=False)
+            None if val is None else SplitTensors(val, store, vocabulary, max_length=max_length, with_labels=False)
         )
 
     @property

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from aligncat.batches import Batch
@@ -47,12 +47,10 @@ class GroundingModule(pl.LightningModule):
         logits = alignment.category_logits
         return {"choice": alignment.choice, "category": None if logits is None else logits.argmax(dim=1)}
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Adam, with a linear warm-up and a cosine, per step."""
         config = self.config
-        optimizer = torch.optim.Adam(
-            self.parameters(), lr=config.learning_rate, betas=config.betas, eps=config.eps
-        )
+        optimizer = torch.optim.Adam(self.parameters(), lr=config.learning_rate, betas=config.betas, eps=config.eps)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate(step, config, self.steps_per_epoch) / config.learning_rate
         )

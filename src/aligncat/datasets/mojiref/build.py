@@ -124,7 +124,11 @@ def _annotations(scene: Scene, image_id: int, first: int) -> list[dict[str, Any]
                 "area": len(x),
                 "iscrowd": 0,
                 "segmentation": {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")},
-                "attributes": {"color": entry.color, "nouns": list(entry.glyph.nouns), "glyph": entry.glyph.code},
+                "attributes": {
+                    "color": entry.color,
+                    "nouns": list(entry.glyph.nouns),
+                    "glyph": entry.glyph.code,
+                },
             }
         )
     return rows
@@ -152,7 +156,11 @@ def _refs(
         for _ in range(config.sentences):
             phrase = describe(rng, flavour, items[number], others, redundancy=config.redundancy)
             if phrase is not None:
-                kinds = {"kind": phrase.kind, "needed": list(phrase.needed), "redundant": list(phrase.redundant)}
+                kinds = {
+                    "kind": phrase.kind,
+                    "needed": list(phrase.needed),
+                    "redundant": list(phrase.redundant),
+                }
                 sentences.setdefault(phrase.text, {"raw": phrase.text, "sent": phrase.text, **kinds})
         if sentences:
             chosen += 1

@@ -144,7 +144,7 @@ def _say(rng: np.random.Generator, flavour: Flavour, item: Item, attributes: Seq
     """Put attributes and a noun into words."""
 
     def pick(options: Sequence[str]) -> str:
-        return options[rng.integers(len(options))]
+        return options[int(rng.integers(len(options)))]
 
     value = {attribute.kind: attribute.value for attribute in attributes}
     long = flavour == "mojirefg"

@@ -110,7 +110,9 @@ def _svg_text(code: str) -> str:
 
 def _render(svg: str) -> NDArray[np.uint8]:
     """Draw an SVG, crop it to its visible part, and bring its longer side to RASTER_SIZE."""
-    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=2 * RASTER_SIZE, height=2 * RASTER_SIZE, skip_system_fonts=True))
+    png = bytes(
+        resvg_py.svg_to_bytes(svg_string=svg, width=2 * RASTER_SIZE, height=2 * RASTER_SIZE, skip_system_fonts=True)
+    )
     image = Image.open(io.BytesIO(png)).convert("RGBA")
     image = image.crop(image.getchannel("A").point(lambda a: 255 if a > 16 else 0).getbbox())
     scale = RASTER_SIZE / max(image.size)

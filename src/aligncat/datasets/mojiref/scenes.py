@@ -12,7 +12,13 @@ from aligncat.datasets.mojiref.glyphs import CATEGORIES, SKIN_TONES, Category, G
 from aligncat.datasets.mojiref.raster import RASTER_SIZE, TINTS, draw
 
 SIDES = (208, 256)  # px; a scene's sides are drawn between these, in steps of 16
-SPLITS = ("train", "val", "testA", "testB", "detector")  # "detector": scenes that the mini detector learns from
+SPLITS = (
+    "train",
+    "val",
+    "testA",
+    "testB",
+    "detector",
+)  # "detector": scenes that the mini detector learns from
 
 TINT_RATE = 0.65  # of objects that can be tinted
 GROUP_RATE = 0.75  # of scenes that have several objects of one category on purpose
@@ -102,9 +108,7 @@ def _draw_categories(rng: np.random.Generator) -> list[Category]:
     return [CATEGORIES[number] for number in rng.permutation(numbers)]
 
 
-def _draw_object(
-    rng: np.random.Generator, glyph: Glyph, side: int
-) -> tuple[NDArray[np.uint8], str | None]:
+def _draw_object(rng: np.random.Generator, glyph: Glyph, side: int) -> tuple[NDArray[np.uint8], str | None]:
     """Draw a glyph with a colour, a size, a mirror image and a small turn of its own."""
     tint = str(rng.choice(list(TINTS))) if glyph.tint and rng.random() < TINT_RATE else None
     skin = str(rng.choice(SKIN_TONES)) if glyph.skin else None
@@ -167,14 +171,16 @@ def _background(rng: np.random.Generator, width: int, height: int) -> NDArray[np
         share = (y > edge) * (0.7 + 0.3 * ((x + 0.6 * (y - edge)) / 34 % 1 < 0.93))
     share = np.clip(share, 0, 1)[..., None]
     grain = rng.normal(0, 2.0, (height, width, 1))
-    return (first * (1 - share) + second * share + grain).astype(np.float32)
+    ground: NDArray[np.float32] = (first * (1 - share) + second * share + grain).astype(np.float32)
+    return ground
 
 
 def _muted(rng: np.random.Generator, hue: float | None = None) -> NDArray[np.float64]:
     hue = rng.uniform() if hue is None else hue
     saturation, value = rng.uniform(0.05, 0.35), rng.uniform(0.62, 0.97)
     wheel = np.clip(np.abs((hue * 6 + np.array([0.0, 4.0, 2.0])) % 6 - 3) - 1, 0, 1)
-    return 255 * value * (1 - saturation + saturation * wheel)
+    color: NDArray[np.float64] = 255 * value * (1 - saturation + saturation * wheel)
+    return color
 
 
 def _sky(rng: np.random.Generator) -> NDArray[np.float64]:

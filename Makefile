@@ -1,0 +1,29 @@
+# The only tools needed: Python 3.11, make and git.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: quickstart test lint slow clean
+
+quickstart: $(VENV)/.ready
+	$(BIN)/aligncat quickstart
+
+test: $(VENV)/.ready lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+slow: $(VENV)/.ready
+	$(BIN)/python -m pytest -m slow
+
+# constraints.txt keeps pip from fetching a CUDA build of torch.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) aligncat-quickstart

@@ -1,0 +1,99 @@
+"""aligncat quickstart: the whole path, small, in a few minutes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
+
+from aligncat.alignment import AlignmentConfig
+from aligncat.commands.evaluate import measure
+from aligncat.commands.extract import extract
+from aligncat.commands.train import train
+from aligncat.configs import load_preset
+from aligncat.datasets import DataConfig, load_split
+from aligncat.datasets.mojiref import MojiRefConfig, make_mojiref
+from aligncat.evaluation import Result, results_table
+from aligncat.grounder import Grounder
+from aligncat.overlay import draw_groundings
+
+SPLITS = ("val", "testA", "testB")
+SIZE = MojiRefConfig(train=1500, val=150, test=100)
+EPOCHS = 10
+PICTURES = 6
+
+
+def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Path:
+    """Make a small MojiRef, train QueryMatch and AlignCAT on it, and compare them, in a few minutes.
+
+    It takes a minute of data, a minute of detector and the rest of training, so the figures are those of a short
+    run: docs/results.md has what longer training reaches. Stopped, the same command goes on where it was.
+
+    Args:
+        out: the folder to leave: data, store, both grounders, results and pictures.
+        seed: decides data and training.
+
+    Returns:
+        The folder.
+    """
+    console = Console()
+    started = time.perf_counter()
+    data = DataConfig(path=out / "mojiref", dataset="mojiref")
+    with _stage(console, "Making a small MojiRef"):
+        if not data.path.exists():
+            make_mojiref(out=data.path, recipe=MojiRefConfig(SIZE.train, SIZE.val, SIZE.test, seed=seed))
+    with _stage(console, "Running the frozen detector once over every image"):
+        store = extract(out=out / "store", data=data, splits=("train", *SPLITS))
+    preset = load_preset("mojiref", seed=seed, epochs=EPOCHS)
+    results: list[Result] = []
+    for name, order in (("QueryMatch", "querymatch"), ("AlignCAT", "aligncat")):
+        with _stage(console, f"Training {name}, without a single box or mask"):
+            train(
+                data=data,
+                store=out / "store",
+                out=out / name,
+                alignment=AlignmentConfig.preset(order, dim=preset.alignment.dim, text_dim=preset.text.dim),
+                text=preset.text,
+                training=preset.training,
+            )
+        with _stage(console, f"Evaluating {name}"):
+            grounder = Grounder.from_pretrained(out / name)
+            results += [measure(grounder, name, data, store, split) for split in SPLITS]
+    table = results_table(results)
+    with _stage(console, "Grounding a few phrases"):
+        pictures = list(_pictures(Grounder.from_pretrained(out / "AlignCAT"), data, out / "pictures"))
+    console.print(table)
+    (out / "results").mkdir(exist_ok=True)
+    for result in results:
+        result.save(out / "results" / f"{result.config}-{result.split}.json")
+    with (out / "results" / "table.txt").open("w", encoding="utf-8") as file:
+        Console(file=file, width=120).print(table)
+    console.print(f"{len(pictures)} pictures, both grounders and the results are in [bold]{out.resolve()}[/bold]")
+    console.print(f"Whole time: {time.perf_counter() - started:.0f} s")
+    return out
+
+
+@contextmanager
+def _stage(console: Console, title: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    console.rule(title)
+    started = time.perf_counter()
+    yield
+    console.print(f"{title}: {time.perf_counter() - started:.1f} s")
+
+
+def _pictures(grounder: Grounder, data: DataConfig, folder: Path) -> Iterator[Path]:
+    """Ground the phrases of a few validation images and draw what was found."""
+    folder.mkdir(parents=True, exist_ok=True)
+    split = load_split(data, "val")
+    for record in list(split.images.values())[:PICTURES]:
+        texts = {e.referent_id: e.text for e in split.expressions if e.image_id == record.id}
+        with Image.open(record.path) as file:
+            image = file.convert("RGB")
+        path = folder / f"{record.path.stem}.png"
+        draw_groundings(image, grounder.ground(image, list(texts.values()))).save(path)
+        yield path

@@ -1,0 +1,58 @@
+"""The YAML presets that aligncat ships: `aligncat train --config mojiref`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+from aligncat.alignment import AlignmentConfig
+from aligncat.errors import ConfigError
+from aligncat.language import TextEncoderConfig
+from aligncat.training.config import TrainingConfig
+
+FOLDER = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a preset says of training.
+
+    Attributes:
+        alignment: which scores choose.
+        text: how expressions are read.
+        training: optimiser, schedule, batch and seed.
+    """
+
+    alignment: AlignmentConfig
+    text: TextEncoderConfig
+    training: TrainingConfig
+
+
+def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Preset:
+    """Read a preset that is shipped.
+
+    Args:
+        name: without ".yaml".
+        seed: in place of the preset's.
+        epochs: in place of the preset's.
+
+    Raises:
+        ConfigError: there is no such preset.
+    """
+    path = FOLDER / f"{name}.yaml"
+    if not path.exists():
+        raise ConfigError(f"there is no preset {name!r}; there are {', '.join(p.stem for p in FOLDER.glob('*.yaml'))}")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--data", type=dict)
+    parser.add_class_arguments(AlignmentConfig, "alignment")
+    parser.add_class_arguments(TextEncoderConfig, "text")
+    parser.add_class_arguments(TrainingConfig, "training")
+    values = parser.instantiate_classes(parser.parse_path(path))
+    training = replace(values.training, seed=seed)
+    return Preset(
+        alignment=values.alignment,
+        text=values.text,
+        training=training if epochs is None else replace(training, epochs=epochs),
+    )
