@@ -8,7 +8,7 @@ import torch
 
 from aligncat.errors import ConfigError
 from aligncat.language import PAD, UNK, TextEncoder, TextEncoderConfig, Vocabulary
-from aligncat.language.encoder import AttentivePooling
+from aligncat.language.encoder import AttentivePooling, SelfAttentionBlock
 
 SMALL = TextEncoderConfig(word_dim=12, dim=16, blocks=2, heads=4, feedforward=32)
 TEXTS = ["cat", "the red cat on the left side of a very big dog", "purple zebra quagga", "left cat"]
@@ -60,6 +60,39 @@ def test_an_expression_of_unknown_words_is_finite_and_depends_on_their_number() 
 def test_word_order_matters() -> None:
     sentences, _, _ = encoder()(VOCABULARY.encode(["red cat left", "left cat red"], 15))
     assert not torch.allclose(sentences[0], sentences[1], atol=1e-4)
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_a_block_is_torchs_post_norm_transformer_layer(gradients: bool) -> None:
+    torch.manual_seed(2)
+    ours = SelfAttentionBlock(16, 4, 32, dropout=0.3).eval()
+    theirs = torch.nn.TransformerEncoderLayer(16, 4, 32, dropout=0.3, batch_first=True).eval()
+    pairs = {
+        "self_attn.in_proj_": "attend_in.",
+        "self_attn.out_proj.": "attend_out.",
+        "linear1.": "expand.",
+        "linear2.": "contract.",
+        "norm1.": "attended_norm.",
+        "norm2.": "norm.",
+    }
+    theirs.load_state_dict(
+        {
+            key: torch.randn_like(value) * 0.3 if "norm" in key else value
+            for key, value in theirs.state_dict().items()
+        }
+    )
+    ours.load_state_dict(
+        {
+            new + kind: theirs.state_dict()[old + kind]
+            for old, new in pairs.items()
+            for kind in ("weight", "bias")
+        }
+    )
+    words, mask = torch.randn(3, 5, 16), torch.arange(5) < torch.tensor([[5], [1], [3]])
+    places = mask.flatten().nonzero().squeeze(1)
+    with torch.set_grad_enabled(gradients):
+        expected = theirs(words, src_key_padding_mask=~mask)[mask]
+        torch.testing.assert_close(ours(words[mask], places, mask), expected, atol=1e-6, rtol=1e-5)
 
 
 def test_attentive_pooling_against_numpy() -> None:
