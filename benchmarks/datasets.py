@@ -52,8 +52,7 @@ def fabricate(config: DataConfig, protocol: int) -> None:
     folder.mkdir(exist_ok=True)
     instances = {
         "images": [
-            {"id": i, "file_name": f"COCO_train2014_{i:012d}.jpg", "width": 640, "height": 480}
-            for i in range(IMAGES)
+            {"id": i, "file_name": f"COCO_train2014_{i:012d}.jpg", "width": 640, "height": 480} for i in range(IMAGES)
         ],
         "categories": [{"id": number, "name": name} for number, name in COCO_CATEGORIES.items()],
         "annotations": [annotation(i, rng) for i in range(ANNOTATIONS)],

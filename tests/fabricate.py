@@ -59,14 +59,11 @@ def polygons_of(box: tuple[int, int, int, int]) -> list[list[float]]:
     x1, y1, x2, y2 = box
     middle = (x1 + x2) // 2
     return [
-        [float(v) for v in (left, y1, right, y1, right, y2, left, y2)]
-        for left, right in ((x1, middle), (middle, x2))
+        [float(v) for v in (left, y1, right, y1, right, y2, left, y2)] for left, right in ((x1, middle), (middle, x2))
     ]
 
 
-def run_lengths_of(
-    box: tuple[int, int, int, int], width: int = WIDTH, height: int = HEIGHT
-) -> dict[str, Any]:
+def run_lengths_of(box: tuple[int, int, int, int], width: int = WIDTH, height: int = HEIGHT) -> dict[str, Any]:
     """The rectangle as COCO's uncompressed run lengths, column by column, without pycocotools."""
     x1, y1, x2, y2 = box
     runs = [x1 * height + y1]
@@ -120,9 +117,7 @@ def write_refer_dataset(
         "images": [],
         "annotations": [],
         # Not in the order of the ids, as nothing promises that order.
-        "categories": [
-            {"id": number, "name": CATEGORIES[number]} for number in sorted(CATEGORIES, reverse=True)
-        ],
+        "categories": [{"id": number, "name": CATEGORIES[number]} for number in sorted(CATEGORIES, reverse=True)],
     }
     numbers = iter(range(10**6))
     for split, count in (splits or SPLITS).items():

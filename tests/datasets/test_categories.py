@@ -31,9 +31,7 @@ def test_every_coco_name_finds_its_place_among_darknet_labels_and_back() -> None
     assert [category_index(name, COCO_NAMES) for name in DARKNET] == list(range(80))
 
 
-@pytest.mark.parametrize(
-    "name", ["Dining Table", "dining_table", "dining-table", "diningtable", " dining table "]
-)
+@pytest.mark.parametrize("name", ["Dining Table", "dining_table", "dining-table", "diningtable", " dining table "])
 def test_case_and_spaces_do_not_matter(name: str) -> None:
     assert category_index(name, COCO_NAMES) == COCO_NAMES.index("dining table")
 
@@ -48,9 +46,7 @@ def test_no_two_coco_names_are_one() -> None:
 
 
 def test_a_category_that_the_detector_lacks_is_an_error_that_names_it_and_the_remedy() -> None:
-    with pytest.raises(
-        DetectorError, match=r"no category 'zebra' among its 2 labels.*Use a detector trained on"
-    ):
+    with pytest.raises(DetectorError, match=r"no category 'zebra' among its 2 labels.*Use a detector trained on"):
         category_index("zebra", ["dog", "cat"])
     with pytest.raises(DetectorError, match=r"closest labels: 'dog'"):
         category_index("dogs", ["dog", "cat"])

@@ -30,12 +30,8 @@ def test_a_split_holds_every_expression_of_every_line(tmp_path: Path) -> None:
     split = load_split(write_jsonl_dataset(tmp_path), "train")
     assert (split.dataset, split.split, split.split_by) == ("jsonl", "train", None)
     assert len(split.expressions) == 6
-    assert split.expressions[0] == Expression(
-        "train:1:0", "train:1", "photos/0.png", "the red person", "person"
-    )
-    assert split.expressions[3] == Expression(
-        "train:2:1", "train:2", "photos/1.png", "the thing on the left", "dog"
-    )
+    assert split.expressions[0] == Expression("train:1:0", "train:1", "photos/0.png", "the red person", "person")
+    assert split.expressions[3] == Expression("train:2:1", "train:2", "photos/1.png", "the thing on the left", "dog")
     assert split.category_names == ("couch", "dog", "person")
     assert split.images["photos/2.png"].path == tmp_path / "photos" / "2.png"
     assert [len(group) for group in split.sentences_by_referent().values()] == [2, 2, 2]
@@ -162,9 +158,7 @@ def test_a_bad_line_is_an_error_with_file_and_line_or_skipped_with_a_warning(
         ({"image": "train.jsonl"}, "cannot be read as an image"),
     ],
 )
-def test_bad_truth_is_an_error_with_file_and_line(
-    tmp_path: Path, change: dict[str, Any], message: str
-) -> None:
+def test_bad_truth_is_an_error_with_file_and_line(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     config = write_lines(tmp_path, row(), row(**change))
     with pytest.raises(DataError, match=r"train\.jsonl:2: .*" + message):
         load_truth(config, "train")
@@ -180,9 +174,7 @@ def test_a_line_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
 
 def test_a_split_that_does_not_exist_lists_those_that_do(tmp_path: Path) -> None:
     config = write_jsonl_dataset(tmp_path)
-    with pytest.raises(
-        DataError, match=r"test\.jsonl: no such file; .* has train\.jsonl, val\.jsonl; check `split`"
-    ):
+    with pytest.raises(DataError, match=r"test\.jsonl: no such file; .* has train\.jsonl, val\.jsonl; check `split`"):
         load_split(config, "test")
 
 

@@ -17,9 +17,7 @@ import pytest
 from aligncat.datasets import load_plain_pickle
 from aligncat.errors import DataError, UnsafePickleError
 
-PLAIN = [
-    {"a": 1, "b": [1.5, None, True], "c": ("x", "ü", "日"), "d": {1, 2}, "e": 2**70, "f": frozenset({"q"})}
-]
+PLAIN = [{"a": 1, "b": [1.5, None, True], "c": ("x", "ü", "日"), "d": {1, 2}, "e": 2**70, "f": frozenset({"q"})}]
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -143,16 +141,14 @@ def test_setting_state_on_an_allowed_class_changes_nothing(tmp_path: Path) -> No
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_a_truncated_pickle_is_an_error_wherever_it_ends(tmp_path: Path, protocol: int) -> None:
     whole = pickle.dumps(PLAIN, protocol)
-    path = tmp_path / "cut.p"
     for length in range(len(whole)):
+        path = tmp_path / f"{length}-cut.p"
         path.write_bytes(whole[:length])
         with pytest.raises(DataError, match=r"cut\.p.*fetch the file again|cut\.p.*not plain"):
             load_plain_pickle(path)
 
 
-@pytest.mark.parametrize(
-    "data", [b"<html>404</html>", b"\x89PNG\r\n", b"[]", bytes(range(256)), b"\x80\x63."]
-)
+@pytest.mark.parametrize("data", [b"<html>404</html>", b"\x89PNG\r\n", b"[]", bytes(range(256)), b"\x80\x63."])
 def test_a_file_that_is_no_pickle_is_an_error(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "no.p"
     path.write_bytes(data)
@@ -162,10 +158,11 @@ def test_a_file_that_is_no_pickle_is_an_error(tmp_path: Path, data: bytes) -> No
 
 def test_every_damaged_byte_gives_data_or_our_error(tmp_path: Path) -> None:
     whole = pickletools.optimize(pickle.dumps([{"ref_id": 1, "sentences": [{"sent": "dog"}]}], 2))
-    path = tmp_path / "damaged.p"
     opcodes = [opcode.code.encode("latin-1") for opcode in pickletools.opcodes]
     for position in range(len(whole)):
         for damage in random.Random(position).sample([*opcodes, b"\x00", b"\xff", b"\n", b"z"], 16):
+            # A new file each time, as writing over one waits for the disk on some file systems.
+            path = tmp_path / f"{position}-{damage[0]}.p"
             path.write_bytes(whole[:position] + damage + whole[position + 1 :])
             with contextlib.suppress(DataError):
                 load_plain_pickle(path)
@@ -200,9 +197,7 @@ def test_a_pickle_with_a_large_memo_is_read(tmp_path: Path, protocol: int) -> No
     assert load_plain_pickle(path) == data
 
 
-def test_a_pickle_over_the_limit_is_refused_before_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pickle_over_the_limit_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "large.p"
     path.write_bytes(pickle.dumps(["x" * 1000]))
     monkeypatch.setattr("aligncat.datasets.pickles.MAX_PICKLE_BYTES", 999)

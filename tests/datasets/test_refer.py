@@ -233,9 +233,7 @@ def test_a_bad_row_can_be_skipped_but_not_silently(
     assert f"bad rows, kept {left}: " in warning and "refs(unc).p" in warning
 
 
-def test_the_warning_counts_all_and_shows_the_first(
-    files: ReferFiles, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_warning_counts_all_and_shows_the_first(files: ReferFiles, caplog: pytest.LogCaptureFixture) -> None:
     for ref in files.refs[:5]:
         ref["sentences"][0]["sent"] = "?"
     files.save()
@@ -266,18 +264,14 @@ def test_a_bad_row_of_another_split_does_not_matter(files: ReferFiles) -> None:
 
 
 @pytest.mark.parametrize("load", [load_split, load_truth])
-def test_a_split_that_does_not_exist_lists_those_that_do(
-    files: ReferFiles, load: Callable[..., object]
-) -> None:
+def test_a_split_that_does_not_exist_lists_those_that_do(files: ReferFiles, load: Callable[..., object]) -> None:
     with pytest.raises(DataError, match=r"no split 'test'; it has testA, testB, train, val"):
         load(files.config, "test")
 
 
 def test_a_missing_split_by_lists_those_that_exist(tmp_path: Path) -> None:
     write_refer_dataset(tmp_path, "refcocog", "umd")
-    with pytest.raises(
-        DataError, match=r"refs\(unc\)\.p: no such file; .*refcocog has refs\(umd\)\.p; .*split_by"
-    ):
+    with pytest.raises(DataError, match=r"refs\(unc\)\.p: no such file; .*refcocog has refs\(umd\)\.p; .*split_by"):
         load_split(DataConfig(tmp_path, "refcocog"), "train")
 
 
@@ -365,9 +359,7 @@ def template_refs(instances: dict[str, Any]) -> list[dict[str, Any]]:
 def test_plain_coco_photos_are_read_through_the_refer_layout(tmp_path: Path) -> None:
     instances = json.loads((REAL_PHOTOS / "instances.json").read_text())
     config = DataConfig(tmp_path, "refcoco", images=REAL_PHOTOS / "images")
-    files = ReferFiles(
-        config, REAL_PHOTOS / "images", template_refs(instances), copy.deepcopy(instances)
-    ).save()
+    files = ReferFiles(config, REAL_PHOTOS / "images", template_refs(instances), copy.deepcopy(instances)).save()
     split, truth = load_split(config, "val"), load_truth(config, "val")
     assert len(split.expressions) == len(files.refs) > 150
     assert set(truth) == set(split.sentences_by_referent())

@@ -45,11 +45,7 @@ def test_truth_is_the_rectangles_that_were_drawn(tmp_path: Path) -> None:
 # One pixel is left out of the polygons, whose halves would be half a pixel wide.
 @pytest.mark.parametrize(
     ("form", "box"),
-    [
-        (form, box)
-        for form in (polygons_of, run_lengths_of, compressed)
-        for box in ((3, 4, 20, 30), (0, 0, 48, 40))
-    ]
+    [(form, box) for form in (polygons_of, run_lengths_of, compressed) for box in ((3, 4, 20, 30), (0, 0, 48, 40))]
     + [(form, box) for form in (run_lengths_of, compressed) for box in ((0, 0, 1, 1), (47, 39, 48, 40))],
 )
 def test_every_form_of_mask_gives_the_same_pixels(box: tuple[int, int, int, int], form: Any) -> None:
@@ -197,9 +193,7 @@ def test_a_dataset_of_boxes_alone_has_no_masks(tmp_path: Path) -> None:
 @pytest.mark.skipif(not REAL_PHOTOS.is_dir(), reason="the 100 COCO photos are not on this machine")
 def test_masks_of_real_annotations_equal_pycocotools_own(tmp_path: Path) -> None:
     instances = json.loads((REAL_PHOTOS / "instances.json").read_text())
-    annotations = [
-        row for number, row in enumerate(instances["annotations"]) if number % 4 == 0 or row["iscrowd"]
-    ]
+    annotations = [row for number, row in enumerate(instances["annotations"]) if number % 4 == 0 or row["iscrowd"]]
     refs = [
         {
             "ref_id": number,
