@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from direct import largest_component
 from PIL import Image
 
 from aligncat.geometry import (
@@ -39,9 +37,7 @@ from aligncat.types import RLE
         (49, 49, 416, (0, 0, 416, 416)),  # int(49 * (416 / 49)) is 415: rounding is of the exact value
     ],
 )
-def test_letterbox_sizes_and_offsets(
-    width: int, height: int, size: int, expected: tuple[int, int, int, int]
-) -> None:
+def test_letterbox_sizes_and_offsets(width: int, height: int, size: int, expected: tuple[int, int, int, int]) -> None:
     box = Letterbox.of(width, height, size)
     assert (box.left, box.top, box.inner_width, box.inner_height) == expected
     assert (box.width, box.height, box.size) == (width, height, size)
@@ -138,30 +134,6 @@ def test_encoding_round_trip(shape: tuple[int, int], order: str) -> None:
     np.testing.assert_array_equal(decode_mask(encode_mask(mask)), mask)
 
 
-def flood_fill_box(mask: NDArray[np.bool_]) -> list[int]:
-    """The largest 8-connected component's box by a plain queue."""
-    height, width = mask.shape
-    seen = np.zeros_like(mask)
-    best: list[tuple[int, int]] = []
-    for x0 in range(width):
-        for y0 in range(height):
-            if not mask[y0, x0] or seen[y0, x0]:
-                continue
-            seen[y0, x0] = True
-            queue, component = deque([(y0, x0)]), []
-            while queue:
-                y, x = queue.popleft()
-                component.append((y, x))
-                for ny in range(max(y - 1, 0), min(y + 2, height)):
-                    for nx in range(max(x - 1, 0), min(x + 2, width)):
-                        if mask[ny, nx] and not seen[ny, nx]:
-                            seen[ny, nx] = True
-                            queue.append((ny, nx))
-            best = max(best, component, key=len)
-    ys, xs = zip(*best, strict=True)
-    return [min(xs), min(ys), max(xs) + 1, max(ys) + 1]
-
-
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
@@ -182,7 +154,7 @@ def test_largest_component_box(rows: list[str], expected: list[int]) -> None:
 @pytest.mark.parametrize("density", [0.2, 0.4, 0.6])
 def test_largest_component_box_of_noise_agrees_with_a_flood_fill(seed: int, density: float) -> None:
     mask = np.random.default_rng(seed).random((23, 31)) < density
-    assert largest_component_box(mask).tolist() == flood_fill_box(mask)
+    assert largest_component_box(mask).tolist() == largest_component(mask)
 
 
 def test_an_empty_mask_has_no_box() -> None:

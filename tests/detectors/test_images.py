@@ -115,9 +115,7 @@ def test_corrupt_pixel_data_is_refused(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_what_is_no_usable_picture_is_refused_before_decoding(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
+def test_what_is_no_usable_picture_is_refused_before_decoding(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "bad.png"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=message) as caught:

@@ -1,0 +1,106 @@
+"""What extraction costs beyond the detector's own forward passes, and how much memory it takes.
+
+    python benchmarks/extract.py PHOTOS_FOLDER [--detector NAME_OR_FOLDER] [--images N]
+
+Extracts block by block and, before each block, times the bare model on the same images, already decoded and
+letterboxed, in the batches that extraction uses: so both meet the same load of the machine. The last line
+is JSON. Without --detector, a Mask2Former of the real size (Swin-Tiny, 100 queries, 80 classes) with random
+weights stands in: its masks are noise, the worst case for boxes and run lengths.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
+
+from aligncat.detectors.images import read_image
+from aligncat.detectors.mask2former import Mask2FormerDetector, normalize
+from aligncat.geometry import letterbox_image
+from aligncat.store.extract import extract
+from aligncat.types import ImageRecord
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+def save_real_size_detector(folder: Path) -> Path:
+    """Write a Swin-Tiny Mask2Former with random weights, as COCO instance checkpoints are configured."""
+    torch.manual_seed(0)
+    backbone = SwinConfig(
+        embed_dim=96,
+        depths=[2, 2, 6, 2],
+        num_heads=[3, 6, 12, 24],
+        window_size=7,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    config = Mask2FormerConfig(backbone_config=backbone, num_queries=100, num_labels=80)
+    Mask2FormerForUniversalSegmentation(config).save_pretrained(folder)
+    return folder
+
+
+def seconds() -> NDArray[np.float64]:
+    """Now: on the clock, and in processor time of all threads, which a busy machine does not stretch."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def bare_seconds(detector: Mask2FormerDetector, images: list[ImageRecord]) -> NDArray[np.float64]:
+    """What the model's forward passes alone take."""
+    total = np.zeros(2)
+    for start in range(0, len(images), detector.batch_size):
+        batch = images[start : start + detector.batch_size]
+        pixels = normalize([letterbox_image(read_image(each.path), detector.image_size)[0] for each in batch])
+        begun = seconds()
+        detector.forward(pixels)
+        total += seconds() - begun
+    return total
+
+
+def peak_megabytes() -> float:
+    """The most memory that the process has held, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--detector")
+    parser.add_argument("--images", type=int, help="only the first N")
+    parser.add_argument("--block", type=int, default=10, help="images between changes of side")
+    options = parser.parse_args()
+    paths = sorted(path for path in options.photos.iterdir() if path.suffix.lower() in SUFFIXES)
+    images = [ImageRecord(path.stem, path) for path in paths[: options.images]]
+    with tempfile.TemporaryDirectory() as scratch:
+        name = options.detector or str(save_real_size_detector(Path(scratch) / "detector"))
+        detector = Mask2FormerDetector.from_pretrained(name)
+        bare_seconds(detector, images[:2])  # warm up
+        bare_peak = peak_megabytes()
+        bare, whole = np.zeros(2), np.zeros(2)
+        for start in range(0, len(images), options.block):
+            block = images[start : start + options.block]
+            bare += bare_seconds(detector, block)
+            begun = seconds()
+            extract(images=block, detector=detector, out=Path(scratch) / f"store-{start:05d}")
+            whole += seconds() - begun
+    figures = {
+        "images": len(images),
+        "bare_seconds_per_image": round(bare[0] / len(images), 4),
+        "extract_seconds_per_image": round(whole[0] / len(images), 4),
+        "ratio": round(whole[0] / bare[0], 3),
+        "ratio_of_processor_time": round(whole[1] / bare[1], 3),
+        "bare_peak_mb": round(bare_peak),
+        "peak_mb": round(peak_megabytes()),
+        "threads": torch.get_num_threads(),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,288 @@
+"""The Mask2Former detector against the bare model and an independent, slow computation of its candidates."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from direct import largest_component, photo_logits
+from numpy.typing import NDArray
+from PIL import Image
+from pycocotools import mask as coco_mask
+from safetensors.torch import load_file, save_file
+from transformers import Mask2FormerForUniversalSegmentation
+
+from aligncat.detectors.mask2former import Mask2FormerDetector, normalize, pair_confidences
+from aligncat.errors import ConfigError, DetectorError
+from aligncat.geometry import letterbox_image
+
+
+def picture(width: int = 50, height: int = 30, seed: int = 0) -> Image.Image:
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def detector(tiny_detector: Path) -> Mask2FormerDetector:
+    return Mask2FormerDetector.from_pretrained(str(tiny_detector))
+
+
+def bare_outputs(folder: Path, pixels: torch.Tensor) -> tuple[Any, torch.Tensor]:
+    """What transformers gives: the whole model's output, and the decoder's normalised states as (B, N, d)."""
+    model = Mask2FormerForUniversalSegmentation.from_pretrained(folder).eval()
+    with torch.no_grad():
+        states = model.model(pixel_values=pixels, output_hidden_states=True)
+        normed = states.transformer_decoder_intermediate_states[-1].transpose(0, 1)  # kept as (N, B, d)
+        return model(pixel_values=pixels), normed
+
+
+def test_the_query_feature_is_the_one_after_the_decoders_layer_norm(
+    detector: Mask2FormerDetector, tiny_detector: Path
+) -> None:
+    pixels = normalize([letterbox_image(picture(), 64)[0], letterbox_image(picture(20, 60, 1), 64)[0]])
+    outputs, normed = bare_outputs(tiny_detector, pixels)
+    class_logits, mask_logits, features = detector.forward(pixels)
+    torch.testing.assert_close(features, normed, rtol=0, atol=1e-6)
+    assert not torch.allclose(features, outputs.transformer_decoder_last_hidden_state, atol=1e-2)
+    torch.testing.assert_close(class_logits, outputs.class_queries_logits, rtol=0, atol=1e-6)
+    torch.testing.assert_close(mask_logits, outputs.masks_queries_logits, rtol=0, atol=1e-5)
+
+
+def test_normalisation_is_imagenets() -> None:
+    square = Image.new("RGB", (2, 2), (255, 0, 51))
+    expected = [(1 - 0.485) / 0.229, (0 - 0.456) / 0.224, (0.2 - 0.406) / 0.225]
+    np.testing.assert_allclose(normalize([square])[0, :, 1, 0], expected, rtol=1e-6)
+
+
+def slow_confidences(class_logits: NDArray[Any], mask_logits: NDArray[Any]) -> NDArray[np.float64]:
+    """QueryMatch's rule, one query after another, in float64."""
+    result = np.zeros((len(class_logits), class_logits.shape[1] - 1))
+    for query, (classes, mask) in enumerate(zip(class_logits, mask_logits, strict=True)):
+        probabilities = 1 / (1 + np.exp(-mask.astype(np.float64)))
+        inside = probabilities[probabilities > 0.5]
+        exponentials = np.exp(classes.astype(np.float64) - classes.max())
+        if inside.size:
+            result[query] = exponentials[:-1] / exponentials.sum() * inside.mean()
+    return result
+
+
+def test_confidence_by_hand() -> None:
+    class_logits = torch.tensor([[1.0, 3.0, 4.0]]).log()  # probabilities 1/8, 3/8, no-object 1/2
+    mask_logits = torch.tensor([[[0.8, 0.6], [0.4, 0.5]]]).logit()
+    np.testing.assert_allclose(pair_confidences(class_logits, mask_logits), [[0.7 / 8, 2.1 / 8]], rtol=1e-6)
+
+
+def test_confidence_agrees_with_the_slow_rule_and_an_empty_mask_has_none() -> None:
+    generator = torch.Generator().manual_seed(0)
+    class_logits = torch.randn(6, 5, generator=generator)
+    mask_logits = torch.randn(6, 7, 9, generator=generator)
+    mask_logits[2] = -1.0
+    expected = slow_confidences(class_logits.numpy(), mask_logits.numpy())
+    np.testing.assert_allclose(pair_confidences(class_logits, mask_logits), expected, rtol=1e-5)
+    assert (pair_confidences(class_logits, mask_logits)[2] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "inner"),
+    [
+        # the rows and columns of the 16 x 16 grid that the letterboxed image touches
+        (64, 64, np.s_[:, 0:16, 0:16]),
+        (50, 30, np.s_[:, 3:13, 0:16]),  # 38 rows from 13: to 51 of 64, cells 3 to 12
+        (20, 100, np.s_[:, 0:16, 6:10]),  # 12 columns from 26: cells 6 to 9
+    ],
+)
+def test_candidates_agree_with_a_direct_computation(
+    detector: Mask2FormerDetector, tiny_detector: Path, width: int, height: int, inner: Any
+) -> None:
+    image = picture(width, height)
+    [found] = detector.detect([image], ["seven"])
+    outputs, normed = bare_outputs(tiny_detector, normalize([letterbox_image(image, 64)[0]]))
+    masks = outputs.masks_queries_logits[0].numpy()
+    confidences = slow_confidences(outputs.class_queries_logits[0].numpy(), masks[inner])
+    order = np.argsort(-confidences.ravel())[:20]
+
+    assert (found.image_id, found.width, found.height, len(found)) == ("seven", width, height, 20)
+    np.testing.assert_array_equal(found.queries, order // 5)
+    np.testing.assert_array_equal(found.categories, order % 5)
+    np.testing.assert_allclose(found.confidences, confidences.ravel()[order], rtol=1e-5)
+    np.testing.assert_allclose(found.features, normed[0, found.queries], atol=2e-3, rtol=1e-3)
+    for place, query in enumerate(found.queries):
+        direct = photo_logits(masks[query], width, height, 64)
+        mask = coco_mask.decode(found.masks[place]).astype(bool)
+        wrong = mask != (direct > 0)
+        assert np.abs(direct[wrong]).max(initial=0) < 1e-4
+        assert found.boxes[place].tolist() == largest_component(mask)
+    kinds = [getattr(found, name).dtype for name in ("features", "queries", "categories", "confidences", "boxes")]
+    assert kinds == [np.float16, np.int32, np.int32, np.float32, np.float32]
+
+
+def test_the_same_image_always_gives_the_same_candidates(detector: Mask2FormerDetector, tiny_detector: Path) -> None:
+    again = Mask2FormerDetector.from_pretrained(str(tiny_detector))
+    [first], [second] = detector.detect([picture()], ["a"]), again.detect([picture()], ["a"])
+    assert first.masks == second.masks
+    for name in ("features", "queries", "categories", "confidences", "boxes"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+def test_images_of_a_batch_are_each_their_own(detector: Mask2FormerDetector) -> None:
+    images = [picture(50, 30, 0), picture(30, 50, 1), picture(64, 64, 2)]
+    together = detector.detect(images, ["a", "b", "c"])
+    for image, image_id, found in zip(images, "abc", together, strict=True):
+        [alone] = detector.detect([image], [image_id])
+        assert (found.image_id, found.width, found.height) == (image_id, *image.size)
+        np.testing.assert_array_equal(found.queries, alone.queries)
+        np.testing.assert_allclose(found.confidences, alone.confidences, rtol=1e-4)
+    assert detector.detect([], []) == []
+
+
+@pytest.mark.parametrize(("asked", "given"), [(3, 3), (40, 40), (1000, 40)])
+def test_there_are_at_most_as_many_candidates_as_pairs(tiny_detector: Path, asked: int, given: int) -> None:
+    detector = Mask2FormerDetector.from_pretrained(str(tiny_detector), candidates=asked)
+    [found] = detector.detect([picture()], ["a"])
+    assert len(found) == len(found.masks) == given
+    assert (np.diff(found.confidences) <= 0).all()
+
+
+def edited(folder: Path, to: Path, edit: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> str:
+    """A copy of a detector with other weights."""
+    shutil.copytree(folder, to)
+    tensors = edit(load_file(to / "model.safetensors"))
+    save_file(tensors, to / "model.safetensors", metadata={"format": "pt"})
+    return str(to)
+
+
+def test_queries_with_empty_masks_are_never_candidates(tiny_detector: Path, tmp_path: Path) -> None:
+    def blank(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {key: value * 0 if "mask_projection" in key else value for key, value in tensors.items()}
+
+    detector = Mask2FormerDetector.from_pretrained(edited(tiny_detector, tmp_path / "blank", blank))
+    [found] = detector.detect([picture()], ["a"])
+    assert len(found) == 0
+    assert (found.features.shape, found.boxes.shape, found.masks) == ((0, 32), (0, 4), ())
+
+
+def test_output_that_is_not_finite_is_reported(tiny_detector: Path, tmp_path: Path) -> None:
+    def spoil(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {k: v * float("nan") if k.startswith("class_predictor") else v for k, v in tensors.items()}
+
+    detector = Mask2FormerDetector.from_pretrained(edited(tiny_detector, tmp_path / "nan", spoil))
+    with pytest.raises(DetectorError, match=r"image a: .*not finite"):
+        detector.detect([picture()], ["a"])
+
+
+def test_half_precision_weights_compute_in_single(tiny_detector: Path, tmp_path: Path) -> None:
+    folder = edited(tiny_detector, tmp_path / "half", lambda tensors: {k: v.half() for k, v in tensors.items()})
+    half = Mask2FormerDetector.from_pretrained(folder)
+    class_logits, _, _ = half.forward(normalize([letterbox_image(picture(), 64)[0]]))
+    assert class_logits.dtype == torch.float32
+    rounded = class_logits.half().float()
+    assert not torch.equal(class_logits, rounded)
+
+
+def test_description_says_what_decides_the_candidates(tiny_detector: Path, tmp_path: Path) -> None:
+    detector = Mask2FormerDetector.from_pretrained(str(tiny_detector))
+    description = detector.description()
+    assert json.loads(json.dumps(description)) == description
+    assert detector.labels == ("cat", "dog", "cup", "tree", "bus")
+    assert (detector.feature_dim, detector.candidates, detector.device) == (32, 20, "cpu")
+    assert description["name"] == str(tiny_detector)
+    assert description["image_size"] == 64  # recorded in the model's own config.json
+    moved = Path(shutil.copytree(tiny_detector, tmp_path / "moved"))
+    same = Mask2FormerDetector.from_pretrained(str(moved)).description()
+    assert {key for key in description if description[key] != same[key]} == {"name"}
+    others = {
+        "weights_sha256": edited(tiny_detector, tmp_path / "other", lambda t: {k: v + 0.5 for k, v in t.items()}),
+    }
+    for key, folder in others.items():
+        assert Mask2FormerDetector.from_pretrained(folder).description()[key] != description[key]
+    sized = Mask2FormerDetector.from_pretrained(str(tiny_detector), image_size=96, candidates=5)
+    assert {key for key in description if description[key] != sized.description()[key]} == {
+        "image_size",
+        "candidates",
+    }
+
+
+def test_the_image_size_is_416_where_the_model_says_nothing(tiny_detector: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_detector, tmp_path / "plain"))
+    config = json.loads((folder / "config.json").read_text())
+    del config["aligncat_image_size"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert Mask2FormerDetector.from_pretrained(str(folder)).image_size == 416
+
+
+def without_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def broken_config(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+def another_architecture(folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
+
+
+def config_of_a_list(folder: Path) -> None:
+    (folder / "config.json").write_text("[1]")
+
+
+def pickled_weights_only(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    torch.save(load_file(weights), folder / "pytorch_model.bin")
+    weights.unlink()
+
+
+def truncated_weights(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+
+
+def missing_tensor(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["class_predictor.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def tensor_of_another_shape(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["class_predictor.weight"] = torch.zeros(3, 32)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (without_config, r"no config\.json"),
+        (broken_config, r"config\.json: not JSON"),
+        (another_architecture, r"model_type is 'bert', not 'mask2former'"),
+        (config_of_a_list, r"model_type is None"),
+        (pickled_weights_only, r"no \*\.safetensors file; aligncat loads no pickled weights"),
+        (truncated_weights, r"weights cannot be loaded"),
+        (missing_tensor, r"lack 1 tensors, such as class_predictor\.weight"),
+        (tensor_of_another_shape, r"weights cannot be loaded"),
+    ],
+)
+def test_a_damaged_folder_is_a_detector_error(
+    tiny_detector: Path, tmp_path: Path, damage: Callable[[Path], None], message: str
+) -> None:
+    folder = Path(shutil.copytree(tiny_detector, tmp_path / "damaged"))
+    damage(folder)
+    with pytest.raises(DetectorError, match=message):
+        Mask2FormerDetector.from_pretrained(str(folder))
+
+
+def test_a_name_that_is_neither_folder_nor_hub_name_is_a_detector_error() -> None:
+    with pytest.raises(DetectorError, match="neither a folder here nor a model that the hub gives out"):
+        Mask2FormerDetector.from_pretrained("no such/folder/at all")
+
+
+@pytest.mark.parametrize("setting", [{"candidates": 0}, {"image_size": 8}])
+def test_settings_out_of_range_are_config_errors(tiny_detector: Path, setting: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(setting))):
+        Mask2FormerDetector.from_pretrained(str(tiny_detector), **setting)
