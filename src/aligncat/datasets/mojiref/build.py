@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import pickle
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,12 +70,28 @@ def make_mojiref(*, out: Path, recipe: MojiRefConfig = MojiRefConfig()) -> Path:
         The folder. It holds images/ and, for each flavour, instances.json and refs(unc).p.
 
     Raises:
-        DataError: the folder holds something already.
+        DataError: the folder holds something already, or cannot be written, as on a full disk.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out} exists and is not empty; choose another folder or remove it first")
     unfinished = out.with_name(f".{out.name}.unfinished-{os.getpid()}")
-    (unfinished / "images").mkdir(parents=True)
+    try:
+        unfinished.mkdir(parents=True)
+        _write(unfinished, recipe)
+        if out.exists():
+            out.rmdir()
+        unfinished.rename(out)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written ({error}); make room, or choose another folder") from error
+    finally:  # also on Ctrl-C: half a data set is of no use, and its name would not tell
+        shutil.rmtree(unfinished, ignore_errors=True)
+    logger.info("MojiRef written to %s", out)
+    return out
+
+
+def _write(folder: Path, recipe: MojiRefConfig) -> None:
+    """Write every file of MojiRef into an empty folder."""
+    (folder / "images").mkdir()
     instances = _instances_header(recipe)
     refs: dict[Flavour, list[dict[str, Any]]] = {flavour: [] for flavour in FLAVOURS}
     jobs = [(split, index) for split, count in recipe.scenes().items() for index in range(count)]
@@ -82,7 +99,7 @@ def make_mojiref(*, out: Path, recipe: MojiRefConfig = MojiRefConfig()) -> Path:
         scene = compose(recipe.seed, split, index)
         image_id = _PER_SPLIT * (SPLITS.index(split) + 1) + index
         file_name = f"MojiRef_{image_id:012d}.jpg"
-        Image.fromarray(scene.pixels).save(unfinished / "images" / file_name, quality=92)
+        Image.fromarray(scene.pixels).save(folder / "images" / file_name, quality=92)
         annotations = _annotations(scene, image_id, first=len(instances["annotations"]) + 1)
         instances["annotations"] += annotations
         height, width = scene.pixels.shape[:2]
@@ -90,16 +107,11 @@ def make_mojiref(*, out: Path, recipe: MojiRefConfig = MojiRefConfig()) -> Path:
         for flavour in FLAVOURS:
             refs[flavour] += _refs(recipe, flavour, split, index, scene, annotations, file_name)
     for flavour in FLAVOURS:
-        (unfinished / flavour).mkdir()
-        (unfinished / flavour / "instances.json").write_text(json.dumps(instances))
+        (folder / flavour).mkdir()
+        (folder / flavour / "instances.json").write_text(json.dumps(instances))
         numbered = list(_number(refs[flavour]))
-        (unfinished / flavour / f"refs({SPLIT_BY}).p").write_bytes(pickle.dumps(numbered, protocol=2))
-    (unfinished / "ATTRIBUTION.txt").write_text(f"{ATTRIBUTION}\n")
-    if out.exists():
-        out.rmdir()
-    unfinished.rename(out)
-    logger.info("MojiRef written to %s", out)
-    return out
+        (folder / flavour / f"refs({SPLIT_BY}).p").write_bytes(pickle.dumps(numbered, protocol=2))
+    (folder / "ATTRIBUTION.txt").write_text(f"{ATTRIBUTION}\n")
 
 
 def _instances_header(config: MojiRefConfig) -> dict[str, Any]:

@@ -24,8 +24,9 @@ PREFERENCE: dict[Flavour, dict[Kind, float]] = {
     "mojiref+": {"color": 1.0, "size": 0.5, "relation": 0.5},
     "mojirefg": {"relation": 1.0, "color": 0.8, "size": 0.4, "place": 0.3},
 }
-# How often a kind is said without need. Studies report 10 to 60% of over-specified references (review in Engelhardt,
-# Bailey & Ferreira 2006), far more often with colour than with size (Tarenskeen et al. 2015, Degen et al. 2020).
+# How often a kind is said without need. Speakers over-describe almost one time in three (Engelhardt, Bailey & Ferreira
+# 2006), with colour far more often than with size (Pechmann 1989; Tarenskeen et al. 2015; Degen et al. 2020). The rates
+# of places and relations are our choice; docs/mojiref.md says why.
 # RefCOCOg's long phrases nearly always name a second object, so MojiRefg's relations are said more often.
 _SHORT: dict[Kind, float] = {"color": 0.5, "place": 0.4, "size": 0.2, "relation": 0.2}
 REDUNDANCY: dict[Flavour, dict[Kind, float]] = {
