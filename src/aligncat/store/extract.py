@@ -31,6 +31,8 @@ from aligncat.types import Candidates, ImageRecord
 
 # A shard is what an interruption costs at most: about a minute and a half of a real detector on two cores.
 SHARD_SIZE = 64
+# What speed and time left are estimated over; rich's own 30 s are shorter than a slow machine's batch.
+_SPEED_SECONDS = 300.0
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +155,8 @@ def _read_or_error(path: Path) -> Image.Image | ImageError:
 
 class _ImagesPerSecond(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.1f} images/s" if task.speed else "- images/s")
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f} images/s" if speed else "- images/s")
 
 
 def _progress() -> Progress:
@@ -164,4 +167,5 @@ def _progress() -> Progress:
         _ImagesPerSecond(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        speed_estimate_period=_SPEED_SECONDS,
     )
