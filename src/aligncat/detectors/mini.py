@@ -7,8 +7,9 @@ test is ever among them. `docs/mini-detector.md` has the recipe and what it reac
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
-from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
+from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, ResNetConfig
 
 from aligncat.datasets.mojiref.glyphs import CATEGORIES
 from aligncat.datasets.mojiref.scenes import compose
@@ -30,6 +31,7 @@ from aligncat.geometry import letterbox_image
 logger = logging.getLogger(__name__)
 
 IMAGE_SIZE = 160  # px, the side of the letterboxed square
+_CHANNELS = [48, 96, 192, 320]  # of the backbone's four stages
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,12 @@ class MiniDetectorConfig:
     """The recipe of the mini detector.
 
     Attributes:
-        images: scenes to learn from; each is used twice, once mirrored.
-        small_share: the share of them shown at 112 px first, which is faster; the rest at IMAGE_SIZE.
+        pretraining_images: images from which the backbone first learns to name objects, which it is shown by their
+            masks; it stands in for the ImageNet training of a COCO detector's backbone.
+        images: images from which the detector then learns. Every scene is used twice, the second time mirrored.
         batch_size: images a step.
-        learning_rate: the peak of AdamW's, after a linear warm-up and before a cosine to zero.
+        pretraining_rate: the peak of AdamW's learning rate, after a linear warm-up and before a cosine to zero.
+        learning_rate: the same for the detector.
         warmup: steps.
         weight_decay: AdamW's.
         clip: largest gradient norm.
@@ -49,11 +53,12 @@ class MiniDetectorConfig:
         seed: decides the scenes and the initial weights.
     """
 
-    images: int = 80_000
-    small_share: float = 0.5
+    pretraining_images: int = 32_000
+    images: int = 48_000
     batch_size: int = 16
-    learning_rate: float = 5e-4
-    warmup: int = 500
+    pretraining_rate: float = 1e-3
+    learning_rate: float = 4e-4
+    warmup: int = 200
     weight_decay: float = 0.05
     clip: float = 5.0
     class_weight: float = 4.0
@@ -62,15 +67,16 @@ class MiniDetectorConfig:
 
 
 def build_mini_detector(*, class_weight: float = 4.0) -> Mask2FormerForUniversalSegmentation:
-    """An untrained Mask2Former of 6.6 M parameters with MojiRef's categories (COCO's names) as labels."""
-    backbone = SwinConfig(
-        image_size=IMAGE_SIZE,
-        embed_dim=48,
+    """An untrained Mask2Former with MojiRef's categories (COCO's names) as labels, on a small ResNet.
+
+    A ResNet learns drawings from scratch several times faster than a Swin (docs/mini-detector.md).
+    """
+    backbone = ResNetConfig(
+        embedding_size=48,
+        hidden_sizes=_CHANNELS,
         depths=[2, 2, 2, 2],
-        num_heads=[2, 4, 8, 16],
-        window_size=4,
-        drop_path_rate=0.0,
-        out_features=["stage1", "stage2", "stage3", "stage4"],  # type: ignore[call-arg]
+        layer_type="basic",
+        out_features=["stage1", "stage2", "stage3", "stage4"],
     )
     names = [category.name for category in CATEGORIES]
     config = Mask2FormerConfig(
@@ -78,7 +84,7 @@ def build_mini_detector(*, class_weight: float = 4.0) -> Mask2FormerForUniversal
         feature_size=128,
         mask_feature_size=128,
         hidden_dim=128,
-        encoder_layers=2,
+        encoder_layers=1,
         encoder_feedforward_dim=512,
         decoder_layers=4,
         dim_feedforward=512,
@@ -132,14 +138,40 @@ class _DetectorScenes(Dataset[_Example]):
         return _Example(normalize([image])[0], masks, classes)
 
 
-def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorConfig(), save_every: int = 500) -> Path:
+class _ObjectNames(nn.Module):
+    """Names objects by the backbone's features under their masks: the pretraining's head.
+
+    Args:
+        backbone: gives one feature map a stage.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.heads = nn.ModuleList(nn.Linear(channels, len(CATEGORIES)) for channels in _CHANNELS)
+
+    def forward(self, batch: list[_Example]) -> Tensor:
+        """The mean cross-entropy over the objects of a batch."""
+        image = torch.cat([torch.full((len(example.classes),), index) for index, example in enumerate(batch)])
+        masks = torch.cat([example.masks for example in batch])[:, None]
+        with torch.autocast("cpu", torch.bfloat16):
+            maps = self.backbone(torch.stack([example.pixels for example in batch])).feature_maps
+            logits = torch.zeros(len(image), len(CATEGORIES))
+            for head, features in zip(self.heads, maps, strict=True):
+                weights = F.interpolate(masks, features.shape[-2:], mode="area")
+                weights = weights / (weights.sum(dim=(2, 3), keepdim=True) + 1e-4)
+                logits = logits + head((features[image] * weights).sum(dim=(2, 3)))
+        return F.cross_entropy(logits.float(), torch.cat([example.classes for example in batch]))
+
+
+def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorConfig(), save_every: int = 250) -> Path:
     """Train the mini detector and save it as a Hugging Face folder with float16 weights.
 
-    Interrupted, it resumes from the last state saved beside the folder (`OUT.state.pt`).
+    Interrupted, it resumes from the last states saved beside the folder.
 
     Args:
         out: the folder to write.
-        recipe: the recipe.
+        recipe: how much to learn, and how.
         save_every: steps between saved states.
 
     Returns:
@@ -147,55 +179,69 @@ def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorC
     """
     torch.manual_seed(recipe.seed)
     model = build_mini_detector(class_weight=recipe.class_weight).train()
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))  # type: ignore[no-untyped-call]
+    naming = _ObjectNames(model.model.pixel_level_module.encoder).train()
+    first = recipe.pretraining_images // recipe.batch_size
+    naming_state = out.with_name(out.name + ".naming.pt")
+    _train(naming, naming, recipe, (0, first), recipe.pretraining_rate, naming_state, save_every, "naming objects")
+    steps = (first, first + recipe.images // recipe.batch_size)
+    state = out.with_name(out.name + ".state.pt")
+    average = _train(
+        model, partial(_loss, model), recipe, steps, recipe.learning_rate, state, save_every, "detecting objects"
+    )
+    _save(average, out, recipe)
+    for file in (naming_state, state):
+        file.unlink(missing_ok=True)
+    return out
+
+
+def _train(
+    model: nn.Module,
+    loss_of: Callable[[list[_Example]], Tensor],
+    recipe: MiniDetectorConfig,
+    steps: tuple[int, int],
+    peak_rate: float,
+    state_file: Path,
+    save_every: int,
+    title: str,
+) -> AveragedModel:
+    """Train on the batches of a range of steps, going on from a saved state where there is one."""
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)  # type: ignore[no-untyped-call]
     decayed = [weight for weight in model.parameters() if weight.ndim > 1]
     plain = [weight for weight in model.parameters() if weight.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    steps = recipe.images // recipe.batch_size
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe.warmup, steps))
-    state_file = out.with_name(out.name + ".state.pt")
+    optimizer = torch.optim.AdamW(groups, lr=peak_rate, weight_decay=recipe.weight_decay)
+    count = steps[1] - steps[0]
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe.warmup, count))
     parts: dict[str, Any] = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
-    step = _restore(state_file, parts)
+    done = _restore(state_file, parts)
     with _progress() as progress:
-        task = progress.add_task("training the mini detector", total=steps, completed=step, loss="")
-        for batch in _batches(recipe, step):
-            loss = _loss(model, batch)
+        task = progress.add_task(title, total=count, completed=done, loss="")
+        for batch in _batches(recipe, steps[0] + done, steps[1]):
+            torch.manual_seed((recipe.seed << 32) + steps[0] + done)  # Mask2Former's loss samples points
+            loss = loss_of(batch)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             schedule.step()
             average.update_parameters(model)
-            step += 1
+            done += 1
             progress.update(task, advance=1, loss=f"loss {loss.item():.2f}")
-            if step % 50 == 0:
-                logger.info("step %d of %d, loss %.3f", step, steps, loss.item())
-            if step % save_every == 0:
-                _save_state(state_file, parts, step)
-                _save(average, out, recipe)
-    _save(average, out, recipe)
-    state_file.unlink(missing_ok=True)
-    return out
+            if done % 50 == 0:
+                logger.info("%s: step %d of %d, loss %.3f", title, done, count, loss.item())
+            if done % save_every == 0 or done == count:
+                _save_state(state_file, parts, done)
+    return average
 
 
-def _batches(config: MiniDetectorConfig, step: int) -> Iterator[list[_Example]]:
-    """The batches from a step on: small images first, then those at the full size."""
-    steps = config.images // config.batch_size
-    small_steps = int(config.small_share * steps)
-    for start, stop, size in ((0, small_steps, 112), (small_steps, steps, IMAGE_SIZE)):
-        first = max(step, start)
-        if first >= stop:
-            continue
-        scenes = _DetectorScenes(config, first * config.batch_size, (stop - first) * config.batch_size, size)
-        yield from DataLoader(
-            scenes,
-            config.batch_size,
-            num_workers=1,
-            prefetch_factor=8,
-            collate_fn=list,
-            multiprocessing_context="fork",
-        )
+def _batches(recipe: MiniDetectorConfig, start: int, stop: int) -> Iterator[list[_Example]]:
+    if start >= stop:
+        return
+    size = recipe.batch_size
+    scenes = _DetectorScenes(recipe, start * size, (stop - start) * size, IMAGE_SIZE)
+    yield from DataLoader(
+        scenes, size, num_workers=1, prefetch_factor=8, collate_fn=list, multiprocessing_context="fork"
+    )
 
 
 def _loss(model: Mask2FormerForUniversalSegmentation, batch: list[_Example]) -> Tensor:

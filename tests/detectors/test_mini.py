@@ -1,0 +1,88 @@
+"""The mini detector's training: what it learns from, that it resumes, and what it leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from transformers import ResNetBackbone
+
+from aligncat.datasets.mojiref.glyphs import CATEGORIES
+from aligncat.datasets.mojiref.scenes import compose
+from aligncat.detectors.mask2former import Mask2FormerDetector
+from aligncat.detectors.mini import IMAGE_SIZE, MiniDetectorConfig, _DetectorScenes, train_mini_detector
+
+TINY = MiniDetectorConfig(pretraining_images=4, images=8, batch_size=2, warmup=1)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_mini_detector(out=tmp_path_factory.mktemp("mini") / "detector", recipe=TINY)
+
+
+def test_the_folder_is_a_detector_with_cocos_names_and_its_own_size(trained: Path) -> None:
+    detector = Mask2FormerDetector.from_pretrained(str(trained), candidates=5)
+    assert detector.labels == tuple(category.name for category in CATEGORIES)
+    assert detector.description()["image_size"] == IMAGE_SIZE
+    [candidates] = detector.detect([Image.fromarray(compose(0, "val", 0).pixels)], ["0"])
+    assert candidates.features.shape == (5, detector.feature_dim)
+
+
+def test_nothing_is_left_beside_the_folder(trained: Path) -> None:
+    assert [path.name for path in trained.parent.iterdir()] == ["detector"]
+
+
+def test_an_interrupted_training_resumes_to_the_same_weights(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "detector"
+
+    class StopTrainingError(Exception):
+        pass
+
+    passes = 0
+
+    def interrupt(module: torch.nn.Module, args: object, output: object) -> None:
+        nonlocal passes
+        if isinstance(module, ResNetBackbone) and module.training:
+            passes += 1
+            if passes == 4:  # two of naming objects, then the second of detecting them
+                raise StopTrainingError
+
+    handle = torch.nn.modules.module.register_module_forward_hook(interrupt)
+    try:
+        with pytest.raises(StopTrainingError):
+            train_mini_detector(out=out, recipe=TINY, save_every=1)
+    finally:
+        handle.remove()
+    assert not out.exists()
+    train_mini_detector(out=out, recipe=TINY, save_every=1)
+    first, second = (load_file(folder / "model.safetensors") for folder in (trained, out))
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+def test_every_second_batch_mirrors_the_one_before() -> None:
+    scenes = _DetectorScenes(TINY, 0, 8, IMAGE_SIZE)
+    batch, mirrored = [scenes[index] for index in (0, 1)], [scenes[index] for index in (2, 3)]
+    for example, image in zip(batch, mirrored, strict=True):
+        assert torch.equal(example.pixels.flip(-1), image.pixels)
+        assert torch.equal(example.masks.flip(-1), image.masks)
+        assert torch.equal(example.classes, image.classes)
+
+
+def test_masks_are_the_scenes_visible_pixels_and_classes_their_categories() -> None:
+    example = _DetectorScenes(TINY, 0, 8, IMAGE_SIZE)[0]
+    scene = compose(0, "detector", 0)
+    scale = IMAGE_SIZE / max(scene.pixels.shape[:2])
+    for mask, index, entry in zip(example.masks, example.classes, scene.objects, strict=True):
+        assert CATEGORIES[int(index)] is entry.category
+        assert float(mask.sum()) == pytest.approx(entry.mask.sum() * scale**2, rel=0.15)
+
+
+def test_its_scenes_are_in_no_split() -> None:
+    own = {compose(0, "detector", index).pixels.tobytes() for index in range(5)}
+    for split in ("train", "val", "testA", "testB"):
+        assert not own & {compose(0, split, index).pixels.tobytes() for index in range(5)}
