@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aligncat.datasets import Split, category_index
-from aligncat.language import Vocabulary
+from aligncat.language import PAD, Vocabulary
 from aligncat.store import Store
 
 
@@ -44,6 +44,11 @@ class SplitTensors:
         vocabulary: gives the token ids.
         max_length: words kept of an expression.
         with_labels: whether c* is wanted; without, every label is -1.
+
+    Raises:
+        DataError: an expression has no words.
+        DetectorError: a category is none of the detector's.
+        StoreError: the store lacks an image.
     """
 
     def __init__(
@@ -55,7 +60,7 @@ class SplitTensors:
         self._candidates = store.tensors(images)
         self._image_index = torch.tensor([place[expression.image_id] for expression in split.expressions])
         self._tokens = vocabulary.encode([expression.text for expression in split.expressions], max_length)
-        self._lengths = (self._tokens != 0).sum(dim=1)
+        self._lengths = (self._tokens != PAD).sum(dim=1)
         self._labels = torch.full((len(split.expressions),), -1)
         if with_labels:
             names = [expression.category for expression in split.expressions]
@@ -64,6 +69,11 @@ class SplitTensors:
 
     def __len__(self) -> int:
         return len(self.expressions)
+
+    @property
+    def labelled(self) -> int:
+        """How many expressions have a label, c*."""
+        return int((self._labels >= 0).sum())
 
     def gather(self, rows: Sequence[int]) -> Batch:
         """The batch of some expressions, padded to the longest of them."""

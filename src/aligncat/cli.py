@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from argparse import ArgumentError
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -69,9 +70,8 @@ VERBS: dict[str, Verb] = {
 
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
-POSITIONAL = {
-    "ground": "expressions"
-}  # verbs without option names before what is required, and which argument is a list
+# Verbs whose required arguments come without option names, and which of these is a list.
+POSITIONAL = {"ground": "expressions"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,30 +117,50 @@ def _usage() -> str:
 
 
 def _run(name: str, words: Sequence[str]) -> int:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("aligncat").setLevel(logging.INFO)
+    try:
+        arguments = settings(name, words)
+        _use_all_cores()
+        VERBS[name].function()(**arguments)
+    except (AligncatError, OSError) as error:  # the latter: a full disk, a folder that may not be written
+        print(f"aligncat {name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\naligncat {name}: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
+    """The arguments that a command line gives a verb's function.
+
+    Args:
+        name: the verb.
+        words: the command line after it.
+
+    Raises:
+        SystemExit: status 2 where the command line is wrong, after a line that says how; 0 after --help.
+        ConfigError: the settings do not fit each other.
+    """
     from jsonargparse import ArgumentParser
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for chatty in ("pytorch_lightning", "lightning.pytorch", "httpx", "transformers"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
-    _use_all_cores()
     function = VERBS[name].function()
-    parser = ArgumentParser(prog=f"aligncat {name}", description=VERBS[name].summary)
+    parser = ArgumentParser(prog=f"aligncat {name}", description=VERBS[name].summary, exit_on_error=False)
     parser.add_argument("--config", action="config", help="a YAML file with any of these options")
     listed = POSITIONAL.get(name)
     parser.add_function_arguments(function, as_positional=listed is not None, skip={listed} if listed else None)
     if listed:
         parser.add_argument(listed, nargs="+", type=str, help="one or more, each in quotes")
     try:
-        settings = parser.instantiate_classes(parser.parse_args(list(_with_presets(map(_with_underscores, words)))))
-        settings.pop("config", None)
-        function(**settings.as_dict())
-    except AligncatError as error:
-        print(f"aligncat {name}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"\naligncat {name}: stopped; the same command resumes", file=sys.stderr)
-        return 130
-    return 0
+        values = parser.parse_args(list(_with_presets(map(_with_underscores, words))))
+    except ArgumentError as error:
+        reason = " ".join(str(error).split())
+        print(f"aligncat {name}: {reason} (`aligncat {name} --help` lists the options)", file=sys.stderr)
+        raise SystemExit(2) from error
+    values = parser.instantiate(values)
+    values.pop("config", None)
+    return dict(values.as_dict())
 
 
 def _with_underscores(word: str) -> str:

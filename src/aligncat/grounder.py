@@ -23,7 +23,7 @@ from aligncat.datasets import Split
 from aligncat.detectors.images import read_image
 from aligncat.detectors.load import load_detector
 from aligncat.detectors.protocol import Detector
-from aligncat.errors import ConfigError, DataError, DetectorError
+from aligncat.errors import ConfigError, DataError, DetectorError, ImageError
 from aligncat.language import TextEncoderConfig, Vocabulary, tokenize
 from aligncat.model import GroundingModel, ModelConfig
 from aligncat.store import Store
@@ -31,7 +31,7 @@ from aligncat.store.files import write_whole
 from aligncat.types import Alignment, Candidates, CandidateScore, Grounding
 
 FORMAT = 1
-CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocabulary.json"
+FILES = CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocabulary.json"
 
 
 class Grounder(ModelHubMixin, library_name="aligncat", tags=["visual-grounding"], license="apache-2.0"):
@@ -90,12 +90,14 @@ class Grounder(ModelHubMixin, library_name="aligncat", tags=["visual-grounding"]
             One Grounding for each expression.
 
         Raises:
-            ImageError: the image cannot be read.
+            ImageError: the image cannot be read, or is empty.
             DataError: there is no expression, or one has no words.
             DetectorError: the detector cannot be loaded, or finds nothing at all in the image.
         """
         self.check(expressions)
         picture = image if isinstance(image, Image.Image) else read_image(Path(image))
+        if 0 in picture.size:
+            raise ImageError(f"the image is empty ({picture.width} by {picture.height} pixels): give another")
         [candidates] = self.detector.detect([picture.convert("RGB")], ["image"])
         return self.ground_candidates(candidates, expressions)
 
@@ -216,55 +218,77 @@ class Grounder(ModelHubMixin, library_name="aligncat", tags=["visual-grounding"]
         write_whole(save_directory / CONFIG, (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode())
 
     @classmethod
-    def _from_pretrained(
+    def from_pretrained(
         cls,
+        pretrained_model_name_or_path: str | Path,
         *,
-        model_id: str,
-        revision: str | None,
-        cache_dir: str | Path | None,
-        force_download: bool,
-        local_files_only: bool,
-        token: str | bool | None,
+        force_download: bool = False,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        revision: str | None = None,
         **model_kwargs: Any,
     ) -> Self:
-        folder = Path(model_id)
+        """Load a grounder; nothing but JSON and safetensors is read.
+
+        The mixin's own would parse the folder's config before this class can say what is wrong with it.
+
+        Args:
+            pretrained_model_name_or_path: the folder that `aligncat train` wrote, or a hub name.
+            force_download: from the hub, again.
+            token: the hub's, for a private grounder.
+            cache_dir: where downloads are kept.
+            local_files_only: do not ask the hub.
+            revision: a branch, tag or commit on the hub.
+            model_kwargs: there are none.
+
+        Raises:
+            ConfigError: there is no such grounder, or it is damaged.
+        """
+        if model_kwargs:
+            raise TypeError(f"Grounder.from_pretrained has no argument {next(iter(model_kwargs))!r}")
+        folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
             try:
                 folder = Path(
                     snapshot_download(
-                        model_id,
+                        str(pretrained_model_name_or_path),
                         revision=revision,
                         cache_dir=cache_dir,
                         force_download=force_download,
                         local_files_only=local_files_only,
                         token=token,
-                        allow_patterns=[CONFIG, WEIGHTS, VOCABULARY],
+                        allow_patterns=list(FILES),
                     )
                 )
             except (HfHubHTTPError, HFValidationError, OSError) as error:
                 raise ConfigError(
-                    f"{model_id} is neither a folder nor a grounder on the hub: give the folder that "
-                    f"`aligncat train` wrote ({_first_line(error)})"
+                    f"{pretrained_model_name_or_path} is neither a folder nor a grounder that the hub gives out "
+                    f"({_first_line(error)}): give the folder that `aligncat train` wrote"
                 ) from error
         return cls._from_folder(folder)
 
     @classmethod
     def _from_folder(cls, folder: Path) -> Self:
+        if missing := [name for name in FILES if not (folder / name).is_file()]:
+            raise ConfigError(
+                f"{folder} is not a grounder: {', '.join(missing)} is missing; give the folder that `aligncat train` "
+                "wrote, and if it was interrupted, run the same command again"
+            )
         try:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            if config["format"] != FORMAT:
+                raise ValueError(f"its format is {config['format']!r}, not {FORMAT}")
             model_config = ModelConfig(
                 alignment=AlignmentConfig(**config["alignment"]), text=TextEncoderConfig(**config["text"])
             )
+            if len(config["labels"]) != model_config.alignment.classes:
+                raise ValueError(f"it has {len(config['labels'])} labels, not {model_config.alignment.classes}")
             vocabulary = Vocabulary.load(folder / VOCABULARY)
             model = GroundingModel(model_config, len(vocabulary))
             model.load_state_dict(load_file(folder / WEIGHTS))
             return cls(model, vocabulary, config["labels"], config["detector"], config["provenance"])
-        except FileNotFoundError as error:
-            raise ConfigError(
-                f"{folder} is not a grounder: {Path(error.filename or '').name} is missing; give the folder that "
-                "`aligncat train` wrote"
-            ) from error
-        except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, DataError) as error:
             raise ConfigError(
                 f"{folder} is damaged or was written by another version of aligncat ({_first_line(error)}): "
                 "train it again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import shorten
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -13,6 +14,8 @@ from aligncat.types import Grounding
 # Colours that colour-blind readers can tell apart (Okabe and Ito, 2008).
 PALETTE = ((213, 94, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233))
 _MASK_OPACITY = 0.4
+_LEGIBLE, _LARGEST = 480, 2000  # px: of the shorter side where that keeps the longer one below the limit
+_LONGEST_LABEL = 60  # letters
 
 
 def draw_groundings(image: Image.Image, groundings: Sequence[Grounding]) -> Image.Image:
@@ -23,9 +26,9 @@ def draw_groundings(image: Image.Image, groundings: Sequence[Grounding]) -> Imag
         groundings: what was found in it.
 
     Returns:
-        A new image, at least 480 px on its shorter side so that phrases can be read.
+        A new image, enlarged by a whole factor so that phrases can be read.
     """
-    scale = max(1, -(-480 // min(image.size)))
+    scale = max(1, min(-(-_LEGIBLE // min(image.size)), _LARGEST // max(image.size)))
     pixels = np.asarray(image.convert("RGB"), np.float32).copy()
     for index, grounding in enumerate(groundings):
         mask = decode_mask(grounding.mask)
@@ -39,9 +42,10 @@ def draw_groundings(image: Image.Image, groundings: Sequence[Grounding]) -> Imag
         color = PALETTE[index % len(PALETTE)]
         x1, y1, x2, y2 = (scale * value for value in grounding.box)
         draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=color, width=3)
-        label = draw.textbbox((0, 0), grounding.expression, font=font)
+        phrase = shorten(grounding.expression, _LONGEST_LABEL, placeholder="…")
+        label = draw.textbbox((0, 0), phrase, font=font)
         left = max(0.0, min(x1, size[0] - label[2] - 8))
         top = y1 - label[3] - 6 if y1 > label[3] + 6 else y1
         draw.rectangle((left, top, left + label[2] + 8, top + label[3] + 6), fill=color)
-        draw.text((left + 4, top + 2), grounding.expression, fill="white", font=font)
+        draw.text((left + 4, top + 2), phrase, fill="white", font=font)
     return canvas

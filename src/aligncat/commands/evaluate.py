@@ -7,6 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from aligncat.datasets import DataConfig, load_split, load_truth
+from aligncat.datasets.split_names import split_names
+from aligncat.detectors.mask2former import MINI
 from aligncat.evaluation import (
     Overlaps,
     Result,
@@ -27,7 +29,7 @@ def evaluate(
     grounder: Path,
     data: DataConfig,
     store: Path,
-    splits: tuple[str, ...] = ("val", "testA", "testB"),
+    splits: tuple[str, ...] | None = None,
     out: Path | None = None,
     seen: Seen | None = None,
     skip_bad_rows: bool = False,
@@ -38,7 +40,7 @@ def evaluate(
         grounder: the folder that `aligncat train` wrote.
         data: the dataset.
         store: the candidates of its images, by the detector that the grounder was trained with.
-        splits: the splits.
+        splits: the splits; by default all but "train".
         out: a folder for one JSON file a split, named after grounder, dataset and split.
         seen: whether the detector was trained on the splits' images: clean, leaked or unknown. By default it is
             clean for the shipped detector on MojiRef, leaked for the hub's COCO checkpoints on RefCOCO, else unknown.
@@ -55,7 +57,8 @@ def evaluate(
     loaded = Grounder.from_pretrained(grounder)
     opened = Store.open(store, expect=loaded.detector_description)
     name = grounder.resolve().name
-    results = [measure(loaded, name, data, opened, split, seen=seen, skip_bad_rows=skip_bad_rows) for split in splits]
+    names = splits or [split for split in split_names(data) if split != "train"]
+    results = [measure(loaded, name, data, opened, split, seen=seen, skip_bad_rows=skip_bad_rows) for split in names]
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         for result in results:
@@ -100,17 +103,17 @@ def measure(
         split_by=split.split_by,
         config=name,
         detector=detector,
-        seen=seen or _seen(detector, split.dataset),
-        seed=grounder.provenance["training"]["seed"],
+        seen=seen or seen_by_name(detector, split.dataset),
+        seed=grounder.provenance.get("training", {}).get("seed"),
         versions=installed_versions(),
         scores=score(overlaps, choice, categories),
     )
 
 
-def _seen(detector: str, dataset: str) -> Seen:
-    """What is known of a detector by its name: MojiRef's own detector learned from scenes of a split of its own;
-    the hub's COCO checkpoints learned from all of train2017, in which RefCOCO's photos are."""
-    if dataset.startswith("mojiref"):
+def seen_by_name(detector: str, dataset: str) -> Seen:
+    """What is known of a detector by its name: the shipped one learned from scenes that are in no MojiRef; the hub's
+    COCO checkpoints learned from all of train2017, in which RefCOCO's photos are."""
+    if detector == MINI and dataset.startswith("mojiref"):
         return "clean"
     if dataset.startswith("refcoco") and detector.startswith("facebook/mask2former") and "coco" in detector:
         return "leaked"

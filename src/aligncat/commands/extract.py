@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aligncat.datasets import DataConfig, load_split
 from aligncat.datasets.photos import photos_in
+from aligncat.datasets.split_names import split_names
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.errors import ConfigError
 from aligncat.store import Store
@@ -17,13 +18,14 @@ def extract(
     *,
     out: Path,
     data: DataConfig | None = None,
-    splits: tuple[str, ...] = ("train", "val", "testA", "testB"),
+    splits: tuple[str, ...] | None = None,
     images: Path | None = None,
     detector: str = "mini",
     candidates: int = 20,
     image_size: int | None = None,
     device: str = "cpu",
     skip_bad_images: bool = False,
+    skip_bad_rows: bool = False,
 ) -> Store:
     """Run the frozen detector once over every image and keep its candidates in a store.
 
@@ -32,13 +34,14 @@ def extract(
     Args:
         out: the store's folder.
         data: the dataset whose images to read; or give `images`.
-        splits: the dataset's splits.
+        splits: the dataset's splits; by default all.
         images: a folder of photos, instead of a dataset; an image's id is then its path in the folder.
         detector: a Mask2Former: "mini" (shipped, for MojiRef), a hub name, or a local folder.
         candidates: O, how many candidates are kept for an image.
         image_size: side of the square that images are fitted into, px; by default the detector's own.
         device: "cpu", "cuda", "cuda:1" and so on.
         skip_bad_images: leave out images that cannot be read, and list them, instead of stopping.
+        skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
 
     Returns:
         The store.
@@ -54,8 +57,8 @@ def extract(
         raise ConfigError("give either a dataset (--data.path, --data.dataset) or a folder of photos (--images)")
     records: dict[str, ImageRecord] = {}
     if data is not None:
-        for split in splits:
-            records |= load_split(data, split).images
+        for split in splits or split_names(data):
+            records |= load_split(data, split, skip_bad_rows=skip_bad_rows).images
     elif images is not None:
         records = {record.id: record for record in photos_in(images)}
     return extract_images(

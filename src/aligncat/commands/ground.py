@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from aligncat.detectors.images import read_image
+from aligncat.errors import ConfigError
 from aligncat.grounder import Grounder
 from aligncat.overlay import draw_groundings
 from aligncat.types import Grounding
@@ -37,21 +41,36 @@ def ground(
     Raises:
         ImageError: the image cannot be read.
         DataError: a phrase has no words.
-        ConfigError: there is no such grounder.
+        ConfigError: there is no such grounder, or the overlay cannot be written there.
         DetectorError: its detector cannot be loaded.
     """
-    loaded = Grounder.from_pretrained(grounder)
-    loaded.check(expressions)
+    if overlay is not None:
+        _check_overlay(overlay)
     picture = read_image(image)
+    loaded = Grounder.from_pretrained(grounder)
     found = loaded.ground(picture, expressions)
     if overlay is not None:
         draw_groundings(picture, found).save(overlay)
-    print(json.dumps([to_json(grounding) for grounding in found], indent=2, ensure_ascii=False))
+    text = json.dumps([to_json(grounding) for grounding in found], indent=2, ensure_ascii=False, allow_nan=False)
+    print(text)
     return found
 
 
 def to_json(grounding: Grounding) -> dict[str, Any]:
-    """A grounding as plain data; the mask's runs are text, as in COCO's result files."""
+    """A grounding as plain data: the mask's runs are text, as in COCO's result files, and a score that does not exist
+    (-inf, of a candidate left out by confidence) is null, since JSON has no infinities."""
     plain = asdict(grounding)
+    for candidate in plain["candidates"]:
+        candidate["scores"] = {
+            name: score if math.isfinite(score) else None for name, score in candidate["scores"].items()
+        }
     plain["mask"] = {"size": list(grounding.mask["size"]), "counts": grounding.mask["counts"].decode("ascii")}
     return plain
+
+
+def _check_overlay(path: Path) -> None:
+    """Find out before the slow work whether Pillow can write it."""
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: there is no folder {path.parent}; make it first")
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise ConfigError(f"{path}: its suffix names no image format that can be written; .png is one")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import signal
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from aligncat.alignment import AlignmentConfig
@@ -21,18 +23,23 @@ from aligncat.evaluation import Overlaps, installed_versions
 from aligncat.grounder import Grounder
 from aligncat.language import TextEncoderConfig, Vocabulary, load_word_vectors
 from aligncat.model import GroundingModel, ModelConfig
+from aligncat.quiet import quiet_lightning
 from aligncat.store import Store
+from aligncat.store.files import PART_SUFFIX, write_whole
 from aligncat.training import (
     AveragedWeights,
+    EpochCheckpoint,
     GroundingData,
     GroundingModule,
     TrainingConfig,
     ValidationScores,
+    WholeFiles,
 )
 
 logger = logging.getLogger(__name__)
 
 RUN = "run"  # the subfolder of checkpoints and logs; everything else in the folder is the grounder
+SETTINGS = Path(RUN, "settings.json")
 
 
 def train(
@@ -73,7 +80,9 @@ def train(
     Raises:
         ConfigError: the settings do not fit each other, or the folder holds another run.
         DataError: the dataset cannot be read.
+        DetectorError: a category of the dataset is none of the detector's.
         StoreError: the store is not finished, or lacks an image.
+        KeyboardInterrupt: Ctrl-C, after a line on what is safe.
     """
     opened = Store.open(store)
     splits = {
@@ -92,7 +101,8 @@ def train(
         "word_vectors": None if word_vectors is None else word_vectors.name,
         "versions": installed_versions(),
     }
-    _claim(out, {**asdict(config), **provenance})
+    settings = {**asdict(config), **provenance}
+    _check_folder(out, settings)
 
     pl.seed_everything(training.seed, verbose=False)
     vectors = None if word_vectors is None else load_word_vectors(word_vectors, vocabulary, seed=training.seed)
@@ -107,13 +117,14 @@ def train(
         max_length=text.max_length,
         batch_size=training.batch_size,
         seed=training.seed,
-        with_labels="label" in alignment.category_train or alignment.classifier,
+        with_labels=alignment.category_train == "label" or alignment.classifier,
     )
     validation = None
     if val_split is not None:
         truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows)
         validation = ValidationScores(Overlaps.of(opened, splits[val_split], truth))
     module = GroundingModule(model, training, batches.steps_per_epoch)
+    _claim(out, settings)
     best = _fit(module, batches, training, out / RUN, validation, progress=progress)
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state)
@@ -131,62 +142,95 @@ def _fit(
     *,
     progress: bool,
 ) -> Path:
-    """Train, or go on training, and return the checkpoint to keep: the best where there is validation."""
-    checkpoints = ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor=None if validation is None else "val/rec",
-        mode="max",
-        save_last=True,
-        enable_version_counter=False,
-        save_on_train_epoch_end=None if validation is not None else True,
-    )
-    callbacks: list[Callback] = [AveragedWeights(training.ema_decay), checkpoints]
+    """Train, or go on training, and return the checkpoint to keep: the best where there is validation.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, after a line on what is safe.
+    """
+    callbacks: list[Callback] = [AveragedWeights(training.ema_decay)]
     if validation is not None:
-        callbacks.append(validation)
+        callbacks += [validation, EpochCheckpoint(folder, "best", best="val/rec")]
+    callbacks.append(EpochCheckpoint(folder, "last"))  # behind the best, whose score it holds
     if progress:
-        callbacks.append(RichProgressBar())
-    trainer = pl.Trainer(
-        max_epochs=training.epochs,
-        callbacks=callbacks,
-        logger=[
-            CSVLogger(folder, name="", version="csv"),
-            TensorBoardLogger(folder, name="", version="tensorboard"),
-        ],
-        gradient_clip_val=training.clip_norm,
-        num_sanity_val_steps=0,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        log_every_n_steps=50,
-        deterministic=True,
-        devices=1,
-    )
-    last = folder / "last.ckpt"
-    trainer.fit(module, batches, ckpt_path=last if last.exists() else None, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    return Path(checkpoints.best_model_path or last)
+        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+    best, last = folder / "best.ckpt", folder / "last.ckpt"
+    deterministic, interrupt = torch.are_deterministic_algorithms_enabled(), signal.getsignal(signal.SIGINT)
+    try:
+        with quiet_lightning():
+            trainer = pl.Trainer(
+                max_epochs=training.epochs,
+                callbacks=callbacks,
+                # A CSV file for each sitting, because Lightning empties one that it finds.
+                logger=[
+                    CSVLogger(folder, name="csv", flush_logs_every_n_steps=1),
+                    TensorBoardLogger(folder, name="", version="tensorboard"),
+                ],
+                plugins=[WholeFiles()],
+                gradient_clip_val=training.clip_norm,
+                num_sanity_val_steps=0,
+                enable_progress_bar=progress,
+                enable_model_summary=False,
+                deterministic=True,
+                devices=1,
+            )
+            trainer.fit(module, batches, ckpt_path=last if last.exists() else None, weights_only=True)
+    except SystemExit:
+        # Lightning makes of Ctrl-C an exit with status 1, and leaves the process deaf to the next one.
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, interrupt)
+        logger.info("Stopped. The same command goes on after the last whole epoch.")
+        raise KeyboardInterrupt from None
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+    return last if validation is None else best
 
 
-def _claim(out: Path, settings: dict[str, Any]) -> None:
-    """Make the folder this run's, or find that it is so already.
+def _check_folder(out: Path, settings: dict[str, Any]) -> None:
+    """Make sure that the folder is new, or holds a run with these settings.
+
+    Versions may differ: a run outlives an upgrade.
 
     Raises:
         ConfigError: it is not empty, and not of a run with these settings.
     """
-    path = out / RUN / "settings.json"
-    text = json.dumps(settings, indent=2, ensure_ascii=False, default=str)
-    if path.exists():
-        if path.read_text(encoding="utf-8") != text:
+    path = out / SETTINGS
+    if path.is_file():
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ConfigError(f"{path} is damaged ({error}): choose another --out") from error
+        wanted = json.loads(_json(settings))
+        if differing := list(_differences({**found, "versions": None}, {**wanted, "versions": None})):
             raise ConfigError(
-                f"{out} holds a run with other settings (see {path}): choose another --out, or repeat the "
+                f"{out} holds a run with other settings: {'; '.join(differing)}. Choose another --out, or repeat the "
                 "settings of that run to resume it"
             )
-        return
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError(f"{out} exists and is not empty: choose another --out")
-    path.parent.mkdir(parents=True)
-    path.write_text(text, encoding="utf-8")
+        if found.get("versions") != wanted["versions"]:
+            logger.warning("%s was begun with other versions of its libraries, so the last bits may differ", out)
+    elif out.exists() and (not out.is_dir() or any(p.is_file() and p.suffix != PART_SUFFIX for p in out.rglob("*"))):
+        raise ConfigError(f"{out} exists and is not an empty folder: choose another --out")
+
+
+def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
+    """Where two nested settings differ, one readable entry a key."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in sorted({*found, *wanted}):
+            yield from _differences(found.get(key), wanted.get(key), f"{name}.{key}" if name else key)
+    elif found != wanted:
+        yield f"{name} was {found!r} and is {wanted!r}"
+
+
+def _claim(out: Path, settings: dict[str, Any]) -> None:
+    """Make the folder this run's, as `_check_folder` allows; settings that failed a check leave nothing behind."""
+    path = out / SETTINGS
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, _json(settings).encode())
+
+
+def _json(settings: dict[str, Any]) -> str:
+    return json.dumps(settings, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
 def _describe(split: Split) -> dict[str, Any]:

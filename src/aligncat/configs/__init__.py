@@ -49,7 +49,7 @@ def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Prese
     parser.add_class_arguments(AlignmentConfig, "alignment")
     parser.add_class_arguments(TextEncoderConfig, "text")
     parser.add_class_arguments(TrainingConfig, "training")
-    values = parser.instantiate_classes(parser.parse_path(path))
+    values = parser.instantiate(parser.parse_path(path))
     training = replace(values.training, seed=seed)
     return Preset(
         alignment=values.alignment,

@@ -20,6 +20,8 @@ def load_detector(description: Mapping[str, Any], *, device: str = "cpu") -> Det
     Raises:
         DetectorError: it cannot be loaded, or differs from the description in anything but its name.
     """
+    if missing := [key for key in ("name", "candidates", "image_size") if key not in description]:
+        raise DetectorError(f"the description of the detector lacks {', '.join(missing)}: extract or train again")
     name = description["name"]
     detector = Mask2FormerDetector.from_pretrained(
         name, candidates=description["candidates"], image_size=description["image_size"], device=device
@@ -28,7 +30,7 @@ def load_detector(description: Mapping[str, Any], *, device: str = "cpu") -> Det
     differing = [key for key in found if key != "name" and found[key] != description.get(key)]
     if differing:
         raise DetectorError(
-            f"the detector {name!r} is not the one that this grounder was trained with: {', '.join(differing)} "
-            "differ; restore the original, or train again"
+            f"the detector {name!r} is not the one that was used before (it differs in {', '.join(differing)}): "
+            "restore the original, or extract and train again with this one"
         )
     return detector

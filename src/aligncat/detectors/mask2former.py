@@ -31,6 +31,7 @@ from aligncat.geometry import (
     letterbox_image,
     mask_to_original,
 )
+from aligncat.quiet import quiet_loading
 from aligncat.types import RLE, Candidates
 
 DEFAULT_IMAGE_SIZE = 416
@@ -287,13 +288,14 @@ def _load(folder: Path) -> Mask2FormerForUniversalSegmentation:
     model: Mask2FormerForUniversalSegmentation
     info: dict[str, Any]
     try:
-        model, info = Mask2FormerForUniversalSegmentation.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )  # type: ignore[misc]  # its annotation leaves out the pair that output_loading_info gives
+        with quiet_loading():
+            model, info = Mask2FormerForUniversalSegmentation.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )  # type: ignore[misc]  # its annotation leaves out the pair that output_loading_info gives
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise DetectorError(f"{folder}: the weights cannot be loaded ({reason}).") from error

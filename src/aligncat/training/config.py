@@ -40,8 +40,15 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "learning_rate", "eps", "clip_norm"):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:
                 raise ConfigError(f"training.{name} is {getattr(self, name)}; it must be above 0")
+        for name in ("warmup_rate", "final_rate"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"training.{name} is {getattr(self, name)}; it cannot be negative")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ConfigError(f"training.betas is {self.betas}; each must be in [0, 1)")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"training.seed is {self.seed}; it must be in [0, 2^32)")
         if self.batch_size < 2:
             raise ConfigError(
                 f"training.batch_size is {self.batch_size}; contrastive learning needs other images in a batch, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytorch_lightning as pl
@@ -13,6 +14,8 @@ from aligncat.datasets import Split
 from aligncat.errors import ConfigError
 from aligncat.language import Vocabulary
 from aligncat.store import Store
+
+logger = logging.getLogger(__name__)
 
 
 class OneSentencePerReferent(Sampler[int]):
@@ -60,7 +63,10 @@ class GroundingData(pl.LightningDataModule):
         with_labels: whether the model uses c*.
 
     Raises:
-        ConfigError: the training split has fewer referents than a batch.
+        ConfigError: the training split has fewer referents than a batch, or the model uses c* and no expression
+            has one.
+        DetectorError: a category is none of the detector's.
+        StoreError: the store lacks an image.
     """
 
     def __init__(
@@ -84,6 +90,8 @@ class GroundingData(pl.LightningDataModule):
             )
         self._batch_size = batch_size
         self._train = SplitTensors(train, store, vocabulary, max_length=max_length, with_labels=with_labels)
+        if with_labels:
+            _check_labels(train, self._train.labelled)
         self._val = (
             None if val is None else SplitTensors(val, store, vocabulary, max_length=max_length, with_labels=False)
         )
@@ -101,10 +109,39 @@ class GroundingData(pl.LightningDataModule):
             sampler=self._sampler,
             drop_last=True,
             collate_fn=self._train.gather,
+            generator=_own_generator(),
         )
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
         """Every sentence of the validation split, in order."""
         if self._val is None:
             return []
-        return DataLoader(range(len(self._val)), batch_size=256, collate_fn=self._val.gather)  # type: ignore[arg-type]
+        return DataLoader(
+            range(len(self._val)),  # type: ignore[arg-type]
+            batch_size=256,
+            collate_fn=self._val.gather,
+            generator=_own_generator(),
+        )
+
+
+def _own_generator() -> torch.Generator:
+    """Iterating a DataLoader draws a number, even without workers. From the global generator that would shift the
+    dropout of the epoch, and of a resumed run otherwise than of a whole one: Lightning then iterates sooner."""
+    return torch.Generator()
+
+
+def _check_labels(split: Split, labelled: int) -> None:
+    """Without a single c* the text classifier would stay as random as it began, and choose with it."""
+    if not labelled:
+        raise ConfigError(
+            f"the model learns from category labels and no expression of {split.dataset} {split.split} has one: give "
+            "the categories, or train without them (--alignment global+fine or --alignment querymatch)"
+        )
+    if labelled < len(split.expressions):
+        logger.warning(
+            "%d of %d expressions of %s %s have no category; they teach the text classifier nothing",
+            len(split.expressions) - labelled,
+            len(split.expressions),
+            split.dataset,
+            split.split,
+        )

@@ -41,11 +41,10 @@ class GroundingModule(pl.LightningModule):
         self.log_dict(means, on_step=False, on_epoch=True, batch_size=len(batch.rows))
         return losses["total"]
 
-    def validation_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor | None]:
-        """Choices and categories read, for whoever has the truth to score them."""
-        alignment = self.model(batch.features, batch.categories, batch.valid, batch.tokens)
-        logits = alignment.category_logits
-        return {"choice": alignment.choice, "category": None if logits is None else logits.argmax(dim=1)}
+    def validation_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """(B,) int64, the choices, for whoever has the truth to score them."""
+        choice: Tensor = self.model(batch.features, batch.categories, batch.valid, batch.tokens).choice
+        return choice
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Adam, with a linear warm-up and a cosine, per step."""

@@ -1,0 +1,115 @@
+"""The evaluate verb: one result a split, in a file and in a table, with all that must be said beside a figure."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_detector import save_tiny_detector
+from tiny_run import World
+
+from aligncat.commands.evaluate import evaluate
+from aligncat.commands.extract import extract
+from aligncat.datasets import DataConfig, load_split, load_truth
+from aligncat.errors import ConfigError, DataError, StoreError
+from aligncat.evaluation import Result
+from aligncat.geometry import box_iou
+from aligncat.grounder import Grounder
+
+
+def test_every_split_has_a_result_in_a_file_and_in_the_table(
+    world: World, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = evaluate(grounder=trained, data=world.data, store=world.store, out=tmp_path / "new" / "results")
+    assert [result.split for result in results] == ["val", "testA", "testB"]
+    for result in results:
+        path = tmp_path / "new" / "results" / f"AlignCAT-refcoco-{result.split}.json"
+        assert Result.load(path) == result
+        content = json.loads(path.read_text())
+        assert content["dataset"] == "refcoco" and content["split_by"] == "unc" and content["split"] == result.split
+        assert content["scores"]["expressions"] == {"val": 16, "testA": 8, "testB": 8}[result.split]
+        assert content["detector"] == str(world.detector)
+        assert (content["seen"], content["seed"]) == ("unknown", 0)
+        assert content["versions"]["torch"]
+    said = capsys.readouterr().out
+    for word in ("refcoco", "val", "testA", "testB", "REC", "oracle", "mIoU", "oIoU", "AlignCAT"):
+        assert word in said
+
+
+def test_rec_is_that_of_the_boxes_grounded_one_by_one(world: World, trained: Path) -> None:
+    [result] = evaluate(grounder=trained, data=world.data, store=world.store, splits=("val",))
+    split, truth = load_split(world.data, "val"), load_truth(world.data, "val")
+    grounder = Grounder.from_pretrained(trained)
+    hits = []
+    for expression in split.expressions:
+        [found] = grounder.ground(split.images[expression.image_id].path, [expression.text])
+        box = truth[expression.referent_id].box
+        hits.append(box_iou(np.array([found.box]), box[None])[0, 0] > 0.5)
+    assert result.scores.rec == pytest.approx(np.mean(hits))
+    assert 0 < result.scores.rec < result.scores.oracle_rec == 1.0
+
+
+def test_what_the_user_knows_of_the_detector_is_said(world: World, trained: Path) -> None:
+    [result] = evaluate(grounder=trained, data=world.data, store=world.store, splits=("val",), seen="leaked")
+    assert result.seen == "leaked"
+
+
+@pytest.mark.parametrize(
+    ("detector", "dataset", "seen"),
+    [
+        ("mini", "mojiref", "clean"),
+        ("mini", "mojirefg", "clean"),
+        ("somebody/mini", "mojiref", "unknown"),
+        ("mini", "refcoco", "unknown"),
+        ("facebook/mask2former-swin-base-coco-instance", "refcoco+", "leaked"),
+        ("facebook/mask2former-swin-base-coco-instance", "jsonl", "unknown"),
+    ],
+)
+def test_what_is_known_by_name(detector: str, dataset: str, seen: str) -> None:
+    from aligncat.commands.evaluate import seen_by_name
+
+    assert seen_by_name(detector, dataset) == seen
+
+
+def test_a_grounder_of_unknown_origin_has_no_seed(world: World, trained: Path, tmp_path: Path) -> None:
+    known = Grounder.from_pretrained(trained)
+    Grounder(known.model, known.vocabulary, known.labels, known.detector_description, {}).save_pretrained(tmp_path)
+    [result] = evaluate(grounder=tmp_path, data=world.data, store=world.store, splits=("val",))
+    assert result.seed is None
+
+
+def test_a_store_of_another_detector_is_refused(world: World, trained: Path, tmp_path: Path) -> None:
+    other = save_tiny_detector(tmp_path / "other", labels=("person", "dog", "couch"), seed=1)
+    extract(out=tmp_path / "store", data=world.data, detector=str(other), candidates=6)
+    with pytest.raises(StoreError, match="weights_sha256"):
+        evaluate(grounder=trained, data=world.data, store=tmp_path / "store")
+
+
+def test_a_split_that_does_not_exist_is_named_with_those_that_do(world: World, trained: Path) -> None:
+    with pytest.raises(DataError, match=r"no split 'test'.*testA"):
+        evaluate(grounder=trained, data=world.data, store=world.store, splits=("test",))
+
+
+def test_truth_of_another_size_is_refused(world: World, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(world.data.path, tmp_path / "data")
+    path = tmp_path / "data" / "refcoco" / "instances.json"
+    instances = json.loads(path.read_text())
+    for image in instances["images"]:
+        image["width"] = 96
+    for annotation in instances["annotations"]:
+        del annotation["segmentation"]
+        annotation["segmentation"] = [[0, 0, 10, 0, 10, 10, 0, 10]]
+    path.write_text(json.dumps(instances))
+    with pytest.raises(DataError, match="96 x 40"):
+        evaluate(grounder=trained, data=replace(world.data, path=tmp_path / "data"), store=world.store)
+
+
+def test_a_folder_that_is_no_grounder_is_refused(world: World, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        evaluate(grounder=tmp_path, data=world.data, store=world.store)
+    with pytest.raises(ConfigError):
+        evaluate(grounder=tmp_path / "no" / "such" / "run", data=DataConfig(tmp_path, "jsonl"), store=world.store)

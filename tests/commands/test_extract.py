@@ -1,0 +1,88 @@
+"""The extract verb: which images it takes; what it writes is tested with the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fabricate import jsonl_rows, write_image, write_jsonl_dataset, write_refer_dataset
+from tiny_run import CANDIDATES, World
+
+from aligncat.commands.extract import extract
+from aligncat.datasets import DataConfig
+from aligncat.datasets.photos import photos_in
+from aligncat.datasets.split_names import split_names
+from aligncat.errors import ConfigError, DataError
+
+
+def test_a_dataset_is_extracted_over_all_its_splits(world: World) -> None:
+    store = world.open()
+    assert store.image_ids == tuple(str(1000 + number) for number in range(20))
+    assert store.manifest.candidates == CANDIDATES
+
+
+def test_some_splits_only(world: World, tmp_path: Path) -> None:
+    store = extract(out=tmp_path / "store", data=world.data, splits=("testA",), detector=str(world.detector))
+    assert store.image_ids == ("1016", "1017")
+    assert store.manifest.candidates == 20  # O of the paper
+
+
+def test_a_folder_of_photos_takes_paths_as_ids(world: World, tmp_path: Path) -> None:
+    for name in ("b.png", "sub/a.PNG", "sub/deep/c.png"):
+        write_image(tmp_path / "photos" / name, 0)
+    (tmp_path / "photos" / "notes.txt").write_text("not a photo")
+    (tmp_path / "photos" / "._b.png").write_bytes(b"what a Mac leaves beside b.png")
+    store = extract(out=tmp_path / "store", images=tmp_path / "photos", detector=str(world.detector))
+    assert store.image_ids == ("b.png", "sub/a.PNG", "sub/deep/c.png")
+    assert [record.path for record in photos_in(tmp_path / "photos")] == [
+        tmp_path / "photos" / image_id for image_id in store.image_ids
+    ]
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_dataset_or_photos_and_not_both_or_neither(both: bool, world: World, tmp_path: Path) -> None:
+    given = {"data": world.data, "images": tmp_path} if both else {}
+    with pytest.raises(ConfigError, match=r"either a dataset.*or a folder of photos"):
+        extract(out=tmp_path / "store", **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file", "empty"])
+def test_a_folder_without_photos_is_an_error(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "scan.pdf").write_bytes(b"%PDF")  # Pillow writes PDF, and cannot read it
+    with pytest.raises(DataError, match=name):
+        photos_in(tmp_path / name)
+
+
+def test_bad_rows_may_be_left_out(world: World, tmp_path: Path) -> None:
+    files = write_refer_dataset(tmp_path / "data", splits={"train": 3})
+    files.refs[0]["sentences"] = "not a list"
+    files.save()
+    given = {"data": files.config, "splits": ("train",), "detector": str(world.detector)}
+    with pytest.raises(DataError):
+        extract(out=tmp_path / "store", **given)  # type: ignore[arg-type]
+    assert len(extract(out=tmp_path / "store", skip_bad_rows=True, **given)) == 3  # type: ignore[arg-type]
+
+
+class TestSplitNames:
+    @pytest.mark.parametrize(
+        ("dataset", "split_by", "names"),
+        [
+            ("refcoco", "unc", ("train", "val", "testA", "testB")),
+            ("refcoco+", "unc", ("train", "val", "testA", "testB")),
+            ("mojirefg", "unc", ("train", "val", "testA", "testB")),
+            ("refcocog", "umd", ("train", "val", "test")),
+            ("refcocog", "google", ("train", "val")),
+        ],
+    )
+    def test_published_splits(self, dataset: str, split_by: str, names: tuple[str, ...]) -> None:
+        assert split_names(DataConfig(Path(), dataset, split_by)) == names  # type: ignore[arg-type]
+
+    def test_own_data_has_its_files(self, tmp_path: Path) -> None:
+        data = write_jsonl_dataset(tmp_path, {"train": jsonl_rows(1), "extra": jsonl_rows(1), "val": jsonl_rows(1)})
+        assert split_names(data) == ("train", "extra", "val")
+
+    def test_no_file_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"no <split>\.jsonl"):
+            split_names(DataConfig(tmp_path, "jsonl"))

@@ -1,0 +1,262 @@
+"""The command line: quick help, one line for an error, JSON and nothing else on stdout, Ctrl-C."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_run import World
+
+from aligncat.cli import VERBS, main, settings
+from aligncat.datasets import DataConfig, load_split
+
+PROGRAM = "import sys; from aligncat.cli import main; sys.exit(main())"
+TRAIN = ["--data.path", "data", "--data.dataset", "refcoco", "--store", "store", "--out", "out"]
+
+
+def start(*words: str | Path, **named: Any) -> subprocess.Popen[str]:
+    """aligncat in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        **named,
+    )
+
+
+@pytest.fixture(scope="module")
+def photo(world: World) -> Path:
+    return next(iter(load_split(world.data, "val").images.values())).path
+
+
+class TestHelp:
+    def test_help_imports_nothing_heavy(self) -> None:
+        program = (
+            "import sys, aligncat.cli; aligncat.cli.main(['--help']); aligncat.cli.main(['--nonsense']); "
+            "heavy = {'torch', 'transformers', 'pytorch_lightning', 'pyarrow', 'numpy', 'PIL', 'jsonargparse'}; "
+            "sys.exit(' '.join(sorted(heavy & set(sys.modules))) or None)"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert all(verb in done.stdout for verb in VERBS)
+
+    @pytest.mark.parametrize("words", [[], ["-h"], ["--help"]])
+    def test_help_lists_every_verb_with_its_summary(self, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(words) == 0
+        said = capsys.readouterr().out
+        for name, verb in VERBS.items():
+            assert f"  {name} " in said and verb.summary in said
+
+    @pytest.mark.parametrize("name", VERBS)
+    def test_a_summary_is_the_first_line_of_the_docstring(self, name: str) -> None:
+        docstring = inspect.getdoc(VERBS[name].function())
+        assert docstring is not None and docstring.splitlines()[0] == VERBS[name].summary
+
+    @pytest.mark.parametrize("name", VERBS)
+    def test_options_are_the_functions_arguments(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as left:
+            main([*name.split(), "--help"])
+        assert left.value.code == 0
+        said = capsys.readouterr().out
+        function = VERBS[name].function()
+        hints = get_type_hints(function)
+        for argument in inspect.signature(function).parameters:
+            assert argument in said
+            if is_dataclass(hints[argument]):
+                for field in fields(hints[argument]):
+                    assert f"--{argument}.{field.name} " in said, "an option without its own place in the help"
+
+    @pytest.mark.parametrize("name", VERBS)
+    def test_every_option_is_explained(self, name: str) -> None:
+        function = VERBS[name].function()
+        documented = inspect.getdoc(function) or ""
+        for argument in inspect.signature(function).parameters:
+            assert f"\n    {argument}: " in documented
+
+
+class TestSettings:
+    def test_options_are_read_as_python_would_take_them(self) -> None:
+        found = settings("train", [*TRAIN, "--val-split", "null", "--skip-bad-rows", "true", "--training.seed=3"])
+        assert found["data"] == DataConfig(Path("data"), "refcoco")
+        assert (found["val_split"], found["skip_bad_rows"], found["training"].seed) == (None, True, 3)
+        assert (found["store"], found["out"]) == (Path("store"), Path("out"))
+
+    def test_a_file_may_give_any_option_and_is_overridden_by_those_after_it(self, tmp_path: Path) -> None:
+        (tmp_path / "mine.yaml").write_text(
+            "data: {path: data, dataset: refcoco}\nstore: store\nout: out\ntraining: {epochs: 9, seed: 4}\n"
+        )
+        found = settings("train", ["--config", str(tmp_path / "mine.yaml"), "--training.seed", "5"])
+        assert (found["training"].epochs, found["training"].seed, found["out"]) == (9, 5, Path("out"))
+
+    def test_splits_are_a_list(self) -> None:
+        words = ["--grounder", "g", "--data.path", "d", "--data.dataset", "jsonl", "--store", "s"]
+        assert settings("evaluate", [*words, "--splits", "[val,mine]"])["splits"] == ("val", "mine")
+        assert settings("evaluate", words)["splits"] is None
+
+    @pytest.mark.parametrize("phrase", ["null", "true", "3", "[a, b]", "{a: b}", "a: b", "cup - half full"])
+    def test_phrases_are_taken_as_they_are(self, phrase: str) -> None:
+        found = settings("ground", ["photo.jpg", phrase, "the other"])
+        assert (found["image"], found["expressions"]) == (Path("photo.jpg"), [phrase, "the other"])
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["train", *TRAIN, "--training.bogus", "3"], "--training.bogus"),
+            (["train", *TRAIN, "--training.epochs", "many"], "training.epochs"),
+            (["train", *TRAIN[:-2]], "out"),
+            (["train", *TRAIN, "--data.dataset", "refcok"], "refcok"),
+            (["train", *TRAIN, "--config", "no-such-preset"], "no-such-preset"),
+            (["ground", "photo.jpg"], "expressions"),
+            (["extract", "--out", "o", "--images"], "--images"),
+        ],
+    )
+    def test_a_wrong_command_line_is_one_line_and_status_2(
+        self, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as left:
+            main(words)
+        assert left.value.code == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"aligncat {words[0]}: ") and said in line
+
+    @pytest.mark.parametrize(
+        "content", ["training: {epochs: 3, warmup: 1}\n", "trainin: {epochs: 3}\n", "training: [1, 2\n", "- 1\n"]
+    )
+    def test_a_wrong_config_file_is_one_line_and_status_2(
+        self, content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "mine.yaml").write_text(content)
+        with pytest.raises(SystemExit) as left:
+            main(["train", "--config", str(tmp_path / "mine.yaml"), *TRAIN])
+        assert left.value.code == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith("aligncat train: ")
+
+    @pytest.mark.parametrize("words", [["trian"], ["data"], ["data", "emoji"]])
+    def test_a_verb_that_does_not_exist(self, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert f"there is no verb '{' '.join(words)}'" in said and "quickstart" in said
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["train", *TRAIN, "--training.epochs", "2"], "training.warmup_epochs is 3.0"),
+            (["train", *TRAIN, "--alignment.keep", "0"], "alignment.keep is 0"),
+            (["train", *TRAIN], "store: not a store"),
+            (["extract", "--out", "out"], "give either a dataset"),
+            (["extract", "--out", "out", "--images", "nowhere"], "nowhere is not a folder"),
+            (["ground", "nothing.png", "cup"], "nothing.png: no such image file"),
+        ],
+    )
+    def test_what_a_user_can_mend_is_one_line_and_status_1(
+        self,
+        words: list[str],
+        said: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert main(words) == 1
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"aligncat {words[0]}: ") and said in line
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_that_may_not_be_made_is_one_line(
+        self, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "file").write_text("not a folder")
+        words = ["--images", world.files.image_folder, "--detector", world.detector, "--out", tmp_path / "file" / "s"]
+        assert main(["extract", *map(str, words)]) == 1
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+class TestGround:
+    def test_stdout_is_json_and_the_overlay_shows_the_mask(self, trained: Path, photo: Path, tmp_path: Path) -> None:
+        picture = tmp_path / "seen.png"
+        process = start("ground", photo, "red person", "couch", "--grounder", trained, "--overlay", picture)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        found = json.loads(out)
+        assert [each["expression"] for each in found] == ["red person", "couch"]
+        assert err == ""
+        with Image.open(photo) as image, Image.open(picture) as drawn:
+            scale = drawn.width // image.width
+            plain = image.convert("RGB").resize(drawn.size, Image.Resampling.LANCZOS)
+            difference = np.abs(np.asarray(plain, int) - np.asarray(drawn.convert("RGB"), int)).sum(axis=2)
+        for each in found:
+            mask = decode(each["mask"]).repeat(scale, axis=0).repeat(scale, axis=1)
+            assert (difference[mask] > 0).mean() > 0.9
+
+    def test_the_same_in_this_process(self, trained: Path, photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["ground", str(photo), "dog", "--grounder", str(trained)]) == 0
+        [found] = json.loads(capsys.readouterr().out)
+        x1, y1, x2, y2 = found["box"]
+        assert 0 <= x1 < x2 <= 48 and 0 <= y1 < y2 <= 40 and 0 < found["score"] <= 1
+
+    @pytest.mark.parametrize(
+        ("overlay", "said"), [("nowhere/out.png", "there is no folder"), ("out.docx", "names no image format")]
+    )
+    def test_an_overlay_that_cannot_be_written_is_found_out_first(
+        self, overlay: str, said: str, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = ["ground", str(photo), "dog", "--overlay", str(tmp_path / overlay), "--grounder", "not-looked-at"]
+        assert main(words) == 1
+        captured = capsys.readouterr()
+        assert said in captured.err and captured.out == ""
+
+    @pytest.mark.parametrize("phrase", ["", "...", " "])
+    def test_an_empty_phrase_is_one_line(
+        self, phrase: str, trained: Path, photo: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["ground", str(photo), phrase, "--grounder", str(trained)]) == 1
+        captured = capsys.readouterr()
+        assert len(captured.err.splitlines()) == 1 and "no words" in captured.err and captured.out == ""
+
+
+def test_ctrl_c_ends_with_130_and_says_what_is_safe(world: World, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    sizes = ["--alignment.dim=16", "--alignment.text_dim=16", "--text.dim=16", "--text.heads=2", "--text.blocks=1"]
+    with start(
+        *("train", "--data.path", world.data.path, "--data.dataset", "refcoco", "--store", world.store, "--out", out),
+        *("--training.batch_size=8", "--training.epochs=5000", "--progress=false", *sizes),
+    ) as process:
+        try:
+            while not (out / "run" / "last.ckpt").exists():
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            said, err = process.communicate(timeout=300)
+        finally:
+            process.kill()
+    assert process.returncode == 130, err
+    assert said == ""
+    assert err.split("\n") == [
+        "Stopped. The same command goes on after the last whole epoch.",
+        "",
+        "aligncat train: stopped",
+        "",
+    ]
+
+
+def decode(mask: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    from pycocotools.mask import decode as decode_runs
+
+    runs = {"size": mask["size"], "counts": mask["counts"].encode("ascii")}
+    return np.asarray(decode_runs(runs)).astype(bool)

@@ -1,0 +1,108 @@
+"""The presets that ship say what the paper says, to the letter."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from aligncat.alignment import PRESETS, TABLES, AlignmentConfig
+from aligncat.cli import settings
+from aligncat.configs import FOLDER, load_preset
+from aligncat.errors import ConfigError
+from aligncat.language import TextEncoderConfig
+from aligncat.training import TrainingConfig
+
+REQUIRED = ["--data.path", "data", "--store", "store", "--out", "out"]
+
+# Section 5.2 of the paper: K, alpha, the dimensions, the learning rate, the epochs, 14 a GPU on 2 GPUs, and the
+# lengths. The rest is QueryMatch's, which the paper follows: its negatives (4 of each other image), temperature 1,
+# encoder (300-d vectors, 3 blocks of 8 heads, 2048, dropout 0.1), Adam's betas and eps, clipping at 0.15, warm-up
+# from 1e-7 over 3 epochs, cosine to 1e-6, and averaging up to 0.9997.
+ALIGNMENT = {"alpha": 100.0, "keep": 10, "dim": 512, "text_dim": 512, "temperature": 1.0, "negatives_per_image": 4}
+TEXT = {"word_dim": 300, "dim": 512, "blocks": 3, "heads": 8, "feedforward": 2048, "dropout": 0.1}
+TRAINING = {
+    "epochs": 25,
+    "batch_size": 28,
+    "learning_rate": 1e-4,
+    "warmup_epochs": 3.0,
+    "warmup_rate": 1e-7,
+    "final_rate": 1e-6,
+    "betas": (0.9, 0.98),
+    "eps": 1e-9,
+    "clip_norm": 0.15,
+    "ema_decay": 0.9997,
+}
+DATASETS = {
+    "refcoco": ("refcoco", "unc", 15),
+    "refcoco+": ("refcoco+", "unc", 15),
+    "refcocog-umd": ("refcocog", "umd", 20),
+    "refcocog-google": ("refcocog", "google", 20),
+}
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_refcoco_presets_hold_the_papers_numbers(name: str) -> None:
+    dataset, split_by, length = DATASETS[name]
+    found = settings("train", ["--config", name, *REQUIRED])
+    assert (found["data"].dataset, found["data"].split_by) == (dataset, split_by)
+    assert found["alignment"] == AlignmentConfig(**ALIGNMENT)  # type: ignore[arg-type]
+    assert found["text"] == TextEncoderConfig(**TEXT, max_length=length)  # type: ignore[arg-type]
+    assert found["training"] == TrainingConfig(**TRAINING)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_refcoco_presets_write_every_number_out(name: str) -> None:
+    """So that a change of a default in the code cannot change what the paper's preset means."""
+    content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    assert set(content["alignment"]) == set(ALIGNMENT)
+    assert set(content["text"]) == {*TEXT, "max_length"}
+    assert set(content["training"]) == set(TRAINING)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_alignment_files_are_the_rows_of_the_tables(name: str) -> None:
+    found = settings("train", ["--alignment", name, *REQUIRED, "--data.dataset", "refcoco"])["alignment"]
+    assert found == PRESETS[name]
+
+
+def test_there_is_a_file_for_every_row_and_a_row_for_every_file() -> None:
+    assert {path.stem for path in FOLDER.glob("alignment/*.yaml")} == set(PRESETS)
+    assert {name for names in TABLES.values() for name in names} == set(PRESETS)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_row_keeps_the_sizes_of_the_dataset(name: str) -> None:
+    """An alignment file decides which scores choose, and nothing of what a dataset's preset decides."""
+    plain = settings("train", ["--config", "mojiref", *REQUIRED])
+    found = settings("train", ["--config", "mojiref", "--alignment", name, *REQUIRED])
+    rows = PRESETS[name]
+    stages = {key: getattr(rows, key) for key in ("order", "category_train", "category_infer", "category_stage")}
+    assert found["alignment"] == type(rows)(**{**vars(plain["alignment"]), **stages})
+    assert (found["text"], found["training"]) == (plain["text"], plain["training"])
+
+
+def test_options_win_over_the_file_before_them() -> None:
+    words = ["--config", "mojiref", "--alignment", "querymatch", "--training.epochs", "7", "--alignment.keep", "5"]
+    found = settings("train", [*words, *REQUIRED])
+    assert (found["training"].epochs, found["training"].seed) == (7, 0)
+    assert (found["alignment"].keep, found["alignment"].order) == (5, "coarse")
+
+
+def test_presets_are_found_behind_an_equals_sign_too() -> None:
+    found = settings("train", ["--config=mojiref", "--alignment=querymatch", *REQUIRED])
+    assert found == settings("train", ["--config", "mojiref", "--alignment", "querymatch", *REQUIRED])
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(FOLDER.glob("*.yaml"))])
+def test_a_preset_means_the_same_in_python(name: str) -> None:
+    found = settings("train", ["--config", name, "--training.seed", "3", *REQUIRED])
+    preset = load_preset(name, seed=3)
+    assert (preset.alignment, preset.text, preset.training) == tuple(
+        found[key] for key in ("alignment", "text", "training")
+    )
+    assert load_preset(name, epochs=30).training.epochs == 30
+
+
+def test_a_preset_that_does_not_exist_is_named_with_those_that_do() -> None:
+    with pytest.raises(ConfigError, match=r"no preset 'refcocoo'.*refcoco"):
+        load_preset("refcocoo")

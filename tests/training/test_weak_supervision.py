@@ -1,0 +1,105 @@
+"""Nothing that learns can see a box or a mask."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import json
+import shutil
+import types
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_run import ALIGNMENT, TEXT, TRAINING, World, checkpoint, run, weights
+
+import aligncat
+from aligncat.datasets import load_split
+from aligncat.evaluation import Overlaps
+from aligncat.language import Vocabulary
+from aligncat.model import GroundingModel, ModelConfig
+from aligncat.training import GroundingData, GroundingModule
+from aligncat.types import Truth
+
+SOURCE = Path(aligncat.__file__).parent
+TRUTH = {"Truth", "load_truth", "load_refer_truth", "load_jsonl_truth", "Overlaps", "load_objects"}
+LEARNERS = [
+    *sorted(SOURCE.glob("training/*.py")),
+    *sorted(SOURCE.glob("alignment/*.py")),
+    *sorted(SOURCE.glob("language/*.py")),
+    SOURCE / "batches.py",
+    SOURCE / "model.py",
+]
+
+
+def test_weights_are_bit_identical_without_the_boxes_and_masks_of_training(world: World, tmp_path: Path) -> None:
+    shutil.copytree(world.data.path, tmp_path / "data")
+    stripped = replace(world.data, path=tmp_path / "data")
+    path = stripped.path / "refcoco" / "instances.json"
+    instances = json.loads(path.read_text())
+    train = {ref["ann_id"] for ref in world.files.refs if ref["split"] == "train"}
+    for annotation in instances["annotations"]:
+        if annotation["id"] in train:
+            del annotation["bbox"], annotation["segmentation"]
+    path.write_text(json.dumps(instances))
+    run(world, tmp_path / "with")
+    run(world, tmp_path / "without", data=stripped)
+    assert weights(tmp_path / "with") == weights(tmp_path / "without")
+    assert (tmp_path / "with" / "config.json").read_bytes() == (tmp_path / "without" / "config.json").read_bytes()
+
+
+def test_the_validation_truth_changes_no_weight_of_an_epoch(world: World, tmp_path: Path) -> None:
+    run(world, tmp_path / "validated")
+    run(world, tmp_path / "alone", val_split=None)
+    first, second = (checkpoint(tmp_path / name, "last") for name in ("validated", "alone"))
+    for key in ("state_dict", "current_model_state"):
+        assert all(torch.equal(first[key][name], second[key][name]) for name in first[key])
+
+
+@pytest.mark.parametrize("path", LEARNERS, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_what_learns_imports_no_truth(path: Path) -> None:
+    names = {
+        alias.name.rsplit(".")[-1]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    allowed = {"Overlaps"} if path.name == "callbacks.py" else set()  # it validates, and never learns
+    assert not names & TRUTH - allowed
+
+
+def test_no_truth_can_be_reached_from_what_learns(world: World) -> None:
+    train, val = (load_split(world.data, name) for name in ("train", "val"))
+    store = world.open()
+    vocabulary = Vocabulary.from_expressions(expression.text for expression in train.expressions)
+    config = ModelConfig(replace(ALIGNMENT, visual_dim=store.manifest.feature_dim, classes=3), TEXT)
+    batches = GroundingData(
+        train=train,
+        val=val,
+        store=store,
+        vocabulary=vocabulary,
+        max_length=8,
+        batch_size=8,
+        seed=0,
+        with_labels=True,
+    )
+    module = GroundingModule(GroundingModel(config, len(vocabulary)), TRAINING, batches.steps_per_epoch)
+    reached = everything_below([module, batches, next(iter(batches.train_dataloader()))])
+    assert any(isinstance(each, torch.Tensor) for each in reached)  # it did look inside
+    assert not any(isinstance(each, Truth | Overlaps) for each in reached)
+    # Not even the candidates' own boxes: the store itself is not kept.
+    assert not any(each is store for each in reached)
+
+
+def everything_below(roots: list[object]) -> list[object]:
+    """Every object that can be reached, code apart."""
+    code = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.CodeType)
+    seen: dict[int, object] = {}
+    waiting = list(roots)
+    while waiting:
+        each = waiting.pop()
+        if id(each) not in seen and not isinstance(each, code):
+            seen[id(each)] = each
+            waiting += gc.get_referents(each)
+    return list(seen.values())
