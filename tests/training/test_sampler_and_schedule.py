@@ -132,13 +132,13 @@ class Recorder(Callback):
         self.weights: list[list[float]] = []
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
-        self.weights.append([float(parameter) for parameter in pl_module.parameters()])
+        self.weights.append([parameter.item() for parameter in pl_module.parameters()])
 
 
 @pytest.mark.parametrize("limit", [0.0, 0.3, 0.9997])
 def test_averaged_weights_follow_the_formula(limit: float, tmp_path: Path) -> None:
     module, recorder = Line(), Recorder()
-    average = np.array([float(parameter) for parameter in module.parameters()])
+    average = np.array([parameter.item() for parameter in module.parameters()])
     trainer = pl.Trainer(
         max_epochs=4,
         callbacks=[AveragedWeights(limit), recorder],
@@ -154,4 +154,4 @@ def test_averaged_weights_follow_the_formula(limit: float, tmp_path: Path) -> No
     for step, current in enumerate(recorder.weights):
         decay = min(limit, (step + 1) / (step + 10))
         average = decay * average + (1 - decay) * np.array(current)
-    assert [float(parameter) for parameter in module.parameters()] == pytest.approx(average.tolist(), rel=1e-5)
+    assert [parameter.item() for parameter in module.parameters()] == pytest.approx(average.tolist(), rel=1e-5)
