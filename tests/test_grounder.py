@@ -87,6 +87,11 @@ class TestSaveAndLoad:
         assert provenance["store"] == json.loads((world.store / "manifest.json").read_text())["detector"]
         assert provenance["versions"]["torch"] == torch.__version__
 
+    def test_its_card_claims_nothing_untrue(self, trained: Path) -> None:
+        card = (trained / "README.md").read_text()
+        assert "library_name: aligncat" in card and "license: apache-2.0" in card
+        assert "pushed" not in card and "More Information" not in card
+
     def test_it_is_the_public_name(self) -> None:
         assert aligncat.Grounder is Grounder and aligncat.Grounding is Grounding
         with pytest.raises(AttributeError, match="nonsense"):

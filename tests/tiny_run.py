@@ -71,6 +71,7 @@ def run(
     alignment: AlignmentConfig = ALIGNMENT,
     val_split: str | None = "val",
     data: DataConfig | None = None,
+    progress: bool = False,
     **training: Any,
 ) -> Grounder:
     """Train in the tiny world, with some of TRAINING changed."""
@@ -82,7 +83,7 @@ def run(
         text=TEXT,
         training=replace(TRAINING, **training),
         val_split=val_split,
-        progress=False,
+        progress=progress,
     )
 
 

@@ -31,10 +31,27 @@ from aligncat.store.files import write_whole
 from aligncat.types import Alignment, Candidates, CandidateScore, Grounding
 
 FORMAT = 1
+MODEL_CARD = """---
+{{ card_data }}
+---
+
+# A grounder of aligncat
+
+It finds the object that a phrase means in an image: `aligncat ground IMAGE "phrase" --grounder FOLDER`.
+
+`config.json` says what it learned from, with which settings, seed and versions, and from which detector's candidates.
+The detector itself is not in this folder.
+"""
 FILES = CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocabulary.json"
 
 
-class Grounder(ModelHubMixin, library_name="aligncat", tags=["visual-grounding"], license="apache-2.0"):
+class Grounder(
+    ModelHubMixin,
+    library_name="aligncat",
+    tags=["visual-grounding"],
+    license="apache-2.0",
+    model_card_template=MODEL_CARD,
+):
     """Finds the object that a phrase means.
 
     Example:

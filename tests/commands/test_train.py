@@ -370,6 +370,13 @@ def test_nothing_is_said_that_is_not_for_users(
     assert [str(warning.message) for warning in recwarn] == []
 
 
+def test_the_progress_bar_is_on_stderr(world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run(world, tmp_path / "run", epochs=1, progress=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "val/rec" in err and "v_num" not in err
+
+
 def preset(name: str) -> AlignmentConfig:
     return AlignmentConfig.preset(name, dim=16, text_dim=16, negatives_per_image=2, keep=4)
 

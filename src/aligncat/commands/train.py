@@ -13,7 +13,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from aligncat.alignment import AlignmentConfig
@@ -31,6 +31,7 @@ from aligncat.training import (
     EpochCheckpoint,
     GroundingData,
     GroundingModule,
+    ProgressBar,
     TrainingConfig,
     ValidationScores,
     WholeFiles,
@@ -152,7 +153,7 @@ def _fit(
         callbacks += [validation, EpochCheckpoint(folder, "best", best="val/rec")]
     callbacks.append(EpochCheckpoint(folder, "last"))  # behind the best, whose score it holds
     if progress:
-        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+        callbacks.append(ProgressBar())
     best, last = folder / "best.ckpt", folder / "last.ckpt"
     deterministic, interrupt = torch.are_deterministic_algorithms_enabled(), signal.getsignal(signal.SIGINT)
     try:

@@ -1,6 +1,6 @@
 """Learning to ground: the Lightning module, its data, and what accompanies them."""
 
-from aligncat.training.callbacks import AveragedWeights, EpochCheckpoint, ValidationScores
+from aligncat.training.callbacks import AveragedWeights, EpochCheckpoint, ProgressBar, ValidationScores
 from aligncat.training.checkpoint_files import WholeFiles
 from aligncat.training.config import TrainingConfig
 from aligncat.training.data import GroundingData, OneSentencePerReferent
@@ -12,6 +12,7 @@ __all__ = [
     "GroundingData",
     "GroundingModule",
     "OneSentencePerReferent",
+    "ProgressBar",
     "TrainingConfig",
     "ValidationScores",
     "WholeFiles",
