@@ -40,9 +40,7 @@ def measure(text: TextEncoderConfig, config: AlignmentConfig) -> dict[str, float
     """Milliseconds of each part of a step, with random candidates and words."""
     torch.manual_seed(0)
     encoder, model = TextEncoder(text, WORDS).train(), AlignmentModel(config).train()
-    tokens = torch.randint(3, WORDS, (BATCH, LENGTH)) * (
-        torch.arange(LENGTH) < torch.randint(2, LENGTH, (BATCH, 1))
-    )
+    tokens = torch.randint(3, WORDS, (BATCH, LENGTH)) * (torch.arange(LENGTH) < torch.randint(2, LENGTH, (BATCH, 1)))
     features, valid = torch.randn(BATCH, SLOTS, config.visual_dim), torch.ones(BATCH, SLOTS, dtype=torch.bool)
     categories = torch.randint(0, config.classes, (BATCH, SLOTS))
     labels, image_index = categories[:, 0], torch.arange(BATCH)

@@ -19,7 +19,6 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from aligncat.alignment import AlignmentConfig
 from aligncat.commands.evaluate import measure
 from aligncat.commands.train import train
 from aligncat.configs import load_preset
@@ -44,7 +43,7 @@ def run(job: tuple[str, str, int], data: Path, store: Path, out: Path, epochs: i
         data=config,
         store=store,
         out=folder,
-        alignment=alignment_of(name, preset.alignment),
+        alignment=preset.alignment.with_stages(name),
         text=preset.text,
         training=preset.training,
         progress=False,
@@ -53,13 +52,6 @@ def run(job: tuple[str, str, int], data: Path, store: Path, out: Path, epochs: i
     for split in SPLITS:
         measure(grounder, name, config, opened, split).save(folder / f"result-{split}.json")
     return folder.name, time.perf_counter() - started
-
-
-def alignment_of(name: str, preset: AlignmentConfig) -> AlignmentConfig:
-    """A row of the paper's tables with the preset's sizes and weights."""
-    row = AlignmentConfig.preset(name)
-    stages = {key: getattr(row, key) for key in ("order", "category_train", "category_infer", "category_stage")}
-    return AlignmentConfig(**{**vars(preset), **stages})
 
 
 def report(results: list[Result], console: Console) -> None:
@@ -91,7 +83,8 @@ def report(results: list[Result], console: Console) -> None:
                 share = rec / _mean(rows, lambda s: s.oracle_rec)
                 wrong = _mean(rows, lambda s: s.errors.wrong_category)
                 console.print(
-                    f"  {name:<12} REC {rec:.1%} ({share:.1%} of the oracle), wrong category {wrong:.1%}", highlight=False
+                    f"  {name:<12} REC {rec:.1%} ({share:.1%} of the oracle), wrong category {wrong:.1%}",
+                    highlight=False,
                 )
 
 

@@ -43,13 +43,9 @@ def main() -> None:
     store = Store.open(options.store)
     examples: dict[str, list[tuple[NDArray[np.float16], str, str]]] = defaultdict(list)
     objects = found = 0
-    for image_id, rows, names, size in annotated_images(
-        options.mojiref, list(store.image_ids)[: options.images]
-    ):
+    for image_id, rows, names, size in annotated_images(options.mojiref, list(store.image_ids)[: options.images]):
         candidates = store.candidates(image_id)
-        overlap = box_iou(
-            xywh_to_xyxy(np.array([row["bbox"] for row in rows], dtype=float)), candidates.boxes
-        )
+        overlap = box_iou(xywh_to_xyxy(np.array([row["bbox"] for row in rows], dtype=float)), candidates.boxes)
         objects += len(rows)
         for row, ious in zip(rows, overlap, strict=True):
             if not len(ious) or ious.max() <= REC_THRESHOLD:

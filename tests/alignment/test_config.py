@@ -97,8 +97,20 @@ def test_a_preset_takes_changes() -> None:
         ),
     ],
 )
-def test_values_that_contradict_are_an_error_that_names_the_key(
-    change: dict[str, object], message: str
-) -> None:
+def test_values_that_contradict_are_an_error_that_names_the_key(change: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         AlignmentConfig.preset("aligncat", **change)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_stages_of_a_preset_leave_sizes_and_weights_alone(name: str) -> None:
+    own = AlignmentConfig(dim=32, text_dim=16, negatives_per_image=2, lambda_2=0.5, temperature=0.7)
+    staged, row = own.with_stages(name), PRESETS[name]
+    assert (staged.order, staged.category_train, staged.category_infer, staged.category_stage) == (
+        row.order,
+        row.category_train,
+        row.category_infer,
+        row.category_stage,
+    )
+    assert (staged.dim, staged.text_dim, staged.negatives_per_image) == (32, 16, 2)
+    assert (staged.lambda_2, staged.temperature) == (0.5, 0.7)

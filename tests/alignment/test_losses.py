@@ -22,9 +22,7 @@ INF = float("inf")
 
 def test_info_nce_by_hand() -> None:
     # exp: 2 against 2 + 1 + 1 -> log 2; exp: 1 against 1 + 3 -> log 4, the missing negative not counted.
-    loss = info_nce(
-        torch.tensor([math.log(2.0), 0.0]), torch.tensor([[0.0, 0.0], [math.log(3.0), -INF]]), 1.0
-    )
+    loss = info_nce(torch.tensor([math.log(2.0), 0.0]), torch.tensor([[0.0, 0.0], [math.log(3.0), -INF]]), 1.0)
     assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2)
 
 

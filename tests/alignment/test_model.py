@@ -289,9 +289,7 @@ def test_the_confidence_stage_limits_what_an_image_offers_to_other_texts() -> No
 def test_the_positive_of_the_fine_space_too_is_the_models_choice() -> None:
     data, net = batch(), model()
     alignment = data.align(net)
-    net.losses(alignment, data.valid, data.image_index, data.labels)["fine"].backward(
-        inputs=[alignment.fine_queries]
-    )
+    net.losses(alignment, data.valid, data.image_index, data.labels)["fine"].backward(inputs=[alignment.fine_queries])
     assert alignment.fine_queries is not None
     assert alignment.fine_queries.grad is not None
     assert alignment.fine_queries.grad[torch.arange(BATCH), alignment.choice].any(dim=1).all()

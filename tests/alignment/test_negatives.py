@@ -49,10 +49,7 @@ def plain_loop(
 
 
 def as_lists(indices: Tensor, mask: Tensor) -> list[list[list[int]]]:
-    return [
-        [row[there].tolist() for row, there in zip(*pair, strict=True)]
-        for pair in zip(indices, mask, strict=True)
-    ]
+    return [[row[there].tolist() for row, there in zip(*pair, strict=True)] for pair in zip(indices, mask, strict=True)]
 
 
 def test_difficulty_is_min_max_over_the_candidates_that_exist() -> None:
@@ -110,9 +107,7 @@ def test_an_image_gives_no_more_than_it_has_and_none_twice() -> None:
 
 def test_equal_candidates_are_picked_in_order() -> None:
     queries = torch.tensor([[1.0, 0.0]]).expand(2, 4, 2).contiguous()
-    found = select_negatives(
-        torch.ones(2, 2, 4), queries, torch.ones(2, 4, dtype=torch.bool), torch.arange(2), 3
-    )
+    found = select_negatives(torch.ones(2, 2, 4), queries, torch.ones(2, 4, dtype=torch.bool), torch.arange(2), 3)
     assert as_lists(*found) == [[[], [0, 1, 2]], [[0, 1, 2], []]]
 
 

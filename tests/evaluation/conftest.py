@@ -92,9 +92,7 @@ LEFT, RIGHT, TOP_LEFT, ALL = (0, 0, 10, 10), (10, 0, 20, 10), (0, 0, 10, 5), (0,
 EXPRESSIONS = (
     Expression("e1", "left person", "i1", "person", kind="category", redundant=("place",)),
     Expression("e2", "left person", "i1", "red person", kind="color", needed=("color",)),
-    Expression(
-        "e3", "right dog", "i1", "dog on the right", kind="color", needed=("color",), redundant=("place",)
-    ),
+    Expression("e3", "right dog", "i1", "dog on the right", kind="color", needed=("color",), redundant=("place",)),
     Expression("e4", "both", "i1", "the two"),
 )
 TRUTH = {

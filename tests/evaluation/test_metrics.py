@@ -64,9 +64,7 @@ def test_every_wrong_answer_has_one_cause(by_hand, choice, by_claim, by_truth):
     objects = {"i1": (np.array([[0, 0, 10, 10], [10, 0, 20, 10]], dtype=float), ["person", "dog"])}
     for table, counts in ((by_hand(), by_claim), (by_hand(objects), by_truth)):
         errors = score(table, choice).errors
-        assert (errors.not_among_candidates, errors.wrong_category, errors.wrong_object) == tuple(
-            c / 4 for c in counts
-        )
+        assert (errors.not_among_candidates, errors.wrong_category, errors.wrong_object) == tuple(c / 4 for c in counts)
 
 
 def test_slices_have_their_own_figures(by_hand):
@@ -151,12 +149,8 @@ def test_random_masks_agree_with_a_plain_loop_over_pixels(make_store, make):
         image = make.candidates(f"i{i}", boxes.tolist(), rng.choice(["person", "dog", "cat"], 5).tolist())
         images.append(replace(image, masks=tuple(encode_mask(mask) for mask in masks)))
         target = masks[0] ^ (rng.random((10, 20)) < 0.2)
-        truth[f"r{i}"] = Truth(
-            boxes[0] + rng.uniform(-1, 1, 4), encode_mask(target), str(rng.choice(["dog", "cat"]))
-        )
-        expressions += [
-            Expression(f"e{i}-{j}", f"r{i}", f"i{i}", "it", kind="ab"[i % 2]) for j in range(1 + i % 3)
-        ]
+        truth[f"r{i}"] = Truth(boxes[0] + rng.uniform(-1, 1, 4), encode_mask(target), str(rng.choice(["dog", "cat"])))
+        expressions += [Expression(f"e{i}-{j}", f"r{i}", f"i{i}", "it", kind="ab"[i % 2]) for j in range(1 + i % 3)]
         pixels[f"i{i}"] = (boxes, masks, target, image.categories)
     choice = rng.integers(0, 5, len(expressions))
     scores = score(Overlaps.of(make_store(images), make.split(expressions), truth), choice)

@@ -45,9 +45,7 @@ def test_category_names_match_in_any_spelling(make_store, make):
 
 
 def test_images_with_fewer_candidates_are_padded(make_store, make):
-    store = make_store(
-        [make.candidates("two", [FULL, (0, 0, 5, 5)], ["dog", "cat"]), make.candidates("none", [], [])]
-    )
+    store = make_store([make.candidates("two", [FULL, (0, 0, 5, 5)], ["dog", "cat"]), make.candidates("none", [], [])])
     expressions = [Expression("e1", "r1", "none", "dog"), Expression("e2", "r2", "two", "cat")]
     truth = {"r1": make.truth((0, 0, 4, 5), "dog"), "r2": make.truth(FULL, "dog")}
     table = Overlaps.of(store, make.split(expressions), truth)
@@ -58,9 +56,7 @@ def test_images_with_fewer_candidates_are_padded(make_store, make):
 
 
 def test_rows_keep_the_order_of_the_expressions_when_images_alternate(make_store, make):
-    store = make_store(
-        [make.candidates(name, [box], ["dog"]) for name, box in (("a", FULL), ("b", (0, 0, 10, 10)))]
-    )
+    store = make_store([make.candidates(name, [box], ["dog"]) for name, box in (("a", FULL), ("b", (0, 0, 10, 10)))])
     order = ["a", "b", "a", "b", "b"]
     expressions = [Expression(f"e{i}", f"r{name}", name, "dog") for i, name in enumerate(order)]
     truth = {"ra": make.truth(FULL, "dog"), "rb": make.truth(FULL, "dog")}
@@ -92,9 +88,7 @@ def test_mask_of_another_size_than_the_image_is_an_error(make_store, make):
     store = make_store([make.candidates("i", [FULL], ["dog"])])
     truth = make.truth(FULL, "dog")
     truth.mask["size"] = [20, 10]
-    with pytest.raises(
-        DataError, match=r"mask of referent 'r' is 10 x 20, but the detector saw image 'i' at 20 x 10"
-    ):
+    with pytest.raises(DataError, match=r"mask of referent 'r' is 10 x 20, but the detector saw image 'i' at 20 x 10"):
         Overlaps.of(store, make.split([Expression("e", "r", "i", "dog")]), {"r": truth})
 
 

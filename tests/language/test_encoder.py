@@ -76,17 +76,10 @@ def test_a_block_is_torchs_post_norm_transformer_layer(gradients: bool) -> None:
         "norm2.": "norm.",
     }
     theirs.load_state_dict(
-        {
-            key: torch.randn_like(value) * 0.3 if "norm" in key else value
-            for key, value in theirs.state_dict().items()
-        }
+        {key: torch.randn_like(value) * 0.3 if "norm" in key else value for key, value in theirs.state_dict().items()}
     )
     ours.load_state_dict(
-        {
-            new + kind: theirs.state_dict()[old + kind]
-            for old, new in pairs.items()
-            for kind in ("weight", "bias")
-        }
+        {new + kind: theirs.state_dict()[old + kind] for old, new in pairs.items() for kind in ("weight", "bias")}
     )
     words, mask = torch.randn(3, 5, 16), torch.arange(5) < torch.tensor([[5], [1], [3]])
     places = mask.flatten().nonzero().squeeze(1)

@@ -99,6 +99,21 @@ class AlignmentConfig:
             raise ConfigError(f"no alignment preset {name!r}; there are {', '.join(PRESETS)}")
         return replace(PRESETS[name], **changes)
 
+    def with_stages(self, name: str) -> AlignmentConfig:
+        """This config's sizes and weights with the stages and categories of a preset.
+
+        Raises:
+            ConfigError: there is no such preset.
+        """
+        row = AlignmentConfig.preset(name)
+        return replace(
+            self,
+            order=row.order,
+            category_train=row.category_train,
+            category_infer=row.category_infer,
+            category_stage=row.category_stage,
+        )
+
     @classmethod
     def querymatch(cls, **changes: Any) -> AlignmentConfig:
         """QueryMatch: the candidate of highest S_global."""

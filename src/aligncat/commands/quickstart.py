@@ -10,7 +10,6 @@ from pathlib import Path
 from PIL import Image
 from rich.console import Console
 
-from aligncat.alignment import AlignmentConfig
 from aligncat.commands.evaluate import measure
 from aligncat.commands.extract import extract
 from aligncat.commands.train import train
@@ -50,13 +49,13 @@ def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Pat
         store = extract(out=out / "store", data=data, splits=("train", *SPLITS))
     preset = load_preset("mojiref", seed=seed, epochs=EPOCHS)
     results: list[Result] = []
-    for name, order in (("QueryMatch", "querymatch"), ("AlignCAT", "aligncat")):
+    for name, row in (("QueryMatch", "querymatch"), ("AlignCAT", "aligncat")):
         with _stage(console, f"Training {name}, without a single box or mask"):
             train(
                 data=data,
                 store=out / "store",
                 out=out / name,
-                alignment=AlignmentConfig.preset(order, dim=preset.alignment.dim, text_dim=preset.text.dim),
+                alignment=preset.alignment.with_stages(row),
                 text=preset.text,
                 training=preset.training,
             )

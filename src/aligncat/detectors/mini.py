@@ -27,6 +27,7 @@ from aligncat.datasets.mojiref.glyphs import CATEGORIES
 from aligncat.datasets.mojiref.scenes import compose
 from aligncat.detectors.mask2former import normalize
 from aligncat.geometry import letterbox_image
+from aligncat.quiet import quiet_loading
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ def build_mini_detector(*, class_weight: float = 4.0) -> Mask2FormerForUniversal
 
     A ResNet learns drawings from scratch several times faster than a Swin (docs/mini-detector.md).
     """
-    backbone = ResNetConfig(
+    backbone = ResNetConfig(  # type: ignore[call-arg]
         embedding_size=48,
         hidden_sizes=_CHANNELS,
         depths=[2, 2, 2, 2],
@@ -79,23 +80,24 @@ def build_mini_detector(*, class_weight: float = 4.0) -> Mask2FormerForUniversal
         out_features=["stage1", "stage2", "stage3", "stage4"],
     )
     names = [category.name for category in CATEGORIES]
-    config = Mask2FormerConfig(
-        backbone_config=backbone,
-        feature_size=128,
-        mask_feature_size=128,
-        hidden_dim=128,
-        encoder_layers=1,
-        encoder_feedforward_dim=512,
-        decoder_layers=4,
-        dim_feedforward=512,
-        num_attention_heads=4,
-        num_queries=24,
-        dropout=0.0,
-        train_num_points=1024,
-        class_weight=class_weight,
-        id2label=dict(enumerate(names)),
-        label2id={name: index for index, name in enumerate(names)},
-    )
+    with quiet_loading():
+        config = Mask2FormerConfig(
+            backbone_config=backbone,
+            feature_size=128,
+            mask_feature_size=128,
+            hidden_dim=128,
+            encoder_layers=1,
+            encoder_feedforward_dim=512,
+            decoder_layers=4,
+            dim_feedforward=512,
+            num_attention_heads=4,
+            num_queries=24,
+            dropout=0.0,
+            train_num_points=1024,
+            class_weight=class_weight,
+            id2label=dict(enumerate(names)),
+            label2id={name: index for index, name in enumerate(names)},
+        )
     config.aligncat_image_size = IMAGE_SIZE
     return Mask2FormerForUniversalSegmentation(config)
 
