@@ -13,7 +13,7 @@ from aligncat.types import Grounding
 
 # Colours that colour-blind readers can tell apart (Okabe and Ito, 2008).
 PALETTE = ((213, 94, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233))
-_MASK_OPACITY = 0.4
+_MASK_OPACITY = 0.25
 _LEGIBLE, _LARGEST = 480, 2000  # px: of the shorter side where that keeps the longer one below the limit
 _LONGEST_LABEL = 60  # letters
 
@@ -38,14 +38,23 @@ def draw_groundings(image: Image.Image, groundings: Sequence[Grounding]) -> Imag
     canvas = Image.fromarray(pixels.astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(size=max(14, min(size) // 28))
+    labels: list[tuple[float, float, float, float]] = []
     for index, grounding in enumerate(groundings):
         color = PALETTE[index % len(PALETTE)]
         x1, y1, x2, y2 = (scale * value for value in grounding.box)
         draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=color, width=3)
         phrase = shorten(grounding.expression, _LONGEST_LABEL, placeholder="…")
-        label = draw.textbbox((0, 0), phrase, font=font)
-        left = max(0.0, min(x1, size[0] - label[2] - 8))
-        top = y1 - label[3] - 6 if y1 > label[3] + 6 else y1
-        draw.rectangle((left, top, left + label[2] + 8, top + label[3] + 6), fill=color)
+        _, _, text_width, text_height = draw.textbbox((0, 0), phrase, font=font)
+        width, height = text_width + 8, text_height + 6
+        left = max(0.0, min(x1, size[0] - width))
+        top = y1 - height if y1 > height else y1
+        while any(_overlap((left, top, left + width, top + height), other) for other in labels):
+            top += height
+        labels.append((left, top, left + width, top + height))
+        draw.rectangle(labels[-1], fill=color)
         draw.text((left + 4, top + 2), phrase, fill="white", font=font)
     return canvas
+
+
+def _overlap(first: tuple[float, float, float, float], second: tuple[float, float, float, float]) -> bool:
+    return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]

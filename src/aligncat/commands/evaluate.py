@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -63,7 +64,7 @@ def evaluate(
         out.mkdir(parents=True, exist_ok=True)
         for result in results:
             result.save(out / f"{name}-{result.dataset}-{result.split}.json")
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(results_table(results), masks_table(results))
     for result in results:
         if result.scores.by_kind:
