@@ -23,7 +23,7 @@ def test_pixels_change_inside_the_mask_and_stay_outside_box_and_label() -> None:
     image = Image.new("RGB", (600, 500), (10, 20, 30))
     drawn = np.asarray(draw_groundings(image, [grounding(600, 500, (200, 300, 400, 450))]))
     assert drawn.shape == (500, 600, 3)
-    # 0.6 of the photo and 0.4 of the first colour, (213, 94, 0).
+    # 0.75 of the photo and 0.25 of the first colour, (213, 94, 0).
     assert drawn[400, 300].tolist() == [60, 38, 22]
     outside = np.ones((500, 600), bool)
     outside[250:450, 190:410] = False
