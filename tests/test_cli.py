@@ -260,3 +260,13 @@ def decode(mask: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
     runs = {"size": mask["size"], "counts": mask["counts"].encode("ascii")}
     return np.asarray(decode_runs(runs)).astype(bool)
+
+
+def test_a_reader_that_closes_early_is_no_error(trained: Path, world: World) -> None:
+    image = next(iter(load_split(world.data, "val").images.values())).path
+    process = start("ground", image, *["the cup"] * 40, "--grounder", trained)  # more than a pipe holds
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.read(1) == "["
+    process.stdout.close()
+    assert process.wait() == 1
+    assert process.stderr.read() == ""

@@ -123,6 +123,10 @@ def _run(name: str, words: Sequence[str]) -> int:
         arguments = settings(name, words)
         _use_all_cores()
         VERBS[name].function()(**arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads the output, as `head` does, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (AligncatError, OSError) as error:  # the latter: a full disk, a folder that may not be written
         print(f"aligncat {name}: {error}", file=sys.stderr)
         return 1

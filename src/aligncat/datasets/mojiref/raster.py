@@ -124,7 +124,8 @@ def _exchange_fills(svg: str, tint: tuple[int, int, int]) -> str:
     """Give a glyph's fills another colour, keeping how light each is relative to the others."""
     root = ElementTree.fromstring(svg)
     elements = [element for group in root if group.get("id") not in _BODY | {"line"} for element in group.iter()]
-    fills = {value for element in elements for value in (element.get("fill"), element.get("stroke")) if value}
+    # Sorted, so that sums over them do not depend on the order of a set.
+    fills = sorted({value for element in elements for value in (element.get("fill"), element.get("stroke")) if value})
     colors = {fill: _hls(fill) for fill in fills if _HEX.fullmatch(fill)}
     light = {fill: hls for fill, hls in colors.items() if hls[1] > 0.25}
     vivid = {fill: hls for fill, hls in light.items() if hls[2] > 0.25}
