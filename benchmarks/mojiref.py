@@ -1,6 +1,6 @@
 """QueryMatch, AlignCAT and the oracle on MojiRef's three flavours, over seeds: the tables of docs/results.md.
 
-    python benchmarks/mojiref.py --data MOJIREF --store STORE --out RUNS
+    python benchmarks/mojiref.py --data MOJIREF --out RUNS
 
 Runs go side by side, one core each; a run that is there already is not repeated, so the command can be stopped and
 started again. Every config gets the same preset (configs/mojiref.yaml), the same data and the same steps.
@@ -22,9 +22,12 @@ from rich.console import Console
 from aligncat.commands.evaluate import measure
 from aligncat.commands.train import train
 from aligncat.configs import load_preset
-from aligncat.datasets import DataConfig
+from aligncat.datasets import DataConfig, load_split
+from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.evaluation import Result, Summary, summaries
 from aligncat.store import Store
+from aligncat.store.extract import extract
+from aligncat.types import ImageRecord
 
 SPLITS = ("val", "testA", "testB")
 FLAVOURS = ("mojiref", "mojiref+", "mojirefg")
@@ -52,6 +55,17 @@ def run(job: tuple[str, str, int], data: Path, store: Path, out: Path, epochs: i
     for split in SPLITS:
         measure(grounder, name, config, opened, split).save(folder / f"result-{split}.json")
     return folder.name, time.perf_counter() - started
+
+
+def store_of(data: Path, folder: Path) -> Path:
+    """The candidates of the images of all flavours, which share their scenes; extracted once."""
+    records: dict[str, ImageRecord] = {}
+    for flavour in FLAVOURS:
+        for split in ("train", *SPLITS):
+            records |= load_split(DataConfig(path=data, dataset=flavour), split).images  # type: ignore[arg-type]
+    detector = Mask2FormerDetector.from_pretrained("mini")
+    extract(images=[records[key] for key in sorted(records)], detector=detector, out=folder)
+    return folder
 
 
 def report(results: list[Result], console: Console) -> None:
@@ -101,7 +115,6 @@ def _mean(rows: list[Summary], figure) -> float:  # type: ignore[no-untyped-def]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--flavours", nargs="+", default=list(FLAVOURS))
@@ -116,10 +129,9 @@ def main() -> None:
     folder = {job: arguments.out / f"{job[1]}-{job[0]}-seed{job[2]}" for job in jobs}
     todo = [job for job in jobs if not (folder[job] / f"result-{SPLITS[-1]}.json").exists()]
     console = Console(width=200)
+    store = store_of(arguments.data, arguments.out / "store")
     with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
-        futures = [
-            pool.submit(run, job, arguments.data, arguments.store, arguments.out, arguments.epochs) for job in todo
-        ]
+        futures = [pool.submit(run, job, arguments.data, store, arguments.out, arguments.epochs) for job in todo]
         for future in as_completed(futures):
             name, seconds = future.result()
             console.print(f"{name}: {seconds:.0f} s", highlight=False)
