@@ -1,6 +1,5 @@
 """What choices of candidates are worth: REC, RES, the oracle, errors by cause, slices, results over seeds."""
 
-from aligncat.evaluation.evaluate import Choose, evaluate
 from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Errors, Outcomes, Scores, score
 from aligncat.evaluation.objects import load_objects
 from aligncat.evaluation.overlaps import REC_THRESHOLD, AnnotatedObjects, Overlaps
@@ -21,7 +20,6 @@ __all__ = [
     "PRECISION_THRESHOLDS",
     "REC_THRESHOLD",
     "AnnotatedObjects",
-    "Choose",
     "Errors",
     "Figure",
     "Outcomes",
@@ -32,7 +30,6 @@ __all__ = [
     "Seen",
     "Spread",
     "Summary",
-    "evaluate",
     "installed_versions",
     "linear_probe",
     "load_objects",
