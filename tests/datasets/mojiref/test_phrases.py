@@ -14,7 +14,7 @@ from aligncat.datasets.mojiref.grammar import Flavour, describe
 
 # What docs/mojiref.md says of each flavour: which kinds it may say, and how often without need.
 RATES: dict[Flavour, dict[str, float]] = {
-    "mojiref": {"color": 0.5, "place": 0.4, "size": 0.2},
+    "mojiref": {"color": 0.5, "place": 0.4, "size": 0.2, "relation": 0.2},
     "mojiref+": {"color": 0.5, "size": 0.2, "relation": 0.2},
     "mojirefg": {"color": 0.5, "place": 0.4, "size": 0.2, "relation": 0.5},
 }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
 from checker import MojiRefFiles
+from numpy.typing import NDArray
+from scipy.ndimage import label
 from scipy.stats import chisquare
 
 from aligncat.datasets.mojiref.glyphs import CATEGORIES
-from aligncat.datasets.mojiref.scenes import compose
+from aligncat.datasets.mojiref.scenes import Scene, compose
 
 # Instances in COCO train2017, from COCO's own table.
 COCO_INSTANCES = {"person": 262465, "car": 43867, "chair": 38491, "book": 24715, "bottle": 24342, "cup": 20650}
@@ -48,6 +51,37 @@ def test_scenes_ask_for_attributes(flavours: dict[str, MojiRefFiles]) -> None:
     colors = Counter(shown.color for scene in scenes for shown in scene)
     assert len(colors) == 11  # eight tints, gray, white, and none
     assert max(colors.values()) < 0.35 * colors.total()
+
+
+@pytest.fixture(scope="module")
+def composed() -> list[Scene]:
+    return [compose(0, "val", index) for index in range(80)]
+
+
+def test_groups_are_often_alike(composed: list[Scene]) -> None:
+    # What is alike in drawing, colour and size, only its place can tell apart.
+    pairs = [
+        pair for scene in composed for pair in combinations(scene.objects, 2) if pair[0].category == pair[1].category
+    ]
+    alike = [one.color == other.color for one, other in pairs if one.glyph == other.glyph]
+    assert 0.5 < len(alike) / len(pairs) < 0.9
+    assert 0.4 < np.mean(alike) < 0.8
+
+
+def test_an_object_is_nearly_always_in_one_piece(composed: list[Scene]) -> None:
+    # Detectors take an object's box from its mask's largest piece: with a perfect mask, that has to pass.
+    whole = 0
+    masks = [entry.mask for scene in composed for entry in scene.objects]
+    for mask in masks:
+        pieces, _ = label(mask, np.ones((3, 3)))
+        largest = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
+        whole += _area_of_box(largest) > 0.5 * _area_of_box(mask)  # one box holds the other: their IoU
+    assert whole / len(masks) > 0.995
+
+
+def _area_of_box(mask: NDArray[np.bool_]) -> int:
+    y, x = np.nonzero(mask)
+    return int((np.ptp(y) + 1) * (np.ptp(x) + 1))
 
 
 @pytest.mark.parametrize("split", ["train", "val", "detector"])

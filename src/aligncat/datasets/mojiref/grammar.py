@@ -20,13 +20,14 @@ FLAVOURS: tuple[Flavour, ...] = ("mojiref", "mojiref+", "mojirefg")
 
 # How readily a kind is chosen where several would do. Colour before size, as people prefer (Pechmann 1989).
 PREFERENCE: dict[Flavour, dict[Kind, float]] = {
-    "mojiref": {"place": 1.0, "color": 0.8, "size": 0.4},
+    "mojiref": {"place": 1.0, "color": 0.8, "size": 0.4, "relation": 0.2},
     "mojiref+": {"color": 1.0, "size": 0.5, "relation": 0.5},
     "mojirefg": {"relation": 1.0, "color": 0.8, "size": 0.4, "place": 0.3},
 }
 # How often a kind is said without need. Speakers over-describe almost one time in three (Engelhardt, Bailey & Ferreira
 # 2006), with colour far more often than with size (Pechmann 1989; Tarenskeen et al. 2015; Degen et al. 2020). The rates
 # of places and relations are our choice; docs/mojiref.md says why.
+# RefCOCO's phrases name a second object now and then ("girl with spoon"), as all short ones here do.
 # RefCOCOg's long phrases nearly always name a second object, so MojiRefg's relations are said more often.
 _SHORT: dict[Kind, float] = {"color": 0.5, "place": 0.4, "size": 0.2, "relation": 0.2}
 REDUNDANCY: dict[Flavour, dict[Kind, float]] = {
@@ -156,7 +157,9 @@ def _say(rng: np.random.Generator, flavour: Flavour, item: Item, attributes: Seq
     if "size" in value:
         phrase = f"{pick(_SIZES[value['size']])} {phrase}"
     if "place" in value:
-        phrase = pick((_LONG_PLACES if long else _SHORT_PLACES)[value["place"]]).format(n=phrase)
+        places = (_LONG_PLACES if long else _SHORT_PLACES)[value["place"]]
+        # "top car left of the bus", as "car at the top left of the bus" would be misread
+        phrase = pick(places[-1:] if "relation" in value else places).format(n=phrase)
     for attribute in attributes:
         if attribute.anchor is not None:
             link = pick(_RELATION_WORDS[attribute.value])

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from aligncat.datasets.mojiref.glyphs import CATEGORIES, SKIN_TONES, Category, Glyph
 from aligncat.datasets.mojiref.raster import RASTER_SIZE, TINTS, draw
 
 SIDES = (208, 256)  # px; a scene's sides are drawn between these, in steps of 16
-SPLITS = (
-    "train",
-    "val",
-    "testA",
-    "testB",
-    "detector",
-)  # "detector": scenes that the mini detector learns from
+SPLITS = ("train", "val", "testA", "testB", "detector")  # "detector": scenes that the mini detector learns from
 
 TINT_RATE = 0.65  # of objects that can be tinted
 GROUP_RATE = 0.75  # of scenes that have several objects of one category on purpose
+# How alike a group is, as chairs, cups and sheep are alike in photos: each its own drawing, one drawing in several
+# tints, or twins, which differ in nothing but place and a slight turn.
+GROUP_LIKENESS = {"category": 0.35, "drawing": 0.3, "twins": 0.35}
 # Longer side of an object over the shorter side of the scene: small, medium, large, and how often each.
 SCALES = ((0.19, 0.25), (0.28, 0.36), (0.42, 0.54))
 SCALE_RATES = (0.3, 0.4, 0.3)
 OVERLAP_RATE = 0.4  # of objects that may hide part of another from the start; the rest do where there is no other place
 MIN_VISIBLE = 0.6  # of an object's pixels, or it is not placed over
+MIN_WHOLE = 0.9  # of an object's visible pixels are in one piece, or it is not placed over
 
 _FREQUENCIES = np.array([category.frequency for category in CATEGORIES], float)
 _FREQUENCIES /= _FREQUENCIES.sum()
@@ -79,9 +78,8 @@ def compose(seed: int, split: str, index: int) -> Scene:
     owner = np.zeros((height, width), np.int16)  # 1 + index of the object on top
     areas: list[int] = []
     placed: list[tuple[Category, Glyph, str | None]] = []
-    for category in _draw_categories(rng):
-        glyph = category.glyphs[rng.integers(len(category.glyphs))]
-        raster, color = _draw_object(rng, glyph, min(width, height))
+    for look in _draw_looks(rng):
+        raster, color = _draw_object(rng, look, min(width, height))
         spot = _find_place(rng, owner, areas, raster[..., 3] > 127)
         if spot is None:
             continue
@@ -92,31 +90,69 @@ def compose(seed: int, split: str, index: int) -> Scene:
         opaque = raster[..., 3] > 127
         owner[window][opaque] = len(placed) + 1
         areas.append(int(opaque.sum()))
-        placed.append((category, glyph, color))
+        placed.append((look.category, look.glyph, color))
     pixels = np.clip(canvas, 0, 255).astype(np.uint8)
     objects = (SceneObject(*what, mask=owner == number) for number, what in enumerate(placed, 1))
     return Scene(pixels, tuple(objects))
 
 
-def _draw_categories(rng: np.random.Generator) -> list[Category]:
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How an object looks before it has a place.
+
+    Attributes:
+        category: its COCO category.
+        glyph: its drawing.
+        tint: a key of TINTS, or None for the drawing's own colours.
+        skin: an OpenMoji skin tone code, or None.
+        scale: its longer side over the shorter side of the scene.
+        mirrored: left for right.
+    """
+
+    category: Category
+    glyph: Glyph
+    tint: str | None
+    skin: str | None
+    scale: float
+    mirrored: bool
+
+
+def _draw_looks(rng: np.random.Generator) -> list[_Look]:
     """Three to seven objects, often with a group of one category, in random order of depth."""
     count = int(rng.integers(3, 8))
-    numbers = [int(number) for number in rng.choice(len(CATEGORIES), size=count, p=_FREQUENCIES)]
+    numbers = rng.choice(len(CATEGORIES), size=count, p=_FREQUENCIES)
+    looks = [_draw_look(rng, CATEGORIES[number]) for number in numbers]
     if rng.random() < GROUP_RATE:
-        group = int(rng.choice([2, 3, 4], p=[0.5, 0.35, 0.15]))
-        numbers[1:group] = [numbers[0]] * (min(group, count) - 1)
-    return [CATEGORIES[number] for number in rng.permutation(numbers)]
+        group = min(int(rng.choice([2, 3, 4], p=[0.5, 0.35, 0.15])), count)
+        likeness = str(rng.choice(list(GROUP_LIKENESS), p=list(GROUP_LIKENESS.values())))
+        looks[1:group] = [_draw_alike(rng, looks[0], likeness) for _ in range(group - 1)]
+    return [looks[number] for number in rng.permutation(count)]
 
 
-def _draw_object(rng: np.random.Generator, glyph: Glyph, side: int) -> tuple[NDArray[np.uint8], str | None]:
-    """Draw a glyph with a colour, a size, a mirror image and a small turn of its own."""
+def _draw_look(rng: np.random.Generator, category: Category, glyph: Glyph | None = None) -> _Look:
+    """Draw a drawing of a category, unless it is given, its colour, size and mirror image."""
+    glyph = glyph or category.glyphs[rng.integers(len(category.glyphs))]
     tint = str(rng.choice(list(TINTS))) if glyph.tint and rng.random() < TINT_RATE else None
     skin = str(rng.choice(SKIN_TONES)) if glyph.skin else None
-    raster = draw(glyph.code, tint, skin)
     low, high = SCALES[rng.choice(len(SCALES), p=SCALE_RATES)]
-    scale = rng.uniform(low, high) * side / RASTER_SIZE
+    return _Look(category, glyph, tint, skin, scale=rng.uniform(low, high), mirrored=bool(rng.random() < 0.5))
+
+
+def _draw_alike(rng: np.random.Generator, look: _Look, likeness: str) -> _Look:
+    """Another object of a look's category that is like it in what GROUP_LIKENESS names."""
+    if likeness == "twins":
+        return look
+    if likeness == "drawing":
+        return replace(_draw_look(rng, look.category, look.glyph), skin=look.skin, scale=look.scale)
+    return _draw_look(rng, look.category)
+
+
+def _draw_object(rng: np.random.Generator, look: _Look, side: int) -> tuple[NDArray[np.uint8], str | None]:
+    """Draw a look with a small turn and a light of its own."""
+    raster = draw(look.glyph.code, look.tint, look.skin)
+    scale = look.scale * side / RASTER_SIZE
     image = Image.fromarray(raster.rgba)
-    if rng.random() < 0.5:
+    if look.mirrored:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     size = (max(4, round(image.width * scale)), max(4, round(image.height * scale)))
     image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
@@ -130,7 +166,7 @@ def _draw_object(rng: np.random.Generator, glyph: Glyph, side: int) -> tuple[NDA
 def _find_place(
     rng: np.random.Generator, owner: NDArray[np.int16], areas: list[int], opaque: NDArray[np.bool_]
 ) -> tuple[int, int] | None:
-    """A place (top, left) where the object fits and leaves every earlier one visible enough, or None."""
+    """A place (top, left) where the object fits and leaves every earlier one visible enough and whole, or None."""
     height, width = opaque.shape
     if height > owner.shape[0] or width > owner.shape[1]:
         return None
@@ -142,10 +178,22 @@ def _find_place(
         top = int(rng.integers(owner.shape[0] - height + 1))
         left = int(rng.integers(owner.shape[1] - width + 1))
         under = owner[top : top + height, left : left + width][opaque]
-        remains = visible - np.bincount(under, minlength=len(total))[: len(total)]
-        if (remains[1:] >= least * visible[1:]).all() and (remains[1:] >= MIN_VISIBLE * total[1:]).all():
+        hidden = np.bincount(under, minlength=len(total))
+        remains = visible - hidden
+        if (remains[1:] < least * visible[1:]).any() or (remains[1:] < MIN_VISIBLE * total[1:]).any():
+            continue
+        left_over = owner.copy()
+        left_over[top : top + height, left : left + width][opaque] = 0
+        if all(_is_whole(left_over == number) for number in range(1, len(total)) if hidden[number]):
             return top, left
     return None
+
+
+def _is_whole(mask: NDArray[np.bool_]) -> bool:
+    """Whether nearly all of an object is one piece; photos seldom show an object cut in two."""
+    pieces, _ = ndimage.label(mask, np.ones((3, 3)))
+    sizes = np.bincount(pieces.ravel())[1:]
+    return bool(sizes.max() >= MIN_WHOLE * sizes.sum())
 
 
 def _background(rng: np.random.Generator, width: int, height: int) -> NDArray[np.float32]:
