@@ -57,7 +57,7 @@ class MiniDetectorConfig:
     """
 
     pretraining_images: int = 24_000
-    images: int = 96_000
+    images: int = 80_000
     batch_size: int = 16
     pretraining_rate: float = 1e-3
     learning_rate: float = 4e-4
