@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from fabricate import CATEGORIES
-from PIL import Image
+from PIL import ExifTags, Image
 from safetensors.torch import load_file, save_file
 from tiny_detector import save_tiny_detector
 from tiny_run import World, run
@@ -221,9 +221,17 @@ class TestGround:
         scores = [candidate["scores"]["fine"] for each in plain for candidate in each["candidates"]]
         assert None in scores and any(score is not None for score in scores)
 
-    def test_a_pil_image_is_as_good_as_a_file(self, grounder: Grounder, photo: Path) -> None:
+    @pytest.mark.parametrize("kind", ["plain", "turned by EXIF", "transparent"])
+    def test_a_pil_image_is_as_good_as_a_file(self, kind: str, grounder: Grounder, photo: Path, tmp_path: Path) -> None:
+        saved = tmp_path / "photo.png"
         with Image.open(photo) as image:
-            assert grounder.ground(image.convert("RGB"), PHRASES) == grounder.ground(str(photo), PHRASES)
+            if kind == "transparent":
+                image.putalpha(Image.linear_gradient("L").resize(image.size))
+            exif = Image.Exif()
+            exif[ExifTags.Base.Orientation] = 6 if kind == "turned by EXIF" else 1
+            image.save(saved, exif=exif)
+        with Image.open(saved) as image:
+            assert grounder.ground(image, PHRASES) == grounder.ground(str(saved), PHRASES)
 
     def test_unknown_words_alone_are_grounded(self, grounder: Grounder, photo: Path) -> None:
         first, second = grounder.ground(photo, ["zxqv wvut", "тест слова"])
@@ -247,7 +255,12 @@ class TestGround:
 
     def test_an_image_that_cannot_be_read_is_refused(self, grounder: Grounder, tmp_path: Path) -> None:
         (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot much of one")
-        for image in (tmp_path / "broken.png", tmp_path / "nothing.png", Image.new("RGB", (0, 5))):
+        for image in (
+            tmp_path / "broken.png",
+            tmp_path / "nothing.png",
+            Image.new("RGB", (0, 5)),
+            Image.new("F", (5, 5)),
+        ):
             with pytest.raises(ImageError):
                 grounder.ground(image, PHRASES)
 
@@ -283,12 +296,12 @@ class TestDetector:
             changed.ground(photo, PHRASES)
 
     def test_a_copy_under_another_name_will_do(
-        self, grounder: Grounder, world: World, photo: Path, tmp_path: Path
+        self, trained: Path, grounder: Grounder, world: World, photo: Path, tmp_path: Path
     ) -> None:
         shutil.copytree(world.detector, tmp_path / "copy")
-        assert self.pointed_at(grounder, str(tmp_path / "copy")).ground(photo, PHRASES) == grounder.ground(
-            photo, PHRASES
-        )
+        elsewhere = Grounder.from_pretrained(trained, detector=str(tmp_path / "copy"))
+        assert elsewhere.ground(photo, PHRASES) == grounder.ground(photo, PHRASES)
+        assert elsewhere.detector.description()["name"] == str(tmp_path / "copy")
 
     def test_one_that_is_gone_is_named(self, grounder: Grounder, photo: Path, tmp_path: Path) -> None:
         with pytest.raises(DetectorError, match="gone"):

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save
 from aligncat.alignment import AlignmentConfig
 from aligncat.batches import SplitTensors
 from aligncat.datasets import Split
-from aligncat.detectors.images import read_image
+from aligncat.detectors.images import read_image, to_rgb
 from aligncat.detectors.load import load_detector
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, DetectorError, ImageError
@@ -100,7 +100,7 @@ class Grounder(
         """Find the objects that phrases mean in one image; all share one pass of the detector.
 
         Args:
-            image: a file, or a PIL image.
+            image: a file, or a PIL image. It is turned as its EXIF says; boxes and masks are of the turned one.
             expressions: phrases; what they mean is found independently.
 
         Returns:
@@ -112,10 +112,16 @@ class Grounder(
             DetectorError: the detector cannot be loaded, or finds nothing at all in the image.
         """
         self.check(expressions)
-        picture = image if isinstance(image, Image.Image) else read_image(Path(image))
-        if 0 in picture.size:
-            raise ImageError(f"the image is empty ({picture.width} by {picture.height} pixels): give another")
-        [candidates] = self.detector.detect([picture.convert("RGB")], ["image"])
+        if isinstance(image, Image.Image):
+            if 0 in image.size:
+                raise ImageError(f"the image is empty ({image.width} by {image.height} pixels): give another")
+            try:
+                picture = to_rgb(image)
+            except ValueError as error:
+                raise ImageError(f"the image cannot be used: {error}") from error
+        else:
+            picture = read_image(Path(image))
+        [candidates] = self.detector.detect([picture], ["image"])
         return self.ground_candidates(candidates, expressions)
 
     def check(self, expressions: Sequence[str]) -> None:
@@ -239,6 +245,7 @@ class Grounder(
         cls,
         pretrained_model_name_or_path: str | Path,
         *,
+        detector: str | None = None,
         force_download: bool = False,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -252,6 +259,7 @@ class Grounder(
 
         Args:
             pretrained_model_name_or_path: the folder that `aligncat train` wrote, or a hub name.
+            detector: where the detector that it was trained with is now, if not where it was: a folder or hub name.
             force_download: from the hub, again.
             token: the hub's, for a private grounder.
             cache_dir: where downloads are kept.
@@ -283,7 +291,10 @@ class Grounder(
                     f"{pretrained_model_name_or_path} is neither a folder nor a grounder that the hub gives out "
                     f"({_first_line(error)}): give the folder that `aligncat train` wrote"
                 ) from error
-        return cls._from_folder(folder)
+        grounder = cls._from_folder(folder)
+        if detector is not None:
+            grounder.detector_description["name"] = detector
+        return grounder
 
     @classmethod
     def _from_folder(cls, folder: Path) -> Self:

@@ -24,6 +24,7 @@ def ground(
     expressions: list[str],
     *,
     grounder: str = str(SHIPPED),
+    detector: str | None = None,
     overlay: Path | None = None,
 ) -> list[Grounding]:
     """Find the objects that phrases mean in one image, and print them as JSON.
@@ -33,6 +34,7 @@ def ground(
         expressions: one or more phrases; all share one pass of the detector.
         grounder: a folder that `aligncat train` wrote, or a hub name; by default the one that is shipped, which knows
             MojiRef's drawings and no photos.
+        detector: where the grounder's detector is now, if not where it was in training: a folder or hub name.
         overlay: a picture to write with the boxes, masks and phrases drawn on the photo.
 
     Returns:
@@ -47,7 +49,7 @@ def ground(
     if overlay is not None:
         _check_overlay(overlay)
     picture = read_image(image)
-    loaded = Grounder.from_pretrained(grounder)
+    loaded = Grounder.from_pretrained(grounder, detector=detector)
     found = loaded.ground(picture, expressions)
     if overlay is not None:
         draw_groundings(picture, found).save(overlay)

@@ -47,12 +47,21 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
             raise ImageError(_too_large(path, _size(opened), max_pixels))
         try:
             opened.load()
-            return _to_rgb(ImageOps.exif_transpose(opened))
+            return to_rgb(opened)
         except _DAMAGE as error:
             raise ImageError(_unreadable(path, error)) from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """A picture as `read_image` gives it: 8-bit RGB, the right way up, on white.
+
+    Args:
+        image: of any mode but floating point.
+
+    Raises:
+        ValueError: it is of floating-point numbers, which have no fixed range.
+    """
+    image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise ValueError("floating-point images have no fixed range; save it as 8-bit")
     if image.mode.startswith("I"):
