@@ -39,6 +39,19 @@ def test_rows_are_the_candidates_of_the_expressions_images(world: World, split: 
         assert store.labels[batch.labels[place]] == expression.category
 
 
+def test_a_category_that_was_read_in_a_phrase_and_that_the_detector_lacks_is_no_label(
+    world: World, split: Split
+) -> None:
+    first, second, *rest = split.expressions
+    expressions = (replace(first, category="forklift", derived=True), replace(second, derived=True), *rest)
+    tensors = tensors_of(world, replace(split, expressions=expressions))
+    assert tensors.gather([0]).labels.tolist() == [-1]
+    assert world.open().labels[tensors.gather([1]).labels] == second.category
+    assert tensors.labelled == len(expressions) - 1
+    with pytest.raises(DetectorError, match="forklift"):
+        tensors_of(world, replace(split, expressions=(replace(first, category="forklift"), *rest)))
+
+
 def test_image_index_tells_images_apart(world: World, split: Split) -> None:
     index = tensors_of(world, split).gather(range(len(split.expressions))).image_index.tolist()
     ids = [expression.image_id for expression in split.expressions]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aligncat.datasets import Split, category_index
+from aligncat.errors import DetectorError
 from aligncat.language import PAD, Vocabulary
 from aligncat.store import Store
 
@@ -47,7 +48,7 @@ class SplitTensors:
 
     Raises:
         DataError: an expression has no words.
-        DetectorError: a category is none of the detector's.
+        DetectorError: a category that the dataset gives is none of the detector's.
         StoreError: the store lacks an image.
     """
 
@@ -63,9 +64,8 @@ class SplitTensors:
         self._lengths = (self._tokens != PAD).sum(dim=1)
         self._labels = torch.full((len(split.expressions),), -1)
         if with_labels:
-            names = [expression.category for expression in split.expressions]
-            index = {name: category_index(name, store.labels) for name in set(names) if name is not None}
-            self._labels = torch.tensor([-1 if name is None else index[name] for name in names])
+            index = _label_index(split, store.labels)
+            self._labels = torch.tensor([index.get(expression.category, -1) for expression in split.expressions])
 
     def __len__(self) -> int:
         return len(self.expressions)
@@ -93,3 +93,17 @@ class SplitTensors:
         """Every expression in order, in batches."""
         for start in range(0, len(self), size):
             yield self.gather(range(start, min(start + size, len(self))))
+
+
+def _label_index(split: Split, labels: tuple[str, ...]) -> dict[str | None, int]:
+    """Category -> the detector's index. One that was only read in the phrases, and that the detector lacks, is left
+    out: such an expression has no c*."""
+    index: dict[str | None, int] = {}
+    for name, derived in dict.fromkeys((e.category, e.derived) for e in split.expressions):
+        if name is not None:
+            try:
+                index[name] = category_index(name, labels)
+            except DetectorError:
+                if not derived:
+                    raise
+    return index

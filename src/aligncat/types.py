@@ -52,10 +52,11 @@ class Expression:
         referent_id: shared by the sentences that mean the same object; the key of its Truth.
         image_id: the image that it is said of.
         text: the sentence as its author wrote it.
-        category: c*, the label that the dataset gives the referent, by name; None where it gives none.
+        category: c*, the label that the dataset gives the referent, by name; None where there is none.
         needed: attribute kinds without which the expression would fit another object too, where recorded.
         redundant: attribute kinds that it mentions without need, where recorded.
         kind: the slice it is reported under, where recorded: "category" or the needed kinds joined by "+".
+        derived: whether the category was read in the phrase with a lexicon, as the dataset gives none.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Expression:
     needed: tuple[str, ...] = ()
     redundant: tuple[str, ...] = ()
     kind: str | None = None
+    derived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,44 @@ def test_ids_of_two_splits_differ(tmp_path: Path) -> None:
 def test_one_phrase_and_nothing_else_is_enough(tmp_path: Path) -> None:
     config = write_lines(tmp_path, '{"image": "photos/0.png", "expression": "the dog"}')
     [expression] = load_split(config, "train").expressions
-    assert (expression.text, expression.category) == ("the dog", None)
-    assert load_split(config, "train").category_names == ()
+    assert (expression.text, expression.category, expression.derived) == ("the dog", "dog", True)
+    assert load_split(config, "train").category_names == ("dog",)
+
+
+@pytest.mark.parametrize(
+    ("phrases", "category"),
+    [
+        (["the thing on the left", "man in blue"], "person"),
+        (["the bowl", "man in blue", "a guy"], "person"),
+        (["the bowl", "man in blue"], "bowl"),
+        (["the one on the left", "that thing"], None),
+    ],
+    ids=["one phrase says it", "most say it", "equally many, the first", "none says it"],
+)
+def test_the_phrases_of_a_row_say_its_category_together(
+    tmp_path: Path, phrases: list[str], category: str | None
+) -> None:
+    config = write_lines(tmp_path, row(expression=phrases, category=None))
+    expressions = load_split(config, "train").expressions
+    assert {(e.category, e.derived) for e in expressions} == {(category, category is not None)}
+
+
+def test_a_category_that_is_given_is_not_asked_of_the_phrase(tmp_path: Path) -> None:
+    config = write_lines(tmp_path, row(expression="the dog", category="forklift"))
+    [expression] = load_split(config, "train").expressions
+    assert (expression.category, expression.derived) == ("forklift", False)
+
+
+def test_words_of_ones_own_name_categories_too(tmp_path: Path) -> None:
+    config = write_lines(tmp_path, row(expression="the lift truck with a dog", category=None))
+    (tmp_path / "words.toml").write_text('[names]\nforklift = ["lift truck"]\n')
+    config = replace(config, lexicon=tmp_path / "words.toml")
+    assert load_split(config, "train").category_names == ("forklift",)
+
+
+def test_a_derived_category_is_no_truth(tmp_path: Path) -> None:
+    config = write_lines(tmp_path, row(expression="the dog", category=None))
+    assert load_truth(config, "train")["train:1"].category is None
 
 
 def test_two_spellings_of_a_path_are_one_image(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from aligncat.datasets.categories import COCO_CATEGORIES, COCO_NAMES, canonical_category, category_index
 from aligncat.datasets.config import DataConfig, DatasetName
+from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.load import load_split, load_truth
 from aligncat.datasets.pickles import load_plain_pickle
 from aligncat.datasets.split import Split
@@ -11,6 +12,7 @@ __all__ = [
     "COCO_NAMES",
     "DataConfig",
     "DatasetName",
+    "Lexicon",
     "Split",
     "canonical_category",
     "category_index",

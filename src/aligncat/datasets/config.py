@@ -24,6 +24,8 @@ class DataConfig:
         images: the folder of the images. REFER's layout finds it by itself at
             `<path>/images/mscoco/images/train2014`, `<path>/images/<dataset>` or `<path>/images`; jsonl takes
             the folder of the .jsonl file.
+        lexicon: jsonl: a TOML file with your own words for categories, which adds to the package's words for COCO's.
+            A row without a category gets the one that its phrase names (docs/language.md).
 
     Raises:
         ConfigError: when the dataset's name is not one of those above.
@@ -33,6 +35,7 @@ class DataConfig:
     dataset: DatasetName
     split_by: str = "unc"
     images: Path | None = None
+    lexicon: Path | None = None
 
     def __post_init__(self) -> None:
         if self.dataset not in get_args(DatasetName):

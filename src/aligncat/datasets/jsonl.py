@@ -4,8 +4,8 @@
      "box": [10, 20, 50, 80], "mask": {"size": [480, 640], "counts": "..."}}
 
 `image` is relative to the file's folder (or to `DataConfig.images`), `expression` is one phrase or a list of
-phrases for the same object, `category` is optional. `box` ([x1, y1, x2, y2] pixels) and `mask` (COCO run
-lengths or polygons) are optional and only evaluation reads them.
+phrases for the same object, `category` is optional: where it is missing, the one that the phrases name is taken.
+`box` ([x1, y1, x2, y2] pixels) and `mask` (COCO run lengths or polygons) are optional and only evaluation reads them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from PIL import Image
 
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.layout import jsonl_file
+from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.rows import (
     BadRows,
     as_mapping,
@@ -45,6 +46,7 @@ def load_jsonl_split(config: DataConfig, split: str, *, skip_bad_rows: bool, che
     bad_rows = BadRows(jsonl_file(config, split), skip=skip_bad_rows)
     expressions: list[Expression] = []
     images: dict[str, ImageRecord] = {}
+    lexicon = Lexicon.load(config.lexicon)
     for number, line in _lines(bad_rows.source):
         with bad_rows:
             where = f"{bad_rows.source}:{number}"
@@ -52,11 +54,13 @@ def load_jsonl_split(config: DataConfig, split: str, *, skip_bad_rows: bool, che
             record = _image(config, row, where)
             if check_images and record.id not in images and not record.path.is_file():
                 raise ImageError(f"{where}: {record.path}: no such file; `image` is relative to {_root(config)}")
-            category = optional_str(row, "category", where)
+            given = optional_str(row, "category", where)
             texts = _texts(required(row, "expression", where), where)
+            category = given or lexicon.category_of_all(texts)
+            derived = given is None and category is not None
             images[record.id] = record
             expressions += (
-                Expression(f"{split}:{number}:{index}", f"{split}:{number}", record.id, text, category)
+                Expression(f"{split}:{number}:{index}", f"{split}:{number}", record.id, text, category, derived=derived)
                 for index, text in enumerate(texts)
             )
     bad_rows.report(len(expressions))
