@@ -10,7 +10,7 @@ from torch import Tensor
 
 from aligncat.datasets import Split, category_index
 from aligncat.errors import DetectorError
-from aligncat.language import PAD, Vocabulary
+from aligncat.language import PAD, Tokens
 from aligncat.store import Store
 
 
@@ -52,9 +52,7 @@ class SplitTensors:
         StoreError: the store lacks an image.
     """
 
-    def __init__(
-        self, split: Split, store: Store, vocabulary: Vocabulary, *, max_length: int, with_labels: bool
-    ) -> None:
+    def __init__(self, split: Split, store: Store, vocabulary: Tokens, *, max_length: int, with_labels: bool) -> None:
         self.expressions = split.expressions
         images = list(dict.fromkeys(expression.image_id for expression in split.expressions))
         place = {image_id: index for index, image_id in enumerate(images)}

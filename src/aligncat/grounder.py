@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +25,15 @@ from aligncat.detectors.images import read_image, to_rgb
 from aligncat.detectors.load import load_detector
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, DetectorError, ImageError
-from aligncat.language import TextEncoderConfig, Vocabulary, tokenize
+from aligncat.language import (
+    PretrainedText,
+    TextEncoderConfig,
+    Tokens,
+    Vocabulary,
+    load_pretrained_text,
+    tokenize,
+    untrained_text,
+)
 from aligncat.model import GroundingModel, ModelConfig
 from aligncat.store import Store
 from aligncat.store.files import write_whole
@@ -43,6 +52,7 @@ It finds the object that a phrase means in an image: `aligncat ground IMAGE "phr
 The detector itself is not in this folder.
 """
 FILES = CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocabulary.json"
+TEXT = "text"  # the folder of a trained transformer's config and tokenizer
 
 
 class Grounder(
@@ -64,25 +74,28 @@ class Grounder(
     def __init__(
         self,
         model: GroundingModel,
-        vocabulary: Vocabulary,
+        vocabulary: Tokens,
         labels: Sequence[str],
         detector_description: Mapping[str, Any],
         provenance: Mapping[str, Any],
+        pretrained: PretrainedText | None = None,
     ) -> None:
         """Wrap a trained model; `from_pretrained` is the usual way in.
 
         Args:
             model: trained; it is put in evaluation mode.
-            vocabulary: of its training split.
+            vocabulary: of its training split, or its transformer's word pieces.
             labels: the detector's category names, by contiguous index.
             detector_description: of the detector whose candidates it was trained on.
             provenance: plain data on how it was made: data, training config, seed, versions.
+            pretrained: the transformer in it, if its text encoder is one.
         """
         self.model = model.eval()
         self.vocabulary = vocabulary
         self.labels = tuple(labels)
         self.detector_description = dict(detector_description)
         self.provenance = dict(provenance)
+        self.pretrained = pretrained
         self._detector: Detector | None = None
 
     @property
@@ -210,7 +223,7 @@ class Grounder(
             category=self.labels[candidates.categories[choice]],
             predicted_category=None if category is None else self.labels[category],
             category_matched=bool(alignment.category_matched[row]),
-            word_weights=tuple(zip(tokenize(expression), weights, strict=False)),
+            word_weights=self.vocabulary.weigh(expression, weights),
             choice=choice,
             candidates=tuple(
                 CandidateScore(
@@ -226,14 +239,22 @@ class Grounder(
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the folder: each file whole, the config last."""
-        weights = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
+        # Copies, as safetensors takes no two tensors in one memory, and T5 has its vocabulary's vectors twice.
+        weights = {name: tensor.contiguous().clone() for name, tensor in self.model.state_dict().items()}
         write_whole(save_directory / WEIGHTS, save(weights))
-        vocabulary = json.dumps(self.vocabulary.to_dict(), ensure_ascii=False)
-        write_whole(save_directory / VOCABULARY, vocabulary.encode())
+        if isinstance(self.vocabulary, Vocabulary):
+            vocabulary = json.dumps(self.vocabulary.to_dict(), ensure_ascii=False)
+            write_whole(save_directory / VOCABULARY, vocabulary.encode())
+        encoder = None
+        if self.pretrained is not None:
+            encoder = {"name": self.pretrained.name, "sha256": self.pretrained.sha256}
+            if self.model.config.text.train_encoder:
+                _save_text(self.pretrained, save_directory / TEXT)
         config = {
             "format": FORMAT,
             "alignment": asdict(self.model.config.alignment),
             "text": asdict(self.model.config.text),
+            "text_encoder": encoder,
             "labels": list(self.labels),
             "detector": self.detector_description,
             "provenance": self.provenance,
@@ -246,6 +267,7 @@ class Grounder(
         pretrained_model_name_or_path: str | Path,
         *,
         detector: str | None = None,
+        text_encoder: str | None = None,
         force_download: bool = False,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -260,6 +282,7 @@ class Grounder(
         Args:
             pretrained_model_name_or_path: the folder that `aligncat train` wrote, or a hub name.
             detector: where the detector that it was trained with is now, if not where it was: a folder or hub name.
+            text_encoder: the same for a frozen transformer that reads its expressions.
             force_download: from the hub, again.
             token: the hub's, for a private grounder.
             cache_dir: where downloads are kept.
@@ -268,7 +291,7 @@ class Grounder(
             model_kwargs: there are none.
 
         Raises:
-            ConfigError: there is no such grounder, or it is damaged.
+            ConfigError: there is no such grounder, it is damaged, or its text encoder is not to be had.
         """
         if model_kwargs:
             raise TypeError(f"Grounder.from_pretrained has no argument {next(iter(model_kwargs))!r}")
@@ -283,7 +306,7 @@ class Grounder(
                         force_download=force_download,
                         local_files_only=local_files_only,
                         token=token,
-                        allow_patterns=list(FILES),
+                        allow_patterns=[*FILES, f"{TEXT}/*"],
                     )
                 )
             except (HfHubHTTPError, HFValidationError, OSError) as error:
@@ -291,18 +314,14 @@ class Grounder(
                     f"{pretrained_model_name_or_path} is neither a folder nor a grounder that the hub gives out "
                     f"({_first_line(error)}): give the folder that `aligncat train` wrote"
                 ) from error
-        grounder = cls._from_folder(folder)
+        grounder = cls._from_folder(folder, text_encoder)
         if detector is not None:
             grounder.detector_description["name"] = detector
         return grounder
 
     @classmethod
-    def _from_folder(cls, folder: Path) -> Self:
-        if missing := [name for name in FILES if not (folder / name).is_file()]:
-            raise ConfigError(
-                f"{folder} is not a grounder: {', '.join(missing)} is missing; give the folder that `aligncat train` "
-                "wrote, and if it was interrupted, run the same command again"
-            )
+    def _from_folder(cls, folder: Path, text_encoder: str | None) -> Self:
+        _need(folder, CONFIG, WEIGHTS)
         try:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             if config["format"] != FORMAT:
@@ -312,15 +331,64 @@ class Grounder(
             )
             if len(config["labels"]) != model_config.alignment.classes:
                 raise ValueError(f"it has {len(config['labels'])} labels, not {model_config.alignment.classes}")
-            vocabulary = Vocabulary.load(folder / VOCABULARY)
-            model = GroundingModel(model_config, len(vocabulary))
+            pretrained, vocabulary = _read_with(folder, model_config.text, config, text_encoder)
+            model = GroundingModel(model_config, len(vocabulary), pretrained=pretrained)
             model.load_state_dict(load_file(folder / WEIGHTS))
-            return cls(model, vocabulary, config["labels"], config["detector"], config["provenance"])
+            return cls(model, vocabulary, config["labels"], config["detector"], config["provenance"], pretrained)
         except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, DataError) as error:
             raise ConfigError(
                 f"{folder} is damaged or was written by another version of aligncat ({_first_line(error)}): "
                 "train it again"
             ) from error
+
+
+def _save_text(pretrained: PretrainedText, folder: Path) -> None:
+    """Write a trained transformer's config and tokenizer, each file whole; its weights are in WEIGHTS."""
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        pretrained.save(Path(scratch))
+        for path in sorted(Path(scratch).iterdir()):
+            write_whole(folder / path.name, path.read_bytes())
+
+
+def _need(folder: Path, *names: str) -> None:
+    """Make sure that the files of a grounder are there.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise ConfigError(
+            f"{folder} is not a grounder: {', '.join(missing)} is missing; give the folder that `aligncat train` "
+            "wrote, and if it was interrupted, run the same command again"
+        )
+
+
+def _read_with(
+    folder: Path, text: TextEncoderConfig, config: Mapping[str, Any], text_encoder: str | None
+) -> tuple[PretrainedText | None, Tokens]:
+    """The transformer of a grounder, if it has one, and what makes token ids of expressions.
+
+    A trained transformer comes from the grounder's folder, a frozen one from where it was or is now.
+
+    Raises:
+        ConfigError: it cannot be loaded, or is not the one that the grounder was trained with.
+        DataError: the vocabulary is damaged.
+    """
+    if text.recurrent:
+        _need(folder, VOCABULARY)
+        return None, Vocabulary.load(folder / VOCABULARY)
+    name, sha256 = config["text_encoder"]["name"], config["text_encoder"]["sha256"]
+    if text.train_encoder:
+        found = untrained_text(folder / TEXT, name, sha256)
+        return found, found.pieces
+    found = load_pretrained_text(text_encoder or name)
+    if found.sha256 != sha256:
+        raise ConfigError(
+            f"the text encoder {found.name!r} is not the one that the grounder {folder} was trained with: restore that "
+            "one, give a copy of it as text_encoder, or train again with this one"
+        )
+    return found, found.pieces
 
 
 def _box(candidates: Candidates, slot: int) -> tuple[float, float, float, float]:

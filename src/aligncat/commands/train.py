@@ -21,7 +21,15 @@ from aligncat.datasets import DataConfig, Split, load_split, load_truth
 from aligncat.errors import ConfigError
 from aligncat.evaluation import Overlaps, installed_versions
 from aligncat.grounder import Grounder
-from aligncat.language import TextEncoderConfig, Vocabulary, load_word_vectors
+from aligncat.language import (
+    PretrainedText,
+    TextEncoderConfig,
+    Tokens,
+    Vocabulary,
+    first_words,
+    load_pretrained_text,
+    load_word_vectors,
+)
 from aligncat.model import GroundingModel, ModelConfig
 from aligncat.quiet import quiet_lightning
 from aligncat.store import Store
@@ -71,7 +79,7 @@ def train(
         training: optimiser, schedule, batch and seed.
         train_split: what is learned from.
         val_split: what tells the best epoch, by REC accuracy; None keeps the last epoch.
-        word_vectors: a GloVe or word2vec text file to start from.
+        word_vectors: a GloVe or word2vec text file to start from, or "glove-50d" for the package of the extra [glove].
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
         progress: show a progress bar.
 
@@ -93,23 +101,26 @@ def train(
     }
     alignment = replace(alignment, visual_dim=opened.manifest.feature_dim, classes=len(opened.labels))
     config = ModelConfig(alignment=alignment, text=text)
-    vocabulary = Vocabulary.from_expressions(e.text for e in splits[train_split].expressions)
+    vocabulary, pretrained = _read_with(text, splits[train_split], word_vectors)
     provenance = {
         "data": _describe(splits[train_split]),
         "val_split": val_split,
         "store": opened.manifest.detector,
         "training": asdict(training),
         "word_vectors": None if word_vectors is None else word_vectors.name,
+        "text_encoder": None if pretrained is None else {"name": pretrained.name, "sha256": pretrained.sha256},
         "versions": installed_versions(),
     }
     settings = {**asdict(config), **provenance}
     _check_folder(out, settings)
 
     pl.seed_everything(training.seed, verbose=False)
-    vectors = None if word_vectors is None else load_word_vectors(word_vectors, vocabulary, seed=training.seed)
-    if vectors is not None:
-        logger.info("%s has %d of %d words", word_vectors, vectors.found, vectors.words)
-    model = GroundingModel(config, len(vocabulary), None if vectors is None else vectors.table)
+    vectors = None
+    if word_vectors is not None and isinstance(vocabulary, Vocabulary):
+        found = load_word_vectors(word_vectors, vocabulary, seed=training.seed)
+        logger.info("%s has %d of %d words", word_vectors, found.found, found.words)
+        vectors = found.table
+    model = GroundingModel(config, len(vocabulary), vectors, pretrained)
     batches = GroundingData(
         train=splits[train_split],
         val=None if val_split is None else splits[val_split],
@@ -129,9 +140,30 @@ def train(
     best = _fit(module, batches, training, out / RUN, validation, progress=progress)
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state)
-    grounder = Grounder(model, vocabulary, opened.labels, opened.manifest.detector, provenance)
+    grounder = Grounder(model, vocabulary, opened.labels, opened.manifest.detector, provenance, pretrained)
     grounder.save_pretrained(out)
     return grounder
+
+
+def _read_with(
+    text: TextEncoderConfig, split: Split, word_vectors: Path | None
+) -> tuple[Tokens, PretrainedText | None]:
+    """How expressions become token ids, and the transformer that reads these, if it is one.
+
+    Raises:
+        ConfigError: the settings do not fit each other, or the transformer cannot be loaded.
+    """
+    if not text.recurrent:
+        if word_vectors is not None:
+            raise ConfigError("word_vectors are for text.encoder 'recurrent': a transformer has its own")
+        pretrained = load_pretrained_text(text.encoder)
+        return pretrained.pieces, pretrained
+    vocabulary = Vocabulary.from_expressions(e.text for e in split.expressions)
+    if text.vector_words:
+        if word_vectors is None:
+            raise ConfigError("text.vector_words takes words from a file of vectors: name it with word_vectors")
+        vocabulary = vocabulary.with_words(first_words(word_vectors, text.vector_words))
+    return vocabulary, None
 
 
 def _fit(

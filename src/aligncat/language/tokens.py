@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
 _RULES = str.maketrans({**dict.fromkeys(".,'!?\"()*#:;", None), "-": " ", "/": " "})
+
+
+class Tokens(Protocol):
+    """How expressions become token ids: a Vocabulary, or a transformer's WordPieces."""
+
+    def encode(self, texts: Sequence[str], max_length: int) -> Tensor:
+        """(B, L) int64 token ids of B sentences, with 0 (PAD) at the end of the shorter ones."""
+        ...
+
+    def weigh(self, text: str, weights: Sequence[float]) -> tuple[tuple[str, float], ...]:
+        """(word, weight) in order, from one weight for each token."""
+        ...
+
+    def __len__(self) -> int: ...
 
 
 def tokenize(text: str) -> list[str]:

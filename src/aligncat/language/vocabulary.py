@@ -97,6 +97,19 @@ class Vocabulary:
             tokens[index, : len(row)] = torch.tensor(row)
         return tokens
 
+    def weigh(self, text: str, weights: Sequence[float]) -> tuple[tuple[str, float], ...]:
+        """Name the words that weights are of.
+
+        Args:
+            text: a sentence.
+            weights: one for each word that `encode` keeps; more are ignored.
+        """
+        return tuple(zip(tokenize(text), weights, strict=False))
+
+    def with_words(self, words: Iterable[str]) -> Vocabulary:
+        """This vocabulary and, behind its own, those of the words that it lacks."""
+        return Vocabulary(tuple(dict.fromkeys((*self.words, *words))))
+
     def to_dict(self) -> dict[str, Any]:
         """The vocabulary as plain data for a JSON file."""
         return {"special": list(SPECIAL), "words": list(self.words)}

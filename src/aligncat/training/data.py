@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 from aligncat.batches import Batch, SplitTensors
 from aligncat.datasets import Split
 from aligncat.errors import ConfigError
-from aligncat.language import Vocabulary
+from aligncat.language import Tokens
 from aligncat.store import Store
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class GroundingData(pl.LightningDataModule):
         train: Split,
         val: Split | None,
         store: Store,
-        vocabulary: Vocabulary,
+        vocabulary: Tokens,
         max_length: int,
         batch_size: int,
         seed: int,
