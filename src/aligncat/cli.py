@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from aligncat.errors import AligncatError
 
@@ -46,6 +46,14 @@ VERBS: dict[str, Verb] = {
         "aligncat.datasets.mojiref:make_mojiref",
         "Make the MojiRef benchmark: scenes of OpenMoji objects and phrases that are true of exactly one of them.",
     ),
+    "data prepare": Verb(
+        "aligncat.commands.data:prepare_data",
+        "Bring RefCOCO or one of its kin into place, from an archive, a folder or a mirror, and check it.",
+    ),
+    "data check": Verb(
+        "aligncat.commands.data:check_data",
+        "Check a dataset: counts against the published ones, every bad row, every missing photo.",
+    ),
     "extract": Verb(
         "aligncat.commands.extract:extract",
         "Run the frozen detector once over every image and keep its candidates in a store.",
@@ -72,6 +80,8 @@ VERBS: dict[str, Verb] = {
 CONFIGS = Path(__file__).resolve().parent / "configs"
 # Verbs whose required arguments come without option names, and which of these is a list.
 POSITIONAL = {"ground": "expressions"}
+# Verbs of which one required argument comes first, without an option name.
+FIRST = {"data prepare": "name"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -153,7 +163,10 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
     parser = ArgumentParser(prog=f"aligncat {name}", description=VERBS[name].summary, exit_on_error=False)
     parser.add_argument("--config", action="config", help="a YAML file with any of these options")
     listed = POSITIONAL.get(name)
-    parser.add_function_arguments(function, as_positional=listed is not None, skip={listed} if listed else None)
+    apart: set[str | int] = {argument for argument in (listed, FIRST.get(name)) if argument}
+    parser.add_function_arguments(function, as_positional=listed is not None, skip=apart)
+    if name in FIRST:
+        parser.add_argument(FIRST[name], type=get_type_hints(function)[FIRST[name]], metavar=FIRST[name], help="which")
     if listed:
         parser.add_argument(listed, nargs="+", type=str, help="one or more, each in quotes")
     try:

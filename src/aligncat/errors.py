@@ -17,6 +17,10 @@ class UnsafePickleError(DataError):
     """A pickle asks for something other than plain data, so it was not loaded."""
 
 
+class DownloadError(AligncatError):
+    """A file cannot be had from its mirror."""
+
+
 class DetectorError(AligncatError):
     """A detector cannot be loaded, or does not fit the data it is asked to serve."""
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from aligncat.errors import ConfigError
 
-DatasetName = Literal["refcoco", "refcoco+", "refcocog", "mojiref", "mojiref+", "mojirefg", "jsonl"]
+DatasetName = Literal["refcoco", "refcoco+", "refcocog", "refclef", "mojiref", "mojiref+", "mojirefg", "jsonl"]
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class DataConfig:
     Attributes:
         path: the folder that holds the dataset. REFER's layout has `<path>/<dataset>/refs(<split_by>).p` and
             `<path>/<dataset>/instances.json` in it; jsonl has `<path>/<split>.jsonl`.
-        dataset: one of RefCOCO's or MojiRef's three flavours, or jsonl for data of your own.
+        dataset: one of RefCOCO's or MojiRef's three flavours, RefCLEF, or jsonl for data of your own.
         split_by: who divided the data into splits: unc for RefCOCO, RefCOCO+ and MojiRef, umd or google for
-            RefCOCOg. jsonl has none and ignores it.
+            RefCOCOg, unc or berkeley for RefCLEF. jsonl has none and ignores it.
         images: the folder of the images. REFER's layout finds it by itself at
             `<path>/images/mscoco/images/train2014`, `<path>/images/<dataset>` or `<path>/images`; jsonl takes
             the folder of the .jsonl file.

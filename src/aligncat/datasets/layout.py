@@ -66,7 +66,14 @@ def image_folder(config: DataConfig, file_names: Iterable[str]) -> Path:
 def usual_image_folders(config: DataConfig) -> tuple[Path, ...]:
     """The places where REFER's users keep the images, in the order in which they are tried."""
     images = config.path / "images"
+    if config.dataset == "refclef":
+        return images / "saiapr_tc-12", images / config.dataset, images
     return images / "mscoco" / "images" / "train2014", images / config.dataset, images
+
+
+def likely_image_folder(config: DataConfig) -> Path:
+    """Where the images would be: the folder given, or the first usual place that exists, whatever it holds."""
+    return config.images or next(filter(Path.is_dir, usual_image_folders(config)), config.path / "images")
 
 
 def _existing(path: Path, pattern: str, option: str) -> Path:

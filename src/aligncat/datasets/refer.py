@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.layout import image_folder, instances_file, refs_file, usual_image_folders
+from aligncat.datasets.layout import image_folder, instances_file, likely_image_folder, refs_file
 from aligncat.datasets.pickles import load_plain_pickle
 from aligncat.datasets.rows import (
     BadRows,
@@ -143,10 +143,7 @@ def refs_of_split(config: DataConfig, split: str, bad_rows: BadRows) -> list[tup
     Raises:
         DataError: when the file is missing or not a list of refs, or has no row of the split.
     """
-    path = refs_file(config)
-    refs = load_plain_pickle(path)
-    if not isinstance(refs, list):
-        raise DataError(f"{path}: must hold a list of refs, not {type(refs).__name__}")
+    path, refs = _refs(config)
     rows = []
     splits: set[str] = set()
     for number, value in enumerate(refs):
@@ -160,6 +157,25 @@ def refs_of_split(config: DataConfig, split: str, bad_rows: BadRows) -> list[tup
     if not rows:
         raise DataError(f"{path}: no split {split!r}; it has {', '.join(sorted(splits)) or 'no rows'}")
     return rows
+
+
+def splits_in_refs(config: DataConfig) -> tuple[str, ...]:
+    """The names of the splits that refs(<split_by>).p has, "train" first and the rest as they come up.
+
+    Raises:
+        DataError: when the file is missing or not a list of refs.
+    """
+    _, refs = _refs(config)
+    names = dict.fromkeys(row["split"] for row in refs if isinstance(row, dict) and isinstance(row.get("split"), str))
+    return tuple(sorted(names, key=lambda name: name != "train"))
+
+
+def _refs(config: DataConfig) -> tuple[Path, list[object]]:
+    path = refs_file(config)
+    refs = load_plain_pickle(path)
+    if not isinstance(refs, list):
+        raise DataError(f"{path}: must hold a list of refs, not {type(refs).__name__}")
+    return path, refs
 
 
 def _expression(value: object, where: str, referent_id: str, image_id: str, category: str) -> Expression:
@@ -184,7 +200,7 @@ def _image_records(
     if not file_names:
         return {}
     if not check:
-        folder = config.images or next(filter(Path.is_dir, usual_image_folders(config)), config.path / "images")
+        folder = likely_image_folder(config)
         return {image_id: ImageRecord(image_id, folder / name) for image_id, name in file_names.items()}
     folder = image_folder(config, file_names.values())
     records = {}

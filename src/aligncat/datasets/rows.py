@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 
@@ -14,6 +16,19 @@ from aligncat.errors import DataError
 _SHOWN = 3
 
 logger = logging.getLogger(__name__)
+
+_gathered: ContextVar[list[DataError] | None] = ContextVar("bad rows gathered", default=None)
+
+
+@contextmanager
+def gather_bad_rows() -> Iterator[list[DataError]]:
+    """Within this, every bad row that a reader skips goes into a list, in full, in place of the reader's warning."""
+    errors: list[DataError] = []
+    token = _gathered.set(errors)
+    try:
+        yield errors
+    finally:
+        _gathered.reset(token)
 
 
 class BadRows:
@@ -44,14 +59,18 @@ class BadRows:
         return False
 
     def report(self, kept: int) -> None:
-        """Say in one warning what was skipped, if anything was.
+        """Say in one warning what was skipped, if anything was; or hand it to `gather_bad_rows`.
 
         Args:
             kept: how many rows were read well.
 
         Raises:
-            DataError: when none was.
+            DataError: when none was, and nobody gathers what was skipped.
         """
+        gathered = _gathered.get()
+        if gathered is not None:
+            gathered += self.errors
+            return
         shown = "; ".join(str(error) for error in self.errors[:_SHOWN])
         if len(self.errors) > _SHOWN:
             shown += f"; and {len(self.errors) - _SHOWN} more"

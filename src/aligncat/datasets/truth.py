@@ -66,10 +66,10 @@ def read_box(value: object, canvas: Canvas, *, corners: bool) -> NDArray[np.floa
 
 
 def read_mask(value: object, canvas: Canvas) -> RLE:
-    """Read a mask in any of COCO's three forms.
+    """Read a mask in any of COCO's three forms, or in RefCLEF's: a list of run lengths.
 
     Args:
-        value: polygons, which are united, or run lengths.
+        value: polygons or several run lengths, which are united, or run lengths.
         canvas: the image it lies on.
 
     Returns:
@@ -80,6 +80,8 @@ def read_mask(value: object, canvas: Canvas) -> RLE:
     """
     if isinstance(value, dict):
         rle = _run_lengths(value, canvas)
+    elif isinstance(value, list | tuple) and value and all(isinstance(part, dict) for part in value):
+        rle = coco_mask.merge([_run_lengths(part, canvas) for part in value])
     elif isinstance(value, list | tuple) and value:
         rle = coco_mask.merge(
             coco_mask.frPyObjects([_polygon(part, canvas) for part in value], canvas.height, canvas.width)

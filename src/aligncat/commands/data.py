@@ -1,0 +1,147 @@
+"""aligncat data prepare and data check: RefCOCO and its kin, brought into place and held against what was published."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from aligncat.datasets import DataConfig
+from aligncat.datasets.prepare import SETS, Report, SetName, SplitCheck, check_dataset, prepare_set
+from aligncat.errors import DataError
+
+_SHOWN = 10
+_COUNTS = ("referents", "sentences", "images")
+_PHOTOS = {
+    "refclef": "its photos are the subset of SAIAPR TC-12 that REFER calls saiapr_tc-12.zip",
+    "mojiref": "make the scenes again with `aligncat data mojiref`",
+    "refco": "its photos are COCO train2014: fetch and unzip http://images.cocodataset.org/zips/train2014.zip (13 GB)",
+}
+
+
+def prepare_data(
+    *,
+    name: SetName,
+    out: Path,
+    source: Path | None = None,
+    images: Path | None = None,
+    mirrors: Path | None = None,
+) -> Report:
+    """Bring RefCOCO or one of its kin into place, from an archive, a folder or a mirror, and check it.
+
+    Stopped at any moment, the same command goes on where it was.
+
+    Args:
+        name: which dataset, and for RefCOCOg which division.
+        out: the folder for the datasets, which the other verbs take as --data.path.
+        source: an archive (zip, tar.gz), a folder that holds it, or a folder that holds refs(*.p) and instances.json;
+            by default what is in `out` already, and else the mirrors.
+        images: the folder of COCO's train2014 photos, or of RefCLEF's; by default the usual places in `out`.
+        mirrors: a TOML file with other mirrors than those that are shipped.
+
+    Returns:
+        What was found in the files.
+
+    Raises:
+        DataError: the source is missing, damaged, unsafe, or does not hold the files; or no split can be read.
+        DownloadError: no mirror gives out a good archive.
+    """
+    prepare_set(name, out, source, mirrors)
+    dataset, split_by = SETS[name]
+    report = check_dataset(DataConfig(out, dataset, split_by, images))
+    show(report)
+    if all(split.found is None for split in report.splits):
+        raise DataError(f"{out / dataset}: no split can be read, see above")
+    return report
+
+
+def check_data(*, data: DataConfig) -> Report:
+    """Check a dataset: counts against the published ones, every bad row, every missing photo.
+
+    Args:
+        data: the dataset.
+
+    Returns:
+        What was found, where all is well.
+
+    Raises:
+        ConfigError: the dataset is not in REFER's layout.
+        DataError: a count differs, a row is bad, or a photo is missing; the table and the list are printed before.
+    """
+    report = check_dataset(data)
+    show(report)
+    faults = [
+        f"{count:,} {what}"
+        for count, what in (
+            (sum(split.differs for split in report.splits), "splits with other counts than published"),
+            (len(report.problems), "bad rows"),
+            (len(report.missing), "photos missing"),
+        )
+        if count
+    ]
+    if faults:
+        raise DataError(f"{data.path / data.dataset}: {', '.join(faults)}")
+    return report
+
+
+def show(report: Report) -> None:
+    """Print what was found: the table, then what is wrong."""
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(counts_table(report))
+    for line in remarks(report):
+        console.print(Text(line), soft_wrap=True)
+
+
+def counts_table(report: Report) -> Table:
+    """One line a split; where a count is another than the published one, both and their difference."""
+    title = f"{report.data.dataset}, split by {report.data.split_by}, in {report.data.path / report.data.dataset}"
+    table = Table(title=Text(title), box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Split")
+    for name in _COUNTS:
+        table.add_column(name.capitalize(), justify="right", overflow="fold")
+    table.add_column("Against the published counts")
+    for split in report.splits:
+        table.add_row(split.split, *(_count(split, name) for name in _COUNTS), _verdict(split))
+    return table
+
+
+def remarks(report: Report) -> list[str]:
+    """What is wrong beside the counts, one line each: bad rows, missing photos and where to get them."""
+    lines = _first("bad row", report.problems)
+    if report.missing:
+        how = next(text for start, text in _PHOTOS.items() if report.data.dataset.startswith(start))
+        lines += [
+            f"{len(report.missing):,} of {report.photos:,} photos are not in {report.photo_folder}: "
+            f"{', '.join(report.missing[:3])}{', ...' if len(report.missing) > 3 else ''}",
+            f"  {how}; then name their folder with --images (prepare) or --data.images (every other verb)",
+        ]
+    elif report.photos:
+        lines.append(f"all {report.photos:,} photos are in {report.photo_folder}")
+    return lines
+
+
+def _first(what: str, problems: tuple[str, ...]) -> list[str]:
+    more = [f"and {len(problems) - _SHOWN:,} more {what}s"] if len(problems) > _SHOWN else []
+    return [*(f"{what}: {problem}" for problem in problems[:_SHOWN]), *more]
+
+
+def _count(split: SplitCheck, name: str) -> Text:
+    found = None if split.found is None else int(getattr(split.found, name))
+    published = None if split.published is None else int(getattr(split.published, name))
+    if found is None:
+        return Text("none" if published is None else f"none, not {published:,}", style="red")
+    if published is None or found == published:
+        return Text(f"{found:,}")
+    return Text(f"{found:,}, not {published:,} ({found - published:+,})", style="red")
+
+
+def _verdict(split: SplitCheck) -> Text:
+    if split.found is None:
+        return Text("cannot be read", style="red")
+    if split.published is None:
+        return Text("none known")
+    return Text("differs", style="red") if split.differs else Text("equal")

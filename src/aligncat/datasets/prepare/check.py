@@ -1,0 +1,127 @@
+"""Check a dataset's files: what each split holds against what was published, every bad row, every missing photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.layout import image_folder, likely_image_folder
+from aligncat.datasets.load import load_split, load_truth
+from aligncat.datasets.prepare.counts import Counts, published_counts
+from aligncat.datasets.refer import splits_in_refs
+from aligncat.datasets.rows import gather_bad_rows
+from aligncat.datasets.split import Split
+from aligncat.errors import ConfigError, DataError, ImageError
+
+_IN_REFERS_LAYOUT = ("refcoco", "refcoco+", "refcocog", "refclef", "mojiref", "mojiref+", "mojirefg")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCheck:
+    """What a split holds.
+
+    Attributes:
+        split: by name.
+        found: what can be read of it; None where nothing can.
+        published: what was published; None where we know of no counts.
+    """
+
+    split: str
+    found: Counts | None
+    published: Counts | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether it holds something else than was published, or cannot be read."""
+        return self.found is None or (self.published is not None and self.found != self.published)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found of a dataset.
+
+    Attributes:
+        data: the dataset.
+        splits: one check each; those published first, then what else the files hold.
+        problems: every row that readers refuse, and every file that cannot be read, in words that name the place.
+        photos: how many photos the expressions are said of, over all splits.
+        photo_folder: where they were looked for.
+        missing: the photos that are not there, or are empty files.
+    """
+
+    data: DataConfig
+    splits: tuple[SplitCheck, ...]
+    problems: tuple[str, ...]
+    photos: int
+    photo_folder: Path
+    missing: tuple[str, ...]
+
+    @property
+    def as_published(self) -> bool:
+        """Whether no count differs and no row is bad; photos may be missing."""
+        return not self.problems and not any(split.differs for split in self.splits)
+
+
+def check_dataset(data: DataConfig) -> Report:
+    """Read all of a dataset with the readers that training and evaluation use, and note all that they refuse.
+
+    Args:
+        data: a dataset in REFER's layout.
+
+    Returns:
+        What was found. Nothing that is wrong with the files is raised.
+
+    Raises:
+        ConfigError: the dataset is not in REFER's layout.
+    """
+    if data.dataset not in _IN_REFERS_LAYOUT:
+        raise ConfigError(f"{data.dataset}: what can be checked is {', '.join(_IN_REFERS_LAYOUT)}")
+    published = published_counts(data.dataset, data.split_by)
+    problems: list[str] = []
+    photos: dict[str, None] = {}
+    checks = []
+    for name in _split_names(data, tuple(published), problems):
+        split = _read(data, name, problems)
+        found = None
+        if split is not None:
+            folder = likely_image_folder(data)
+            photos |= dict.fromkeys(record.path.relative_to(folder).as_posix() for record in split.images.values())
+            found = Counts(len(split.sentences_by_referent()), len(split.expressions), len(split.images))
+        checks.append(SplitCheck(name, found, published.get(name)))
+    folder, missing = _missing(data, sorted(photos))
+    return Report(data, tuple(checks), tuple(dict.fromkeys(problems)), len(photos), folder, missing)
+
+
+def _split_names(data: DataConfig, published: tuple[str, ...], problems: list[str]) -> tuple[str, ...]:
+    try:
+        return tuple(dict.fromkeys((*published, *splits_in_refs(data))))
+    except DataError as error:
+        problems.append(str(error))
+        return published
+
+
+def _read(data: DataConfig, name: str, problems: list[str]) -> Split | None:
+    """The split as far as it can be read; what cannot is added to the problems."""
+    split = None
+    with gather_bad_rows() as bad_rows:
+        try:
+            split = load_split(data, name, skip_bad_rows=True, check_images=False)
+            load_truth(data, name, skip_bad_rows=True)
+        except DataError as error:
+            problems.append(str(error))
+    problems += map(str, bad_rows)
+    return split
+
+
+def _missing(data: DataConfig, names: list[str]) -> tuple[Path, tuple[str, ...]]:
+    """The folder that holds photos of the dataset, and those that are not in it."""
+    try:
+        folder = image_folder(data, names)
+    except ImageError:
+        folder = likely_image_folder(data)
+    return folder, tuple(name for name in names if not _has_content(folder / name))
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0

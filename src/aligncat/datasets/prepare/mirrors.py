@@ -1,0 +1,64 @@
+"""The list of places where a dataset's archive can be had."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aligncat.datasets.rows import as_mapping, optional_str, required_list, required_str, shorten
+from aligncat.errors import DataError
+
+SHIPPED = Path(__file__).with_name("mirrors.toml")
+_KEYS = ("url", "sha256")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """One place.
+
+    Attributes:
+        url: of the archive, http or https.
+        sha256: of the archive's bytes, in lower-case hex, or None where it is not known.
+    """
+
+    url: str
+    sha256: str | None = None
+
+
+def read_mirrors(path: Path, dataset: str) -> tuple[Mirror, ...]:
+    """The mirrors of a dataset, in the order in which they are to be tried.
+
+    Args:
+        path: a TOML file with tables [[<dataset>]], each with a url and, perhaps, a sha256.
+        dataset: by name.
+
+    Raises:
+        DataError: the file is missing, not TOML, has no mirror of the dataset, or one that is not as asked.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as a TOML file ({error})") from error
+    if dataset not in document:
+        raise DataError(f"{path}: has no mirror of {dataset}, only of {', '.join(document) or 'nothing'}")
+    return tuple(
+        _mirror(value, f"{path}: mirror {number} of {dataset}")
+        for number, value in enumerate(required_list(document, dataset, str(path)), start=1)
+    )
+
+
+def _mirror(value: object, where: str) -> Mirror:
+    row = as_mapping(value, where)
+    for key in row:
+        if key not in _KEYS:
+            raise DataError(f"{where}: key {key!r} is not known; a mirror has {' and '.join(_KEYS)}")
+    url, digest = required_str(row, "url", where), optional_str(row, "sha256", where)
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise DataError(f"{where}: {shorten(url)} is no http or https address")
+    if digest is not None and not _SHA256.fullmatch(digest):
+        raise DataError(f"{where}: sha256 must be 64 hexadecimal digits in lower case, not {shorten(digest)}")
+    return Mirror(url, digest)

@@ -1,0 +1,121 @@
+"""Bring RefCOCO or one of its kin into REFER's layout: from an archive, a folder or a mirror."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from aligncat.datasets.config import DatasetName
+from aligncat.datasets.prepare.archive import annotation_files, copy_stream, is_archive, place, unpack_annotations
+from aligncat.datasets.prepare.download import download
+from aligncat.datasets.prepare.mirrors import SHIPPED, Mirror, read_mirrors
+from aligncat.errors import DataError, DownloadError
+
+SetName = Literal["refcoco", "refcoco+", "refcocog-umd", "refcocog-google", "refclef"]
+
+SETS: dict[SetName, tuple[DatasetName, str]] = {
+    "refcoco": ("refcoco", "unc"),
+    "refcoco+": ("refcoco+", "unc"),
+    "refcocog-umd": ("refcocog", "umd"),
+    "refcocog-google": ("refcocog", "google"),
+    "refclef": ("refclef", "unc"),
+}
+"""Name -> the dataset's folder in REFER's layout, and who divided it into splits."""
+
+logger = logging.getLogger(__name__)
+
+
+def prepare_set(name: SetName, out: Path, source: Path | None = None, mirrors: Path | None = None) -> Path:
+    """Put a dataset's refs(*.p) and instances.json into `<out>/<dataset>`.
+
+    Without a source, files that are there already are left as they are; otherwise the archive is fetched from the
+    first mirror that gives out a good one.
+
+    Args:
+        name: which.
+        out: the folder that `DataConfig.path` will name.
+        source: an archive, a folder that holds it, or a folder that holds the files.
+        mirrors: a list of mirrors; the one that is shipped by default.
+
+    Returns:
+        The dataset's folder.
+
+    Raises:
+        DataError: the source is missing, damaged, unsafe, or does not hold the files.
+        DownloadError: no mirror gives out a good archive.
+        OSError: the folder cannot be written.
+    """
+    dataset, split_by = SETS[name]
+    folder = out / dataset
+    needed = (f"refs({split_by}).p", "instances.json")
+    if source is not None:
+        _take(source, dataset, folder)
+        _require(folder, needed, source)
+    elif all((folder / file).is_file() for file in needed):
+        logger.info("%s has %s already", folder, " and ".join(needed))
+    else:
+        _fetch(read_mirrors(mirrors or SHIPPED, dataset), dataset, folder, needed)
+    return folder
+
+
+def _take(source: Path, dataset: str, folder: Path) -> None:
+    """From the user's own archive or folder."""
+    if not source.is_dir():
+        unpack_annotations(source, dataset, folder)
+        return
+    for holder in (source / dataset, source):
+        if holder.is_dir() and annotation_files(holder):
+            _copy(holder, folder)
+            return
+    archives = [source / f"{dataset}{suffix}" for suffix in (".zip", ".tar.gz", ".tgz", ".tar")]
+    if found := next(filter(is_archive, archives), None):
+        unpack_annotations(found, dataset, folder)
+        return
+    raise DataError(
+        f"{source}: holds neither {dataset}/refs(*.p) and {dataset}/instances.json nor one of "
+        f"{', '.join(path.name for path in archives)}"
+    )
+
+
+def _copy(source: Path, folder: Path) -> None:
+    if folder.is_dir() and source.samefile(folder):
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
+        for path in annotation_files(source):
+            with path.open("rb") as content:
+                copy_stream(content, Path(staging) / path.name)
+        place(Path(staging), folder)
+
+
+def _fetch(mirrors: tuple[Mirror, ...], dataset: str, folder: Path, needed: tuple[str, ...]) -> None:
+    """From the first mirror that gives out a good archive, which is deleted once it is unpacked."""
+    archive = folder.parent / "downloads" / dataset
+    reasons = []
+    for mirror in mirrors:
+        try:
+            if not archive.is_file():  # else it is whole, and here since a run that was stopped before it unpacked it
+                download(mirror, archive)
+            unpack_annotations(archive, dataset, folder)
+            _require(folder, needed, archive)
+        except (DownloadError, DataError) as error:
+            archive.unlink(missing_ok=True)
+            reasons.append(str(error) if isinstance(error, DownloadError) else f"{mirror.url}: {error}")
+            logger.warning("%s", reasons[-1])
+        else:
+            archive.unlink()
+            if not any(archive.parent.iterdir()):
+                archive.parent.rmdir()
+            return
+    raise DownloadError(
+        f"no mirror gave out a good archive of {dataset} ({'; '.join(reasons)}); fetch it with a browser, or from "
+        "somebody who has it, and give it as --source"
+    )
+
+
+def _require(folder: Path, needed: tuple[str, ...], source: Path) -> None:
+    if lacking := [file for file in needed if not (folder / file).is_file()]:
+        has = ", ".join(path.name for path in annotation_files(folder))
+        raise DataError(f"{source}: lacks {' and '.join(lacking)}; it has {has}")

@@ -1,0 +1,209 @@
+"""The check of a dataset: counts against published ones, bad rows by place, photos that are missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fabricate import HEIGHT, WIDTH, ReferFiles, run_lengths_of, things_of, write_refer_dataset
+
+from aligncat.datasets import DataConfig, load_truth
+from aligncat.datasets.prepare import check_dataset
+from aligncat.datasets.prepare.counts import Counts, published_counts
+from aligncat.datasets.prepare.prepare import SETS
+from aligncat.datasets.split_names import split_names
+from aligncat.errors import ConfigError
+
+FOUND = {"train": Counts(8, 16, 4), "val": Counts(4, 8, 2), "testA": Counts(2, 4, 1), "testB": Counts(2, 4, 1)}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> ReferFiles:
+    return write_refer_dataset(tmp_path)
+
+
+@pytest.fixture
+def as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the fabricated dataset's counts had been published."""
+    monkeypatch.setattr("aligncat.datasets.prepare.check.published_counts", lambda dataset, split_by: FOUND)
+
+
+def test_a_dataset_as_published_passes(files: ReferFiles, as_published: None) -> None:
+    report = check_dataset(files.config)
+    assert {split.split: split.found for split in report.splits} == FOUND
+    assert report.as_published and not report.problems and not report.missing
+    assert (report.photos, report.photo_folder) == (8, files.image_folder)
+
+
+@pytest.mark.parametrize(
+    ("count", "train"),
+    [
+        ("sentence", Counts(8, 15, 4)),
+        ("referent", Counts(7, 14, 4)),
+        ("image", Counts(6, 12, 3)),
+    ],
+)
+def test_a_count_that_differs_is_found(files: ReferFiles, as_published: None, count: str, train: Counts) -> None:
+    if count == "sentence":
+        files.refs[0]["sentences"].pop()
+    else:
+        del files.refs[: 1 if count == "referent" else 2]
+    files.save()
+    report = check_dataset(files.config)
+    assert not report.as_published and not report.problems
+    assert [(split.split, split.found) for split in report.splits if split.differs] == [("train", train)]
+
+
+def test_a_split_that_is_missing_or_too_many_is_shown(files: ReferFiles, as_published: None) -> None:
+    for ref in files.refs:
+        ref["split"] = ref["split"].replace("testB", "testC")
+    files.save()
+    report = check_dataset(files.config)
+    assert [(split.split, split.found, split.published) for split in report.splits[-2:]] == [
+        ("testB", None, Counts(2, 4, 1)),
+        ("testC", Counts(2, 4, 1), None),
+    ]
+    assert report.splits[-2].differs and not report.splits[-1].differs
+    assert any("no split 'testB'" in problem for problem in report.problems)
+
+
+def first_annotation(**values: object) -> Callable[[ReferFiles], object]:
+    return lambda files: files.instances["annotations"][0].update(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (first_annotation(id=4999), "ann_id 5000 is not among the annotations"),
+        (first_annotation(segmentation=[[1, 2, 3, 4]]), "annotation 5000: a polygon must be a list of at least 6"),
+        (
+            first_annotation(segmentation={"size": [WIDTH, HEIGHT], "counts": [0, WIDTH * HEIGHT]}),
+            "annotation 5000: the mask's size is [48, 40], but its image's",
+        ),
+        (
+            first_annotation(segmentation=[{"size": [HEIGHT, WIDTH], "counts": [1, 2]}]),
+            "annotation 5000: the mask's run lengths cover 3 pixels",
+        ),
+        (first_annotation(bbox=[WIDTH, 0, 5, 5]), "annotation 5000: the box [48, 0, 5, 5] is outside its image"),
+        (lambda f: f.refs[0]["sentences"][1].update(sent_id=0), "sentences[1]: the id 0 was used before"),
+        (lambda f: f.refs[1].update(ref_id=0), "(ref_id 0): the id 0 was used before"),
+        (lambda f: f.refs[0]["sentences"][0].update(sent=" "), "empty expression"),
+    ],
+)
+def test_a_bad_row_is_named_once_with_its_place(
+    files: ReferFiles, change: Callable[[ReferFiles], object], message: str
+) -> None:
+    change(files)
+    files.save()
+    [problem] = check_dataset(files.config).problems
+    assert message in problem and str(files.config.path) in problem
+
+
+def test_every_bad_row_is_named_not_only_the_first(files: ReferFiles) -> None:
+    for annotation in files.instances["annotations"]:
+        annotation["bbox"] = [0, 0, 0, 0]
+    files.save()
+    assert len(check_dataset(files.config).problems) == 16
+
+
+def test_missing_and_empty_photos_are_listed(files: ReferFiles) -> None:
+    photos = sorted(files.image_folder.iterdir())
+    photos[5].write_bytes(b"")
+    photos[2].unlink()
+    report = check_dataset(files.config)
+    assert report.missing == (photos[2].name, photos[5].name)
+    assert (report.photos, report.photo_folder) == (8, files.image_folder)
+
+
+def test_an_empty_usual_place_does_not_hide_the_photos_of_the_next(tmp_path: Path) -> None:
+    (tmp_path / "images/mscoco/images/train2014").mkdir(parents=True)
+    report = check_dataset(write_refer_dataset(tmp_path, image_folder="images").config)
+    assert report.photo_folder == tmp_path / "images" and not report.missing
+
+
+def test_without_photos_all_are_missing(files: ReferFiles) -> None:
+    report = check_dataset(DataConfig(files.config.path, "refcoco", images=files.config.path / "nowhere"))
+    assert len(report.missing) == report.photos == 8
+    assert report.photo_folder == files.config.path / "nowhere"
+
+
+def latin1(files: ReferFiles) -> None:
+    files.instances["categories"][0]["name"] = "café"
+    files.instances_path.write_bytes(json.dumps(files.instances, ensure_ascii=False).encode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (latin1, "cannot be read as UTF-8"),
+        (lambda f: f.instances_path.unlink(), "no such file"),
+        (lambda f: f.instances_path.write_text("{"), "not JSON"),
+        (lambda f: f.refs_path.unlink(), "no such file"),
+        (lambda f: f.refs_path.write_bytes(f.refs_path.read_bytes()[:-9]), "truncated or damaged pickle"),
+        (lambda f: f.refs_path.write_bytes(b"cbuiltins\nprint\n(S'x'\ntR."), "not plain data"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_problem(
+    files: ReferFiles, as_published: None, change: Callable[[ReferFiles], object], message: str
+) -> None:
+    change(files)
+    report = check_dataset(files.config)
+    [problem] = report.problems
+    assert message in problem
+    assert all(split.found is None and split.differs for split in report.splits) and not report.as_published
+
+
+def refclef(root: Path) -> ReferFiles:
+    """RefCLEF's particulars: splits of its own, photos in folders, and masks as lists of run lengths."""
+    files = write_refer_dataset(root, "refclef", splits={"train": 2, "testAB": 1}, image_folder="images/saiapr_tc-12")
+    for number, image in enumerate(files.instances["images"]):
+        name = f"0{number}/images/{number}.png"
+        (files.image_folder / name).parent.mkdir(parents=True)
+        (files.image_folder / image["file_name"]).rename(files.image_folder / name)
+        image["file_name"] = name
+    for number, annotation in enumerate(files.instances["annotations"]):
+        x1, y1, x2, y2 = things_of(number // 2)[number % 2].box
+        middle = (x1 + x2) // 2
+        annotation["segmentation"] = [run_lengths_of((x1, y1, middle, y2)), run_lengths_of((middle, y1, x2, y2))]
+    return files.save()
+
+
+def test_refclef_is_read_and_no_counts_are_made_up_for_it(tmp_path: Path) -> None:
+    files = refclef(tmp_path)
+    report = check_dataset(files.config)
+    assert [(split.split, split.found, split.published) for split in report.splits] == [
+        ("train", Counts(4, 8, 2), None),
+        ("testAB", Counts(2, 4, 1), None),
+    ]
+    assert report.as_published and not report.missing and report.photo_folder == files.image_folder
+    assert split_names(files.config) == ("train", "testAB")
+
+
+def test_masks_of_several_run_lengths_are_united(tmp_path: Path) -> None:
+    from pycocotools import mask as coco_mask
+
+    for truth, thing in zip(load_truth(refclef(tmp_path).config, "testAB").values(), things_of(2), strict=True):
+        x1, y1, x2, y2 = thing.box
+        assert truth.mask is not None and coco_mask.area(truth.mask) == (x2 - x1) * (y2 - y1)
+
+
+def test_data_of_another_layout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"jsonl: what can be checked is refcoco, refcoco\+"):
+        check_dataset(DataConfig(tmp_path, "jsonl"))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_published_counts_add_up(name: Any) -> None:
+    """To the datasets' own totals: 142,210 sentences of 50,000 objects in RefCOCO, and so on."""
+    totals = {
+        "refcoco": (50_000, 142_210),
+        "refcoco+": (49_856, 141_564),
+        "refcocog-umd": (49_822, 95_010),
+        "refcocog-google": (49_822, 95_010),
+        "refclef": (0, 0),
+    }
+    counts = published_counts(*SETS[name]).values()
+    assert (sum(each.referents for each in counts), sum(each.sentences for each in counts)) == totals[name]

@@ -1,0 +1,211 @@
+"""Downloads: what breaks off goes on from there, and what is not the file is never taken for it."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from site_server import Page, Site
+
+from aligncat.datasets.prepare.download import download
+from aligncat.datasets.prepare.mirrors import SHIPPED, Mirror, read_mirrors
+from aligncat.datasets.prepare.prepare import SETS
+from aligncat.errors import DataError, DownloadError
+
+CONTENT = random.Random(0).randbytes(600_000)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "downloads" / "refcoco"
+
+
+def files_beside(target: Path) -> set[str]:
+    return {path.name for path in target.parent.iterdir()}
+
+
+def test_a_file_comes_whole(site: Site, target: Path) -> None:
+    site.pages["/a.zip"] = Page(CONTENT)
+    download(Mirror(site.url("/a.zip")), target)
+    assert target.read_bytes() == CONTENT
+    assert site.asked == [("/a.zip", None)] and files_beside(target) == {"refcoco"}
+
+
+def test_a_connection_that_breaks_off_is_taken_up_where_it_broke(site: Site, target: Path) -> None:
+    site.pages["/a.zip"] = Page(CONTENT, breaks_after=[300_000, 100_000])
+    download(Mirror(site.url("/a.zip")), target)
+    assert target.read_bytes() == CONTENT
+    assert [asked for _, asked in site.asked] == [None, "bytes=300000-", "bytes=400000-"]
+
+
+def broken_off(site: Site, target: Path, page: Page) -> None:
+    """Half of the file is here, and the server had nothing more to give."""
+    site.pages["/a.zip"] = page
+    page.breaks_after = [300_000, 0, 0, 0]
+    with pytest.raises(DownloadError, match=r"after 300,000 of 600,000 bytes.*300,000 bytes that came are kept"):
+        download(Mirror(site.url("/a.zip")), target)
+    assert not target.exists() and files_beside(target) == {"refcoco.part", "refcoco.part.json"}
+    site.asked.clear()
+
+
+@pytest.mark.parametrize("etag", ['"1"', ""])
+def test_the_next_call_goes_on(site: Site, target: Path, etag: str) -> None:
+    broken_off(site, target, Page(CONTENT, etag=etag))
+    download(Mirror(site.url("/a.zip")), target)
+    assert target.read_bytes() == CONTENT and site.asked == [("/a.zip", "bytes=300000-")]
+    assert files_beside(target) == {"refcoco"}
+
+
+CHANGED = random.Random(1).randbytes(500_000)
+
+
+@pytest.mark.parametrize(
+    ("page", "requests"),
+    [
+        (Page(CHANGED, etag='"2"'), ["bytes=300000-"]),  # the server sees that it has another version
+        (Page(CHANGED, etag=""), ["bytes=300000-", None]),  # it does not, but the length tells
+        (Page(CHANGED[:200_000], etag='"1"'), ["bytes=300000-", None]),  # 416
+        (Page(CHANGED, ranges=False), ["bytes=300000-"]),
+    ],
+)
+def test_a_file_that_has_changed_is_fetched_anew(
+    site: Site, target: Path, page: Page, requests: list[str | None]
+) -> None:
+    broken_off(site, target, Page(CONTENT, etag=page.etag and '"1"'))
+    site.pages["/a.zip"] = page
+    download(Mirror(site.url("/a.zip")), target)
+    assert target.read_bytes() == page.content
+    assert [asked for _, asked in site.asked] == requests
+
+
+def test_another_mirror_begins_anew(site: Site, target: Path) -> None:
+    broken_off(site, target, Page(CONTENT))
+    site.pages["/b.zip"] = Page(CHANGED)
+    download(Mirror(site.url("/b.zip")), target)
+    assert target.read_bytes() == CHANGED and site.asked == [("/b.zip", None)]
+
+
+def test_all_bytes_may_be_here_already(site: Site, target: Path) -> None:
+    broken_off(site, target, Page(CONTENT))
+    (target.parent / "refcoco.part").write_bytes(CONTENT)
+    download(Mirror(site.url("/a.zip")), target)
+    assert target.read_bytes() == CONTENT and not site.asked
+
+
+@pytest.mark.parametrize("note", ["", "[]", '{"url": 1}'])
+def test_a_damaged_note_means_to_begin_anew(site: Site, target: Path, note: str) -> None:
+    broken_off(site, target, Page(CONTENT))
+    (target.parent / "refcoco.part.json").write_text(note)
+    download(Mirror(site.url("/a.zip")), target)
+    assert target.read_bytes() == CONTENT and site.asked == [("/a.zip", None)]
+
+
+def test_a_server_without_ranges_that_keeps_breaking_off_is_given_up(site: Site, target: Path) -> None:
+    site.pages["/a.zip"] = Page(CONTENT, ranges=False, breaks_after=[100_000] * 50)
+    with pytest.raises(DownloadError, match="after 100,000 of 600,000"):
+        download(Mirror(site.url("/a.zip")), target)
+    assert len(site.asked) < 10
+
+
+def test_redirections_are_followed_and_ranges_survive_them(site: Site, target: Path) -> None:
+    site.pages["/old"] = Page(location=site.url("/new"))
+    site.pages["/new"] = Page(CONTENT, breaks_after=[1000])
+    download(Mirror(site.url("/old")), target)
+    assert target.read_bytes() == CONTENT
+    assert site.asked == [("/old", None), ("/new", None), ("/old", "bytes=1000-"), ("/new", "bytes=1000-")]
+
+
+def test_a_server_that_is_busy_is_asked_again(site: Site, target: Path) -> None:
+    site.pages["/a.zip"] = Page(CONTENT, statuses=[503, 429])
+    download(Mirror(site.url("/a.zip")), target)
+    assert target.read_bytes() == CONTENT and len(site.asked) == 3
+
+
+def test_a_length_that_is_not_said_is_no_hindrance(site: Site, target: Path) -> None:
+    site.pages["/a.zip"] = Page(CONTENT, says_length=False)
+    download(Mirror(site.url("/a.zip")), target)
+    assert target.read_bytes() == CONTENT
+
+
+Prepare = Callable[[Site], str]
+
+
+def loop(site: Site) -> str:
+    site.pages["/loop"] = Page(location=site.url("/loop"))
+    return site.url("/loop")
+
+
+def local_file(site: Site) -> str:
+    site.pages["/file"] = Page(location="file:///etc/hostname")
+    return site.url("/file")
+
+
+def always_busy(site: Site) -> str:
+    site.pages["/busy"] = Page(statuses=[503] * 99)
+    return site.url("/busy")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda site: site.url("/missing"), r"answers 404 \(Not Found\)"),
+        (loop, "answers 302"),
+        (local_file, "answers 302"),
+        (always_busy, "answers 503"),
+        (lambda site: "http://127.0.0.1:1/a.zip", r"127\.0\.0\.1:1/a\.zip: cannot be reached"),
+    ],
+)
+def test_what_cannot_be_had_is_an_error_that_names_the_address(
+    site: Site, target: Path, prepare: Prepare, message: str
+) -> None:
+    with pytest.raises(DownloadError, match=message):
+        download(Mirror(prepare(site)), target)
+    assert not target.exists()
+
+
+def test_another_file_than_the_sha256_says_is_thrown_away(site: Site, target: Path) -> None:
+    site.pages["/a.zip"] = Page(CHANGED)
+    with pytest.raises(DownloadError, match=f"its sha256 is {hashlib.sha256(CHANGED).hexdigest()}"):
+        download(Mirror(site.url("/a.zip"), hashlib.sha256(CONTENT).hexdigest()), target)
+    assert not files_beside(target)
+    download(Mirror(site.url("/a.zip"), hashlib.sha256(CHANGED).hexdigest()), target)
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_file_beyond_all_bounds_is_not_fetched(
+    site: Site, target: Path, says_length: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aligncat.datasets.prepare.download.MAX_BYTES", 500_000)
+    site.pages["/a.zip"] = Page(CONTENT, says_length=says_length)
+    with pytest.raises(DownloadError, match=r"more (bytes )?than"):
+        download(Mirror(site.url("/a.zip")), target)
+    assert not files_beside(target)
+
+
+@pytest.mark.parametrize("dataset", sorted({dataset for dataset, _ in SETS.values()}))
+def test_every_dataset_has_a_mirror_that_is_a_capture_of_its_archive(dataset: str) -> None:
+    first = read_mirrors(SHIPPED, dataset)[0].url
+    assert first.startswith("https://web.archive.org/web/2022") and first.endswith(
+        f"/licheng/referit/data/{dataset}.zip"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("refcoco = [", "cannot be read as a TOML file"),
+        ("[[refcocog]]\nurl = 'http://a'", "has no mirror of refcoco, only of refcocog"),
+        ("refcoco = 'http://a'", "'refcoco' must be a list"),
+        ("[[refcoco]]\nsha256 = ''", "mirror 1 of refcoco: key 'url' is missing"),
+        ("[[refcoco]]\nurl = 'http://a'\nmd5 = 'x'", "key 'md5' is not known"),
+        ("[[refcoco]]\nurl = 'file:///etc/passwd'", "no http or https address"),
+        ("[[refcoco]]\nurl = 'http://a'\nsha256 = 'ABC'", "64 hexadecimal digits"),
+    ],
+)
+def test_a_bad_list_of_mirrors_is_an_error_that_says_where(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(DataError, match=rf"mine\.toml.*{message}"):
+        read_mirrors(tmp_path / "mine.toml", "refcoco")
