@@ -66,6 +66,10 @@ VERBS: dict[str, Verb] = {
         "aligncat.commands.evaluate:evaluate",
         "Measure a grounder on every sentence of the splits: REC, RES, the oracle, and where it errs.",
     ),
+    "audit": Verb(
+        "aligncat.commands.audit:audit",
+        "Count the evaluation photos that a detector was trained on, and list what to train on without them.",
+    ),
     "ground": Verb(
         "aligncat.commands.ground:ground",
         "Find the objects that phrases mean in one image, and print them as JSON.",

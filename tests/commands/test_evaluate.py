@@ -59,20 +59,33 @@ def test_what_the_user_knows_of_the_detector_is_said(world: World, trained: Path
 
 
 @pytest.mark.parametrize(
-    ("detector", "dataset", "seen"),
+    ("listed", "seen", "images_seen"),
     [
-        ("mini", "mojiref", "clean"),
-        ("mini", "mojirefg", "clean"),
-        ("somebody/mini", "mojiref", "unknown"),
-        ("mini", "refcoco", "unknown"),
-        ("facebook/mask2former-swin-base-coco-instance", "refcoco+", "leaked"),
-        ("facebook/mask2former-swin-base-coco-instance", "jsonl", "unknown"),
+        ("coco-train2017", "leaked", 4),
+        ("COCO_train2014_000000001012.jpg\n", "leaked", 1),
+        ("COCO_train2014_000000009999.jpg\n", "clean", 0),
+        ("mug.jpg\n", "unknown", None),
     ],
 )
-def test_what_is_known_by_name(detector: str, dataset: str, seen: str) -> None:
-    from aligncat.commands.evaluate import seen_by_name
-
-    assert seen_by_name(detector, dataset) == seen
+def test_a_list_of_the_detectors_images_says_how_many_of_the_photos_it_has_seen(
+    world: World,
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    listed: str,
+    seen: str,
+    images_seen: int | None,
+) -> None:
+    if listed.endswith("\n"):
+        (tmp_path / "list.txt").write_text(listed)
+        listed = str(tmp_path / "list.txt")
+    [result] = evaluate(
+        grounder=trained, data=world.data, store=world.store, splits=("val",), detector_images=listed, out=tmp_path
+    )
+    assert (result.seen, result.images, result.images_seen) == (seen, 4, images_seen)
+    assert Result.load(tmp_path / "AlignCAT-refcoco-val.json") == result
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("HAS SEEN 1 of" in said) == (images_seen == 1)
 
 
 def test_a_grounder_of_unknown_origin_has_no_seed(world: World, trained: Path, tmp_path: Path) -> None:

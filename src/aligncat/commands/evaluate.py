@@ -9,7 +9,6 @@ from rich.console import Console
 
 from aligncat.datasets import DataConfig, load_split, load_truth
 from aligncat.datasets.split_names import split_names
-from aligncat.detectors.mask2former import MINI
 from aligncat.evaluation import (
     Overlaps,
     Result,
@@ -21,6 +20,7 @@ from aligncat.evaluation import (
     score,
     slices_table,
 )
+from aligncat.evaluation.leak import TrainingImages, audit_split, known_by_name, read_training_images
 from aligncat.grounder import Grounder
 from aligncat.store import Store
 
@@ -32,6 +32,7 @@ def evaluate(
     store: Path,
     splits: tuple[str, ...] | None = None,
     out: Path | None = None,
+    detector_images: str | None = None,
     seen: Seen | None = None,
     skip_bad_rows: bool = False,
 ) -> list[Result]:
@@ -43,8 +44,11 @@ def evaluate(
         store: the candidates of its images, by the detector that the grounder was trained with.
         splits: the splits; by default all but "train".
         out: a folder for one JSON file a split, named after grounder, dataset and split.
-        seen: whether the detector was trained on the splits' images: clean, leaked or unknown. By default it is
-            clean for the shipped detector on MojiRef, leaked for the hub's COCO checkpoints on RefCOCO, else unknown.
+        detector_images: what the detector was trained on, as in `aligncat audit`, to say how many of the splits'
+            photos it has seen. Known by default of the shipped detector on MojiRef (none) and of the hub's COCO
+            checkpoints (coco-train2017).
+        seen: whether the detector was trained on the splits' images, where it is known but no list is at hand: clean,
+            leaked or unknown.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
 
     Returns:
@@ -52,14 +56,18 @@ def evaluate(
 
     Raises:
         ConfigError: the folder is not a grounder.
-        DataError: the dataset cannot be read.
+        DataError: the dataset, or the list of the detector's images, cannot be read.
         StoreError: the store was made by another detector, or lacks an image.
     """
     loaded = Grounder.from_pretrained(grounder)
     opened = Store.open(store, expect=loaded.detector_description)
     name = grounder.resolve().name
     names = splits or [split for split in split_names(data) if split != "train"]
-    results = [measure(loaded, name, data, opened, split, seen=seen, skip_bad_rows=skip_bad_rows) for split in names]
+    training = None if detector_images is None else read_training_images(detector_images)
+    results = [
+        measure(loaded, name, data, opened, split, training=training, seen=seen, skip_bad_rows=skip_bad_rows)
+        for split in names
+    ]
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         for result in results:
@@ -79,6 +87,7 @@ def measure(
     store: Store,
     split_name: str,
     *,
+    training: TrainingImages | None = None,
     seen: Seen | None = None,
     skip_bad_rows: bool = False,
 ) -> Result:
@@ -90,6 +99,7 @@ def measure(
         data: the dataset.
         store: the candidates of its images.
         split_name: the split.
+        training: what the detector was trained on; by default what its name says.
         seen: as in `evaluate`.
         skip_bad_rows: as in `evaluate`.
     """
@@ -98,24 +108,18 @@ def measure(
     overlaps = Overlaps.of(store, split, truth, objects=load_objects(data, split))
     choice, categories = grounder.choose(store, split)
     detector = str(grounder.detector_description["name"])
+    known = training or known_by_name(detector, split.dataset)
+    audit = None if known is None or seen is not None else audit_split(split, known)
     return Result(
         dataset=split.dataset,
         split=split.split,
         split_by=split.split_by,
         config=name,
         detector=detector,
-        seen=seen or seen_by_name(detector, split.dataset),
+        seen=audit.verdict if audit else seen or "unknown",
         seed=grounder.provenance.get("training", {}).get("seed"),
         versions=installed_versions(),
         scores=score(overlaps, choice, categories),
+        images=len(split.images),
+        images_seen=audit.seen if audit and audit.verdict != "unknown" else None,
     )
-
-
-def seen_by_name(detector: str, dataset: str) -> Seen:
-    """What is known of a detector by its name: the shipped one learned from scenes that are in no MojiRef; the hub's
-    COCO checkpoints learned from all of train2017, in which RefCOCO's photos are."""
-    if detector == MINI and dataset.startswith("mojiref"):
-        return "clean"
-    if dataset.startswith("refcoco") and detector.startswith("facebook/mask2former") and "coco" in detector:
-        return "leaked"
-    return "unknown"

@@ -42,6 +42,8 @@ class Result:
         seed: of the training; None where nothing random was trained.
         versions: by package, of what computed it (`installed_versions`).
         scores: the figures, with the number of expressions.
+        images: how many photos the split has; None where they were not counted.
+        images_seen: how many of them the detector is known to have been trained on; None where nothing is known.
     """
 
     dataset: str
@@ -53,6 +55,8 @@ class Result:
     seed: int | None
     versions: Mapping[str, str]
     scores: Scores
+    images: int | None = None
+    images_seen: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, undefined figures as None."""

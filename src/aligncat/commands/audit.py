@@ -1,0 +1,118 @@
+"""aligncat audit: has the detector seen the photos that it is evaluated on?"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from aligncat.datasets import DataConfig, Split, load_split
+from aligncat.datasets.layout import refs_file
+from aligncat.datasets.prepare import SETS
+from aligncat.datasets.split_names import split_names
+from aligncat.errors import DataError
+from aligncat.evaluation.leak import SplitAudit, TrainingImages, audit_split, read_training_images, without
+from aligncat.store.files import write_whole
+
+LEAVE_OUT = "leave-out.txt"
+TRAIN_ON = "train-on.txt"
+_STYLES = {"clean": "green", "leaked": "red", "unknown": "yellow"}
+
+logger = logging.getLogger(__name__)
+
+
+def audit(
+    *,
+    detector_images: str,
+    data: DataConfig,
+    splits: tuple[str, ...] | None = None,
+    out: Path | None = None,
+    skip_bad_rows: bool = False,
+) -> list[SplitAudit]:
+    """Count the evaluation photos that a detector was trained on, and list what to train on without them.
+
+    RefCOCO, RefCOCO+ and RefCOCOg are cut from the same photos, so with one of them the others that lie beside it are
+    counted too, and one list serves all.
+
+    Args:
+        detector_images: the images that the detector was trained on: coco-train2017, coco-train2014, or a file: one of
+            COCO's annotation files (instances_train2017.json) or a text with a file name or a COCO id a line.
+        data: the dataset that it is evaluated on. Its photos need not be there.
+        splits: the splits that are evaluated on; by default all but "train".
+        out: a folder for leave-out.txt, the file names of all photos counted, and, where `detector_images` is a file,
+            train-on.txt: what it lists without them.
+        skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
+
+    Returns:
+        One count a split.
+
+    Raises:
+        DataError: the dataset or the list cannot be read.
+        OSError: the folder cannot be written.
+    """
+    training = read_training_images(detector_images)
+    read = [
+        load_split(config, name, skip_bad_rows=skip_bad_rows, check_images=False)
+        for config in _with_kin(data)
+        for name in splits or [split for split in split_names(config) if split != "train"]
+    ]
+    audits = [audit_split(split, training) for split in read]
+    Console(width=None if sys.stdout.isatty() else 120).print(audit_table(audits, training.name))
+    if out is not None:
+        _write_lists(out, training, read)
+    return audits
+
+
+def audit_table(audits: list[SplitAudit], name: str) -> Table:
+    """One line a split: its photos, those that the detector was trained on, and the verdict."""
+    table = Table(title=Text(f"evaluation photos in {name}"), box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Dataset", "Split by", "Split"):
+        table.add_column(heading)
+    for heading in ("Photos", "Trained on", "Cannot be known"):
+        table.add_column(heading, justify="right")
+    table.add_column("Verdict")
+    for each in audits:
+        counts = (f"{count:,}" for count in (each.images, each.seen, each.unknown))
+        extent = f" ({each.seen:,} of {each.images:,})" if each.seen else ""
+        verdict = Text(each.verdict + extent, style=_STYLES[each.verdict])
+        table.add_row(each.dataset, each.split_by or "none", each.split, *counts, verdict)
+    return table
+
+
+def _with_kin(data: DataConfig) -> list[DataConfig]:
+    """The dataset and, if it is one of RefCOCO's, the others whose refs lie in the same folder."""
+    if not data.dataset.startswith("refcoco"):
+        return [data]
+    kin = [replace(data, dataset=dataset, split_by=split_by) for dataset, split_by in SETS.values()]
+    return [data, *(each for each in kin if each.dataset != "refclef" and each != data and _is_there(each))]
+
+
+def _is_there(data: DataConfig) -> bool:
+    try:
+        refs_file(data)
+    except DataError:
+        return False
+    return True
+
+
+def _write_lists(out: Path, training: TrainingImages, splits: list[Split]) -> None:
+    photos = sorted({record.path.name for split in splits for record in split.images.values()})
+    out.mkdir(parents=True, exist_ok=True)
+    _write_lines(out / LEAVE_OUT, photos)
+    if training.listed is None:
+        logger.info(
+            "%s has no list of its own: give its annotation file (instances_*.json) to have %s", training.name, TRAIN_ON
+        )
+    else:
+        _write_lines(out / TRAIN_ON, without(training.listed, photos))
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode())
+    logger.info("%s: %s photos", path, f"{len(lines):,}")

@@ -1,0 +1,137 @@
+"""Whether a detector has seen a photo: by name of a set, by a list, and what is said when it cannot be known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aligncat.datasets import Split
+from aligncat.errors import DataError
+from aligncat.evaluation.leak import SplitAudit, audit_split, known_by_name, read_training_images, without
+from aligncat.types import ImageRecord
+
+TRAIN, VAL, TEST = (f"COCO_{release}_000000000009.jpg" for release in ("train2014", "val2014", "test2014"))
+
+
+@pytest.mark.parametrize(
+    ("named", "photo", "held"),
+    [
+        ("coco-train2014", TRAIN, True),
+        ("coco-train2014", VAL, False),
+        ("coco-train2014", TEST, False),
+        ("coco-train2017", TRAIN, True),
+        ("coco-train2017", VAL, None),  # 35,504 of val2014 are in it, 5,000 are not
+        ("coco-train2017", TEST, False),
+        *(
+            (named, photo, None)
+            for named in ("coco-train2014", "coco-train2017")
+            for photo in ("000000000009.jpg", "1.jpg")
+        ),
+    ],
+)
+def test_what_a_photos_name_says_of_a_named_set(named: str, photo: str, held: bool | None) -> None:
+    assert read_training_images(named).holds(photo) is held
+
+
+JSON_OF_2017 = json.dumps({"images": [{"id": 9, "file_name": "000000000009.jpg"}, {"id": 25}], "annotations": []})
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        (JSON_OF_2017, {TRAIN: True, VAL: True, "COCO_train2014_000000000025.jpg": True, "000000000010.jpg": False}),
+        ("9\n25\n", {TRAIN: True, "000000000025.jpg": True, "COCO_train2014_000000000010.jpg": False}),
+        ("\ufefftrain2017/000000000009.jpg\r\n\r\n", {TRAIN: True, "000000000025.jpg": False}),
+        ("C:\\coco\\COCO_val2014_000000000009.jpg", {TRAIN: True}),
+        ("9\n", {"9.jpg": None, "mug.jpg": None, "123": None}),  # ids alone, and photos without: nothing compares
+        ("photos/mug.jpg\n", {"mug.jpg": True, "cup.jpg": False, TRAIN: None}),
+    ],
+)
+def test_what_a_list_says(tmp_path: Path, text: str, held: dict[str, bool | None]) -> None:
+    path = tmp_path / "list"
+    path.write_text(text, newline="")
+    assert {photo: read_training_images(str(path)).holds(photo) for photo in held} == held
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file, and none of the names that are known: coco-train2014, coco-train2017"),
+        (b"", "lists no image"),
+        (b'{"images": []}', "lists no image"),
+        (b"caf\xe9.jpg\n", "cannot be read as UTF-8"),
+        (b'{"images": ', "not JSON"),
+        (b'{"annotations": []}', "key 'images' is missing"),
+        (b'{"images": [{"file_name": 9}]}', r"images\[0\]: 'file_name' must be a string"),
+        (b'{"images": [{"id": "a"}]}', r"images\[0\]: 'id' must be a whole number"),
+        (b"[1, 2]", "must be a mapping"),
+        (b"a.jpg\nb\0.jpg\n", "list:2: neither a file name nor a COCO id"),
+    ],
+)
+def test_a_bad_list_is_an_error_that_says_where(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "list"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_training_images(str(path))
+
+
+def split_of(*photos: str, dataset: str = "refcoco") -> Split:
+    images = {str(number): ImageRecord(str(number), Path("photos") / name) for number, name in enumerate(photos)}
+    return Split(dataset, "val", "unc", images, (), ())
+
+
+@pytest.mark.parametrize(
+    ("photos", "counts", "verdict"),
+    [
+        ((TRAIN, TRAIN), (2, 2, 0), "leaked"),
+        ((TRAIN, VAL, "1.jpg"), (3, 1, 2), "leaked"),
+        ((VAL, TEST), (2, 0, 1), "unknown"),
+        ((TEST,), (1, 0, 0), "clean"),
+        (("000000000009.jpg",), (1, 1, 0), "leaked"),  # renamed, but of RefCOCO, whose photos are all of train2014
+    ],
+)
+def test_one_photo_seen_is_a_leak_and_one_unknown_is_not_clean(
+    photos: tuple[str, ...], counts: tuple[int, int, int], verdict: str
+) -> None:
+    audit = audit_split(split_of(*photos), read_training_images("coco-train2017"))
+    assert audit == SplitAudit("refcoco", "unc", "val", *counts)
+    assert audit.verdict == verdict
+
+
+def test_a_photo_without_its_release_is_unknown_outside_refcoco() -> None:
+    audit = audit_split(split_of("000000000009.jpg", dataset="jsonl"), read_training_images("coco-train2017"))
+    assert audit.verdict == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("detector", "dataset", "photo", "verdict"),
+    [
+        ("mini", "mojiref", "MojiRef_000000000001.jpg", "clean"),
+        ("mini", "mojirefg", "MojiRef_000000000001.jpg", "clean"),
+        ("somebody/mini", "mojiref", "MojiRef_000000000001.jpg", None),
+        ("mini", "refcoco", TRAIN, None),
+        ("facebook/mask2former-swin-base-coco-instance", "refcoco+", TRAIN, "leaked"),
+        ("facebook/mask2former-swin-base-coco-instance", "jsonl", "1.jpg", "unknown"),
+        ("facebook/mask2former-swin-base-coco-instance", "jsonl", TRAIN, "leaked"),
+        ("facebook/mask2former-swin-large-ade-semantic", "refcoco", TRAIN, None),
+    ],
+)
+def test_what_is_known_by_the_detectors_name(detector: str, dataset: str, photo: str, verdict: str | None) -> None:
+    training = known_by_name(detector, dataset)
+    assert (training and audit_split(split_of(photo, dataset=dataset), training).verdict) == verdict
+
+
+@pytest.mark.parametrize(
+    ("listed", "photos", "left"),
+    [
+        (["000000000009.jpg", "000000000025.jpg"], [TRAIN], ["000000000025.jpg"]),
+        (["25", "9", "30"], [TRAIN], ["25", "30"]),
+        (["a/mug.jpg", "b/cup.jpg"], ["mug.jpg"], ["b/cup.jpg"]),
+    ],
+)
+def test_what_is_left_to_train_on(listed: list[str], photos: list[str], left: Any) -> None:
+    assert without(listed, photos) == left
