@@ -13,6 +13,7 @@ from site_server import Site
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """The server, and a downloader that does not wait between attempts."""
     monkeypatch.setattr("aligncat.datasets.prepare.download._WAITS", (0.0, 0.0, 0.0))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     server = Site()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import track
+
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.layout import image_folder, likely_image_folder
 from aligncat.datasets.load import load_split, load_truth
@@ -81,7 +84,8 @@ def check_dataset(data: DataConfig) -> Report:
     problems: list[str] = []
     photos: dict[str, None] = {}
     checks = []
-    for name in _split_names(data, tuple(published), problems):
+    names = _split_names(data, tuple(published), problems)
+    for name in track(names, f"checking {data.dataset}", console=Console(stderr=True), transient=True):
         split = _read(data, name, problems)
         found = None
         if split is not None:
