@@ -54,6 +54,10 @@ VERBS: dict[str, Verb] = {
         "aligncat.commands.data:check_data",
         "Check a dataset: counts against the published ones, every bad row, every missing photo.",
     ),
+    "data convert": Verb(
+        "aligncat.commands.convert:convert_data",
+        "Write a dataset in another format: REFER's layout, SimREC's JSON with masks, or JSON lines.",
+    ),
     "extract": Verb(
         "aligncat.commands.extract:extract",
         "Run the frozen detector once over every image and keep its candidates in a store.",

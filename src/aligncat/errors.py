@@ -13,6 +13,10 @@ class ImageError(DataError):
     """An image is missing, corrupt, empty, or larger than the limit."""
 
 
+class MissingTruthError(DataError):
+    """A referent has neither box nor mask, so that it can be trained on and not evaluated."""
+
+
 class UnsafePickleError(DataError):
     """A pickle asks for something other than plain data, so it was not loaded."""
 

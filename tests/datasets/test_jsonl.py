@@ -82,6 +82,16 @@ def test_words_of_ones_own_name_categories_too(tmp_path: Path) -> None:
     assert load_split(config, "train").category_names == ("forklift",)
 
 
+def test_ids_and_kinds_are_those_that_are_given(tmp_path: Path) -> None:
+    kinds = [{"kind": "color", "needed": ["color"], "redundant": ["size"]}, {}]
+    config = write_lines(tmp_path, row(id=7, image_id=9, expression_ids=["a", 2], kinds=kinds))
+    first, second = load_split(config, "train").expressions
+    expected = Expression("a", "7", "9", "the red person", "person", ("color",), ("size",), "color")
+    assert first == expected
+    assert (second.id, second.kind) == ("2", None)
+    assert list(load_truth(config, "train")) == ["7"]
+
+
 def test_a_derived_category_is_no_truth(tmp_path: Path) -> None:
     config = write_lines(tmp_path, row(expression="the dog", category=None))
     assert load_truth(config, "train")["train:1"].category is None
@@ -162,6 +172,11 @@ BAD_LINES: dict[str, tuple[str, str]] = {
     "expressions none": (row(expression=[]), "'expression' is an empty list"),
     "expression null": (row(expression=None), "the expression must be a string, not None"),
     "expression number": (row(expression=["dog", 4]), "the expression must be a string, not 4"),
+    "duplicated id": (row(id="train:1"), "the id train:1 was used before"),
+    "duplicated expression id": (row(expression_ids=[4, 4]), "the id 4 was used before; every sentence's id"),
+    "an expression without id": (row(expression_ids=[4]), "1 'expression_ids' for 2 sentences"),
+    "kind number": (row(kinds=[{"kind": 3}, {}]), "'kind' must be a string"),
+    "another photo of an image": (row(image="photos/1.png", image_id="photos/0.png"), r"is photos/1\.png here"),
     "category number": (row(category=4), "'category' must be a string"),
     "huge number": ('{"image": ' + "9" * 5000 + "}", "not JSON"),
 }
@@ -190,6 +205,8 @@ def test_a_bad_line_is_an_error_with_file_and_line_or_skipped_with_a_warning(
         ({"box": "10 20 30 40"}, "four finite numbers"),
         ({"mask": "m.png"}, "the mask must be"),
         ({"mask": {"size": [10, 10], "counts": [0, 100]}}, r"size is \[10, 10\]"),
+        ({"mask": [[1, 1, 5, 5]]}, "a polygon must be a list of at least 6"),
+        ({"id": "train:1"}, "the id train:1 was used before"),
         ({"box": None, "mask": None}, "neither 'box' nor 'mask'"),
         ({"image": "photos/9.png"}, "cannot be read as an image"),
         ({"image": "train.jsonl"}, "cannot be read as an image"),

@@ -8,7 +8,8 @@ from typing import Literal, get_args
 
 from aligncat.errors import ConfigError
 
-DatasetName = Literal["refcoco", "refcoco+", "refcocog", "refclef", "mojiref", "mojiref+", "mojirefg", "jsonl"]
+DatasetName = Literal["refcoco", "refcoco+", "refcocog", "refclef", "mojiref", "mojiref+", "mojirefg", "own", "jsonl"]
+Format = Literal["refer", "simrec", "hub", "coco-csv", "jsonl"]
 
 
 @dataclass(frozen=True)
@@ -17,26 +18,38 @@ class DataConfig:
 
     Attributes:
         path: the folder that holds the dataset. REFER's layout has `<path>/<dataset>/refs(<split_by>).p` and
-            `<path>/<dataset>/instances.json` in it; jsonl has `<path>/<split>.jsonl`.
-        dataset: one of RefCOCO's or MojiRef's three flavours, RefCLEF, or jsonl for data of your own.
+            `<path>/<dataset>/instances.json` in it; jsonl has `<path>/<split>.jsonl`; docs/formats.md has the rest.
+        dataset: one of RefCOCO's or MojiRef's three flavours, RefCLEF, or own for data of your own; jsonl is short
+            for own in JSON lines.
         split_by: who divided the data into splits: unc for RefCOCO, RefCOCO+ and MojiRef, umd or google for
-            RefCOCOg, unc or berkeley for RefCLEF. jsonl has none and ignores it.
-        images: the folder of the images. REFER's layout finds it by itself at
-            `<path>/images/mscoco/images/train2014`, `<path>/images/<dataset>` or `<path>/images`; jsonl takes
-            the folder of the .jsonl file.
-        lexicon: jsonl: a TOML file with your own words for categories, which adds to the package's words for COCO's.
+            RefCOCOg, unc or berkeley for RefCLEF. Only REFER's layout asks for it.
+        images: the folder of the images. It is found by itself at `<path>/images/mscoco/images/train2014`,
+            `<path>/images/train2014`, `<path>/images/<dataset>` or `<path>/images`; jsonl takes the folder of the
+            .jsonl file.
+        format: how the files are written; by default REFER's layout, or JSON lines for the dataset jsonl.
+        lexicon: a TOML file with your own words for categories, which adds to the package's words for COCO's.
             A row without a category gets the one that its phrase names (docs/language.md).
 
     Raises:
-        ConfigError: when the dataset's name is not one of those above.
+        ConfigError: when the dataset or the format is not one of those above, or the two contradict each other.
     """
 
     path: Path
     dataset: DatasetName
     split_by: str = "unc"
     images: Path | None = None
+    format: Format | None = None
     lexicon: Path | None = None
 
     def __post_init__(self) -> None:
         if self.dataset not in get_args(DatasetName):
             raise ConfigError(f"dataset {self.dataset!r} is not known; use one of {', '.join(get_args(DatasetName))}")
+        if self.format is not None and self.format not in get_args(Format):
+            raise ConfigError(f"format {self.format!r} is not known; use one of {', '.join(get_args(Format))}")
+        if self.dataset == "jsonl" and self.file_format != "jsonl":
+            raise ConfigError(f"dataset jsonl is in JSON lines, not in format {self.format}; call the dataset own")
+
+    @property
+    def file_format(self) -> Format:
+        """How the files are written: what `format` says, or its default."""
+        return self.format or ("jsonl" if self.dataset == "jsonl" else "refer")

@@ -21,12 +21,13 @@ def refs_file(config: DataConfig) -> Path:
 
 
 def instances_file(config: DataConfig) -> Path:
-    """REFER's file of images, categories and annotations, in COCO's format.
+    """The file of images, categories and annotations, in COCO's format: REFER's, or the one beside phrases.csv.
 
     Raises:
         DataError: when it is missing, saying which files there are.
     """
-    return _existing(config.path / config.dataset / "instances.json", "*.json", "path")
+    folder = config.path if config.file_format == "coco-csv" else config.path / config.dataset
+    return _existing(folder / "instances.json", "*.json", "path")
 
 
 def jsonl_file(config: DataConfig, split: str) -> Path:
@@ -38,8 +39,38 @@ def jsonl_file(config: DataConfig, split: str) -> Path:
     return _existing(config.path / f"{split}.jsonl", "*.jsonl", "split")
 
 
+def simrec_file(config: DataConfig) -> Path:
+    """SimREC's file of all splits.
+
+    Raises:
+        DataError: when it is missing, saying which files there are.
+    """
+    return _existing(config.path / "anns" / f"{config.dataset}.json", "*.json", "dataset")
+
+
+def phrases_file(config: DataConfig) -> Path:
+    """The CSV of phrases beside COCO's annotations.
+
+    Raises:
+        DataError: when it is missing, saying which files there are.
+    """
+    return _existing(config.path / "phrases.csv", "*.csv", "path")
+
+
+def parquet_files(config: DataConfig) -> list[Path]:
+    """The Parquet files of a set of the hub, in the order of their names.
+
+    Raises:
+        DataError: there is none.
+    """
+    found = sorted(config.path.glob("*.parquet")) or sorted((config.path / "data").glob("*.parquet"))
+    if not found:
+        raise DataError(f"{config.path}: no *.parquet; {_contents(config.path, '*')}; check `path`")
+    return found
+
+
 def image_folder(config: DataConfig, file_names: Iterable[str]) -> Path:
-    """The folder of a REFER dataset's images: the one given, or the first usual place that holds any of them.
+    """The folder of a dataset's images: the one given, or the first usual place that holds any of them.
 
     Args:
         config: where the dataset is.
@@ -68,11 +99,16 @@ def usual_image_folders(config: DataConfig) -> tuple[Path, ...]:
     images = config.path / "images"
     if config.dataset == "refclef":
         return images / "saiapr_tc-12", images / config.dataset, images
-    return images / "mscoco" / "images" / "train2014", images / config.dataset, images
+    return images / "mscoco" / "images" / "train2014", images / "train2014", images / config.dataset, images
 
 
 def likely_image_folder(config: DataConfig) -> Path:
-    """Where the images would be: the folder given, or the first usual place that exists, whatever it holds."""
+    """Where the images would be: the folder given, or the first usual place that exists, whatever it holds.
+
+    JSON lines have their images beside them, wherever others usually are.
+    """
+    if config.file_format == "jsonl":
+        return config.images or config.path
     return config.images or next(filter(Path.is_dir, usual_image_folders(config)), config.path / "images")
 
 

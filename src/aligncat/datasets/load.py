@@ -5,13 +5,41 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from aligncat.datasets.config import DataConfig
+from aligncat.datasets.config import DataConfig, Format
+from aligncat.datasets.hub import load_hub_split, load_hub_truth
 from aligncat.datasets.jsonl import load_jsonl_split, load_jsonl_truth
+from aligncat.datasets.phrases_csv import load_csv_split, load_csv_truth
 from aligncat.datasets.refer import load_refer_split
 from aligncat.datasets.refer_truth import load_refer_truth
+from aligncat.datasets.simrec import load_simrec_split, load_simrec_truth
 from aligncat.datasets.split import Split
 from aligncat.types import Truth
+
+
+class _SplitReader(Protocol):
+    def __call__(self, config: DataConfig, split: str, *, skip_bad_rows: bool, check_images: bool) -> Split: ...
+
+
+class _TruthReader(Protocol):
+    def __call__(self, config: DataConfig, split: str, *, skip_bad_rows: bool) -> dict[str, Truth]: ...
+
+
+_SPLITS: dict[Format, _SplitReader] = {
+    "refer": load_refer_split,
+    "simrec": load_simrec_split,
+    "hub": load_hub_split,
+    "coco-csv": load_csv_split,
+    "jsonl": load_jsonl_split,
+}
+_TRUTHS: dict[Format, _TruthReader] = {
+    "refer": load_refer_truth,
+    "simrec": load_simrec_truth,
+    "hub": load_hub_truth,
+    "coco-csv": load_csv_truth,
+    "jsonl": load_jsonl_truth,
+}
 
 
 def load_split(config: DataConfig, split: str, *, skip_bad_rows: bool = False, check_images: bool = True) -> Split:
@@ -19,7 +47,7 @@ def load_split(config: DataConfig, split: str, *, skip_bad_rows: bool = False, c
 
     Args:
         config: where the dataset is.
-        split: the split's name, as in the data: train, val, testA, testB or test in REFER's layout, the
+        split: the split's name, as in the data: train, val, testA, testB or test for RefCOCO and its kin, the
             file's name in jsonl.
         skip_bad_rows: leave out rows that are not as the format asks, and report them in one warning of the
             logger `aligncat.datasets`, instead of raising an error at the first.
@@ -33,9 +61,8 @@ def load_split(config: DataConfig, split: str, *, skip_bad_rows: bool = False, c
         ImageError: when an image is missing.
         UnsafePickleError: when refs(<split_by>).p holds anything but plain data.
     """
-    load = load_jsonl_split if config.dataset == "jsonl" else load_refer_split
     with _paused_garbage_collector():
-        return load(config, split, skip_bad_rows=skip_bad_rows, check_images=check_images)
+        return _SPLITS[config.file_format](config, split, skip_bad_rows=skip_bad_rows, check_images=check_images)
 
 
 def load_truth(config: DataConfig, split: str, *, skip_bad_rows: bool = False) -> dict[str, Truth]:
@@ -53,9 +80,8 @@ def load_truth(config: DataConfig, split: str, *, skip_bad_rows: bool = False) -
     Raises:
         DataError: when a referent's box or mask is missing or is not what the format asks for.
     """
-    load = load_jsonl_truth if config.dataset == "jsonl" else load_refer_truth
     with _paused_garbage_collector():
-        return load(config, split, skip_bad_rows=skip_bad_rows)
+        return _TRUTHS[config.file_format](config, split, skip_bad_rows=skip_bad_rows)
 
 
 @contextmanager

@@ -1,13 +1,38 @@
-"""A plain folder of photos."""
+"""A plain folder of photos, and the size of one."""
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 from PIL import Image
 
-from aligncat.errors import DataError
+from aligncat.errors import DataError, ImageError
 from aligncat.types import ImageRecord
+
+_EXIF_ORIENTATION = 0x0112
+_FIRST_SIDEWAYS_ORIENTATION = 5
+# What Pillow is known to raise at a damaged header or EXIF block.
+_HEADER_ERRORS = (OSError, Image.DecompressionBombError, ValueError, SyntaxError, TypeError, struct.error)
+
+
+def photo_size(path: Path, where: str) -> tuple[int, int]:
+    """(width, height) as the image is shown, from its header; a camera held sideways says so in EXIF.
+
+    Args:
+        path: the image file.
+        where: file and row that name it, for messages.
+
+    Raises:
+        ImageError: it is missing or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            sideways = image.getexif().get(_EXIF_ORIENTATION, 1) >= _FIRST_SIDEWAYS_ORIENTATION
+    except _HEADER_ERRORS as error:
+        raise ImageError(f"{where}: {path}: cannot be read as an image ({error})") from error
+    return (height, width) if sideways else (width, height)
 
 
 def photos_in(folder: Path) -> list[ImageRecord]:

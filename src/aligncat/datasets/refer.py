@@ -21,6 +21,7 @@ from aligncat.datasets.rows import (
     optional_str,
     optional_strs,
     parse_json,
+    read_text,
     required,
     required_id,
     required_int,
@@ -59,11 +60,7 @@ class Instances:
             DataError: when it is missing, not JSON, or not as COCO's format asks.
         """
         path = instances_file(config)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-        document = as_mapping(parse_json(text, str(path)), str(path))
+        document = as_mapping(parse_json(read_text(path), str(path)), str(path))
         images: dict[str, Mapping[str, object]] = {}
         for number, value in enumerate(required_list(document, "images", str(path))):
             where = f"{path}: images[{number}]"
@@ -123,7 +120,7 @@ def load_refer_split(config: DataConfig, split: str, *, skip_bad_rows: bool, che
                     expression = _expression(sentence, place, referent_id, image_id, category)
                     expressions[_unique(expression.id, expressions, place)] = expression
                     image_names[image_id] = file_name
-    images = _image_records(config, image_names, bad_rows, check=check_images)
+    images = image_records(config, image_names, bad_rows, check=check_images)
     kept = tuple(expression for expression in expressions.values() if expression.image_id in images)
     bad_rows.report(len(kept))
     return Split(config.dataset, split, config.split_by, images, kept, tuple(instances.categories.values()))
@@ -157,6 +154,16 @@ def refs_of_split(config: DataConfig, split: str, bad_rows: BadRows) -> list[tup
     if not rows:
         raise DataError(f"{path}: no split {split!r}; it has {', '.join(sorted(splits)) or 'no rows'}")
     return rows
+
+
+def annotation_ids_in_refs(config: DataConfig, split: str) -> dict[str, str]:
+    """Referent id -> the id of its annotation in instances.json.
+
+    Raises:
+        DataError: when a row of the split lacks one of them.
+    """
+    rows = refs_of_split(config, split, BadRows(refs_file(config), skip=False))
+    return {required_id(row, "ref_id", where): required_id(row, "ann_id", where) for where, row in rows}
 
 
 def splits_in_refs(config: DataConfig) -> tuple[str, ...]:
@@ -193,10 +200,20 @@ def _expression(value: object, where: str, referent_id: str, image_id: str, cate
     )
 
 
-def _image_records(
+def image_records(
     config: DataConfig, file_names: Mapping[str, str], bad_rows: BadRows, *, check: bool
 ) -> dict[str, ImageRecord]:
-    """Image id -> record of the images that exist, or of all of them when that is not to be checked."""
+    """Find a dataset's images.
+
+    Args:
+        config: where the dataset is.
+        file_names: image id -> file, below the folder of the images.
+        bad_rows: what to do about an image that is missing.
+        check: whether to look for them at all.
+
+    Returns:
+        Image id -> record of the images that exist, or of all of them when that is not to be checked.
+    """
     if not file_names:
         return {}
     if not check:

@@ -16,7 +16,7 @@ from aligncat.types import Truth
 def load_refer_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> dict[str, Truth]:
     """Read the truth of one split; see `load_truth`."""
     instances = Instances.read(config)
-    annotations = _annotations(instances)
+    annotations = annotations_by_id(instances)
     bad_rows = BadRows(refs_file(config), skip=skip_bad_rows)
     truths: dict[str, Truth] = {}
     for where, row in refs_of_split(config, split, bad_rows):
@@ -29,8 +29,12 @@ def load_refer_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> 
     return truths
 
 
-def _annotations(instances: Instances) -> dict[str, Mapping[str, object]]:
-    """Annotation id -> its row."""
+def annotations_by_id(instances: Instances) -> dict[str, Mapping[str, object]]:
+    """Annotation id -> its row.
+
+    Raises:
+        DataError: when a row has no id.
+    """
     rows = {}
     for number, value in enumerate(required_list(instances.document, "annotations", str(instances.path))):
         where = f"{instances.path}: annotations[{number}]"
@@ -50,16 +54,33 @@ def _truth(
         raise DataError(f"{where}: ann_id {annotation_id} is not among the annotations of {instances.path}")
     annotation = annotations[annotation_id]
     place = f"{instances.path}: annotation {annotation_id}"
-    image_id, image = instances.image(row, where)
+    image_id, _ = instances.image(row, where)
     if required_id(annotation, "image_id", place) != image_id:
         raise DataError(f"{where}: its image is {image_id}, but {place} is of image {annotation['image_id']}")
+    return annotation_truth(annotation, image_id, instances.category_name(row, where), instances)
+
+
+def annotation_truth(annotation: Mapping[str, object], image_id: str, category: str, instances: Instances) -> Truth:
+    """The truth that an annotation tells.
+
+    Args:
+        annotation: its row.
+        image_id: the image that it is in.
+        category: the object's, by name.
+        instances: where the annotation and the image are from.
+
+    Raises:
+        DataError: the box or the mask is missing or is not what COCO's format asks for.
+    """
+    place = f"{instances.path}: annotation {annotation['id']}"
+    image = instances.images[image_id]
     image_place = f"{instances.path}: image {image_id}"
     canvas = Canvas(_pixels(image, "width", image_place), _pixels(image, "height", image_place), place)
     segmentation = annotation.get("segmentation")
     return Truth(
         box=read_box(required(annotation, "bbox", place), canvas, corners=False),
         mask=None if segmentation is None else read_mask(segmentation, canvas),
-        category=instances.category_name(row, where),
+        category=category,
     )
 
 

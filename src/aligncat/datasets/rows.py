@@ -162,6 +162,18 @@ def expression_text(value: object, where: str) -> str:
     return value
 
 
+def read_text(path: Path) -> str:
+    """All of a text file, without a byte order mark.
+
+    Raises:
+        DataError: when it cannot be read, or is not UTF-8, as a file in Latin-1 is not.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as UTF-8 text ({error}); save it as UTF-8") from error
+
+
 def parse_json(text: str, where: str) -> object:
     """Parse one JSON document.
 

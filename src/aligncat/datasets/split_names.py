@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from aligncat.datasets.config import DataConfig
+from aligncat.datasets.hub import hub_splits
+from aligncat.datasets.phrases_csv import csv_splits
 from aligncat.datasets.refer import splits_in_refs
+from aligncat.datasets.simrec import simrec_splits
 from aligncat.errors import DataError
 
 
 def split_names(config: DataConfig) -> tuple[str, ...]:
-    """The names of a dataset's splits: those published with it, jsonl's files, or what RefCLEF's refs say.
+    """The names of a dataset's splits: those published with it, or those that its files have.
 
     Args:
         config: the dataset.
@@ -17,14 +20,16 @@ def split_names(config: DataConfig) -> tuple[str, ...]:
         The names, the training split first.
 
     Raises:
-        DataError: a jsonl dataset has no file, or RefCLEF's refs cannot be read.
+        DataError: the files that say it are missing or cannot be read.
     """
-    if config.dataset == "jsonl":
+    if config.file_format == "jsonl":
         names = sorted((path.stem for path in config.path.glob("*.jsonl")), key=lambda name: (name != "train", name))
         if not names:
             raise DataError(f"{config.path} holds no <split>.jsonl: give the folder that does")
         return tuple(names)
-    if config.dataset == "refclef":
+    if config.file_format != "refer":
+        return {"simrec": simrec_splits, "hub": hub_splits, "coco-csv": csv_splits}[config.file_format](config)
+    if config.dataset in ("refclef", "own"):
         return splits_in_refs(config)
     if config.dataset == "refcocog":
         return ("train", "val") if config.split_by == "google" else ("train", "val", "test")

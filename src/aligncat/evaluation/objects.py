@@ -30,13 +30,13 @@ def load_objects(config: DataConfig, split: Split) -> dict[str, tuple[NDArray[np
         split: which images.
 
     Returns:
-        image id -> boxes, (n, 4) xyxy pixels, and n category names. Empty for jsonl, which knows its
-        referents alone.
+        image id -> boxes, (n, 4) xyxy pixels, and n category names. Empty where the format tells of the referents
+        alone.
 
     Raises:
         DataError: instances.json is missing or not as COCO's format asks.
     """
-    if config.dataset == "jsonl":
+    if config.file_format not in ("refer", "coco-csv"):
         return {}
     instances = Instances.read(config)
     found: dict[str, list[tuple[list[float], str]]] = defaultdict(list)

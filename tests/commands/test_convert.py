@@ -1,0 +1,221 @@
+"""`aligncat data convert`: what comes out says what went in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fabricate import CATEGORIES, jsonl_rows, polygons_of, things_of, write_jsonl_dataset, write_refer_dataset
+from pycocotools import mask as coco_mask
+
+from aligncat.cli import main
+from aligncat.commands.convert import convert_data
+from aligncat.datasets import DataConfig, load_plain_pickle, load_split, load_truth
+from aligncat.datasets.config import Format
+from aligncat.datasets.mojiref import MojiRefConfig, make_mojiref
+from aligncat.datasets.split_names import split_names
+from aligncat.errors import DataError, ImageError, MissingTruthError
+
+TARGETS: tuple[Format, ...] = ("refer", "simrec", "jsonl")
+
+
+@pytest.fixture(scope="module")
+def mojiref(tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
+    out = tmp_path_factory.mktemp("mojiref") / "mojiref"
+    return DataConfig(make_mojiref(out=out, recipe=MojiRefConfig(train=3, val=2, test=2)), "mojiref+")
+
+
+def content(config: DataConfig) -> dict[str, Any]:
+    """All that a dataset says, by split: sentences, photos, boxes, masks as pixels."""
+    found: dict[str, Any] = {}
+    for name in split_names(config):
+        split, truth = load_split(config, name), load_truth(config, name)
+        found[name] = {
+            "expressions": split.expressions,
+            "photos": {key: record.path.resolve() for key, record in split.images.items()},
+            "boxes": {key: value.box.round(9).tolist() for key, value in truth.items()},
+            "categories": {key: value.category for key, value in truth.items()},
+            "masks": {key: None if t.mask is None else coco_mask.decode(t.mask).tobytes() for key, t in truth.items()},
+        }
+    return found
+
+
+def convert(config: DataConfig, to: Format, out: Path) -> DataConfig:
+    return convert_data(data=config, to=to, out=out)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_of_mojiref_is_lost_on_the_way(mojiref: DataConfig, tmp_path: Path, target: Format) -> None:
+    before = content(mojiref)
+    assert any(e.needed and e.redundant for e in before["train"]["expressions"]), "else kinds are not put to the test"
+    written = convert(mojiref, target, tmp_path / "out")
+    assert (written.dataset, written.file_format) == ("mojiref+", target)
+    assert content(written) == before
+
+
+@pytest.mark.parametrize(("first", "second"), list(permutations(TARGETS, 2)))
+def test_nothing_is_lost_over_two_formats_and_back(
+    mojiref: DataConfig, tmp_path: Path, first: Format, second: Format
+) -> None:
+    there = convert(convert(mojiref, first, tmp_path / "one"), second, tmp_path / "two")
+    back = convert(there, "refer", tmp_path / "back")
+    assert content(back) == content(mojiref)
+    ids = json.loads((tmp_path / "back/mojiref+/instances.json").read_text())["categories"]
+    known = json.loads((mojiref.path / "mojiref+/instances.json").read_text())["categories"]
+    names = {row["id"]: row["name"] for row in known}
+    assert all(names[row["id"]] == row["name"] for row in ids)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_own_data_with_odd_ids_names_and_boxes_alone_come_through(tmp_path: Path, target: Format) -> None:
+    rows = jsonl_rows(3)
+    rows[0] |= {"id": "mug-007", "expression_ids": ["a", 12], "category": "forklift", "expression": ["Ça, là!", "“it”"]}
+    rows[1] |= {"image_id": "second", "box": [1.25, 2.5, 30.125, 20.0]}
+    del rows[1]["mask"]
+    rows[2] |= {"kinds": [{"kind": "color+place", "needed": ["color", "place"]}, {"redundant": ["size"]}]}
+    config = write_jsonl_dataset(tmp_path / "own", {"train": rows, "val": jsonl_rows(2)})
+    written = convert(config, target, tmp_path / "out")
+    assert (written.dataset, written.images) == ("own", tmp_path / "own")
+    assert content(written) == content(config)
+    assert content(convert(written, "jsonl", tmp_path / "again")) == content(config)
+
+
+@pytest.mark.parametrize("target", ["simrec", "jsonl"])
+def test_a_category_that_was_read_in_the_phrase_is_not_written_as_if_it_were_given(
+    tmp_path: Path, target: Format
+) -> None:
+    config = write_jsonl_dataset(tmp_path, {"train": [{**jsonl_rows(1)[0], "category": None}]})
+    written = convert(config, target, tmp_path / "out")
+    assert {(e.category, e.derived) for e in load_split(written, "train").expressions} == {("person", True)}
+    assert load_truth(written, "train")["train:1"].category is None
+
+
+def test_refers_layout_takes_the_category_of_the_phrase_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = write_jsonl_dataset(tmp_path, {"train": [{**jsonl_rows(1)[0], "category": None}]})
+    written = convert(config, "refer", tmp_path / "out")
+    assert {e.category for e in load_split(written, "train").expressions} == {"person"}
+    assert any("1 referents got the category that their phrases name" in message for message in caplog.messages)
+
+
+def test_refers_layout_without_any_category_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    rows = [{**jsonl_rows(1)[0], "category": None, "expression": "that one there"}]
+    config = write_jsonl_dataset(tmp_path / "own", {"train": rows})
+    with pytest.raises(DataError, match=r"split train, referent train:1: no category.* convert to jsonl or simrec"):
+        convert(config, "refer", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_data_without_truth_comes_through_and_still_has_none(tmp_path: Path, target: Format) -> None:
+    rows = [{key: row[key] for key in ("image", "expression", "category")} for row in jsonl_rows(3)]
+    config = write_jsonl_dataset(tmp_path / "own", {"train": rows})
+    written = convert(config, target, tmp_path / "out")
+    assert load_split(written, "train").expressions == load_split(config, "train").expressions
+    with pytest.raises(DataError if target == "refer" else MissingTruthError):
+        load_truth(written, "train")
+
+
+def test_bad_truth_is_an_error_and_not_left_out(tmp_path: Path) -> None:
+    rows = jsonl_rows(2)
+    rows[1]["mask"] = [[1.0, 1.0, 5.0, 5.0]]
+    config = write_jsonl_dataset(tmp_path / "own", {"train": rows})
+    with pytest.raises(DataError, match=r"train\.jsonl:2: a polygon must be"):
+        convert(config, "simrec", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_objects_and_categories_that_nobody_refers_to_stay_in_refers_layout(tmp_path: Path) -> None:
+    files = write_refer_dataset(tmp_path / "refer")
+    files.instances["annotations"].append({**files.instances["annotations"][0], "id": 99, "iscrowd": 1})
+    files.save()
+    convert(files.config, "refer", tmp_path / "out")
+    again = tmp_path / "out/refcoco"
+    assert (again / "instances.json").read_bytes() == files.instances_path.read_bytes()
+    kept = ("ref_id", "ann_id", "image_id", "category_id", "split", "sent_ids")
+    refs = load_plain_pickle(again / "refs(unc).p")
+    assert isinstance(refs, list)
+    assert [[ref[key] for key in kept] for ref in refs] == [[ref[key] for key in kept] for ref in files.refs]
+
+
+def test_simrecs_files_are_what_its_own_script_writes(tmp_path: Path) -> None:
+    """Against its data_process.py: a training row a referent, a val row a sentence, masks by ref_id."""
+    files = write_refer_dataset(tmp_path / "refer")
+    convert(files.config, "simrec", tmp_path / "out")
+    rows = json.loads((tmp_path / "out/anns/refcoco.json").read_text())
+    assert {split: len(found) for split, found in rows.items()} == {"train": 8, "val": 8, "testA": 4, "testB": 4}
+    left = things_of(0)[0]
+    x1, y1, x2, y2 = left.box
+    assert rows["train"][0] == {
+        "iid": 1000,
+        "file_name": "COCO_train2014_000000001000.png",  # SimREC takes .jpg for granted
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "cat_id": 0,
+        "mask_id": 0,
+        "refs": [f"red {left.category}", f"the {left.category} on the left"],
+        "sent_ids": [0, 1],
+    }
+    assert [row["mask_id"] for row in rows["val"]] == [8, 8, 9, 9, 10, 10, 11, 11]
+    assert [len(row["refs"]) for row in rows["val"]] == [1] * 8
+    couch = next(row for row in rows["train"] if "couch" in row["refs"][0])
+    assert couch["cat_id"] == 57  # the 58th of COCO's 80
+    mask = np.load(tmp_path / "out/masks/refcoco/0.npy")
+    assert (mask.dtype, mask.shape) == (np.uint8, (40, 48))
+    assert mask.sum() == (x2 - x1) * (y2 - y1) == mask[y1:y2, x1:x2].sum()
+
+
+def test_a_photo_of_coco_needs_no_name_in_simrecs_file(tmp_path: Path) -> None:
+    files = write_refer_dataset(tmp_path / "refer")
+    for image in files.instances["images"]:
+        (files.image_folder / image["file_name"]).rename(files.image_folder / f"COCO_train2014_{image['id']:012d}.jpg")
+        image["file_name"] = f"COCO_train2014_{image['id']:012d}.jpg"
+    files.save()
+    written = convert(files.config, "simrec", tmp_path / "out")
+    rows = json.loads((tmp_path / "out/anns/refcoco.json").read_text())
+    assert not any("file_name" in row for found in rows.values() for row in found)
+    assert content(written) == content(files.config)
+
+
+def test_some_splits_alone(mojiref: DataConfig, tmp_path: Path) -> None:
+    convert_data(data=mojiref, to="jsonl", out=tmp_path / "out", splits=("val",))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["val.jsonl"]
+
+
+def test_the_photos_are_only_needed_where_their_size_is(tmp_path: Path) -> None:
+    files = write_refer_dataset(tmp_path / "refer")
+    for path in files.image_folder.iterdir():
+        path.unlink()
+    written = convert(files.config, "simrec", tmp_path / "out")
+    assert len(load_truth(written, "val")) == 4
+    boxes = [{**row, "mask": None} for row in jsonl_rows(1)]
+    own = convert(write_jsonl_dataset(tmp_path / "own", {"train": boxes}), "simrec", tmp_path / "boxes")
+    with pytest.raises(ImageError, match=r"0\.png"):
+        convert(replace(own, images=tmp_path / "gone"), "refer", tmp_path / "never")
+
+
+def test_a_folder_that_holds_something_is_left_alone(mojiref: DataConfig, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    with pytest.raises(DataError, match="not empty"):
+        convert(mojiref, "jsonl", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_the_verb(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = write_refer_dataset(tmp_path / "refer")
+    words = ["data", "convert", "--data.path", str(tmp_path / "refer"), "--data.dataset", "refcoco"]
+    with caplog.at_level("INFO", logger="aligncat"):
+        assert main([*words, "--to", "jsonl", "--out", str(tmp_path / "out")]) == 0
+    said = caplog.messages[-1]
+    assert f"--data.dataset refcoco --data.format jsonl --data.images {files.image_folder}" in said
+    line = json.loads((tmp_path / "out/train.jsonl").read_text().splitlines()[0])
+    assert line["image"] == "COCO_train2014_000000001000.png"
+    assert line["box"] == list(things_of(0)[0].box)
+    expected = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(polygons_of(things_of(0)[0].box), 40, 48)))
+    np.testing.assert_array_equal(coco_mask.decode(line["mask"]), expected)
+    assert set(CATEGORIES.values()) >= {line["category"]}
