@@ -149,6 +149,11 @@ def locked_zip(path: Path) -> None:
     path.write_bytes(data)
 
 
+def rare_zip(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as packed:
+        packed.writestr("refcoco/instances.json", INSTANCES)
+
+
 def damaged_zip(path: Path) -> None:
     write_zip(path, {"refcoco/instances.json": bytes(range(256)) * 40})
     data = bytearray(path.read_bytes())
@@ -187,6 +192,11 @@ def page(path: Path) -> None:
         (zip_that_lies_about_its_size, "unpacks to far more|damaged"),
         (tar_bomb_in_a_member_that_nobody_wants, "unpacks to far more"),
         (tar_bomb_in_a_header, "unpacks to far more"),
+        (rare_zip, "packed in a rare way"),
+        (
+            lambda path: write_zip(path, {"refcoco+/instances.json": b"", "refcoco+/refs(unc).p": b""}),
+            r"of refcoco, only of refcoco\+",
+        ),
         (locked_zip, "locked with a password"),
         (damaged_zip, "damaged"),
         (cut_off(write_zip), "damaged or cut off"),

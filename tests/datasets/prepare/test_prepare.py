@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -75,12 +76,16 @@ def test_a_source_without_the_set_says_what_it_lacks(tmp_path: Path, name: str, 
         prepare_set(name, tmp_path / "out", tmp_path / "have")  # type: ignore[arg-type]
 
 
+def test_the_folder_of_another_set_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    config = write_set(tmp_path, "refcoco+")
+    with pytest.raises(DataError, match="holds neither refcoco/refs"):
+        prepare_set("refcoco", tmp_path / "out", config.path / "refcoco+")
+
+
 def test_a_set_is_fetched_from_the_first_mirror_that_has_it(tmp_path: Path, site: Site) -> None:
     config = write_set(tmp_path / "have", "refcocog-umd")
     outside = tmp_path / "outside.zip"
     shutil.copy(packed(tmp_path / "have", "refcocog"), outside)
-    import zipfile
-
     with zipfile.ZipFile(outside, "a") as archive:
         archive.writestr("../../refs(evil).p", b"")
     whole = packed(tmp_path / "have", "refcocog").read_bytes()

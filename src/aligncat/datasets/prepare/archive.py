@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryDirectory
-from typing import IO, cast
+from typing import IO, cast, get_args
 
+from aligncat.datasets.config import DatasetName
 from aligncat.errors import DataError
 
 # REFER's archives unpack to some hundred megabytes, five to ten times their size.
@@ -127,6 +128,11 @@ def annotation_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if _ANNOTATIONS.fullmatch(path.name) and path.is_file())
 
 
+def is_another(folder_name: str, dataset: str) -> bool:
+    """Whether a folder has the name of another dataset than the one that is looked for."""
+    return folder_name != dataset and folder_name in get_args(DatasetName)
+
+
 def place(staging: Path, folder: Path) -> tuple[str, ...]:
     """Move the annotation files of one folder into another on the same disk, now that all are whole."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -168,7 +174,7 @@ def _wanted(archive: Path, dataset: str) -> dict[str, str]:
                 files[member.name] = path.name
     if dataset in by_folder:
         return by_folder[dataset]
-    if len(by_folder) == 1:  # packed without its folder, or under another name
+    if len(by_folder) == 1 and not is_another(next(iter(by_folder)), dataset):  # without its folder, or renamed
         return next(iter(by_folder.values()))
     folders = f" of {dataset}, only of {', '.join(sorted(by_folder))}" if by_folder else ""
     raise DataError(f"{archive}: holds no refs(*.p) and instances.json{folders}")
@@ -208,6 +214,8 @@ def _members(archive: Path, budget: _Budget) -> Iterator[Iterator[_Member]]:
 def _zip_member(packed: zipfile.ZipFile, info: zipfile.ZipInfo, archive: Path) -> _Member:
     if info.flag_bits & _ENCRYPTED:
         raise DataError(f"{archive}: {info.filename!r} is locked with a password; unpack it and give the folder")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # of others, zipfile cannot stop a bomb
+        raise DataError(f"{archive}: {info.filename!r} is packed in a rare way; unpack it and give the folder")
     kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where it was packed on another system than Unix
     plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
     return _Member(info.filename, plain, info.is_dir(), partial(packed.open, info))

@@ -8,7 +8,14 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from aligncat.datasets.config import DatasetName
-from aligncat.datasets.prepare.archive import annotation_files, copy_stream, is_archive, place, unpack_annotations
+from aligncat.datasets.prepare.archive import (
+    annotation_files,
+    copy_stream,
+    is_another,
+    is_archive,
+    place,
+    unpack_annotations,
+)
 from aligncat.datasets.prepare.download import download
 from aligncat.datasets.prepare.mirrors import SHIPPED, Mirror, read_mirrors
 from aligncat.errors import DataError, DownloadError
@@ -66,7 +73,7 @@ def _take(source: Path, dataset: str, folder: Path) -> None:
         unpack_annotations(source, dataset, folder)
         return
     for holder in (source / dataset, source):
-        if holder.is_dir() and annotation_files(holder):
+        if holder.is_dir() and annotation_files(holder) and not is_another(holder.resolve().name, dataset):
             _copy(holder, folder)
             return
     archives = [source / f"{dataset}{suffix}" for suffix in (".zip", ".tar.gz", ".tgz", ".tar")]
