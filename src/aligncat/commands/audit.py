@@ -86,8 +86,8 @@ def audit_table(audits: list[SplitAudit], name: str) -> Table:
 
 
 def _with_kin(data: DataConfig) -> list[DataConfig]:
-    """The dataset and, if it is one of RefCOCO's, the others whose refs lie in the same folder."""
-    if not data.dataset.startswith("refcoco"):
+    """The dataset and, if it is one of RefCOCO's in REFER's layout, the others whose refs lie in the same folder."""
+    if data.file_format != "refer" or not data.dataset.startswith("refcoco"):
         return [data]
     kin = [replace(data, dataset=dataset, split_by=split_by) for dataset, split_by in SETS.values()]
     return [data, *(each for each in kin if each.dataset != "refclef" and each != data and _is_there(each))]

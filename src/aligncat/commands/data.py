@@ -19,6 +19,7 @@ _COUNTS = ("referents", "sentences", "images")
 _PHOTOS = {
     "refclef": "its photos are the subset of SAIAPR TC-12 that REFER calls saiapr_tc-12.zip",
     "mojiref": "make the scenes again with `aligncat data mojiref`",
+    "own": "give the folder that they are in",
     "refco": "its photos are COCO train2014: fetch and unzip http://images.cocodataset.org/zips/train2014.zip (13 GB)",
 }
 

@@ -13,7 +13,7 @@ from fabricate import write_refer_dataset
 from site_server import Page, Site
 
 from aligncat.cli import main, settings
-from aligncat.datasets import DataConfig, load_split, load_truth
+from aligncat.datasets import DataConfig, DatasetName, load_split, load_truth
 from aligncat.datasets.prepare import SETS, prepare_set
 from aligncat.errors import DataError, DownloadError
 
@@ -186,10 +186,25 @@ def test_the_check_ends_with_status_1_and_a_line_where_something_is_wrong(
     assert said.out.count("bad row: ") == 10 and "and 1 more bad rows" in said.out
 
 
-def test_the_check_ends_well_where_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_refer_dataset(tmp_path, "mojiref")
-    assert main(["data", "check", "--data.path", str(tmp_path), "--data.dataset", "mojiref"]) == 0
+@pytest.mark.parametrize("dataset", ["mojiref", "own"])
+def test_the_check_ends_well_where_all_is_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dataset: DatasetName
+) -> None:
+    write_refer_dataset(tmp_path, dataset)
+    assert main(["data", "check", "--data.path", str(tmp_path), "--data.dataset", dataset]) == 0
     assert "all 8 photos are in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("dataset", "how"),
+    [("own", "the folder that they are in"), ("mojiref", "data mojiref"), ("refclef", "saiapr_tc-12")],
+)
+def test_where_photos_are_missing_it_says_how_to_have_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dataset: DatasetName, how: str
+) -> None:
+    shutil.rmtree(write_refer_dataset(tmp_path, dataset).image_folder)
+    assert main(["data", "check", "--data.path", str(tmp_path), "--data.dataset", dataset]) == 1
+    assert how in capsys.readouterr().out
 
 
 def test_refs_that_cannot_be_read_end_the_preparation_with_status_1(

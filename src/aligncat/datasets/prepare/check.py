@@ -17,8 +17,6 @@ from aligncat.datasets.rows import gather_bad_rows
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError, DataError, ImageError
 
-_IN_REFERS_LAYOUT = ("refcoco", "refcoco+", "refcocog", "refclef", "mojiref", "mojiref+", "mojirefg")
-
 
 @dataclass(frozen=True, slots=True)
 class SplitCheck:
@@ -78,8 +76,8 @@ def check_dataset(data: DataConfig) -> Report:
     Raises:
         ConfigError: the dataset is not in REFER's layout.
     """
-    if data.dataset not in _IN_REFERS_LAYOUT:
-        raise ConfigError(f"{data.dataset}: what can be checked is {', '.join(_IN_REFERS_LAYOUT)}")
+    if data.file_format != "refer":
+        raise ConfigError(f"{data.path}: what can be checked is REFER's layout, not {data.file_format}")
     published = published_counts(data.dataset, data.split_by)
     problems: list[str] = []
     photos: dict[str, None] = {}
