@@ -122,6 +122,19 @@ def test_a_trained_transformer_without_its_folder_is_an_error(world: World, bert
         Grounder.from_pretrained(tmp_path / "run")
 
 
+def test_a_run_from_before_there_were_transformers_is_gone_on_with(world: World, tmp_path: Path) -> None:
+    learn(world, tmp_path / "run", epochs=1)
+    path = tmp_path / "run" / "run" / "settings.json"
+    settings = json.loads(path.read_text())
+    del settings["text_encoder"]
+    for key in ("encoder", "train_encoder", "vector_words"):
+        del settings["text"][key]
+    path.write_text(json.dumps(settings))
+    learn(world, tmp_path / "run", epochs=1)
+    with pytest.raises(ConfigError, match=r"text\.unknown_rate was 0\.01 and is 0\.5"):
+        learn(world, tmp_path / "run", epochs=1, unknown_rate=0.5)
+
+
 def test_a_word_that_training_never_saw_is_read_by_its_vector(world: World, tmp_path: Path) -> None:
     """Words with one vector are one word, though training saw only one of them."""
     seen = sorted({word for e in load_split(world.data, "train").expressions for word in e.text.split()})

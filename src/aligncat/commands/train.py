@@ -234,6 +234,8 @@ def _check_folder(out: Path, settings: dict[str, Any]) -> None:
         except ValueError as error:
             raise ConfigError(f"{path} is damaged ({error}): choose another --out") from error
         wanted = json.loads(_json(settings))
+        # A run that was begun before a field of TextEncoderConfig existed had what is now its default.
+        found["text"] = {**asdict(TextEncoderConfig()), **found.get("text", {})}
         if differing := list(_differences({**found, "versions": None}, {**wanted, "versions": None})):
             raise ConfigError(
                 f"{out} holds a run with other settings: {'; '.join(differing)}. Choose another --out, or repeat the "
