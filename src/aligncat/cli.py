@@ -78,6 +78,10 @@ VERBS: dict[str, Verb] = {
         "aligncat.commands.ground:ground",
         "Find the objects that phrases mean in one image, and print them as JSON.",
     ),
+    "detector import": Verb(
+        "aligncat.commands.detector:import_detector",
+        "Turn an original (detectron2) Mask2Former checkpoint into a folder that transformers and aligncat load.",
+    ),
     "detector train-mini": Verb(
         "aligncat.detectors.mini:train_mini_detector",
         "Train the mini detector and save it as a Hugging Face folder with float16 weights.",
@@ -88,8 +92,8 @@ VERBS: dict[str, Verb] = {
 CONFIGS = Path(__file__).resolve().parent / "configs"
 # Verbs whose required arguments come without option names, and which of these is a list.
 POSITIONAL = {"ground": "expressions"}
-# Verbs of which one required argument comes first, without an option name.
-FIRST = {"data prepare": "name"}
+# Verbs of which some required arguments come first, without option names.
+FIRST = {"data prepare": ("name",), "detector import": ("model", "out")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -169,12 +173,15 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
 
     function = VERBS[name].function()
     parser = ArgumentParser(prog=f"aligncat {name}", description=VERBS[name].summary, exit_on_error=False)
-    parser.add_argument("--config", action="config", help="a YAML file with any of these options")
-    listed = POSITIONAL.get(name)
-    apart: set[str | int] = {argument for argument in (listed, FIRST.get(name)) if argument}
+    types = get_type_hints(function)
+    if "config" not in types:
+        parser.add_argument("--config", action="config", help="a YAML file with any of these options")
+    listed, first = POSITIONAL.get(name), FIRST.get(name, ())
+    apart: set[str | int] = {argument for argument in (listed, *first) if argument}
     parser.add_function_arguments(function, as_positional=listed is not None, skip=apart)
-    if name in FIRST:
-        parser.add_argument(FIRST[name], type=get_type_hints(function)[FIRST[name]], metavar=FIRST[name], help="which")
+    for argument in first:
+        kind = "a path" if types[argument] is Path else "which"
+        parser.add_argument(argument, type=types[argument], metavar=argument, help=kind)
     if listed:
         parser.add_argument(listed, nargs="+", type=str, help="one or more, each in quotes")
     try:
@@ -184,7 +191,8 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
         print(f"aligncat {name}: {reason} (`aligncat {name} --help` lists the options)", file=sys.stderr)
         raise SystemExit(2) from error
     values = parser.instantiate(values)
-    values.pop("config", None)
+    if "config" not in types:
+        values.pop("config", None)
     return dict(values.as_dict())
 
 

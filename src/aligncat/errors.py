@@ -25,6 +25,10 @@ class DownloadError(AligncatError):
     """A file cannot be had from its mirror."""
 
 
+class CheckpointError(AligncatError):
+    """Somebody's checkpoint lacks tensors, has others, or is of another model than was named."""
+
+
 class DetectorError(AligncatError):
     """A detector cannot be loaded, or does not fit the data it is asked to serve."""
 

@@ -51,7 +51,7 @@ _PUTS = {_PUT, _LONG_PUT}
 _TWO_LINES = {pickle.GLOBAL[0], pickle.INST[0]}
 
 
-def _check_sizes(data: bytes, path: Path) -> None:
+def check_pickle_sizes(data: bytes, path: Path) -> None:
     """Refuse a value that is longer than the file, and a memo index beyond any that a pickler writes.
 
     CPython's unpickler makes room for 16 bytes times the index that the file names, so that ten bytes can ask
@@ -137,7 +137,7 @@ def load_plain_pickle(path: Path) -> object:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    _check_sizes(data, path)
+    check_pickle_sizes(data, path)
     try:
         return _PlainUnpickler(data, path).load()
     except UnsafePickleError:

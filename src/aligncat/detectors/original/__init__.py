@@ -1,0 +1,1 @@
+"""Original (detectron2) Mask2Former checkpoints, turned into folders that transformers loads."""

@@ -1,0 +1,120 @@
+"""aligncat detector import, from a file to a detector that finds candidates."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tiny_original import CLASSES, TINY, Original, original
+
+from aligncat.cli import main
+from aligncat.commands.detector import import_detector
+from aligncat.detectors.mask2former import Mask2FormerDetector
+from aligncat.detectors.original import architectures
+from aligncat.errors import CheckpointError, ConfigError
+
+LABELS = "cat\ndog\ncup\ntree\nbus\n"
+
+
+@pytest.fixture(scope="module")
+def made() -> Original:
+    return original("swin")
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """swin-tiny of the release has 47 M parameters; here the name stands for a tiny Swin."""
+    monkeypatch.setitem(architectures.ARCHITECTURES, "swin-tiny", TINY["swin"])
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    (tmp_path / "labels.txt").write_text(LABELS)
+    return tmp_path / "labels.txt"
+
+
+def write_pickle(made: Original, path: Path) -> Path:
+    path.write_bytes(pickle.dumps({"model": {name: tensor.numpy() for name, tensor in made.state.items()}}))
+    return path
+
+
+def test_a_pickle_becomes_a_detector(
+    made: Original, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = write_pickle(made, tmp_path / "model.pkl"), tmp_path / "detector"
+    words = ["detector", "import", str(source), str(out), "--config", "swin-tiny", "--labels", str(labels)]
+    assert main(words) == 0
+    detector = Mask2FormerDetector.from_pretrained(str(out), candidates=4, image_size=64)
+    assert detector.labels == tuple(LABELS.split())
+    class_logits, mask_logits, features = detector.forward(made.image)
+    torch.testing.assert_close(features[0], made.features, atol=1e-4, rtol=0)
+    torch.testing.assert_close(class_logits[0], made.class_logits, atol=1e-4, rtol=0)
+    torch.testing.assert_close(mask_logits[0], made.mask_logits, atol=1e-4, rtol=1e-4)
+    [found] = detector.detect([Image.new("RGB", (60, 40), (200, 30, 30))], ["image"])
+    assert found.features.shape[1] == 64
+    written = json.loads((out / "config.json").read_text())
+    assert (
+        written["aligncat_source"]["file"] == "model.pkl" and written["aligncat_source"]["architecture"] == "swin-tiny"
+    )
+    assert main(words) == 1
+    assert "holds a detector already" in capsys.readouterr().err
+
+
+def test_the_report_says_what_was_dropped_and_why(
+    made: Original, labels: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = made.state | {"criterion.empty_weight": torch.ones(CLASSES + 1)}
+    torch.save({"model": state, "optimizer": {"lr": 0.1}, "iteration": 3}, tmp_path / "model.pth")
+    with caplog.at_level("INFO", "aligncat"):
+        converted = import_detector(
+            model=tmp_path / "model.pth", out=tmp_path / "detector", config="swin-tiny", labels=labels
+        )
+    assert set(converted.dropped) == {"criterion.empty_weight", "optimizer", "iteration"}
+    assert f"{len(made.state)} tensors of the original used; 7 queries, 5 categories" in caplog.text
+    assert "dropped 1, such as criterion.empty_weight: only the training loss reads it" in caplog.text
+    assert "dropped 2, such as optimizer" in caplog.text
+
+
+def test_the_detector_within_a_querymatch_checkpoint_is_taken_out(made: Original, labels: Path, tmp_path: Path) -> None:
+    state = {f"module.visual_encoder.{name}": tensor for name, tensor in made.state.items()}
+    torch.save({"state_dict": state | {"module.linear_vs.bias": torch.ones(3)}, "epoch": 1}, tmp_path / "seg_best.pth")
+    converted = import_detector(
+        model=tmp_path / "seg_best.pth", out=tmp_path / "detector", config="swin-tiny", labels=labels
+    )
+    assert converted.used == len(made.state)
+    assert set(converted.dropped) == {"linear_vs.bias", "epoch"}
+
+
+def test_categories_without_names_are_an_error(made: Original, tmp_path: Path) -> None:
+    source = write_pickle(made, tmp_path / "model.pkl")
+    with pytest.raises(CheckpointError, match="has 5 categories, COCO has 80: give a file with their names"):
+        import_detector(model=source, out=tmp_path / "detector", config="swin-tiny")
+    (tmp_path / "latin.txt").write_bytes("café\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"latin\.txt: cannot be read as text in UTF-8"):
+        import_detector(model=source, out=tmp_path / "detector", config="swin-tiny", labels=tmp_path / "latin.txt")
+    assert not (tmp_path / "detector").exists()
+
+
+def test_another_window_is_told_by_the_shape_of_its_table(
+    made: Original, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swin = TINY["swin"]
+    monkeypatch.setitem(
+        architectures.ARCHITECTURES,
+        "swin-tiny",
+        replace(swin, backbone=replace(swin.backbone, window=7)),  # type: ignore[arg-type]
+    )
+    source = write_pickle(made, tmp_path / "model.pkl")
+    with pytest.raises(CheckpointError, match=r"relative_position_bias_table \(49, 1\), not \(169, 1\)"):
+        import_detector(model=source, out=tmp_path / "detector", config="swin-tiny", labels=labels)
+
+
+def test_the_command_line_names_the_architectures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["detector", "import", "model.pkl", str(tmp_path), "--config", "swin-huge"])
+    assert "swin-tiny" in capsys.readouterr().err
