@@ -154,14 +154,14 @@ class _ObjectNames(nn.Module):
     def __init__(self, backbone: nn.Module, *, bfloat16: bool) -> None:
         super().__init__()
         self.backbone = backbone
-        self.bfloat16 = bfloat16
+        self.autocast = bfloat16
         self.heads = nn.ModuleList(nn.Linear(channels, len(CATEGORIES)) for channels in _CHANNELS)
 
     def forward(self, batch: list[_Example]) -> Tensor:
         """The mean cross-entropy over the objects of a batch."""
         image = torch.cat([torch.full((len(example.classes),), index) for index, example in enumerate(batch)])
         masks = torch.cat([example.masks for example in batch])[:, None]
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             maps = self.backbone(torch.stack([example.pixels for example in batch])).feature_maps
             logits = torch.zeros(len(image), len(CATEGORIES))
             for head, features in zip(self.heads, maps, strict=True):
