@@ -41,7 +41,6 @@ def test_letterbox_sizes_and_offsets(width: int, height: int, size: int, expecte
     box = Letterbox.of(width, height, size)
     assert (box.left, box.top, box.inner_width, box.inner_height) == expected
     assert (box.width, box.height, box.size) == (width, height, size)
-    assert box.scale == size / max(width, height)
 
 
 def test_letterbox_image_centres_the_photo_on_grey() -> None:

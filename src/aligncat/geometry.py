@@ -24,11 +24,10 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int8)
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """How an image lies, centred and with its aspect kept, in a square of fixed size.
+    """How an image lies in a square of fixed size: centred with its aspect kept, or squashed to fill it.
 
     Attributes:
         size: the square's side, pixels.
-        scale: square pixels per original pixel, before rounding to whole pixels.
         left: columns of padding before the image.
         top: rows of padding above it.
         inner_width: columns that the image covers.
@@ -38,7 +37,6 @@ class Letterbox:
     """
 
     size: int
-    scale: float
     left: int
     top: int
     inner_width: int
@@ -54,7 +52,6 @@ class Letterbox:
         inner_height = max(height * size // longest, 1)
         return cls(
             size=size,
-            scale=size / longest,
             left=(size - inner_width) // 2,
             top=(size - inner_height) // 2,
             inner_width=inner_width,
@@ -62,6 +59,26 @@ class Letterbox:
             width=width,
             height=height,
         )
+
+    @classmethod
+    def squashed(cls, width: int, height: int, size: int) -> Self:
+        """The place of a (width, height) image that fills the square, its aspect lost."""
+        return cls(size=size, left=0, top=0, inner_width=size, inner_height=size, width=width, height=height)
+
+    def to_square(self, boxes: ArrayLike) -> NDArray[np.float64]:
+        """Boxes of the original image, (..., 4) xyxy pixels, in pixels of the square."""
+        return np.asarray(boxes, dtype=np.float64) * self._scales() + self._offsets()
+
+    def to_photo(self, boxes: ArrayLike) -> NDArray[np.float64]:
+        """Boxes of the square, (..., 4) xyxy pixels, in pixels of the original image: the inverse of `to_square`."""
+        return (np.asarray(boxes, dtype=np.float64) - self._offsets()) / self._scales()
+
+    def _scales(self) -> NDArray[np.float64]:
+        """Of x and y, twice: they differ, as the square's pixels are whole."""
+        return np.array([self.inner_width / self.width, self.inner_height / self.height] * 2)
+
+    def _offsets(self) -> NDArray[np.float64]:
+        return np.array([self.left, self.top] * 2, dtype=np.float64)
 
     def inner_cells(self, rows: int, columns: int) -> tuple[slice, slice]:
         """The cells of a (rows, columns) grid over the square that the image touches, padding left out.
@@ -75,17 +92,39 @@ class Letterbox:
         )
 
 
-def letterbox_image(image: Image.Image, size: int) -> tuple[Image.Image, Letterbox]:
-    """Fit an RGB image into a size × size square on grey (bilinear, antialiased).
+def letterbox_image(image: Image.Image, size: int, *, antialias: bool = True) -> tuple[Image.Image, Letterbox]:
+    """Fit an RGB image into a size × size square on grey (bilinear).
+
+    Args:
+        image: the image.
+        size: the square's side, pixels.
+        antialias: whether a pixel that stands for many is their mean, or, as in QueryMatch, which resizes with
+            cv2.resize, the four in their middle's.
 
     Returns:
         The square, and where the image lies in it.
     """
     box = Letterbox.of(image.width, image.height, size)
     square = Image.new("RGB", (size, size), (PADDING_GREY,) * 3)
-    inner = image.resize((box.inner_width, box.inner_height), Image.Resampling.BILINEAR)
+    if antialias:
+        inner = image.resize((box.inner_width, box.inner_height), Image.Resampling.BILINEAR)
+    else:
+        inner = Image.fromarray(_resize_between_four(np.asarray(image), box.inner_width, box.inner_height))
     square.paste(inner, (box.left, box.top))
     return square, box
+
+
+def _resize_between_four(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """(h, w, 3) resized bilinearly between each new pixel's four nearest, as cv2.INTER_LINEAR does.
+
+    cv2 rounds its weights to 1/2048, so that a value may differ from its by one.
+    """
+    rows, columns = pixels.shape[:2]
+    above, below, down = _taps(slice(0, rows), 1.0, 0, rows, height)
+    before, after, right = _taps(slice(0, columns), 1.0, 0, columns, width)
+    down, right = down[:, None, None], right[:, None]
+    tall = pixels[above] * (1 - down) + pixels[below] * down
+    return np.rint(tall[:, before] * (1 - right) + tall[:, after] * right).astype(np.uint8)
 
 
 def mask_to_original(logits: NDArray[np.floating], box: Letterbox) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from aligncat.commands.extract import extract
 from aligncat.datasets import DataConfig
 from aligncat.datasets.photos import photos_in
 from aligncat.datasets.split_names import split_names
-from aligncat.errors import ConfigError, DataError
+from aligncat.errors import ConfigError, DataError, StoreError
 
 
 def test_a_dataset_is_extracted_over_all_its_splits(world: World) -> None:
@@ -37,6 +37,14 @@ def test_a_folder_of_photos_takes_paths_as_ids(world: World, tmp_path: Path) -> 
     assert [record.path for record in photos_in(tmp_path / "photos")] == [
         tmp_path / "photos" / image_id for image_id in store.image_ids
     ]
+
+
+def test_the_preprocessing_is_the_one_asked_for(world: World, tmp_path: Path) -> None:
+    given = {"data": world.data, "splits": ("testA",), "detector": str(world.detector)}
+    store = extract(out=tmp_path / "store", preprocessing="hub-384", **given)  # type: ignore[arg-type]
+    assert store.manifest.detector["image_size"] == 384
+    with pytest.raises(StoreError, match="the store has 384, not 64"):
+        extract(out=tmp_path / "store", **given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("both", [True, False])

@@ -8,6 +8,7 @@ from aligncat.datasets import DataConfig, load_split
 from aligncat.datasets.photos import photos_in
 from aligncat.datasets.split_names import split_names
 from aligncat.detectors.mask2former import Mask2FormerDetector
+from aligncat.detectors.preprocessing import DEFAULT_MODE, PreprocessingMode
 from aligncat.errors import ConfigError
 from aligncat.store import Store
 from aligncat.store.extract import extract as extract_images
@@ -23,6 +24,7 @@ def extract(
     detector: str = "mini",
     candidates: int = 20,
     image_size: int | None = None,
+    preprocessing: PreprocessingMode = DEFAULT_MODE,
     device: str = "cpu",
     skip_bad_images: bool = False,
     skip_bad_rows: bool = False,
@@ -38,7 +40,9 @@ def extract(
         images: a folder of photos, instead of a dataset; an image's id is then its path in the folder.
         detector: a Mask2Former: "mini" (shipped, for MojiRef), a hub name, or a local folder.
         candidates: O, how many candidates are kept for an image.
-        image_size: side of the square that images are fitted into, px; by default the detector's own.
+        image_size: side of the letterbox that images are fitted into, px; by default the detector's own, else 416.
+        preprocessing: how an image becomes the detector's square: letterbox-416, letterbox-416-to-800 (as QueryMatch
+            does) or hub-384 (as the hub's image processors do). The latter two have the size in their names.
         device: "cpu", "cuda", "cuda:1" and so on.
         skip_bad_images: leave out images that cannot be read, and list them, instead of stopping.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
@@ -47,7 +51,7 @@ def extract(
         The store.
 
     Raises:
-        ConfigError: not exactly one of data and images is given.
+        ConfigError: not exactly one of data and images is given, or the preprocessing has another size.
         DataError: the dataset cannot be read.
         DetectorError: the detector cannot be loaded.
         ImageError: an image cannot be read.
@@ -64,7 +68,7 @@ def extract(
     return extract_images(
         images=[records[key] for key in sorted(records)],
         detector=Mask2FormerDetector.from_pretrained(
-            detector, candidates=candidates, image_size=image_size, device=device
+            detector, candidates=candidates, image_size=image_size, preprocessing=preprocessing, device=device
         ),
         out=out,
         skip_bad_images=skip_bad_images,

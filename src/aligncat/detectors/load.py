@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aligncat.detectors.mask2former import Mask2FormerDetector
+from aligncat.detectors.preprocessing import DEFAULT_MODE
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import DetectorError
 
@@ -23,11 +24,17 @@ def load_detector(description: Mapping[str, Any], *, device: str = "cpu") -> Det
     if missing := [key for key in ("name", "candidates", "image_size") if key not in description]:
         raise DetectorError(f"the description of the detector lacks {', '.join(missing)}: extract or train again")
     name = description["name"]
+    # What was made before there were other modes does not say its mode.
+    wanted = {**description, "preprocessing": {"mode": DEFAULT_MODE, **description.get("preprocessing", {})}}
     detector = Mask2FormerDetector.from_pretrained(
-        name, candidates=description["candidates"], image_size=description["image_size"], device=device
+        name,
+        candidates=wanted["candidates"],
+        image_size=wanted["image_size"],
+        preprocessing=wanted["preprocessing"]["mode"],
+        device=device,
     )
     found = detector.description()
-    differing = [key for key in found if key != "name" and found[key] != description.get(key)]
+    differing = [key for key in found if key != "name" and found[key] != wanted.get(key)]
     if differing:
         raise DetectorError(
             f"the detector {name!r} is not the one that was used before (it differs in {', '.join(differing)}): "

@@ -1,6 +1,7 @@
 """Mask2Former through transformers, as a source of candidates.
 
-Preprocessing, the query feature and the confidence follow QueryMatch (ACM MM 2024), on which AlignCAT builds.
+The query feature and the confidence follow QueryMatch (ACM MM 2024), on which AlignCAT builds; `preprocessing` says
+what comes before.
 """
 
 from __future__ import annotations
@@ -21,25 +22,17 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import Mask2FormerForUniversalSegmentation
 
+from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, PreprocessingMode
+from aligncat.detectors.preprocessing import normalize as normalize
 from aligncat.detectors.protocol import JSON
 from aligncat.errors import ConfigError, DetectorError
-from aligncat.geometry import (
-    PADDING_GREY,
-    Letterbox,
-    encode_mask,
-    largest_component_box,
-    letterbox_image,
-    mask_to_original,
-)
+from aligncat.geometry import Letterbox, encode_mask, largest_component_box
 from aligncat.quiet import quiet_loading
 from aligncat.types import RLE, Candidates
 
-DEFAULT_IMAGE_SIZE = 416
 IMAGE_SIZE_KEY = "aligncat_image_size"
 MINI = "mini"
 MINI_FOLDER = Path(__file__).resolve().parents[1] / "assets" / "mini-detector"
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 _CONFIDENCE_RULE = "class probability times mean mask probability inside the mask, over (query, class) pairs"
 # Measured on 2 cores: eight 128 px images in one pass take half the time of eight passes; at 416 px, one by
 # one is the fastest.
@@ -56,7 +49,7 @@ class Mask2FormerDetector:
         *,
         identity: dict[str, JSON],
         candidates: int,
-        image_size: int,
+        preprocessing: Preprocessing,
         device: str,
     ) -> None:
         """Wrap a loaded model; `from_pretrained` is the usual way in.
@@ -65,19 +58,20 @@ class Mask2FormerDetector:
             model: the model, on any device.
             identity: its name and the hashes of its files, the first part of the description.
             candidates: O, the (query, class) pairs kept for an image.
-            image_size: side of the square that images are fitted into, pixels.
+            preprocessing: how an image becomes the square that the model takes.
             device: where to run it.
         """
         frozen: Any = model  # transformers leaves its calls untyped, and its labels optional
         self._model = frozen.eval().to(device)
         self._identity = identity
-        self.image_size = image_size
+        self.preprocessing = preprocessing
+        self.image_size = preprocessing.size
         self.device = device
         self.candidates = candidates
         config: Any = model.config  # transformers types its labels as optional, which they are not once loaded
         self.labels = tuple(str(config.id2label[index]) for index in range(config.num_labels))
         self.feature_dim = int(config.hidden_dim)
-        small = image_size <= _SMALL_IMAGE or device != "cpu"
+        small = self.image_size <= _SMALL_IMAGE or device != "cpu"
         self.batch_size = _SMALL_IMAGE_BATCH if small else 1
 
     @classmethod
@@ -87,6 +81,7 @@ class Mask2FormerDetector:
         *,
         candidates: int = 20,
         image_size: int | None = None,
+        preprocessing: PreprocessingMode = DEFAULT_MODE,
         device: str = "cpu",
     ) -> Self:
         """Load a Mask2Former from the hub, from a local folder, or the one that aligncat ships.
@@ -95,20 +90,19 @@ class Mask2FormerDetector:
             name_or_folder: a hub name such as "facebook/mask2former-swin-tiny-coco-instance", a folder with
                 config.json and safetensors, or "mini".
             candidates: O, the (query, class) pairs kept for an image, best first.
-            image_size: side of the square that images are fitted into, pixels; by default what the model's
-                config.json says under "aligncat_image_size", else 416.
+            image_size: side of the letterbox that images are fitted into, pixels; by default what the model's
+                config.json says under "aligncat_image_size", else 416. The other preprocessings have a size.
+            preprocessing: how an image becomes that square, by name; see `aligncat.detectors.preprocessing`.
             device: "cpu", "cuda", "cuda:1" and so on.
 
         Raises:
             DetectorError: there is no such model, it is not a Mask2Former, or its weights are incomplete,
                 damaged or not in safetensors.
-            ConfigError: candidates or image_size is out of range.
+            ConfigError: candidates or image_size is out of range, or the preprocessing has another size.
         """
         folder = _resolve(name_or_folder)
         config = _read_config(folder)
-        size = image_size if image_size is not None else int(config.get(IMAGE_SIZE_KEY, DEFAULT_IMAGE_SIZE))
-        if size < 32:
-            raise ConfigError(f"image_size {size}: the detector's strides need at least 32 pixels.")
+        fit = Preprocessing.of(preprocessing, image_size, config.get(IMAGE_SIZE_KEY))
         if candidates < 1:
             raise ConfigError(f"candidates {candidates}: at least one candidate must be kept.")
         weights = sorted(folder.glob("*.safetensors"))
@@ -122,7 +116,7 @@ class Mask2FormerDetector:
             "weights_sha256": _sha256(weights),
             "config_sha256": _sha256([folder / "config.json"]),
         }
-        return cls(_load(folder), identity=identity, candidates=candidates, image_size=size, device=device)
+        return cls(_load(folder), identity=identity, candidates=candidates, preprocessing=fit, device=device)
 
     def description(self) -> dict[str, JSON]:
         """Everything that decides the candidates of an image; see `Detector.description`."""
@@ -130,12 +124,7 @@ class Mask2FormerDetector:
             **self._identity,
             "architecture": "mask2former",
             "image_size": self.image_size,
-            "preprocessing": {
-                "fit": "letterbox, centred, bilinear",
-                "padding": PADDING_GREY,
-                "mean": list(_MEAN),
-                "std": list(_STD),
-            },
+            "preprocessing": self.preprocessing.description(),
             "feature": "decoder output after its final LayerNorm",
             "confidence": _CONFIDENCE_RULE,
             "candidates": self.candidates,
@@ -156,7 +145,7 @@ class Mask2FormerDetector:
         """
         if not images:
             return []
-        squares, boxes = zip(*(letterbox_image(image, self.image_size) for image in images), strict=True)
+        squares, boxes = zip(*map(self.preprocessing.square, images), strict=True)
         class_logits, mask_logits, features = self.forward(normalize(squares))
         return [
             self._candidates(image_id, box, class_logits[row], mask_logits[row], features[row])
@@ -164,7 +153,7 @@ class Mask2FormerDetector:
         ]
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The model's raw answer for letterboxed images, on the CPU.
+        """The model's raw answer for squares, on the CPU.
 
         Args:
             pixels: (B, 3, size, size), from `normalize`.
@@ -199,7 +188,7 @@ class Mask2FormerDetector:
             if confidences[query, category] == 0 or len(kept) == self.candidates:
                 break
             if query not in shapes:
-                shapes[query] = _box_and_mask(mask_logits[query].numpy(), box)
+                shapes[query] = _box_and_mask(self.preprocessing.mask_to_photo(mask_logits[query].numpy(), box))
             if shapes[query] is not None:
                 kept.append((query, category))
         queries, categories = np.array(kept, dtype=np.int32).reshape(-1, 2).T
@@ -215,16 +204,6 @@ class Mask2FormerDetector:
             boxes=np.array([bounds for bounds, _ in found], dtype=np.float32).reshape(-1, 4),
             masks=tuple(mask for _, mask in found),
         )
-
-
-def normalize(squares: Sequence[Image.Image]) -> Tensor:
-    """RGB images of one size as the detector takes them: ImageNet's mean and spread, on the scale of 0 to 1.
-
-    Returns:
-        (B, 3, size, size) float32.
-    """
-    pixels = torch.from_numpy(np.stack([np.asarray(square) for square in squares])).permute(0, 3, 1, 2)
-    return (pixels.float() / 255 - torch.tensor(_MEAN).view(3, 1, 1)) / torch.tensor(_STD).view(3, 1, 1)
 
 
 def pair_confidences(class_logits: Tensor, mask_logits: Tensor) -> Tensor:
@@ -249,8 +228,7 @@ def pair_confidences(class_logits: Tensor, mask_logits: Tensor) -> Tensor:
     return classes * mean[:, None]
 
 
-def _box_and_mask(logits: NDArray[np.float32], box: Letterbox) -> tuple[NDArray[np.float32], RLE] | None:
-    mask = mask_to_original(logits, box)
+def _box_and_mask(mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], RLE] | None:
     return (largest_component_box(mask), encode_mask(mask)) if mask.any() else None
 
 

@@ -19,6 +19,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 # A file or folder may be renamed without becoming another detector: its hashes tell.
 _NAMES = frozenset({"detector.name"})
+# What a store means that was made before there was a choice.
+_ONCE = {"detector.preprocessing.mode": "letterbox-416"}
 _PACKAGES = ("aligncat", "pillow", "pyarrow", "torch", "transformers")
 
 
@@ -118,7 +120,7 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any], *, prefix: 
     """Where two nested descriptions differ, one readable line a key; names alone do not count."""
     for key in sorted({*stored, *given}):
         path = f"{prefix}{key}"
-        here, there = stored.get(key), given.get(key)
+        here, there = (side.get(key, _ONCE.get(path)) for side in (stored, given))
         if isinstance(here, Mapping) and isinstance(there, Mapping):
             yield from differences(here, there, prefix=f"{path}.")
         elif path not in _NAMES and _plain(here) != _plain(there):

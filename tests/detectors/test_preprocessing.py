@@ -1,0 +1,228 @@
+"""The three ways from a photo to the detector's square and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from fabricate import write_image
+from PIL import Image
+
+from aligncat.detectors.load import load_detector
+from aligncat.detectors.mask2former import MINI_FOLDER, Mask2FormerDetector
+from aligncat.detectors.preprocessing import Preprocessing, PreprocessingMode, normalize, squash_image
+from aligncat.errors import ConfigError, DetectorError, StoreError
+from aligncat.geometry import letterbox_image
+from aligncat.store.extract import extract
+from aligncat.store.manifest import Manifest, differences
+from aligncat.types import ImageRecord
+
+MODES: tuple[PreprocessingMode, ...] = ("letterbox-416", "letterbox-416-to-800", "hub-384")
+SIZES = [(640, 480), (427, 640), (100, 37), (31, 900)]
+
+
+def picture(width: int, height: int, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def bilinear(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    """torch's resize without antialiasing, whose pixel centres are cv2's."""
+    stack = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].double()
+    return F.interpolate(stack, (height, width), mode="bilinear", align_corners=False)[0].permute(1, 2, 0).numpy()
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_letterbox_416_is_the_letterbox_of_today(width: int, height: int) -> None:
+    square, place = Preprocessing.of("letterbox-416").square(picture(width, height))
+    expected, expected_place = letterbox_image(picture(width, height), 416)
+    assert (square.tobytes(), place) == (expected.tobytes(), expected_place)
+    small, _ = Preprocessing.of("letterbox-416", own_size=64).square(picture(width, height))
+    assert small.size == (64, 64)
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_letterbox_416_to_800_step_by_step(width: int, height: int) -> None:
+    """QueryMatch: grey 127, int() sizes, the image in the middle, no antialiasing; then PIL's bilinear to 800."""
+    image = picture(width, height)
+    square, _ = Preprocessing.of("letterbox-416-to-800").square(image)
+    aspect = width / height
+    inner_width = int(416 if aspect >= 1 else 416 * aspect)
+    inner_height = int(416 / aspect if aspect >= 1 else 416)
+    left, top = (416 - inner_width) // 2, (416 - inner_height) // 2
+    canvas = np.full((416, 416, 3), 127.0)
+    resized = bilinear(np.asarray(image), inner_width, inner_height)
+    canvas[top : top + inner_height, left : left + inner_width] = resized
+    before = np.asarray(letterbox_image(image, 416, antialias=False)[0])
+    assert np.abs(before - canvas).max() <= 0.5 + 1e-3  # it is rounded to whole levels
+    expected = Image.fromarray(before).resize((800, 800), Image.Resampling.BILINEAR)
+    assert square.size == (800, 800)
+    assert square.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_hub_384_is_what_transformers_own_processor_does(width: int, height: int) -> None:
+    module = pytest.importorskip("transformers.models.mask2former.image_processing_pil_mask2former")
+    # As the preprocessor_config.json of facebook/mask2former-swin-*-coco-instance has it.
+    processor = module.Mask2FormerImageProcessorPil(
+        size={"height": 384, "width": 384},
+        resample=2,
+        size_divisor=32,
+        image_mean=[0.485, 0.456, 0.406],
+        image_std=[0.229, 0.224, 0.225],
+    )
+    image = picture(width, height)
+    expected = processor(images=[image], return_tensors="pt")["pixel_values"]
+    square, _ = Preprocessing.of("hub-384").square(image)
+    torch.testing.assert_close(normalize([square]), expected, rtol=0, atol=1e-4)
+
+
+def test_squash_by_hand() -> None:
+    square, place = squash_image(Image.new("RGB", (200, 100), (9, 8, 7)), 50)
+    np.testing.assert_array_equal(np.asarray(square), np.full((50, 50, 3), (9, 8, 7)))
+    assert (place.left, place.top, place.inner_width, place.inner_height) == (0, 0, 50, 50)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        # A 200 x 100 photo: the letterbox has rows 104 to 312 of 416; 416 / 200 = 2.08, and 208 / 100 as well.
+        ("letterbox-416", (20.8, 104 + 41.6, 208, 312)),
+        ("letterbox-416-to-800", (40, 280, 400, 600)),  # 4 px a pixel, 200 of padding
+        ("hub-384", (19.2, 76.8, 192, 384)),  # 1.92 and 3.84 px a pixel
+    ],
+)
+def test_a_box_goes_where_its_pixels_go(mode: PreprocessingMode, expected: tuple[float, ...]) -> None:
+    preprocessing = Preprocessing.of(mode)
+    _, place = preprocessing.square(picture(200, 100))
+    np.testing.assert_allclose(preprocessing.boxes_to_square([10, 20, 100, 100], place), expected)
+    np.testing.assert_allclose(preprocessing.boxes_to_photo([expected], place), [[10, 20, 100, 100]])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_boxes_go_there_and_back(mode: PreprocessingMode, width: int, height: int) -> None:
+    preprocessing = Preprocessing.of(mode)
+    _, place = preprocessing.square(picture(width, height))
+    boxes = np.random.default_rng(1).uniform(0, 30, (5, 4))
+    there = preprocessing.boxes_to_square(boxes, place)
+    np.testing.assert_allclose(preprocessing.boxes_to_photo(there, place), boxes)
+    whole = preprocessing.boxes_to_square([0, 0, width, height], place)
+    assert (whole >= 0).all() and (whole <= preprocessing.size + 1e-9).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (240, 320)])
+def test_a_mask_comes_back_as_the_object_that_was_drawn(mode: PreprocessingMode, width: int, height: int) -> None:
+    """A white rectangle on black; the detector's answer is the square itself, averaged over cells of 4 px."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    x1, y1, x2, y2 = 40, 60, 160, 200
+    pixels[y1:y2, x1:x2] = 255
+    preprocessing = Preprocessing.of(mode)
+    square, place = preprocessing.square(Image.fromarray(pixels))
+    size = preprocessing.size // 4
+    light = np.asarray(square)[..., 0].reshape(size, 4, size, 4).mean(axis=(1, 3))
+    mask = preprocessing.mask_to_photo(light - 128, place)  # the grey of the padding, 127, counts as outside
+    assert mask.shape == (height, width)
+    wrong = mask != (pixels[..., 0] > 0)
+    cell = 4 * max(width, height) / preprocessing.size  # pixels of the photo
+    border = 2 * (x2 - x1 + y2 - y1) * cell
+    assert wrong.sum() < border / 4
+    ys, xs = np.nonzero(mask)
+    found = (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
+    np.testing.assert_allclose(found, (x1, y1, x2, y2), atol=cell / 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mode": "letterbox"}, "preprocessing 'letterbox' is not known; use one of letterbox-416, letterbox-416-to"),
+        ({"mode": "hub-384", "image_size": 416}, "image_size 416: preprocessing hub-384 has 384 px"),
+        ({"mode": "letterbox-416-to-800", "image_size": 416}, "has 800 px"),
+        ({"mode": "letterbox-416", "image_size": 31}, "at least 32 pixels"),
+    ],
+)
+def test_a_mode_and_a_size_that_do_not_fit_are_a_config_error(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Preprocessing.of(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "own", "size"),
+    [
+        ("letterbox-416", None, None, 416),
+        ("letterbox-416", None, 160, 160),
+        ("letterbox-416", 96, 160, 96),
+        ("letterbox-416-to-800", None, 160, 800),
+        ("hub-384", 384, 160, 384),
+    ],
+)
+def test_the_size_is_the_one_asked_for_or_the_detectors_own_or_the_names(
+    mode: PreprocessingMode, asked: int | None, own: int | None, size: int
+) -> None:
+    assert Preprocessing.of(mode, asked, own).size == size
+
+
+@pytest.fixture(scope="module")
+def hub_detector(tiny_detector: Path) -> Iterator[Mask2FormerDetector]:
+    yield Mask2FormerDetector.from_pretrained(str(tiny_detector), preprocessing="hub-384")
+
+
+def test_candidates_lie_in_the_photo_in_every_mode(tiny_detector: Path) -> None:
+    for mode in MODES:
+        detector = Mask2FormerDetector.from_pretrained(str(tiny_detector), preprocessing=mode, candidates=3)
+        assert detector.image_size == {"letterbox-416": 64, "letterbox-416-to-800": 800, "hub-384": 384}[mode]
+        [found] = detector.detect([picture(50, 30)], ["a"])
+        assert (found.width, found.height, len(found)) == (50, 30, 3)
+        assert all(mask["size"] == [30, 50] for mask in found.masks)
+        assert (found.boxes[:, 2:] <= (50, 30)).all()
+
+
+def test_the_mode_is_in_the_description_and_loads_again(hub_detector: Mask2FormerDetector) -> None:
+    description = hub_detector.description()
+    assert json.loads(json.dumps(description)) == description
+    assert description["preprocessing"]["mode"] == "hub-384"  # type: ignore[index,call-overload]
+    again = load_detector(description)
+    assert again.description() == description
+
+
+def test_a_store_of_another_mode_is_refused(
+    hub_detector: Mask2FormerDetector, tiny_detector: Path, tmp_path: Path
+) -> None:
+    images = [ImageRecord("a", write_image(tmp_path / "a.png", 0))]
+    store = extract(images=images, detector=hub_detector, out=tmp_path / "store")
+    assert store.manifest.detector["preprocessing"]["mode"] == "hub-384"  # type: ignore[index,call-overload]
+    for mode in ("letterbox-416", "letterbox-416-to-800"):
+        other = Mask2FormerDetector.from_pretrained(str(tiny_detector), preprocessing=mode)  # type: ignore[arg-type]
+        with pytest.raises(StoreError, match=f'preprocessing.mode: the store has "hub-384", not "{mode}"'):
+            extract(images=images, detector=other, out=tmp_path / "store")
+
+
+def test_what_was_made_before_there_were_modes_is_a_letterboxs(tiny_detector: Path, tmp_path: Path) -> None:
+    detector = Mask2FormerDetector.from_pretrained(str(tiny_detector))
+    now = detector.description()
+    before = json.loads(json.dumps(now))
+    del before["preprocessing"]["mode"]
+    # This is what the grounder that the package ships says of its detector, the mini one.
+    shipped = json.loads((MINI_FOLDER.parent / "mojiref-grounder/config.json").read_text())["detector"]
+    assert {k: v for k, v in shipped["preprocessing"].items() if k != "mode"} == before["preprocessing"]
+    assert load_detector(before).description() == now
+    assert list(differences({"detector": before}, {"detector": now})) == []
+    assert list(differences({"detector": now}, {"detector": before})) == []
+    other = Mask2FormerDetector.from_pretrained(str(tiny_detector), preprocessing="hub-384").description()
+    assert any("preprocessing.mode" in line for line in differences({"detector": before}, {"detector": other}))
+    with pytest.raises(DetectorError, match="differs in weights_sha256"):
+        load_detector({**before, "weights_sha256": "0"})
+    images = [ImageRecord("a", write_image(tmp_path / "a.png", 0))]
+    extract(images=images, detector=detector, out=tmp_path / "store")
+    path = tmp_path / "store/manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["detector"]["preprocessing"]["mode"]
+    path.write_text(json.dumps(manifest))
+    assert extract(images=images, detector=detector, out=tmp_path / "store").manifest == Manifest.read(
+        tmp_path / "store"
+    )
