@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fabricate import CATEGORIES, jsonl_rows, polygons_of, things_of, write_jsonl_dataset, write_refer_dataset
+from fabricate import (
+    CATEGORIES,
+    jsonl_rows,
+    polygons_of,
+    things_of,
+    write_image,
+    write_jsonl_dataset,
+    write_refer_dataset,
+)
+from fabricate_hub import PHOTO, answers_row, refers_row, write_parquet
 from pycocotools import mask as coco_mask
 
 from aligncat.cli import main
@@ -120,6 +129,75 @@ def test_data_without_truth_comes_through_and_still_has_none(tmp_path: Path, tar
     assert load_split(written, "train").expressions == load_split(config, "train").expressions
     with pytest.raises(DataError if target == "refer" else MissingTruthError):
         load_truth(written, "train")
+
+
+SOUNDS = ("", "é", "“", "“—”", "狗", "\\", '"', ",", "\t", "🙂", "A-b/C.")
+
+
+def random_rows(seed: int) -> list[dict[str, Any]]:
+    """Rows of own data in which everything that may be there is there or not."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    for number in range(int(rng.integers(1, 12))):
+        photo = int(rng.integers(3))
+        texts = [f"it {number}{sound}" for sound in rng.choice(SOUNDS, int(rng.integers(1, 4)))]
+        x1, y1 = rng.uniform(0, 20, 2)
+        row: dict[str, Any] = {
+            "image": f"photos/{photo}.png",
+            "expression": texts,
+            "box": [x1, y1, x1 + rng.uniform(1, 20), y1 + rng.uniform(1, 19)],
+            "category": str(rng.choice(["dog", "Tennis Racquet", "forklift", "tv"])),
+        }
+        optional = {
+            "mask": polygons_of(things_of(photo)[int(rng.integers(2))].box),
+            "id": [number * 7, f"r{number}", str(number)][int(rng.integers(3))] if seed % 2 else number,
+            "expression_ids": [f"{number}-{k}" for k in range(len(texts))],
+            "kinds": [{"kind": "size", "needed": ["size"]} if k else {} for k in range(len(texts))],
+        }
+        rows.append(row | {key: value for key, value in optional.items() if rng.random() < 0.6})
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_data_comes_through_random_formats(tmp_path: Path, seed: int) -> None:
+    before = write_jsonl_dataset(tmp_path / "0", {"train": random_rows(seed), "val": random_rows(100 + seed)})
+    config = before
+    for step, target in enumerate(np.random.default_rng(seed).choice(TARGETS, 3), start=1):
+        config = convert(config, str(target), tmp_path / str(step))  # type: ignore[arg-type]
+        assert content(config) == content(before)
+
+
+def test_the_hubs_rows_come_through_and_back_to_refers_layout(tmp_path: Path) -> None:
+    for number in range(5):
+        write_image(tmp_path / "images" / PHOTO.format(number), number)
+    write_parquet(tmp_path / "train-0.parquet", refers_row(0), refers_row(1))
+    for number, split in enumerate(("val", "testA", "testB"), start=2):
+        write_parquet(tmp_path / f"{split}-0.parquet", refers_row(number, split))
+    config = DataConfig(tmp_path, "refcoco", format="hub")
+    for target in TARGETS:
+        assert content(convert(config, target, tmp_path / target)) == content(config)
+    write_parquet(tmp_path / "lmms/val-0.parquet", answers_row(0), answers_row(1, segmentation=[]))
+    answers = DataConfig(tmp_path / "lmms", "refcoco", images=tmp_path / "images", format="hub")
+    assert content(convert(answers, "simrec", tmp_path / "answers")) == content(answers)
+
+
+def test_phrases_beside_cocos_annotations_become_refers_layout(tmp_path: Path) -> None:
+    files = write_refer_dataset(tmp_path / "refer", image_folder="images")
+    files.instances_path.replace(tmp_path / "refer/instances.json")
+    rows = ["annotation_id,image_id,phrase,split", "5000,,red person,train", "5003,,blue one,val", "5000,,he,train"]
+    (tmp_path / "refer/phrases.csv").write_text("\n".join(rows))
+    config = DataConfig(tmp_path / "refer", "own", format="coco-csv")
+    written = convert(config, "refer", tmp_path / "out")
+    assert content(written) == content(config)
+    refs = load_plain_pickle(tmp_path / "out/own/refs(unc).p")
+    assert isinstance(refs, list) and [ref["ann_id"] for ref in refs] == [5000, 5003]
+    objects = (tmp_path / "out/own/instances.json").read_bytes()
+    assert objects == (tmp_path / "refer/instances.json").read_bytes()
+    (tmp_path / "refer/phrases.csv").write_text("\n".join([*rows, ",1001,a dog,train"]))
+    again = convert(config, "refer", tmp_path / "again")
+    assert [e.category for e in load_split(again, "train").expressions] == ["person", "person", "dog"]
+    with pytest.raises(DataError, match="ann_id -1"):
+        load_truth(again, "train")
 
 
 def test_bad_truth_is_an_error_and_not_left_out(tmp_path: Path) -> None:
