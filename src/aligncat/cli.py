@@ -78,6 +78,10 @@ VERBS: dict[str, Verb] = {
         "aligncat.commands.ground:ground",
         "Find the objects that phrases mean in one image, and print them as JSON.",
     ),
+    "import querymatch": Verb(
+        "aligncat.commands.querymatch:import_querymatch",
+        "Turn a trained QueryMatch into a grounder that gives the same scores.",
+    ),
     "detector import": Verb(
         "aligncat.commands.detector:import_detector",
         "Turn an original (detectron2) Mask2Former checkpoint into a folder that transformers and aligncat load.",
@@ -93,7 +97,7 @@ CONFIGS = Path(__file__).resolve().parent / "configs"
 # Verbs whose required arguments come without option names, and which of these is a list.
 POSITIONAL = {"ground": "expressions"}
 # Verbs of which some required arguments come first, without option names.
-FIRST = {"data prepare": ("name",), "detector import": ("model", "out")}
+FIRST = {"data prepare": ("name",), "detector import": ("model", "out"), "import querymatch": ("checkpoint", "out")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from aligncat.errors import ConfigError
 from aligncat.language.vocabulary import PAD, UNK
+
+Norm = Literal["variance", "deviation"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class TextEncoderConfig:
         heads: attention heads of a block; divides dim.
         feedforward: hidden units of a block's MLP.
         dropout: of the blocks, in training.
+        norm: of the blocks. "variance": LayerNorm. "deviation": what QueryMatch's code has in its place, which divides
+            by the standard deviation of the sample (n - 1) plus 1e-6; for checkpoints of it.
         max_length: words kept of an expression (15 for RefCOCO and RefCOCO+, 20 for RefCOCOg).
         freeze_vectors: keep the word vectors as they were given; meant for vectors from a file.
         vector_words: how many words of the file of word vectors, counted from its beginning, the vocabulary has beside
@@ -47,6 +51,7 @@ class TextEncoderConfig:
     heads: int = 8
     feedforward: int = 2048
     dropout: float = 0.1
+    norm: Norm = "variance"
     max_length: int = 15
     freeze_vectors: bool = False
     vector_words: int = 0
@@ -112,7 +117,7 @@ class TextEncoder(nn.Module):
         self.embedding.weight.requires_grad_(not config.freeze_vectors)
         self.gru = nn.GRU(config.word_dim, config.dim, batch_first=True)
         self.blocks = nn.ModuleList(
-            SelfAttentionBlock(config.dim, config.heads, config.feedforward, config.dropout)
+            SelfAttentionBlock(config.dim, config.heads, config.feedforward, config.dropout, config.norm)
             for _ in range(config.blocks)
         )
         self.pooling = AttentivePooling(config.dim)
@@ -158,9 +163,10 @@ class SelfAttentionBlock(nn.Module):
         heads: divides dim.
         feedforward: hidden units of the MLP.
         dropout: after the attention's softmax, both sublayers and the MLP's activation.
+        norm: see `TextEncoderConfig.norm`.
     """
 
-    def __init__(self, dim: int, heads: int, feedforward: int, dropout: float) -> None:
+    def __init__(self, dim: int, heads: int, feedforward: int, dropout: float, norm: Norm = "variance") -> None:
         super().__init__()
         self.heads = heads
         self.dropout = dropout
@@ -168,8 +174,9 @@ class SelfAttentionBlock(nn.Module):
         self.attend_out = nn.Linear(dim, dim)
         self.expand = nn.Linear(dim, feedforward)
         self.contract = nn.Linear(feedforward, dim)
-        self.attended_norm = nn.LayerNorm(dim)
-        self.norm = nn.LayerNorm(dim)
+        kind = nn.LayerNorm if norm == "variance" else DeviationNorm
+        self.attended_norm = kind(dim)
+        self.norm = kind(dim)
 
     def forward(self, words: Tensor, places: Tensor, mask: Tensor) -> Tensor:
         """Let the words of each sentence see each other.
@@ -203,6 +210,24 @@ class SelfAttentionBlock(nn.Module):
 
     def _drop(self, values: Tensor) -> Tensor:
         return F.dropout(values, self.dropout, self.training)
+
+
+class DeviationNorm(nn.Module):
+    """QueryMatch's layer norm: (x - mean) / (standard deviation of the sample + 1e-6), scaled and shifted.
+
+    Args:
+        dim: of the last axis, over which it goes.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Normalise (..., dim)."""
+        centred = values - values.mean(dim=-1, keepdim=True)
+        return self.weight * centred / (values.std(dim=-1, keepdim=True) + 1e-6) + self.bias
 
 
 class AttentivePooling(nn.Module):
