@@ -32,15 +32,15 @@ def load_jsonl_split(config: DataConfig, split: str, *, skip_bad_rows: bool, che
     """Read one split; see `load_split`."""
     bad_rows = BadRows(jsonl_file(config, split), skip=skip_bad_rows)
     referents = Referents(config, split, bad_rows)
+    folder = likely_image_folder(config)
     ids: set[str] = set()
     for number, line in _lines(bad_rows.source):
         with bad_rows:
             where = f"{bad_rows.source}:{number}"
             row = _row(line, where)
-            name = _photo(config, row, where)
-            path = likely_image_folder(config) / name
-            if check_images and not path.is_file():
-                raise ImageError(f"{where}: {path}: no such file; `image` is relative to {likely_image_folder(config)}")
+            name = _photo(folder, row, where)
+            if check_images and not (folder / name).is_file():
+                raise ImageError(f"{where}: {folder / name}: no such file; `image` is relative to {folder}")
             sentences = read_sentences(row, "expression", "expression_ids", where)
             image_id = name if row.get("image_id") is None else required_id(row, "image_id", where)
             referent_id = _referent_id(row, split, number, ids, where)
@@ -52,13 +52,14 @@ def load_jsonl_split(config: DataConfig, split: str, *, skip_bad_rows: bool, che
 def load_jsonl_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> dict[str, Truth]:
     """Read the truth of one split; see `load_truth`."""
     bad_rows = BadRows(jsonl_file(config, split), skip=skip_bad_rows)
+    folder = likely_image_folder(config)
     truths: dict[str, Truth] = {}
     for number, line in _lines(bad_rows.source):
         with bad_rows:
             where = f"{bad_rows.source}:{number}"
             row = _row(line, where)
             referent_id = _referent_id(row, split, number, truths, where)
-            truths[referent_id] = _truth(row, likely_image_folder(config) / _photo(config, row, where), where)
+            truths[referent_id] = _truth(row, folder / _photo(folder, row, where), where)
     bad_rows.report(len(truths))
     return truths
 
@@ -90,11 +91,10 @@ def _referent_id(row: Mapping[str, object], split: str, number: int, seen: Conta
     return referent_id
 
 
-def _photo(config: DataConfig, row: Mapping[str, object], where: str) -> str:
+def _photo(folder: Path, row: Mapping[str, object], where: str) -> str:
     """The photo of a row; two spellings of one path are one."""
     name = required_str(row, "image", where)
     if PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute():
-        folder = likely_image_folder(config)
         raise DataError(f"{where}: 'image' {name!r} must be relative to {folder}, so that the data can be moved")
     return posixpath.normpath(name)
 

@@ -100,8 +100,8 @@ class Referents:
             if sentence_id in self._ids or sentence_id in named:
                 raise DataError(f"{where}: the id {sentence_id} was used before; every sentence's id must occur once")
             named[sentence_id] = sentence
-        referent.sentences |= named
-        self._ids |= named.keys()
+        referent.sentences.update(named)
+        self._ids.update(named)
         self._referents[referent_id] = referent
         self._photos[image_id] = photo
 
