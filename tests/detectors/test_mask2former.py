@@ -18,7 +18,8 @@ from pycocotools import mask as coco_mask
 from safetensors.torch import load_file, save_file
 from transformers import Mask2FormerForUniversalSegmentation
 
-from aligncat.detectors.mask2former import Mask2FormerDetector, normalize, pair_confidences
+from aligncat.detectors.mask2former import Mask2FormerDetector, pair_confidences
+from aligncat.detectors.preprocessing import normalize
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.geometry import letterbox_image
 

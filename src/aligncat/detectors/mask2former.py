@@ -22,8 +22,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import Mask2FormerForUniversalSegmentation
 
-from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, PreprocessingMode
-from aligncat.detectors.preprocessing import normalize as normalize
+from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, PreprocessingMode, normalize
 from aligncat.detectors.protocol import JSON
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.geometry import Letterbox, encode_mask, largest_component_box

@@ -25,7 +25,7 @@ from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation,
 
 from aligncat.datasets.mojiref.glyphs import CATEGORIES
 from aligncat.datasets.mojiref.scenes import compose
-from aligncat.detectors.mask2former import normalize
+from aligncat.detectors.preprocessing import normalize
 from aligncat.errors import DetectorError
 from aligncat.geometry import letterbox_image
 from aligncat.quiet import quiet_loading
