@@ -21,10 +21,10 @@ from safetensors.torch import load_file, save
 from aligncat.alignment import AlignmentConfig
 from aligncat.batches import SplitTensors
 from aligncat.datasets import Split
-from aligncat.detectors.images import read_image, to_rgb
+from aligncat.detectors.images import as_rgb
 from aligncat.detectors.load import load_detector
 from aligncat.detectors.protocol import Detector
-from aligncat.errors import ConfigError, DataError, DetectorError, ImageError
+from aligncat.errors import ConfigError, DataError, DetectorError
 from aligncat.language import (
     PretrainedText,
     TextEncoderConfig,
@@ -125,16 +125,7 @@ class Grounder(
             DetectorError: the detector cannot be loaded, or finds nothing at all in the image.
         """
         self.check(expressions)
-        if isinstance(image, Image.Image):
-            if 0 in image.size:
-                raise ImageError(f"the image is empty ({image.width} by {image.height} pixels): give another")
-            try:
-                picture = to_rgb(image)
-            except ValueError as error:
-                raise ImageError(f"the image cannot be used: {error}") from error
-        else:
-            picture = read_image(Path(image))
-        [candidates] = self.detector.detect([picture], ["image"])
+        [candidates] = self.detector.detect([as_rgb(image)], ["image"])
         return self.ground_candidates(candidates, expressions)
 
     def check(self, expressions: Sequence[str]) -> None:

@@ -47,20 +47,31 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
             raise ImageError(_too_large(path, _size(opened), max_pixels))
         try:
             opened.load()
-            return to_rgb(opened)
+            return _to_rgb(opened)
         except _DAMAGE as error:
             raise ImageError(_unreadable(path, error)) from error
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """A picture as `read_image` gives it: 8-bit RGB, the right way up, on white.
+def as_rgb(image: str | Path | Image.Image) -> Image.Image:
+    """A picture as `read_image` gives it, whether it is a file or was opened before.
 
     Args:
-        image: of any mode but floating point.
+        image: a file, or a PIL image.
 
     Raises:
-        ValueError: it is of floating-point numbers, which have no fixed range.
+        ImageError: it cannot be read, is empty, or is of floating-point numbers.
     """
+    if not isinstance(image, Image.Image):
+        return read_image(Path(image))
+    if 0 in image.size:
+        raise ImageError(f"the image is empty ({_size(image)}): give another")
+    try:
+        return _to_rgb(image)
+    except ValueError as error:
+        raise ImageError(f"the image cannot be used: {error}") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise ValueError("floating-point images have no fixed range; save it as 8-bit")
