@@ -307,7 +307,8 @@ class TestRefused:
         data = write_jsonl_dataset(tmp_path / "data")
         for path in data.path.glob("*.jsonl"):
             rows = [json.loads(line) for line in path.read_text().splitlines()]
-            path.write_text("".join(json.dumps({k: v for k, v in r.items() if k != "category"}) + "\n" for r in rows))
+            bare = [{k: v for k, v in row.items() if k != "category"} | {"expression": "the one there"} for row in rows]
+            path.write_text("".join(json.dumps(row) + "\n" for row in bare))
         extract(out=tmp_path / "store", data=data, detector=str(world.detector), candidates=6)
         arguments: dict[str, Any] = {
             "data": data,
