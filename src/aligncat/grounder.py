@@ -158,8 +158,8 @@ class Grounder(
         tokens = self.vocabulary.encode(expressions, self.model.config.text.max_length)
         count = len(expressions)
         alignment = self.model(
-            torch.from_numpy(candidates.features).expand(count, -1, -1),
-            torch.from_numpy(candidates.categories).long().expand(count, -1),
+            torch.tensor(candidates.features).expand(count, -1, -1),
+            torch.tensor(candidates.categories).long().expand(count, -1),
             torch.ones(count, len(candidates), dtype=torch.bool),
             tokens,
         )
