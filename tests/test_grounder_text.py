@@ -150,7 +150,9 @@ def test_a_word_that_training_never_saw_is_read_by_its_vector(world: World, tmp_
         pairs = [("red dog", "red hound"), ("the person on the left", "the human on the left")]
         for usual, unseen in pairs:
             one, other = grounder.ground_candidates(candidates, [usual, unseen])
-            assert one.candidates == other.candidates
+            # The rows of a batch may differ in their last bits.
+            for candidate, its_twin in zip(one.candidates, other.candidates, strict=True):
+                assert candidate.scores == pytest.approx(its_twin.scores, abs=1e-5)
     without = learn(world, tmp_path / "without", vectors=path, freeze_vectors=True)
     assert "hound" in known.vocabulary  # type: ignore[operator]
     assert "hound" not in without.vocabulary  # type: ignore[operator]
