@@ -78,6 +78,8 @@ def main() -> None:
     options = parser.parse_args()
     paths = sorted(path for path in options.photos.iterdir() if path.suffix.lower() in SUFFIXES)
     images = [ImageRecord(path.stem, path) for path in paths[: options.images]]
+    if not images:
+        parser.error(f"{options.photos} holds no photo (looked for {', '.join(sorted(SUFFIXES))})")
     with tempfile.TemporaryDirectory() as scratch:
         name = options.detector or str(save_real_size_detector(Path(scratch) / "detector"))
         detector = Mask2FormerDetector.from_pretrained(name)
