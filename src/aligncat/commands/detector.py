@@ -14,12 +14,12 @@ from aligncat.detectors.original.architectures import ARCHITECTURES, Architectur
 from aligncat.detectors.original.convert import Converted, convert
 from aligncat.detectors.original.load import read_tensors
 from aligncat.errors import CheckpointError, ConfigError
+from aligncat.querymatch import DETECTOR as QUERYMATCHS_DETECTOR
 from aligncat.store.files import write_whole
 
 logger = logging.getLogger(__name__)
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-QUERYMATCH_DETECTOR = "visual_encoder."
 
 
 def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels: Path | None = None) -> Converted:
@@ -46,15 +46,15 @@ def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels:
         raise ConfigError(f"{out} holds a detector already: give another folder, or remove it")
     tensors, beside = read_tensors(model, "model", "state_dict")
     tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    inner = {name: tensor for name, tensor in tensors.items() if name.startswith(QUERYMATCH_DETECTOR)}
+    inner = {name: tensor for name, tensor in tensors.items() if name.startswith(QUERYMATCHS_DETECTOR)}
     outer = {name: "it is QueryMatch's, not its detector's" for name in tensors if inner and name not in inner}
-    state = {name.removeprefix(QUERYMATCH_DETECTOR): tensor for name, tensor in (inner or tensors).items()}
+    state = {name.removeprefix(QUERYMATCHS_DETECTOR): tensor for name, tensor in (inner or tensors).items()}
     converted = convert(state, ARCHITECTURES[config], str(model))
     converted.dropped.update(outer)
     converted.dropped.update(dict.fromkeys(beside, "it is the training's, beside the model"))
     names = _labels(labels, converted.classes, model)
     written = transformers_config(ARCHITECTURES[config], converted.queries, names)
-    written.update({"aligncat_source": {"file": model.name, "sha256": _sha256(model), "architecture": config}})
+    written.update({"aligncat_source": {"file": model.name, "sha256": file_sha256(model), "architecture": config}})
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / WEIGHTS, save(converted.weights, metadata={"format": "pt"}))
     write_whole(out / CONFIG, written.to_json_string(use_diff=False).encode())
@@ -95,6 +95,7 @@ def _labels(path: Path | None, classes: int, model: Path) -> tuple[str, ...]:
     return names
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

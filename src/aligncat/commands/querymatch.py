@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from pathlib import Path
 
 from torch import Tensor
 
-from aligncat.commands.detector import import_detector
+from aligncat.commands.detector import file_sha256, import_detector
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.original.load import read_tensors
 from aligncat.detectors.preprocessing import PreprocessingMode
@@ -72,8 +71,8 @@ def import_querymatch(
             f"detector {name} have {loaded.feature_dim}: give the detector that it was trained with"
         )
     provenance = {
-        "querymatch": {"file": checkpoint.name, "sha256": _sha256(checkpoint)},
-        "vocabulary": {"file": annotations.name, "sha256": _sha256(annotations), "splits": "all, as QueryMatch's"},
+        "querymatch": {"file": checkpoint.name, "sha256": file_sha256(checkpoint)},
+        "vocabulary": {"file": annotations.name, "sha256": file_sha256(annotations), "splits": "all, as QueryMatch's"},
         "versions": installed_versions(),
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -97,8 +96,3 @@ def _own_detector(tensors: dict[str, Tensor], checkpoint: Path, out: Path) -> st
     folder = out / DETECTOR_FOLDER
     import_detector(model=checkpoint, out=folder, config="swin-base")
     return str(folder)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import pickle
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +20,7 @@ from aligncat.datasets.mojiref.attributes import Item
 from aligncat.datasets.mojiref.glyphs import CATEGORIES
 from aligncat.datasets.mojiref.grammar import FLAVOURS, Flavour, describe
 from aligncat.datasets.mojiref.scenes import SPLITS, Scene, compose
-from aligncat.errors import DataError
+from aligncat.datasets.new_folder import new_folder
 from aligncat.geometry import encode_mask
 
 logger = logging.getLogger(__name__)
@@ -72,19 +70,8 @@ def make_mojiref(*, out: Path, recipe: MojiRefConfig = MojiRefConfig()) -> Path:
     Raises:
         DataError: the folder holds something already, or cannot be written, as on a full disk.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out} exists and is not empty; choose another folder or remove it first")
-    unfinished = out.with_name(f".{out.name}.unfinished-{os.getpid()}")
-    try:
-        unfinished.mkdir(parents=True)
-        _write(unfinished, recipe)
-        if out.exists():
-            out.rmdir()
-        unfinished.rename(out)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written ({error}); make room, or choose another folder") from error
-    finally:  # also on Ctrl-C: half a data set is of no use, and its name would not tell
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with new_folder(out) as folder:
+        _write(folder, recipe)
     logger.info("MojiRef written to %s", out)
     return out
 
