@@ -60,6 +60,8 @@ def test_an_interrupted_training_resumes_to_the_same_weights(trained: Path, tmp_
     finally:
         handle.remove()
     assert not out.exists()
+    with pytest.raises(DetectorError, match="of another recipe"):
+        train_mini_detector(out=out, recipe=replace(TINY, learning_rate=1e-3), save_every=1)
     train_mini_detector(out=out, recipe=TINY, save_every=1)
     first, second = (load_file(folder / "model.safetensors") for folder in (trained, out))
     assert first.keys() == second.keys()

@@ -174,7 +174,7 @@ class _ObjectNames(nn.Module):
 def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorConfig(), save_every: int = 250) -> Path:
     """Train the mini detector and save it as a Hugging Face folder with float16 weights.
 
-    Interrupted, it resumes from the last states saved beside the folder.
+    Interrupted, it resumes from the last states saved beside the folder, if they are of this recipe.
 
     Args:
         out: the folder to write.
@@ -185,7 +185,7 @@ def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorC
         The folder.
 
     Raises:
-        DetectorError: a gradient is not finite.
+        DetectorError: a gradient is not finite, or a saved state is of another recipe.
     """
     torch.manual_seed(recipe.seed)
     model = build_mini_detector(class_weight=recipe.class_weight).train()
@@ -222,7 +222,7 @@ def _train(
     count = steps[1] - steps[0]
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe.warmup, count))
     parts: dict[str, Any] = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
-    done = _restore(state_file, parts)
+    done = _restore(state_file, parts, recipe)
     with _progress() as progress:
         task = progress.add_task(title, total=count, completed=done, loss="")
         for batch in _batches(recipe, steps[0] + done, steps[1]):
@@ -233,7 +233,10 @@ def _train(
             if not torch.isfinite(norm):
                 remedy = "repeat the command to go on from the last saved state"
                 if recipe.bfloat16:
-                    remedy += "; if it fails again, this processor's bfloat16 is at fault: --recipe.bfloat16 false"
+                    remedy += (
+                        ", or, as a processor's bfloat16 may be at fault, remove the states beside the folder and "
+                        "begin anew with --recipe.bfloat16 false"
+                    )
                 raise DetectorError(f"{title}: the gradient of step {done + 1} is not finite; {remedy}")
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -244,7 +247,7 @@ def _train(
             if done % 50 == 0:
                 logger.info("%s: step %d of %d, loss %.3f", title, done, count, loss.item())
             if done % save_every == 0 or done == count:
-                _save_state(state_file, parts, done)
+                _save_state(state_file, parts, recipe, done)
     return average
 
 
@@ -275,19 +278,22 @@ def _rate(step: int, warmup: int, steps: int) -> float:
     return 0.5 * (1 + float(np.cos(np.pi * (step - warmup) / max(1, steps - warmup))))
 
 
-def _restore(state_file: Path, parts: dict[str, Any]) -> int:
+def _restore(state_file: Path, parts: dict[str, Any], recipe: MiniDetectorConfig) -> int:
     if not state_file.exists():
         return 0
     state = torch.load(state_file, weights_only=True)
+    if state["recipe"] != asdict(recipe):
+        raise DetectorError(f"{state_file} is of another recipe: give that one again, or remove the file")
     for name, part in parts.items():
         part.load_state_dict(state[name])
     logger.info("resuming at step %d", state["step"])
     return int(state["step"])
 
 
-def _save_state(state_file: Path, parts: dict[str, Any], step: int) -> None:
+def _save_state(state_file: Path, parts: dict[str, Any], recipe: MiniDetectorConfig, step: int) -> None:
     temporary = state_file.with_suffix(".tmp")
-    torch.save({"step": step, **{name: part.state_dict() for name, part in parts.items()}}, temporary)
+    states = {name: part.state_dict() for name, part in parts.items()}
+    torch.save({"step": step, "recipe": asdict(recipe), **states}, temporary)
     temporary.replace(state_file)
 
 
