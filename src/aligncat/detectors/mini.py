@@ -7,7 +7,7 @@ test is ever among them. `docs/mini-detector.md` has the recipe and what it reac
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -159,16 +159,19 @@ class _ObjectNames(nn.Module):
 
     def forward(self, batch: list[_Example]) -> Tensor:
         """The mean cross-entropy over the objects of a batch."""
-        image = torch.cat([torch.full((len(example.classes),), index) for index, example in enumerate(batch)])
-        masks = torch.cat([example.masks for example in batch])[:, None]
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             maps = self.backbone(torch.stack([example.pixels for example in batch])).feature_maps
-            logits = torch.zeros(len(image), len(CATEGORIES))
-            for head, features in zip(self.heads, maps, strict=True):
-                weights = F.interpolate(masks, features.shape[-2:], mode="area")
-                weights = weights / (weights.sum(dim=(2, 3), keepdim=True) + 1e-4)
-                logits = logits + head((features[image] * weights).sum(dim=(2, 3)))
+            logits = torch.cat([self._logits(example.masks, place, maps) for place, example in enumerate(batch)])
         return F.cross_entropy(logits.float(), torch.cat([example.classes for example in batch]))
+
+    def _logits(self, masks: Tensor, place: int, maps: Sequence[Tensor]) -> Tensor:
+        """(n, C) of the n objects of one image: the sum of what each stage's mean feature under a mask says."""
+        parts = []
+        for head, features in zip(self.heads, maps, strict=True):
+            weights = F.interpolate(masks[:, None], features.shape[-2:], mode="area").flatten(1)
+            weights = weights / (weights.sum(dim=1, keepdim=True) + 1e-4)
+            parts.append(head(weights @ features[place].flatten(1).T))
+        return torch.stack(parts).sum(dim=0)
 
 
 def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorConfig(), save_every: int = 250) -> Path:
