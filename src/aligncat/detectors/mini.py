@@ -52,7 +52,6 @@ class MiniDetectorConfig:
         clip: largest gradient norm.
         class_weight: of the class loss; the mask losses keep Mask2Former's weights.
         ema: decay of the averaged weights, which are the ones that are saved.
-        bfloat16: whether to compute in bfloat16 where torch's autocast does; a third faster than float32.
         seed: decides the scenes and the initial weights.
     """
 
@@ -66,7 +65,6 @@ class MiniDetectorConfig:
     clip: float = 5.0
     class_weight: float = 4.0
     ema: float = 0.999
-    bfloat16: bool = True
     seed: int = 0
 
 
@@ -118,7 +116,7 @@ class _DetectorScenes(Dataset[_Example]):
     def __init__(self, config: MiniDetectorConfig, first: int, count: int, size: int) -> None:
         self._config, self._first, self._count, self._size = config, first, count, size
         self._index = {category.name: index for index, category in enumerate(CATEGORIES)}
-        self._fresh: dict[int, _Example] = {}
+        self._mirrored: dict[int, _Example] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -126,11 +124,15 @@ class _DetectorScenes(Dataset[_Example]):
     def __getitem__(self, item: int) -> _Example:
         batch, place = divmod(self._first + item, self._config.batch_size)
         number = batch // 2 * self._config.batch_size + place
-        if batch % 2 == 0:
-            self._fresh[number] = self._compose(number)
-            return self._fresh[number]
-        example = self._fresh.pop(number, None) or self._compose(number)
-        return _Example(example.pixels.flip(-1), example.masks.flip(-1), example.classes)
+        if batch % 2 == 1 and number in self._mirrored:
+            return self._mirrored.pop(number)
+        example = self._compose(number)
+        # Mirrored at once: while the loader hands an example over, its memory is moved, and must not be read.
+        mirrored = _Example(example.pixels.flip(-1), example.masks.flip(-1), example.classes.clone())
+        if batch % 2 == 1:
+            return mirrored
+        self._mirrored[number] = mirrored
+        return example
 
     def _compose(self, number: int) -> _Example:
         scene = compose(self._config.seed, "detector", number)
@@ -148,18 +150,16 @@ class _ObjectNames(nn.Module):
 
     Args:
         backbone: gives one feature map a stage.
-        bfloat16: as in the recipe.
     """
 
-    def __init__(self, backbone: nn.Module, *, bfloat16: bool) -> None:
+    def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
-        self.autocast = bfloat16
         self.heads = nn.ModuleList(nn.Linear(channels, len(CATEGORIES)) for channels in _CHANNELS)
 
     def forward(self, batch: list[_Example]) -> Tensor:
         """The mean cross-entropy over the objects of a batch."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+        with torch.autocast("cpu", torch.bfloat16):
             maps = self.backbone(torch.stack([example.pixels for example in batch])).feature_maps
             logits = torch.cat([self._logits(example.masks, place, maps) for place, example in enumerate(batch)])
         return F.cross_entropy(logits.float(), torch.cat([example.classes for example in batch]))
@@ -192,13 +192,13 @@ def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorC
     """
     torch.manual_seed(recipe.seed)
     model = build_mini_detector(class_weight=recipe.class_weight).train()
-    naming = _ObjectNames(model.model.pixel_level_module.encoder, bfloat16=recipe.bfloat16).train()
+    naming = _ObjectNames(model.model.pixel_level_module.encoder).train()
     first = recipe.pretraining_images // recipe.batch_size
     naming_state = out.with_name(out.name + ".naming.pt")
     _train(naming, naming, recipe, (0, first), recipe.pretraining_rate, naming_state, save_every, "naming objects")
     steps = (first, first + recipe.images // recipe.batch_size)
     state = out.with_name(out.name + ".state.pt")
-    loss_of = partial(_loss, model, bfloat16=recipe.bfloat16)
+    loss_of = partial(_loss, model)
     average = _train(model, loss_of, recipe, steps, recipe.learning_rate, state, save_every, "detecting objects")
     _save(average, out, recipe)
     for file in (naming_state, state):
@@ -234,13 +234,10 @@ def _train(
             loss.backward()  # type: ignore[no-untyped-call]
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             if not torch.isfinite(norm):
-                remedy = "repeat the command to go on from the last saved state"
-                if recipe.bfloat16:
-                    remedy += (
-                        ", or, as a processor's bfloat16 may be at fault, remove the states beside the folder and "
-                        "begin anew with --recipe.bfloat16 false"
-                    )
-                raise DetectorError(f"{title}: the gradient of step {done + 1} is not finite; {remedy}")
+                raise DetectorError(
+                    f"{title}: the gradient of step {done + 1} is not finite: remove {state_file.name} if it is there, "
+                    "and begin anew with smaller rates"
+                )
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             schedule.step()
@@ -264,8 +261,8 @@ def _batches(recipe: MiniDetectorConfig, start: int, stop: int) -> Iterator[list
     )
 
 
-def _loss(model: Mask2FormerForUniversalSegmentation, batch: list[_Example], *, bfloat16: bool) -> Tensor:
-    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+def _loss(model: Mask2FormerForUniversalSegmentation, batch: list[_Example]) -> Tensor:
+    with torch.autocast("cpu", torch.bfloat16):
         output = model(
             pixel_values=torch.stack([example.pixels for example in batch]),
             mask_labels=[example.masks for example in batch],
