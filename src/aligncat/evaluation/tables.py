@@ -110,14 +110,15 @@ def _said(row: Summary) -> dict[str, str]:
         "Dataset": row.first.dataset,
         "Split by": row.first.split_by or "none",
         "Detector": row.first.detector,
-        "Detector's training": _training(row.first),
+        "Detector's training": detector_training(row.first),
         "Split": row.first.split,
         "Config": row.first.config,
         "Seeds": ", ".join("none" if seed is None else str(seed) for seed in row.seeds),
     }
 
 
-def _training(result: Result) -> str:
+def detector_training(result: Result) -> str:
+    """Whether the detector has seen the images of the split, in words."""
     if result.seen == "leaked" and result.images_seen is not None and result.images_seen != result.images:
         return f"HAS SEEN {result.images_seen:,} of {result.images:,} images"
     return _SEEN[result.seen]
