@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from aligncat.commands.evaluate import measure
+from aligncat.commands.evaluate import answer
 from aligncat.commands.train import train
 from aligncat.configs import load_preset
 from aligncat.datasets import DataConfig, load_split
@@ -53,7 +53,7 @@ def run(job: tuple[str, str, int], data: Path, store: Path, out: Path, epochs: i
     )
     opened = Store.open(store)
     for split in SPLITS:
-        measure(grounder, name, config, opened, split).save(folder / f"result-{split}.json")
+        answer(grounder, name, config, opened, split).result.save(folder / f"result-{split}.json")
     return folder.name, time.perf_counter() - started
 
 

@@ -165,8 +165,8 @@ def reworded(text: str, synonyms: Mapping[tuple[str, ...], str]) -> str:
 
 def measure(grounder: Grounder, data: DataConfig, store: Store, split: Split) -> Scores:
     overlaps = Overlaps.of(store, split, load_truth(data, split.split), objects=load_objects(data, split))
-    choice, categories = grounder.choose(store, split)
-    return score(overlaps, choice, categories)
+    choices = grounder.choose(store, split)
+    return score(overlaps, choices.choice, choices.predicted)
 
 
 def main() -> None:

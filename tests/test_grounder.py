@@ -23,7 +23,7 @@ from aligncat.commands.ground import to_json
 from aligncat.datasets import load_split
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, DetectorError, ImageError
-from aligncat.geometry import decode_mask
+from aligncat.geometry import box_iou, decode_mask
 from aligncat.grounder import Grounder
 from aligncat.types import Candidates, Grounding
 
@@ -161,7 +161,8 @@ class TestSaveAndLoad:
 class TestGround:
     def test_ground_on_an_image_is_choose_on_the_store(self, world: World, grounder: Grounder) -> None:
         split, store = load_split(world.data, "val"), world.open()
-        choices, categories = grounder.choose(store, split)
+        made = grounder.choose(store, split)
+        choices, categories = made.choice, made.predicted
         assert categories is not None
         for image_id, record in split.images.items():
             rows = [row for row, each in enumerate(split.expressions) if each.image_id == image_id]
@@ -197,7 +198,11 @@ class TestGround:
             kept = [index for index, each in enumerate(found.candidates) if each.kept]
             fine = np.array([found.candidates[index].scores["fine"] for index in kept])
             assert found.choice == kept[int(fine.argmax())]
-            assert found.score == pytest.approx(np.exp(fine.max()) / np.exp(fine).sum(), rel=1e-4)
+            shares = np.exp(fine - fine.max()) / np.exp(fine - fine.max()).sum()
+            assert [found.candidates[index].probability for index in kept] == pytest.approx(shares, rel=1e-4)
+            boxes = np.array([found.candidates[index].box for index in kept])
+            same = box_iou(np.array([found.box]), boxes)[0] > 0.5
+            assert found.score == pytest.approx(shares[same].sum(), rel=1e-4)
             chosen = found.candidates[found.choice]
             assert (found.box, found.category) == (chosen.box, chosen.category)
             assert found.predicted_category in CATEGORIES.values()

@@ -95,8 +95,8 @@ def test_the_words_of_an_expression_have_the_weights_of_their_pieces(frozen: Pat
 
 def test_every_expression_of_a_split_is_read(frozen: Path, world: World) -> None:
     split = load_split(world.data, "val")
-    choice, names = Grounder.from_pretrained(frozen).choose(world.open(), split)
-    assert len(choice) == len(names or ()) == len(split.expressions)
+    choices = Grounder.from_pretrained(frozen).choose(world.open(), split)
+    assert len(choices.choice) == len(choices.predicted or ()) == len(split.expressions)
 
 
 def test_another_transformer_of_the_same_name_is_refused(

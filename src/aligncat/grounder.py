@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from huggingface_hub import ModelHubMixin, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from aligncat.alignment import AlignmentConfig
 from aligncat.batches import SplitTensors
+from aligncat.choices import choices_of, join_choices, object_probability
 from aligncat.datasets import Split
 from aligncat.detectors.images import as_rgb
 from aligncat.detectors.load import load_detector
@@ -37,7 +37,7 @@ from aligncat.language import (
 from aligncat.model import GroundingModel, ModelConfig
 from aligncat.store import Store
 from aligncat.store.files import write_whole
-from aligncat.types import Alignment, Candidates, CandidateScore, Grounding
+from aligncat.types import Candidates, CandidateScore, Choices, Grounding
 
 FORMAT = 1
 MODEL_CARD = """---
@@ -163,10 +163,11 @@ class Grounder(
             torch.ones(count, len(candidates), dtype=torch.bool),
             tokens,
         )
-        return [self._grounding(row, expression, candidates, alignment) for row, expression in enumerate(expressions)]
+        choices = choices_of(alignment, expressions, self.vocabulary, self.labels)
+        return [self._grounding(row, expression, candidates, choices) for row, expression in enumerate(expressions)]
 
     @torch.inference_mode()
-    def choose(self, store: Store, split: Split) -> tuple[NDArray[np.int64], list[str] | None]:
+    def choose(self, store: Store, split: Split) -> Choices:
         """Choose a candidate for every expression of a split.
 
         Args:
@@ -174,55 +175,41 @@ class Grounder(
             split: the expressions.
 
         Returns:
-            (E,) the choices, as indices into `Store.candidates`; and the E category names that the text
-            classifier reads, or None where there is no classifier.
+            The choices, as indices into `Store.candidates`, with all that led to them.
 
         Raises:
             StoreError: the store lacks an image.
         """
         max_length = self.model.config.text.max_length
         tensors = SplitTensors(split, store, self.vocabulary, max_length=max_length, with_labels=False)
-        choices, names = [], []
+        parts = []
         for batch in tensors.batches(256):
             alignment = self.model(batch.features, batch.categories, batch.valid, batch.tokens)
-            choices.append(alignment.choice.numpy())
-            if alignment.category_logits is not None:
-                names += [self.labels[index] for index in alignment.category_logits.argmax(dim=1).tolist()]
-        return np.concatenate(choices), names or None
+            texts = [split.expressions[row].text for row in batch.rows.tolist()]
+            parts.append(choices_of(alignment, texts, self.vocabulary, self.labels))
+        return join_choices(parts)
 
-    def _grounding(self, row: int, expression: str, candidates: Candidates, alignment: Alignment) -> Grounding:
-        choice = int(alignment.choice[row])
-        scores = {
-            name: values[row].tolist()
-            for name, values in (
-                ("class", alignment.class_scores),
-                ("global", alignment.global_scores),
-                ("coarse", alignment.coarse_scores),
-                ("fine", alignment.fine_scores),
-            )
-            if values is not None
-        }
-        last = "fine" if self.model.config.alignment.order == "coarse-fine" else "coarse"
-        final = torch.tensor(scores[last]).masked_fill(~alignment.kept[row], float("-inf"))
-        category = None if alignment.category_logits is None else int(alignment.category_logits[row].argmax())
-        weights = [] if alignment.word_weights is None else alignment.word_weights[row].tolist()
+    def _grounding(self, row: int, expression: str, candidates: Candidates, choices: Choices) -> Grounding:
+        choice = int(choices.choice[row])
+        shares = choices.probabilities[row]
         return Grounding(
             expression=expression,
             box=_box(candidates, choice),
             mask=candidates.masks[choice],
-            score=float(final.softmax(dim=0)[choice]),
+            score=object_probability(shares, candidates.boxes, choice),
             category=self.labels[candidates.categories[choice]],
-            predicted_category=None if category is None else self.labels[category],
-            category_matched=bool(alignment.category_matched[row]),
-            word_weights=self.vocabulary.weigh(expression, weights),
+            predicted_category=None if choices.predicted is None else choices.predicted[row],
+            category_matched=bool(choices.category_matched[row]),
+            word_weights=choices.word_weights[row],
             choice=choice,
             candidates=tuple(
                 CandidateScore(
                     box=_box(candidates, slot),
                     category=self.labels[candidates.categories[slot]],
                     confidence=float(candidates.confidences[slot]),
-                    kept=bool(alignment.kept[row, slot]),
-                    scores={name: values[slot] for name, values in scores.items()},
+                    kept=bool(choices.kept[row, slot]),
+                    probability=float(shares[slot]),
+                    scores={name: float(values[row, slot]) for name, values in choices.scores.items()},
                 )
                 for slot in range(len(candidates))
             ),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor
@@ -129,6 +130,7 @@ class Alignment:
         global_scores: (B, O), S_global (Eq. 8).
         coarse_scores: (B, O), S_coarse (Eq. 9).
         fine_scores: (B, O), S_fine (Eq. 14).
+        final_scores: (B, O), those of the last stage, by which it chose.
         kept: (B, O) bool, the refined set that the last stage chose from.
         choice: (B,) int64, the index of q* (Eq. 15).
         word_weights: (B, L), the weights of Eq. 11; zero at padding.
@@ -145,6 +147,7 @@ class Alignment:
     global_scores: Tensor
     coarse_scores: Tensor
     fine_scores: Tensor | None
+    final_scores: Tensor
     kept: Tensor
     choice: Tensor
     word_weights: Tensor | None
@@ -157,6 +160,29 @@ class Alignment:
     fine_texts: Tensor | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Choices:
+    """What a grounder made of E expressions and the O candidates of each one's image.
+
+    Attributes:
+        choice: (E,) int64, the index of q*; of no meaning where an image has no candidate.
+        kept: (E, O) bool, the refined set.
+        probabilities: (E, O) float32, softmax of the last stage's scores over the refined set, 0 elsewhere.
+        scores: by name ("class", "global", "coarse", "fine"), (E, O) float32, those that the config has.
+        predicted: E names, c^T; None where there is no text classifier.
+        category_matched: (E,) bool, False where the category filter found no candidate of c^T.
+        word_weights: E times (word, weight) in order; empty where the config has no phrase attention.
+    """
+
+    choice: NDArray[np.int64]
+    kept: NDArray[np.bool_]
+    probabilities: NDArray[np.float32]
+    scores: Mapping[str, NDArray[np.float32]]
+    predicted: tuple[str, ...] | None
+    category_matched: NDArray[np.bool_]
+    word_weights: tuple[tuple[tuple[str, float], ...], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class CandidateScore:
     """One candidate as the grounder saw it.
@@ -166,6 +192,7 @@ class CandidateScore:
         category: c^V by name.
         confidence: the detector's.
         kept: whether it was in the refined set.
+        probability: softmax of the last stage's scores over the refined set; 0 outside of it.
         scores: "class", "global", "coarse", "fine", those that the config has.
     """
 
@@ -173,6 +200,7 @@ class CandidateScore:
     category: str
     confidence: float
     kept: bool
+    probability: float
     scores: dict[str, float]
 
 
@@ -184,7 +212,8 @@ class Grounding:
         expression: the text asked for.
         box: (x1, y1, x2, y2) pixels of the original image.
         mask: RLE at the original size.
-        score: the probability of the choice among the candidates kept (softmax of the last stage's scores).
+        score: the probability of the chosen object: the sum over the candidates that stand for it, as their boxes
+            pass IoU 0.5 with the chosen one's.
         category: c^V of the chosen query, by name.
         predicted_category: c^T, what the text classifier read in the expression, or None.
         category_matched: False when no candidate had c^T, so that the choice fell back to the global score.

@@ -80,6 +80,7 @@ class AlignmentModel(nn.Module):
             global_scores=global_scores,
             coarse_scores=coarse_scores,
             fine_scores=fine_scores,
+            final_scores=last,
             kept=kept,
             choice=select(last, kept),
             word_weights=weights,

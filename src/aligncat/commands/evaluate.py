@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from aligncat.datasets import DataConfig, load_split, load_truth
 from aligncat.datasets.split_names import split_names
+from aligncat.errors import StoreError
 from aligncat.evaluation import (
+    Answers,
     Overlaps,
     Result,
     Seen,
+    answers_table,
+    causes_table,
+    error_tables,
     installed_versions,
     load_objects,
     masks_table,
@@ -23,6 +31,8 @@ from aligncat.evaluation import (
 from aligncat.evaluation.leak import TrainingImages, audit_split, known_by_name, read_training_images
 from aligncat.grounder import Grounder
 from aligncat.store import Store
+from aligncat.store.files import write_whole
+from aligncat.store.manifest import differences
 
 
 def evaluate(
@@ -32,6 +42,7 @@ def evaluate(
     store: Path,
     splits: tuple[str, ...] | None = None,
     out: Path | None = None,
+    queries: Path | None = None,
     detector_images: str | None = None,
     seen: Seen | None = None,
     skip_bad_rows: bool = False,
@@ -43,7 +54,10 @@ def evaluate(
         data: the dataset.
         store: the candidates of its images, by the detector that the grounder was trained with.
         splits: the splits; by default all but "train".
-        out: a folder for one JSON file a split, named after grounder, dataset and split.
+        out: a folder for what is found, named after grounder, dataset and split: the figures (.json), the errors by
+            cause and slice (.errors.json), and every answer (.parquet), which `aligncat report` shows.
+        queries: a store of every query of the detector (`aligncat extract --every_query`), to tell the referents that
+            the detector missed from those that the confidence filter dropped.
         detector_images: what the detector was trained on, as in `aligncat audit`, to say how many of the splits'
             photos it has seen. Known by default of the shipped detector on MojiRef (none) and of the hub's COCO
             checkpoints (coco-train2017).
@@ -64,34 +78,82 @@ def evaluate(
     name = grounder.resolve().name
     names = splits or [split for split in split_names(data) if split != "train"]
     training = None if detector_images is None else read_training_images(detector_images)
-    results = [
-        measure(loaded, name, data, opened, split, training=training, seen=seen, skip_bad_rows=skip_bad_rows)
-        for split in names
-    ]
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        for result in results:
-            result.save(out / f"{name}-{result.dataset}-{result.split}.json")
+    results: list[Result] = []
+    causes: list[Table] = []
+    for split in names:
+        answers = answer(
+            loaded,
+            name,
+            data,
+            opened,
+            split,
+            folder=grounder,
+            queries=None if queries is None else open_queries(queries, loaded),
+            training=training,
+            seen=seen,
+            skip_bad_rows=skip_bad_rows,
+        )
+        if out is not None:
+            save_answers(answers, out)
+        results.append(answers.result)
+        causes.append(causes_table(answers))
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(results_table(results), masks_table(results))
     for result in results:
         if result.scores.by_kind:
             console.print(slices_table([result]))
+    console.print(*causes)
     return results
 
 
-def measure(
+def open_queries(folder: Path, grounder: Grounder) -> Store:
+    """Open a store of every query, and make sure that it is by the grounder's detector.
+
+    Raises:
+        StoreError: it is not finished, was made by another detector, or holds the best candidates alone.
+    """
+    store = Store.open(folder)
+    if not store.manifest.every_query:
+        raise StoreError(f"{folder} holds the best candidates alone: extract it anew with --every_query")
+    ours, theirs = (
+        {key: value for key, value in description.items() if key not in ("candidates", "every_query")}
+        for description in (grounder.detector_description, store.manifest.detector)
+    )
+    if differing := list(differences({"detector": theirs}, {"detector": ours})):
+        raise StoreError(f"{folder}: made by another detector than the grounder's. " + "; ".join(differing))
+    return store
+
+
+def save_answers(answers: Answers, folder: Path) -> Path:
+    """Write the figures, the errors by cause, and every answer, under one name.
+
+    Returns:
+        The path of the answers.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    result = answers.result
+    path = folder / f"{result.config}-{result.dataset}-{result.split}.parquet"
+    result.save(path.with_suffix(".json"))
+    tables = json.dumps(error_tables(answers), indent=2, ensure_ascii=False) + "\n"
+    write_whole(path.with_suffix(".errors.json"), tables.encode())
+    answers.save(path)
+    return path
+
+
+def answer(
     grounder: Grounder,
     name: str,
     data: DataConfig,
     store: Store,
     split_name: str,
     *,
+    folder: Path | None = None,
+    queries: Store | None = None,
     training: TrainingImages | None = None,
     seen: Seen | None = None,
     skip_bad_rows: bool = False,
-) -> Result:
-    """Measure a loaded grounder on one split.
+) -> Answers:
+    """Ask a loaded grounder every sentence of one split.
 
     Args:
         grounder: trained.
@@ -99,6 +161,8 @@ def measure(
         data: the dataset.
         store: the candidates of its images.
         split_name: the split.
+        folder: where the grounder is, for those who read the answers.
+        queries: as `open_queries` gives it.
         training: what the detector was trained on; by default what its name says.
         seen: as in `evaluate`.
         skip_bad_rows: as in `evaluate`.
@@ -106,11 +170,11 @@ def measure(
     split = load_split(data, split_name, skip_bad_rows=skip_bad_rows, check_images=False)
     truth = load_truth(data, split_name, skip_bad_rows=skip_bad_rows)
     overlaps = Overlaps.of(store, split, truth, objects=load_objects(data, split))
-    choice, categories = grounder.choose(store, split)
+    choices = grounder.choose(store, split)
     detector = str(grounder.detector_description["name"])
     known = training or known_by_name(detector, split.dataset)
     audit = None if known is None or seen is not None else audit_split(split, known)
-    return Result(
+    result = Result(
         dataset=split.dataset,
         split=split.split,
         split_by=split.split_by,
@@ -119,7 +183,14 @@ def measure(
         seen=audit.verdict if audit else seen or "unknown",
         seed=grounder.provenance.get("training", {}).get("seed"),
         versions=installed_versions(),
-        scores=score(overlaps, choice, categories),
+        scores=score(overlaps, choices.choice, choices.predicted),
         images=len(split.images),
         images_seen=audit.seen if audit and audit.verdict != "unknown" else None,
     )
+    provenance = {
+        "grounder": None if folder is None else str(folder.absolute()),
+        "store": store.manifest.detector,
+        "alignment": asdict(grounder.model.config.alignment),
+    }
+    table = answers_table(split, truth, store, overlaps, choices, queries)
+    return Answers(result, grounder.labels, provenance, table)

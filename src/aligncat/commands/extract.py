@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aligncat.datasets import DataConfig, load_split
+from aligncat.datasets import DataConfig, files_read_once, load_split
 from aligncat.datasets.photos import photos_in
 from aligncat.datasets.split_names import split_names
 from aligncat.detectors.mask2former import Mask2FormerDetector
@@ -26,6 +26,7 @@ def extract(
     image_size: int | None = None,
     preprocessing: PreprocessingMode = DEFAULT_MODE,
     device: str = "cpu",
+    every_query: bool = False,
     skip_bad_images: bool = False,
     skip_bad_rows: bool = False,
 ) -> Store:
@@ -44,6 +45,8 @@ def extract(
         preprocessing: how an image becomes the detector's square: letterbox-416, letterbox-416-to-800 (as QueryMatch
             does) or hub-384 (as the hub's image processors do). The latter two have the size in their names.
         device: "cpu", "cuda", "cuda:1" and so on.
+        every_query: keep each of the detector's N queries once, whatever `candidates` says: not to learn from, but for
+            `aligncat evaluate --queries`, which then tells what the detector missed from what the filter dropped.
         skip_bad_images: leave out images that cannot be read, and list them, instead of stopping.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
 
@@ -61,14 +64,20 @@ def extract(
         raise ConfigError("give either a dataset (--data.path, --data.dataset) or a folder of photos (--images)")
     records: dict[str, ImageRecord] = {}
     if data is not None:
-        for split in splits or split_names(data):
-            records |= load_split(data, split, skip_bad_rows=skip_bad_rows).images
+        with files_read_once():
+            for split in splits or split_names(data):
+                records |= load_split(data, split, skip_bad_rows=skip_bad_rows).images
     elif images is not None:
         records = {record.id: record for record in photos_in(images)}
     return extract_images(
         images=[records[key] for key in sorted(records)],
         detector=Mask2FormerDetector.from_pretrained(
-            detector, candidates=candidates, image_size=image_size, preprocessing=preprocessing, device=device
+            detector,
+            candidates=candidates,
+            image_size=image_size,
+            preprocessing=preprocessing,
+            device=device,
+            every_query=every_query,
         ),
         out=out,
         skip_bad_images=skip_bad_images,

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 from rich.console import Console
 
-from aligncat.commands.evaluate import measure
+from aligncat.commands.evaluate import answer
 from aligncat.commands.extract import extract
 from aligncat.commands.train import train
 from aligncat.configs import load_preset
@@ -61,7 +61,7 @@ def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Pat
             )
         with _stage(console, f"Evaluating {name}"):
             grounder = Grounder.from_pretrained(out / name)
-            results += [measure(grounder, name, data, store, split) for split in SPLITS]
+            results += [answer(grounder, name, data, store, split).result for split in SPLITS]
     table = results_table(results)
     with _stage(console, "Grounding a few phrases"):
         pictures = list(_pictures(Grounder.from_pretrained(out / "AlignCAT"), data, out / "pictures"))

@@ -54,6 +54,7 @@ class Mask2FormerDetector:
         candidates: int,
         preprocessing: Preprocessing,
         device: str,
+        every_query: bool = False,
     ) -> None:
         """Wrap a loaded model; `from_pretrained` is the usual way in.
 
@@ -63,6 +64,7 @@ class Mask2FormerDetector:
             candidates: O, the (query, class) pairs kept for an image.
             preprocessing: how an image becomes the square that the model takes.
             device: where to run it.
+            every_query: keep each of the N queries once, under its surest class, instead of the O best pairs.
         """
         frozen: Any = model  # transformers leaves its calls untyped, and its labels optional
         self._model = frozen.eval().to(device)
@@ -70,7 +72,8 @@ class Mask2FormerDetector:
         self.preprocessing = preprocessing
         self.image_size = preprocessing.size
         self.device = device
-        self.candidates = candidates
+        self.every_query = every_query
+        self.candidates = int(frozen.config.num_queries) if every_query else candidates
         config: Any = model.config  # transformers types its labels as optional, which they are not once loaded
         self.labels = tuple(str(config.id2label[index]) for index in range(config.num_labels))
         self.feature_dim = int(config.hidden_dim)
@@ -86,6 +89,7 @@ class Mask2FormerDetector:
         image_size: int | None = None,
         preprocessing: PreprocessingMode = DEFAULT_MODE,
         device: str = "cpu",
+        every_query: bool = False,
     ) -> Self:
         """Load a Mask2Former from the hub, from a local folder, or the one that aligncat ships.
 
@@ -97,6 +101,7 @@ class Mask2FormerDetector:
                 config.json says under "aligncat_image_size", else 416. The other preprocessings have a size.
             preprocessing: how an image becomes that square, by name; see `aligncat.detectors.preprocessing`.
             device: "cpu", "cuda", "cuda:1" and so on.
+            every_query: keep each of the N queries once, under its surest class, whatever `candidates` says.
 
         Raises:
             DetectorError: there is no such model, it is not a Mask2Former, or its weights are incomplete,
@@ -119,7 +124,14 @@ class Mask2FormerDetector:
             "weights_sha256": _sha256(weights),
             "config_sha256": _sha256([folder / "config.json"]),
         }
-        return cls(_load(folder), identity=identity, candidates=candidates, preprocessing=fit, device=device)
+        return cls(
+            _load(folder),
+            identity=identity,
+            candidates=candidates,
+            preprocessing=fit,
+            device=device,
+            every_query=every_query,
+        )
 
     def description(self) -> dict[str, JSON]:
         """Everything that decides the candidates of an image; see `Detector.description`."""
@@ -131,6 +143,7 @@ class Mask2FormerDetector:
             "feature": "decoder output after its final LayerNorm",
             "confidence": _CONFIDENCE_RULE,
             "candidates": self.candidates,
+            **({"every_query": True} if self.every_query else {}),
         }
 
     def detect(self, images: Sequence[Image.Image], ids: Sequence[str]) -> list[Candidates]:
@@ -183,6 +196,9 @@ class Mask2FormerDetector:
         confidences = pair_confidences(class_logits, inner).numpy()
         if not np.isfinite(confidences).all():
             raise DetectorError(f"image {image_id}: the detector's output is not finite; its weights are damaged.")
+        if self.every_query:
+            surest = confidences.argmax(axis=1)[:, None] == np.arange(confidences.shape[1])
+            confidences = np.where(surest, confidences, 0)
         kept: list[tuple[int, int]] = []
         shapes: dict[int, tuple[NDArray[np.float32], RLE] | None] = {}
         # Stable, so that equal confidences keep the order of query and class.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 AnnotatedObjects: TypeAlias = "Mapping[str, tuple[NDArray[np.float64], Sequence[str]]]"
 """By image id: the boxes, (n, 4) xyxy pixels, and category names of every object annotated in the image."""
 
+OF_REFERENT = 0.25
+"""Above this IoU, a box that overlaps no other object more is a poor box of the referent, not one of something else."""
+
 REC_THRESHOLD = 0.5
 """A box stands for an object when their IoU exceeds this (strictly), as in the paper, section 5.1."""
 
@@ -39,7 +42,9 @@ class Overlaps:
         dataset: name of the dataset.
         split: name of the split.
         split_by: who divided the data; None where the dataset knows only one division.
-        expressions: E expressions, the order of every row.
+        expressions: E expressions, the order of every row. One whose kind is not recorded has "category" where no
+            other object of the referent's category is in the image, so that knowing the category is enough, and
+            "attribute" where there is one (the two kinds of section 1 of the paper); None where that is not known.
         referent_categories: E names, the truth's category; None where the dataset gives none.
         box_iou: (E, O + 1) float64.
         intersections: (E, O + 1) float64, pixels that mask and truth share; NaN where the truth has no mask.
@@ -47,6 +52,10 @@ class Overlaps:
         detector_agrees: (E, O + 1) bool, the detector's category c^V is the referent's.
         same_category: (E, O + 1) bool, the candidate's object is of the referent's category: by the annotated
             object that the candidate's box overlaps best where one passes IoU 0.5, by c^V otherwise.
+        of_referent: (E, O + 1) bool, the candidate is the referent, be its box good or poor: an IoU above 0.25
+            with the truth, and no other annotated object overlaps it more.
+        same_category_objects: (E,) int64, other annotated objects of the referent's category in the image; -1
+            where the annotated objects, or the category, are not known.
         valid: (E, O + 1) bool, the candidate exists.
     """
 
@@ -60,6 +69,8 @@ class Overlaps:
     unions: NDArray[np.float64]
     detector_agrees: NDArray[np.bool_]
     same_category: NDArray[np.bool_]
+    of_referent: NDArray[np.bool_]
+    same_category_objects: NDArray[np.int64]
     valid: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -103,17 +114,23 @@ class Overlaps:
         row_of = {key: row for row, key in enumerate(keys)}
         rows = np.array([row_of[e.image_id, e.referent_id] for e in split.expressions], dtype=np.int64)
         table = _stack(tables)[rows]
+        alike = table["same_category_objects"][:, 0]
         return cls(
             dataset=split.dataset,
             split=split.split,
             split_by=split.split_by,
-            expressions=tuple(split.expressions),
+            expressions=tuple(
+                e if e.kind is not None or count < 0 else replace(e, kind="attribute" if count else "category")
+                for e, count in zip(split.expressions, alike.tolist(), strict=True)
+            ),
             referent_categories=tuple(truth[e.referent_id].category for e in split.expressions),
             box_iou=table["box_iou"],
             intersections=table["intersection"],
             unions=table["union"],
             detector_agrees=table["detector_agrees"],
             same_category=table["same_category"],
+            of_referent=table["of_referent"],
+            same_category_objects=alike,
             valid=table["valid"],
         )
 
@@ -133,6 +150,8 @@ _CELL = np.dtype(
         ("union", np.float64),
         ("detector_agrees", np.bool_),
         ("same_category", np.bool_),
+        ("of_referent", np.bool_),
+        ("same_category_objects", np.int64),
         ("valid", np.bool_),
     ]
 )
@@ -169,6 +188,8 @@ def _referent_table(
         row["box_iou"][:count] = box_iou(truth.box[None], candidates.boxes)[0]
         row["detector_agrees"][:count] = [same_category(name, truth.category) for name in claimed]
         row["same_category"][:count] = [same_category(name, truth.category) for name in seen_as]
+        row["of_referent"] = _of_referent(row["box_iou"], candidates.boxes, objects)
+        row["same_category_objects"] = _others_alike(truth, objects)
     return table
 
 
@@ -205,6 +226,26 @@ def _categories_by_truth(
     best = overlap.argmax(axis=1)
     passes = overlap.max(axis=1) > REC_THRESHOLD
     return [names[b] if ok else claim for b, ok, claim in zip(best, passes, claimed, strict=True)]
+
+
+def _of_referent(
+    iou: NDArray[np.float64],
+    boxes: NDArray[np.float32],
+    objects: tuple[NDArray[np.float64], Sequence[str]] | None,
+) -> NDArray[np.bool_]:
+    """(O + 1,): the IoU with the referent is above OF_REFERENT and at least that with every annotated object."""
+    most = np.zeros_like(iou)
+    if objects is not None and len(objects[1]) and len(boxes):
+        most[: len(boxes)] = box_iou(boxes, objects[0]).max(axis=1)
+    # The referent is one of the objects, and its box may differ by a rounding from the truth's.
+    return (iou > OF_REFERENT) & (iou >= most - 1e-6)
+
+
+def _others_alike(truth: Truth, objects: tuple[NDArray[np.float64], Sequence[str]] | None) -> int:
+    """How many annotated objects are of the referent's category, without itself; -1 where that is not known."""
+    if objects is None or truth.category is None:
+        return -1
+    return max(0, sum(same_category(name, truth.category) for name in objects[1]) - 1)
 
 
 def _stack(tables: Sequence[NDArray[np.void]]) -> NDArray[np.void]:

@@ -81,11 +81,27 @@ class Result:
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            result = cls(**{**values, "scores": Scores.from_json(values["scores"])})
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError) as error:
             raise DataError(f"{path} is not a result that `aligncat evaluate` wrote: {error!r}") from error
+        return cls.from_json(values, str(path))
+
+    @classmethod
+    def from_json(cls, values: Any, where: str) -> Result:
+        """The inverse of `to_json`.
+
+        Args:
+            values: what `to_json` gave.
+            where: the file that it was read from, for the error.
+
+        Raises:
+            DataError: it is not a result.
+        """
+        try:
+            result = cls(**{**values, "scores": Scores.from_json(values["scores"])})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DataError(f"{where} is not a result that `aligncat evaluate` wrote: {error!r}") from error
         if result.seen not in get_args(Seen):
-            raise DataError(f"{path}: seen is {result.seen!r}, which is none of {', '.join(get_args(Seen))}")
+            raise DataError(f"{where}: seen is {result.seen!r}, which is none of {', '.join(get_args(Seen))}")
         return result
 
 

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Scores
 from aligncat.evaluation.results import Figure, Result, Spread, Summary, summaries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from aligncat.evaluation.answers import Answers
 
 
 def _precision(threshold: str) -> Figure:
@@ -70,6 +73,16 @@ def masks_table(results: Sequence[Result]) -> Table:
     return _one_line_each(results, _MASK_FIGURES)
 
 
+def result_lines(results: Sequence[Result]) -> list[tuple[dict[str, str], dict[str, Spread | None]]]:
+    """The lines of `results_table` and `masks_table` as values: what a line says in words, and its figures.
+
+    Raises:
+        DataError: results of one config and split do not fit each other (`summarise`).
+    """
+    figures = _FIGURES | _MASK_FIGURES
+    return [(_said(row), {name: row.figure(read) for name, read in figures.items()}) for row in summaries(results)]
+
+
 def slices_table(results: Sequence[Result]) -> Table:
     """One line a config, split and slice (all, each kind, each attribute by its role), with causes of errors.
 
@@ -84,6 +97,19 @@ def slices_table(results: Sequence[Result]) -> Table:
             count = _slice(row.first.scores, name).expressions
             table.add_row(*(_said(row)[column] for column in said), name, str(count), *figures)
         table.add_section()
+    return table
+
+
+def causes_table(answers: Answers) -> Table:
+    """Wrong answers of one grounder on one split by cause, in counts, for every kind of expression."""
+    result = answers.result
+    title = f"Causes of wrong answers · {result.config} · {result.dataset} {result.split}"
+    rows = [row for name in ("all", "kind") for row in error_tables(answers).get(name, [])]
+    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), justify="left" if name == "slice" else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(_percent(Spread(v, None)) if name == "rec" else str(v) for name, v in row.items()))
     return table
 
 

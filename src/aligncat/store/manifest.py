@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
@@ -100,6 +100,21 @@ class Manifest:
         """
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False, sort_keys=True)
         write_whole(folder / MANIFEST, text.encode() + b"\n")
+
+    def narrowed(self, candidates: int) -> Self:
+        """The manifest of the same store with the best O candidates alone.
+
+        Raises:
+            StoreError: the store holds fewer.
+        """
+        if candidates > self.candidates:
+            raise StoreError(f"the store holds {self.candidates} candidates an image, not {candidates}: extract more")
+        return replace(self, candidates=candidates, detector={**self.detector, "candidates": candidates})
+
+    @property
+    def every_query(self) -> bool:
+        """Whether it holds each of the detector's queries once, instead of the best candidates."""
+        return bool(self.detector.get("every_query"))
 
     @property
     def shards(self) -> int:

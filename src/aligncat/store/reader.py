@@ -73,14 +73,19 @@ class Store:
 
         Args:
             folder: where it is.
-            expect: the description of the detector that must have made it, if that matters.
+            expect: the description of the detector that must have made it, if that matters. Where it kept fewer
+                candidates than the store holds, the store is opened with the best of them alone.
 
         Raises:
             StoreError: it is missing, unfinished, damaged, or was made by another detector.
         """
         manifest = Manifest.read(folder)
+        wanted = (
+            manifest.candidates if expect is None else int(cast("int", expect.get("candidates", manifest.candidates)))
+        )
+        described = manifest.narrowed(wanted) if wanted < manifest.candidates else manifest
         if expect is not None and (
-            differing := list(differences({"detector": manifest.detector}, {"detector": expect}))
+            differing := list(differences({"detector": described.detector}, {"detector": expect}))
         ):
             raise StoreError(
                 f"{folder}: made by another detector; extract into another folder. " + "; ".join(differing)
@@ -98,7 +103,18 @@ class Store:
             for shard in range(manifest.shards)
             for row, image_id in enumerate(_read(folder, shard, ["image_id"])["image_id"].to_pylist())
         }
-        return cls(folder, manifest, places, skipped)
+        return cls(folder, described, places, skipped)
+
+    def narrowed(self, candidates: int) -> Self:
+        """This store with the best O of its candidates alone, equal to one that was extracted with that O.
+
+        Args:
+            candidates: O, at most what the store holds.
+
+        Raises:
+            StoreError: the store holds fewer.
+        """
+        return type(self)(self.folder, self.manifest.narrowed(candidates), self._places, self.skipped)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -133,10 +149,10 @@ class Store:
         counts = np.zeros(count, np.int32)
         for shard, slots, rows in self._by_shard(image_ids):
             table = _read(self.folder, shard, ["count", "categories", "confidences", "features"])
-            features[slots] = _values(table, "features").reshape(-1, kept, dim)[rows]
-            categories[slots] = _values(table, "categories").reshape(-1, kept)[rows]
-            confidences[slots] = _values(table, "confidences").reshape(-1, kept)[rows]
-            counts[slots] = table["count"].to_numpy()[rows]
+            features[slots] = _rows(table, "features", dim)[rows, :kept]
+            categories[slots] = _rows(table, "categories", 1)[rows, :kept, 0]
+            confidences[slots] = _rows(table, "confidences", 1)[rows, :kept, 0]
+            counts[slots] = np.minimum(table["count"].to_numpy()[rows], kept)
         return CandidateTensors(
             features=torch.from_numpy(features),
             categories=torch.from_numpy(categories),
@@ -153,7 +169,7 @@ class Store:
         kept = self.manifest.candidates
         boxes = np.zeros((len(image_ids), kept, 4), np.float32)
         for shard, slots, rows in self._by_shard(image_ids):
-            boxes[slots] = _values(_read(self.folder, shard, ["boxes"]), "boxes").reshape(-1, kept, 4)[rows]
+            boxes[slots] = _rows(_read(self.folder, shard, ["boxes"]), "boxes", 4)[rows, :kept]
         return boxes
 
     def candidates(self, image_id: str) -> Candidates:
@@ -165,16 +181,16 @@ class Store:
         shard, row = self._place(image_id)
         table = self._shard(shard).slice(row, 1)
         width, height, count = (table[name][0].as_py() for name in ("width", "height", "count"))
-        kept = self.manifest.candidates
+        count = min(count, self.manifest.candidates)
         return Candidates(
             image_id=image_id,
             width=width,
             height=height,
-            features=_values(table, "features").reshape(kept, -1)[:count],
+            features=_rows(table, "features", self.manifest.feature_dim)[0, :count],
             queries=_values(table, "queries")[:count],
             categories=_values(table, "categories")[:count],
             confidences=_values(table, "confidences")[:count],
-            boxes=_values(table, "boxes").reshape(kept, 4)[:count],
+            boxes=_rows(table, "boxes", 4)[0, :count],
             masks=self.masks(image_id),
         )
 
@@ -187,7 +203,9 @@ class Store:
         shard, row = self._place(image_id)
         table = self._shard(shard)
         size = [table["height"][row].as_py(), table["width"][row].as_py()]
-        return tuple(RLE(size=list(size), counts=counts) for counts in table["masks"][row].as_py())
+        return tuple(
+            RLE(size=list(size), counts=counts) for counts in table["masks"][row].as_py()[: self.manifest.candidates]
+        )
 
     def _place(self, image_id: str) -> tuple[int, int]:
         try:
@@ -222,3 +240,8 @@ def _read(folder: Path, shard: int, columns: list[str] | None) -> pa.Table:
 def _values(table: pa.Table, column: str) -> NDArray[Any]:
     """The numbers of a column of fixed-size lists, flat, without a copy."""
     return cast("NDArray[Any]", table[column].chunk(0).flatten().to_numpy(zero_copy_only=True))
+
+
+def _rows(table: pa.Table, column: str, width: int) -> NDArray[Any]:
+    """(images, candidates, width), the numbers of a column of fixed-size lists, without a copy."""
+    return _values(table, column).reshape(len(table), -1, width)

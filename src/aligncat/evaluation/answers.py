@@ -1,0 +1,246 @@
+"""Every answer of a grounder on a split, with all that a reader may ask of it: one row an expression, in Parquet."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aligncat.choices import object_probability
+from aligncat.errors import DataError
+from aligncat.evaluation.causes import causes
+from aligncat.evaluation.metrics import Outcomes
+from aligncat.evaluation.overlaps import REC_THRESHOLD
+from aligncat.evaluation.results import Result
+from aligncat.geometry import box_iou
+from aligncat.language import tokenize
+from aligncat.store.files import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from aligncat.datasets import Split
+    from aligncat.evaluation.overlaps import Overlaps
+    from aligncat.store import Store
+    from aligncat.types import Candidates, Choices, Truth
+
+_FLOATS, _STRINGS = pa.list_(pa.float32()), pa.list_(pa.string())
+SCORES = ("class", "global", "coarse", "fine")
+SCHEMA = pa.schema(
+    [
+        ("expression_id", pa.string()),
+        ("referent_id", pa.string()),
+        ("image_id", pa.string()),
+        ("image_path", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("text", pa.string()),
+        ("kind", pa.string()),
+        ("needed", _STRINGS),
+        ("redundant", _STRINGS),
+        ("referent_category", pa.string()),
+        ("predicted_category", pa.string()),
+        ("category_matched", pa.bool_()),
+        ("words", _STRINGS),
+        ("word_weights", _FLOATS),
+        ("choice", pa.int32()),
+        ("score", pa.float32()),
+        ("right", pa.bool_()),
+        ("cause", pa.string()),
+        ("box_iou", pa.float32()),
+        ("mask_iou", pa.float32()),
+        ("query_right", pa.bool_()),
+        ("same_category", pa.int32()),
+        ("size", pa.float32()),
+        ("length", pa.int32()),
+        ("truth_box", _FLOATS),
+        ("truth_mask", pa.binary()),
+        ("chosen_mask", pa.binary()),
+        ("boxes", _FLOATS),
+        ("categories", pa.list_(pa.int16())),
+        ("confidences", _FLOATS),
+        ("kept", pa.list_(pa.bool_())),
+        ("probabilities", _FLOATS),
+        ("ious", _FLOATS),
+        *((f"{name}_scores", _FLOATS) for name in SCORES),
+    ]
+)
+"""The columns; lists are over the O candidates of the image, `boxes` has four numbers for each (xyxy pixels)."""
+
+_KEY = b"aligncat"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """The answers of one grounder on one split.
+
+    Attributes:
+        result: the figures, with all that must be said beside them.
+        labels: the detector's category names, by contiguous index.
+        provenance: plain data: "grounder" (its folder), "store" (the detector's description), "alignment" (the config).
+        table: E rows of SCHEMA. `choice` is -1 where the image has no candidate; `score` is the probability of the
+            chosen object (`object_probability`); `cause` is one of CAUSES or "right"; `size` is the referent's box
+            over the image; `same_category` counts the other annotated objects of its category; `length` is in words;
+            masks are COCO's run lengths at height x width. What is not known is null.
+    """
+
+    result: Result
+    labels: tuple[str, ...]
+    provenance: Mapping[str, Any]
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def save(self, path: Path) -> None:
+        """Write as Parquet: wholly, or not at all.
+
+        Raises:
+            OSError: the file cannot be written; one that was there before is as it was.
+        """
+        said = {"result": self.result.to_json(), "labels": list(self.labels), "provenance": dict(self.provenance)}
+        content = io.BytesIO()
+        metadata = {_KEY: json.dumps(said, ensure_ascii=False).encode()}
+        pq.write_table(self.table.replace_schema_metadata(metadata), content, compression="zstd")
+        write_whole(path, content.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: the file is missing, or does not hold answers.
+        """
+        try:
+            table = pq.read_table(path)
+            said = json.loads(table.schema.metadata[_KEY])
+            result = Result.from_json(said["result"], str(path))
+            answers = cls(result, tuple(said["labels"]), said["provenance"], table.replace_schema_metadata(None))
+        except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
+            raise DataError(
+                f"{path} does not hold the answers that `aligncat evaluate --out` writes: {str(error).splitlines()[0]}"
+            ) from error
+        if not answers.table.schema.equals(SCHEMA):
+            raise DataError(f"{path} was written by another version of aligncat: evaluate again")
+        return answers
+
+
+def answers_table(
+    split: Split,
+    truth: Mapping[str, Truth],
+    store: Store,
+    overlaps: Overlaps,
+    choices: Choices,
+    queries: Store | None = None,
+) -> pa.Table:
+    """The table of SCHEMA.
+
+    Args:
+        split: the E expressions.
+        truth: by referent id.
+        store: the candidates that were chosen from.
+        overlaps: of the same expressions, store and truth.
+        choices: of the same expressions and store.
+        queries: a store of every query of the same detector (`aligncat extract --every_query`), which tells whether
+            the detector missed the referent or the confidence filter dropped it.
+
+    Raises:
+        StoreError: a store lacks an image.
+    """
+    images = {image_id: store.candidates(image_id) for image_id in split.images}
+    query_right = None if queries is None else _query_right(split, truth, queries)
+    outcomes = Outcomes.of(overlaps, choices.choice)
+    categories = np.full((len(overlaps), choices.kept.shape[1] + 1), -1, dtype=np.int64)
+    for row, expression in enumerate(overlaps.expressions):
+        found = images[expression.image_id].categories
+        categories[row, : len(found)] = found
+    cause = causes(overlaps, choices, store.labels, categories, query_right)
+    rows = [
+        {
+            **_said(split, overlaps, choices, row),
+            **_chosen(images[expression.image_id], choices, row),
+            **_truly(images[expression.image_id], truth[expression.referent_id]),
+            "right": bool(outcomes.right[row]),
+            "cause": cause[row],
+            "box_iou": float(overlaps.box_iou[row, _column(images[expression.image_id], choices, row)]),
+            "mask_iou": None if np.isnan(outcomes.mask_iou[row]) else float(outcomes.mask_iou[row]),
+            "query_right": None if query_right is None else bool(query_right[row]),
+            "same_category": None if (count := int(overlaps.same_category_objects[row])) < 0 else count,
+            "ious": overlaps.box_iou[row, : len(images[expression.image_id])],
+        }
+        for row, expression in enumerate(overlaps.expressions)
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _said(split: Split, overlaps: Overlaps, choices: Choices, row: int) -> dict[str, Any]:
+    """The expression, and what was read in it."""
+    expression = overlaps.expressions[row]
+    return {
+        "expression_id": expression.id,
+        "referent_id": expression.referent_id,
+        "image_id": expression.image_id,
+        "image_path": str(split.images[expression.image_id].path.absolute()),
+        "text": expression.text,
+        "kind": expression.kind,
+        "needed": expression.needed,
+        "redundant": expression.redundant,
+        "length": len(tokenize(expression.text)),
+        "referent_category": overlaps.referent_categories[row],
+        "predicted_category": None if choices.predicted is None else choices.predicted[row],
+        "category_matched": bool(choices.category_matched[row]),
+        "words": [word for word, _ in choices.word_weights[row]],
+        "word_weights": [weight for _, weight in choices.word_weights[row]],
+    }
+
+
+def _chosen(candidates: Candidates, choices: Choices, row: int) -> dict[str, Any]:
+    """The candidates, their scores, and the choice."""
+    count = len(candidates)
+    choice = _column(candidates, choices, row)
+    shares = choices.probabilities[row, :count]
+    return {
+        "choice": choice,
+        "score": object_probability(shares, candidates.boxes, choice) if count else 0.0,
+        "chosen_mask": candidates.masks[choice]["counts"] if count else None,
+        "boxes": candidates.boxes.ravel(),
+        "categories": candidates.categories.astype(np.int16),
+        "confidences": candidates.confidences,
+        "kept": choices.kept[row, :count].tolist(),
+        "probabilities": shares,
+        **{f"{name}_scores": choices.scores[name][row, :count] if name in choices.scores else None for name in SCORES},
+    }
+
+
+def _truly(candidates: Candidates, truth: Truth) -> dict[str, Any]:
+    """The referent in the image."""
+    width, height = np.maximum(truth.box[2:] - truth.box[:2], 0)
+    return {
+        "width": candidates.width,
+        "height": candidates.height,
+        "truth_box": truth.box,
+        "truth_mask": None if truth.mask is None else truth.mask["counts"],
+        "size": width * height / (candidates.width * candidates.height),
+    }
+
+
+def _column(candidates: Candidates, choices: Choices, row: int) -> int:
+    return int(choices.choice[row]) if len(candidates) else -1
+
+
+def _query_right(split: Split, truth: Mapping[str, Truth], queries: Store) -> NDArray[np.bool_]:
+    """(E,) whether the box of some query passes."""
+    boxes = dict(zip(split.images, queries.boxes(list(split.images)), strict=True))
+    best = {
+        (e.image_id, e.referent_id): box_iou(truth[e.referent_id].box[None], boxes[e.image_id]).max() > REC_THRESHOLD
+        for e in split.expressions
+    }
+    return np.array([best[e.image_id, e.referent_id] for e in split.expressions])

@@ -1,0 +1,112 @@
+"""Where on its way from the detector to the choice a referent was lost: one cause for every wrong answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from aligncat.datasets import canonical_category
+from aligncat.evaluation.overlaps import REC_THRESHOLD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from aligncat.evaluation.overlaps import Overlaps
+    from aligncat.types import Choices
+
+Cause: TypeAlias = Literal[
+    "poor_mask",
+    "no_query",
+    "confidence_filter",
+    "no_candidate",
+    "category_misread",
+    "class_misdetected",
+    "refinement",
+    "wrong_category",
+    "wrong_object",
+]
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+"""In the order in which they are asked; the first that holds is the cause."""
+
+RIGHT = "right"
+
+MEANING: dict[Cause, str] = {
+    "poor_mask": "the right object was chosen, but its box is off",
+    "no_query": "none of the detector's N queries is the referent",
+    "confidence_filter": "a query is the referent, and the confidence filter dropped it",
+    "no_candidate": "none of the O candidates is the referent; whether a query was is not known",
+    "category_misread": "the category filter dropped the referent, as the text classifier read another category",
+    "class_misdetected": "the category filter dropped the referent, as the detector gave it another class",
+    "refinement": "the referent was not among the K best of the first stage",
+    "wrong_category": "the referent was there to choose, and an object of another category was chosen",
+    "wrong_object": "the referent was there to choose, and another object of its category was chosen",
+}
+
+
+def causes(
+    overlaps: Overlaps,
+    choices: Choices,
+    labels: Sequence[str],
+    candidate_categories: NDArray[np.int64],
+    query_right: NDArray[np.bool_] | None = None,
+) -> list[str]:
+    """The cause of every wrong answer, "right" for the others; the counts of all add up to E.
+
+    Where the truth does not name the referent's category, that of the surest candidate with a right box stands in.
+
+    Args:
+        overlaps: the table of E expressions, whose `of_referent` and `same_category` know of the annotated objects.
+        choices: of the same expressions.
+        labels: the detector's category names, by contiguous index.
+        candidate_categories: (E, O) c^V; -1 where there is no candidate.
+        query_right: (E,), whether some of all N queries has a right box; None where that is not known.
+    """
+    count = min(overlaps.box_iou.shape[1] - 1, choices.kept.shape[1])
+    rows = np.arange(len(overlaps))
+    chosen = np.where(overlaps.valid.any(axis=1), choices.choice, -1)
+    passing = overlaps.box_iou[:, :count] > REC_THRESHOLD
+    kept = choices.kept[:, :count]
+    names = np.array([*map(canonical_category, labels), ""])
+    first = np.take_along_axis(candidate_categories[:, :count], passing.argmax(axis=1)[:, None], axis=1)[:, 0]
+    referent = np.array(
+        [
+            names[stand_in] if category is None else canonical_category(category)
+            for category, stand_in in zip(overlaps.referent_categories, first, strict=True)
+        ]
+    )
+    reached = np.asarray(passing.any(axis=1))
+    dropped = reached & _dropped_by_category(choices, passing)
+    read = np.array(
+        ["" if name is None else canonical_category(name) for name in choices.predicted or [None] * len(rows)]
+    )
+    of_category = np.where(
+        [category is None for category in overlaps.referent_categories],
+        names[np.where(chosen < 0, -1, candidate_categories[rows, chosen])] == referent,
+        overlaps.same_category[rows, chosen],
+    )
+    unknown = np.zeros(len(rows), dtype=bool)
+    tests: dict[Cause, NDArray[np.bool_]] = {
+        "poor_mask": overlaps.of_referent[rows, chosen],
+        "no_query": ~reached & (unknown if query_right is None else ~query_right),
+        "confidence_filter": ~reached & (unknown if query_right is None else query_right),
+        "no_candidate": ~reached,
+        "category_misread": dropped & (read != referent),
+        "class_misdetected": dropped,
+        "refinement": ~np.asarray((passing & kept).any(axis=1)),
+        "wrong_category": ~of_category,
+        "wrong_object": np.ones(len(rows), dtype=bool),
+    }
+    right = overlaps.box_iou[rows, chosen] > REC_THRESHOLD
+    found: list[str] = np.select([right, *tests.values()], [RIGHT, *tests], RIGHT).tolist()
+    return found
+
+
+def _dropped_by_category(choices: Choices, passing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(E,) bool: some candidates had the category that was asked for, and none with a right box was among them."""
+    if "class" not in choices.scores:
+        return np.zeros(len(passing), dtype=bool)
+    having = choices.scores["class"][:, : passing.shape[1]] == 1
+    return np.asarray(having.any(axis=1) & ~(having & passing).any(axis=1))

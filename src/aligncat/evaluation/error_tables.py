@@ -1,0 +1,82 @@
+"""Wrong answers counted by cause, for every slice that tells something: plain rows for JSON, tables and the report."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from aligncat.evaluation.causes import CAUSES, RIGHT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    from aligncat.evaluation.answers import Answers
+
+ErrorTable: TypeAlias = "list[dict[str, Any]]"
+"""Rows of "slice", "expressions", "rec" (fraction right) and the count of every cause that occurs in the answers."""
+
+SIZES = ((0.01, "under 1% of the image"), (0.05, "1 to 5%"), (0.2, "5 to 20%"), (float("inf"), "20% and more"))
+LENGTHS = ((2, "1 to 2 words"), (4, "3 to 4 words"), (7, "5 to 7 words"), (float("inf"), "8 words and more"))
+MOST_ALIKE = 4
+_WHOLE = "all"
+
+
+def error_tables(answers: Answers) -> dict[str, ErrorTable]:
+    """Count right answers and causes of wrong ones.
+
+    Args:
+        answers: of one grounder on one split.
+
+    Returns:
+        By what the expressions are sliced: "all", "kind", "category" (the referent's), "same_category" (other objects
+        of it in the image), "size" (the referent's box), "length" (words). A slicing of which nothing is known is
+        left out; an expression of which it is not known stands under "not known".
+    """
+    columns = ("cause", "kind", "referent_category", "same_category", "size", "length")
+    rows = answers.table.select(columns).to_pylist()
+    present = [cause for cause in CAUSES if any(row["cause"] == cause for row in rows)]
+    slicings: dict[str, Callable[[Mapping[str, Any]], tuple[Hashable, str] | None]] = {
+        "all": lambda row: (0, _WHOLE),
+        "kind": lambda row: _named(row["kind"]),
+        "category": lambda row: _named(row["referent_category"]),
+        "same_category": lambda row: _alike(row["same_category"]),
+        "size": lambda row: next((bound, name) for bound, name in SIZES if row["size"] < bound),
+        "length": lambda row: next((bound, name) for bound, name in LENGTHS if row["length"] <= bound),
+    }
+    tables = {name: _table(rows, slice_of, present) for name, slice_of in slicings.items()}
+    return {name: table for name, table in tables.items() if any(row["slice"] != _NOT_KNOWN for row in table)}
+
+
+_NOT_KNOWN = "not known"
+
+
+def _table(
+    rows: Sequence[Mapping[str, Any]],
+    slice_of: Callable[[Mapping[str, Any]], tuple[Hashable, str] | None],
+    present: Sequence[str],
+) -> ErrorTable:
+    counts: dict[tuple[Any, str], Counter[str]] = defaultdict(Counter)
+    unknown: Counter[str] = Counter()
+    for row in rows:
+        key = slice_of(row)
+        (unknown if key is None else counts[key])[row["cause"]] += 1
+    named = [(name, counts[order, name]) for order, name in sorted(counts)]
+    return [
+        {
+            "slice": name,
+            "expressions": found.total(),
+            "rec": found[RIGHT] / found.total(),
+            **{cause: found[cause] for cause in present},
+        }
+        for name, found in [*named, *([(_NOT_KNOWN, unknown)] if unknown else [])]
+    ]
+
+
+def _named(value: str | None) -> tuple[str, str] | None:
+    return None if value is None else (value, value)
+
+
+def _alike(count: int | None) -> tuple[int, str] | None:
+    if count is None:
+        return None
+    return min(count, MOST_ALIKE), f"{MOST_ALIKE} and more" if count >= MOST_ALIKE else str(count)
