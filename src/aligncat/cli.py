@@ -70,6 +70,14 @@ VERBS: dict[str, Verb] = {
         "aligncat.commands.evaluate:evaluate",
         "Measure a grounder on every sentence of the splits: REC, RES, the oracle, and where it errs.",
     ),
+    "published": Verb(
+        "aligncat.commands.published:published",
+        "Print the figures that the paper published, Tables 1 to 5.",
+    ),
+    "report": Verb(
+        "aligncat.commands.report:report",
+        "Make a folder with a page that shows every answer of some runs in pictures, and where they err, in tables.",
+    ),
     "audit": Verb(
         "aligncat.commands.audit:audit",
         "Count the evaluation photos that a detector was trained on, and list what to train on without them.",
@@ -95,7 +103,7 @@ VERBS: dict[str, Verb] = {
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 # Verbs whose required arguments come without option names, and which of these is a list.
-POSITIONAL = {"ground": "expressions"}
+POSITIONAL = {"ground": "expressions", "report": "runs"}
 # Verbs of which some required arguments come first, without option names.
 FIRST = {"data prepare": ("name",), "detector import": ("model", "out"), "import querymatch": ("checkpoint", "out")}
 
@@ -187,7 +195,7 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
         kind = "a path" if types[argument] is Path else "which"
         parser.add_argument(argument, type=types[argument], metavar=argument, help=kind)
     if listed:
-        parser.add_argument(listed, nargs="+", type=str, help="one or more, each in quotes")
+        parser.add_argument(listed, nargs="+", type=str, help="one or more; in quotes if there are blanks in it")
     try:
         values = parser.parse_args(list(_with_presets(map(_with_underscores, words))))
     except ArgumentError as error:

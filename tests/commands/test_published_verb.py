@@ -1,0 +1,142 @@
+"""The published verb, and published figures beside ours."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from aligncat.cli import main
+from aligncat.commands.published import published, published_beside
+from aligncat.errors import DataError
+from aligncat.evaluation import Result, Scores
+
+
+def scores(rec: float, res_miou: float | None, expressions: int = 10_834) -> Scores:
+    return Scores(expressions, rec, 1.0, expressions, res_miou, None, None, None, None, None)
+
+
+MINE = Result("refcoco", "val", "unc", "mine", "swin-tiny", "leaked", 0, {}, scores(0.5, 0.4), 1500, 1500)
+
+
+def shown(table: Table) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(table)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def line_of(text: str, *starts: str) -> list[str]:
+    """The figures of the one line that begins with these words."""
+    [line] = [line for line in text.splitlines() if line.split()[: len(starts)] == list(starts)]
+    return re.findall(r"(?<!\S)(?:-|\d+\.\d\d(?:±\d+\.\d\d)?)(?!\S)", line)
+
+
+class TestVerb:
+    def test_all_tables_come_whole_through_a_pipe(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["published"]) == 0
+        said = capsys.readouterr().out
+        assert [f"Published, not measured here: Table {number} of" in said for number in range(1, 6)] == [True] * 5
+        assert line_of(said, "TSEG") == ["30.12", "-", "-", "25.95", "-", "-", "22.62"]
+        assert line_of(said, "Cycle-Free") == ["39.58", "41.46", "37.96", "39.19", "39.63", "37.53", "-"]
+        assert line_of(said, "confidence-based", "selection") == ["67.24", "71.50", "62.06"]
+        assert "…" not in said
+
+    def test_a_selection_is_shown_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["published", "--dataset", "refcocog", "--task", "rec"]) == 0
+        said = capsys.readouterr().out
+        assert line_of(said, "QueryMatch") == ["48.47"]
+        assert "Cycle-Free" not in said, "it has no figure of that column"
+        assert "google" in said and "Table 1" not in said and "unc" not in said
+
+    def test_one_table(self) -> None:
+        [found] = published(table=4, split="testB")
+        assert [row.figures for row in found.rows] == [(66.21,), (66.23,), (66.40,), (63.53,), (66.59,)]
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["--dataset", "mojiref"], "no figure for dataset mojiref: Table 1 has res on refcoco (val testA testB)"),
+            (["--table", "3", "--task", "res"], "no figure for table 3, task res"),
+            (["--split", "test"], "no figure for split test"),
+        ],
+    )
+    def test_an_empty_selection_says_what_there_is(
+        self, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["published", *words]) == 1
+        [line] = capsys.readouterr().err.splitlines()
+        assert said in line
+
+    def test_a_table_that_does_not_exist_is_a_wrong_command_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as left:
+            main(["published", "--table", "6"])
+        assert left.value.code == 2 and "table" in capsys.readouterr().err
+
+
+class TestBeside:
+    def test_ours_stands_apart_and_says_what_must_be_said(self) -> None:
+        table = published_beside([MINE])
+        assert table is not None
+        text = shown(table)
+        assert "Published figures, not measured here" in text and "ours below them" in text
+        assert line_of(text, "published", "QueryMatch") == ["66.02", "59.10"]
+        assert "VC" not in text, "it has no figure of val"
+        assert line_of(text, "published", "AMR") == ["-", "14.12"]
+        assert line_of(text, "published", "AlignCAT") == ["69.03", "61.83"]
+        assert line_of(text, "measured", "here", "mine") == ["50.00", "40.00"]
+        assert "10,834 sentences; detector swin-tiny HAS SEEN the images; seeds 0" in text
+        [ours] = [number for number, line in enumerate(text.splitlines()) if "measured here  " in line]
+        assert all("published" not in line for line in text.splitlines()[ours:])
+
+    def test_splits_are_columns_and_seeds_a_spread(self) -> None:
+        others = [
+            replace(MINE, seed=1, scores=scores(0.6, 0.4)),
+            replace(MINE, split="testA", scores=scores(0.7, 0.3, 5_657)),
+        ]
+        table = published_beside([MINE, *others])
+        assert table is not None
+        text = shown(table)
+        # 50 and 60: mean 55, sample deviation the square root of 50
+        assert line_of(text, "measured", "here", "mine") == ["55.00±7.07", "70.00", "40.00±0.00", "30.00"]
+        assert line_of(text, "published", "RefCLIP") == ["60.36", "58.58", "-", "-"]
+        assert "5,657 sentences" in text and "seeds 0, 1" in text
+
+    def test_without_masks_there_is_nothing_of_res(self) -> None:
+        table = published_beside([replace(MINE, scores=scores(0.5, None))])
+        assert table is not None
+        text = shown(table)
+        assert "mIoU" not in text and "AMR" not in text
+        assert line_of(text, "published", "APL") == ["64.51"]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"dataset": "mojiref"},
+            {"dataset": "refcocog", "split_by": "umd"},
+            {"dataset": "refcocog", "split_by": None},
+            {"dataset": "refcocog", "split_by": "umd", "split": "test"},
+            {"split": "train"},
+        ],
+    )
+    def test_nothing_stands_beside_what_the_paper_does_not_have(self, change: dict[str, str]) -> None:
+        assert published_beside([replace(MINE, **change)]) is None
+
+    def test_a_file_that_names_no_division_is_of_the_only_one(self) -> None:
+        table = published_beside([replace(MINE, split_by=None)])
+        assert table is not None and line_of(shown(table), "measured", "here", "mine") == ["50.00", "40.00"]
+
+    def test_google_is_compared_with_google(self) -> None:
+        table = published_beside([replace(MINE, dataset="refcocog", split_by="google")])
+        assert table is not None and line_of(shown(table), "published", "QueryMatch") == ["48.47", "43.06"]
+
+    def test_a_name_with_brackets_is_shown_as_it_is(self) -> None:
+        table = published_beside([replace(MINE, config="[red]mine[/red]")])
+        assert table is not None and "[red]mine[/red]" in shown(table)
+
+    def test_results_without_a_common_mean_are_refused(self) -> None:
+        with pytest.raises(DataError, match="seeds"):
+            published_beside([MINE, MINE])

@@ -1,0 +1,207 @@
+"""The paper's tables as data: figures copied by hand from its pages, and files that are not such tables."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import pytest
+
+from aligncat.alignment import PRESETS
+from aligncat.alignment.config import TABLES
+from aligncat.errors import DataError
+from aligncat.evaluation.published import (
+    PublishedTable,
+    published_ablation,
+    published_figures,
+    published_tables,
+    read_published,
+)
+
+SPLITS = ("val", "testA", "testB")
+GOOD = """
+[[table]]
+number = 1
+title = "A comparison"
+task = "rec"
+metric = "accuracy"
+columns = [{ dataset = "refcoco", split_by = "unc", split = "val" }]
+rows = [{ name = "A", figures = [12.5] }]
+"""
+
+
+def table(number: int) -> PublishedTable:
+    [found] = [each for each in published_tables() if each.number == number]
+    return found
+
+
+@pytest.mark.parametrize(("number", "task", "columns", "rows", "without"), [(1, "res", 7, 12, 4), (2, "rec", 7, 12, 3)])
+def test_every_system_and_cell_of_a_comparison_is_there(
+    number: int, task: str, columns: int, rows: int, without: int
+) -> None:
+    found = table(number)
+    assert (found.task, len(found.columns), len(found.rows)) == (task, columns, rows)
+    figures = [value for row in found.rows for value in row.figures]
+    assert figures.count(None) == without
+    assert [(column.dataset, column.split) for column in found.columns] == [
+        *(("refcoco", split) for split in SPLITS),
+        *(("refcoco+", split) for split in SPLITS),
+        ("refcocog", "val"),
+    ]
+    assert found.columns[-1].split_by == "google", "val-g is the division of google"
+
+
+# The last figure of each row (val-g) and its venue, by hand.
+VAL_G = {
+    1: "AMR AAAI'22 15.83, GroupViT CVPR'22 19.97, CLIP-ES CVPR'23 14.16, GbS ICCV'21 14.21, WWbL NeurIPS'22 21.84, "
+    "TSEG arXiv'20 22.62, ALBEF NeurIPS'21 24.18, I-Chunk ICCV'23 32.88, TRIS ICCV'23 36.00, APL ECCV'24 40.13, "
+    "QueryMatch MM'24 43.06, AlignCAT None 49.06",
+    2: "VC TPAMI'19 29.65, ARN ICCV'19 33.09, KPRN MM'19 38.37, IGN NeurIPS'20 34.92, DTWREG TPAMI'21 42.54, "
+    "Cycle-Free TMM'21 None, EARN TPAMI'23 45.33, TGKD ICRA'23 47.99, RefCLIP CVPR'23 47.87, APL ECCV'24 50.22, "
+    "QueryMatch MM'24 48.47, AlignCAT None 54.72",
+}
+
+
+@pytest.mark.parametrize("number", VAL_G)
+def test_systems_venues_and_last_figures_are_the_papers(number: int) -> None:
+    assert [(row.name, str(row.venue), row.figures[-1]) for row in table(number).rows] == [
+        (name, venue, None if value == "None" else float(value))
+        for name, venue, value in (line.split() for line in VAL_G[number].split(", "))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "system", "figures"),
+    [
+        (1, "AMR", [14.12, 11.69, 17.47, 14.13, 11.47, 18.13, 15.83]),
+        (1, "TSEG", [30.12, None, None, 25.95, None, None, 22.62]),
+        (1, "APL", [55.92, 54.84, 55.64, 34.92, 34.87, 35.61, 40.13]),
+        (1, "QueryMatch", [59.10, 59.08, 58.82, 39.87, 41.44, 37.22, 43.06]),
+        (1, "AlignCAT", [61.83, 62.75, 60.02, 42.05, 46.39, 37.53, 49.06]),
+        (2, "VC", [None, 32.68, 27.22, None, 34.68, 28.10, 29.65]),
+        (2, "RefCLIP", [60.36, 58.58, 57.13, 40.39, 40.45, 38.86, 47.87]),
+        (2, "QueryMatch", [66.02, 66.00, 65.48, 44.76, 46.72, 41.50, 48.47]),
+        (2, "AlignCAT", [69.03, 70.27, 66.59, 47.16, 52.22, 41.91, 54.72]),
+    ],
+)
+def test_rows_of_a_comparison_are_the_papers(number: int, system: str, figures: list[float | None]) -> None:
+    [row] = [row for row in table(number).rows if row.name == system]
+    assert list(row.figures) == figures
+
+
+@pytest.mark.parametrize(
+    ("number", "margin"),
+    [(1, 2.53), (2, 2.80)],
+)
+def test_mean_margins_over_querymatch_are_those_of_the_papers_text(number: int, margin: float) -> None:
+    rows = {row.name: row.figures[:3] for row in table(number).rows}
+    means = {name: statistics.fmean(v for v in values if v is not None) for name, values in rows.items()}
+    assert means["AlignCAT"] - means["QueryMatch"] == pytest.approx(margin, abs=0.005)
+
+
+# The differences to the first row that the paper prints with arrows.
+ARROWS = {
+    "table3": [[1.66, 3.69, -0.81], [1.32, 1.99, 0.74], [1.47, 2.72, 1.01], [3.14, 4.33, 1.12]],
+    "table4": [[1.53, 1.91, 0.02], [0.40, 0.25, 0.19], [-2.57, -3.03, -2.68], [1.82, 2.34, 0.38]],
+}
+
+
+@pytest.mark.parametrize("name", ["table3", "table4"])
+def test_differences_to_the_first_row_are_the_papers_arrows(name: str) -> None:
+    first, *others = published_ablation(name).values()  # type: ignore[arg-type]
+    found = [[round(row[split] - first[split], 2) for split in SPLITS] for row in others]
+    assert found == ARROWS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "figures"),
+    [
+        ("table3", "querymatch", (65.89, 65.94, 65.47)),
+        ("table3", "fine+global+class", (67.36, 68.66, 66.48)),
+        ("table4", "classifier-in-both", (64.64, 64.90, 63.53)),
+        ("table4", "label-in-training", (68.74, 69.84, 66.23)),
+        ("table5", "category-at-confidence", (67.24, 71.50, 62.06)),
+        ("table5", "classifier-at-inference", (67.61, 68.18, 66.40)),
+    ],
+)
+def test_rows_of_an_ablation_are_the_papers(name: str, preset: str, figures: tuple[float, ...]) -> None:
+    assert published_ablation(name)[preset] == dict(zip(SPLITS, figures, strict=True))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", [3, 4, 5])
+def test_an_ablation_has_the_presets_of_its_table_in_order(number: int) -> None:
+    found = published_ablation(f"table{number}")  # type: ignore[arg-type]
+    assert tuple(found) == TABLES[f"Table {number}"]
+    assert all(tuple(row) == SPLITS for row in found.values())
+
+
+def test_a_setting_that_two_ablations_share_has_the_same_figures_in_both() -> None:
+    ablations = [published_ablation(name) for name in ("table3", "table4", "table5")]  # type: ignore[arg-type]
+    shared = {preset for one in ablations for other in ablations if one is not other for preset in one.keys() & other}
+    assert shared == {"aligncat", "global+fine", "classifier-at-inference"}
+    for preset in shared:
+        rows = [ablation[preset] for ablation in ablations if preset in ablation]
+        assert len(rows) > 1 and all(row == rows[0] for row in rows)
+
+
+def test_presets_named_are_presets() -> None:
+    assert {row.preset for each in published_tables() for row in each.rows} - {None} == set(PRESETS)
+
+
+def test_figures_of_a_split_say_whose_they_are_and_where_they_stand() -> None:
+    found = published_figures("refcoco", "testA", task="rec")
+    assert (found[0].table.number, found[0].row.name, found[0].value) == (2, "VC", 32.68)
+    assert len(found) == 12 and all(each.column.split == "testA" for each in found)
+    assert len(published_figures("refcoco", "val", "unc")) == 23, "12 of RES, and 11 of REC, as VC has none"
+
+
+@pytest.mark.parametrize(
+    "asked", [("refcocog", "val", "umd"), ("refcocog", "test", None), ("mojiref", "val", "unc"), ("refcoco", "train")]
+)
+def test_a_split_that_the_paper_does_not_have_has_no_figures(asked: tuple[str, ...]) -> None:
+    assert published_figures(*asked) == ()  # type: ignore[arg-type]
+
+
+def test_a_good_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(GOOD)
+    [found] = read_published(tmp_path / "mine.toml")
+    assert found.rows[0].figures == (12.5,) and found.note is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[[table]]", "[[table]", "TOML"),
+        ("[[table]]", "[table]", "'table' must be a list"),
+        ("[[table]]", "x = 1\n[[table]]", "key 'x' is not known"),
+        ('title = "A comparison"\n', "", "table 1: key 'title' is missing"),
+        ('task = "rec"', 'task = "both"', "task is 'both'"),
+        ("number = 1", 'number = "1"', "'number' must be a whole number"),
+        ('split = "val" }', 'split = "val", side = "left" }', "table 1, column 1: key 'side' is not known"),
+        ("[12.5]", "[12.5, 13]", "table 1, row 1: has 2 figures for 1 columns"),
+        ("[12.5]", '["12.5"]', "table 1, row 1: '12.5' is no percentage"),
+        ("[12.5]", "[125]", "125 is no percentage"),
+        ("[12.5]", "[nan]", "nan is no percentage"),
+        ("[12.5]", "[true]", "no percentage"),
+        ('name = "A"', 'name = ""', "'name' must be a string that is not empty"),
+        ("rows = [{", "rows = [7, {", "table 1, row 1: must be a mapping"),
+    ],
+)
+def test_a_file_that_is_not_as_asked_is_named_with_the_place(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in GOOD
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(DataError) as raised:
+        read_published(path)
+    assert str(raised.value).startswith(str(path)) and said in str(raised.value)
+
+
+def test_a_table_number_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(GOOD * 2)
+    with pytest.raises(DataError, match="not all different"):
+        read_published(tmp_path / "mine.toml")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"mine\.toml"):
+        read_published(tmp_path / "mine.toml")
