@@ -284,6 +284,27 @@ def test_a_folder_that_holds_something_is_left_alone(mojiref: DataConfig, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+def test_some_splits_of_refers_layout_are_read_without_naming_them(mojiref: DataConfig, tmp_path: Path) -> None:
+    written = convert_data(data=mojiref, to="refer", out=tmp_path / "out", splits=("val", "testB"))
+    assert split_names(written) == ("val", "testB")
+    assert content(written) == {name: part for name, part in content(mojiref).items() if name in ("val", "testB")}
+
+
+@pytest.mark.parametrize("to", ["refer", "simrec", "jsonl"])
+@pytest.mark.parametrize("split_by", ["google", None])
+def test_who_divided_refcocog_is_said_of_what_is_written(
+    tmp_path: Path, to: Format, split_by: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    umd = write_refer_dataset(tmp_path / "refer", "refcocog", "umd", {"train": 1, "val": 1}).config
+    simrec = convert(umd, "simrec", tmp_path / "simrec")
+    assert load_split(simrec, "val").split_by == "umd"
+    with caplog.at_level("INFO", logger="aligncat"):
+        written = convert(replace(simrec, split_by=split_by), to, tmp_path / "out")
+    said = caplog.messages[-1]
+    assert said.endswith(f" --data.split_by {written.split_by}") == (to == "refer" or split_by is not None)
+    assert load_split(written, "val").split_by == (split_by or "unknown")
+
+
 def test_the_verb(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     files = write_refer_dataset(tmp_path / "refer")
     words = ["data", "convert", "--data.path", str(tmp_path / "refer"), "--data.dataset", "refcoco"]

@@ -9,7 +9,7 @@ from fabricate import jsonl_rows, write_image, write_jsonl_dataset, write_refer_
 from tiny_run import CANDIDATES, World
 
 from aligncat.commands.extract import extract
-from aligncat.datasets import DataConfig
+from aligncat.datasets import DataConfig, DatasetName
 from aligncat.datasets.photos import photos_in
 from aligncat.datasets.split_names import split_names
 from aligncat.errors import ConfigError, DataError, StoreError
@@ -75,17 +75,20 @@ def test_bad_rows_may_be_left_out(world: World, tmp_path: Path) -> None:
 
 class TestSplitNames:
     @pytest.mark.parametrize(
-        ("dataset", "split_by", "names"),
+        ("dataset", "split_by", "written", "names"),
         [
-            ("refcoco", "unc", ("train", "val", "testA", "testB")),
-            ("refcoco+", "unc", ("train", "val", "testA", "testB")),
-            ("mojirefg", "unc", ("train", "val", "testA", "testB")),
-            ("refcocog", "umd", ("train", "val", "test")),
-            ("refcocog", "google", ("train", "val")),
+            ("refcoco", "unc", ["testB", "val", "testA", "train"], ("train", "val", "testA", "testB")),
+            ("refcocog", "umd", ["test", "train", "val"], ("train", "val", "test")),
+            ("refcocog", "google", ["val", "train"], ("train", "val")),
+            ("refcoco", "unc", ["val"], ("val",)),  # what `data convert --splits` leaves of it
+            ("own", "unc", ["hard", "val", "easy", "train"], ("train", "val", "hard", "easy")),
         ],
     )
-    def test_published_splits(self, dataset: str, split_by: str, names: tuple[str, ...]) -> None:
-        assert split_names(DataConfig(Path(), dataset, split_by)) == names  # type: ignore[arg-type]
+    def test_refers_files_say_which_splits_there_are(
+        self, tmp_path: Path, dataset: DatasetName, split_by: str, written: list[str], names: tuple[str, ...]
+    ) -> None:
+        files = write_refer_dataset(tmp_path, dataset, split_by, dict.fromkeys(written, 1))
+        assert split_names(files.config) == names
 
     def test_own_data_has_its_files(self, tmp_path: Path) -> None:
         data = write_jsonl_dataset(tmp_path, {"train": jsonl_rows(1), "extra": jsonl_rows(1), "val": jsonl_rows(1)})

@@ -19,6 +19,32 @@ from aligncat.datasets.split_names import split_names
 from aligncat.errors import DataError, ImageError, MissingTruthError
 
 
+def refcocog(tmp_path: Path, split_by: str | None) -> DataConfig:
+    path = tmp_path / "anns/refcocog.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"val": [{"iid": 5, "bbox": [1, 2, 3, 4], "cat_id": 0, "refs": ["left man"]}]}))
+    return DataConfig(tmp_path, "refcocog", split_by, format="simrec")
+
+
+def test_a_refcocog_of_which_nobody_said_the_division_is_unknown_and_asks(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = refcocog(tmp_path, None)
+    splits = [load_split(config, "val", check_images=False) for _ in range(2)]
+    assert [split.split_by for split in splits] == ["unknown", "unknown"]
+    assert ["--data.split_by umd or google" in message for message in caplog.messages] == [True], "said once"
+
+
+def test_the_division_that_the_user_names_is_recorded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert load_split(refcocog(tmp_path, "google"), "val", check_images=False).split_by == "google"
+    assert not caplog.messages
+
+
+def test_refcoco_needs_nobody_to_say_it(files: SimrecFiles, caplog: pytest.LogCaptureFixture) -> None:
+    assert load_split(files.config, "val", check_images=False).split_by is None
+    assert not caplog.messages
+
+
 @dataclass
 class SimrecFiles:
     config: DataConfig

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aligncat.datasets import DataConfig, Split, load_split
+from aligncat.datasets import DataConfig, Split, files_read_once, load_split
 from aligncat.datasets.layout import refs_file
 from aligncat.datasets.prepare import SETS
 from aligncat.datasets.split_names import split_names
@@ -57,11 +57,11 @@ def audit(
         OSError: the folder cannot be written.
     """
     training = read_training_images(detector_images)
-    read = [
-        load_split(config, name, skip_bad_rows=skip_bad_rows, check_images=False)
-        for config in _with_kin(data)
-        for name in splits or [split for split in split_names(config) if split != "train"]
-    ]
+    read: list[Split] = []
+    for config in _with_kin(data):
+        with files_read_once():
+            names = splits or [split for split in split_names(config) if split != "train"]
+            read += (load_split(config, name, skip_bad_rows=skip_bad_rows, check_images=False) for name in names)
     audits = [audit_split(split, training) for split in read]
     Console(width=None if sys.stdout.isatty() else 120).print(audit_table(audits, training.name))
     if out is not None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from aligncat.datasets import DataConfig
+from aligncat.datasets import DataConfig, DatasetName
 from aligncat.datasets.convert import Source
 from aligncat.datasets.new_folder import new_folder
+from aligncat.datasets.reading import files_read_once
 from aligncat.datasets.split_names import split_names
 from aligncat.datasets.writers import WRITERS
 
@@ -40,19 +41,21 @@ def convert_data(
         DataError: the dataset cannot be read, or holds something that the other format cannot do without.
         ImageError: the other format asks for the size of an image, and its photo is not there.
     """
-    source = Source.read(data, splits or split_names(data))
-    dataset = "own" if data.dataset == "jsonl" else data.dataset
-    with new_folder(out) as folder:
-        WRITERS[to](source, dataset, data.split_by, folder)
-    written = replace(data, path=out, dataset=dataset, format=to, images=source.photos)
+    dataset: DatasetName = "own" if data.dataset == "jsonl" else data.dataset
+    with files_read_once():
+        source = Source.read(data, splits or split_names(data))
+        written = replace(data, path=out, dataset=dataset, format=to, images=source.photos)
+        with new_folder(out) as folder:
+            WRITERS[to](source, dataset, written.split_by or "unc", folder)
     logger.info(
         "%s written to %s; the photos stay where they are: read it with --data.path %s --data.dataset %s "
-        "--data.format %s --data.images %s",
+        "--data.format %s --data.images %s%s",
         dataset,
         out,
         out,
         dataset,
         to,
         source.photos,
+        "" if written == replace(written, split_by=None) else f" --data.split_by {written.split_by}",
     )
     return written

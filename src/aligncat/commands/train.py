@@ -17,7 +17,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from aligncat.alignment import AlignmentConfig
-from aligncat.datasets import DataConfig, Split, load_split, load_truth
+from aligncat.datasets import DataConfig, Split, files_read_once, load_split, load_truth
 from aligncat.errors import ConfigError
 from aligncat.evaluation import Overlaps, installed_versions
 from aligncat.grounder import Grounder
@@ -94,18 +94,61 @@ def train(
         KeyboardInterrupt: Ctrl-C, after a line on what is safe.
     """
     opened = Store.open(store)
-    splits = {
-        name: load_split(data, name, skip_bad_rows=skip_bad_rows, check_images=False)
-        for name in (train_split, val_split)
-        if name is not None
-    }
-    alignment = replace(alignment, visual_dim=opened.manifest.feature_dim, classes=len(opened.labels))
+    with files_read_once():
+        splits = {
+            name: load_split(data, name, skip_bad_rows=skip_bad_rows, check_images=False)
+            for name in (train_split, val_split)
+            if name is not None
+        }
+    val = None
+    if val_split is not None:
+        truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows)
+        val = splits[val_split], Overlaps.of(opened, splits[val_split], truth)
+    return learn(
+        train=splits[train_split],
+        val=val,
+        store=opened,
+        out=out,
+        alignment=alignment,
+        text=text,
+        training=training,
+        word_vectors=word_vectors,
+        progress=progress,
+    )
+
+
+def learn(
+    *,
+    train: Split,
+    val: tuple[Split, Overlaps] | None,
+    store: Store,
+    out: Path,
+    alignment: AlignmentConfig,
+    text: TextEncoderConfig,
+    training: TrainingConfig,
+    word_vectors: Path | None = None,
+    progress: bool = True,
+) -> Grounder:
+    """Train a grounder from what is loaded; see `train`, whose arguments and errors these are.
+
+    Args:
+        train: what is learned from.
+        val: what tells the best epoch, and its truth; None keeps the last epoch.
+        store: open.
+        out: the grounder's folder.
+        alignment: which scores choose, and how they are learned.
+        text: how expressions are read.
+        training: optimiser, schedule, batch and seed.
+        word_vectors: a file to start from.
+        progress: show a progress bar.
+    """
+    alignment = replace(alignment, visual_dim=store.manifest.feature_dim, classes=len(store.labels))
     config = ModelConfig(alignment=alignment, text=text)
-    vocabulary, pretrained = _read_with(text, splits[train_split], word_vectors)
+    vocabulary, pretrained = _read_with(text, train, word_vectors)
     provenance = {
-        "data": _describe(splits[train_split]),
-        "val_split": val_split,
-        "store": opened.manifest.detector,
+        "data": _describe(train),
+        "val_split": None if val is None else val[0].split,
+        "store": store.manifest.detector,
         "training": asdict(training),
         "word_vectors": None if word_vectors is None else word_vectors.name,
         "text_encoder": None if pretrained is None else {"name": pretrained.name, "sha256": pretrained.sha256},
@@ -122,25 +165,22 @@ def train(
         vectors = found.table
     model = GroundingModel(config, len(vocabulary), vectors, pretrained)
     batches = GroundingData(
-        train=splits[train_split],
-        val=None if val_split is None else splits[val_split],
-        store=opened,
+        train=train,
+        val=None if val is None else val[0],
+        store=store,
         vocabulary=vocabulary,
         max_length=text.max_length,
         batch_size=training.batch_size,
         seed=training.seed,
         with_labels=alignment.category_train == "label" or alignment.classifier,
     )
-    validation = None
-    if val_split is not None:
-        truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows)
-        validation = ValidationScores(Overlaps.of(opened, splits[val_split], truth))
+    validation = None if val is None else ValidationScores(val[1])
     module = GroundingModule(model, training, batches.steps_per_epoch)
     _claim(out, settings)
     best = _fit(module, batches, training, out / RUN, validation, progress=progress)
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state)
-    grounder = Grounder(model, vocabulary, opened.labels, opened.manifest.detector, provenance, pretrained)
+    grounder = Grounder(model, vocabulary, store.labels, store.manifest.detector, provenance, pretrained)
     grounder.save_pretrained(out)
     return grounder
 
@@ -234,8 +274,13 @@ def _check_folder(out: Path, settings: dict[str, Any]) -> None:
         except ValueError as error:
             raise ConfigError(f"{path} is damaged ({error}): choose another --out") from error
         wanted = json.loads(_json(settings))
-        # A run that was begun before a field of TextEncoderConfig existed had what is now its default.
-        found["text"] = {**asdict(TextEncoderConfig()), **found.get("text", {})}
+        # A run that was begun before a field existed had what is now the field's default.
+        for part, default in (
+            ("alignment", AlignmentConfig()),
+            ("text", TextEncoderConfig()),
+            ("training", TrainingConfig()),
+        ):
+            found[part] = {**asdict(default), **found.get(part, {})}
         if differing := list(_differences({**found, "versions": None}, {**wanted, "versions": None})):
             raise ConfigError(
                 f"{out} holds a run with other settings: {'; '.join(differing)}. Choose another --out, or repeat the "

@@ -5,6 +5,7 @@ from aligncat.datasets.config import DataConfig, DatasetName
 from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.load import load_split, load_truth
 from aligncat.datasets.pickles import load_plain_pickle
+from aligncat.datasets.reading import files_read_once
 from aligncat.datasets.split import Split
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Split",
     "canonical_category",
     "category_index",
+    "files_read_once",
     "load_plain_pickle",
     "load_split",
     "load_truth",

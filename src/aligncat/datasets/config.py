@@ -11,6 +11,8 @@ from aligncat.errors import ConfigError
 DatasetName = Literal["refcoco", "refcoco+", "refcocog", "refclef", "mojiref", "mojiref+", "mojirefg", "own", "jsonl"]
 Format = Literal["refer", "simrec", "hub", "coco-csv", "jsonl"]
 
+UNKNOWN_DIVISION = "unknown"
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -22,7 +24,8 @@ class DataConfig:
         dataset: one of RefCOCO's or MojiRef's three flavours, RefCLEF, or own for data of your own; jsonl is short
             for own in JSON lines.
         split_by: who divided the data into splits: unc for RefCOCO, RefCOCO+ and MojiRef, umd or google for
-            RefCOCOg, unc or berkeley for RefCLEF. Only REFER's layout asks for it.
+            RefCOCOg, unc or berkeley for RefCLEF. REFER's layout has it in a file's name and takes unc by default;
+            other formats do not say it, so there RefCOCOg is "unknown" until you do, and is called so in results.
         images: the folder of the images. It is found by itself at `<path>/images/mscoco/images/train2014`,
             `<path>/images/train2014`, `<path>/images/<dataset>` or `<path>/images`; jsonl takes the folder of the
             .jsonl file.
@@ -36,7 +39,7 @@ class DataConfig:
 
     path: Path
     dataset: DatasetName
-    split_by: str = "unc"
+    split_by: str | None = None
     images: Path | None = None
     format: Format | None = None
     lexicon: Path | None = None
@@ -48,8 +51,15 @@ class DataConfig:
             raise ConfigError(f"format {self.format!r} is not known; use one of {', '.join(get_args(Format))}")
         if self.dataset == "jsonl" and self.file_format != "jsonl":
             raise ConfigError(f"dataset jsonl is in JSON lines, not in format {self.format}; call the dataset own")
+        if self.split_by is None:
+            object.__setattr__(self, "split_by", self._usual_division())  # the dataclass is frozen
 
     @property
     def file_format(self) -> Format:
         """How the files are written: what `format` says, or its default."""
         return self.format or ("jsonl" if self.dataset == "jsonl" else "refer")
+
+    def _usual_division(self) -> str | None:
+        if self.file_format == "refer":
+            return "unc"
+        return UNKNOWN_DIVISION if self.dataset == "refcocog" else None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Protocol
 
-from aligncat.datasets.config import DataConfig, Format
+from aligncat.datasets.config import UNKNOWN_DIVISION, DataConfig, Format
 from aligncat.datasets.hub import load_hub_split, load_hub_truth
 from aligncat.datasets.jsonl import load_jsonl_split, load_jsonl_truth
 from aligncat.datasets.phrases_csv import load_csv_split, load_csv_truth
@@ -16,6 +19,8 @@ from aligncat.datasets.refer_truth import load_refer_truth
 from aligncat.datasets.simrec import load_simrec_split, load_simrec_truth
 from aligncat.datasets.split import Split
 from aligncat.types import Truth
+
+logger = logging.getLogger(__name__)
 
 
 class _SplitReader(Protocol):
@@ -61,6 +66,8 @@ def load_split(config: DataConfig, split: str, *, skip_bad_rows: bool = False, c
         ImageError: when an image is missing.
         UnsafePickleError: when refs(<split_by>).p holds anything but plain data.
     """
+    if config.split_by == UNKNOWN_DIVISION:
+        _ask_for_division(config.path)
     with _paused_garbage_collector():
         return _SPLITS[config.file_format](config, split, skip_bad_rows=skip_bad_rows, check_images=check_images)
 
@@ -82,6 +89,15 @@ def load_truth(config: DataConfig, split: str, *, skip_bad_rows: bool = False) -
     """
     with _paused_garbage_collector():
         return _TRUTHS[config.file_format](config, split, skip_bad_rows=skip_bad_rows)
+
+
+@cache  # once for a dataset, however many of its splits are read
+def _ask_for_division(path: Path) -> None:
+    logger.warning(
+        "%s: does not say which of RefCOCOg's two divisions it is, whose val splits are not comparable: results say "
+        '"unknown"; say --data.split_by umd or google (if its file is refs(unknown).p, where you converted it)',
+        path,
+    )
 
 
 @contextmanager

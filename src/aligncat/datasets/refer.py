@@ -14,6 +14,7 @@ from typing import TypeVar
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.layout import image_folder, instances_file, likely_image_folder, refs_file
 from aligncat.datasets.pickles import load_plain_pickle
+from aligncat.datasets.reading import read_once
 from aligncat.datasets.rows import (
     BadRows,
     as_mapping,
@@ -34,6 +35,8 @@ from aligncat.errors import DataError, ImageError
 from aligncat.types import Expression, ImageRecord
 
 Id = TypeVar("Id", str, int)
+
+_USUAL_ORDER = ("train", "val", "test", "testA", "testB", "testC")
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,10 @@ class Instances:
             DataError: when it is missing, not JSON, or not as COCO's format asks.
         """
         path = instances_file(config)
+        return read_once("instances", path, lambda: cls._parse(path))
+
+    @classmethod
+    def _parse(cls, path: Path) -> Instances:
         document = as_mapping(parse_json(read_text(path), str(path)), str(path))
         images: dict[str, Mapping[str, object]] = {}
         for number, value in enumerate(required_list(document, "images", str(path))):
@@ -167,19 +174,20 @@ def annotation_ids_in_refs(config: DataConfig, split: str) -> dict[str, str]:
 
 
 def splits_in_refs(config: DataConfig) -> tuple[str, ...]:
-    """The names of the splits that refs(<split_by>).p has, "train" first and the rest as they come up.
+    """The names of the splits that refs(<split_by>).p has: REFER's in their usual order, then others as they come up.
 
     Raises:
         DataError: when the file is missing or not a list of refs.
     """
     _, refs = _refs(config)
     names = dict.fromkeys(row["split"] for row in refs if isinstance(row, dict) and isinstance(row.get("split"), str))
-    return tuple(sorted(names, key=lambda name: name != "train"))
+    usual = [name for name in _USUAL_ORDER if name in names]
+    return (*usual, *(name for name in names if name not in usual))
 
 
 def _refs(config: DataConfig) -> tuple[Path, list[object]]:
     path = refs_file(config)
-    refs = load_plain_pickle(path)
+    refs = read_once("refs", path, lambda: load_plain_pickle(path))
     if not isinstance(refs, list):
         raise DataError(f"{path}: must hold a list of refs, not {type(refs).__name__}")
     return path, refs

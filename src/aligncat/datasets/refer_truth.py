@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.layout import refs_file
+from aligncat.datasets.reading import read_once
 from aligncat.datasets.refer import Instances, refs_of_split
 from aligncat.datasets.rows import BadRows, as_mapping, required, required_id, required_int, required_list
 from aligncat.datasets.truth import Canvas, read_box, read_mask
@@ -35,7 +36,11 @@ def annotations_by_id(instances: Instances) -> dict[str, Mapping[str, object]]:
     Raises:
         DataError: when a row has no id.
     """
-    rows = {}
+    return read_once("annotations", instances.path, lambda: _by_id(instances))
+
+
+def _by_id(instances: Instances) -> dict[str, Mapping[str, object]]:
+    rows: dict[str, Mapping[str, object]] = {}
     for number, value in enumerate(required_list(instances.document, "annotations", str(instances.path))):
         where = f"{instances.path}: annotations[{number}]"
         row = as_mapping(value, where)

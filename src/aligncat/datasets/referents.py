@@ -126,7 +126,7 @@ class Referents:
         )
         self._bad_rows.report(len(expressions))
         names = categories or sorted({e.category for e in expressions if e.category is not None})
-        return Split(self._config.dataset, self._split, None, images, expressions, tuple(names))
+        return Split(self._config.dataset, self._split, self._config.split_by, images, expressions, tuple(names))
 
 
 def read_sentences(row: Mapping[str, object], texts: str, ids: str, where: str) -> list[Sentence]:

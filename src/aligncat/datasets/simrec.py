@@ -19,6 +19,7 @@ from aligncat.datasets.categories import COCO_NAMES
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.layout import likely_image_folder, simrec_file
 from aligncat.datasets.photos import photo_size
+from aligncat.datasets.reading import read_once
 from aligncat.datasets.referents import Referents, read_sentences
 from aligncat.datasets.rows import (
     BadRows,
@@ -107,7 +108,7 @@ def photo_name(row: Mapping[str, object], dataset: str, where: str) -> str:
 
 def _document(config: DataConfig) -> Mapping[str, object]:
     path = simrec_file(config)
-    return as_mapping(parse_json(read_text(path), str(path)), str(path))
+    return as_mapping(read_once("rows", path, lambda: parse_json(read_text(path), str(path))), str(path))
 
 
 def _rows(config: DataConfig, split: str) -> Iterator[tuple[str, int, object]]:

@@ -14,7 +14,8 @@ class Split:
     Attributes:
         dataset: the dataset's name.
         split: the split's name, as in the data.
-        split_by: who divided the data; None where the dataset knows only one division.
+        split_by: who divided the data; None where nobody said, "unknown" where that leaves open which of RefCOCOg's
+            two it is.
         images: image id -> record, the images that the expressions are said of, in the order they come up.
         expressions: every sentence, in the file's order.
         category_names: REFER: every category of instances.json in the order of its ids; jsonl: the categories

@@ -11,7 +11,7 @@ from aligncat.errors import DataError
 
 
 def split_names(config: DataConfig) -> tuple[str, ...]:
-    """The names of a dataset's splits: those published with it, or those that its files have.
+    """The names of the splits that a dataset's files have.
 
     Args:
         config: the dataset.
@@ -29,8 +29,4 @@ def split_names(config: DataConfig) -> tuple[str, ...]:
         return tuple(names)
     if config.file_format != "refer":
         return {"simrec": simrec_splits, "hub": hub_splits, "coco-csv": csv_splits}[config.file_format](config)
-    if config.dataset in ("refclef", "own"):
-        return splits_in_refs(config)
-    if config.dataset == "refcocog":
-        return ("train", "val") if config.split_by == "google" else ("train", "val", "test")
-    return ("train", "val", "testA", "testB")
+    return splits_in_refs(config)

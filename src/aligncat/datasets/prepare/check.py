@@ -12,6 +12,7 @@ from aligncat.datasets.config import DataConfig
 from aligncat.datasets.layout import image_folder, likely_image_folder
 from aligncat.datasets.load import load_split, load_truth
 from aligncat.datasets.prepare.counts import Counts, published_counts
+from aligncat.datasets.reading import files_read_once
 from aligncat.datasets.refer import splits_in_refs
 from aligncat.datasets.rows import gather_bad_rows
 from aligncat.datasets.split import Split
@@ -78,6 +79,11 @@ def check_dataset(data: DataConfig) -> Report:
     """
     if data.file_format != "refer":
         raise ConfigError(f"{data.path}: what can be checked is REFER's layout, not {data.file_format}")
+    with files_read_once():
+        return _check(data)
+
+
+def _check(data: DataConfig) -> Report:
     published = published_counts(data.dataset, data.split_by)
     problems: list[str] = []
     photos: dict[str, None] = {}

@@ -24,7 +24,7 @@ class Counts:
     images: int
 
 
-def published_counts(dataset: str, split_by: str) -> dict[str, Counts]:
+def published_counts(dataset: str, split_by: str | None) -> dict[str, Counts]:
     """What was published of a division of a dataset.
 
     Args:
@@ -35,4 +35,4 @@ def published_counts(dataset: str, split_by: str) -> dict[str, Counts]:
         Split -> its counts; empty where we know of none.
     """
     table = tomllib.loads(_FILE.read_text(encoding="utf-8"))
-    return {split: Counts(**counts) for split, counts in table.get(dataset, {}).get(split_by, {}).items()}
+    return {split: Counts(**counts) for split, counts in table.get(dataset, {}).get(split_by or "", {}).items()}
