@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from tiny_run import ALIGNMENT, TEXT, TRAINING, World, checkpoint
 from tiny_text import save_tiny_text
 
+from aligncat.cli import main
 from aligncat.commands.train import train
 from aligncat.datasets import load_split
 from aligncat.errors import ConfigError
@@ -113,6 +114,9 @@ def test_another_transformer_of_the_same_name_is_refused(
     elsewhere = str(shutil.copytree(bert, tmp_path / "elsewhere"))
     found = Grounder.from_pretrained(folder, text_encoder=elsewhere)
     assert ground(found, world) == ground(Grounder.from_pretrained(frozen), world)
+    photo = str(next(world.files.image_folder.iterdir()))
+    assert main(["ground", photo, "red person", "--grounder", str(folder)]) == 1
+    assert main(["ground", photo, "red person", "--grounder", str(folder), "--text-encoder", elsewhere]) == 0
 
 
 def test_a_trained_transformer_without_its_folder_is_an_error(world: World, bert: Path, tmp_path: Path) -> None:

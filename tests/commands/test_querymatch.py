@@ -16,6 +16,7 @@ from tiny_original import Original, original
 from torch import Tensor
 
 from aligncat.cli import main
+from aligncat.commands.detector import import_detector
 from aligncat.commands.querymatch import import_querymatch
 from aligncat.detectors.original.architectures import ARCHITECTURES
 from aligncat.errors import CheckpointError, ConfigError, DataError, UnsafePickleError
@@ -105,14 +106,18 @@ def test_the_grounder_scores_as_querymatch_does(
     assert "holds a grounder already" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("stopped_before", [False, True], ids=["new", "stopped after the detector"])
 def test_the_detector_within_the_checkpoint_is_the_grounders(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stopped_before: bool
 ) -> None:
     made: Original = original("swin")
     monkeypatch.setitem(ARCHITECTURES, "swin-base", made.architecture)
     monkeypatch.setattr("aligncat.commands.detector.COCO_NAMES", ("cat", "dog", "cup", "tree", "bus"))
     trained = make(tmp_path, query_dim=64)
     detector = {f"visual_encoder.{name}": tensor for name, tensor in made.state.items()}
+    if stopped_before:
+        source = save(trained, trained.state | detector)
+        import_detector(model=source, out=tmp_path / "grounder" / "detector", config="swin-base")
     with caplog.at_level("INFO", "aligncat"):
         import_querymatch(
             checkpoint=save(trained, trained.state | detector),
@@ -125,6 +130,20 @@ def test_the_detector_within_the_checkpoint_is_the_grounders(
     assert found.labels == ("cat", "dog", "cup", "tree", "bus")
     assert f"{len(trained.state)} tensors used" in caplog.text
     assert f"{len(detector)} tensors of its detector: {tmp_path / 'grounder' / 'detector'}" in caplog.text
+
+
+def test_a_detector_of_another_checkpoint_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: Original = original("swin")
+    monkeypatch.setitem(ARCHITECTURES, "swin-base", made.architecture)
+    monkeypatch.setattr("aligncat.commands.detector.COCO_NAMES", ("cat", "dog", "cup", "tree", "bus"))
+    trained = make(tmp_path, query_dim=64)
+    torch.save({"model": made.state}, tmp_path / "other.pth")
+    import_detector(model=tmp_path / "other.pth", out=tmp_path / "grounder" / "detector", config="swin-base")
+    source = save(trained, trained.state | {f"visual_encoder.{name}": each for name, each in made.state.items()})
+    with pytest.raises(ConfigError, match="holds a detector already"):
+        import_querymatch(
+            checkpoint=source, out=tmp_path / "grounder", annotations=tmp_path / "anns.json", max_words=MAX_WORDS
+        )
 
 
 NO_DETECTOR = r"seg_best\.pth: has no detector within"

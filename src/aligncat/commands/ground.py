@@ -25,6 +25,7 @@ def ground(
     *,
     grounder: str = str(SHIPPED),
     detector: str | None = None,
+    text_encoder: str | None = None,
     overlay: Path | None = None,
 ) -> list[Grounding]:
     """Find the objects that phrases mean in one image, and print them as JSON.
@@ -35,6 +36,7 @@ def ground(
         grounder: a folder that `aligncat train` wrote, or a hub name; by default the one that is shipped, which knows
             MojiRef's drawings and no photos.
         detector: where the grounder's detector is now, if not where it was in training: a folder or hub name.
+        text_encoder: the same for a frozen transformer that reads its phrases.
         overlay: a picture to write with the boxes, masks and phrases drawn on the photo.
 
     Returns:
@@ -49,7 +51,7 @@ def ground(
     if overlay is not None:
         _check_overlay(overlay)
     picture = read_image(image)
-    loaded = Grounder.from_pretrained(grounder, detector=detector)
+    loaded = Grounder.from_pretrained(grounder, detector=detector, text_encoder=text_encoder)
     found = loaded.ground(picture, expressions)
     if overlay is not None:
         draw_groundings(picture, found).save(overlay)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
 from torch import Tensor
 
+from aligncat.commands.detector import CONFIG as DETECTOR_CONFIG
 from aligncat.commands.detector import file_sha256, import_detector
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.original.load import read_tensors
@@ -32,6 +34,8 @@ def import_querymatch(
     max_words: int = 15,
 ) -> Grounder:
     """Turn a trained QueryMatch into a grounder that gives the same scores.
+
+    Stopped at any moment, the same command goes on where it was.
 
     Args:
         checkpoint: what its training saved, such as `seg_best.pth`.
@@ -94,5 +98,15 @@ def _own_detector(tensors: dict[str, Tensor], checkpoint: Path, out: Path) -> st
             f"{checkpoint}: has no detector within: name the one that it was trained with (--detector)"
         )
     folder = out / DETECTOR_FOLDER
-    import_detector(model=checkpoint, out=folder, config="swin-base")
+    if not _is_of(folder, checkpoint):
+        import_detector(model=checkpoint, out=folder, config="swin-base")
     return str(folder)
+
+
+def _is_of(folder: Path, checkpoint: Path) -> bool:
+    """Whether a folder holds the detector of a checkpoint, from an earlier import that did not come to its end."""
+    try:
+        source = json.loads((folder / DETECTOR_CONFIG).read_text(encoding="utf-8"))["aligncat_source"]
+        return bool(source["sha256"] == file_sha256(checkpoint))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
