@@ -35,6 +35,10 @@ class Batch(NamedTuple):
     image_index: Tensor
     rows: Tensor
 
+    def chunks(self, count: int) -> list[Batch]:
+        """The batch in equal parts, in order; `count` divides B."""
+        return [Batch(*part) for part in zip(*(tensor.chunk(count) for tensor in self), strict=True)]
+
 
 class SplitTensors:
     """A split's expressions and candidates as tensors that batches are gathered from.

@@ -70,6 +70,10 @@ VERBS: dict[str, Verb] = {
         "aligncat.commands.evaluate:evaluate",
         "Measure a grounder on every sentence of the splits: REC, RES, the oracle, and where it errs.",
     ),
+    "ablate": Verb(
+        "aligncat.commands.ablate:ablate",
+        "Train and evaluate the rows of an ablation study over seeds, and compare them.",
+    ),
     "published": Verb(
         "aligncat.commands.published:published",
         "Print the figures that the paper published, Tables 1 to 5.",
@@ -105,7 +109,12 @@ CONFIGS = Path(__file__).resolve().parent / "configs"
 # Verbs whose required arguments come without option names, and which of these is a list.
 POSITIONAL = {"ground": "expressions", "report": "runs"}
 # Verbs of which some required arguments come first, without option names.
-FIRST = {"data prepare": ("name",), "detector import": ("model", "out"), "import querymatch": ("checkpoint", "out")}
+FIRST = {
+    "ablate": ("study",),
+    "data prepare": ("name",),
+    "detector import": ("model", "out"),
+    "import querymatch": ("checkpoint", "out"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

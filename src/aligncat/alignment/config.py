@@ -11,6 +11,7 @@ Order = Literal["coarse", "coarse-fine", "fine-coarse"]
 TrainCategory = Literal["none", "label", "classifier"]
 InferCategory = Literal["none", "classifier"]
 CategoryStage = Literal["coarse", "confidence"]
+Positive = Literal["chosen", "coarse"]
 Weighting = Literal["constant", "uncertainty"]
 
 
@@ -32,6 +33,8 @@ class AlignmentConfig:
         text_dim: d_t, of f_t and F_w; even, because the Bi-GRU gives half of it to each direction.
         classes: C, categories that the detector has.
         temperature: tau of InfoNCE (Eq. 16).
+        coarse_positive: the positive of the coarse space's loss: q* ("chosen"), or the candidate of highest S_coarse
+            ("coarse"), the coarse stage's own best. They differ where the fine stage chooses.
         negatives_per_image: negative queries that a text takes from each other image.
         weighting: of Eq. 19. "constant": lambda_1 and lambda_2 as given. "uncertainty": learned, as
             exp(-s) L + s for each loss (Kendall et al., CVPR 2018), starting from lambda_1 and lambda_2. A
@@ -52,6 +55,7 @@ class AlignmentConfig:
     text_dim: int = 512
     classes: int = 80
     temperature: float = 1.0
+    coarse_positive: Positive = "chosen"
     negatives_per_image: int = 4
     weighting: Weighting = "constant"
     lambda_1: float = 1.0

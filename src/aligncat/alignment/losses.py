@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.alignment.negatives import select_negatives
+from aligncat.alignment.selection import select
 from aligncat.errors import ConfigError
 from aligncat.types import Alignment
 
@@ -117,11 +118,11 @@ class Objective(nn.Module):
         """
         # A candidate that the confidence stage left out has no score, and is no negative either (Table 5).
         valid = valid & (alignment.global_scores > float("-inf"))
-        losses = {
-            "global": self._space(alignment.global_texts, alignment.global_queries, alignment, valid, image_index)
-        }
+        chosen = alignment.choice
+        coarse = chosen if self.config.coarse_positive == "chosen" else select(alignment.coarse_scores, valid)
+        losses = {"global": self._space(alignment.global_texts, alignment.global_queries, coarse, valid, image_index)}
         if alignment.fine_texts is not None and alignment.fine_queries is not None:
-            losses["fine"] = self._space(alignment.fine_texts, alignment.fine_queries, alignment, valid, image_index)
+            losses["fine"] = self._space(alignment.fine_texts, alignment.fine_queries, chosen, valid, image_index)
         losses["contrastive"] = torch.stack(list(losses.values())).sum()
         terms = [losses["contrastive"]]
         if alignment.category_logits is not None:
@@ -138,13 +139,11 @@ class Objective(nn.Module):
             losses["total"] = total_loss(terms, (self.config.lambda_1, self.config.lambda_2)[: len(terms)])
         return losses
 
-    def _space(
-        self, texts: Tensor, queries: Tensor, alignment: Alignment, valid: Tensor, image_index: Tensor
-    ) -> Tensor:
+    def _space(self, texts: Tensor, queries: Tensor, choice: Tensor, valid: Tensor, image_index: Tensor) -> Tensor:
         return contrastive_loss(
             texts,
             queries,
-            alignment.choice,
+            choice,
             valid,
             image_index,
             negatives_per_image=self.config.negatives_per_image,

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -259,35 +259,47 @@ def _fit(
     return last if validation is None else best
 
 
-def _check_folder(out: Path, settings: dict[str, Any]) -> None:
-    """Make sure that the folder is new, or holds a run with these settings.
+def check_settings(out: Path, settings: Mapping[str, Any]) -> None:
+    """Make sure that a folder that holds a run was begun with these settings.
 
-    Versions may differ: a run outlives an upgrade.
+    Args:
+        out: the folder; it has the file SETTINGS.
+        settings: some of the keys of that file; the others may be whatever they are.
+
+    Raises:
+        ConfigError: a setting differs, or the file is damaged.
+    """
+    path = out / SETTINGS
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged ({error}): choose another --out") from error
+    # A run that was begun before a field existed had what is now the field's default.
+    for part, default in (
+        ("alignment", AlignmentConfig()),
+        ("text", TextEncoderConfig()),
+        ("training", TrainingConfig()),
+    ):
+        found[part] = {**asdict(default), **found.get(part, {})}
+    # Versions may differ: a run outlives an upgrade.
+    wanted = {key: value for key, value in json.loads(_json(settings)).items() if key != "versions"}
+    if differing := list(_differences({key: found.get(key) for key in wanted}, wanted)):
+        raise ConfigError(
+            f"{out} holds a run with other settings: {'; '.join(differing)}. Choose another --out, or repeat the "
+            "settings of that run to resume it"
+        )
+    if "versions" in settings and found.get("versions") != settings["versions"]:
+        logger.warning("%s was begun with other versions of its libraries, so the last bits may differ", out)
+
+
+def _check_folder(out: Path, settings: Mapping[str, Any]) -> None:
+    """Make sure that the folder is new, or holds a run with these settings.
 
     Raises:
         ConfigError: it is not empty, and not of a run with these settings.
     """
-    path = out / SETTINGS
-    if path.is_file():
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ConfigError(f"{path} is damaged ({error}): choose another --out") from error
-        wanted = json.loads(_json(settings))
-        # A run that was begun before a field existed had what is now the field's default.
-        for part, default in (
-            ("alignment", AlignmentConfig()),
-            ("text", TextEncoderConfig()),
-            ("training", TrainingConfig()),
-        ):
-            found[part] = {**asdict(default), **found.get(part, {})}
-        if differing := list(_differences({**found, "versions": None}, {**wanted, "versions": None})):
-            raise ConfigError(
-                f"{out} holds a run with other settings: {'; '.join(differing)}. Choose another --out, or repeat the "
-                "settings of that run to resume it"
-            )
-        if found.get("versions") != wanted["versions"]:
-            logger.warning("%s was begun with other versions of its libraries, so the last bits may differ", out)
+    if (out / SETTINGS).is_file():
+        check_settings(out, settings)
     elif out.exists() and (not out.is_dir() or any(p.is_file() and p.suffix != PART_SUFFIX for p in out.rglob("*"))):
         raise ConfigError(f"{out} exists and is not an empty folder: choose another --out")
 
@@ -309,7 +321,7 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
         write_whole(path, _json(settings).encode())
 
 
-def _json(settings: dict[str, Any]) -> str:
+def _json(settings: Mapping[str, Any]) -> str:
     return json.dumps(settings, indent=2, ensure_ascii=False, default=str) + "\n"
 
 

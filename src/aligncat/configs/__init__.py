@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentError
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,25 +32,28 @@ class Preset:
 
 
 def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Preset:
-    """Read a preset that is shipped.
+    """Read a preset.
 
     Args:
-        name: without ".yaml".
+        name: of one that is shipped, without ".yaml"; or the path of a YAML file like these.
         seed: in place of the preset's.
         epochs: in place of the preset's.
 
     Raises:
-        ConfigError: there is no such preset.
+        ConfigError: there is no such preset, or it has a key that is not known.
     """
-    path = FOLDER / f"{name}.yaml"
-    if not path.exists():
+    path = Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
+    if not path.is_file():
         raise ConfigError(f"there is no preset {name!r}; there are {', '.join(p.stem for p in FOLDER.glob('*.yaml'))}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--data", type=dict)
     parser.add_class_arguments(AlignmentConfig, "alignment")
     parser.add_class_arguments(TextEncoderConfig, "text")
     parser.add_class_arguments(TrainingConfig, "training")
-    values = parser.instantiate(parser.parse_path(path))
+    try:
+        values = parser.instantiate(parser.parse_path(path))
+    except ArgumentError as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
     training = replace(values.training, seed=seed)
     return Preset(
         alignment=values.alignment,

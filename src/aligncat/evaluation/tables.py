@@ -9,12 +9,13 @@ from rich.table import Table
 
 from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Scores
-from aligncat.evaluation.results import Figure, Result, Spread, Summary, summaries
+from aligncat.evaluation.results import Figure, Result, Spread, Summary, summaries, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aligncat.evaluation.answers import Answers
+    from aligncat.evaluation.orderings import Ordering
 
 
 def _precision(threshold: str) -> Figure:
@@ -73,14 +74,20 @@ def masks_table(results: Sequence[Result]) -> Table:
     return _one_line_each(results, _MASK_FIGURES)
 
 
-def result_lines(results: Sequence[Result]) -> list[tuple[dict[str, str], dict[str, Spread | None]]]:
-    """The lines of `results_table` and `masks_table` as values: what a line says in words, and its figures.
+def result_lines(results: Sequence[Result]) -> list[tuple[dict[str, str], int, dict[str, Spread | None]]]:
+    """The lines of `results_table` and `masks_table` as values: the words, the number of expressions, the figures.
 
     Raises:
         DataError: results of one config and split do not fit each other (`summarise`).
     """
-    figures = _FIGURES | _MASK_FIGURES
-    return [(_said(row), {name: row.figure(read) for name, read in figures.items()}) for row in summaries(results)]
+    return [
+        (
+            _said(row),
+            row.first.scores.expressions,
+            {name: row.figure(read) for name, read in (_FIGURES | _MASK_FIGURES).items()},
+        )
+        for row in summaries(results)
+    ]
 
 
 def slices_table(results: Sequence[Result]) -> Table:
@@ -97,6 +104,63 @@ def slices_table(results: Sequence[Result]) -> Table:
             count = _slice(row.first.scores, name).expressions
             table.add_row(*(_said(row)[column] for column in said), name, str(count), *figures)
         table.add_section()
+    return table
+
+
+def study_table(
+    title: str,
+    labels: Mapping[str, str],
+    results: Mapping[str, Mapping[str, Sequence[Result]]],
+    paper: Mapping[str, Mapping[str, float]],
+) -> Table:
+    """REC of the rows of a study on every split, with the paper's figure on RefCOCO beside it where there is one.
+
+    Args:
+        title: of the study.
+        labels: by row.
+        results: by row and split, those of its seeds.
+        paper: percent by row and split; empty where the paper has no such table.
+
+    Raises:
+        DataError: the results of a row and split do not fit each other (`summarise`).
+    """
+    rows = {name: {split: summarise(each) for split, each in splits.items()} for name, splits in results.items()}
+    splits = list(next(iter(rows.values())))
+    said = {**_said(rows[next(iter(rows))][splits[0]]), "Split": "", "Config": ""}
+    shared = " · ".join(f"{name}: {value}" for name, value in said.items() if value)
+    table = Table(title=f"{title}\n{shared}", caption=_CAPTION, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("Row", overflow="fold")
+    for split in splits:
+        table.add_column(f"{split} REC", justify="right")
+        if paper:
+            table.add_column(f"{split} published, RefCOCO", justify="right")
+    for name, summary in rows.items():
+        cells: list[str] = []
+        for split in splits:
+            cells.append(_percent(summary[split].figure(lambda scores: scores.rec)))
+            if paper:
+                cells.append(f"{paper[name][split]:.2f}" if split in paper.get(name, {}) else "-")
+        table.add_row(labels[name], *cells)
+    return table
+
+
+def orderings_table(labels: Mapping[str, str], orderings: Sequence[Ordering]) -> Table:
+    """Comparisons of rows: the difference in points of REC, its interval, and whether the first row is ahead."""
+    caption = "points of REC, paired by seed and expression; 95% interval by resampling seeds and images"
+    table = Table(title="Is the first ahead?", caption=caption, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for name in ("First", "Second", "Split", "Published", "Here", "95% interval", "Ahead"):
+        table.add_column(name, overflow="fold", justify="left" if name in ("First", "Second", "Split") else "right")
+    for each in orderings:
+        spread = "" if each.deviation is None else f" ± {each.deviation:.1f}"
+        table.add_row(
+            labels[each.better],
+            labels[each.worse],
+            each.split,
+            "-" if each.paper is None else f"{each.paper:+.2f}",
+            f"{each.ours:+.1f}{spread}",
+            f"{each.low:+.1f} to {each.high:+.1f}",
+            each.holds,
+        )
     return table
 
 

@@ -65,6 +65,7 @@ class Store:
         self.manifest = manifest
         self.skipped = tuple(skipped)
         self._places = places
+        self._shared: dict[tuple[str, ...], CandidateTensors] = {}
         self._shard = lru_cache(_CACHED_SHARDS)(self._read_shard)
 
     @classmethod
@@ -116,6 +117,26 @@ class Store:
         """
         return type(self)(self.folder, self.manifest.narrowed(candidates), self._places, self.skipped)
 
+    def share(self, image_ids: Sequence[str]) -> None:
+        """Load what training sees of these images, once, into memory that other processes read too.
+
+        A store that is sent to another process takes it along without a copy, and `tensors` of the same images, in
+        the same order, gives it out there.
+
+        Args:
+            image_ids: n images, for instance of a split.
+
+        Raises:
+            StoreError: an image is not in the store, or a shard is damaged.
+        """
+        found = self.tensors(image_ids)
+        for tensor in (found.features, found.categories, found.confidences, found.valid):
+            tensor.share_memory_()  # type: ignore[no-untyped-call]
+        self._shared[tuple(image_ids)] = found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (type(self), self.folder, self.manifest, self._places, self.skipped, self._shared)
+
     def __len__(self) -> int:
         return len(self._places)
 
@@ -141,6 +162,8 @@ class Store:
         Raises:
             StoreError: an image is not in the store, or a shard is damaged.
         """
+        if (shared := self._shared.get(tuple(image_ids))) is not None:
+            return shared
         kept, dim = self.manifest.candidates, self.manifest.feature_dim
         count = len(image_ids)
         features = np.zeros((count, kept, dim), np.float16)
@@ -226,6 +249,13 @@ class Store:
 
     def _read_shard(self, shard: int) -> pa.Table:
         return _read(self.folder, shard, None)
+
+
+def _reopened(kind: type[Store], *arguments: Any) -> Store:
+    *made, shared = arguments
+    store = kind(*made)
+    store._shared = shared
+    return store
 
 
 def _read(folder: Path, shard: int, columns: list[str] | None) -> pa.Table:

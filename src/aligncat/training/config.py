@@ -23,6 +23,7 @@ class TrainingConfig:
         clip_norm: largest norm of the gradient.
         ema_decay: the averaged weights' decay is min(ema_decay, (step + 1) / (step + 10)); they are the ones that
             are evaluated and saved.
+        ranks: equal parts of a batch whose negatives stay apart, as on so many GPUs that do not exchange theirs.
         seed: decides the initial weights, the sentences, their order and the dropout.
     """
 
@@ -36,6 +37,7 @@ class TrainingConfig:
     eps: float = 1e-9
     clip_norm: float = 0.15
     ema_decay: float = 0.9997
+    ranks: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -53,6 +55,11 @@ class TrainingConfig:
             raise ConfigError(
                 f"training.batch_size is {self.batch_size}; contrastive learning needs other images in a batch, "
                 "so at least 2"
+            )
+        if self.ranks < 1 or self.batch_size % self.ranks or self.batch_size < 2 * self.ranks:
+            raise ConfigError(
+                f"training.ranks is {self.ranks}; it must divide training.batch_size ({self.batch_size}) into parts of "
+                "at least 2"
             )
         if not 0 <= self.warmup_epochs < self.epochs:
             raise ConfigError(

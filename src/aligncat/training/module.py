@@ -35,11 +35,15 @@ class GroundingModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """The loss of Eq. 19 for one batch."""
-        alignment = self.model(batch.features, batch.categories, batch.valid, batch.tokens, batch.labels)
-        losses = self.model.alignment.losses(alignment, batch.valid, batch.image_index, batch.labels)
+        parts = [self._losses(part) for part in batch.chunks(self.config.ranks)]
+        losses = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
         means = {f"train/{name}": loss.detach() for name, loss in losses.items()}
         self.log_dict(means, on_step=False, on_epoch=True, batch_size=len(batch.rows))
         return losses["total"]
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        alignment = self.model(batch.features, batch.categories, batch.valid, batch.tokens, batch.labels)
+        return self.model.alignment.losses(alignment, batch.valid, batch.image_index, batch.labels)
 
     def validation_step(self, batch: Batch, batch_index: int) -> Tensor:
         """(B,) int64, the choices, for whoever has the truth to score them."""

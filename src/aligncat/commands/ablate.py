@@ -1,0 +1,292 @@
+"""aligncat ablate: the rows of a study, side by side, and whether they stand in the paper's order."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from torch.multiprocessing import get_context
+
+from aligncat.commands.evaluate import answer, open_queries, save_answers
+from aligncat.commands.train import check_settings, learn
+from aligncat.configs import Preset, load_preset
+from aligncat.datasets import DataConfig, load_split, load_truth
+from aligncat.datasets.split_names import split_names
+from aligncat.errors import ConfigError
+from aligncat.evaluation import Answers, Overlaps
+from aligncat.evaluation.orderings import Ordering, ordering
+from aligncat.evaluation.published import published_ablation
+from aligncat.evaluation.studies import Study, StudyName, StudyRow, rows_for, study_of
+from aligncat.evaluation.tables import orderings_table, study_table
+from aligncat.store import Store
+from aligncat.store.files import write_whole
+
+logger = logging.getLogger(__name__)
+
+ANSWERS = "answers"  # the subfolder of a row's folder
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One row with one seed: what a worker is told."""
+
+    row: StudyRow
+    settings: Preset
+    seed: int
+    folder: Path
+    splits: tuple[str, ...]
+    data: DataConfig
+    queries: Path | None
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def answers(self, split: str) -> Path:
+        return self.folder / ANSWERS / f"{self.row.name}-{self.data.dataset}-{split}.parquet"
+
+    def done(self, store: Store) -> bool:
+        """Whether all its answers are there.
+
+        Raises:
+            ConfigError: they are those of other settings.
+        """
+        if not all(self.answers(split).is_file() for split in self.splits):
+            return False
+        alignment = replace(self.settings.alignment, visual_dim=store.manifest.feature_dim, classes=len(store.labels))
+        settings = {
+            "alignment": asdict(alignment),
+            "text": asdict(self.settings.text),
+            "training": asdict(self.settings.training),
+            "store": store.manifest.detector,
+        }
+        check_settings(self.folder, settings)
+        return True
+
+
+def ablate(
+    *,
+    study: StudyName,
+    data: DataConfig,
+    store: Path,
+    out: Path,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    preset: str | None = None,
+    splits: tuple[str, ...] | None = None,
+    queries: Path | None = None,
+    workers: int | None = None,
+) -> list[Ordering]:
+    """Train and evaluate the rows of an ablation study over seeds, and compare them.
+
+    Every row gets the preset's sizes, optimiser and steps. Rows run side by side in worker processes, which share the
+    store in memory. Stopped, the same command goes on where it was: a row that is there is not repeated, whichever
+    study it was made for.
+
+    Args:
+        study: table3, table4 or table5 of the paper, or one of our own: over-specification, pairs, candidates, keep,
+            alpha, negatives, weighting, temperature, ranks, positives, text.
+        data: the dataset.
+        store: the candidates of its images.
+        out: a folder for a folder a dataset, row and seed, and STUDY-DATASET.json with all figures and comparisons.
+        seeds: of the trainings; the spread needs three or more.
+        preset: whose sizes and steps: a preset that is shipped, or a YAML file like these; by default the dataset's.
+        splits: what is measured; by default all but "train".
+        queries: a store of every query, as in `aligncat evaluate`.
+        workers: rows at a time; by default the cores there are, each row then on one.
+
+    Returns:
+        The comparisons: for the paper's tables all pairs of rows, else each row against the reference.
+
+    Raises:
+        ConfigError: a row does not fit the preset, a folder holds a run with other settings, or a number is wrong.
+        DataError: the dataset cannot be read, or does not record what the study varies.
+        StoreError: the store is not finished, or lacks an image.
+        KeyboardInterrupt: Ctrl-C; whole rows, and the whole epochs of others, are kept.
+    """
+    chosen = study_of(study)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds {seeds}: give at least one, each once")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = cores if workers is None else workers
+    if count < 1:
+        raise ConfigError(f"workers is {count}; it must be at least 1")
+    measured = splits or tuple(name for name in split_names(data) if name != "train")
+    name = preset or preset_of(data)
+    runs = [
+        _Run(row, settings, seed, out / data.dataset / f"{row.name}-seed{seed}", measured, data, queries)
+        for seed in seeds
+        for row, settings in rows_for(chosen, load_preset(name, seed=seed))
+    ]
+    opened = Store.open(store)
+    stores = {
+        row.candidates: opened if row.candidates is None else opened.narrowed(row.candidates)
+        for row in (run.row for run in runs)
+    }
+    todo = [run for run in runs if not run.done(stores[run.row.candidates])]
+    if todo:
+        _run_all(todo, stores, min(count, len(todo)), threads=max(1, cores // count))
+    answers = {run.name: {split: Answers.load(run.answers(split)) for split in measured} for run in runs}
+    rows = list({run.row.name: run.row for run in runs}.values())
+    by_row = {
+        row.name: {split: [answers[f"{row.name}-seed{seed}"][split] for seed in seeds] for split in measured}
+        for row in rows
+    }
+    paper = published_ablation(study) if study in ("table3", "table4", "table5") else {}
+    found = [each for pair in _pairs(chosen, rows) for each in _compare(*pair, by_row, paper, measured)]
+    _save(out / f"{study}-{data.dataset}.json", chosen, rows, by_row, found)
+    console = Console(width=None if Console().is_terminal else 140)
+    labels = {row.name: row.label for row in rows}
+    results = {row: {split: [a.result for a in each] for split, each in found.items()} for row, found in by_row.items()}
+    console.print(study_table(chosen.title, labels, results, paper), orderings_table(labels, found))
+    return found
+
+
+def preset_of(data: DataConfig) -> str:
+    """The preset of a dataset: that of its division for RefCOCOg, MojiRef's for its three flavours.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if data.dataset.startswith("mojiref"):
+        return "mojiref"
+    name = f"refcocog-{data.split_by}" if data.dataset == "refcocog" else data.dataset
+    if name not in ("refcoco", "refcoco+", "refcocog-umd", "refcocog-google"):
+        raise ConfigError(f"there is no preset for {name}: name one with --preset, such as refcoco")
+    return name
+
+
+def _run_all(runs: Sequence[_Run], stores: dict[int | None, Store], workers: int, *, threads: int) -> None:
+    """Train and evaluate, `workers` at a time.
+
+    Raises:
+        AligncatError: of the first run that failed; those that were running beside it end first.
+    """
+    for split in ("train", *runs[0].splits):
+        found = load_split(runs[0].data, split, check_images=False)
+        images = tuple(dict.fromkeys(e.image_id for e in found.expressions))
+        for store in stores.values():
+            store.share(images)
+    with _progress() as progress:
+        task = progress.add_task("ablate", total=len(runs))
+        pool = ProcessPoolExecutor(
+            workers,
+            mp_context=get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(stores, threads),
+        )
+        try:
+            waiting: set[Future[str]] = {pool.submit(_work, run) for run in runs}
+            while waiting:
+                ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    progress.console.print(future.result(), highlight=False)
+                    progress.advance(task)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+_STORES: dict[int | None, Store] = {}
+
+
+def _start_worker(stores: dict[int | None, Store], threads: int) -> None:
+    torch.set_num_threads(threads)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    _STORES.update(stores)
+
+
+def _work(run: _Run) -> str:
+    """Train and evaluate one row with one seed, and return its name."""
+    store = _STORES[run.row.candidates]
+    val = load_split(run.data, "val", check_images=False)
+    grounder = learn(
+        train=run.row.training_split(load_split(run.data, "train", check_images=False), run.seed),
+        val=(val, Overlaps.of(store, val, load_truth(run.data, "val"))),
+        store=store,
+        out=run.folder,
+        alignment=run.settings.alignment,
+        text=run.settings.text,
+        training=run.settings.training,
+        word_vectors=run.row.word_vectors,
+        progress=False,
+    )
+    queries = None if run.queries is None else open_queries(run.queries, grounder)
+    for split in run.splits:
+        answers = answer(grounder, run.row.name, run.data, store, split, folder=run.folder, queries=queries)
+        save_answers(answers, run.folder / ANSWERS)
+    return run.name
+
+
+def _pairs(study: Study, rows: Sequence[StudyRow]) -> Iterator[tuple[StudyRow, StudyRow]]:
+    if study.reference is None:
+        yield from combinations(rows, 2)
+        return
+    [reference] = [row for row in rows if row.name == study.reference]
+    yield from ((row, reference) for row in rows if row is not reference)
+
+
+def _compare(
+    first: StudyRow,
+    second: StudyRow,
+    answers: dict[str, dict[str, list[Answers]]],
+    paper: dict[str, dict[str, float]],
+    splits: Sequence[str],
+) -> Iterator[Ordering]:
+    """Two rows on every split, the one that the paper has ahead first."""
+    for split in splits:
+        published = [paper.get(row.name, {}).get(split) for row in (first, second)]
+        one, other = first, second
+        difference = None
+        if published[0] is not None and published[1] is not None:
+            difference = published[0] - published[1]
+            if difference < 0:
+                one, other, difference = second, first, -difference
+        yield ordering((one.name, answers[one.name][split]), (other.name, answers[other.name][split]), difference)
+
+
+def _save(
+    path: Path,
+    study: Study,
+    rows: Sequence[StudyRow],
+    answers: dict[str, dict[str, list[Answers]]],
+    orderings: Sequence[Ordering],
+) -> None:
+    first = next(iter(answers[rows[0].name].values()))
+    content = {
+        "study": study.name,
+        "title": study.title,
+        "dataset": first[0].result.dataset,
+        "detector": first[0].result.detector,
+        "seeds": [each.result.seed for each in first],
+        "rows": [
+            {
+                "name": row.name,
+                "label": row.label,
+                "results": [each.result.to_json() for split in answers[row.name].values() for each in split],
+            }
+            for row in rows
+        ],
+        "orderings": [asdict(each) for each in orderings],
+    }
+    write_whole(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    ) as progress:
+        yield progress

@@ -1,0 +1,156 @@
+"""The ablate verb: real studies over real worker processes on a tiny world."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny_run import World
+
+from aligncat.commands.ablate import ablate, preset_of
+from aligncat.datasets import DataConfig
+from aligncat.errors import AligncatError, ConfigError
+from aligncat.evaluation import Answers, Result
+
+PRESET = """
+alignment: {dim: 16, text_dim: 16, negatives_per_image: 2, keep: 4}
+text: {word_dim: 16, dim: 16, blocks: 1, heads: 2, feedforward: 32, max_length: 8}
+training: {epochs: 2, batch_size: 8, learning_rate: 0.02, warmup_epochs: 0.5, clip_norm: 1.0, ema_decay: 0.9}
+"""
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("preset") / "tiny.yaml"
+    path.write_text(PRESET)
+    return path
+
+
+@pytest.fixture(scope="module")
+def done(world: World, preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Table 5 with two seeds."""
+    out = tmp_path_factory.mktemp("ablate")
+    ablate(study="table5", data=world.data, store=world.store, out=out, seeds=(0, 1), preset=str(preset), workers=2)
+    return out
+
+
+def test_every_row_and_seed_is_a_grounder_with_answers(done: Path) -> None:
+    rows = ("classifier-at-inference", "category-at-confidence", "aligncat")
+    for row in rows:
+        for seed in (0, 1):
+            folder = done / "refcoco" / f"{row}-seed{seed}"
+            config = json.loads((folder / "config.json").read_text())
+            assert config["provenance"]["training"]["seed"] == seed
+            assert (config["alignment"]["category_stage"] == "confidence") == (row == "category-at-confidence")
+            answers = Answers.load(folder / "answers" / f"{row}-refcoco-val.parquet")
+            assert len(answers) == answers.result.scores.expressions == 16
+            assert (answers.result.config, answers.result.seed) == (row, seed)
+
+
+def test_the_file_of_the_study_has_every_figure_and_comparison(done: Path) -> None:
+    content = json.loads((done / "table5-refcoco.json").read_text())
+    assert (content["study"], content["dataset"], content["seeds"]) == ("table5", "refcoco", [0, 1])
+    assert [row["name"] for row in content["rows"]] == [
+        "classifier-at-inference",
+        "category-at-confidence",
+        "aligncat",
+    ]
+    for row in content["rows"]:
+        results = [Result.from_json(values, "here") for values in row["results"]]
+        assert [(each.split, each.seed) for each in results] == [
+            (split, seed) for split in ("val", "testA", "testB") for seed in (0, 1)
+        ]
+    # Three pairs on three splits, each with the row ahead that the paper has ahead: Table 5 of the paper.
+    found = {(each["better"], each["worse"], each["split"]): each for each in content["orderings"]}
+    assert len(found) == 9
+    assert found["aligncat", "category-at-confidence", "testB"]["paper"] == pytest.approx(66.59 - 62.06)
+    assert found["category-at-confidence", "aligncat", "testA"]["paper"] == pytest.approx(71.50 - 70.27)
+    rec = {
+        (row["name"], each["split"], each["seed"]): each["scores"]["rec"]
+        for row in content["rows"]
+        for each in row["results"]
+    }
+    for (better, worse, split), each in found.items():
+        differences = [100 * (rec[better, split, seed] - rec[worse, split, seed]) for seed in (0, 1)]
+        assert each["ours"] == pytest.approx(sum(differences) / 2)
+        assert each["low"] <= each["ours"] <= each["high"]
+        assert each["holds"] == ("yes" if each["low"] > 0 else "no" if each["high"] < 0 else "open")
+
+
+def test_a_row_that_is_there_is_not_trained_again(
+    world: World, preset: Path, done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in done.rglob("*.safetensors")}
+    assert len(before) == 6
+    ablate(study="table5", data=world.data, store=world.store, out=done, seeds=(0, 1), preset=str(preset))
+    assert {path: path.stat().st_mtime_ns for path in done.rglob("*.safetensors")} == before
+    said = capsys.readouterr().out
+    for word in ("Table 5", "coarse-grained alignment", "66.59", "refcoco", "unc", "95%"):
+        assert word in said
+
+
+def test_rows_of_other_settings_are_not_taken_for_ones_own(world: World, done: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(PRESET.replace("epochs: 2", "epochs: 3"))
+    with pytest.raises(ConfigError, match=r"epochs was 2 and is 3"):
+        ablate(study="table5", data=world.data, store=world.store, out=done, seeds=(0, 1), preset=str(other))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeds": ()}, "at least one"),
+        ({"seeds": (1, 1)}, "each once"),
+        ({"workers": 0}, "workers is 0"),
+        ({"preset": "nothing"}, "there is no preset 'nothing'"),
+        ({"study": "over-specification"}, "only MojiRef records"),
+        ({"study": "candidates"}, "holds 6 candidates an image, not 10"),
+    ],
+)
+def test_what_does_not_fit_is_one_clear_error(
+    change: dict[str, object], message: str, world: World, preset: Path, tmp_path: Path
+) -> None:
+    arguments = {"study": "table5", "seeds": (0,), "preset": str(preset), "workers": 1, **change}
+    with pytest.raises(AligncatError, match=message):
+        ablate(data=world.data, store=world.store, out=tmp_path / "out", **arguments)  # type: ignore[arg-type]
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_data_without_a_preset_wants_one() -> None:
+    assert preset_of(DataConfig(Path(), "mojirefg")) == "mojiref"
+    assert preset_of(DataConfig(Path(), "refcocog", split_by="umd")) == "refcocog-umd"
+    with pytest.raises(ConfigError, match="--preset"):
+        preset_of(DataConfig(Path(), "jsonl"))
+
+
+def test_stopped_by_ctrl_c_it_goes_on_where_it_was(world: World, preset: Path, tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, "-c", "import sys; from aligncat.cli import main; sys.exit(main())", "ablate", "table5"),
+        *("--data.path", str(world.data.path), "--data.dataset", "refcoco", "--store", str(world.store)),
+        *("--out", str(tmp_path), "--seeds", "[0]", "--preset", str(preset), "--workers", "1", "--splits", "[val]"),
+    ]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True
+    )
+    first = tmp_path / "refcoco" / "classifier-at-inference-seed0"
+    deadline = time.monotonic() + 120
+    while not list((first / "answers").glob("*.parquet")) and time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read().decode() if process.stderr else ""
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said.decode()
+    assert "Traceback" not in said.decode()
+    weights = (first / "model.safetensors").stat().st_mtime_ns
+    assert not (tmp_path / "table5-refcoco.json").exists()
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert finished.returncode == 0, finished.stderr
+    assert (first / "model.safetensors").stat().st_mtime_ns == weights
+    assert (tmp_path / "table5-refcoco.json").is_file()
