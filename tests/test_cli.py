@@ -101,6 +101,19 @@ class TestSettings:
         found = settings("train", ["--config", str(tmp_path / "mine.yaml"), "--training.seed", "5"])
         assert (found["training"].epochs, found["training"].seed, found["out"]) == (9, 5, Path("out"))
 
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            ([], False),
+            (["--skip-bad-rows"], True),
+            (["--skip_bad_rows", "false"], False),
+            (["--skip-bad-rows=true"], True),
+        ],
+    )
+    def test_a_switch_alone_means_yes(self, words: list[str], expected: bool) -> None:
+        found = settings("train", [*TRAIN, *words, "--training.seed", "3"])
+        assert (found["skip_bad_rows"], found["training"].seed) == (expected, 3)
+
     def test_splits_are_a_list(self) -> None:
         words = ["--grounder", "g", "--data.path", "d", "--data.dataset", "jsonl", "--store", "s"]
         assert settings("evaluate", [*words, "--splits", "[val,mine]"])["splits"] == ("val", "mine")

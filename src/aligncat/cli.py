@@ -12,6 +12,7 @@ from argparse import ArgumentError
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -206,7 +207,8 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
     if listed:
         parser.add_argument(listed, nargs="+", type=str, help="one or more; in quotes if there are blanks in it")
     try:
-        values = parser.parse_args(list(_with_presets(map(_with_underscores, words))))
+        flags = {f"--{argument}" for argument, kind in types.items() if kind is bool}
+        values = parser.parse_args(list(_with_presets(_with_true(map(_with_underscores, words), flags))))
     except ArgumentError as error:
         reason = " ".join(str(error).split())
         print(f"aligncat {name}: {reason} (`aligncat {name} --help` lists the options)", file=sys.stderr)
@@ -223,6 +225,12 @@ def _with_underscores(word: str) -> str:
         return word
     name, equals, value = word.partition("=")
     return "--" + name[2:].replace("-", "_") + equals + value
+
+
+def _with_true(words: Iterable[str], flags: set[str]) -> Iterator[str]:
+    """A switch alone means yes: --skip_bad_rows is --skip_bad_rows=true."""
+    for word, following in pairwise([*words, ""]):
+        yield f"{word}=true" if word in flags and following not in ("true", "false") else word
 
 
 def _with_presets(words: Iterable[str]) -> Iterator[str]:

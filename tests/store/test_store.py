@@ -296,3 +296,44 @@ def test_damage_is_a_store_error_that_names_the_file(
 def test_a_missing_folder_is_a_store_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not a store"):
         Store.open(tmp_path / "nowhere")
+
+
+def test_the_best_candidates_alone_are_a_store_of_fewer(store: Store) -> None:
+    images = [store.candidates(image_id) for image_id in store.image_ids]
+    assert {len(image) for image in images} > {1}
+    fewer = Store.open(store.folder, expect={**store.manifest.detector, "candidates": 2})
+    assert fewer.manifest.candidates == 2 and store.manifest.candidates == KEPT
+    ids = list(store.image_ids)
+    whole, part = store.tensors(ids), fewer.tensors(ids)
+    assert part.features.shape == (len(ids), 2, DIM)
+    for name in ("features", "categories", "confidences", "valid"):
+        assert torch.equal(getattr(part, name), getattr(whole, name)[:, :2])
+    assert np.array_equal(fewer.boxes(ids), store.boxes(ids)[:, :2])
+    for image in images:
+        found, count = fewer.candidates(image.image_id), min(2, len(image))
+        assert len(found) == len(found.masks) == count and found.masks == image.masks[:count]
+        assert np.array_equal(found.features, image.features[:count])
+    with pytest.raises(StoreError, match="holds 4 candidates an image, not 5"):
+        store.narrowed(5)
+    with pytest.raises(StoreError, match="made by another detector"):
+        Store.open(store.folder, expect={**store.manifest.detector, "candidates": 5})
+
+
+def test_another_process_reads_a_shared_store_in_the_same_memory(tmp_path: Path) -> None:
+    write(tmp_path / "store").finish()
+    store = Store.open(tmp_path / "store")
+    ids = ["image 2", "image 0"]
+    alone = store.tensors(ids)
+    store.share(ids)
+    shared = store.tensors(ids)
+    assert torch.equal(shared.features, alone.features) and store.tensors(ids) is shared
+    context = torch.multiprocessing.get_context("spawn")
+    process = context.Process(target=_mark, args=(store, ids))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    assert shared.confidences[0, 0] == 0.125, "what the other process wrote is not seen here: it had a copy"
+
+
+def _mark(store: Store, ids: list[str]) -> None:
+    store.tensors(ids).confidences[0, 0] = 0.125

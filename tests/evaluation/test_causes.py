@@ -1,0 +1,202 @@
+"""One cause for every wrong answer, worked out by hand in one image of 20 x 10 pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aligncat.datasets import Split
+from aligncat.errors import DataError
+from aligncat.evaluation import CAUSES, MEANING, Answers, Overlaps, answers_table, error_tables, score
+from aligncat.evaluation.causes import causes
+from aligncat.evaluation.results import Result
+from aligncat.types import Choices, Expression, ImageRecord
+
+LABELS = ("person", "dog", "cat")
+LEFT, RIGHT = (0, 0, 10, 10), (10, 0, 20, 10)
+# Candidates: the left person, a poor box of it (IoU 0.4), the right object, and nothing (on no object).
+BOXES = [LEFT, (0, 0, 4, 10), RIGHT, (8, 4, 12, 6)]
+PERSON, POOR, OTHER, NOTHING = range(4)
+
+
+def choices(choice: int, *, kept=(1, 1, 1, 1), predicted="person", having=(1, 1, 0, 0), matched=True) -> Choices:
+    """Of one expression; without a predicted category there is no category filter."""
+    kept = np.array([kept], dtype=bool)
+    filtered = {} if predicted is None else {"class": np.array([having], dtype=np.float32)}
+    return Choices(
+        choice=np.array([choice]),
+        kept=kept,
+        probabilities=(kept / kept.sum()).astype(np.float32),
+        scores={**filtered, "global": np.zeros((1, 4), dtype=np.float32)},
+        predicted=None if predicted is None else (predicted,),
+        category_matched=np.array([matched]),
+        word_weights=((("a", 0.25), ("person", 0.75)),),
+    )
+
+
+@pytest.fixture
+def cause(make_store, make):
+    """The cause of one answer: the referent is the left person, the right object a dog, or a person."""
+
+    def find(
+        made: Choices,
+        *,
+        right="dog",
+        classes=("person", "person", "dog", "cat"),
+        boxes=BOXES,
+        category="person",
+        query=None,
+    ):
+        store = make_store([make.candidates("i1", boxes, classes)])
+        objects = {"i1": (np.array([LEFT, RIGHT], dtype=float), ["person", right])}
+        split = make.split([Expression("e", "r", "i1", "a person")])
+        table = Overlaps.of(store, split, {"r": make.truth(LEFT, category)}, objects=objects)
+        columns = np.array([[*(LABELS.index(name) for name in classes), -1]])
+        [found] = causes(table, made, LABELS, columns, None if query is None else np.array([query]))
+        return found
+
+    return find
+
+
+MISSED = [(0, 0, 3, 3), (0, 0, 4, 10), RIGHT, (8, 4, 12, 6)]
+
+
+@pytest.mark.parametrize(
+    ("made", "world", "expected"),
+    [
+        (choices(PERSON), {}, "right"),
+        (choices(POOR), {}, "poor_mask"),
+        # also where no candidate is better: the right object was chosen
+        (choices(POOR), {"boxes": MISSED}, "poor_mask"),
+        (choices(OTHER), {"boxes": MISSED}, "no_candidate"),
+        (choices(OTHER), {"boxes": MISSED, "query": False}, "no_query"),
+        (choices(OTHER), {"boxes": MISSED, "query": True}, "confidence_filter"),
+        (choices(OTHER, kept=(0, 0, 1, 0), predicted="dog", having=(0, 0, 1, 0)), {}, "category_misread"),
+        (
+            choices(OTHER, kept=(0, 0, 1, 0), having=(0, 0, 1, 0)),
+            {"classes": ("cat", "cat", "person", "cat"), "right": "person"},
+            "class_misdetected",
+        ),
+        # no candidate had the category, so that the filter dropped nothing
+        (choices(NOTHING, having=(0, 0, 0, 0), predicted="cat", matched=False), {}, "wrong_category"),
+        (choices(OTHER, kept=(0, 0, 1, 1), predicted=None), {}, "refinement"),
+        (choices(OTHER, predicted=None), {}, "wrong_category"),
+        (
+            choices(OTHER, having=(1, 1, 1, 0)),
+            {"right": "person", "classes": ("person",) * 3 + ("cat",)},
+            "wrong_object",
+        ),
+        # the truth names no category: that of the surest right candidate stands in
+        (choices(OTHER, predicted=None), {"category": None}, "wrong_category"),
+        (
+            choices(OTHER, having=(1, 1, 1, 0)),
+            {"category": None, "classes": ("person",) * 3 + ("cat",)},
+            "wrong_object",
+        ),
+        (
+            choices(OTHER, kept=(0, 0, 1, 0), predicted="dog", having=(0, 0, 1, 0)),
+            {"category": None},
+            "category_misread",
+        ),
+    ],
+)
+def test_the_cause_is_the_first_stage_that_lost_the_referent(cause, made, world, expected):
+    assert cause(made, **world) == expected
+
+
+def test_every_cause_is_explained():
+    assert list(MEANING) == list(CAUSES)
+
+
+@pytest.fixture
+def answers(make_store, make) -> Answers:
+    """Two expressions of one image, one right and one wrong."""
+    store = make_store([make.candidates("i1", BOXES, ("person", "person", "dog", "cat"))])
+    expressions = (
+        Expression("e1", "left", "i1", "person", redundant=("place",)),
+        Expression("e2", "right", "i1", "the dog on the right side there", needed=("place",)),
+    )
+    split = Split("toy", "val", "unc", {"i1": ImageRecord("i1", Path("i1.png"))}, expressions, LABELS)
+    truth = {"left": make.truth(LEFT, "person"), "right": make.truth(RIGHT, "dog", mask=False)}
+    objects = {"i1": (np.array([LEFT, RIGHT, (0, 0, 2, 2)], dtype=float), ["person", "dog", "person"])}
+    table = Overlaps.of(store, split, truth, objects=objects)
+    made = Choices(
+        choice=np.array([0, 0]),
+        kept=np.array([[1, 1, 0, 1], [1, 0, 1, 0]], dtype=bool),
+        probabilities=np.array([[0.5, 0.3, 0, 0.2], [0.75, 0, 0.25, 0]], dtype=np.float32),
+        scores={"global": np.arange(8, dtype=np.float32).reshape(2, 4)},
+        predicted=None,
+        category_matched=np.array([True, True]),
+        word_weights=((("person", 1.0),), ()),
+    )
+    result = Result("toy", "val", "unc", "hand", "by hand", "clean", 0, {}, score(table, made.choice))
+    return Answers(result, LABELS, {"grounder": None}, answers_table(split, truth, store, table, made))
+
+
+def test_a_row_holds_all_that_led_to_an_answer(answers):
+    first, second = answers.table.to_pylist()
+    assert (first["right"], first["cause"], first["box_iou"], first["mask_iou"]) == (True, "right", 1, 1)
+    assert (second["right"], second["cause"], second["box_iou"], second["mask_iou"]) == (
+        False,
+        "wrong_category",
+        0,
+        None,
+    )
+    # IoU of the poor box with the chosen one: 40 / 100, so that only the choice stands for the object
+    assert first["score"] == pytest.approx(0.5) and second["score"] == pytest.approx(0.75)
+    assert (first["same_category"], second["same_category"]) == (1, 0)
+    # not recorded, so by the other objects of its category
+    assert (first["kind"], second["kind"]) == ("attribute", "category")
+    assert (first["size"], first["length"], second["length"]) == (0.5, 1, 7)
+    assert (first["width"], first["height"]) == (20, 10)
+    assert first["boxes"][8:12] == list(RIGHT) and first["categories"] == [0, 0, 1, 2]
+    assert first["kept"] == [True, True, False, True] and first["global_scores"] == [0, 1, 2, 3]
+    assert first["class_scores"] is None and first["predicted_category"] is None and first["query_right"] is None
+    assert first["words"] == ["person"] and second["words"] == []
+    assert first["ious"] == pytest.approx([1, 0.4, 0, 4 / 104])
+    assert first["image_path"] == str(Path("i1.png").absolute())
+
+
+def test_answers_come_back_from_their_file(answers, tmp_path):
+    answers.save(tmp_path / "answers.parquet")
+    back = Answers.load(tmp_path / "answers.parquet")
+    assert back.table.equals(answers.table)
+    assert (back.result, back.labels, back.provenance) == (answers.result, answers.labels, answers.provenance)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1 no"])
+def test_a_file_that_holds_no_answers_is_refused(tmp_path, content):
+    path = tmp_path / "answers.parquet"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"answers\.parquet does not hold the answers"):
+        Answers.load(path)
+
+
+def test_a_parquet_file_of_something_else_is_refused(answers, tmp_path):
+    import pyarrow.parquet as pq
+
+    pq.write_table(answers.table, tmp_path / "bare.parquet")
+    with pytest.raises(DataError, match="does not hold the answers"):
+        Answers.load(tmp_path / "bare.parquet")
+    Answers(answers.result, LABELS, {}, answers.table.drop(["cause"])).save(tmp_path / "old.parquet")
+    with pytest.raises(DataError, match="another version"):
+        Answers.load(tmp_path / "old.parquet")
+
+
+def test_counts_by_slice_add_up_to_all_wrong_answers(answers):
+    tables = error_tables(answers)
+    assert tables["all"] == [{"slice": "all", "expressions": 2, "rec": 0.5, "wrong_category": 1}]
+    assert tables["kind"] == [
+        {"slice": "attribute", "expressions": 1, "rec": 1.0, "wrong_category": 0},
+        {"slice": "category", "expressions": 1, "rec": 0.0, "wrong_category": 1},
+    ]
+    assert [row["slice"] for row in tables["category"]] == ["dog", "person"]
+    assert [row["slice"] for row in tables["same_category"]] == ["0", "1"]
+    assert [row["slice"] for row in tables["size"]] == ["20% and more"]
+    assert [row["slice"] for row in tables["length"]] == ["1 to 2 words", "5 to 7 words"]
+    for table in tables.values():
+        assert sum(row["expressions"] for row in table) == 2
+        assert sum(row["wrong_category"] for row in table) == 1
