@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint slow clean
+.PHONY: quickstart test lint slow browser clean
 
 quickstart: $(VENV)/.ready
 	$(BIN)/aligncat quickstart
@@ -18,6 +18,11 @@ lint: $(VENV)/.ready
 
 slow: $(VENV)/.ready
 	$(BIN)/python -m pytest -m slow
+
+# The tests of the report page open it in a real Chromium. Debian and Ubuntu, as root; elsewhere install both by hand.
+browser:
+	apt-get update
+	apt-get install --yes --no-install-recommends chromium chromium-driver
 
 # constraints.txt keeps pip from fetching a CUDA build of torch.
 $(VENV)/.ready: pyproject.toml constraints.txt
