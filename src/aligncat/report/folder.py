@@ -1,0 +1,146 @@
+"""Writes the report: the page's own files, the data as scripts, the pictures and the figures."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aligncat.datasets.new_folder import new_folder
+from aligncat.errors import DataError
+from aligncat.evaluation import CAUSES, MEANING
+from aligncat.evaluation.tables import detector_training
+from aligncat.report import tables
+from aligncat.report.images import copy_images
+from aligncat.report.rows import CHUNK, answer_details, expression_details, overview
+from aligncat.report.runs import RunKey, run_names
+from aligncat.report.scripts import write_script
+from aligncat.report.splits import SplitRows, by_split
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aligncat.evaluation import Answers
+
+PAGE = "index.html"
+_OURS = {PAGE, "page", "data", "images", "figures"}
+_logger = logging.getLogger(__name__)
+
+
+def write_report(runs: Mapping[Path, Answers], out: Path) -> Path:
+    """Write the report of some runs: wholly, or not at all.
+
+    Args:
+        runs: the answers, by the file that each was read from (`read_runs`).
+        out: the folder; it must not exist, or be empty or a report, which is then replaced.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        DataError: the runs call different data by one name, or the folder holds something else than a report.
+    """
+    splits = by_split(runs)
+    names = run_names(answers.result for answers in runs.values())
+    numbers = {key: number for number, key in enumerate(names)}
+    with _report_folder(out) as folder:
+        copies = _copy_pictures(splits, folder / "images")
+        _write_page(folder / "page")
+        data = folder / "data"
+        data.mkdir()
+        for number, split in enumerate(splits):
+            write_script(data, f"split-{number}", overview(split, copies, numbers))
+            for chunk, start in enumerate(range(0, split.expressions.num_rows, CHUNK)):
+                write_script(data, f"expressions-{number}-{chunk}", expression_details(split, start))
+                for key, run in split.runs.items():
+                    write_script(data, f"answers-{number}-{numbers[key]}-{chunk}", answer_details(run, start))
+        index = {
+            "made": datetime.now(UTC).strftime("%Y-%m-%d"),
+            "version": version("aligncat"),
+            "chunk": CHUNK,
+            "runs": [{"name": name, "detector": key[1], "seed": key[2]} for key, name in names.items()],
+            "splits": [_split(split, numbers) for split in splits],
+            "kinds": _values(splits, "kind"),
+            "categories": _values(splits, "referent_category"),
+            "causes": [{"name": cause, "meaning": MEANING[cause]} for cause in CAUSES],
+            "results": tables.results([answers.result for answers in runs.values()]),
+            "figures": [],
+        }
+        write_script(data, "index", index)
+        (folder / "page" / PAGE).rename(folder / PAGE)
+    return out / PAGE
+
+
+def _split(split: SplitRows, numbers: Mapping[RunKey, int]) -> dict[str, Any]:
+    """A split, and what every run reached on it."""
+    first = split.first
+    return {
+        "name": split.name,
+        "dataset": first.dataset,
+        "expressions": split.expressions.num_rows,
+        "runs": [
+            {
+                "run": numbers[key],
+                "training": detector_training(run.answers.result),
+                "tables": tables.errors(run.answers),
+            }
+            for key, run in split.runs.items()
+        ],
+    }
+
+
+def _values(splits: list[SplitRows], column: str) -> list[str]:
+    """What a column holds in any split, for a filter to offer."""
+    return sorted({value for split in splits for value in split.expressions[column].to_pylist() if value is not None})
+
+
+def _copy_pictures(splits: list[SplitRows], folder: Path) -> dict[str, str | None]:
+    """Copies by the path of the picture; those that are not there are counted aloud."""
+    paths = list(dict.fromkeys(path for split in splits for path in split.expressions["image_path"].to_pylist()))
+    copies = dict(zip(paths, copy_images([Path(path) for path in paths], folder), strict=True))
+    missing = [path for path, copy in copies.items() if copy is None]
+    if missing:
+        _logger.warning(
+            "%s of %s pictures are not there or cannot be read, such as %s; the report shows the boxes alone. "
+            "Bring the pictures back and make the report again",
+            *(f"{len(missing):,}", f"{len(copies):,}", missing[0]),
+        )
+    return copies
+
+
+def _write_page(folder: Path) -> None:
+    with as_file(files("aligncat.report") / "page") as ours:
+        shutil.copytree(ours, folder, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+@contextmanager
+def _report_folder(out: Path) -> Iterator[Path]:
+    """A new folder, which takes the place of an earlier report."""
+    if not _is_report(out):
+        with new_folder(out) as folder:
+            yield folder
+        return
+    fresh, old = (out.with_name(f".{out.name}.{state}-{os.getpid()}") for state in ("fresh", "old"))
+    with new_folder(fresh) as folder:
+        yield folder
+    try:
+        out.rename(old)
+        fresh.rename(out)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be replaced ({error}); the new report is in {fresh}") from error
+    shutil.rmtree(old)
+
+
+def _is_report(folder: Path) -> bool:
+    """Whether a folder holds a report and nothing else, so that it may go."""
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir()}
+    return {PAGE, "data", "page"} <= names <= _OURS

@@ -1,0 +1,219 @@
+"use strict";
+
+// The runs, the filters, and the cards of the expressions that fit.
+(() => {
+  const PAGE = 48;
+  const SHOWN_AT_FIRST = 3;
+  const form = document.getElementById("filters");
+  const gallery = document.getElementById("gallery");
+  const fields = form.elements;
+  const options = { kind: [], category: [] }; // the values that the numbered choices stand for
+  let number = 0; // of the split
+  let split = null;
+  let shown = []; // the answers of the runs that are shown
+  let rows = [];
+  let start = 0;
+
+  report.startGallery = async () => {
+    fill(fields.split, report.index.splits.map(({ name }, place) => [place, name]));
+    fields.split.parentElement.hidden = report.index.splits.length < 2;
+    form.onsubmit = (event) => event.preventDefault();
+    form.oninput = (event) => (event.target.name === "split" ? open(Number(fields.split.value)) : select());
+    form.onreset = (event) => {
+      event.preventDefault(); // the split stays
+      clear();
+    };
+    await open(0);
+  };
+
+  function clear() {
+    for (const name of ["answer", "cause", "kind", "category", "words"]) fields[name].value = "";
+    select();
+  }
+
+  async function open(wanted) {
+    number = wanted;
+    const loaded = await report.load(`split-${wanted}`);
+    if (number !== wanted) return; // another was chosen meanwhile
+    const names = shown.map((answers) => answers.run);
+    split = loaded;
+    shown = split.answers.filter((answers) => names.includes(answers.run));
+    if (!shown.length) shown = split.answers.slice(0, SHOWN_AT_FIRST);
+    showRuns();
+    fillFilters();
+    select();
+  }
+
+  // ---- runs
+
+  function showRuns() {
+    document.getElementById("runs").replaceChildren(...report.index.splits[number].runs.map(runTile));
+  }
+
+  function runTile(run, place) {
+    const { name, detector, seed } = report.index.runs[run.run];
+    const [whole] = run.tables.find(({ by }) => by === "all").rows;
+    const counts = report.index.causes.map((cause, at) => [cause.name, whole.causes[at]]).filter(([, count]) => count);
+    const right = whole.expressions - counts.reduce((sum, [, count]) => sum + count, 0);
+    const answers = split.answers[place];
+    const box = report.element("input", { type: "checkbox" });
+    box.checked = shown.includes(answers);
+    box.onchange = () => {
+      const next = split.answers.filter((other) => (other === answers ? box.checked : shown.includes(other)));
+      if (!next.length) box.checked = true; // one is always shown
+      else shown = next;
+      fillFilters();
+      select();
+    };
+    return report.element(
+      "section", { class: "run", "aria-label": name },
+      report.element("label", { class: "name" }, box, report.said("span", name)),
+      report.element("p", { class: "score" }, report.element("strong", { text: report.percent(whole.rec) }), " right boxes (REC)"),
+      report.shares([["right", right], ...counts]),
+      report.element("ul", { class: "counts" }, ...[["right", right], ...counts].map(([cause, count]) => causeButton(cause, count))),
+      report.element(
+        "p", { class: "note" }, `${report.count(whole.expressions)} expressions · seed ${seed ?? "none"} · detector `,
+        report.said("bdi", detector), `, which ${run.training}`,
+      ),
+    );
+  }
+
+  function causeButton(cause, count) {
+    const button = report.element(
+      "button", { type: "button", "data-cause": cause, title: `show: ${report.causeName(cause)}` },
+      report.element("span", { class: "swatch" }), `${report.causeName(cause)} `, report.element("b", { text: report.count(count) }),
+    );
+    button.onclick = () => {
+      fields.cause.value = cause === fields.cause.value ? "" : cause;
+      select();
+    };
+    return report.element("li", {}, button);
+  }
+
+  // ---- filters
+
+  /** Put choices into a select: [value, words]; what was chosen stays chosen where it still is a choice. */
+  function fill(select, choices) {
+    const before = select.value;
+    select.replaceChildren(...choices.map(([value, text]) => report.element("option", { value, text })));
+    select.value = choices.some(([value]) => String(value) === before) ? before : choices[0][0];
+  }
+
+  function fillFilters() {
+    fill(fields.answer, report.answerChoices(shown));
+    fill(fields.order, report.orders(shown));
+    const names = ["right", ...report.index.causes.map(({ name }) => name)];
+    fill(fields.cause, [["", "any"], ...names.map((name) => [name, `${report.causeName(name)} (${count((row) => shown.some((answers) => answers.cause[row] === name))})`])]);
+    fillValues("kind", split.kind, report.index.kinds);
+    fillValues("category", split.referent_category, report.index.categories);
+  }
+
+  /** A choice for every value of any split: one that this split lacks says so with its 0. */
+  function fillValues(name, column, known) {
+    options[name] = [...known, ...(column.includes(null) ? [null] : [])];
+    const counts = new Map();
+    for (const value of column) counts.set(value, (counts.get(value) ?? 0) + 1);
+    const choices = options[name].map((value, place) => [place, `${value ?? "not recorded"} (${report.count(counts.get(value) ?? 0)})`]);
+    fill(fields[name], [["", "any"], ...choices]);
+  }
+
+  const count = (fits) => report.count(split.text.reduce((sum, _, row) => sum + fits(row), 0));
+
+  function select() {
+    const chosen = (name) => (fields[name].value === "" ? "" : options[name][Number(fields[name].value)]);
+    rows = report.selectRows(split, shown, {
+      answer: fields.answer.value, cause: fields.cause.value, kind: chosen("kind"), category: chosen("category"),
+      words: fields.words.value, order: fields.order.value,
+    });
+    for (const button of document.querySelectorAll("#runs button")) {
+      button.setAttribute("aria-pressed", String(button.dataset.cause === fields.cause.value));
+    }
+    turnTo(0);
+  }
+
+  // ---- cards
+
+  function turnTo(first) {
+    start = first;
+    const total = split.text.length;
+    document.getElementById("count").textContent = rows.length === total
+      ? `${report.count(total)} expressions` : `${report.count(rows.length)} of ${report.count(total)} expressions`;
+    gallery.style.setProperty("--runs", shown.length);
+    gallery.classList.toggle("several", shown.length > 1);
+    gallery.replaceChildren(...rows.slice(start, start + PAGE).map(card));
+    if (!rows.length) gallery.append(nothing());
+    document.querySelectorAll(".pager").forEach((pager) => pager.replaceChildren(...pagerParts()));
+  }
+
+  function nothing() {
+    const button = report.element("button", { type: "button", text: "Clear the filters" });
+    button.onclick = clear;
+    return report.element("li", { class: "notice" }, report.element("p", { text: "No expression fits these filters." }), button);
+  }
+
+  function pagerParts() {
+    if (rows.length <= PAGE) return [];
+    const move = (text, label, first) => {
+      const button = report.element("button", { type: "button", text, "aria-label": label });
+      button.disabled = first < 0 || first >= rows.length;
+      button.onclick = () => {
+        turnTo(first);
+        document.getElementById("filters").scrollIntoView({ block: "start" });
+      };
+      return button;
+    };
+    const end = Math.min(start + PAGE, rows.length);
+    return [
+      move("←", "Previous page", start - PAGE),
+      report.element("span", { text: `${report.count(start + 1)}–${report.count(end)} of ${report.count(rows.length)}` }),
+      move("→", "Next page", start + PAGE),
+    ];
+  }
+
+  function card(row) {
+    const button = report.element(
+      "button", { type: "button", class: "card", "data-row": row },
+      report.said("span", split.text[row], { class: "text" }),
+      report.element("span", { class: "pictures" }, ...shown.map((answers) => cardOf(answers, row))),
+    );
+    button.onclick = () => report.view(rows.indexOf(row), { rows, split, number, shown, closed: returnTo });
+    return report.element("li", {}, button);
+  }
+
+  function cardOf(answers, row) {
+    const image = split.images[split.image[row]];
+    const boxes = [{ box: answers.box[row], role: "chosen" }, { box: split.truth[row], role: "truth" }];
+    const score = answers.score[row];
+    return report.element(
+      "span", { class: "answer" },
+      report.picture(image, boxes),
+      report.element(
+        "span", { class: "said" },
+        shown.length > 1 ? report.said("span", report.index.runs[answers.run].name, { class: "name" }) : null,
+        report.verdict(answers.cause[row]),
+        report.element("span", { class: "number", title: "score", text: score === null ? "" : score.toFixed(2) }),
+      ),
+    );
+  }
+
+  /** After the big view was closed: the page and card of the expression that it showed last. */
+  function returnTo(place) {
+    const first = PAGE * Math.floor(place / PAGE);
+    if (first !== start) turnTo(first);
+    const cards = gallery.querySelectorAll(".card");
+    cards[place - first]?.focus();
+  }
+
+  // ---- keys: arrows go from card to card
+
+  gallery.onkeydown = (event) => {
+    const cards = [...gallery.querySelectorAll(".card")];
+    const at = cards.indexOf(document.activeElement);
+    if (at < 0) return;
+    const across = cards.filter((other) => other.offsetTop === cards[0].offsetTop).length;
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across }[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    cards[at + step]?.focus();
+  };
+})();

@@ -1,0 +1,88 @@
+"use strict";
+
+// The parts of the page without pictures of answers: results, errors by cause, figures.
+(() => {
+  const BY = {
+    all: "all expressions", kind: "kind of expression", category: "the referent’s category",
+    same_category: "other objects of the referent’s category", size: "the referent’s size", length: "length of the expression",
+  };
+
+  report.showResults = (content) => {
+    const { results } = report.index;
+    const words = results[0].words.map(([name]) => name);
+    const figures = results[0].figures.map(([name]) => name);
+    const columns = [
+      ...words.map((title) => ({ title })),
+      ...["Expressions", ...figures].map((title) => ({ title, numeric: true })),
+    ];
+    const rows = results.map((line) => [
+      ...line.words.map(([, word]) => word),
+      line.expressions,
+      ...line.figures.map(([, mean, deviation]) => figure(mean, deviation)),
+    ]);
+    content.append(report.table({ caption: "Every run and split", columns, rows }));
+  };
+
+  function figure(mean, deviation) {
+    if (mean === null) return null;
+    return { value: mean, text: mean.toFixed(1) + (deviation === null ? "" : ` ± ${deviation.toFixed(1)}`) };
+  }
+
+  report.showErrors = (content) => {
+    const { causes } = report.index;
+    content.append(report.element("dl", { class: "causes" }, ...causes.flatMap(({ name, meaning }) => [
+      report.element("dt", {}, report.verdict(name)), report.element("dd", { text: meaning }),
+    ])));
+    const choice = report.element("select", { "aria-label": "Split" }, ...report.index.splits.map(({ name }, number) =>
+      report.element("option", { value: number, text: name })));
+    const tables = report.element("div");
+    const show = () => tables.replaceChildren(...errorTables(report.index.splits[Number(choice.value)]));
+    choice.onchange = show;
+    if (report.index.splits.length > 1) content.append(report.element("label", { class: "choice" }, "Split ", choice));
+    content.append(tables);
+    show();
+  };
+
+  /** One table for whatever the expressions are sliced by; the runs of a slice stand under each other. */
+  function errorTables(split) {
+    const slicings = [...new Set(split.runs.flatMap((run) => run.tables.map(({ by }) => by)))];
+    return slicings.map((by) => {
+      const rows = split.runs.flatMap((run) => {
+        const table = run.tables.find((sliced) => sliced.by === by);
+        return (table?.rows ?? []).map((row) => ({ run: report.index.runs[run.run].name, ...row }));
+      });
+      const slices = [...new Set(rows.map((row) => row.slice))];
+      rows.sort((a, b) => slices.indexOf(a.slice) - slices.indexOf(b.slice));
+      return errorTable(`By ${BY[by] ?? by}`, rows);
+    });
+  }
+
+  function errorTable(caption, rows) {
+    const causes = report.index.causes.filter((_, place) => rows.some((row) => row.causes[place]));
+    const places = causes.map((cause) => report.index.causes.indexOf(cause));
+    const columns = [
+      { title: "Slice" }, { title: "Run" }, { title: "Expressions", numeric: true }, { title: "REC", numeric: true },
+      { title: "Shares", fixed: true },
+      ...causes.map(({ name, meaning }) => ({ title: report.causeName(name), hint: meaning, numeric: true })),
+    ];
+    return report.table({ caption, columns, rows: rows.map((row) => {
+      const counts = places.map((place) => row.causes[place]);
+      const right = row.expressions - counts.reduce((sum, count) => sum + count, 0);
+      const shares = report.shares([["right", right], ...causes.map(({ name }, place) => [name, counts[place]])]);
+      return [
+        row.slice, row.run, row.expressions, { value: row.rec, text: row.rec === null ? "–" : report.percent(row.rec) },
+        { value: row.rec, node: shares }, ...counts,
+      ];
+    }) });
+  }
+
+  report.showFigures = (content) => {
+    const { figures } = report.index;
+    if (!figures.length) content.append(report.element("p", { class: "notice", text: "No figures were drawn for this report." }));
+    content.append(...figures.map(({ file, title, caption }) => report.element(
+      "figure", {},
+      report.element("a", { href: `figures/${file}` }, report.element("img", { src: `figures/${file}`, alt: title, loading: "lazy" })),
+      report.element("figcaption", {}, report.said("strong", title), " ", report.said("span", caption)),
+    )));
+  };
+})();

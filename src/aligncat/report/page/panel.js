@@ -1,0 +1,89 @@
+"use strict";
+
+// What one run answered, in the big view.
+(() => {
+  /**
+   * The picture of a run's answer and what led to it. `answers` is the run's overview, `details` its chunk's row with
+   * its candidates (null until it is loaded), `shows` what is switched on: masks, candidates.
+   */
+  report.panel = ({ split, answers, row, expression, details, shows }) => {
+    const image = split.images[split.image[row]];
+    const boxes = [{ box: answers.box[row], role: "chosen" }, { box: split.truth[row], role: "truth" }];
+    const picture = report.picture(image, boxes, { lazy: false });
+    picture.style.setProperty("--ratio", image.width / image.height);
+    const rest = report.element("div", { class: "rest" });
+    const panel = report.element(
+      "article", { class: "panel" },
+      report.element("h3", {}, report.said("span", report.index.runs[answers.run].name), " ", report.verdict(answers.cause[row])),
+      picture, rest,
+    );
+    if (shows.masks && expression) paint(picture.querySelector("canvas"), image, expression, details);
+    if (answers.cause[row] === null) rest.append(report.element("p", { class: "note", text: "This run has no answer to this expression." }));
+    else if (details) rest.append(facts(split, answers, row, details), ...words(details), ...(shows.candidates ? [candidates(answers, details, picture)] : []));
+    return panel;
+  };
+
+  function paint(canvas, image, expression, details) {
+    const layers = [[expression.truth_mask, "truth"], [details?.mask, "chosen"]]
+      .filter(([counts]) => counts)
+      .map(([counts, role]) => ({ counts, colour: report.colours[role], opacity: 0.45 }));
+    if (layers.length) report.paintMasks(canvas, image.width, image.height, layers);
+  }
+
+  function facts(split, answers, row, details) {
+    const list = report.element("dl", { class: "facts" });
+    const say = (name, text, hint) => list.append(report.element("dt", { text: name, title: hint }), report.element("dd", { dir: "auto", text }));
+    const cause = report.index.causes.find(({ name }) => name === answers.cause[row]);
+    if (cause) say("cause", cause.meaning);
+    say("score", answers.score[row].toFixed(3), "the probability of the chosen object among the candidates kept");
+    say("box IoU", details.box_iou.toFixed(3));
+    if (details.mask_iou !== null) say("mask IoU", details.mask_iou.toFixed(3));
+    if (details.choice >= 0) say("chosen class", answers.labels[details.candidates.categories[details.choice]], "what the detector says of the choice");
+    if (details.predicted !== null) {
+      const known = split.referent_category[row];
+      say("category read", details.predicted + (known === null || known === details.predicted ? "" : `, where it is ${known}`), "what the text classifier read in the expression");
+    }
+    if (!details.matched) say("note", "no candidate had the category, so all were compared");
+    return list;
+  }
+
+  /** The words as the phrase attention weighs them: the darker, the heavier. */
+  function words({ words: spoken, weights }) {
+    if (!spoken.length) return [];
+    const heaviest = Math.max(...weights);
+    return [report.element("h4", { text: "Word weights" }), report.element("p", { class: "words", dir: "auto" }, ...spoken.map((word, place) => {
+      const shaded = report.element("span", { class: "word" }, report.element("bdi", { text: word }), report.element("small", { text: weights[place].toFixed(2) }));
+      shaded.style.setProperty("--weight", weights[place] / heaviest);
+      return shaded;
+    }))];
+  }
+
+  /** The candidates as a table, and in the picture: a row that is pointed at shows its box. */
+  function candidates(answers, details, picture) {
+    const { boxes, categories, confidences } = details.candidates;
+    const order = categories.map((_, place) => place).sort((a, b) => details.probabilities[b] - details.probabilities[a] || a - b);
+    const drawn = report.drawBoxes(picture, order.map((place) => ({
+      box: boxes.slice(4 * place, 4 * place + 4), role: details.kept[place] ? "kept" : "dropped",
+    })));
+    const names = Object.keys(details.scores);
+    const columns = [
+      { title: "#", hint: "by the detector’s confidence", numeric: true }, { title: "class", hint: "c^V, what the detector says" }, { title: "kept", hint: "whether the last stage could choose it" },
+      { title: "IoU", hint: "of its box with the truth", numeric: true }, { title: "probability", numeric: true },
+      ...names.map((name) => ({ title: `S ${name}`, numeric: true })), { title: "confidence", hint: "the detector’s", numeric: true },
+    ];
+    const digits = (value, many = 3) => (value === null ? null : { value, text: value.toFixed(many) });
+    const rows = order.map((place) => [
+      place + 1, answers.labels[categories[place]], details.kept[place] ? "yes" : "no", digits(details.ious[place], 2), digits(details.probabilities[place]),
+      ...names.map((name) => digits(details.scores[name][place], name === "class" ? 0 : 3)), digits(confidences[place]),
+    ]);
+    const mark = (cells, row) => {
+      const place = cells[0] - 1;
+      const shape = drawn[order.indexOf(place)];
+      if (place === details.choice) row.className = "chosen";
+      if (details.ious[place] > 0.5) row.classList.add("passes");
+      row.onmouseenter = () => shape.classList.add("lit");
+      row.onmouseleave = () => shape.classList.remove("lit");
+    };
+    return report.table({ caption: "Candidates (blue: IoU above 0.5; orange: the choice)", columns, rows, mark });
+  }
+})();

@@ -1,0 +1,72 @@
+"use strict";
+
+// Which expressions are shown, and in which order.
+(() => {
+  const isRight = (answers, row) => answers.cause[row] === "right";
+
+  /** Whether a row is right in some of the runs and wrong in others. */
+  function changed(runs, row) {
+    const found = runs.filter((answers) => answers.cause[row] !== null).map((answers) => isRight(answers, row));
+    return found.includes(true) && found.includes(false);
+  }
+
+  /** The choices by which answers are filtered: [value, words, whether a row fits]. */
+  report.answerChoices = (runs) => {
+    const several = runs.length > 1;
+    const every = several ? " in every run" : "";
+    const choices = [
+      ["", "any", () => true],
+      ["right", `right${every}`, (row) => runs.every((answers) => isRight(answers, row))],
+      ["wrong", `wrong${every}`, (row) => runs.every((answers) => answers.cause[row] !== null && !isRight(answers, row))],
+    ];
+    if (!several) return choices;
+    return [
+      ...choices,
+      ["changed", "changed between runs", (row) => changed(runs, row)],
+      ...runs.map((answers) => [
+        `only ${answers.run}`, `right only in ${report.index.runs[answers.run].name}`,
+        (row) => isRight(answers, row) && runs.every((other) => other === answers || !isRight(other, row)),
+      ]),
+    ];
+  };
+
+  const by = (key, direction = 1) => (rows, ...data) => {
+    const keys = new Map(rows.map((row) => [row, key(row, ...data)]));
+    return rows.sort((a, b) => {
+      const [first, second] = [keys.get(a), keys.get(b)];
+      if (first === null || second === null) return (first === null) - (second === null) || a - b;
+      return direction * (first - second) || a - b;
+    });
+  };
+
+  /** The orders: [value, words, sort(rows, split, runs)]; what is not known comes last. */
+  report.orders = (runs) => [
+    ...(runs.length > 1 ? [["changed", "changed answers first", by((row, _, shown) => (
+      changed(shown, row) ? 0 : isRight(shown[0], row) ? 2 : 1))]] : []),
+    ["data", "as in the data", (rows) => rows],
+    ["unsure", "least sure first", by((row, _, shown) => shown[0].score[row])],
+    ["sure", "surest first", by((row, _, shown) => shown[0].score[row], -1)],
+    ["alike", "most objects alike first", by((row, split) => split.same_category[row], -1)],
+    ["small", "smallest referent first", by((row, split) => split.size[row])],
+    ["long", "longest expression first", by((row, split) => split.length[row], -1)],
+  ];
+
+  /**
+   * The rows that fit, in order. `wanted` has the values of the filters ("" where any will do; kind and category are
+   * null for those of which none is recorded), `runs` the answers of the runs shown.
+   */
+  report.selectRows = (split, runs, wanted) => {
+    const fits = report.answerChoices(runs).find(([value]) => value === wanted.answer)?.[2] ?? (() => true);
+    const words = wanted.words.trim().toLowerCase();
+    const rows = split.text.map((_, row) => row).filter((row) => (
+      fits(row)
+      && (wanted.cause === "" || runs.some((answers) => answers.cause[row] === wanted.cause))
+      && (wanted.kind === "" || split.kind[row] === wanted.kind)
+      && (wanted.category === "" || split.referent_category[row] === wanted.category)
+      && (words === "" || split.text[row].toLowerCase().includes(words) || split.expression_id[row].toLowerCase() === words)
+    ));
+    const orders = report.orders(runs);
+    const [, , sort] = orders.find(([value]) => value === wanted.order) ?? orders[0];
+    return sort(rows, split, runs);
+  };
+})();

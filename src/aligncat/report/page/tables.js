@@ -1,0 +1,61 @@
+"use strict";
+
+(() => {
+  const value = (cell) => (cell !== null && typeof cell === "object" ? cell.value : cell);
+
+  /** Numbers by size, words by alphabet, and what is not known last in either direction. */
+  function compare(first, second, direction) {
+    if (first === null || second === null) return (first === null) - (second === null);
+    if (typeof first === "number" && typeof second === "number") return direction * (first - second);
+    return direction * String(first).localeCompare(String(second), "en", { numeric: true });
+  }
+
+  function show(cell) {
+    if (cell === null) return "–";
+    if (typeof cell !== "object") return typeof cell === "number" ? report.count(cell) : cell;
+    return cell.node ?? cell.text;
+  }
+
+  /**
+   * A table whose rows sort by the heading that is pressed. `columns` has { title, hint, numeric, fixed }, a row has
+   * cells, each a word, a number, null, or { value, text or node }: what it sorts by and what it shows. `mark(row, tr)`
+   * may mark a row.
+   */
+  report.table = ({ caption, columns, rows, mark = () => {} }) => {
+    const body = report.element("tbody");
+    const headings = columns.map((column, place) => {
+      const heading = report.element("th", { scope: "col", class: column.numeric ? "numeric" : null, title: column.hint });
+      if (column.fixed) heading.textContent = column.title;
+      else {
+        const button = report.element("button", { type: "button", text: column.title });
+        button.onclick = () => sort(place);
+        heading.append(button);
+      }
+      return heading;
+    });
+    const made = rows.map((cells) => {
+      const row = report.element("tr", {}, ...cells.map((cell, place) =>
+        report.element("td", { class: columns[place].numeric ? "numeric" : null, dir: columns[place].numeric ? null : "auto" }, show(cell))));
+      mark(cells, row);
+      return { cells, row };
+    });
+    body.append(...made.map(({ row }) => row));
+
+    function sort(place) {
+      const direction = headings[place].getAttribute("aria-sort") === (columns[place].numeric ? "descending" : "ascending")
+        ? (columns[place].numeric ? 1 : -1) : (columns[place].numeric ? -1 : 1); // numbers: the largest first
+      headings.forEach((heading) => heading.removeAttribute("aria-sort"));
+      headings[place].setAttribute("aria-sort", direction === 1 ? "ascending" : "descending");
+      const sorted = [...made].sort((a, b) => compare(value(a.cells[place]), value(b.cells[place]), direction));
+      body.append(...sorted.map(({ row }) => row));
+    }
+
+    const table = report.element(
+      "table", {},
+      report.element("caption", { text: caption }),
+      report.element("thead", {}, report.element("tr", {}, ...headings)),
+      body,
+    );
+    return report.element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, table);
+  };
+})();

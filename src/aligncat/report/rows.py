@@ -1,0 +1,112 @@
+"""What the page shows of every expression, as plain values: a little of all at once, the rest in chunks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aligncat.report.scripts import number, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aligncat.report.splits import RunOnSplit, SplitRows
+
+CHUNK = 250
+"""Expressions in one file of details."""
+
+
+def overview(split: SplitRows, copies: Mapping[str, str | None], run_numbers: Mapping[Any, int]) -> dict[str, Any]:
+    """What gallery, filters and order need of all E expressions, column by column.
+
+    Args:
+        split: the split.
+        copies: the name of each picture's copy, by path; None where there is no picture.
+        run_numbers: the page's number of every run.
+    """
+    columns = split.expressions.select(
+        ["expression_id", "text", "kind", "referent_category", "same_category", "length"]
+    ).to_pydict()
+    paths = split.expressions["image_path"].to_pylist()
+    sizes = zip(paths, *(split.expressions[side].to_pylist() for side in ("width", "height")), strict=True)
+    places = {path: place for place, path in enumerate(dict.fromkeys(paths))}
+    images = {path: {"file": copies[path], "path": path, "width": w, "height": h} for path, w, h in sizes}
+    return {
+        **columns,
+        "size": numbers(split.expressions["size"].to_pylist()),
+        "truth": [numbers(box) for box in split.expressions["truth_box"].to_pylist()],
+        "image": [places[path] for path in paths],
+        "images": list(images.values()),
+        "answers": [{"run": run_numbers[key], **_answers_overview(run)} for key, run in split.runs.items()],
+    }
+
+
+def _answers_overview(run: RunOnSplit) -> dict[str, Any]:
+    columns = run.table.select(["cause", "score", "choice", "boxes"]).to_pydict()
+    return {
+        "labels": list(run.answers.labels),
+        "cause": columns["cause"],
+        "score": numbers(columns["score"]),
+        "box": [
+            None if choice is None or choice < 0 else numbers(boxes[4 * choice : 4 * choice + 4])
+            for choice, boxes in zip(columns["choice"], columns["boxes"], strict=True)
+        ],
+    }
+
+
+def expression_details(split: SplitRows, start: int) -> list[dict[str, Any]]:
+    """What the big view says of CHUNK expressions from `start` on, whoever answers them."""
+    rows = split.expressions.slice(start, CHUNK).select(["referent_id", "needed", "redundant", "truth_mask"])
+    return [{**row, "truth_mask": _text(row["truth_mask"])} for row in rows.to_pylist()]
+
+
+def answer_details(run: RunOnSplit, start: int) -> dict[str, Any]:
+    """What the big view says of a run's CHUNK answers from `start` on.
+
+    Returns:
+        "candidates": each set of candidates once, as the expressions of an image share it; "rows": the answers, None
+        where there is none, each with the place of its candidates.
+    """
+    places: dict[tuple[Any, ...], int] = {}
+    sets: list[dict[str, Any]] = []
+    rows: list[dict[str, Any] | None] = []
+    for row in run.table.slice(start, CHUNK).to_pylist():
+        if row["cause"] is None:
+            rows.append(None)
+            continue
+        key = (row["image_id"], tuple(row["boxes"]), tuple(row["categories"]))
+        if key not in places:
+            places[key] = len(sets)
+            sets.append(_candidates(row))
+        rows.append({"candidates": places[key], **_answer(row)})
+    return {"candidates": sets, "rows": rows}
+
+
+def _candidates(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "boxes": numbers(row["boxes"]),
+        "categories": row["categories"],
+        "confidences": numbers(row["confidences"]),
+    }
+
+
+def _answer(row: Mapping[str, Any]) -> dict[str, Any]:
+    scores = {name: numbers(row[f"{name}_scores"]) for name in ("class", "global", "coarse", "fine")}
+    return {
+        "choice": row["choice"],
+        "box_iou": number(row["box_iou"]),
+        "mask_iou": number(row["mask_iou"]),
+        "mask": _text(row["chosen_mask"]),
+        "predicted": row["predicted_category"],
+        "matched": row["category_matched"],
+        "words": row["words"],
+        "weights": numbers(row["word_weights"]),
+        "kept": [int(kept) for kept in row["kept"]],
+        "probabilities": numbers(row["probabilities"]),
+        "ious": numbers(row["ious"]),
+        "scores": {name: values for name, values in scores.items() if values},
+    }
+
+
+def _text(counts: bytes | None) -> str | None:
+    """COCO's compressed run lengths are ASCII."""
+    return None if counts is None else counts.decode("ascii")

@@ -1,0 +1,57 @@
+"""The tables of the page, as plain values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aligncat.evaluation import CAUSES, error_tables
+from aligncat.evaluation.tables import result_lines
+from aligncat.report.scripts import number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aligncat.evaluation import Answers, Result, Spread
+
+
+def results(of: Sequence[Result]) -> list[dict[str, Any]]:
+    """A line for every config and split: what must be said beside a figure, and the figures in percent.
+
+    Raises:
+        DataError: the results of one config's seeds do not fit each other.
+    """
+    return [
+        {
+            "words": list(words.items()),
+            "expressions": expressions,
+            "figures": [[name, *_percent(spread)] for name, spread in figures.items()],
+        }
+        for words, expressions, figures in result_lines(of)
+    ]
+
+
+def _percent(spread: Spread | None) -> tuple[float | None, float | None]:
+    if spread is None:
+        return None, None
+    return number(100 * spread.mean), None if spread.deviation is None else number(100 * spread.deviation)
+
+
+def errors(answers: Answers) -> list[dict[str, Any]]:
+    """Right answers and causes of wrong ones, by whatever the expressions are sliced by.
+
+    Returns:
+        "by" and "rows" for each slicing; a row has "slice", "expressions", "rec" (a fraction) and "causes", the counts
+        in the order of CAUSES.
+    """
+    return [
+        {"by": by, "rows": [_error_row(row) for row in table]} for by, table in error_tables(answers).items() if table
+    ]
+
+
+def _error_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "slice": row["slice"],
+        "expressions": row["expressions"],
+        "rec": number(row["rec"]),
+        "causes": [row.get(cause, 0) for cause in CAUSES],
+    }

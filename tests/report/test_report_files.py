@@ -1,0 +1,262 @@
+"""What a report is made of: which runs it takes, what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fabricate_answers import COLOURS, HEIGHT, LEFT, WIDTH, paint, row, save
+from PIL import Image
+
+from aligncat.cli import main, settings
+from aligncat.commands.report import report
+from aligncat.errors import DataError
+from aligncat.report import read_runs
+from aligncat.report.images import copy_images
+from aligncat.report.runs import run_names
+from aligncat.report.scripts import number, write_script
+
+
+def data(index: Path, name: str) -> Any:
+    """What a data file hands to the page."""
+    text = (index.parent / "data" / f"{name}.js").read_text(encoding="utf-8")
+    found = re.fullmatch(r'report\.receive\("[\w-]+",(.*)\);\n', text, re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])
+
+
+@pytest.fixture
+def run(tmp_path: Path, pictures: list[Path]) -> Path:
+    return save(tmp_path / "runs" / "mine", [row(0, pictures[0]), row(1, pictures[1], cause="wrong_object")])
+
+
+class TestRuns:
+    def test_a_folder_a_file_and_a_folder_of_folders_are_taken(self, run: Path, pictures: list[Path]) -> None:
+        save(run, [row(0, pictures[0])], split="testA")
+        save(run.parent / "other", [row(0, pictures[0])], config="QueryMatch")
+        assert [path.name for path in read_runs([run])] == ["AlignCAT-toy-testA.parquet", "AlignCAT-toy-val.parquet"]
+        assert list(read_runs([run / "AlignCAT-toy-val.parquet"])) == [run / "AlignCAT-toy-val.parquet"]
+        assert len(read_runs([run.parent])) == 3
+
+    def test_a_run_given_twice_is_shown_once_and_said(
+        self, run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / "link").symlink_to(run)
+        with caplog.at_level(logging.WARNING):
+            assert len(read_runs([run, run, tmp_path / "link"])) == 1
+        assert [record.message.split(" is given twice")[0] for record in caplog.records] == [
+            str(run / "AlignCAT-toy-val.parquet"),
+            str(tmp_path / "link" / "AlignCAT-toy-val.parquet"),
+        ]
+
+    def test_two_runs_that_nothing_tells_apart_are_refused(self, run: Path, pictures: list[Path]) -> None:
+        other = save(run.parent / "copy", [row(0, pictures[0])])
+        with pytest.raises(DataError, match=r"mine.*copy.*both answer toy val as AlignCAT, seed 0.*leave one out"):
+            read_runs([run, other])
+
+    @pytest.mark.parametrize(
+        ("name", "content", "said"),
+        [
+            ("missing", None, "no such file or folder; `aligncat evaluate --out"),
+            ("empty", {}, r"holds no answers \(\*\.parquet\); `aligncat evaluate --out"),
+            ("text", {"a.parquet": b"hello"}, r"a\.parquet does not hold the answers"),
+        ],
+    )
+    def test_what_holds_no_answers_is_named(
+        self, tmp_path: Path, name: str, content: dict[str, bytes] | None, said: str
+    ) -> None:
+        if content is not None:
+            (tmp_path / name).mkdir()
+            for file, text in content.items():
+                (tmp_path / name / file).write_bytes(text)
+        with pytest.raises(DataError, match=rf"{name}.*{said}"):
+            read_runs([tmp_path / name])
+
+    def test_a_parquet_file_of_something_else_is_named(self, tmp_path: Path) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
+        with pytest.raises(DataError, match=r"other\.parquet does not hold the answers"):
+            read_runs([tmp_path / "other.parquet"])
+
+    def test_names_tell_runs_apart_and_are_no_longer_than_that(self, run: Path, pictures: list[Path]) -> None:
+        rows = [row(0, pictures[0])]
+        folders = [
+            save(run.parent / str(place), rows, **identity)
+            for place, identity in enumerate(
+                ({"config": "A"}, {"config": "B"}, {"config": "B", "seed": 1}, {"config": "B", "detector": "large"})
+            )
+        ]
+        names = run_names(answers.result for answers in read_runs(folders).values())
+        assert list(names.values()) == ["A", "B, seed 0, mini", "B, seed 1, mini", "B, seed 0, large"]
+
+
+class TestSeveralRuns:
+    def test_other_detectors_and_splits_and_datasets_stand_beside_each_other(
+        self, run: Path, pictures: list[Path], tmp_path: Path
+    ) -> None:
+        rows = [row(0, pictures[0])]
+        others = [
+            save(run.parent / "detector", rows, detector="large", seen="leaked"),
+            save(run.parent / "split", rows, split="testA"),
+            save(run.parent / "dataset", [row(0, pictures[2], "another")], dataset="other", split_by="umd"),
+        ]
+        index = report([run, *others], out=tmp_path / "report")
+        found = data(index, "index")
+        assert [split["name"] for split in found["splits"]] == ["toy val", "toy testA", "other val (umd)"]
+        assert [run["name"] for run in found["runs"]] == ["AlignCAT, mini", "AlignCAT, large"]
+        assert [[run["run"] for run in split["runs"]] for split in found["splits"]] == [[0, 1], [0], [0]]
+        assert [run["training"] for run in found["splits"][0]["runs"]] == [
+            "has not seen the images",
+            "HAS SEEN the images",
+        ]
+        assert data(index, "split-2")["text"] == ["another"]
+
+    def test_mean_and_spread_are_shown_of_seeds(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
+        rows = [row(0, pictures[0]), row(1, pictures[1])]  # 100%, beside the 50% of the first
+        index = report([run, save(run.parent / "second", rows, seed=1)], out=tmp_path / "report")
+        [line] = data(index, "index")["results"]
+        assert dict(line["words"])["Seeds"] == "0, 1"
+        assert line["figures"][0] == ["REC", 75, 35.355]  # 50 / sqrt(2)
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [({"text": "the cat"}, "text"), ({"image_id": "7"}, "image id"), ({"truth_box": (0, 0, 1, 1)}, "truth box")],
+    )
+    def test_other_data_under_the_same_name_is_refused(
+        self, run: Path, pictures: list[Path], tmp_path: Path, change: dict[str, Any], said: str
+    ) -> None:
+        other = save(run.parent / "other", [row(1, pictures[1], **change)], config="B")
+        with pytest.raises(DataError, match=rf"other.*: the {said} of expression '1' is not the one in .*mine"):
+            report([run, other], out=tmp_path / "report")
+        assert not (tmp_path / "report").exists()
+
+    def test_runs_that_answer_other_expressions_are_laid_side_by_side(
+        self, pictures: list[Path], tmp_path: Path
+    ) -> None:
+        first = save(tmp_path / "first", [row(number, pictures[0]) for number in (3, 1)], config="A")
+        second = save(
+            tmp_path / "second", [row(number, pictures[0], cause="no_query") for number in (1, 2)], config="B"
+        )
+        split = data(report([first, second], out=tmp_path / "report"), "split-0")
+        assert split["expression_id"] == ["3", "1", "2"]
+        assert [answers["cause"] for answers in split["answers"]] == [
+            ["right", "right", None],
+            [None, "no_query", "no_query"],
+        ]
+
+    def test_an_expression_answered_twice_is_refused(self, pictures: list[Path], tmp_path: Path) -> None:
+        twice = save(tmp_path / "twice", [row(0, pictures[0]), row(0, pictures[0])])
+        with pytest.raises(DataError, match=r"twice.*answers an expression twice"):
+            report([twice], out=tmp_path / "report")
+
+
+class TestFolder:
+    def test_an_answer_is_written_with_all_that_led_to_it(self, run: Path, tmp_path: Path) -> None:
+        index = report([run], out=tmp_path / "report")
+        details = data(index, "answers-0-0-0")
+        assert details["candidates"][0]["boxes"] == [*LEFT, 36, 12, 60, 36, 0, 0, WIDTH, HEIGHT]
+        assert [answer["candidates"] for answer in details["rows"]] == [0, 1]  # of two images
+        assert details["rows"][0]["scores"] == {
+            "class": [1, 1, 0],
+            "global": [0.5, 0.25, -0.125],
+            "coarse": [100.5, 100.25, None],
+        }
+        assert data(index, "split-0")["truth"] == [list(LEFT)] * 2
+
+    def test_an_image_without_candidates_has_an_answer_without_box(self, pictures: list[Path], tmp_path: Path) -> None:
+        nothing = {name: [] for name in ("boxes", "categories", "confidences", "kept", "probabilities", "ious")}
+        scores = {"class_scores": [], "global_scores": None, "coarse_scores": None}
+        lost = row(0, pictures[0], cause="no_candidate", choice=-1, score=0.0, chosen_mask=None, **nothing, **scores)
+        index = report([save(tmp_path / "run", [lost])], out=tmp_path / "report")
+        assert data(index, "split-0")["answers"][0]["box"] == [None]
+
+    def test_a_report_is_replaced_whole(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
+        report([run], out=tmp_path / "report")
+        index = report([save(run.parent / "new", [row(0, pictures[0])], config="new")], out=tmp_path / "report")
+        assert data(index, "index")["runs"][0]["name"] == "new"
+        assert sorted(path.name for path in (tmp_path / "report").parent.iterdir()) == ["report", "runs"]
+
+    @pytest.mark.parametrize("names", [["thesis.tex"], ["index.html", "data/x", "page/x", "thesis.tex"]])
+    def test_a_folder_that_is_not_a_report_alone_stays_as_it_is(
+        self, run: Path, tmp_path: Path, names: list[str]
+    ) -> None:
+        for name in names:
+            (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "out" / name).write_text("mine")
+        with pytest.raises(DataError, match=r"out exists and is not empty; choose another folder or remove it first"):
+            report([run], out=tmp_path / "out")
+        assert (tmp_path / "out" / "thesis.tex").read_text() == "mine"
+
+    def test_a_report_that_fails_leaves_nothing(
+        self, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        index = report([run], out=tmp_path / "report")
+        before = index.read_bytes(), data(index, "index")
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("aligncat.report.folder.write_script", full)
+        with pytest.raises(DataError, match="No space left"):
+            report([run], out=tmp_path / "report")
+        assert (index.read_bytes(), data(index, "index")) == before
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["report", "runs"]
+
+    def test_missing_pictures_are_counted(
+        self, pictures: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / "broken.png").write_bytes(b"no picture")
+        paths = [pictures[0], tmp_path / "gone.png", tmp_path / "broken.png"]
+        run = save(tmp_path / "run", [row(number, path) for number, path in enumerate(paths)])
+        with caplog.at_level(logging.WARNING):
+            index = report([run], out=tmp_path / "report")
+        assert "2 of 3 pictures are not there or cannot be read" in caplog.text
+        assert [image["file"] for image in data(index, "split-0")["images"]] == ["00000.jpg", None, None]
+
+
+class TestPictures:
+    def test_each_is_copied_once_and_made_small(self, tmp_path: Path) -> None:
+        Image.new("RGB", (1200, 600), COLOURS[0]).save(tmp_path / "large.png")
+        small = paint(tmp_path / "small", 1)[0]
+        assert copy_images([tmp_path / "large.png", small], tmp_path / "out") == ["00000.jpg", "00001.jpg"]
+        with Image.open(tmp_path / "out" / "00000.jpg") as copy:
+            assert (copy.format, copy.size) == ("JPEG", (480, 240))
+        with Image.open(tmp_path / "out" / "00001.jpg") as copy:
+            assert copy.size == (WIDTH, HEIGHT)
+
+    def test_many_are_made_smaller(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        Image.new("RGB", (1200, 600)).save(tmp_path / "large.png")
+        monkeypatch.setattr("aligncat.report.images.MANY", 1)
+        copy_images([tmp_path / "large.png"] * 4, tmp_path / "out")  # a quarter of the area each
+        with Image.open(tmp_path / "out" / "00003.jpg") as copy:
+            assert copy.size == (240, 120)
+
+
+class TestScripts:
+    def test_no_text_ends_the_script(self, tmp_path: Path) -> None:
+        text = "</script><!--&\u2028\u2029"
+        write_script(tmp_path, "a", [text])
+        written = (tmp_path / "a.js").read_text(encoding="utf-8")
+        assert not set("<>&\u2028\u2029") & set(written)
+        assert json.loads(written[len('report.receive("a",') : -3]) == [text]
+
+    @pytest.mark.parametrize(
+        ("given", "written"),
+        [(1 / 3, 0.33333), (100.123456, 100.12), (2.0, 2), (float("-inf"), None), (float("nan"), None), (None, None)],
+    )
+    def test_numbers_are_short_and_finite(self, given: float | None, written: float | None) -> None:
+        assert number(given) == written
+
+
+def test_the_verb_takes_runs_first(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert settings("report", ["a", "b", "--out", "r"]) == {"runs": ["a", "b"], "out": Path("r")}
+    assert main(["report", str(run), "--out", str(tmp_path / "report")]) == 0
+    assert (tmp_path / "report" / "index.html").is_file()
+    assert main(["report", str(tmp_path / "nothing"), "--out", str(tmp_path / "other")]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("aligncat report: ")
