@@ -1,0 +1,64 @@
+"""The oracle staircase: how much of the referents is left after each stage of the selection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.compute as pc
+
+from aligncat.evaluation.overlaps import REC_THRESHOLD
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Staircase:
+    """Shares of the expressions, as fractions of 1, whose referent some box still passes IoU 0.5 with.
+
+    Attributes:
+        expressions: how many, E.
+        queries: among all N queries of the detector; None where no store of every query was given.
+        candidates: among the O candidates that the confidence filter left: the oracle of any choice.
+        kept: among the refined set that the last stage chose from.
+        chosen: the box chosen: REC accuracy.
+    """
+
+    expressions: int
+    queries: float | None
+    candidates: float
+    kept: float
+    chosen: float
+
+
+def staircase(table: pa.Table) -> Staircase:
+    """Count the steps.
+
+    Args:
+        table: of `Answers`, E >= 1 rows; read are ious, kept, right and query_right.
+
+    Raises:
+        ValueError: there is no row.
+    """
+    if not table.num_rows:
+        raise ValueError("no answer, so no share of them")
+    ious, kept = table["ious"].combine_chunks(), table["kept"].combine_chunks()
+    rows = np.asarray(pc.list_parent_indices(ious))
+    passing = np.asarray(pc.list_flatten(ious)) > REC_THRESHOLD
+    still = np.asarray(pc.list_flatten(kept), dtype=bool)
+    found = table["query_right"]
+    return Staircase(
+        expressions=table.num_rows,
+        queries=None if found.null_count else float(np.mean(np.asarray(found, dtype=bool))),
+        candidates=_share(rows[passing], table.num_rows),
+        kept=_share(rows[passing & still], table.num_rows),
+        chosen=float(np.mean(np.asarray(table["right"], dtype=bool))),
+    )
+
+
+def _share(rows: NDArray[np.int64], of: int) -> float:
+    """The share of the rows that are named at least once."""
+    return len(np.unique(rows)) / of

@@ -1,0 +1,65 @@
+"""The same picture under several configs or systems (the paper's Figures 4 to 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aligncat.report.figures.choosing import differing, row_of
+from aligncat.report.figures.grouping import NothingToDrawError, by_config
+from aligncat.report.figures.sheet import Card, Section, sheet
+from aligncat.report.figures.style import house_style
+from aligncat.report.runs import run_key, run_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from matplotlib.figure import Figure
+
+    from aligncat.evaluation.answers import Answers
+
+COLUMNS = 5
+_PANEL = 138.0  # points
+
+
+def compared(runs: Sequence[Answers]) -> list[Answers]:
+    """The runs that are shown side by side: of each config the first; where there is but one config, its seeds."""
+    firsts = [config.runs[0] for config in by_config(runs)]
+    return (firsts if len(firsts) > 1 else list(runs))[:COLUMNS]
+
+
+@house_style()
+def comparison_figure(runs: Sequence[Answers], *, examples: int = 6) -> Figure:
+    """Draw expressions that the runs answer differently (`choosing.differing`), a row an expression, a column a run.
+
+    Args:
+        runs: of one split.
+        examples: how many expressions at most.
+
+    Raises:
+        NothingToDrawError: there are fewer than two runs, or they are right and wrong alike.
+        DataError: two runs know different expressions by one id.
+    """
+    shown = compared(runs)
+    if len(shown) < 2:
+        raise NothingToDrawError("a comparison needs two runs on the same split")
+    found = differing(shown, examples)
+    if not found:
+        raise NothingToDrawError("the runs are right and wrong on the same expressions, so none tells them apart")
+    names = run_names([run.result for run in shown])
+    sections = []
+    for alike, rows in found:
+        answers = [row_of(run.table, row) for run, row in zip(shown, rows, strict=True)]
+        titles = [names[run_key(run.result)] for run in shown]
+        cards = [Card(title, verdict(answer), answer) for title, answer in zip(titles, answers, strict=True)]
+        sections.append(Section(f"“{answers[0]['text']}” (one of {alike:,} with these verdicts)", cards))
+    return sheet(sections, len(shown), _PANEL)
+
+
+def verdict(answer: Mapping[str, Any]) -> str:
+    """What is said under a picture."""
+    if answer["choice"] < 0:
+        return "wrong: no candidate"
+    said = "right" if answer["right"] else "wrong"
+    mask = "" if answer["mask_iou"] is None else f", mask {answer['mask_iou']:.2f}"
+    return f"{said}: box IoU {answer['box_iou']:.2f}{mask}; score {answer['score']:.2f}"

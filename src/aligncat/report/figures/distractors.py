@@ -1,0 +1,101 @@
+"""Accuracy against the number of distractors: other annotated objects of the referent's category in the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from aligncat.errors import DataError
+from aligncat.evaluation.proportions import wilson
+from aligncat.report.figures.grouping import NothingToDrawError, by_config
+from aligncat.report.figures.style import house_style, label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from aligncat.evaluation.answers import Answers
+
+MOST = 5
+"""From so many distractors on, expressions share a point."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ByDistractors:
+    """Accuracy of one run at each number of distractors that occurs.
+
+    Attributes:
+        distractors: (D,) int64, ascending; MOST stands for "MOST or more".
+        accuracy: (D,) float64, share of right answers.
+        counts: (D,) int64, expressions.
+    """
+
+    distractors: NDArray[np.int64]
+    accuracy: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+    def known(self) -> dict[int, int]:
+        """How many expressions there are at each number of distractors."""
+        return dict(zip(self.distractors.tolist(), self.counts.tolist(), strict=True))
+
+
+def accuracy_by_distractors(answers: Answers) -> ByDistractors:
+    """Count right answers by number of distractors; expressions where it is not known are left out."""
+    found = answers.table["same_category"].to_pylist()
+    known = np.array([count is not None for count in found], dtype=bool)
+    distractors = np.minimum(np.array([count for count in found if count is not None], np.int64), MOST)
+    right = np.array(answers.table["right"].to_pylist(), dtype=bool)[known]
+    values, place, counts = np.unique(distractors, return_inverse=True, return_counts=True)
+    return ByDistractors(values, np.bincount(place, right, len(values)) / counts, counts)
+
+
+@house_style()
+def distractors_figure(runs: Sequence[Answers]) -> Figure:
+    """Draw a line a config, the mean over its seeds, with Wilson's 95% band for the n expressions of each point.
+
+    Seeds answer the same expressions, so n counts expressions once, however many seeds there are.
+
+    Args:
+        runs: of one split.
+
+    Raises:
+        NothingToDrawError: the dataset does not tell how many objects of a category an image has.
+        DataError: seeds of a config have answered different expressions.
+    """
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    totals: dict[int, set[int]] = {}
+    for config in by_config(runs):
+        seeds = [accuracy_by_distractors(run) for run in config.runs]
+        first = seeds[0]
+        if not first.counts.size:
+            continue
+        if any(first.known() != seed.known() for seed in seeds):
+            raise DataError(
+                f"the seeds of {config.name} answered different expressions, which have no common mean: draw them apart"
+            )
+        mean = np.mean([seed.accuracy for seed in seeds], axis=0)
+        low, high = wilson(mean, first.counts)
+        name = label(config.name) + (f" (mean of {len(seeds)} seeds)" if len(seeds) > 1 else "")
+        place = first.distractors
+        axes.fill_between(place, 100 * low, 100 * high, color=config.color, alpha=0.15, linewidth=0)
+        axes.plot(place, 100 * mean, color=config.color, linestyle=config.line, marker="o", ms=4, label=name)
+        for value, count in first.known().items():
+            totals.setdefault(value, set()).add(count)
+    if not totals:
+        raise NothingToDrawError("how many objects of the referent's category an image has is not known")
+    axes.set_xticks(sorted(totals), [_tick(value, totals[value]) for value in sorted(totals)])
+    axes.margins(x=0.06)
+    axes.set(xlabel="other objects of the referent's category in the image", ylabel="REC accuracy, %")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def _tick(value: int, counts: set[int]) -> str:
+    number = f"{value}+" if value == MOST else str(value)
+    low, high = min(counts), max(counts)
+    return f"{number}\nn = {low:,}" + ("" if low == high else f" to {high:,}")

@@ -1,0 +1,38 @@
+"""Failures by cause, one panel a cause (the paper's Figure 7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aligncat.evaluation.causes import MEANING
+from aligncat.report.figures.choosing import row_of, typical_failures
+from aligncat.report.figures.comparison import verdict
+from aligncat.report.figures.grouping import NothingToDrawError
+from aligncat.report.figures.sheet import Card, Section, sheet
+from aligncat.report.figures.style import house_style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from aligncat.evaluation.answers import Answers
+
+_COLUMNS, _PANEL = 3, 190.0  # points
+
+
+@house_style()
+def failures_figure(answers: Answers) -> Figure:
+    """Draw the typical failure of each cause (`choosing.typical_failures`) with the cause's share of all failures.
+
+    Raises:
+        NothingToDrawError: no answer is wrong.
+    """
+    found = typical_failures(answers.table)
+    if not found:
+        raise NothingToDrawError("no answer is wrong")
+    total = sum(count for count, _ in found.values())
+    cards = []
+    for cause, (count, row) in found.items():
+        answer = row_of(answers.table, row)
+        title = f"{cause.replace('_', ' ')}: {count:,} of {total:,} failures ({count / total:.0%})"
+        cards.append(Card(title, f"“{answer['text']}” — {MEANING[cause]}. {verdict(answer)}", answer))
+    return sheet([Section("", cards)], min(_COLUMNS, len(cards)), _PANEL)

@@ -1,0 +1,75 @@
+"""Which runs share a figure, a panel, a colour."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aligncat.errors import DataError
+from aligncat.overlay import PALETTE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aligncat.evaluation.answers import Answers
+
+Color = tuple[float, float, float]
+
+COLORS: tuple[Color, ...] = tuple((r / 255, g / 255, b / 255) for r, g, b in PALETTE)
+TRUTH, CHOICE = COLORS[2], COLORS[0]
+_LINES = ("solid", "dashed", "dotted", "dashdot")
+_HATCHES = ("", "////", "....", "xxxx")
+
+
+class NothingToDrawError(DataError):
+    """The runs lack what a figure shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The runs of one config on one detector, which differ in the seed.
+
+    Attributes:
+        name: the config's, with the detector's where another one shares it.
+        runs: one a seed.
+        color: of its lines and bars, RGB in [0, 1].
+        line: matplotlib's name of its kind of line, which tells configs of the same colour apart.
+        hatch: of its bars, likewise.
+    """
+
+    name: str
+    runs: tuple[Answers, ...]
+    color: Color
+    line: str
+    hatch: str
+
+
+def by_split(runs: Sequence[Answers]) -> dict[str, list[Answers]]:
+    """Runs that answer the same expressions, by a name such as "refcocog val (umd)"; runs without a row are left out.
+
+    Raises:
+        NothingToDrawError: no run has a row.
+    """
+    found: dict[str, list[Answers]] = defaultdict(list)
+    for run in runs:
+        result = run.result
+        if len(run):
+            found[f"{result.dataset} {result.split}" + (f" ({result.split_by})" if result.split_by else "")].append(run)
+    if not found:
+        raise NothingToDrawError("no run has an answer to draw: evaluate on a split that has expressions")
+    return dict(found)
+
+
+def by_config(runs: Sequence[Answers]) -> list[Config]:
+    """Gather the seeds of each config, in order of first mention."""
+    found: dict[tuple[str, str], list[Answers]] = defaultdict(list)
+    for run in runs:
+        found[run.result.config, run.result.detector].append(run)
+    detectors = Counter(config for config, _ in found)
+    configs = []
+    for place, ((config, detector), own) in enumerate(found.items()):
+        cycle = place // len(COLORS) % len(_LINES)
+        name = config if detectors[config] == 1 else f"{config}, {detector}"
+        configs.append(Config(name, tuple(own), COLORS[place % len(COLORS)], _LINES[cycle], _HATCHES[cycle]))
+    return configs

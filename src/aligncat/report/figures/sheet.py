@@ -1,0 +1,204 @@
+"""A sheet of pictures with truth, choice and text: what the figures of examples have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from PIL import Image
+
+from aligncat.detectors.images import read_image
+from aligncat.errors import ImageError
+from aligncat.geometry import decode_mask
+from aligncat.report.figures.grouping import CHOICE, TRUTH
+from aligncat.report.figures.style import FAINT, INK, PAPER, wrap
+from aligncat.types import RLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+
+_POINTS = 72  # an inch
+_MARGIN, _GAP = 12.0, 10.0  # points
+_SMALL, _LINE = 8.0, 11.0  # points: font and line height
+_TALLEST = 1.25  # of a panel, over its width
+_OPACITY = 0.35
+_NAME = 110.0  # points, of the name of a file that is gone
+_LARGEST = 900  # px, longer side of a picture in a panel
+_KEY = (("truth", TRUTH, "solid"), ("chosen box and mask", CHOICE, (0, (3, 1.5))))
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One answer, drawn.
+
+    Attributes:
+        title: above the picture.
+        note: below it.
+        answer: the row of `Answers.table`, by column.
+    """
+
+    title: str
+    note: str
+    answer: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Cards under one heading, which may be empty."""
+
+    heading: str
+    cards: Sequence[Card]
+
+
+def sheet(sections: Sequence[Section], columns: int, panel: float) -> Figure:
+    """Lay sections under each other, the cards of each in rows.
+
+    Args:
+        sections: with at least one card each.
+        columns: cards in a row.
+        panel: width of a picture, points.
+    """
+    width = 2 * _MARGIN + columns * panel + (columns - 1) * _GAP
+    rows = [row for section in sections for row in _rows(section, columns)]
+    tops = np.cumsum([_MARGIN + _LINE + _GAP, *(_height(row, panel, width) for row in rows)])
+    page = _Page(width, float(tops[-1]) + _MARGIN - _GAP)
+    page.key()
+    for row, top in zip(rows, tops[:-1], strict=True):
+        _draw_row(page, row, float(top), panel)
+    return page.figure
+
+
+class _Page:
+    """A figure that is measured in points from its upper left corner."""
+
+    def __init__(self, width: float, height: float) -> None:
+        self.width, self.height = width, height
+        self.figure = Figure(figsize=(width / _POINTS, height / _POINTS))
+
+    def write(self, left: float, top: float, lines: Sequence[str], *, bold: bool = False, color: str = INK) -> float:
+        """Set lines under each other and return where they end."""
+        for line in lines:
+            self.figure.text(
+                left / self.width,
+                1 - top / self.height,
+                line,
+                va="top",
+                fontsize=_SMALL,
+                fontweight="bold" if bold else "normal",
+                color=color,
+            )
+            top += _LINE
+        return top
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Axes without ticks or frame."""
+        place = (left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height)
+        axes = self.figure.add_axes(place)
+        axes.set_axis_off()
+        return axes
+
+    def key(self) -> None:
+        """Say in the top line what the colours mean."""
+        axes = self.axes(0, _MARGIN, self.width, _LINE)
+        axes.set(xlim=(0, self.width), ylim=(_LINE, 0))
+        left = _MARGIN
+        for name, color, line in _KEY:
+            axes.plot([left, left + 22], [_LINE / 2] * 2, color=color, linestyle=line, linewidth=2)
+            self.write(left + 27, _MARGIN, [name])
+            left += 75
+
+
+def _rows(section: Section, columns: int) -> list[Section]:
+    """A section whose cards fill more than one row, row by row; the first keeps the heading."""
+    starts = range(0, len(section.cards), columns)
+    return [Section("" if start else section.heading, section.cards[start : start + columns]) for start in starts]
+
+
+def _height(row: Section, panel: float, width: float) -> float:
+    titles, notes = _texts(row, panel)
+    heading = _heading(row, width)
+    lines = len(heading) + max(map(len, titles)) + max(map(len, notes))
+    return lines * _LINE + _picture_height(row, panel) + _GAP * 1.4
+
+
+def _heading(row: Section, width: float) -> list[str]:
+    return wrap(row.heading, width - 2 * _MARGIN, size=_SMALL * 1.1) if row.heading else []  # bold is wider
+
+
+def _texts(row: Section, panel: float) -> tuple[list[list[str]], list[list[str]]]:
+    titles = [wrap(card.title, panel, size=_SMALL * 1.1, lines=2) for card in row.cards]
+    return titles, [wrap(card.note, panel, size=_SMALL, lines=4) for card in row.cards]
+
+
+def _picture_height(row: Section, panel: float) -> float:
+    tallest = max(float(card.answer["height"] / card.answer["width"]) for card in row.cards)
+    return panel * min(tallest, _TALLEST)
+
+
+def _draw_row(page: _Page, row: Section, top: float, panel: float) -> None:
+    top = page.write(_MARGIN, top, _heading(row, page.width), bold=True)
+    titles, notes = _texts(row, panel)
+    above, height = max(map(len, titles)), _picture_height(row, panel)
+    for place, card in enumerate(row.cards):
+        left = _MARGIN + place * (panel + _GAP)
+        page.write(left, top, titles[place], bold=not row.heading, color=INK)
+        draw_answer(page.axes(left, top + above * _LINE, panel, height), card.answer)
+        page.write(left, top + above * _LINE + height + 3, notes[place], color=FAINT)
+
+
+def draw_answer(axes: Axes, answer: Mapping[str, Any]) -> None:
+    """Show the picture with the truth's box, the chosen box and the chosen mask; in data units, pixels.
+
+    A picture that is not on disk, or cannot be read, is a grey panel that says so, with the boxes in their places.
+
+    Args:
+        axes: to draw in.
+        answer: a row of `Answers.table`, by column.
+    """
+    width, height, choice = answer["width"], answer["height"], answer["choice"]
+    mask = None if answer["chosen_mask"] is None else RLE(size=[height, width], counts=answer["chosen_mask"])
+    path = Path(answer["image_path"])
+    try:
+        picture = read_image(path)
+    except OSError:  # a name that this disk cannot have
+        _draw_absence(axes, answer, "picture is not on disk")
+    except ImageError:
+        _draw_absence(axes, answer, "picture cannot be read" if path.is_file() else "picture is not on disk")
+    else:
+        axes.imshow(_tinted(picture, mask), extent=(0, width, height, 0))
+    axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal", anchor="NW")
+    _draw_box(axes, answer["truth_box"], "truth")
+    if choice >= 0:
+        _draw_box(axes, answer["boxes"][4 * choice : 4 * choice + 4], "choice")
+
+
+def _tinted(picture: Image.Image, mask: RLE | None) -> Image.Image:
+    picture.thumbnail((_LARGEST, _LARGEST))
+    if mask is None:
+        return picture
+    shape = Image.fromarray(decode_mask(mask).astype(np.uint8) * round(255 * _OPACITY))
+    tint = Image.new("RGB", picture.size, tuple(round(255 * value) for value in CHOICE))
+    return Image.composite(tint, picture, shape.resize(picture.size, Image.Resampling.BILINEAR))
+
+
+def _draw_absence(axes: Axes, answer: Mapping[str, Any], said: str) -> None:
+    axes.add_patch(Rectangle((0, 0), answer["width"], answer["height"], facecolor=PAPER, edgecolor="none"))
+    lines = [said, *wrap(Path(answer["image_path"]).name, _NAME, size=_SMALL)]
+    axes.text(0.5, 0.5, "\n".join(lines), transform=axes.transAxes, ha="center", va="center", fontsize=_SMALL)
+
+
+def _draw_box(axes: Axes, box: Sequence[float], role: str) -> None:
+    x1, y1, x2, y2 = box
+    color, line = (TRUTH, "solid") if role == "truth" else (CHOICE, (0, (3, 1.5)))
+    # Where both have the same edges, the dashes of the choice lie on the line of the truth.
+    halo = [withStroke(linewidth=3.2, foreground="white")] if role == "truth" else []
+    patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linestyle=line, linewidth=1.8)
+    patch.set(path_effects=halo, gid=role, clip_on=False)
+    axes.add_patch(patch)

@@ -1,0 +1,158 @@
+"""How every figure looks, and how any text that a user may bring is set in one."""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+import matplotlib.style
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+
+from aligncat.store.files import write_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+    from matplotlib.ft2font import FT2Font
+
+DPI = 150
+INK, FAINT, PAPER = "#222222", "#666666", "#e9e9e9"
+_SIZE = 9.0  # points
+# DejaVu comes with matplotlib; of the others, those that are installed step in for letters that it lacks.
+_FAMILIES = (
+    *("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC", "Noto Sans SC"),
+    *("WenQuanYi Zen Hei", "Microsoft YaHei", "MS Gothic", "Malgun Gothic", "PingFang SC", "Hiragino Sans GB"),
+    *("Noto Sans Devanagari", "Noto Sans Thai", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Emoji", "Symbola"),
+)
+_LABEL = 190.0  # points
+_MISSING = "\N{REPLACEMENT CHARACTER}"
+_ELLIPSIS = "…"
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Matplotlib's defaults and ours on top, whatever the user has set; on leaving, as it was before."""
+    ours: dict[str, Any] = {
+        "axes.axisbelow": True,
+        "axes.edgecolor": FAINT,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.labelcolor": INK,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlelocation": "left",
+        "axes.titlesize": _SIZE,
+        "axes.titleweight": "bold",
+        "font.family": list(_families()),
+        "font.size": _SIZE,
+        "grid.color": PAPER,
+        "legend.frameon": False,
+        "savefig.dpi": DPI,
+        "svg.hashsalt": "aligncat",
+        "text.color": INK,
+        "xtick.color": FAINT,
+        "ytick.color": FAINT,
+    }
+    with matplotlib.style.context(ours, after_reset=True):
+        yield
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as its suffix says, .png or .svg, with the same bytes each time: wholly, or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    content = io.BytesIO()
+    metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
+    with house_style():
+        figure.savefig(content, format=path.suffix[1:], metadata=metadata)
+    write_whole(path, content.getvalue())
+
+
+def plain(text: str) -> str:
+    """Text that matplotlib sets as it stands, on one line: no formulas, no control characters, no missing letters.
+
+    A letter that no installed font of ours has becomes U+FFFD.
+    """
+    line = " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in text).split())
+    shown = "".join(c if _advance(c) is not None else _MISSING for c in line if c.isprintable() or _advance(c))
+    return shown.replace("$", r"\$")
+
+
+def width_of(text: str, size: float = _SIZE) -> float:
+    """How wide a line of `plain` text is about, in points, at a font size in points."""
+    return size * sum(_advance(c) or 0 for c in text.replace(r"\$", "$"))
+
+
+def wrap(text: str, width: float, *, size: float = _SIZE, lines: int = 3) -> list[str]:
+    """Any text as `plain` lines: broken between words, or inside a word that is longer than a line.
+
+    Args:
+        text: as a user wrote it.
+        width: of a line, points.
+        size: of the font, points.
+        lines: at most; what does not fit ends in an ellipsis.
+    """
+    found: list[str] = []
+    line = ""
+    for word in plain(text).split(" "):
+        rest = word
+        if line and width_of(f"{line} {rest}", size) > width:
+            found.append(line)
+            line = ""
+        while width_of(rest, size) > width and len(found) < lines:
+            head = _head(rest, width, size)
+            found.append(head)
+            rest = rest[len(head) :]
+        line = f"{line} {rest}" if line else rest
+    if line:
+        found.append(line)
+    if len(found) > lines:
+        found = [*found[: lines - 1], _head(found[lines - 1], width - width_of(_ELLIPSIS, size), size) + _ELLIPSIS]
+    return found or [""]
+
+
+def label(name: str, width: float = _LABEL) -> str:
+    """A name of any length for a legend, in at most two lines of a width in points."""
+    return "\n".join(wrap(name, width, lines=2))
+
+
+def _head(text: str, width: float, size: float) -> str:
+    """As many of the first letters as fit, at least one."""
+    room = width / size
+    count = 0
+    while count < len(text):
+        step = 2 if text.startswith(r"\$", count) else 1
+        room -= _advance(text[count + step - 1]) or 0
+        if room < 0 and count:
+            break
+        count += step
+    return text[:count]
+
+
+@cache
+def _families() -> tuple[str, ...]:
+    installed = {font.name for font in fontManager.ttflist}
+    return tuple(name for name in _FAMILIES if name in installed)
+
+
+@cache
+def _fonts() -> tuple[FT2Font, ...]:
+    return tuple(get_font(findfont(FontProperties(family=name))) for name in _families())
+
+
+@lru_cache(maxsize=65536)
+def _advance(character: str) -> float | None:
+    """How far a letter moves the pen, in font sizes; None where no font has it."""
+    for font in _fonts():
+        if font.get_char_index(ord(character)):
+            font.set_size(_SIZE, 72)
+            return float(font.load_char(ord(character)).linearHoriAdvance) / 65536 / _SIZE
+    return None

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from aligncat.evaluation.answers import SCHEMA
+from aligncat.evaluation.staircase import Staircase, staircase
+
+NAMES = ("ious", "kept", "right", "query_right")
+
+
+def table(*rows: tuple[list[float], list[bool], bool, bool | None]) -> pa.Table:
+    columns: list[dict[str, Any]] = [dict(zip(NAMES, row, strict=True)) for row in rows]
+    return pa.Table.from_pylist(columns, schema=pa.schema([SCHEMA.field(name) for name in NAMES]))
+
+
+ROWS = (
+    ([0.9, 0.1], [True, True], True, True),  # chosen
+    ([0.9, 0.1], [True, True], False, True),  # kept, another chosen
+    ([0.2, 0.8, 0.7], [True, False, False], False, True),  # two pass, neither is kept
+    ([0.5], [True], False, True),  # not above 0.5
+    ([], [], False, False),  # an image without a candidate
+)
+
+
+def test_each_stage_by_hand() -> None:
+    assert staircase(table(*ROWS)) == Staircase(expressions=5, queries=0.8, candidates=0.6, kept=0.4, chosen=0.2)
+
+
+def test_what_is_sliced_or_in_chunks_is_counted_alike() -> None:
+    whole = table(*ROWS)
+    chunks = pa.concat_tables([whole.slice(0, 2), whole.slice(2)])
+
+    assert staircase(chunks) == staircase(whole)
+    assert staircase(whole.slice(2)) == Staircase(3, 2 / 3, 1 / 3, 0, 0)
+
+
+def test_without_a_store_of_every_query_the_first_step_is_not_known() -> None:
+    assert staircase(table(([0.9], [True], True, None))) == Staircase(1, None, 1, 1, 1)
+
+
+def test_no_answer_has_no_share() -> None:
+    with pytest.raises(ValueError, match="no answer"):
+        staircase(table())
