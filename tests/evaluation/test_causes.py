@@ -21,15 +21,18 @@ BOXES = [LEFT, (0, 0, 4, 10), RIGHT, (8, 4, 12, 6)]
 PERSON, POOR, OTHER, NOTHING = range(4)
 
 
-def choices(choice: int, *, kept=(1, 1, 1, 1), predicted="person", having=(1, 1, 0, 0), matched=True) -> Choices:
+def choices(
+    choice: int, *, kept=(1, 1, 1, 1), predicted="person", having=(1, 1, 0, 0), matched=True, stages=2
+) -> Choices:
     """Of one expression; without a predicted category there is no category filter."""
     kept = np.array([kept], dtype=bool)
     filtered = {} if predicted is None else {"class": np.array([having], dtype=np.float32)}
+    fine = {"fine": np.zeros((1, 4), dtype=np.float32)} if stages == 2 else {}
     return Choices(
         choice=np.array([choice]),
         kept=kept,
         probabilities=(kept / kept.sum()).astype(np.float32),
-        scores={**filtered, "global": np.zeros((1, 4), dtype=np.float32)},
+        scores={**filtered, **fine, "global": np.zeros((1, 4), dtype=np.float32)},
         predicted=None if predicted is None else (predicted,),
         category_matched=np.array([matched]),
         word_weights=((("a", 0.25), ("person", 0.75)),),
@@ -82,6 +85,8 @@ MISSED = [(0, 0, 3, 3), (0, 0, 4, 10), RIGHT, (8, 4, 12, 6)]
         # no candidate had the category, so that the filter dropped nothing
         (choices(NOTHING, having=(0, 0, 0, 0), predicted="cat", matched=False), {}, "wrong_category"),
         (choices(OTHER, kept=(0, 0, 1, 1), predicted=None), {}, "refinement"),
+        # one stage alone has nothing to drop for another
+        (choices(OTHER, kept=(0, 0, 1, 1), predicted=None, stages=1), {}, "wrong_category"),
         (choices(OTHER, predicted=None), {}, "wrong_category"),
         (
             choices(OTHER, having=(1, 1, 1, 0)),

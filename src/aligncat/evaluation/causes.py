@@ -95,7 +95,8 @@ def causes(
         "no_candidate": ~reached,
         "category_misread": dropped & (read != referent),
         "class_misdetected": dropped,
-        "refinement": ~np.asarray((passing & kept).any(axis=1)),
+        # One stage alone chooses the best of all, whatever K is.
+        "refinement": ~np.asarray((passing & kept).any(axis=1)) if "fine" in choices.scores else unknown,
         "wrong_category": ~of_category,
         "wrong_object": np.ones(len(rows), dtype=bool),
     }
