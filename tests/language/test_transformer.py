@@ -22,6 +22,7 @@ from aligncat.language import (
     load_pretrained_text,
     untrained_text,
 )
+from aligncat.language.remembered import RememberedStates
 
 TEXTS = ["dog", "the red dog on the left", "playing person", "red dog"]
 CLS, SEP = PIECES.index("[CLS]"), PIECES.index("[SEP]")
@@ -123,6 +124,54 @@ class TestEncoder:
     def test_a_frozen_transformer_goes_along_to_another_type_and_into_a_copy(self, pretrained: PretrainedText) -> None:
         model = copy.deepcopy(encoder_of(pretrained)).double()
         assert model(pretrained.pieces.encode(TEXTS, 15)).words.dtype == torch.float64
+
+    def test_what_is_remembered_is_what_would_be_read(self, pretrained: PretrainedText) -> None:
+        model = encoder_of(pretrained)
+        tokens = pretrained.pieces.encode([*TEXTS, "dog"], 15)
+        read = model(tokens)
+        model.remember(tokens)
+        with torch.no_grad():
+            for parameter in model.transformer.parameters():
+                parameter.zero_()  # so that asking it again would show
+        asked = [model(tokens), copy.deepcopy(model)(torch.nn.functional.pad(tokens, (0, 3), value=PAD))]
+        for found in asked:
+            for before, after in zip(read, found, strict=True):
+                torch.testing.assert_close(before, after, atol=1e-6, rtol=0)
+        asked[0].sentences.sum().backward()
+        assert all(parameter.grad is not None for parameter in model.parameters())
+        assert model.double()(tokens[:1, :3]).words.dtype == torch.float64
+
+    def test_a_batch_with_an_unread_sentence_is_read(self, pretrained: PretrainedText) -> None:
+        model = encoder_of(pretrained)
+        tokens = pretrained.pieces.encode(TEXTS, 15)
+        read = model(tokens)
+        model.remember(tokens[:2])
+        for before, after in zip(read, model(tokens), strict=True):
+            assert torch.equal(before, after)
+
+    def test_what_is_remembered_does_not_depend_on_the_batches_that_ask(self, pretrained: PretrainedText) -> None:
+        tokens = pretrained.pieces.encode(TEXTS, 15)
+
+        def read(ids: torch.Tensor) -> torch.Tensor:
+            return pretrained.model(input_ids=ids - 1).last_hidden_state.detach()
+
+        states, again = RememberedStates(read, tokens), RememberedStates(read, tokens.flip(0).repeat(2, 1))
+        assert len(states) == len(again) == len(TEXTS)
+        whole = states.of(tokens)
+        assert whole is not None
+        for row, length in enumerate([3, 8, 5, 4]):
+            alone = again.of(tokens[row : row + 1])
+            assert alone is not None and torch.equal(alone[0], whole[row, :length]), TEXTS[row]
+
+    def test_a_transformer_that_learns_remembers_nothing(self, pretrained: PretrainedText) -> None:
+        model = encoder_of(pretrained, train=True)
+        tokens = pretrained.pieces.encode(TEXTS, 15)
+        model.remember(tokens)
+        before = model(tokens).words
+        with torch.no_grad():
+            for parameter in model.transformer.parameters():
+                parameter.mul_(1.5)
+        assert not torch.equal(model(tokens).words, before)
 
     def test_more_words_than_the_transformer_has_places_for_are_refused(self, pretrained: PretrainedText) -> None:
         config = TextEncoderConfig(encoder="x", dim=8, max_length=37)

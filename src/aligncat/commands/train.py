@@ -25,6 +25,7 @@ from aligncat.language import (
     PretrainedText,
     TextEncoderConfig,
     Tokens,
+    TransformerTextEncoder,
     Vocabulary,
     first_words,
     load_pretrained_text,
@@ -174,12 +175,17 @@ def learn(
         seed=training.seed,
         with_labels=alignment.category_train == "label" or alignment.classifier,
     )
+    if isinstance(model.text, TransformerTextEncoder):
+        texts = [e.text for split in (train, *([] if val is None else [val[0]])) for e in split.expressions]
+        model.text.remember(vocabulary.encode(texts, text.max_length), progress=progress)
     validation = None if val is None else ValidationScores(val[1])
     module = GroundingModule(model, training, batches.steps_per_epoch)
     _claim(out, settings)
     best = _fit(module, batches, training, out / RUN, validation, progress=progress)
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state)
+    if isinstance(model.text, TransformerTextEncoder):
+        model.text.forget()
     grounder = Grounder(model, vocabulary, store.labels, store.manifest.detector, provenance, pretrained)
     grounder.save_pretrained(out)
     return grounder

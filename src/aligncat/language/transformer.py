@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from aligncat.errors import ConfigError
 from aligncat.language.encoder import AttentivePooling, EncodedText, TextEncoderConfig
+from aligncat.language.remembered import RememberedStates
 from aligncat.language.vocabulary import PAD
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class TransformerTextEncoder(nn.Module):
         else:
             # Around nn.Module's register of submodules, so that averages, checkpoints and optimisers pass it by.
             self.__dict__["transformer"] = pretrained.model.requires_grad_(False)
+        self._remembered: RememberedStates | None = None
         self.register_buffer("special", torch.tensor(sorted(pretrained.pieces.special)) + 1, persistent=False)
         self.project = nn.Linear(pretrained.model.config.hidden_size, config.dim)
         self.pooling = AttentivePooling(config.dim)
@@ -60,16 +62,37 @@ class TransformerTextEncoder(nn.Module):
         Args:
             tokens: (B, L) int64 from `WordPieces.encode`, PAD only at the end.
         """
-        there = tokens != PAD
-        with torch.set_grad_enabled(self.config.train_encoder and torch.is_grad_enabled()):
-            states = self.transformer(input_ids=(tokens - 1).clamp(min=0), attention_mask=there.long())
-        mask = there & ~torch.isin(tokens, self.special)
+        states = None if self._remembered is None else self._remembered.of(tokens)
+        states = self._read(tokens) if states is None else states.to(self.project.weight)
+        mask = (tokens != PAD) & ~torch.isin(tokens, self.special)
         # Words to the front, in their order.
         order = (~mask).long().argsort(dim=1, stable=True)[:, : int(mask.sum(dim=1).max())]
         mask = mask.gather(1, order)
         rows = torch.arange(len(order), device=order.device)[:, None]
-        words = self.project(states.last_hidden_state[rows, order]) * mask.unsqueeze(-1)
+        words = self.project(states[rows, order]) * mask.unsqueeze(-1)
         return EncodedText(sentences=self.pooling(words, mask), words=words, mask=mask)
+
+    def remember(self, tokens: Tensor, *, progress: bool = False) -> None:
+        """Read sentences now and keep what the transformer makes of them, where it is frozen; until `forget`.
+
+        Args:
+            tokens: (N, L) int64, as in `forward`.
+            progress: show a progress bar.
+        """
+        if not self.config.train_encoder:
+            self._remembered = RememberedStates(self._read, tokens, progress=progress)
+
+    def forget(self) -> None:
+        """Give the memory back."""
+        self._remembered = None
+
+    def _read(self, tokens: Tensor) -> Tensor:
+        """(B, L) -> (B, L, d), the transformer's last hidden states."""
+        there = tokens != PAD
+        with torch.set_grad_enabled(self.config.train_encoder and torch.is_grad_enabled()):
+            states = self.transformer(input_ids=(tokens - 1).clamp(min=0), attention_mask=there.long())
+        hidden: Tensor = states.last_hidden_state
+        return hidden
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Take a frozen transformer along to another device or type."""
