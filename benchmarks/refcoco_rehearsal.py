@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from aligncat.batches import SplitTensors
-from aligncat.commands.evaluate import measure
+from aligncat.commands.evaluate import answer
 from aligncat.commands.train import train
 from aligncat.configs import load_preset
 from aligncat.datasets import DataConfig, files_read_once, load_split
@@ -214,7 +214,7 @@ def evaluate_val(folder: Path) -> dict[str, float]:
     grounder = Grounder.from_pretrained(folder / "run")
     store = Store.open(folder / "store")
     begun = time.perf_counter()
-    result = measure(grounder, "rehearsal", _data(folder), store, "val")
+    result = answer(grounder, "rehearsal", _data(folder), store, "val").result
     return {"seconds": time.perf_counter() - begun, "sentences": result.scores.expressions}
 
 

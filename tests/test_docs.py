@@ -13,9 +13,10 @@ from aligncat.cli import VERBS, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+VARIABLE = re.compile(r"\$\w+")  # of a job script: there is a number in it
 COMMANDS = sorted(
     {
-        (page.name, line.strip().split("   #")[0])
+        (page.name, VARIABLE.sub("0", line.strip().split("   #")[0]))
         for page in PAGES
         for line in page.read_text(encoding="utf-8").splitlines()
         if line.startswith("    aligncat ")
