@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from huggingface_hub import ModelHubMixin, snapshot_download
+from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from PIL import Image
 from safetensors import SafetensorError
@@ -25,6 +25,7 @@ from aligncat.detectors.images import as_rgb
 from aligncat.detectors.load import load_detector
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, DetectorError
+from aligncat.evaluation import Result
 from aligncat.language import (
     PretrainedText,
     TextEncoderConfig,
@@ -35,33 +36,17 @@ from aligncat.language import (
     untrained_text,
 )
 from aligncat.model import GroundingModel, ModelConfig
+from aligncat.model_card import model_card
 from aligncat.store import Store
 from aligncat.store.files import write_whole
 from aligncat.types import Candidates, CandidateScore, Choices, Grounding
 
 FORMAT = 1
-MODEL_CARD = """---
-{{ card_data }}
----
-
-# A grounder of aligncat
-
-It finds the object that a phrase means in an image: `aligncat ground IMAGE "phrase" --grounder FOLDER`.
-
-`config.json` says what it learned from, with which settings, seed and versions, and from which detector's candidates.
-The detector itself is not in this folder.
-"""
 FILES = CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocabulary.json"
 TEXT = "text"  # the folder of a trained transformer's config and tokenizer
 
 
-class Grounder(
-    ModelHubMixin,
-    library_name="aligncat",
-    tags=["visual-grounding"],
-    license="apache-2.0",
-    model_card_template=MODEL_CARD,
-):
+class Grounder(ModelHubMixin):
     """Finds the object that a phrase means.
 
     Example:
@@ -223,12 +208,26 @@ class Grounder(
         if isinstance(self.vocabulary, Vocabulary):
             vocabulary = json.dumps(self.vocabulary.to_dict(), ensure_ascii=False)
             write_whole(save_directory / VOCABULARY, vocabulary.encode())
+        if self.pretrained is not None and self.model.config.text.train_encoder:
+            _save_text(self.pretrained, save_directory / TEXT)
+        config = json.dumps(self._config(), indent=2, ensure_ascii=False) + "\n"
+        write_whole(save_directory / CONFIG, config.encode())
+
+    def generate_model_card(self, *, results: Sequence[Result] = ()) -> ModelCard:
+        """The README.md of its folder; the mixin's `save_pretrained` and `push_to_hub` write it where there is none.
+
+        Args:
+            results: as `aligncat.model_card.model_card` takes them. `save_pretrained` and `push_to_hub` hand them on:
+                `grounder.push_to_hub("me/mine", model_card_kwargs={"results": results})`.
+        """
+        return model_card(self._config(), results)
+
+    def _config(self) -> dict[str, Any]:
+        """What config.json holds."""
         encoder = None
         if self.pretrained is not None:
             encoder = {"name": self.pretrained.name, "sha256": self.pretrained.sha256}
-            if self.model.config.text.train_encoder:
-                _save_text(self.pretrained, save_directory / TEXT)
-        config = {
+        return {
             "format": FORMAT,
             "alignment": asdict(self.model.config.alignment),
             "text": asdict(self.model.config.text),
@@ -237,7 +236,6 @@ class Grounder(
             "detector": self.detector_description,
             "provenance": self.provenance,
         }
-        write_whole(save_directory / CONFIG, (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode())
 
     @classmethod
     def from_pretrained(

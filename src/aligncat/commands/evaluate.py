@@ -10,9 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from aligncat.commands.ground import SHIPPED
+from aligncat.commands.published import published_beside
 from aligncat.datasets import DataConfig, load_split, load_truth
 from aligncat.datasets.split_names import split_names
-from aligncat.errors import StoreError
+from aligncat.errors import ConfigError, StoreError
 from aligncat.evaluation import (
     Answers,
     Overlaps,
@@ -30,6 +32,7 @@ from aligncat.evaluation import (
 )
 from aligncat.evaluation.leak import TrainingImages, audit_split, known_by_name, read_training_images
 from aligncat.grounder import Grounder
+from aligncat.model_card import write_model_card
 from aligncat.store import Store
 from aligncat.store.files import write_whole
 from aligncat.store.manifest import differences
@@ -46,6 +49,7 @@ def evaluate(
     detector_images: str | None = None,
     seen: Seen | None = None,
     skip_bad_rows: bool = False,
+    model_card: bool = False,
 ) -> list[Result]:
     """Measure a grounder on every sentence of the splits: REC, RES, the oracle, and where it errs.
 
@@ -64,20 +68,24 @@ def evaluate(
         seen: whether the detector was trained on the splits' images, where it is known but no list is at hand: clean,
             leaked or unknown.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
+        model_card: write the grounder's README.md anew, with these results in it.
 
     Returns:
         One result a split.
 
     Raises:
-        ConfigError: the folder is not a grounder.
+        ConfigError: the folder is not a grounder, or its card is the package's own.
         DataError: the dataset, or the list of the detector's images, cannot be read.
         StoreError: the store was made by another detector, or lacks an image.
     """
+    if model_card and grounder.resolve() == SHIPPED:
+        raise ConfigError(f"{grounder} is part of aligncat, its card too: copy the folder to write another card")
     loaded = Grounder.from_pretrained(grounder)
     opened = Store.open(store, expect=loaded.detector_description)
     name = grounder.resolve().name
     names = splits or [split for split in split_names(data) if split != "train"]
     training = None if detector_images is None else read_training_images(detector_images)
+    every_query = None if queries is None else open_queries(queries, loaded)
     results: list[Result] = []
     causes: list[Table] = []
     for split in names:
@@ -88,7 +96,7 @@ def evaluate(
             opened,
             split,
             folder=grounder,
-            queries=None if queries is None else open_queries(queries, loaded),
+            queries=every_query,
             training=training,
             seen=seen,
             skip_bad_rows=skip_bad_rows,
@@ -103,6 +111,10 @@ def evaluate(
         if result.scores.by_kind:
             console.print(slices_table([result]))
     console.print(*causes)
+    if (beside := published_beside(results)) is not None:
+        console.print(beside)
+    if model_card:
+        console.print(f"{write_model_card(grounder, results)}: these results are in it", markup=False)
     return results
 
 
