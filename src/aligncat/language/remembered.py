@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
 from typing import Self
 
+import torch
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
@@ -28,16 +30,13 @@ class RememberedStates:
     """
 
     def __init__(self, read: Callable[[Tensor], Tensor], tokens: Tensor, *, progress: bool = False) -> None:
-        rows = tokens.unique(dim=0)
-        lengths = (rows != PAD).sum(dim=1)
-        parts = [
-            part for length in lengths.unique().tolist() for part in rows[lengths == length][:, :length].split(_BATCH)
-        ]
+        rows = sorted(set(_sentences(tokens)), key=lambda row: (len(row), row))
+        groups = (list(group) for _, group in groupby(rows, key=len))
+        parts = [group[start : start + _BATCH] for group in groups for start in range(0, len(group), _BATCH)]
         self._states: dict[tuple[int, ...], Tensor] = {}
         console = Console(stderr=True)
         for part in track(parts, "reading expressions", console=console, transient=True, disable=not progress):
-            for ids, states in zip(part.tolist(), read(part), strict=True):
-                self._states[tuple(ids)] = states
+            self._states.update(zip(part, read(torch.tensor(part, device=tokens.device)), strict=True))
 
     def __len__(self) -> int:
         return len(self._states)
@@ -51,10 +50,15 @@ class RememberedStates:
         Returns:
             (B, L', d), L' the longest's length; None where a sentence is not among those that were read.
         """
-        found = [self._states.get(tuple(token for token in row if token != PAD)) for row in tokens.tolist()]
+        found = [self._states.get(row) for row in _sentences(tokens)]
         there = [states for states in found if states is not None]
         return pad_sequence(there, batch_first=True) if there and len(there) == len(found) else None
 
     def __deepcopy__(self, memo: object) -> Self:
         """Itself: nobody changes it, and it may take a gigabyte, which the copy that averages weights needs not."""
         return self
+
+
+def _sentences(tokens: Tensor) -> list[tuple[int, ...]]:
+    """The ids of each row, without padding."""
+    return [tuple(token for token in row if token != PAD) for row in tokens.tolist()]
