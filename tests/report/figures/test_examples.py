@@ -155,8 +155,8 @@ def test_failures_have_one_panel_a_cause_with_its_count(make_answers: MakeAnswer
     figure = failures_figure(make_answers(rows))
 
     assert len(panels(figure)) == 2
-    assert re.search(r"poor mask: 1 of 3\s+failures \(33%\)", texts(figure))
-    assert re.search(r"wrong object: 2 of 3\s+failures \(67%\)", texts(figure))
+    assert re.search(r"poor mask: 1 of 3\s+failures \(33\.3%\)", texts(figure))
+    assert re.search(r"wrong object: 2 of 3\s+failures \(66\.7%\)", texts(figure))
 
 
 def test_where_nothing_is_wrong_there_are_no_failures(make_answers: MakeAnswers) -> None:

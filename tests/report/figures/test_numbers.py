@@ -105,10 +105,10 @@ def test_calibration_by_hand(make_answers: MakeAnswers) -> None:
 
     figure = calibration_figure(runs)
 
-    first, second, counts, _ = figure.axes
+    first, counts, second, _ = figure.axes
     # gaps 0.10 of four answers, 0.25 of one: (0.4 + 0.25) / 5; without the last, 0.10
-    assert first.get_title(loc="left") == "AlignCAT, seed 0\nECE 13.0%"
-    assert second.get_title(loc="left") == "AlignCAT, seed 1\nECE 10.0%"
+    assert first.get_title(loc="left") == "AlignCAT\nseed 0, ECE 13.0%"
+    assert second.get_title(loc="left") == "AlignCAT\nseed 1, ECE 10.0%"
     [line] = [line for line in first.get_lines() if line.get_gid() == "accuracy"]
     np.testing.assert_allclose(line.get_xdata(), [25, 85], rtol=1e-6)
     np.testing.assert_allclose(line.get_ydata(), [0, 75])

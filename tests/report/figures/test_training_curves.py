@@ -44,8 +44,8 @@ def test_a_line_for_each_grounder_and_a_panel_for_each_metric(make_answers: Make
     assert recall.get_title(loc="left") == TITLES["val/rec"]
     drawn = [line for line in recall.get_lines() if len(line.get_xdata())]
     assert [(list(line.get_xdata()), list(line.get_ydata())) for line in drawn] == [
-        ([1, 2], [0.5, 0.75]),
-        ([1], [0.25]),
+        ([1, 2], [50, 75]),
+        ([1], [25]),
     ]
     assert [list(line.get_ydata()) for line in loss.get_lines()] == [[3.0]]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]

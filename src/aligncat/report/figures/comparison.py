@@ -58,8 +58,12 @@ def comparison_figure(runs: Sequence[Answers], *, examples: int = 6) -> Figure:
 
 def verdict(answer: Mapping[str, Any]) -> str:
     """What is said under a picture."""
+    return f"{'✓ right' if answer['right'] else '✗ wrong'}: {measures(answer)}"
+
+
+def measures(answer: Mapping[str, Any]) -> str:
+    """How well box and mask fit, and how sure the grounder was."""
     if answer["choice"] < 0:
-        return "wrong: no candidate"
-    said = "right" if answer["right"] else "wrong"
+        return "no candidate to choose"
     mask = "" if answer["mask_iou"] is None else f", mask {answer['mask_iou']:.2f}"
-    return f"{said}: box IoU {answer['box_iou']:.2f}{mask}; score {answer['score']:.2f}"
+    return f"box IoU {answer['box_iou']:.2f}{mask}; score {answer['score']:.2f}"

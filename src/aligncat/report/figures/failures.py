@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aligncat.evaluation.causes import MEANING
 from aligncat.report.figures.choosing import row_of, typical_failures
-from aligncat.report.figures.comparison import verdict
+from aligncat.report.figures.comparison import measures
 from aligncat.report.figures.grouping import NothingToDrawError
 from aligncat.report.figures.sheet import Card, Section, sheet
 from aligncat.report.figures.style import house_style
@@ -33,6 +33,6 @@ def failures_figure(answers: Answers) -> Figure:
     cards = []
     for cause, (count, row) in found.items():
         answer = row_of(answers.table, row)
-        title = f"{cause.replace('_', ' ')}: {count:,} of {total:,} failures ({count / total:.0%})"
-        cards.append(Card(title, f"“{answer['text']}” — {MEANING[cause]}. {verdict(answer)}", answer))
+        title = f"{cause.replace('_', ' ')}: {count:,} of {total:,} failures ({count / total:.1%})"
+        cards.append(Card(title, f"“{answer['text']}” — {MEANING[cause]} ({measures(answer)})", answer))
     return sheet([Section("", cards)], min(_COLUMNS, len(cards)), _PANEL)

@@ -11,7 +11,6 @@ from aligncat.evaluation.calibration import reliability
 from aligncat.evaluation.proportions import wilson
 from aligncat.report.figures.grouping import NothingToDrawError, by_config
 from aligncat.report.figures.style import FAINT, INK, house_style, wrap
-from aligncat.report.runs import run_key, run_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from aligncat.evaluation.calibration import Reliability
     from aligncat.report.figures.grouping import Color
 
-_COLUMNS, _PANEL = 4, 2.3  # inches
+_COLUMNS, _PANEL, _ROW = 4, 2.3, 3.4  # inches
 
 
 @house_style()
@@ -37,25 +36,36 @@ def calibration_figure(runs: Sequence[Answers]) -> Figure:
     """
     if not runs:
         raise NothingToDrawError("there is no run")
-    names = run_names([run.result for run in runs])
-    drawn = [(run, config.color) for config in by_config(runs) for run in config.runs]
+    drawn = [(run, config) for config in by_config(runs) for run in config.runs]
     columns = min(_COLUMNS, len(drawn))
     rows = -(-len(drawn) // columns)
-    figure = Figure(figsize=(_PANEL * columns + 0.5, 3.3 * rows + 0.2), layout="constrained")
-    grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[3.2, 1] * rows)
-    for place, (run, color) in enumerate(drawn):
+    width, height = _PANEL * columns + 0.8, _ROW * rows
+    figure = Figure(figsize=(width, height))
+    for place, (run, config) in enumerate(drawn):
         row, column = divmod(place, columns)
+        if column == 0:
+            grid = figure.add_gridspec(
+                nrows=2,
+                ncols=columns,
+                left=0.8 / width,
+                right=1 - 0.15 / width,
+                top=1 - (_ROW * row + 0.6) / height,
+                bottom=1 - (_ROW * (row + 1) - 0.5) / height,
+                height_ratios=(3.2, 1),
+                hspace=0.12,
+                wspace=0.28,
+            )
+        accuracy, counts = (figure.add_subplot(grid[half, column]) for half in (0, 1))
         found = reliability(run.table["score"].to_numpy(), run.table["right"].to_numpy())
-        name = wrap(names[run_key(run.result)], 72 * _PANEL * 0.8, lines=2)
-        grid[2 * row, column].set_title("\n".join([*name, f"ECE {100 * found.error:.1f}%"]))
-        _draw_accuracy(grid[2 * row, column], found, color)
-        _draw_counts(grid[2 * row + 1, column], found, color)
-    for place in range(len(drawn), rows * columns):
-        for half in (0, 1):
-            grid[2 * (place // columns) + half, place % columns].remove()
-    for row in range(rows):
-        grid[2 * row, 0].set_ylabel("share right, %")
-        grid[2 * row + 1, 0].set_ylabel("answers")
+        seed = f"seed {run.result.seed}, " if len(config.runs) > 1 else ""
+        name = wrap(config.name, 72 * _PANEL * 0.7, lines=2)
+        accuracy.set_title("\n".join([*name, f"{seed}ECE {100 * found.error:.1f}%"]))
+        _draw_accuracy(accuracy, found, config.color)
+        _draw_counts(counts, found, config.color)
+        if column == 0:
+            accuracy.set_ylabel("share right, %")
+            counts.set_ylabel("answers")
+            figure.align_ylabels((accuracy, counts))
     return figure
 
 
@@ -64,9 +74,9 @@ def _draw_accuracy(axes: Axes, found: Reliability, color: Color) -> None:
     score, accuracy = 100 * found.score[filled], 100 * found.accuracy[filled]
     low, high = wilson(found.accuracy[filled], found.counts[filled])
     axes.plot([0, 100], [0, 100], color=FAINT, linestyle="dotted", linewidth=1, gid="diagonal")
-    axes.vlines(score, 100 * low, 100 * high, color=color, linewidth=1)
-    axes.plot(score, accuracy, color=color, marker="o", ms=4, linewidth=1.2, gid="accuracy")
-    axes.set(xlim=(0, 102), ylim=(0, 102), xticks=range(0, 101, 25), yticks=range(0, 101, 25), aspect="equal")
+    axes.vlines(score, 100 * low, 100 * high, color=color, linewidth=1, clip_on=False)
+    axes.plot(score, accuracy, color=color, marker="o", ms=4, linewidth=1.2, clip_on=False, gid="accuracy")
+    axes.set(xlim=(0, 102), ylim=(0, 102), xticks=range(0, 101, 25), yticks=range(0, 101, 25))
     axes.tick_params(labelbottom=False)
 
 

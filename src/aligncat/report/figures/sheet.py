@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _POINTS = 72  # an inch
 _MARGIN, _GAP = 12.0, 10.0  # points
 _SMALL, _LINE = 8.0, 11.0  # points: font and line height
+_BOLD = 1.15  # how much wider a bold letter may be
 _TALLEST = 1.25  # of a panel, over its width
 _OPACITY = 0.35
 _NAME = 110.0  # points, of the name of a file that is gone
@@ -129,28 +130,32 @@ def _height(row: Section, panel: float, width: float) -> float:
 
 
 def _heading(row: Section, width: float) -> list[str]:
-    return wrap(row.heading, width - 2 * _MARGIN, size=_SMALL * 1.1) if row.heading else []  # bold is wider
+    return wrap(row.heading, width - 2 * _MARGIN, size=_SMALL * _BOLD) if row.heading else []
 
 
 def _texts(row: Section, panel: float) -> tuple[list[list[str]], list[list[str]]]:
-    titles = [wrap(card.title, panel, size=_SMALL * 1.1, lines=2) for card in row.cards]
+    titles = [wrap(card.title, panel, size=_SMALL * _BOLD, lines=2) for card in row.cards]
     return titles, [wrap(card.note, panel, size=_SMALL, lines=4) for card in row.cards]
 
 
 def _picture_height(row: Section, panel: float) -> float:
-    tallest = max(float(card.answer["height"] / card.answer["width"]) for card in row.cards)
-    return panel * min(tallest, _TALLEST)
+    return max(_card_height(card, panel) for card in row.cards)
+
+
+def _card_height(card: Card, panel: float) -> float:
+    return panel * min(float(card.answer["height"] / card.answer["width"]), _TALLEST)
 
 
 def _draw_row(page: _Page, row: Section, top: float, panel: float) -> None:
     top = page.write(_MARGIN, top, _heading(row, page.width), bold=True)
     titles, notes = _texts(row, panel)
-    above, height = max(map(len, titles)), _picture_height(row, panel)
+    top_of_picture = top + max(map(len, titles)) * _LINE
     for place, card in enumerate(row.cards):
         left = _MARGIN + place * (panel + _GAP)
-        page.write(left, top, titles[place], bold=not row.heading, color=INK)
-        draw_answer(page.axes(left, top + above * _LINE, panel, height), card.answer)
-        page.write(left, top + above * _LINE + height + 3, notes[place], color=FAINT)
+        height = _card_height(card, panel)
+        page.write(left, top, titles[place], bold=not row.heading)
+        draw_answer(page.axes(left, top_of_picture, panel, height), card.answer)
+        page.write(left, top_of_picture + height + 3, notes[place], color=FAINT)
 
 
 def draw_answer(axes: Axes, answer: Mapping[str, Any]) -> None:

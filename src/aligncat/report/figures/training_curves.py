@@ -24,13 +24,14 @@ Curves: TypeAlias = dict[str, dict[int, float]]
 """By metric, its value by epoch, which counts from 1."""
 
 TITLES = {
-    "val/rec": "validation: REC accuracy",
-    "val/res": "validation: RES mean IoU",
+    "val/rec": "validation: REC accuracy, %",
+    "val/res": "validation: RES mean IoU, %",
     "train/total": "loss, weighted sum (Eq. 19)",
     "train/global": "contrastive loss, coarse stage",
     "train/fine": "contrastive loss, fine stage",
     "train/category": "category loss (Eq. 18)",
 }
+_SHARES = ("val/rec", "val/res")  # logged as fractions of 1
 _COLUMNS = 3
 _EPOCH = re.compile("[0-9]{1,9}")
 _logger = logging.getLogger(__name__)
@@ -101,7 +102,8 @@ def training_figure(runs: Sequence[Answers]) -> Figure:
         for config, curves in drawn:
             if points := sorted(curves.get(name, {}).items()):
                 epochs, values = zip(*points, strict=True)
-                axes.plot(epochs, values, color=config.color, linestyle=config.line, linewidth=1.3, marker=".", ms=3)
+                shown = [100 * value for value in values] if name in _SHARES else values
+                axes.plot(epochs, shown, color=config.color, linestyle=config.line, linewidth=1.3, marker=".", ms=3)
         axes.set_title(TITLES[name])
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_xlabel("epoch", color=FAINT)
