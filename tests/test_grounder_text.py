@@ -15,6 +15,7 @@ from tiny_run import ALIGNMENT, TEXT, TRAINING, World, checkpoint
 from tiny_text import save_tiny_text
 
 from aligncat.cli import main
+from aligncat.commands.evaluate import evaluate
 from aligncat.commands.train import train
 from aligncat.datasets import load_split
 from aligncat.errors import ConfigError
@@ -117,6 +118,8 @@ def test_another_transformer_of_the_same_name_is_refused(
     photo = str(next(world.files.image_folder.iterdir()))
     assert main(["ground", photo, "red person", "--grounder", str(folder)]) == 1
     assert main(["ground", photo, "red person", "--grounder", str(folder), "--text-encoder", elsewhere]) == 0
+    results = evaluate(grounder=folder, data=world.data, store=world.store, splits=("val",), text_encoder=elsewhere)
+    assert [result.split for result in results] == ["val"]
 
 
 def test_a_trained_transformer_without_its_folder_is_an_error(world: World, bert: Path, tmp_path: Path) -> None:

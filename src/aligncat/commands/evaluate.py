@@ -12,7 +12,7 @@ from rich.table import Table
 
 from aligncat.commands.ground import SHIPPED
 from aligncat.commands.published import published_beside
-from aligncat.datasets import DataConfig, load_split, load_truth
+from aligncat.datasets import DataConfig, files_read_once, load_split, load_truth
 from aligncat.datasets.split_names import split_names
 from aligncat.errors import ConfigError, StoreError
 from aligncat.evaluation import (
@@ -49,6 +49,7 @@ def evaluate(
     detector_images: str | None = None,
     seen: Seen | None = None,
     skip_bad_rows: bool = False,
+    text_encoder: str | None = None,
     model_card: bool = False,
 ) -> list[Result]:
     """Measure a grounder on every sentence of the splits: REC, RES, the oracle, and where it errs.
@@ -68,6 +69,8 @@ def evaluate(
         seen: whether the detector was trained on the splits' images, where it is known but no list is at hand: clean,
             leaked or unknown.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
+        text_encoder: where a frozen transformer that reads the grounder's phrases is now, if not where it was in
+            training: a folder or hub name.
         model_card: write the grounder's README.md anew, with these results in it.
 
     Returns:
@@ -80,31 +83,31 @@ def evaluate(
     """
     if model_card and grounder.resolve() == SHIPPED:
         raise ConfigError(f"{grounder} is part of aligncat, its card too: copy the folder to write another card")
-    loaded = Grounder.from_pretrained(grounder)
+    loaded = Grounder.from_pretrained(grounder, text_encoder=text_encoder)
     opened = Store.open(store, expect=loaded.detector_description)
     name = grounder.resolve().name
-    names = splits or [split for split in split_names(data) if split != "train"]
     training = None if detector_images is None else read_training_images(detector_images)
     every_query = None if queries is None else open_queries(queries, loaded)
     results: list[Result] = []
     causes: list[Table] = []
-    for split in names:
-        answers = answer(
-            loaded,
-            name,
-            data,
-            opened,
-            split,
-            folder=grounder,
-            queries=every_query,
-            training=training,
-            seen=seen,
-            skip_bad_rows=skip_bad_rows,
-        )
-        if out is not None:
-            save_answers(answers, out)
-        results.append(answers.result)
-        causes.append(causes_table(answers))
+    with files_read_once():
+        for split in splits or [split for split in split_names(data) if split != "train"]:
+            answers = answer(
+                loaded,
+                name,
+                data,
+                opened,
+                split,
+                folder=grounder,
+                queries=every_query,
+                training=training,
+                seen=seen,
+                skip_bad_rows=skip_bad_rows,
+            )
+            if out is not None:
+                save_answers(answers, out)
+            results.append(answers.result)
+            causes.append(causes_table(answers))
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(results_table(results), masks_table(results))
     for result in results:
@@ -179,9 +182,11 @@ def answer(
         seen: as in `evaluate`.
         skip_bad_rows: as in `evaluate`.
     """
-    split = load_split(data, split_name, skip_bad_rows=skip_bad_rows, check_images=False)
-    truth = load_truth(data, split_name, skip_bad_rows=skip_bad_rows)
-    overlaps = Overlaps.of(store, split, truth, objects=load_objects(data, split))
+    with files_read_once():
+        split = load_split(data, split_name, skip_bad_rows=skip_bad_rows, check_images=False)
+        truth = load_truth(data, split_name, skip_bad_rows=skip_bad_rows)
+        objects = load_objects(data, split)
+    overlaps = Overlaps.of(store, split, truth, objects=objects)
     choices = grounder.choose(store, split)
     detector = str(grounder.detector_description["name"])
     known = training or known_by_name(detector, split.dataset)
