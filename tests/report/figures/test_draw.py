@@ -20,8 +20,7 @@ from aligncat.report.figures import draw_all
 @contextmanager
 def no_warning() -> Iterator[None]:
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # pycocotools with numpy 2
+        warnings.simplefilter("error", UserWarning)  # matplotlib's: a missing letter, a layout that does not fit
         yield
 
 

@@ -32,7 +32,7 @@ STRANGE = [
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 def test_any_text_is_set_without_a_warning(text: str, suffix: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         with house_style():
             figure = Figure(figsize=(2, 1))
             axes = figure.add_subplot()
@@ -63,6 +63,12 @@ def test_dollars_are_never_cut_from_their_escape() -> None:
 
     assert "".join(lines) == "\\$" * 40
     assert all(line.count("\\$") * 2 == len(line) for line in lines)
+
+
+def test_a_long_name_is_broken_at_its_hyphens() -> None:
+    name = "global+class-mojiref-seed0"
+
+    assert wrap(name, width_of("global+class-mojiref-se")) == ["global+class-mojiref-", "seed0"]
 
 
 def test_what_is_too_long_ends_in_an_ellipsis() -> None:

@@ -33,6 +33,7 @@ _FAMILIES = (
 _LABEL = 190.0  # points
 _MISSING = "\N{REPLACEMENT CHARACTER}"
 _ELLIPSIS = "…"
+_JOINTS = "-_/+"
 
 
 @contextmanager
@@ -125,7 +126,7 @@ def label(name: str, width: float = _LABEL) -> str:
 
 
 def _head(text: str, width: float, size: float) -> str:
-    """As many of the first letters as fit, at least one."""
+    """As many of the first letters as fit, at least one, cut behind a hyphen or the like where the half is not lost."""
     room = width / size
     count = 0
     while count < len(text):
@@ -134,7 +135,10 @@ def _head(text: str, width: float, size: float) -> str:
         if room < 0 and count:
             break
         count += step
-    return text[:count]
+    else:
+        return text
+    joint = max(text.rfind(mark, 0, count) for mark in _JOINTS) + 1
+    return text[: joint if joint > count / 2 else count]
 
 
 @cache
