@@ -28,8 +28,7 @@ def scores(rec: float, by_color: float | None = None) -> Scores:
     plain = Scores(7_818, rec, 0.99, 7_818, 0.8, 0.7, 0.9, None, 1.0, None)
     if by_color is None:
         return plain
-    kinds = {"category": replace(plain, rec=0.98)}
-    return replace(plain, by_kind=kinds, by_attribute={"color": {"needed": replace(plain, rec=by_color)}})
+    return replace(plain, by_kind={"category": replace(plain, rec=0.98), "color": replace(plain, rec=by_color)})
 
 
 RESULT = Result("mojiref", "val", "unc", "aligncat", "mini", "clean", 0, {}, scores(0.9, by_color=0.6), 994, 0)

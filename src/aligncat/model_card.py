@@ -143,7 +143,7 @@ def _learned_from(alignment: AlignmentConfig, provenance: Mapping[str, Any]) -> 
         return "What it learned from was not recorded."
     labels = alignment.category_train == "label" or alignment.classifier
     what = "images, phrases and the category that each phrase refers to" if labels else "images and phrases alone"
-    return f"It learned from\n{what}; no box and no mask of a referent was shown to it."
+    return f"It learned from {what}; no box and no mask of a referent was shown to it."
 
 
 def _data(data: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, str]:
@@ -214,17 +214,16 @@ def _figures(row: Summary) -> list[str]:
 
 
 def _slices(own: Sequence[Result]) -> str:
-    """REC by the attribute that is needed, a line a split; empty where the data does not say."""
-    with_slices = [result for result in own if result.scores.by_attribute]
-    names = sorted({name for result in with_slices for name in result.scores.by_attribute})
-    lines = []
-    for result in with_slices:
-        found = [result.scores.by_kind.get("category")]
-        found += [result.scores.by_attribute.get(name, {}).get("needed") for name in names]
-        lines.append(
-            [result.dataset, result.split, *("-" if each is None else f"{100 * each.rec:.1f}" for each in found)]
-        )
-    return _markdown(["dataset", "split", "category", *names], lines) if lines else ""
+    """REC by the one attribute that a phrase needs, a line a split; empty where the data does not say."""
+    names = list(dict.fromkeys(kind for result in own for kind in result.scores.by_kind if "+" not in kind))
+    lines = [
+        [result.dataset, result.split, *(_percent(result.scores.by_kind.get(name)) for name in names)] for result in own
+    ]
+    return _markdown(["dataset", "split", *map(_plain, names)], lines) if names else ""
+
+
+def _percent(scores: Scores | None) -> str:
+    return "-" if scores is None else f"{100 * scores.rec:.1f}"
 
 
 def _limits(config: Mapping[str, Any], own: Sequence[Result]) -> list[str]:

@@ -1,0 +1,367 @@
+"""Makes docs/results.md, and the model card of the grounder that ships, from docs/results/*.json.
+
+    python docs/make_results.py [--studies ablations/*.json] [--shipped results/*.json]
+
+--studies first takes over what `aligncat ablate` wrote; --shipped takes over the results of the grounder that ships and
+of the same training with other seeds. Both are cut down to what is shown. Nobody edits the page by hand: the words are
+in docs/findings.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aligncat.commands.ground import SHIPPED
+from aligncat.errors import DataError
+from aligncat.evaluation import Result, Scores, Summary, summarise
+from aligncat.evaluation.published import published_ablation
+from aligncat.evaluation.tables import detector_training
+from aligncat.model_card import NAMES, write_model_card
+
+ROOT = Path(__file__).resolve().parent
+RESULTS, PAGE = ROOT / "results", ROOT / "results.md"
+SHIPPED_RESULTS, SPEED = "shipped-grounder.json", "speed.json"
+PAPER = ("table3", "table4", "table5")
+KINDS = ("category", "place", "relation", "color", "size")
+DECIMALS = 5
+INTRODUCTION = """# Results on MojiRef
+
+This page is made by `python docs/make_results.py` from the files in `docs/results/`. [findings.md](findings.md) says
+what they mean, [experiments.md](experiments.md) how they are measured. The files are what
+
+    aligncat ablate table3 --data.path mojiref --data.dataset mojiref --store store --out ablations
+
+and its like leave: every row of a study gets the same preset (`configs/mojiref.yaml`), data, candidates and steps; the
+seed decides initial weights, sentences, order and dropout. Figures are percent, mean ± sample standard deviation over
+the seeds. REC: the box passes IoU 0.5. RES: mean IoU of the masks. Oracle: if the best candidate were always chosen.
+Wrong answers are out of reach (no candidate passes), of a wrong category, or of the right one and wrong all the same.
+What is marked *published* is the paper's, on RefCOCO, and not measured here."""
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """A row of a study: its results by split, one a seed."""
+
+    name: str
+    label: str
+    splits: Mapping[str, Summary]
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """What `aligncat ablate` left of a study on a dataset."""
+
+    study: str
+    title: str
+    dataset: str
+    rows: tuple[StudyRow, ...]
+    orderings: Sequence[Mapping[str, Any]]
+
+    def row(self, name: str) -> StudyRow | None:
+        return next((row for row in self.rows if row.name == name), None)
+
+
+def main() -> None:
+    """Take over what is given, then write the page and the card."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--studies", type=Path, nargs="+", default=[], help="files that `aligncat ablate` wrote")
+    parser.add_argument("--shipped", type=Path, nargs="+", default=[], help="files that `aligncat evaluate` wrote")
+    arguments = parser.parse_args()
+    for path in arguments.studies:
+        write_json(RESULTS / path.name, cut_study(read_json(path)))
+    if arguments.shipped:
+        results = [cut_result(Result.load(path).to_json()) for path in arguments.shipped]
+        write_json(RESULTS / SHIPPED_RESULTS, {"weights_sha256": shipped_weights(), "results": results})
+    PAGE.write_text(page(RESULTS), encoding="utf-8")
+    write_model_card(SHIPPED, read_shipped(RESULTS / SHIPPED_RESULTS))
+
+
+def page(folder: Path) -> str:
+    """The page of a folder of JSON files.
+
+    Raises:
+        DataError: a file is not as asked.
+    """
+    own = (SHIPPED_RESULTS, SPEED)
+    files = [read_study(path) for path in sorted(folder.glob("*.json")) if path.name not in own]
+    files.sort(key=lambda each: (each.study not in PAPER, each.study, [*NAMES].index(each.dataset)))
+    parts = [INTRODUCTION]
+    for file in files:
+        parts += study_section(file)
+    parts += aims_section([file for file in files if file.study == "table3"])
+    if (folder / SHIPPED_RESULTS).exists():
+        parts += shipped_section(read_shipped(folder / SHIPPED_RESULTS))
+    if (folder / SPEED).exists():
+        rows = [[row["what"], row["measured"], row["how"]] for row in read_json(folder / SPEED)]
+        parts += ["## Speed", table(["what", "measured", "how"], rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def study_section(file: StudyFile) -> list[str]:
+    """Figures by row and split, comparisons, and REC by what a phrase needs."""
+    parts = [f"## {file.title[0].upper()}{file.title[1:]}, on {NAMES[file.dataset]}", said_of(file)]
+    paper = published_ablation(file.study) if file.study in PAPER else {}  # type: ignore[arg-type]
+    figures = ["REC", "oracle", "RES mIoU", "oracle", "out of reach", "wrong category", "wrong object"]
+    rows = [
+        [row.label, f"`{row.name}`", split, *(spread(summary, read) for read in FIGURES)]
+        + ([f"{paper[row.name][split]:.2f}" if split in paper.get(row.name, {}) else "-"] if paper else [])
+        for row in file.rows
+        for split, summary in row.splits.items()
+    ]
+    parts.append(table(["row", "preset", "split", *figures, *(["published REC, RefCOCO"] if paper else [])], rows))
+    means = [[row.label, *(over_splits(row, read) for read in (FIGURES[0], FIGURES[5]))] for row in file.rows]
+    splits = ", ".join(file.rows[0].splits)
+    parts.append(table([f"mean of {splits}", "REC", "wrong category"], means))
+    if file.orderings:
+        parts += ["Is the first row ahead of the second? REC, points:", orderings_table(file)]
+    if needed := needs_table(file):
+        parts += [
+            'REC on val by the one attribute that a phrase needs to tell the referent from others ("category": none):',
+            needed,
+        ]
+    return parts
+
+
+def said_of(file: StudyFile) -> str:
+    """What must be said of every figure of a study."""
+    splits = file.rows[0].splits
+    first = next(iter(splits.values())).first
+    seen = {name: detector_training(summary.first) for name, summary in splits.items()}
+    same = len(set(seen.values())) == 1
+    about = next(iter(seen.values())) if same else "; ".join(f"{name}: it {said}" for name, said in seen.items())
+    counts = ", ".join(f"{name} {summary.first.scores.expressions:,}" for name, summary in splits.items())
+    seeds = ", ".join(map(str, next(iter(splits.values())).seeds))
+    return (
+        f"Split by {first.split_by or 'none'}; expressions: {counts}; detector {first.detector}, which {about}; "
+        f"seeds {seeds}."
+    )
+
+
+def orderings_table(file: StudyFile) -> str:
+    """The comparisons of rows that the study made."""
+    labels = {row.name: row.label for row in file.rows}
+    rows = [
+        [
+            labels[each["better"]],
+            labels[each["worse"]],
+            each["split"],
+            "-" if each["paper"] is None else f"{each['paper']:+.2f}",
+            f"{each['ours']:+.1f}" + ("" if each["deviation"] is None else f" ± {each['deviation']:.1f}"),
+            f"{each['low']:+.1f} to {each['high']:+.1f}",
+            each["holds"],
+        ]
+        for each in file.orderings
+    ]
+    return table(["first", "second", "split", "published, RefCOCO", "here", "95% interval", "ahead"], rows)
+
+
+def needs_table(file: StudyFile) -> str:
+    """REC on val by kind of phrase, mean of the seeds; empty where the data does not say."""
+    rows = {row.label: row.splits["val"] for row in file.rows if "val" in row.splits}
+    found = [name for name in KINDS if any(name in summary.first.scores.by_kind for summary in rows.values())]
+    lines = [[label, *(mean(summary, of_kind(name)) for name in found)] for label, summary in rows.items()]
+    return table(["row", *found], lines) if found else ""
+
+
+def aims_section(files: Sequence[StudyFile]) -> list[str]:
+    """AlignCAT against QueryMatch, by what the project set itself before it had figures; paired by seed."""
+    lines: list[list[str]] = [
+        ["AlignCAT at least 3 points above QueryMatch (REC)"],
+        ["wrong-category errors at most half of QueryMatch's"],
+        ["AlignCAT at least 75% of the oracle (REC)"],
+    ]
+    held = [(file, file.row("aligncat"), file.row("querymatch")) for file in files]
+    shown = [(file, ours, theirs) for file, ours, theirs in held if ours and theirs]
+    for file, ours, theirs in shown:
+        pairs = zip(by_seed(ours, FIGURES[0]), by_seed(theirs, FIGURES[0]), strict=True)
+        margins = [100 * (one - other) for one, other in pairs]
+        wrong, their_wrong = (statistics.fmean(by_seed(row, FIGURES[5])) for row in (ours, theirs))
+        share = statistics.fmean(by_seed(ours, FIGURES[0])) / statistics.fmean(by_seed(ours, FIGURES[1]))
+        lines[0].append(f"{yes(statistics.fmean(margins) >= 3)} ({signed(margins)})")
+        lines[1].append(f"{yes(2 * wrong <= their_wrong)} ({100 * wrong:.1f} against {100 * their_wrong:.1f})")
+        asked = file.dataset == "mojiref"
+        lines[2].append(f"{yes(share >= 0.75) if asked else 'not asked'} ({100 * share:.1f}%)")
+    if not shown:
+        return []
+    headings = ["aim, on the mean of the splits", *(NAMES[file.dataset] for file, _, _ in shown)]
+    return ["## Against what this project set itself", table(headings, lines)]
+
+
+def shipped_section(results: Sequence[Result]) -> list[str]:
+    """The grounder in the package, with the commands that make it."""
+    seed = read_json(SHIPPED / "config.json")["provenance"]["training"]["seed"]
+    own = [result for result in results if result.seed == seed]
+    first = own[0]
+    rows = [
+        [r.split, f"{r.scores.expressions:,}", *(percent(read(r.scores)) for read in (*FIGURES[:4], *SHIPPED_FIGURES))]
+        for r in own
+    ]
+    figures = ["REC", "oracle", "RES mIoU", "oracle", "oIoU", "category read right"]
+    return [
+        "## The grounder that ships",
+        f"`{first.config}` with seed {seed} on the default {NAMES[first.dataset]}:",
+        "\n".join(
+            f"    {command}"
+            for command in (
+                "aligncat data mojiref --out mojiref",
+                "aligncat extract --data.path mojiref --data.dataset mojiref --out store",
+                "aligncat train --config mojiref --data.path mojiref --store store --out runs/mojiref",
+                "aligncat evaluate --grounder runs/mojiref --data.path mojiref --data.dataset mojiref --store store",
+            )
+        ),
+        f"Split by {first.split_by or 'none'}; detector {first.detector}, which {detector_training(first)}. "
+        "The model card\n(`src/aligncat/assets/mojiref-grounder/README.md`) has the spread over seeds.",
+        table(["split", "expressions", *figures], rows),
+    ]
+
+
+FIGURES: tuple[Callable[[Scores], float | None], ...] = (
+    lambda scores: scores.rec,
+    lambda scores: scores.oracle_rec,
+    lambda scores: scores.res_miou,
+    lambda scores: scores.oracle_res_miou,
+    lambda scores: scores.errors and scores.errors.not_among_candidates,
+    lambda scores: scores.errors and scores.errors.wrong_category,
+    lambda scores: scores.errors and scores.errors.wrong_object,
+)
+SHIPPED_FIGURES: tuple[Callable[[Scores], float | None], ...] = (
+    lambda scores: scores.res_oiou,
+    lambda scores: scores.category_accuracy,
+)
+
+
+def of_kind(name: str) -> Callable[[Scores], float | None]:
+    """REC of the phrases of a kind."""
+    return lambda scores: scores.by_kind[name].rec if name in scores.by_kind else None
+
+
+def by_seed(row: StudyRow, read: Callable[[Scores], float | None]) -> list[float]:
+    """A figure's mean over the splits, for each seed."""
+    columns = [[read(result.scores) for result in summary.results] for summary in row.splits.values()]
+    return [statistics.fmean(value for value in values if value is not None) for values in zip(*columns, strict=True)]
+
+
+def over_splits(row: StudyRow, read: Callable[[Scores], float | None]) -> str:
+    """A figure's mean over the splits, with its spread over the seeds."""
+    values = [100 * value for value in by_seed(row, read)]
+    return f"{statistics.fmean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def signed(values: Sequence[float]) -> str:
+    return f"{statistics.fmean(values):+.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def spread(summary: Summary, read: Callable[[Scores], float | None]) -> str:
+    found = summary.figure(read)
+    if found is None:
+        return "-"
+    deviation = "" if found.deviation is None else f" ± {100 * found.deviation:.1f}"
+    return f"{100 * found.mean:.1f}{deviation}"
+
+
+def mean(summary: Summary, read: Callable[[Scores], float | None]) -> str:
+    found = summary.figure(read)
+    return percent(None if found is None else found.mean)
+
+
+def percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def yes(holds: bool) -> str:
+    return "yes" if holds else "no"
+
+
+def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table of Markdown."""
+    headings = list(headings)
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def read_study(path: Path) -> StudyFile:
+    """Read a study's file.
+
+    Raises:
+        DataError: it is not one.
+    """
+    content = read_json(path)
+    try:
+        rows = tuple(StudyRow(row["name"], row["label"], by_split(row["results"], path)) for row in content["rows"])
+        file = StudyFile(content["study"], content["title"], content["dataset"], rows, content["orderings"])
+        if file.dataset not in NAMES or not rows or not all(row.splits for row in rows):
+            raise ValueError("no dataset that is known, or no results")
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DataError(f"{path} is not what `aligncat ablate` writes: {error!r}") from error
+    return file
+
+
+def by_split(results: Sequence[Mapping[str, Any]], path: Path) -> dict[str, Summary]:
+    """Results of a row by split, in the order of the file."""
+    found: dict[str, list[Result]] = {}
+    for values in results:
+        result = Result.from_json(values, str(path))
+        found.setdefault(result.split, []).append(result)
+    return {split: summarise(each) for split, each in found.items()}
+
+
+def read_shipped(path: Path) -> list[Result]:
+    """The results of the grounder that ships.
+
+    Raises:
+        DataError: they are of other weights, or are none.
+    """
+    content = read_json(path)
+    if content["weights_sha256"] != shipped_weights():
+        raise DataError(f"{path} has the results of other weights than those that ship: evaluate these (--shipped)")
+    return [Result.from_json(values, str(path)) for values in content["results"]]
+
+
+def shipped_weights() -> str:
+    return hashlib.sha256((SHIPPED / "model.safetensors").read_bytes()).hexdigest()
+
+
+def cut_study(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A study's file without what the page does not show."""
+    rows = [{**row, "results": [cut_result(each) for each in row["results"]]} for row in content["rows"]]
+    return {**content, "rows": rows}
+
+
+def cut_result(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A result with the slices of KINDS alone, and without the precision of these."""
+    scores = {name: value for name, value in values["scores"].items() if not name.startswith("by_")}
+    kinds = {name: {**each, "precision": None} for name, each in values["scores"].get("by_kind", {}).items()}
+    return {**values, "scores": {**scores, "by_kind": {name: kinds[name] for name in KINDS if name in kinds}}}
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as JSON: {error}") from error
+
+
+def write_json(path: Path, content: object) -> None:
+    path.parent.mkdir(exist_ok=True)
+    text = json.dumps(rounded(content), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def rounded(content: Any) -> Any:
+    """The same with every fraction at DECIMALS."""
+    if isinstance(content, float):
+        return round(content, DECIMALS)
+    if isinstance(content, dict):
+        return {key: rounded(value) for key, value in content.items()}
+    return [rounded(value) for value in content] if isinstance(content, list) else content
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""docs/results.md and the shipped model card are what the stored JSON makes, and the page says what its figures are."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from aligncat.commands.ground import SHIPPED
+from aligncat.errors import DataError
+from aligncat.evaluation import Result, Scores
+from aligncat.evaluation.metrics import Errors
+from aligncat.model_card import model_card
+
+ROOT = Path(__file__).resolve().parents[1]
+STORED = ROOT / "docs" / "results"
+
+
+@pytest.fixture(scope="module")
+def make_results() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_results", ROOT / "docs" / "make_results.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["make_results"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def result(config: str, seed: int, rec: float, wrong: float, **changes: Any) -> Result:
+    """1,000 phrases, of which some need a colour; REC of those is half of all."""
+    errors = Errors(0.05, wrong, 1 - rec - wrong - 0.05)
+    whole = Scores(1_000, rec, 0.95, 1_000, rec / 2, None, 0.9, {"0.5": rec}, None, errors)
+    slices = {"color": replace(whole, expressions=100, rec=rec / 2), "color+size": replace(whole, rec=0.1)}
+    made = Result("mojiref", "val", "unc", config, "mini", "clean", seed, {}, replace(whole, by_kind=slices))
+    return replace(made, **changes)
+
+
+def study(**changes: Any) -> dict[str, Any]:
+    """Two rows and two seeds on val and testA, worked out by hand below."""
+    recs = {"querymatch": [(0.5, 0.3), (0.6, 0.2)], "aligncat": [(0.8, 0.1), (0.8, 0.1)]}
+    rows = [
+        {
+            "name": name,
+            "label": label,
+            "results": [
+                result(name, seed, rec, wrong, split=split).to_json()
+                for split in ("val", "testA")
+                for seed, (rec, wrong) in enumerate(recs[name])
+            ],
+        }
+        for name, label in (("querymatch", "S_global"), ("aligncat", "all | of it"))
+    ]
+    compared = {"better": "aligncat", "worse": "querymatch", "split": "val", "paper": 3.14, "ours": 25.0}
+    ordering = {**compared, "deviation": 7.1, "low": -1.0, "high": 30.0, "holds": "open"}
+    content = {"study": "table3", "title": "Table 3: scores", "dataset": "mojiref", "detector": "mini", "seeds": [0, 1]}
+    return {**content, "rows": rows, "orderings": [ordering], **changes}
+
+
+def folder_with(tmp_path: Path, content: object, name: str = "table3-mojiref.json") -> Path:
+    (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    return tmp_path
+
+
+def test_the_committed_page_is_what_the_stored_files_make(make_results: ModuleType) -> None:
+    committed = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert make_results.page(STORED) == committed, "run python docs/make_results.py"
+
+
+def test_the_committed_card_is_what_the_stored_results_make(make_results: ModuleType) -> None:
+    results = make_results.read_shipped(STORED / make_results.SHIPPED_RESULTS)
+    config = json.loads((SHIPPED / "config.json").read_text(encoding="utf-8"))
+    card = (SHIPPED / "README.md").read_text(encoding="utf-8")
+    assert card == str(model_card(config, results)), "run python docs/make_results.py"
+    assert {each.seed for each in results} == {0, 1, 2} and {each.split for each in results} == {
+        "val",
+        "testA",
+        "testB",
+    }
+
+
+def test_figures_of_the_page_are_those_of_the_files(make_results: ModuleType, tmp_path: Path) -> None:
+    page = make_results.page(folder_with(tmp_path, study()))
+    lines = page.splitlines()
+    assert "## Table 3: scores, on MojiRef" in lines
+    # 50 and 60: mean 55, deviation the square root of 50; published: 65.89 for S_global on val
+    assert (
+        "| S_global | `querymatch` | val | 55.0 ± 7.1 | 95.0 ± 0.0 | 27.5 ± 3.5 | 90.0 ± 0.0 | 5.0 ± 0.0 | 25.0 ± 7.1 "
+        "| 15.0 ± 0.0 | 65.89 |"
+    ) in lines
+    assert "| S_global | 55.0 ± 7.1 | 25.0 ± 7.1 |" in lines
+    assert "| all \\| of it | S_global | val | +3.14 | +25.0 ± 7.1 | -1.0 to +30.0 | open |" in lines
+    assert "| S_global | 27.5 |" in lines and "| all \\| of it | 40.0 |" in lines, "REC of colour, half of all"
+    # margins 30 and 20: mean 25, deviation 7.1; 10 against 25 wrong; 80 of 95
+    assert "| AlignCAT at least 3 points above QueryMatch (REC) | yes (+25.0 ± 7.1) |" in lines
+    assert "| wrong-category errors at most half of QueryMatch's | yes (10.0 against 25.0) |" in lines
+    assert "| AlignCAT at least 75% of the oracle (REC) | yes (84.2%) |" in lines
+
+
+def test_every_study_says_what_it_was_measured_on(make_results: ModuleType, tmp_path: Path) -> None:
+    content = study()
+    for row in content["rows"]:
+        for each in row["results"]:
+            each |= {"seen": "leaked", "detector": "swin"} if each["split"] == "testA" else {"detector": "swin"}
+    page = make_results.page(folder_with(tmp_path, content))
+    said = (
+        "Split by unc; expressions: val 1,000, testA 1,000; detector swin, which val: it has not seen the images; "
+        "testA: it HAS SEEN the images; seeds 0, 1."
+    )
+    assert said in page
+
+
+def test_a_study_of_our_own_has_nothing_published_beside_it(make_results: ModuleType, tmp_path: Path) -> None:
+    content = study(study="keep", orderings=[])
+    page = make_results.page(folder_with(tmp_path, content, "keep-mojiref.json"))
+    assert "published REC" not in page and "Is the first row ahead" not in page and "set itself" not in page
+
+
+def test_cutting_a_study_changes_nothing_that_is_shown(make_results: ModuleType, tmp_path: Path) -> None:
+    content = study()
+    whole = make_results.page(folder_with(tmp_path, content))
+    make_results.write_json(tmp_path / "table3-mojiref.json", make_results.cut_study(content))
+    written = (tmp_path / "table3-mojiref.json").read_text()
+    assert make_results.page(tmp_path) == whole
+    assert len(written) < len(json.dumps(content)) and "color+size" not in written
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        "{}",
+        study(rows=[]),
+        study(dataset="imagenet"),
+        study(rows=[{"name": "a", "label": "a", "results": []}]),
+    ],
+)
+def test_a_file_that_is_no_study_is_named(content: object, make_results: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"table3-mojiref\.json"):
+        make_results.page(folder_with(tmp_path, content))
+
+
+def test_results_of_other_weights_are_not_taken_for_the_shipped_ones(make_results: ModuleType, tmp_path: Path) -> None:
+    path = Path(shutil.copy(STORED / make_results.SHIPPED_RESULTS, tmp_path))
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "weights_sha256": "0" * 64}))
+    with pytest.raises(DataError, match="other weights"):
+        make_results.read_shipped(path)
