@@ -2,121 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from browser import Page
 from fabricate_answers import paint, row, save
-from PIL import Image
 
 from aligncat.commands.report import report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-SIZE, PHONE = (1280, 900), 500  # px; narrower is a phone
+SIZE = (1280, 900)  # px
 
 
-class Page:
-    """A report that is open in the browser."""
-
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
-
-    def open(self, index: Path) -> Page:
-        self.driver.get_log("browser")
-        self.driver.get(index.resolve().as_uri())
-        return self.wait("return document.body.dataset.ready !== undefined")
-
-    def run(self, script: str, *values: Any) -> Any:
-        """The value that a piece of JavaScript returns."""
-        return self.driver.execute_script(script, *values)
-
-    def wait(self, condition: str) -> Page:
-        from selenium.webdriver.support.ui import WebDriverWait
-
-        WebDriverWait(self.driver, 60, poll_frequency=0.02).until(lambda driver: driver.execute_script(condition))
-        return self
-
-    def resize(self, width: int, height: int) -> Page:
-        """The window of a screen, or of a phone where it is narrow."""
-        said = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < PHONE}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", said)
-        return self
-
-    def prefer(self, scheme: str) -> Page:
-        """What the reader's system prefers: light or dark."""
-        wish = {"name": "prefers-color-scheme", "value": scheme}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wish]})
-        return self
-
-    def cells(self, rows: str) -> list[list[str]]:
-        """The words of every cell of some rows."""
-        return self.run(
-            "return [...document.querySelectorAll(arguments[0])].map((r) => [...r.cells].map((c) => c.textContent))",
-            rows,
-        )
-
-    def texts(self, selector: str) -> list[str]:
-        return self.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector)
-
-    def click(self, selector: str, place: int = 0) -> Page:
-        self.run("document.querySelectorAll(arguments[0])[arguments[1]].click()", selector, place)
-        return self
-
-    def choose(self, name: str, words: str) -> Page:
-        """Choose the option of a filter that begins with some words."""
-        self.run(
-            "const field = document.getElementById('filters').elements[arguments[0]];"
-            "field.value = [...field.options].find((o) => o.textContent.startsWith(arguments[1])).value;"
-            "field.dispatchEvent(new Event('input', { bubbles: true }))",
-            name,
-            words,
-        )
-        return self
-
-    def press(self, *keys: str) -> Page:
-        from selenium.webdriver.common.action_chains import ActionChains
-
-        ActionChains(self.driver).send_keys(*keys).perform()
-        return self
-
-    def view(self, place: int = 0) -> Page:
-        """Open the big view of a card, and wait for its details."""
-        self.click(".card", place)
-        return self.wait("return document.querySelectorAll('#viewer[open] .panel dl').length > 0")
-
-    def painted(self) -> Page:
-        """Wait until what is to be seen has been read, decoded and painted."""
-        self.driver.execute_async_script(
-            "const done = arguments[0];"
-            "const near = [...document.images].filter((i) => i.loading === 'eager' || i.complete);"
-            "Promise.allSettled(near.map((i) => i.decode()))"
-            ".then(() => requestAnimationFrame(() => requestAnimationFrame(done)))"
-        )
-        return self
-
-    def colours(self, selector: str, x: float, y: float, reach: int = 0) -> list[tuple[int, int, int]]:
-        """What the screen shows at a place of an element, both from 0 to 1, and within `reach` pixels of it."""
-        left, top, width, height = self.run(
-            "const e = document.querySelector(arguments[0]); e.scrollIntoView({ block: 'center' });"
-            "const r = e.getBoundingClientRect(); return [r.left, r.top, r.width, r.height]",
-            selector,
-        )
-        self.painted()
-        image = Image.open(io.BytesIO(self.driver.get_screenshot_as_png())).convert("RGB")
-        across, down = int(left + x * width), int(top + y * height)
-        around = range(-reach, reach + 1)
-        return [image.getpixel((across + right, down + below)) for right in around for below in around]
-
-    def errors(self) -> list[str]:
-        """What the console says since the page was opened."""
-        return [entry["message"] for entry in self.driver.get_log("browser")]
-
-
-def _missing(what: str) -> None:
+def _missing(what: str) -> NoReturn:
     """The page is tested in a browser on every change; only somebody without one may leave that out."""
     if os.environ.get("CI"):
         pytest.fail(f"{what}: the page cannot be tested")
@@ -127,8 +30,8 @@ def _missing(what: str) -> None:
 def driver() -> Iterator[Any]:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     chromedriver = shutil.which("chromedriver")
-    if browser is None or chromedriver is None:
-        _missing("no Chromium" if browser is None else "no chromedriver")
+    if browser is None or chromedriver is None or find_spec("selenium") is None:
+        _missing("no Chromium" if browser is None else "no chromedriver" if chromedriver is None else "no selenium")
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -176,7 +79,7 @@ def make_report(tmp_path: Path) -> Callable[..., Path]:
             save(tmp_path / f"run{number}", rows, **{"config": "AB"[number], **identity})
             for number, rows in enumerate(runs)
         ]
-        return report(folders, out=tmp_path / "report")
+        return report(folders, out=tmp_path / "report", figures=False)
 
     return make
 
@@ -205,4 +108,4 @@ def two_runs(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
         )
         for name in ("A", "B")
     ]
-    return report(runs, out=folder / "report")
+    return report(runs, out=folder / "report", figures=False)

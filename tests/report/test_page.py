@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from conftest import Page
+from browser import Page
 from fabricate_answers import COLOURS, HEIGHT, LEFT, RIGHT, WIDTH, row, save
 from pycocotools import mask as coco_mask
 
 from aligncat.commands.report import report
 
 LEFT_KEY, RIGHT_KEY, DOWN, ESCAPE, ENTER = "\ue012", "\ue014", "\ue015", "\ue00c", "\ue007"
-TRUTH, CHOSEN = (86, 180, 233), (230, 159, 0)
+TRUTH, CHOSEN = (0, 158, 115), (213, 94, 0)
 
 
 def near(found: tuple[int, ...], wanted: tuple[int, ...], tolerance: int = 6) -> bool:
@@ -53,6 +54,19 @@ class TestOpening:
         page.open(index).click(".card")
         page.wait("return document.querySelector('.panels .notice') !== null")
         assert "data/answers-0-0-0.js is missing" in page.texts(".panels .notice")[0]
+
+
+def test_figures_are_drawn_and_shown(page: Page, pictures: list[Path], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="figures are drawn with matplotlib")
+    run = save(tmp_path / "run", [row(0, pictures[0]), row(1, pictures[1], cause="wrong_object")])
+    page.open(report([run], out=tmp_path / "report")).run("location.hash = 'figures'")
+    page.wait("return [...document.querySelectorAll('#figures img')].filter((i) => i.complete).length > 2")
+    assert min(page.run("return [...document.querySelectorAll('#figures img')].map((i) => i.naturalWidth)")) > 0
+    files = {path.name for path in (tmp_path / "report" / "figures").iterdir()}
+    links = page.run("return [...document.querySelectorAll('#figures a')].map((a) => a.getAttribute('href'))")
+    assert {unquote(link.removeprefix("figures/")) for link in links} == files
+    assert all(page.texts("#figures h3")) and all(page.texts("#figures figcaption"))
+    assert page.errors() == []
 
 
 class TestFilters:
@@ -109,7 +123,7 @@ class TestFilters:
     ) -> None:
         save(tmp_path / "run", [row(0, pictures[0])])
         save(tmp_path / "run", [row(1, pictures[1], referent_category="zebra")], split="testA")
-        page.open(report([tmp_path / "run"], out=tmp_path / "report"))
+        page.open(report([tmp_path / "run"], out=tmp_path / "report", figures=False))
         page.choose("split", "toy val").choose("category", "zebra (0)")
         assert count(page) == "0 of 1 expressions"
         page.choose("split", "toy testA").wait("return document.querySelectorAll('.card').length === 1")
@@ -206,11 +220,12 @@ class TestTables:
         page.open(two_runs).run("location.hash = 'results'")
         page.wait("return document.querySelector('#results table') !== null")
         headings = [heading.strip() for heading in page.texts("#results th")]
-        line = dict(zip(headings, page.texts("#results tbody tr:first-child td"), strict=True))
-        assert line["Dataset"] == "toy" and line["Split"] == "val" and line["Split by"] == "none"
-        assert line["Detector"] == "mini" and line["Detector's training"] == "has not seen the images"
-        assert line["Config"] == "A" and line["Seeds"] == "0" and line["Expressions"] == "6"
-        assert line["REC"] == "50.0"
+        line = dict(zip(headings, page.cells("#results tbody tr")[0], strict=True))
+        assert (line["Split"], line["Config"], line["Expressions"], line["REC"]) == ("val", "A", "6", "50.0")
+        [shared] = page.texts("#results caption span")
+        assert shared == (
+            "Dataset: toy · Split by: none · Detector: mini · Detector's training: has not seen the images · Seeds: 0"
+        )
 
     def test_a_table_sorts_by_the_heading_that_is_pressed(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).run("location.hash = 'results'")
@@ -256,7 +271,9 @@ def odd(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [row(number, pictures[0], text) for number, text in enumerate(ODD.values())]
     rows[0] |= {"kind": html, "referent_category": "__proto__", "predicted_category": html, "needed": [html]}
     return report(
-        [save(folder / "run", rows, config="run <b>", detector=html, dataset="toy<i>")], out=folder / "report"
+        [save(folder / "run", rows, config="run <b>", detector=html, dataset="toy<i>")],
+        out=folder / "report",
+        figures=False,
     )
 
 

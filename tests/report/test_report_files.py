@@ -106,7 +106,7 @@ class TestSeveralRuns:
             save(run.parent / "split", rows, split="testA"),
             save(run.parent / "dataset", [row(0, pictures[2], "another")], dataset="other", split_by="umd"),
         ]
-        index = report([run, *others], out=tmp_path / "report")
+        index = report([run, *others], out=tmp_path / "report", figures=False)
         found = data(index, "index")
         assert [split["name"] for split in found["splits"]] == ["toy val", "toy testA", "other val (umd)"]
         assert [run["name"] for run in found["runs"]] == ["AlignCAT, mini", "AlignCAT, large"]
@@ -119,7 +119,7 @@ class TestSeveralRuns:
 
     def test_mean_and_spread_are_shown_of_seeds(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
         rows = [row(0, pictures[0]), row(1, pictures[1])]  # 100%, beside the 50% of the first
-        index = report([run, save(run.parent / "second", rows, seed=1)], out=tmp_path / "report")
+        index = report([run, save(run.parent / "second", rows, seed=1)], out=tmp_path / "report", figures=False)
         [line] = data(index, "index")["results"]
         assert dict(line["words"])["Seeds"] == "0, 1"
         assert line["figures"][0] == ["REC", 75, 35.355]  # 50 / sqrt(2)
@@ -133,7 +133,7 @@ class TestSeveralRuns:
     ) -> None:
         other = save(run.parent / "other", [row(1, pictures[1], **change)], config="B")
         with pytest.raises(DataError, match=rf"other.*: the {said} of expression '1' is not the one in .*mine"):
-            report([run, other], out=tmp_path / "report")
+            report([run, other], out=tmp_path / "report", figures=False)
         assert not (tmp_path / "report").exists()
 
     def test_runs_that_answer_other_expressions_are_laid_side_by_side(
@@ -143,7 +143,7 @@ class TestSeveralRuns:
         second = save(
             tmp_path / "second", [row(number, pictures[0], cause="no_query") for number in (1, 2)], config="B"
         )
-        split = data(report([first, second], out=tmp_path / "report"), "split-0")
+        split = data(report([first, second], out=tmp_path / "report", figures=False), "split-0")
         assert split["expression_id"] == ["3", "1", "2"]
         assert [answers["cause"] for answers in split["answers"]] == [
             ["right", "right", None],
@@ -153,12 +153,12 @@ class TestSeveralRuns:
     def test_an_expression_answered_twice_is_refused(self, pictures: list[Path], tmp_path: Path) -> None:
         twice = save(tmp_path / "twice", [row(0, pictures[0]), row(0, pictures[0])])
         with pytest.raises(DataError, match=r"twice.*answers an expression twice"):
-            report([twice], out=tmp_path / "report")
+            report([twice], out=tmp_path / "report", figures=False)
 
 
 class TestFolder:
     def test_an_answer_is_written_with_all_that_led_to_it(self, run: Path, tmp_path: Path) -> None:
-        index = report([run], out=tmp_path / "report")
+        index = report([run], out=tmp_path / "report", figures=False)
         details = data(index, "answers-0-0-0")
         assert details["candidates"][0]["boxes"] == [*LEFT, 36, 12, 60, 36, 0, 0, WIDTH, HEIGHT]
         assert [answer["candidates"] for answer in details["rows"]] == [0, 1]  # of two images
@@ -173,12 +173,14 @@ class TestFolder:
         nothing = {name: [] for name in ("boxes", "categories", "confidences", "kept", "probabilities", "ious")}
         scores = {"class_scores": [], "global_scores": None, "coarse_scores": None}
         lost = row(0, pictures[0], cause="no_candidate", choice=-1, score=0.0, chosen_mask=None, **nothing, **scores)
-        index = report([save(tmp_path / "run", [lost])], out=tmp_path / "report")
+        index = report([save(tmp_path / "run", [lost])], out=tmp_path / "report", figures=False)
         assert data(index, "split-0")["answers"][0]["box"] == [None]
 
     def test_a_report_is_replaced_whole(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
-        report([run], out=tmp_path / "report")
-        index = report([save(run.parent / "new", [row(0, pictures[0])], config="new")], out=tmp_path / "report")
+        report([run], out=tmp_path / "report", figures=False)
+        index = report(
+            [save(run.parent / "new", [row(0, pictures[0])], config="new")], out=tmp_path / "report", figures=False
+        )
         assert data(index, "index")["runs"][0]["name"] == "new"
         assert sorted(path.name for path in (tmp_path / "report").parent.iterdir()) == ["report", "runs"]
 
@@ -190,13 +192,13 @@ class TestFolder:
             (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "out" / name).write_text("mine")
         with pytest.raises(DataError, match=r"out exists and is not empty; choose another folder or remove it first"):
-            report([run], out=tmp_path / "out")
+            report([run], out=tmp_path / "out", figures=False)
         assert (tmp_path / "out" / "thesis.tex").read_text() == "mine"
 
     def test_a_report_that_fails_leaves_nothing(
         self, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        index = report([run], out=tmp_path / "report")
+        index = report([run], out=tmp_path / "report", figures=False)
         before = index.read_bytes(), data(index, "index")
 
         def full(*_: object) -> None:
@@ -204,7 +206,7 @@ class TestFolder:
 
         monkeypatch.setattr("aligncat.report.folder.write_script", full)
         with pytest.raises(DataError, match="No space left"):
-            report([run], out=tmp_path / "report")
+            report([run], out=tmp_path / "report", figures=False)
         assert (index.read_bytes(), data(index, "index")) == before
         assert sorted(path.name for path in tmp_path.iterdir()) == ["report", "runs"]
 
@@ -215,7 +217,7 @@ class TestFolder:
         paths = [pictures[0], tmp_path / "gone.png", tmp_path / "broken.png"]
         run = save(tmp_path / "run", [row(number, path) for number, path in enumerate(paths)])
         with caplog.at_level(logging.WARNING):
-            index = report([run], out=tmp_path / "report")
+            index = report([run], out=tmp_path / "report", figures=False)
         assert "2 of 3 pictures are not there or cannot be read" in caplog.text
         assert [image["file"] for image in data(index, "split-0")["images"]] == ["00000.jpg", None, None]
 
@@ -248,15 +250,19 @@ class TestScripts:
 
     @pytest.mark.parametrize(
         ("given", "written"),
-        [(1 / 3, 0.33333), (100.123456, 100.12), (2.0, 2), (float("-inf"), None), (float("nan"), None), (None, None)],
+        [(1 / 3, 0.333), (100.123456, 100.123), (2.0, 2), (float("-inf"), None), (float("nan"), None), (None, None)],
     )
     def test_numbers_are_short_and_finite(self, given: float | None, written: float | None) -> None:
         assert number(given) == written
 
 
 def test_the_verb_takes_runs_first(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert settings("report", ["a", "b", "--out", "r"]) == {"runs": ["a", "b"], "out": Path("r")}
-    assert main(["report", str(run), "--out", str(tmp_path / "report")]) == 0
+    assert settings("report", ["a", "b", "--out", "r"]) == {
+        "runs": ["a", "b"],
+        "out": Path("r"),
+        "figures": True,
+    }
+    assert main(["report", str(run), "--out", str(tmp_path / "report"), "--figures", "false"]) == 0
     assert (tmp_path / "report" / "index.html").is_file()
     assert main(["report", str(tmp_path / "nothing"), "--out", str(tmp_path / "other")]) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("aligncat report: ")

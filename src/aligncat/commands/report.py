@@ -10,13 +10,14 @@ from rich.console import Console
 from aligncat.report import read_runs, write_report
 
 
-def report(runs: Sequence[str | Path], *, out: Path = Path("report")) -> Path:
+def report(runs: Sequence[str | Path], *, out: Path = Path("report"), figures: bool = True) -> Path:
     """Make a folder with a page that shows every answer of some runs in pictures, and where they err, in tables.
 
     Args:
         runs: what `aligncat evaluate --out` or `aligncat ablate` wrote, as folders or single .parquet files. Several
             are shown side by side, those answers first that are right in one and wrong in another.
         out: the folder; one that holds an earlier report is replaced. Its index.html opens from disk.
+        figures: whether to draw figures too, which needs matplotlib (extra [report]).
 
     Returns:
         The path of the page.
@@ -25,6 +26,6 @@ def report(runs: Sequence[str | Path], *, out: Path = Path("report")) -> Path:
         DataError: a run holds no answers, two runs call different data by one name, or the folder holds something
             else than a report.
     """
-    page = write_report(read_runs([Path(run) for run in runs]), out)
+    page = write_report(read_runs([Path(run) for run in runs]), out, figures=figures)
     Console(stderr=True).print(f"open {page}", highlight=False, soft_wrap=True)
     return page

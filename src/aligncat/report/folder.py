@@ -10,14 +10,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import as_file, files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
 
 from aligncat.datasets.new_folder import new_folder
 from aligncat.errors import DataError
 from aligncat.evaluation import CAUSES, MEANING
 from aligncat.evaluation.tables import detector_training
 from aligncat.report import tables
+from aligncat.report.figures import draw_all
 from aligncat.report.images import copy_images
 from aligncat.report.rows import CHUNK, answer_details, expression_details, overview
 from aligncat.report.runs import RunKey, run_names
@@ -34,12 +38,13 @@ _OURS = {PAGE, "page", "data", "images", "figures"}
 _logger = logging.getLogger(__name__)
 
 
-def write_report(runs: Mapping[Path, Answers], out: Path) -> Path:
+def write_report(runs: Mapping[Path, Answers], out: Path, *, figures: bool = True) -> Path:
     """Write the report of some runs: wholly, or not at all.
 
     Args:
         runs: the answers, by the file that each was read from (`read_runs`).
         out: the folder; it must not exist, or be empty or a report, which is then replaced.
+        figures: whether to draw figures too; without matplotlib there are none, and it is said.
 
     Returns:
         The path of the page.
@@ -71,7 +76,7 @@ def write_report(runs: Mapping[Path, Answers], out: Path) -> Path:
             "categories": _values(splits, "referent_category"),
             "causes": [{"name": cause, "meaning": MEANING[cause]} for cause in CAUSES],
             "results": tables.results([answers.result for answers in runs.values()]),
-            "figures": [],
+            "figures": _draw_figures(runs, folder / "figures") if figures else [],
         }
         write_script(data, "index", index)
         (folder / "page" / PAGE).rename(folder / PAGE)
@@ -94,6 +99,15 @@ def _split(split: SplitRows, numbers: Mapping[RunKey, int]) -> dict[str, Any]:
             for key, run in split.runs.items()
         ],
     }
+
+
+def _draw_figures(runs: Mapping[Path, Answers], folder: Path) -> list[dict[str, str]]:
+    if find_spec("matplotlib") is None:
+        _logger.warning("matplotlib is not installed, so the report has no figures: pip install 'aligncat[report]'")
+        return []
+    with Console(stderr=True).status("drawing figures"):
+        drawn = draw_all(list(runs.values()), folder)
+    return [{"file": figure.path.name, "title": figure.title, "caption": figure.caption} for figure in drawn]
 
 
 def _values(splits: list[SplitRows], column: str) -> list[str]:

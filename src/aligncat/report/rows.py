@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 CHUNK = 250
 """Expressions in one file of details."""
 
+_PIXEL, _IOU, _SIZE = 1, 2, 5  # decimals; most of a report's bytes are numbers
+
 
 def overview(split: SplitRows, copies: Mapping[str, str | None], run_numbers: Mapping[Any, int]) -> dict[str, Any]:
     """What gallery, filters and order need of all E expressions, column by column.
@@ -32,8 +34,8 @@ def overview(split: SplitRows, copies: Mapping[str, str | None], run_numbers: Ma
     images = {path: {"file": copies[path], "path": path, "width": w, "height": h} for path, w, h in sizes}
     return {
         **columns,
-        "size": numbers(split.expressions["size"].to_pylist()),
-        "truth": [numbers(box) for box in split.expressions["truth_box"].to_pylist()],
+        "size": numbers(split.expressions["size"].to_pylist(), _SIZE),
+        "truth": [numbers(box, _PIXEL) for box in split.expressions["truth_box"].to_pylist()],
         "image": [places[path] for path in paths],
         "images": list(images.values()),
         "answers": [{"run": run_numbers[key], **_answers_overview(run)} for key, run in split.runs.items()],
@@ -47,7 +49,7 @@ def _answers_overview(run: RunOnSplit) -> dict[str, Any]:
         "cause": columns["cause"],
         "score": numbers(columns["score"]),
         "box": [
-            None if choice is None or choice < 0 else numbers(boxes[4 * choice : 4 * choice + 4])
+            None if choice is None or choice < 0 else numbers(boxes[4 * choice : 4 * choice + 4], _PIXEL)
             for choice, boxes in zip(columns["choice"], columns["boxes"], strict=True)
         ],
     }
@@ -83,7 +85,7 @@ def answer_details(run: RunOnSplit, start: int) -> dict[str, Any]:
 
 def _candidates(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "boxes": numbers(row["boxes"]),
+        "boxes": numbers(row["boxes"], _PIXEL),
         "categories": row["categories"],
         "confidences": numbers(row["confidences"]),
     }
@@ -102,7 +104,7 @@ def _answer(row: Mapping[str, Any]) -> dict[str, Any]:
         "weights": numbers(row["word_weights"]),
         "kept": [int(kept) for kept in row["kept"]],
         "probabilities": numbers(row["probabilities"]),
-        "ious": numbers(row["ious"]),
+        "ious": numbers(row["ious"], _IOU),
         "scores": {name: values for name, values in scores.items() if values},
     }
 

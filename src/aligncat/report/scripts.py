@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-_DIGITS = 5
 # "</script", "<!--" end or change a script, and U+2028 and U+2029 ended a line of JavaScript before ES2019.
 _ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
@@ -30,14 +29,14 @@ def write_script(folder: Path, name: str, value: Any) -> None:
     (folder / f"{name}.js").write_text(f'report.receive("{name}",{text});\n', encoding="utf-8")
 
 
-def number(value: float | None) -> float | int | None:
-    """A number with as many digits as a reader needs; None where it is none (a score of -inf: not compared)."""
+def number(value: float | None, decimals: int = 3) -> float | int | None:
+    """A number with as many decimals as the page shows; None where it is none (a score of -inf: not compared)."""
     if value is None or not math.isfinite(value):
         return None
-    short = float(f"{value:.{_DIGITS}g}")
+    short = round(value, decimals)
     return int(short) if short.is_integer() else short
 
 
-def numbers(values: Iterable[float | None] | None) -> list[float | int | None]:
+def numbers(values: Iterable[float | None] | None, decimals: int = 3) -> list[float | int | None]:
     """`number` of each; none for None."""
-    return [number(value) for value in values or ()]
+    return [number(value, decimals) for value in values or ()]

@@ -52,6 +52,6 @@ def _error_row(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "slice": row["slice"],
         "expressions": row["expressions"],
-        "rec": number(row["rec"]),
+        "rec": number(row["rec"], 5),
         "causes": [row.get(cause, 0) for cause in CAUSES],
     }

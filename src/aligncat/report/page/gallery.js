@@ -182,7 +182,7 @@
 
   function cardOf(answers, row) {
     const image = split.images[split.image[row]];
-    const boxes = [{ box: answers.box[row], role: "chosen" }, { box: split.truth[row], role: "truth" }];
+    const boxes = [{ box: split.truth[row], role: "truth" }, { box: answers.box[row], role: "chosen" }];
     const score = answers.score[row];
     return report.element(
       "span", { class: "answer" },

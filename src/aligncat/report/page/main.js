@@ -24,7 +24,6 @@
     const many = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
     document.getElementById("about").textContent = `${many(runs.length, "run")} on ${datasets} · ${many(splits.length, "split")} · made ${made} with aligncat ${version}`;
     document.title = `${datasets} · aligncat report`;
-    links.find(({ hash }) => hash === "#figures").hidden = !report.index.figures.length;
     addEventListener("hashchange", open);
     open();
     await report.startGallery();

@@ -7,20 +7,22 @@
     same_category: "other objects of the referent’s category", size: "the referent’s size", length: "length of the expression",
   };
 
+  /** A line for every config and split; of what a line must say, what all lines share stands above them. */
   report.showResults = (content) => {
     const { results } = report.index;
-    const words = results[0].words.map(([name]) => name);
-    const figures = results[0].figures.map(([name]) => name);
+    const varies = (place) => new Set(results.map((line) => line.words[place][1])).size > 1;
+    const own = results[0].words.map((_, place) => place).filter((place) => varies(place) || ["Split", "Config"].includes(results[0].words[place][0]));
+    const shared = results[0].words.filter((_, place) => !own.includes(place)).map(([name, word]) => `${name}: ${word}`);
     const columns = [
-      ...words.map((title) => ({ title })),
-      ...["Expressions", ...figures].map((title) => ({ title, numeric: true })),
+      ...own.map((place) => ({ title: results[0].words[place][0] })),
+      ...["Expressions", ...results[0].figures.map(([name]) => name)].map((title) => ({ title, numeric: true })),
     ];
     const rows = results.map((line) => [
-      ...line.words.map(([, word]) => word),
+      ...own.map((place) => line.words[place][1]),
       line.expressions,
       ...line.figures.map(([, mean, deviation]) => figure(mean, deviation)),
     ]);
-    content.append(report.table({ caption: "Every run and split", columns, rows }));
+    content.append(report.table({ caption: "Every run and split", note: shared.join(" · "), columns, rows }));
   };
 
   function figure(mean, deviation) {
@@ -78,11 +80,13 @@
 
   report.showFigures = (content) => {
     const { figures } = report.index;
+    const address = (file) => `figures/${encodeURIComponent(file)}`;
     if (!figures.length) content.append(report.element("p", { class: "notice", text: "No figures were drawn for this report." }));
     content.append(...figures.map(({ file, title, caption }) => report.element(
       "figure", {},
-      report.element("a", { href: `figures/${file}` }, report.element("img", { src: `figures/${file}`, alt: title, loading: "lazy" })),
-      report.element("figcaption", {}, report.said("strong", title), " ", report.said("span", caption)),
+      report.said("h3", title),
+      report.element("a", { href: address(file) }, report.element("img", { src: address(file), alt: title, loading: "lazy" })),
+      report.said("figcaption", caption),
     )));
   };
 })();

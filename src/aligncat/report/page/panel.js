@@ -8,7 +8,7 @@
    */
   report.panel = ({ split, answers, row, expression, details, shows }) => {
     const image = split.images[split.image[row]];
-    const boxes = [{ box: answers.box[row], role: "chosen" }, { box: split.truth[row], role: "truth" }];
+    const boxes = [{ box: split.truth[row], role: "truth" }, { box: answers.box[row], role: "chosen" }];
     const picture = report.picture(image, boxes, { lazy: false });
     picture.style.setProperty("--ratio", image.width / image.height);
     const rest = report.element("div", { class: "rest" });

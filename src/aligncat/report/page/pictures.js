@@ -1,8 +1,8 @@
 "use strict";
 
 (() => {
-  /** Of masks and boxes, told apart by readers who see red and green alike (Okabe and Ito, 2008). */
-  report.colours = { truth: [86, 180, 233], chosen: [230, 159, 0] };
+  /** Of masks and boxes, as in the figures: told apart by readers who see red and green alike (Okabe and Ito, 2008). */
+  report.colours = { truth: [0, 158, 115], chosen: [213, 94, 0] };
   for (const [role, colour] of Object.entries(report.colours)) {
     document.documentElement.style.setProperty(`--${role}`, `rgb(${colour})`);
   }

@@ -19,9 +19,9 @@
   /**
    * A table whose rows sort by the heading that is pressed. `columns` has { title, hint, numeric, fixed }, a row has
    * cells, each a word, a number, null, or { value, text or node }: what it sorts by and what it shows. `mark(row, tr)`
-   * may mark a row.
+   * may mark a row; a `note` stands beside the caption.
    */
-  report.table = ({ caption, columns, rows, mark = () => {} }) => {
+  report.table = ({ caption, note = null, columns, rows, mark = () => {} }) => {
     const body = report.element("tbody");
     const headings = columns.map((column, place) => {
       const heading = report.element("th", { scope: "col", class: column.numeric ? "numeric" : null, title: column.hint });
@@ -52,7 +52,7 @@
 
     const table = report.element(
       "table", {},
-      report.element("caption", { text: caption }),
+      report.element("caption", {}, caption, note && report.said("span", note)),
       report.element("thead", {}, report.element("tr", {}, ...headings)),
       body,
     );

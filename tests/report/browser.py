@@ -1,0 +1,108 @@
+"""A report in a real browser."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+PHONE = 500  # px; a narrower window is a phone's
+
+
+class Page:
+    """A report that is open in the browser."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, index: Path) -> Page:
+        self.driver.get_log("browser")
+        self.driver.get(index.resolve().as_uri())
+        return self.wait("return document.body.dataset.ready !== undefined")
+
+    def run(self, script: str, *values: Any) -> Any:
+        """The value that a piece of JavaScript returns."""
+        return self.driver.execute_script(script, *values)
+
+    def wait(self, condition: str) -> Page:
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, 60, poll_frequency=0.02).until(lambda driver: driver.execute_script(condition))
+        return self
+
+    def resize(self, width: int, height: int) -> Page:
+        """The window of a screen, or of a phone where it is narrow."""
+        said = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < PHONE}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", said)
+        return self
+
+    def prefer(self, scheme: str) -> Page:
+        """What the reader's system prefers: light or dark."""
+        wish = {"name": "prefers-color-scheme", "value": scheme}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wish]})
+        return self
+
+    def cells(self, rows: str) -> list[list[str]]:
+        """The words of every cell of some rows."""
+        return self.run(
+            "return [...document.querySelectorAll(arguments[0])].map((r) => [...r.cells].map((c) => c.textContent))",
+            rows,
+        )
+
+    def texts(self, selector: str) -> list[str]:
+        return self.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector)
+
+    def click(self, selector: str, place: int = 0) -> Page:
+        self.run("document.querySelectorAll(arguments[0])[arguments[1]].click()", selector, place)
+        return self
+
+    def choose(self, name: str, words: str) -> Page:
+        """Choose the option of a filter that begins with some words."""
+        self.run(
+            "const field = document.getElementById('filters').elements[arguments[0]];"
+            "field.value = [...field.options].find((o) => o.textContent.startsWith(arguments[1])).value;"
+            "field.dispatchEvent(new Event('input', { bubbles: true }))",
+            name,
+            words,
+        )
+        return self
+
+    def press(self, *keys: str) -> Page:
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
+        return self
+
+    def view(self, place: int = 0) -> Page:
+        """Open the big view of a card, and wait for its details."""
+        self.click(".card", place)
+        return self.wait("return document.querySelectorAll('#viewer[open] .panel dl').length > 0")
+
+    def painted(self) -> Page:
+        """Wait until what is to be seen has been read, decoded and painted."""
+        self.driver.execute_async_script(
+            "const done = arguments[0];"
+            "const near = [...document.images].filter((i) => i.loading === 'eager' || i.complete);"
+            "Promise.allSettled(near.map((i) => i.decode()))"
+            ".then(() => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
+        return self
+
+    def colours(self, selector: str, x: float, y: float, reach: int = 0) -> list[tuple[int, int, int]]:
+        """What the screen shows at a place of an element, both from 0 to 1, and within `reach` pixels of it."""
+        left, top, width, height = self.run(
+            "const e = document.querySelector(arguments[0]); e.scrollIntoView({ block: 'center' });"
+            "const r = e.getBoundingClientRect(); return [r.left, r.top, r.width, r.height]",
+            selector,
+        )
+        self.painted()
+        image = Image.open(io.BytesIO(self.driver.get_screenshot_as_png())).convert("RGB")
+        across, down = int(left + x * width), int(top + y * height)
+        around = range(-reach, reach + 1)
+        return [image.getpixel((across + right, down + below)) for right in around for below in around]
+
+    def errors(self) -> list[str]:
+        """What the console says since the page was opened."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
