@@ -37,6 +37,7 @@ from aligncat.commands.train import train
 from aligncat.configs import load_preset
 from aligncat.datasets import DataConfig, files_read_once, load_split
 from aligncat.datasets.prepare import check_dataset
+from aligncat.evaluation import Questions
 from aligncat.geometry import encode_mask
 from aligncat.grounder import Grounder
 from aligncat.language import Vocabulary
@@ -214,7 +215,7 @@ def evaluate_val(folder: Path) -> dict[str, float]:
     grounder = Grounder.from_pretrained(folder / "run")
     store = Store.open(folder / "store")
     begun = time.perf_counter()
-    result = answer(grounder, "rehearsal", _data(folder), store, "val").result
+    result = answer(grounder, "rehearsal", Questions.load(_data(folder), store, "val")).result
     return {"seconds": time.perf_counter() - begun, "sentences": result.scores.expressions}
 
 

@@ -36,6 +36,7 @@ from aligncat.commands.extract import extract
 from aligncat.commands.train import train
 from aligncat.datasets import load_split
 from aligncat.errors import AligncatError, ConfigError, DataError, DetectorError, StoreError
+from aligncat.evaluation import Questions
 from aligncat.grounder import Grounder
 from aligncat.language import Vocabulary
 from aligncat.model import GroundingModel, ModelConfig
@@ -240,10 +241,10 @@ class TestBest:
         assert list((out / "run" / "tensorboard").glob("events.out.tfevents.*"))
 
     def test_validation_scores_are_those_of_the_evaluation(self, world: World, trained: Path) -> None:
-        from aligncat.commands.evaluate import measure
+        from aligncat.commands.evaluate import answer
 
-        result = measure(Grounder.from_pretrained(trained), "x", world.data, world.open(), "val")
-        assert result.scores.rec == pytest.approx(max(logged(trained, "val/rec")))
+        answers = answer(Grounder.from_pretrained(trained), "x", Questions.load(world.data, world.open(), "val"))
+        assert answers.result.scores.rec == pytest.approx(max(logged(trained, "val/rec")))
 
 
 class TestRefused:

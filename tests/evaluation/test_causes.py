@@ -9,7 +9,7 @@ import pytest
 
 from aligncat.datasets import Split
 from aligncat.errors import DataError
-from aligncat.evaluation import CAUSES, MEANING, Answers, Overlaps, answers_table, error_tables, score
+from aligncat.evaluation import CAUSES, MEANING, Answers, Overlaps, Questions, answers_table, error_tables, score
 from aligncat.evaluation.causes import causes
 from aligncat.evaluation.results import Result
 from aligncat.types import Choices, Expression, ImageRecord
@@ -137,7 +137,7 @@ def answers(make_store, make) -> Answers:
         word_weights=((("person", 1.0),), ()),
     )
     result = Result("toy", "val", "unc", "hand", "by hand", "clean", 0, {}, score(table, made.choice))
-    return Answers(result, LABELS, {"grounder": None}, answers_table(split, truth, store, table, made))
+    return Answers(result, LABELS, {"grounder": None}, answers_table(Questions(split, truth, store, table), made))
 
 
 def test_a_row_holds_all_that_led_to_an_answer(answers):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
@@ -20,10 +21,10 @@ from torch.multiprocessing import get_context
 from aligncat.commands.evaluate import answer, open_queries, save_answers
 from aligncat.commands.train import check_settings, learn
 from aligncat.configs import Preset, load_preset
-from aligncat.datasets import DataConfig, load_split, load_truth
+from aligncat.datasets import DataConfig, Split, load_split
 from aligncat.datasets.split_names import split_names
 from aligncat.errors import ConfigError
-from aligncat.evaluation import Answers, Overlaps
+from aligncat.evaluation import Answers, Questions
 from aligncat.evaluation.orderings import Ordering, ordering
 from aligncat.evaluation.published import published_ablation
 from aligncat.evaluation.studies import Study, StudyName, StudyRow, rows_for, study_of
@@ -207,10 +208,10 @@ def _start_worker(stores: dict[int | None, Store], threads: int) -> None:
 def _work(run: _Run) -> str:
     """Train and evaluate one row with one seed, and return its name."""
     store = _STORES[run.row.candidates]
-    val = load_split(run.data, "val", check_images=False)
+    val = _questions(run.data, run.row.candidates, "val")
     grounder = learn(
-        train=run.row.training_split(load_split(run.data, "train", check_images=False), run.seed),
-        val=(val, Overlaps.of(store, val, load_truth(run.data, "val"))),
+        train=run.row.training_split(_training_split(run.data), run.seed),
+        val=(val.split, val.overlaps),
         store=store,
         out=run.folder,
         alignment=run.settings.alignment,
@@ -221,9 +222,23 @@ def _work(run: _Run) -> str:
     )
     queries = None if run.queries is None else open_queries(run.queries, grounder)
     for split in run.splits:
-        answers = answer(grounder, run.row.name, run.data, store, split, folder=run.folder, queries=queries)
-        save_answers(answers, run.folder / ANSWERS)
+        questions = _questions(run.data, run.row.candidates, split)
+        save_answers(
+            answer(grounder, run.row.name, questions, folder=run.folder, queries=queries), run.folder / ANSWERS
+        )
     return run.name
+
+
+@cache
+def _training_split(data: DataConfig) -> Split:
+    """What a worker's rows learn from, read once."""
+    return load_split(data, "train", check_images=False)
+
+
+@cache
+def _questions(data: DataConfig, candidates: int | None, split: str) -> Questions:
+    """What a worker's rows are asked, made once."""
+    return Questions.load(data, _STORES[candidates], split)
 
 
 def _pairs(study: Study, rows: Sequence[StudyRow]) -> Iterator[tuple[StudyRow, StudyRow]]:

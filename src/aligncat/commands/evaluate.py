@@ -12,19 +12,18 @@ from rich.table import Table
 
 from aligncat.commands.ground import SHIPPED
 from aligncat.commands.published import published_beside
-from aligncat.datasets import DataConfig, files_read_once, load_split, load_truth
+from aligncat.datasets import DataConfig, files_read_once
 from aligncat.datasets.split_names import split_names
 from aligncat.errors import ConfigError, StoreError
 from aligncat.evaluation import (
     Answers,
-    Overlaps,
+    Questions,
     Result,
     Seen,
     answers_table,
     causes_table,
     error_tables,
     installed_versions,
-    load_objects,
     masks_table,
     results_table,
     score,
@@ -92,17 +91,9 @@ def evaluate(
     causes: list[Table] = []
     with files_read_once():
         for split in splits or [split for split in split_names(data) if split != "train"]:
+            questions = Questions.load(data, opened, split, skip_bad_rows=skip_bad_rows)
             answers = answer(
-                loaded,
-                name,
-                data,
-                opened,
-                split,
-                folder=grounder,
-                queries=every_query,
-                training=training,
-                seen=seen,
-                skip_bad_rows=skip_bad_rows,
+                loaded, name, questions, folder=grounder, queries=every_query, training=training, seen=seen
             )
             if out is not None:
                 save_answers(answers, out)
@@ -158,35 +149,25 @@ def save_answers(answers: Answers, folder: Path) -> Path:
 def answer(
     grounder: Grounder,
     name: str,
-    data: DataConfig,
-    store: Store,
-    split_name: str,
+    questions: Questions,
     *,
     folder: Path | None = None,
     queries: Store | None = None,
     training: TrainingImages | None = None,
     seen: Seen | None = None,
-    skip_bad_rows: bool = False,
 ) -> Answers:
     """Ask a loaded grounder every sentence of one split.
 
     Args:
         grounder: trained.
         name: what the result calls it.
-        data: the dataset.
-        store: the candidates of its images.
-        split_name: the split.
+        questions: the split, with the candidates of the detector that the grounder was trained with.
         folder: where the grounder is, for those who read the answers.
         queries: as `open_queries` gives it.
         training: what the detector was trained on; by default what its name says.
         seen: as in `evaluate`.
-        skip_bad_rows: as in `evaluate`.
     """
-    with files_read_once():
-        split = load_split(data, split_name, skip_bad_rows=skip_bad_rows, check_images=False)
-        truth = load_truth(data, split_name, skip_bad_rows=skip_bad_rows)
-        objects = load_objects(data, split)
-    overlaps = Overlaps.of(store, split, truth, objects=objects)
+    split, store = questions.split, questions.store
     choices = grounder.choose(store, split)
     detector = str(grounder.detector_description["name"])
     known = training or known_by_name(detector, split.dataset)
@@ -200,7 +181,7 @@ def answer(
         seen=audit.verdict if audit else seen or "unknown",
         seed=grounder.provenance.get("training", {}).get("seed"),
         versions=installed_versions(),
-        scores=score(overlaps, choices.choice, choices.predicted),
+        scores=score(questions.overlaps, choices.choice, choices.predicted),
         images=len(split.images),
         images_seen=audit.seen if audit and audit.verdict != "unknown" else None,
     )
@@ -209,5 +190,5 @@ def answer(
         "store": store.manifest.detector,
         "alignment": asdict(grounder.model.config.alignment),
     }
-    table = answers_table(split, truth, store, overlaps, choices, queries)
+    table = answers_table(questions, choices, queries)
     return Answers(result, grounder.labels, provenance, table)

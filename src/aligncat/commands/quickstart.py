@@ -16,7 +16,7 @@ from aligncat.commands.train import train
 from aligncat.configs import load_preset
 from aligncat.datasets import DataConfig, load_split
 from aligncat.datasets.mojiref import MojiRefConfig, make_mojiref
-from aligncat.evaluation import Result, results_table
+from aligncat.evaluation import Questions, Result, results_table
 from aligncat.grounder import Grounder
 from aligncat.overlay import draw_groundings
 
@@ -47,6 +47,7 @@ def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Pat
             make_mojiref(out=data.path, recipe=MojiRefConfig(SIZE.train, SIZE.val, SIZE.test, seed=seed))
     with _stage(console, "Running the frozen detector once over every image"):
         store = extract(out=out / "store", data=data, splits=("train", *SPLITS))
+    questions = [Questions.load(data, store, split) for split in SPLITS]
     preset = load_preset("mojiref", seed=seed, epochs=EPOCHS)
     results: list[Result] = []
     for name, row in (("QueryMatch", "querymatch"), ("AlignCAT", "aligncat")):
@@ -61,7 +62,7 @@ def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Pat
             )
         with _stage(console, f"Evaluating {name}"):
             grounder = Grounder.from_pretrained(out / name)
-            results += [answer(grounder, name, data, store, split).result for split in SPLITS]
+            results += [answer(grounder, name, each).result for each in questions]
     table = results_table(results)
     with _stage(console, "Grounding a few phrases"):
         pictures = list(_pictures(Grounder.from_pretrained(out / "AlignCAT"), data, out / "pictures"))

@@ -7,6 +7,7 @@ from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Errors, Outcomes, 
 from aligncat.evaluation.objects import load_objects
 from aligncat.evaluation.overlaps import REC_THRESHOLD, AnnotatedObjects, Overlaps
 from aligncat.evaluation.probe import Probe, linear_probe
+from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import (
     Figure,
     Result,
@@ -31,6 +32,7 @@ __all__ = [
     "Outcomes",
     "Overlaps",
     "Probe",
+    "Questions",
     "Result",
     "Scores",
     "Seen",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from aligncat.datasets import Split
     from aligncat.evaluation.overlaps import Overlaps
+    from aligncat.evaluation.questions import Questions
     from aligncat.store import Store
     from aligncat.types import Candidates, Choices, Truth
 
@@ -133,21 +134,11 @@ class Answers:
         return answers
 
 
-def answers_table(
-    split: Split,
-    truth: Mapping[str, Truth],
-    store: Store,
-    overlaps: Overlaps,
-    choices: Choices,
-    queries: Store | None = None,
-) -> pa.Table:
+def answers_table(questions: Questions, choices: Choices, queries: Store | None = None) -> pa.Table:
     """The table of SCHEMA.
 
     Args:
-        split: the E expressions.
-        truth: by referent id.
-        store: the candidates that were chosen from.
-        overlaps: of the same expressions, store and truth.
+        questions: the E expressions.
         choices: of the same expressions and store.
         queries: a store of every query of the same detector (`aligncat extract --every_query`), which tells whether
             the detector missed the referent or the confidence filter dropped it.
@@ -155,14 +146,15 @@ def answers_table(
     Raises:
         StoreError: a store lacks an image.
     """
-    images = {image_id: store.candidates(image_id) for image_id in split.images}
+    split, truth, overlaps = questions.split, questions.truth, questions.overlaps
+    images = {image_id: questions.store.candidates(image_id) for image_id in split.images}
     query_right = None if queries is None else _query_right(split, truth, queries)
     outcomes = Outcomes.of(overlaps, choices.choice)
     categories = np.full((len(overlaps), choices.kept.shape[1] + 1), -1, dtype=np.int64)
     for row, expression in enumerate(overlaps.expressions):
         found = images[expression.image_id].categories
         categories[row, : len(found)] = found
-    cause = causes(overlaps, choices, store.labels, categories, query_right)
+    cause = causes(overlaps, choices, questions.store.labels, categories, query_right)
     rows = [
         {
             **_said(split, overlaps, choices, row),

@@ -1,0 +1,54 @@
+"""A split ready to be answered: its expressions, their truth, and how every candidate overlaps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from aligncat.datasets import files_read_once, load_split, load_truth
+from aligncat.evaluation.objects import load_objects
+from aligncat.evaluation.overlaps import Overlaps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aligncat.datasets import DataConfig, Split
+    from aligncat.store import Store
+    from aligncat.types import Truth
+
+
+@dataclass(frozen=True, eq=False)
+class Questions:
+    """What any number of grounders can be asked; made once, as it is most of the work of an evaluation.
+
+    Attributes:
+        split: the expressions.
+        truth: by referent id.
+        store: the candidates of the split's images.
+        overlaps: of the three, with every annotated object where the data tells of them.
+    """
+
+    split: Split
+    truth: Mapping[str, Truth]
+    store: Store
+    overlaps: Overlaps
+
+    @classmethod
+    def load(cls, data: DataConfig, store: Store, split_name: str, *, skip_bad_rows: bool = False) -> Self:
+        """Read a split and its truth.
+
+        Args:
+            data: the dataset.
+            store: the candidates of its images.
+            split_name: the split.
+            skip_bad_rows: leave out bad rows and report them, instead of stopping.
+
+        Raises:
+            DataError: the dataset cannot be read, or the split has no expression.
+            StoreError: the store lacks an image.
+        """
+        with files_read_once():
+            split = load_split(data, split_name, skip_bad_rows=skip_bad_rows, check_images=False)
+            truth = load_truth(data, split_name, skip_bad_rows=skip_bad_rows)
+            overlaps = Overlaps.of(store, split, truth, objects=load_objects(data, split))
+        return cls(split, truth, store, overlaps)
