@@ -126,3 +126,13 @@ def test_a_folder_that_is_no_grounder_is_refused(world: World, tmp_path: Path) -
         evaluate(grounder=tmp_path, data=world.data, store=world.store)
     with pytest.raises(ConfigError):
         evaluate(grounder=tmp_path / "no" / "such" / "run", data=DataConfig(tmp_path, "jsonl"), store=world.store)
+
+
+def test_folders_that_differ_in_the_seed_alone_are_one_config(world: World, trained: Path, tmp_path: Path) -> None:
+    for name in ("ours-seed0", "ours-seed7"):
+        shutil.copytree(trained, tmp_path / name)
+        [result] = evaluate(
+            grounder=tmp_path / name, data=world.data, store=world.store, splits=("val",), out=tmp_path / "results"
+        )
+        assert (result.config, result.seed) == ("ours" if name == "ours-seed0" else "ours-seed7", 0)
+        assert (tmp_path / "results" / f"{name}-refcoco-val.parquet").is_file()

@@ -223,9 +223,8 @@ def _work(run: _Run) -> str:
     queries = None if run.queries is None else open_queries(run.queries, grounder)
     for split in run.splits:
         questions = _questions(run.data, run.row.candidates, split)
-        save_answers(
-            answer(grounder, run.row.name, questions, folder=run.folder, queries=queries), run.folder / ANSWERS
-        )
+        answers = answer(grounder, run.row.name, questions, folder=run.folder, queries=queries)
+        save_answers(answers, run.folder / ANSWERS, run.row.name)
     return run.name
 
 

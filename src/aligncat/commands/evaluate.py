@@ -54,7 +54,8 @@ def evaluate(
     """Measure a grounder on every sentence of the splits: REC, RES, the oracle, and where it errs.
 
     Args:
-        grounder: the folder that `aligncat train` wrote.
+        grounder: the folder that `aligncat train` wrote. The results' config is called after it, without a "-seed0" at
+            the end that is its seed.
         data: the dataset.
         store: the candidates of its images, by the detector that the grounder was trained with.
         splits: the splits; by default all but "train".
@@ -85,6 +86,8 @@ def evaluate(
     loaded = Grounder.from_pretrained(grounder, text_encoder=text_encoder)
     opened = Store.open(store, expect=loaded.detector_description)
     name = grounder.resolve().name
+    # Folders that differ in the seed alone hold one config, whose seeds have a common mean.
+    config = name.removesuffix(f"-seed{seed_of(loaded)}")
     training = None if detector_images is None else read_training_images(detector_images)
     every_query = None if queries is None else open_queries(queries, loaded)
     results: list[Result] = []
@@ -93,10 +96,10 @@ def evaluate(
         for split in splits or [split for split in split_names(data) if split != "train"]:
             questions = Questions.load(data, opened, split, skip_bad_rows=skip_bad_rows)
             answers = answer(
-                loaded, name, questions, folder=grounder, queries=every_query, training=training, seen=seen
+                loaded, config, questions, folder=grounder, queries=every_query, training=training, seen=seen
             )
             if out is not None:
-                save_answers(answers, out)
+                save_answers(answers, out, name)
             results.append(answers.result)
             causes.append(causes_table(answers))
     console = Console(width=None if sys.stdout.isatty() else 120)
@@ -130,15 +133,26 @@ def open_queries(folder: Path, grounder: Grounder) -> Store:
     return store
 
 
-def save_answers(answers: Answers, folder: Path) -> Path:
-    """Write the figures, the errors by cause, and every answer, under one name.
+def seed_of(grounder: Grounder) -> int | None:
+    """The seed of its training; None where nothing random was trained."""
+    seed: int | None = grounder.provenance.get("training", {}).get("seed")
+    return seed
+
+
+def save_answers(answers: Answers, folder: Path, name: str) -> Path:
+    """Write the figures, the errors by cause, and every answer.
+
+    Args:
+        answers: of one split.
+        folder: made if need be.
+        name: what the files' names begin with, before dataset and split.
 
     Returns:
         The path of the answers.
     """
     folder.mkdir(parents=True, exist_ok=True)
     result = answers.result
-    path = folder / f"{result.config}-{result.dataset}-{result.split}.parquet"
+    path = folder / f"{name}-{result.dataset}-{result.split}.parquet"
     result.save(path.with_suffix(".json"))
     tables = json.dumps(error_tables(answers), indent=2, ensure_ascii=False) + "\n"
     write_whole(path.with_suffix(".errors.json"), tables.encode())
@@ -179,7 +193,7 @@ def answer(
         config=name,
         detector=detector,
         seen=audit.verdict if audit else seen or "unknown",
-        seed=grounder.provenance.get("training", {}).get("seed"),
+        seed=seed_of(grounder),
         versions=installed_versions(),
         scores=score(questions.overlaps, choices.choice, choices.predicted),
         images=len(split.images),
