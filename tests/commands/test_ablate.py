@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +105,25 @@ def test_rows_of_other_settings_are_not_taken_for_ones_own(world: World, done: P
         ablate(study="table5", data=world.data, store=world.store, out=done, seeds=(0, 1), preset=str(other))
 
 
+def test_rows_of_other_data_are_not_taken_for_ones_own(world: World, preset: Path, done: Path, tmp_path: Path) -> None:
+    other = tmp_path / "data"
+    shutil.copytree(world.data.path, other)
+    refs = other / "refcoco" / "refs(unc).p"
+    rows = pickle.loads(refs.read_bytes())
+    sentence = next(ref for ref in rows if ref["split"] == "train")["sentences"][0]
+    sentence["sent"] = sentence["raw"] = "something else"
+    refs.write_bytes(pickle.dumps(rows))
+    with pytest.raises(ConfigError, match=r"settings: data\.sha256 was"):
+        ablate(
+            study="table5",
+            data=replace(world.data, path=other),
+            store=world.store,
+            out=done,
+            seeds=(0, 1),
+            preset=str(preset),
+        )
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -124,6 +146,7 @@ def test_what_does_not_fit_is_one_clear_error(
 
 def test_data_without_a_preset_wants_one() -> None:
     assert preset_of(DataConfig(Path(), "mojirefg")) == "mojiref"
+    assert preset_of(DataConfig(Path(), "refcoco")) == "refcoco"
     assert preset_of(DataConfig(Path(), "refcocog", split_by="umd")) == "refcocog-umd"
     with pytest.raises(ConfigError, match="--preset"):
         preset_of(DataConfig(Path(), "jsonl"))

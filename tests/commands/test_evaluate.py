@@ -136,3 +136,16 @@ def test_folders_that_differ_in_the_seed_alone_are_one_config(world: World, trai
         )
         assert (result.config, result.seed) == ("ours" if name == "ours-seed0" else "ours-seed7", 0)
         assert (tmp_path / "results" / f"{name}-refcoco-val.parquet").is_file()
+
+
+def test_the_divisions_of_refcocog_do_not_overwrite_each_other(world: World, trained: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    for division in ("umd", "google"):
+        data = DataConfig(tmp_path / "data", "refcocog", division, images=world.data.path / "images")
+        folder = data.path / "refcocog"
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(world.data.path / "refcoco" / "instances.json", folder)
+        shutil.copy(world.data.path / "refcoco" / "refs(unc).p", folder / f"refs({division}).p")
+        evaluate(grounder=trained, data=data, store=world.store, splits=("val",), out=results)
+    found = {path.name: Result.load(path).split_by for path in results.glob("*-val.json")}
+    assert found == {f"{trained.name}-refcocog-{division}-val.json": division for division in ("umd", "google")}

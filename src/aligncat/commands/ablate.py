@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.multiprocessing import get_context
 
 from aligncat.commands.evaluate import answer, open_queries, save_answers
-from aligncat.commands.train import check_settings, learn
+from aligncat.commands.train import check_settings, describe, learn
 from aligncat.configs import Preset, load_preset
 from aligncat.datasets import DataConfig, Split, load_split
 from aligncat.datasets.split_names import split_names
@@ -54,13 +54,13 @@ class _Run:
         return self.folder.name
 
     def answers(self, split: str) -> Path:
-        return self.folder / ANSWERS / f"{self.row.name}-{self.data.dataset}-{split}.parquet"
+        return self.folder / ANSWERS / f"{self.row.name}-{self.data.division}-{split}.parquet"
 
     def done(self, store: Store) -> bool:
         """Whether all its answers are there.
 
         Raises:
-            ConfigError: they are those of other settings.
+            ConfigError: they are those of other settings or data.
         """
         if not all(self.answers(split).is_file() for split in self.splits):
             return False
@@ -69,6 +69,7 @@ class _Run:
             "alignment": asdict(alignment),
             "text": asdict(self.settings.text),
             "training": asdict(self.settings.training),
+            "data": describe(self.row.training_split(_training_split(self.data), self.seed)),
             "store": store.manifest.detector,
         }
         check_settings(self.folder, settings)
@@ -98,7 +99,8 @@ def ablate(
             alpha, negatives, weighting, temperature, ranks, positives, text.
         data: the dataset.
         store: the candidates of its images.
-        out: a folder for a folder a dataset, row and seed, and STUDY-DATASET.json with all figures and comparisons.
+        out: a folder for a folder a dataset, row and seed, and STUDY-DATASET.json with all figures and
+            comparisons (of RefCOCOg and RefCLEF, DATASET has the division: refcocog-umd).
         seeds: of the trainings; the spread needs three or more.
         preset: whose sizes and steps: a preset that is shipped, or a YAML file like these; by default the dataset's.
         splits: what is measured; by default all but "train".
@@ -124,7 +126,7 @@ def ablate(
     measured = splits or tuple(name for name in split_names(data) if name != "train")
     name = preset or preset_of(data)
     runs = [
-        _Run(row, settings, seed, out / data.dataset / f"{row.name}-seed{seed}", measured, data, queries)
+        _Run(row, settings, seed, out / data.division / f"{row.name}-seed{seed}", measured, data, queries)
         for seed in seeds
         for row, settings in rows_for(chosen, load_preset(name, seed=seed))
     ]
@@ -144,7 +146,7 @@ def ablate(
     }
     paper = published_ablation(study) if study in ("table3", "table4", "table5") else {}
     found = [each for pair in _pairs(chosen, rows) for each in _compare(*pair, by_row, paper, measured)]
-    _save(out / f"{study}-{data.dataset}.json", chosen, rows, by_row, found)
+    _save(out / f"{study}-{data.division}.json", chosen, rows, by_row, found)
     console = Console(width=None if Console().is_terminal else 140)
     labels = {row.name: row.label for row in rows}
     results = {row: {split: [a.result for a in each] for split, each in found.items()} for row, found in by_row.items()}
@@ -160,10 +162,9 @@ def preset_of(data: DataConfig) -> str:
     """
     if data.dataset.startswith("mojiref"):
         return "mojiref"
-    name = f"refcocog-{data.split_by}" if data.dataset == "refcocog" else data.dataset
-    if name not in ("refcoco", "refcoco+", "refcocog-umd", "refcocog-google"):
-        raise ConfigError(f"there is no preset for {name}: name one with --preset, such as refcoco")
-    return name
+    if data.division not in ("refcoco", "refcoco+", "refcocog-umd", "refcocog-google"):
+        raise ConfigError(f"there is no preset for {data.division}: name one with --preset, such as refcoco")
+    return data.division
 
 
 def _run_all(runs: Sequence[_Run], stores: dict[int | None, Store], workers: int, *, threads: int) -> None:
@@ -230,7 +231,7 @@ def _work(run: _Run) -> str:
 
 @cache
 def _training_split(data: DataConfig) -> Split:
-    """What a worker's rows learn from, read once."""
+    """What rows learn from, read once."""
     return load_split(data, "train", check_images=False)
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from aligncat.commands.ground import SHIPPED
 from aligncat.commands.published import published_beside
 from aligncat.datasets import DataConfig, files_read_once
+from aligncat.datasets.config import division_name
 from aligncat.datasets.split_names import split_names
 from aligncat.errors import ConfigError, StoreError
 from aligncat.evaluation import (
@@ -145,14 +146,15 @@ def save_answers(answers: Answers, folder: Path, name: str) -> Path:
     Args:
         answers: of one split.
         folder: made if need be.
-        name: what the files' names begin with, before dataset and split.
+        name: what the files' names begin with, before the dataset's (and division's) and the split's.
 
     Returns:
         The path of the answers.
     """
     folder.mkdir(parents=True, exist_ok=True)
     result = answers.result
-    path = folder / f"{name}-{result.dataset}-{result.split}.parquet"
+    division = division_name(result.dataset, result.split_by)
+    path = folder / f"{name}-{division}-{result.split}.parquet"
     result.save(path.with_suffix(".json"))
     tables = json.dumps(error_tables(answers), indent=2, ensure_ascii=False) + "\n"
     write_whole(path.with_suffix(".errors.json"), tables.encode())

@@ -147,7 +147,7 @@ def learn(
     config = ModelConfig(alignment=alignment, text=text)
     vocabulary, pretrained = _read_with(text, train, word_vectors)
     provenance = {
-        "data": _describe(train),
+        "data": describe(train),
         "val_split": None if val is None else val[0].split,
         "store": store.manifest.detector,
         "training": asdict(training),
@@ -331,7 +331,7 @@ def _json(settings: Mapping[str, Any]) -> str:
     return json.dumps(settings, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
-def _describe(split: Split) -> dict[str, Any]:
+def describe(split: Split) -> dict[str, Any]:
     """What was learned from: names, counts, and a hash over everything that the learner may see."""
     seen = [(e.id, e.referent_id, e.image_id, e.text, e.category) for e in split.expressions]
     digest = hashlib.sha256(json.dumps(seen, ensure_ascii=False).encode()).hexdigest()

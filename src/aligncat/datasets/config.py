@@ -14,6 +14,11 @@ Format = Literal["refer", "simrec", "hub", "coco-csv", "jsonl"]
 UNKNOWN_DIVISION = "unknown"
 
 
+def division_name(dataset: str, split_by: str | None) -> str:
+    """The dataset's name, and who divided it where several did: RefCOCOg's and RefCLEF's splits share their names."""
+    return f"{dataset}-{split_by}" if dataset in ("refcocog", "refclef") and split_by else dataset
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Where a dataset's files are.
@@ -58,6 +63,11 @@ class DataConfig:
     def file_format(self) -> Format:
         """How the files are written: what `format` says, or its default."""
         return self.format or ("jsonl" if self.dataset == "jsonl" else "refer")
+
+    @property
+    def division(self) -> str:
+        """What files that are of it are named after; see `division_name`."""
+        return division_name(self.dataset, self.split_by)
 
     def _usual_division(self) -> str | None:
         if self.file_format == "refer":
