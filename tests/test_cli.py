@@ -119,6 +119,24 @@ class TestSettings:
         assert settings("evaluate", [*words, "--splits", "[val,mine]"])["splits"] == ("val", "mine")
         assert settings("evaluate", words)["splits"] is None
 
+    @pytest.mark.parametrize(
+        ("given", "seeds"),
+        [
+            (["--seeds", "0", "1", "2"], (0, 1, 2)),
+            (["--seeds", "0,1,2"], (0, 1, 2)),
+            (["--seeds=3"], (3,)),
+            (["--seeds", "4"], (4,)),
+            (["--seeds", "[0,1]"], (0, 1)),
+            (["--seeds=[0,1]"], (0, 1)),
+            ([], (0, 1, 2)),
+        ],
+    )
+    def test_a_list_needs_no_brackets(self, given: list[str], seeds: tuple[int, ...]) -> None:
+        words = ["table3", *given, "--data.path", "d", "--data.dataset", "jsonl", "--store", "s", "--out", "o"]
+        assert settings("ablate", words)["seeds"] == seeds
+        found = settings("ablate", [*words, "--splits", "val", "testA"])
+        assert (found["splits"], found["seeds"]) == (("val", "testA"), seeds)
+
     @pytest.mark.parametrize("phrase", ["null", "true", "3", "[a, b]", "{a: b}", "a: b", "cup - half full"])
     def test_phrases_are_taken_as_they_are(self, phrase: str) -> None:
         found = settings("ground", ["photo.jpg", phrase, "the other"])

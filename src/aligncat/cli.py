@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from aligncat.errors import AligncatError
 
@@ -208,7 +208,9 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
         parser.add_argument(listed, nargs="+", type=str, help="one or more; in quotes if there are blanks in it")
     try:
         flags = {f"--{argument}" for argument, kind in types.items() if kind is bool}
-        values = parser.parse_args(list(_with_presets(_with_true(map(_with_underscores, words), flags))))
+        lists = {f"--{argument}" for argument, kind in types.items() if _is_list(kind)}
+        words = list(_with_true(map(_with_underscores, words), flags))
+        values = parser.parse_args(list(_with_presets(_with_lists(words, lists))))
     except ArgumentError as error:
         reason = " ".join(str(error).split())
         print(f"aligncat {name}: {reason} (`aligncat {name} --help` lists the options)", file=sys.stderr)
@@ -231,6 +233,26 @@ def _with_true(words: Iterable[str], flags: set[str]) -> Iterator[str]:
     """A switch alone means yes: --skip_bad_rows is --skip_bad_rows=true."""
     for word, following in pairwise([*words, ""]):
         yield f"{word}=true" if word in flags and following not in ("true", "false") else word
+
+
+def _is_list(kind: Any) -> bool:
+    """Whether a type is tuple[X, ...], or that or None."""
+    return any(get_args(each)[1:] == (...,) for each in (kind, *get_args(kind)) if get_origin(each) is tuple)
+
+
+def _with_lists(words: Iterable[str], lists: set[str]) -> Iterator[str]:
+    """--seeds 0 1 2, --seeds 0 and --seeds 0,1,2 are --seeds=[0,1,2]; what stands in brackets is as it was."""
+    waiting = [*words]
+    while waiting:
+        option, equals, value = waiting.pop(0).partition("=")
+        if option not in lists:
+            yield option + equals + value
+            continue
+        values = [value] if equals else []
+        while waiting and not equals and not waiting[0].startswith("--"):
+            values.append(waiting.pop(0))
+        listed = ",".join(values)
+        yield f"{option}={listed}" if listed.startswith("[") or listed == "null" else f"{option}=[{listed}]"
 
 
 def _with_presets(words: Iterable[str]) -> Iterator[str]:

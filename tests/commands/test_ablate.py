@@ -17,6 +17,7 @@ import pytest
 from tiny_run import World
 
 from aligncat.commands.ablate import ablate, preset_of
+from aligncat.commands.extract import extract
 from aligncat.datasets import DataConfig
 from aligncat.errors import AligncatError, ConfigError
 from aligncat.evaluation import Answers, Result
@@ -96,6 +97,27 @@ def test_a_row_that_is_there_is_not_trained_again(
     said = capsys.readouterr().out
     for word in ("Table 5", "coarse-grained alignment", "66.59", "refcoco", "unc", "95%"):
         assert word in said
+
+
+def test_what_is_asked_later_is_answered_without_training_again(
+    world: World, preset: Path, done: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    queries = extract(out=tmp_path / "queries", data=world.data, detector=str(world.detector), every_query=True)
+    weights = {path: path.read_bytes() for path in out.rglob("*.safetensors")}
+    assert queries.manifest.candidates > world.open().manifest.candidates
+
+    def seen() -> set[str]:
+        return {Answers.load(path).result.seen for path in out.rglob("*.parquet")}
+
+    assert seen() == {"unknown"}
+    arguments = {"study": "table5", "store": world.store, "seeds": (0, 1), "preset": str(preset), "workers": 1}
+    ablate(data=world.data, out=out, queries=tmp_path / "queries", seen="leaked", **arguments)  # type: ignore[arg-type]
+    assert seen() == {"leaked"}
+    for path in out.rglob("*.parquet"):
+        assert Answers.load(path).table["query_right"].null_count == 0
+    assert {path: path.read_bytes() for path in out.rglob("*.safetensors")} == weights
 
 
 def test_rows_of_other_settings_are_not_taken_for_ones_own(world: World, done: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Paired comparisons: differences by hand, and intervals against scipy's bootstrap and the normal formula."""
+"""Paired comparisons: differences by hand, and intervals against the formulas of normal and Student's t."""
 
 from __future__ import annotations
 
@@ -44,6 +44,30 @@ def test_a_clear_difference_holds_both_ways_and_none_is_open():
     assert ordering(("strong", first), ("weak", second)).holds == "yes"
     assert ordering(("weak", second), ("strong", first)).holds == "no"
     assert ordering(("weak", second), ("weak", second)).holds == "open"
+
+
+def test_a_difference_within_the_spread_of_the_seeds_is_open():
+    # Every image says the same, so that only the seeds make a difference uncertain: 1, 2 and 3 points of 100 images.
+    def pair(*points):
+        gained = [answers("a", seed, np.arange(100) < 50 + each) for seed, each in enumerate(points)]
+        return ordering(("a", gained), ("b", [answers("b", seed, np.arange(100) < 50) for seed in range(len(points))]))
+
+    # Student's t for 2 degrees of freedom is 4.3027: 2 ± 4.3027 × 1 / sqrt(3), with what the images add.
+    found = pair(1, 2, 3)
+    assert (found.ours, found.deviation) == (pytest.approx(2), pytest.approx(1))
+    of_seeds = 4.3027 / np.sqrt(3)
+    of_images = 1.96 * np.sqrt((0.01 * 1 + 0.01 * 4 / 9 + 0.01 * 1 / 9 - 0.02**2) / 100) * 100
+    assert (found.high - found.low) / 2 == pytest.approx(np.hypot(of_seeds, of_images), rel=0.05)
+    assert found.holds == "open"
+    assert pair(20, 21, 22).holds == "yes"
+
+
+def test_seeds_that_agree_leave_the_interval_of_the_images():
+    random = np.random.default_rng(3)
+    first = random.random(500) < 0.7
+    one, other = ([answers(n, s, rows) for s in range(3)] for n, rows in (("a", first), ("b", np.zeros(500))))
+    three, alone = ordering(("a", one), ("b", other)), ordering(("a", one[:1]), ("b", other[:1]))
+    assert (three.low, three.high) == (pytest.approx(alone.low), pytest.approx(alone.high))
 
 
 def test_the_interval_of_one_seed_is_that_of_a_paired_proportion():

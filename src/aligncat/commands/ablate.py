@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -21,18 +22,17 @@ from torch.multiprocessing import get_context
 from aligncat.commands.evaluate import answer, open_queries, save_answers
 from aligncat.commands.train import check_settings, describe, learn
 from aligncat.configs import Preset, load_preset
-from aligncat.datasets import DataConfig, Split, load_split
+from aligncat.datasets import DataConfig, Split, files_read_once, load_split
 from aligncat.datasets.split_names import split_names
-from aligncat.errors import ConfigError
-from aligncat.evaluation import Answers, Questions
+from aligncat.errors import AligncatError, ConfigError
+from aligncat.evaluation import Answers, Questions, Seen
+from aligncat.evaluation.leak import read_training_images
 from aligncat.evaluation.orderings import Ordering, ordering
 from aligncat.evaluation.published import published_ablation
 from aligncat.evaluation.studies import Study, StudyName, StudyRow, rows_for, study_of
 from aligncat.evaluation.tables import orderings_table, study_table
 from aligncat.store import Store
 from aligncat.store.files import write_whole
-
-logger = logging.getLogger(__name__)
 
 ANSWERS = "answers"  # the subfolder of a row's folder
 
@@ -48,6 +48,9 @@ class _Run:
     splits: tuple[str, ...]
     data: DataConfig
     queries: Path | None
+    word_vectors: Path | None
+    detector_images: str | None
+    seen: Seen | None
 
     @property
     def name(self) -> str:
@@ -57,23 +60,37 @@ class _Run:
         return self.folder / ANSWERS / f"{self.row.name}-{self.data.division}-{split}.parquet"
 
     def done(self, store: Store) -> bool:
-        """Whether all its answers are there.
+        """Whether it is trained, and all that is asked of it is answered.
 
         Raises:
             ConfigError: they are those of other settings or data.
         """
-        if not all(self.answers(split).is_file() for split in self.splits):
+        if not all(map(self._answered, self.splits)):
             return False
         alignment = replace(self.settings.alignment, visual_dim=store.manifest.feature_dim, classes=len(store.labels))
         settings = {
             "alignment": asdict(alignment),
             "text": asdict(self.settings.text),
             "training": asdict(self.settings.training),
-            "data": describe(self.row.training_split(_training_split(self.data), self.seed)),
+            "data": describe(self.row.training_split(_split(self.data, "train"), self.seed)),
             "store": store.manifest.detector,
+            "word_vectors": None if self.word_vectors is None else self.word_vectors.name,
         }
         check_settings(self.folder, settings)
         return True
+
+    def _answered(self, split: str) -> bool:
+        """Whether its answers on a split are there, to these expressions and with what is to be said of them."""
+        if not self.answers(split).is_file():
+            return False
+        answers = Answers.load(self.answers(split))
+        asked = [(e.id, e.text) for e in _split(self.data, split).expressions]
+        return (
+            [*zip(answers.table["expression_id"].to_pylist(), answers.table["text"].to_pylist(), strict=True)] == asked
+            and (self.queries is None or answers.table["query_right"].null_count == 0)
+            and self.seen in (None, answers.result.seen)
+            and (self.detector_images is None or answers.result.images_seen is not None)
+        )
 
 
 def ablate(
@@ -86,6 +103,9 @@ def ablate(
     preset: str | None = None,
     splits: tuple[str, ...] | None = None,
     queries: Path | None = None,
+    word_vectors: Path | None = None,
+    detector_images: str | None = None,
+    seen: Seen | None = None,
     workers: int | None = None,
 ) -> list[Ordering]:
     """Train and evaluate the rows of an ablation study over seeds, and compare them.
@@ -103,8 +123,11 @@ def ablate(
             comparisons (of RefCOCOg and RefCLEF, DATASET has the division: refcocog-umd).
         seeds: of the trainings; the spread needs three or more.
         preset: whose sizes and steps: a preset that is shipped, or a YAML file like these; by default the dataset's.
-        splits: what is measured; by default all but "train".
+        splits: what is measured; by default all but "train". The best epoch is told on "val", which must be there.
         queries: a store of every query, as in `aligncat evaluate`.
+        word_vectors: where every row starts from that has no word vectors of its own, as in `aligncat train`.
+        detector_images: what the detector was trained on, as in `aligncat evaluate`.
+        seen: whether the detector was trained on the splits' images, as in `aligncat evaluate`.
         workers: rows at a time; by default the cores there are, each row then on one.
 
     Returns:
@@ -126,7 +149,18 @@ def ablate(
     measured = splits or tuple(name for name in split_names(data) if name != "train")
     name = preset or preset_of(data)
     runs = [
-        _Run(row, settings, seed, out / data.division / f"{row.name}-seed{seed}", measured, data, queries)
+        _Run(
+            row,
+            settings,
+            seed,
+            out / data.division / f"{row.name}-seed{seed}",
+            measured,
+            data,
+            queries,
+            row.word_vectors or (word_vectors if settings.text.recurrent else None),
+            detector_images,
+            seen,
+        )
         for seed in seeds
         for row, settings in rows_for(chosen, load_preset(name, seed=seed))
     ]
@@ -135,7 +169,8 @@ def ablate(
         row.candidates: opened if row.candidates is None else opened.narrowed(row.candidates)
         for row in (run.row for run in runs)
     }
-    todo = [run for run in runs if not run.done(stores[run.row.candidates])]
+    with files_read_once():
+        todo = [run for run in runs if not run.done(stores[run.row.candidates])]
     if todo:
         _run_all(todo, stores, min(count, len(todo)), threads=max(1, cores // count))
     answers = {run.name: {split: Answers.load(run.answers(split)) for split in measured} for run in runs}
@@ -171,10 +206,11 @@ def _run_all(runs: Sequence[_Run], stores: dict[int | None, Store], workers: int
     """Train and evaluate, `workers` at a time.
 
     Raises:
-        AligncatError: of the first run that failed; those that were running beside it end first.
+        AligncatError: of the first run that failed; those that were running beside it end first. Or a worker was
+            killed.
     """
     for split in ("train", *runs[0].splits):
-        found = load_split(runs[0].data, split, check_images=False)
+        found = _split(runs[0].data, split)
         images = tuple(dict.fromkeys(e.image_id for e in found.expressions))
         for store in stores.values():
             store.share(images)
@@ -193,6 +229,11 @@ def _run_all(runs: Sequence[_Run], stores: dict[int | None, Store], workers: int
                 for future in ended:
                     progress.console.print(future.result(), highlight=False)
                     progress.advance(task)
+        except BrokenProcessPool as error:
+            raise AligncatError(
+                "a worker was killed, as happens when memory runs out: repeat the command with fewer --workers; what "
+                "was finished is kept"
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -211,28 +252,34 @@ def _work(run: _Run) -> str:
     store = _STORES[run.row.candidates]
     val = _questions(run.data, run.row.candidates, "val")
     grounder = learn(
-        train=run.row.training_split(_training_split(run.data), run.seed),
+        train=run.row.training_split(_split(run.data, "train"), run.seed),
         val=(val.split, val.overlaps),
         store=store,
         out=run.folder,
         alignment=run.settings.alignment,
         text=run.settings.text,
         training=run.settings.training,
-        word_vectors=run.row.word_vectors,
+        word_vectors=run.word_vectors,
         progress=False,
     )
     queries = None if run.queries is None else open_queries(run.queries, grounder)
+    training = None if run.detector_images is None else _training_images(run.detector_images)
     for split in run.splits:
         questions = _questions(run.data, run.row.candidates, split)
-        answers = answer(grounder, run.row.name, questions, folder=run.folder, queries=queries)
+        answers = answer(
+            grounder, run.row.name, questions, folder=run.folder, queries=queries, training=training, seen=run.seen
+        )
         save_answers(answers, run.folder / ANSWERS, run.row.name)
     return run.name
 
 
 @cache
-def _training_split(data: DataConfig) -> Split:
-    """What rows learn from, read once."""
-    return load_split(data, "train", check_images=False)
+def _split(data: DataConfig, split: str) -> Split:
+    """What rows learn from or are asked, read once."""
+    return load_split(data, split, check_images=False)
+
+
+_training_images = cache(read_training_images)
 
 
 @cache

@@ -106,8 +106,8 @@ def causes(
 
 
 def _dropped_by_category(choices: Choices, passing: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(E,) bool: some candidates had the category that was asked for, and none with a right box was among them."""
+    """(E,) bool: the choice was among candidates of the category asked for, and none of them has a right box."""
     if "class" not in choices.scores:
         return np.zeros(len(passing), dtype=bool)
     having = choices.scores["class"][:, : passing.shape[1]] == 1
-    return np.asarray(having.any(axis=1) & ~(having & passing).any(axis=1))
+    return np.asarray(choices.category_matched & ~(having & passing).any(axis=1))

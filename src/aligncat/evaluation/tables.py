@@ -146,7 +146,7 @@ def study_table(
 
 def orderings_table(labels: Mapping[str, str], orderings: Sequence[Ordering]) -> Table:
     """Comparisons of rows: the difference in points of REC, its interval, and whether the first row is ahead."""
-    caption = "points of REC, paired by seed and expression; 95% interval by resampling seeds and images"
+    caption = "points of REC, paired by seed and expression; 95% interval of the choice of seeds and images"
     table = Table(title="Is the first ahead?", caption=caption, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for name in ("First", "Second", "Split", "Published", "Here", "95% interval", "Ahead"):
         table.add_column(name, overflow="fold", justify="left" if name in ("First", "Second", "Split") else "right")
