@@ -8,11 +8,13 @@ import pytest
 from aligncat.evaluation.answers import SCHEMA
 from aligncat.evaluation.staircase import Staircase, staircase
 
-NAMES = ("ious", "kept", "right", "query_right")
+NAMES = ("ious", "kept", "right", "query_right", "fine_scores")
 
 
-def table(*rows: tuple[list[float], list[bool], bool, bool | None]) -> pa.Table:
-    columns: list[dict[str, Any]] = [dict(zip(NAMES, row, strict=True)) for row in rows]
+def table(*rows: tuple[list[float], list[bool], bool, bool | None], stages: int = 2) -> pa.Table:
+    columns: list[dict[str, Any]] = [
+        dict(zip(NAMES, (*row, [0.0] * len(row[0]) if stages == 2 else None), strict=True)) for row in rows
+    ]
     return pa.Table.from_pylist(columns, schema=pa.schema([SCHEMA.field(name) for name in NAMES]))
 
 
@@ -39,6 +41,10 @@ def test_what_is_sliced_or_in_chunks_is_counted_alike() -> None:
 
 def test_without_a_store_of_every_query_the_first_step_is_not_known() -> None:
     assert staircase(table(([0.9], [True], True, None))) == Staircase(1, None, 1, 1, 1)
+
+
+def test_one_stage_alone_has_no_refined_set() -> None:
+    assert staircase(table(*ROWS, stages=1)) == Staircase(5, queries=0.8, candidates=0.6, kept=None, chosen=0.2)
 
 
 def test_no_answer_has_no_share() -> None:

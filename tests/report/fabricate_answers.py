@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ def counts(box: Sequence[int]) -> bytes:
     return encode_mask(mask)["counts"]
 
 
-def answers(rows: Sequence[dict[str, Any]], **identity: Any) -> Answers:
+def answers(rows: Sequence[dict[str, Any]], *, provenance: Mapping[str, Any] | None = None, **identity: Any) -> Answers:
     """The answers of one run; `identity` changes what its result says."""
     rec = sum(answer["right"] for answer in rows) / len(rows)
     scores = Scores(len(rows), rec, 1.0, len(rows), rec, rec, 1.0, None, None, None)
@@ -98,7 +98,7 @@ def answers(rows: Sequence[dict[str, Any]], **identity: Any) -> Answers:
         "scores": scores,
     }
     table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
-    return Answers(Result(**{**said, **identity}), LABELS, {}, table)
+    return Answers(Result(**{**said, **identity}), LABELS, provenance or {}, table)
 
 
 def save(folder: Path, rows: Sequence[dict[str, Any]], **identity: Any) -> Path:

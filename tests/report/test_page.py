@@ -10,10 +10,11 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 from browser import Page
-from fabricate_answers import COLOURS, HEIGHT, LEFT, RIGHT, WIDTH, row, save
+from fabricate_answers import COLOURS, HEIGHT, LEFT, RIGHT, WIDTH, counts, row, save
 from pycocotools import mask as coco_mask
 
 from aligncat.commands.report import report
+from aligncat.evaluation import CAUSES
 
 LEFT_KEY, RIGHT_KEY, DOWN, ESCAPE, ENTER = "\ue012", "\ue014", "\ue015", "\ue00c", "\ue007"
 TRUTH, CHOSEN = (0, 158, 115), (213, 94, 0)
@@ -55,13 +56,34 @@ class TestOpening:
         page.wait("return document.querySelector('.panels .notice') !== null")
         assert "data/answers-0-0-0.js is missing" in page.texts(".panels .notice")[0]
 
+    @pytest.mark.parametrize("rest", [0, 30])
+    def test_a_file_that_is_cut_off_is_named(
+        self, page: Page, make_report: Any, pictures: list[Path], rest: int
+    ) -> None:
+        index = make_report([row(0, pictures[0])])
+        file = index.parent / "data" / "answers-0-0-0.js"
+        file.write_bytes(file.read_bytes()[:rest])
+        page.open(index).click(".card")
+        page.wait("return document.querySelector('.panels .notice') !== null")
+        assert "data/answers-0-0-0.js is damaged" in page.texts(".panels .notice")[0]
+
+    def test_an_address_with_a_part_opens_at_the_top_on_a_phone(self, page: Page, two_runs: Path) -> None:
+        page.resize(375, 740)
+        page.driver.get("about:blank")
+        page.driver.get(f"{two_runs.resolve().as_uri()}#errors")
+        page.wait("return document.body.dataset.ready !== undefined")
+        page.painted()
+        assert page.run("return scrollY") == 0
+        assert page.run("return !document.getElementById('errors').hidden")
+
 
 def test_figures_are_drawn_and_shown(page: Page, pictures: list[Path], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="figures are drawn with matplotlib")
     run = save(tmp_path / "run", [row(0, pictures[0]), row(1, pictures[1], cause="wrong_object")])
     page.open(report([run], out=tmp_path / "report")).run("location.hash = 'figures'")
     page.wait("return [...document.querySelectorAll('#figures img')].filter((i) => i.complete).length > 2")
-    assert min(page.run("return [...document.querySelectorAll('#figures img')].map((i) => i.naturalWidth)")) > 0
+    widths = page.run("return [...document.querySelectorAll('#figures img')].map((i) => [i.naturalWidth, i.width])")
+    assert all(0 < shown <= natural for natural, shown in widths), "none is stretched"
     files = {path.name for path in (tmp_path / "report" / "figures").iterdir()}
     links = page.run("return [...document.querySelectorAll('#figures a')].map((a) => a.getAttribute('href'))")
     assert {unquote(link.removeprefix("figures/")) for link in links} == files
@@ -112,6 +134,23 @@ class TestFilters:
         page.click(".run button[data-cause=wrong_category]")
         assert count(page) == "6 expressions"
 
+    def test_they_are_of_that_run_alone_and_bring_it_in(self, page: Page, two_runs: Path) -> None:
+        page.open(two_runs).click(".run input", 1).choose("order", "as in the data")
+        page.click(".run:nth-child(2) button[data-cause=wrong_object]")  # of B, where A has others
+        assert page.texts(".card .text") == ["a cup", "red cup"]
+        assert count(page) == "2 of 6 expressions · wrong object in B"
+        assert page.run("return [...document.querySelectorAll('.run input')].map((i) => i.checked)") == [True, True]
+        pressed = (
+            "return [...document.querySelectorAll('.run')].map((r) => r.querySelectorAll('[aria-pressed=true]').length)"
+        )
+        assert page.run(pressed) == [0, 1]
+        page.click(".run:nth-child(1) button[data-cause=wrong_object]")
+        assert page.texts(".card .text") == ["the dog left of the cup", "red cup"]
+        assert page.run(pressed) == [1, 0]
+        page.choose("cause", "wrong object")
+        assert page.texts(".card .text") == ["the dog left of the cup", "a cup", "red cup"]
+        assert page.run(pressed) == [0, 0]
+
     def test_an_empty_selection_says_so_and_can_be_left(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).choose("category", "cup").choose("cause", "no candidate")
         assert (count(page), page.texts(".card")) == ("0 of 6 expressions", [])
@@ -134,6 +173,26 @@ class TestSideBySide:
         page.open(two_runs)
         changed = ["red dog", "the dog left of the cup", "a cup"]
         assert page.texts(".card .text") == [*changed, "person", "red cup", "dog"]
+
+    def test_an_image_does_not_come_several_times_in_a_row(
+        self, page: Page, make_report: Any, pictures: list[Path]
+    ) -> None:
+        places = (0, 0, 0, 1, 1, 2)  # pictures of six expressions that have all changed
+        right, wrong = (
+            [row(number, pictures[place], f"n{number}", cause) for number, place in enumerate(places)]
+            for cause in ("right", "wrong_object")
+        )
+        page.open(make_report(right, wrong))
+        assert page.texts(".card .text") == ["n0", "n3", "n5", "n1", "n4", "n2"]
+
+    def test_one_seed_of_each_config_is_shown_first(self, page: Page, pictures: list[Path], tmp_path: Path) -> None:
+        runs = [
+            save(tmp_path / f"{config}{seed}", [row(0, pictures[0])], config=config, seed=seed)
+            for config in "AB"
+            for seed in range(3)
+        ]
+        page.open(report(runs, out=tmp_path / "report", figures=False))
+        assert page.texts(".card .name") == ["A, seed 0", "B, seed 0"]
 
     def test_a_card_shows_each_runs_own_choice(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs)
@@ -160,7 +219,7 @@ class TestBigView:
         page.open(two_runs).click(".run input", 1).choose("order", "as in the data")
         page.click(".card", 2)  # A is wrong: the truth on the left, the choice on the right
         page.wait("return document.querySelectorAll('#viewer[open] .panel dl').length > 0").click("[name=masks]")
-        page.wait("return document.querySelector('.panel canvas').width === 1")
+        page.wait("return document.querySelector('.panel .mask') === null")
         picture = ".panel .picture"
         for x, y in ((0.03, 0.05), (0.25, 0.5), (0.75, 0.5), (0.97, 0.95)):
             assert near(page.colours(picture, x, y)[0], COLOURS[2]), (x, y)
@@ -172,15 +231,18 @@ class TestBigView:
         assert any(near(colour, TRUTH, 20) for colour in dashes)
         assert not any(near(colour, CHOSEN, 20) for colour in dashes)
 
-    def test_masks_lie_on_the_picture_where_they_are(self, page: Page, two_runs: Path) -> None:
-        page.open(two_runs).click(".run input", 1).choose("order", "as in the data").view(2)
-        for x, tint in ((16, TRUTH), (48, CHOSEN), (30, None)):
-            opacity = 0 if tint is None else 0.45
-            mixed = tuple(
-                (1 - opacity) * below + opacity * above
-                for below, above in zip(COLOURS[2], tint or COLOURS[2], strict=True)
-            )
-            assert near(page.colours(".panel .picture", x / WIDTH, 24 / HEIGHT)[0], mixed), x
+    def test_masks_are_outlined_and_leave_the_colours_of_the_picture(
+        self, page: Page, make_report: Any, pictures: list[Path]
+    ) -> None:
+        truth, chosen = (12, 14, 20, 34), (42, 16, 56, 30)  # each inside its box
+        wrong = row(0, pictures[2], cause="wrong_object", truth_mask=counts(truth), chosen_mask=counts(chosen))
+        page.open(make_report([wrong])).view()
+        for (left, top, right, bottom), colour in ((truth, TRUTH), (chosen, CHOSEN)):
+            across, down = (left + right) / 2, (top + bottom) / 2
+            for x, y in ((left, down), (right, down), (across, top), (across, bottom)):
+                line = page.colours(".panel .picture", x / WIDTH, y / HEIGHT, reach=2)
+                assert any(near(found, colour, 20) for found in line), (x, y)
+            assert page.colours(".panel .picture", across / WIDTH, down / HEIGHT)[0] == COLOURS[2]
 
     def test_it_says_what_was_answered_and_why(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).view()
@@ -190,13 +252,22 @@ class TestBigView:
         assert "an object of another category was chosen" in said
         assert page.texts(".panel .word")[:2] == ["red0.25", "dog0.50"]
 
-    def test_candidates_come_with_scores_and_boxes_when_asked_for(self, page: Page, two_runs: Path) -> None:
+    def test_candidates_come_with_scores_and_boxes_when_asked_for(
+        self, page: Page, make_report: Any, pictures: list[Path]
+    ) -> None:
+        page.open(make_report([row(0, pictures[0], fine_scores=[2, 1.5, 1])])).view().click("[name=candidates]")
+        page.wait("return document.querySelector('.panels table') !== null")
+        cells = page.cells(".panels tbody tr")
+        assert cells[0] == ["1", "dog", "yes", "1.00", "0.750", "1", "0.500", "100.500", "2.000", "0.900"]
+        assert cells[2] == ["3", "person", "no", "0.17", "0.000", "0", "-0.125", "\u2013", "1.000", "0.100"]
+        roles = "return [...document.querySelectorAll('.panel .kept, .panel .dropped')].map((e) => e.classList[1])"
+        assert sorted(page.run(roles)) == ["dropped", "kept", "kept"]
+
+    def test_without_a_second_stage_no_candidate_is_kept_for_it(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).view().click("[name=candidates]")
-        page.wait("return document.querySelectorAll('.panel table').length === 2")
-        cells = page.cells(".panel:first-child tbody tr")
-        assert cells[0] == ["1", "dog", "yes", "1.00", "0.750", "1", "0.500", "100.500", "0.900"]
-        assert cells[2] == ["3", "person", "no", "0.17", "0.000", "0", "-0.125", "\u2013", "0.100"]
-        assert page.run("return document.querySelectorAll('.panel')[0].querySelectorAll('.kept, .dropped').length") == 3
+        page.wait("return document.querySelectorAll('.panels table').length === 2")
+        assert page.cells(".panels tbody tr")[0] == ["1", "dog", "1.00", "0.750", "1", "0.500", "100.500", "0.900"]
+        assert page.run("return document.querySelectorAll('.panel .dropped').length") == 0
 
     def test_keys_lead_from_card_to_card_and_through_the_view(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).run("document.querySelector('.card').focus()")
@@ -222,7 +293,7 @@ class TestTables:
         headings = [heading.strip() for heading in page.texts("#results th")]
         line = dict(zip(headings, page.cells("#results tbody tr")[0], strict=True))
         assert (line["Split"], line["Config"], line["Expressions"], line["REC"]) == ("val", "A", "6", "50.0")
-        [shared] = page.texts("#results caption span")
+        [shared] = page.texts("#results .caption span")
         assert shared == (
             "Dataset: toy · Split by: none · Detector: mini · Detector's training: has not seen the images · Seeds: 0"
         )
@@ -244,7 +315,7 @@ class TestTables:
         page.wait("return document.querySelectorAll('#errors table').length > 3")
         rows = page.run(
             "return [...document.querySelectorAll('#errors table')]"
-            ".find((t) => t.caption.textContent.includes('kind')).rows.length"
+            ".find((t) => t.ariaLabel.includes('kind')).rows.length"
         )
         assert rows == 1 + 3 * 2  # three kinds, two runs
         whole = page.cells("#errors tbody tr")
@@ -319,7 +390,7 @@ class TestPicturesThatAreGone:
     def test_the_page_says_so_in_place_of_the_picture(self, page: Page, make_report: Any, tmp_path: Path) -> None:
         gone = tmp_path / "gone.png"
         page.open(make_report([row(0, gone)]))
-        assert page.texts(".card .gone") == [f"The picture is not there: {gone}"]
+        assert page.texts(".card .gone") == ["The picture is not there: gone.png"]
         assert page.run("return document.querySelectorAll('.card .truth rect').length") > 0, "the boxes are still drawn"
         assert page.errors() == []
 
@@ -328,6 +399,27 @@ class TestPicturesThatAreGone:
         (index.parent / "images" / "00000.jpg").unlink()
         page.open(index).wait("return document.querySelector('.card .gone') !== null")
         assert "images/00000.jpg is missing" in page.texts(".card .gone")[0]
+
+
+CUT = (
+    "return [...document.querySelectorAll('.scroll')].filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth)"
+    ".map((e) => e.ariaLabel)"
+)
+
+
+@pytest.fixture(scope="module")
+def full(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three runs with names, every cause and every score."""
+    folder = tmp_path_factory.mktemp("full")
+    runs = [
+        save(
+            folder / config,
+            [row(number, pictures[0], cause=cause, fine_scores=[2, 1.5, 1]) for number, cause in enumerate(CAUSES)],
+            config=config,
+        )
+        for config in ("querymatch", "global+class", "aligncat")
+    ]
+    return report(runs, out=folder / "report", figures=False)
 
 
 class TestReaders:
@@ -355,6 +447,26 @@ class TestReaders:
             lighter, darker = sorted((ground, luminance(colour)), reverse=True)
             assert (lighter + 0.05) / (darker + 0.05) >= 4.5, f"{cause}: {colour} on {scheme} (WCAG 2.2, 1.4.3)"
 
+    def test_tables_and_filters_fit_a_small_screen(self, page: Page, full: Path, keep: Any) -> None:
+        page.open(full)
+        places = page.run("return [...document.querySelectorAll('#filters > *')].map((e) => e.getBoundingClientRect())")
+        assert len({round(place["bottom"]) for place in places if place["width"]}) == 1, "the filters are in one line"
+        page.view().click("[name=candidates]").wait("return document.querySelector('.panels table') !== null")
+        keep("candidates")
+        assert page.run(CUT) == []
+        page.press(ESCAPE).wait("return !document.querySelector('#viewer').open")
+        for part in ("results", "errors"):
+            page.run(f"location.hash = '{part}'")
+            page.wait(f"return document.querySelector('#{part} table') !== null")
+            keep(f"full-{part}")
+            assert page.run(CUT) == [], part
+
+    def test_the_words_above_a_table_are_whole_on_a_phone(self, page: Page, two_runs: Path) -> None:
+        page.resize(375, 740).open(two_runs).run("location.hash = 'results'")
+        page.wait("return document.querySelector('#results table') !== null")
+        right = page.run("return document.querySelector('#results .caption span').getBoundingClientRect().right")
+        assert right <= 375
+
     def test_it_fits_a_phone(self, page: Page, two_runs: Path, keep: Any) -> None:
         page.resize(375, 740).open(two_runs)
         for part in ("results", "errors", "answers"):
@@ -379,3 +491,15 @@ def test_masks_are_read_as_pycocotools_wrote_them(page: Page, two_runs: Path) ->
         text = coco_mask.encode(np.asfortranarray(mask))["counts"].decode()
         found = page.run("return Array.from(report.decodeMask(...arguments)).join('')", text, width, height)
         assert found == "".join(map(str, mask.T.ravel()))
+        edges = np.pad(mask.astype(int), 1)
+        strokes = re.findall(
+            r"M(\d+) (\d+)([hv])(\d+)", page.run("return report.maskOutline(...arguments)", text, width, height)
+        )
+        for way, axis in (("h", 0), ("v", 1)):
+            expected = np.diff(edges, axis=axis)[:, 1:-1] if axis == 0 else np.diff(edges, axis=axis)[1:-1]
+            drawn = np.zeros(expected.shape, int)
+            for x, y, own, length in strokes:
+                if own == way:
+                    reach = (int(y), slice(int(x), int(x) + int(length)))
+                    drawn[reach if way == "h" else (slice(int(y), int(y) + int(length)), int(x))] += 1
+            assert (drawn == np.abs(expected)).all()

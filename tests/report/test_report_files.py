@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fabricate_answers import COLOURS, HEIGHT, LEFT, WIDTH, paint, row, save
+from fabricate_answers import COLOURS, HEIGHT, LEFT, WIDTH, answers, paint, row, save
 from PIL import Image
 
 from aligncat.cli import main, settings
+from aligncat.commands.ablate import ANSWERS
+from aligncat.commands.evaluate import save_answers
 from aligncat.commands.report import report
 from aligncat.errors import DataError
 from aligncat.report import read_runs
 from aligncat.report.images import copy_images
 from aligncat.report.runs import run_names
 from aligncat.report.scripts import number, write_script
+from aligncat.store.manifest import MANIFEST, shard_name
 
 
 def data(index: Path, name: str) -> Any:
@@ -41,6 +44,52 @@ class TestRuns:
         assert [path.name for path in read_runs([run])] == ["AlignCAT-toy-testA.parquet", "AlignCAT-toy-val.parquet"]
         assert list(read_runs([run / "AlignCAT-toy-val.parquet"])) == [run / "AlignCAT-toy-val.parquet"]
         assert len(read_runs([run.parent])) == 3
+
+    def test_a_study_is_taken_as_ablate_leaves_it(self, pictures: list[Path], tmp_path: Path) -> None:
+        out = tmp_path / "abl"
+        for name in ("aligncat", "querymatch"):
+            for split in ("val", "testA"):
+                folder = out / "toy" / f"{name}-seed0" / ANSWERS
+                save_answers(answers([row(0, pictures[0])], config=name, split=split), folder, name)
+        (out / "table3-toy.json").write_text("{}")
+        (out / "queries").mkdir()
+        for file in (MANIFEST, shard_name(0)):
+            (out / "queries" / file).write_bytes(b"a store, not answers")
+        expected = [
+            out / "toy" / f"{name}-seed0" / "answers" / f"{name}-toy-{split}.parquet"
+            for name in ("aligncat", "querymatch")
+            for split in ("testA", "val")
+        ]
+        assert list(read_runs([out])) == list(read_runs([out / "toy"])) == expected
+        with pytest.raises(DataError, match="queries holds no answers"):
+            read_runs([out / "queries"])
+
+    def test_stores_of_different_make_under_one_name_are_refused(self, pictures: list[Path], tmp_path: Path) -> None:
+        made = {"name": "mini", "weights_sha256": "aa", "preprocessing": {"mode": "letterbox-416"}, "candidates": 20}
+        stores = {
+            "same": made,
+            "renamed": {**made, "name": "copy"},
+            "resized": {**made, "preprocessing": {"mode": "hub-384"}, "weights_sha256": "bb"},
+            "fewer": {**made, "candidates": 5},
+            "silent": None,
+        }
+        runs = {
+            name: save(tmp_path / name, [row(0, pictures[0])], config=name, provenance=store and {"store": store})
+            for name, store in stores.items()
+        }
+        assert len(read_runs([runs["silent"], runs["same"], runs["renamed"], runs["fewer"]])) == 4
+        said = r"same.*resized.*preprocessing\.mode: .*letterbox-416.*hub-384.*weights_sha256: .*aa.*bb"
+        with pytest.raises(DataError, match=said):
+            read_runs([runs["silent"], runs["same"], runs["resized"]])
+        other = save(
+            tmp_path / "other", [row(0, pictures[0])], detector="large", provenance={"store": stores["resized"]}
+        )
+        assert len(read_runs([runs["same"], other])) == 2
+        seed = save(
+            tmp_path / "seed", [row(0, pictures[0])], config="same", seed=1, provenance={"store": stores["fewer"]}
+        )
+        with pytest.raises(DataError, match=r"candidates: the store has 20, not 5"):
+            read_runs([runs["same"], seed])
 
     def test_a_run_given_twice_is_shown_once_and_said(
         self, run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -116,6 +165,45 @@ class TestSeveralRuns:
             "HAS SEEN the images",
         ]
         assert data(index, "split-2")["text"] == ["another"]
+
+    def test_val_comes_before_test_in_splits_and_results(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
+        for split in ("testA", "testB"):
+            save(run, [row(0, pictures[0])], split=split)
+        other = tmp_path / "other"
+        for split in ("test", "val"):
+            save(other, [row(0, pictures[0])], dataset="other", split=split)
+        found = data(report([run, other], out=tmp_path / "report", figures=False), "index")
+        expected = ["toy val", "toy testA", "toy testB", "other val", "other test"]
+        assert [split["name"] for split in found["splits"]] == expected
+        words = [dict(line["words"]) for line in found["results"]]
+        assert [f"{line['Dataset']} {line['Split']}" for line in words] == expected
+
+    def test_the_first_shown_are_one_of_each_config(self, pictures: list[Path], tmp_path: Path) -> None:
+        rows = [row(0, pictures[0])]
+        runs = [
+            save(tmp_path / f"{config}{seed}", rows, config=config, seed=seed) for config in "ABCD" for seed in (0, 1)
+        ]
+        found = data(report(runs, out=tmp_path / "report", figures=False), "index")
+        assert [found["runs"][place]["name"] for place in found["splits"][0]["first"]] == [
+            "A, seed 0",
+            "B, seed 0",
+            "C, seed 0",
+        ]
+        found = data(report(runs[:2], out=tmp_path / "report", figures=False), "index")
+        assert found["splits"][0]["first"] == [0, 1]  # seeds, where there is but one config
+
+    def test_published_figures_stand_apart(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
+        real = save(
+            tmp_path / "real", [row(0, pictures[0])], config="mine", dataset="refcoco", split="testA", split_by="unc"
+        )
+        found = data(report([run, real], out=tmp_path / "report", figures=False), "index")
+        assert [dict(line["words"])["Config"] for line in found["results"]] == ["AlignCAT", "mine"]  # both ours
+        by_system = {line["system"]: line for line in found["published"]}
+        assert (by_system["AlignCAT"]["rec"], by_system["AlignCAT"]["res"]) == (70.27, 62.75)  # Tables 2 and 1
+        assert (by_system["VC"]["rec"], by_system["VC"]["res"]) == (32.68, None)
+        assert "TPAMI'19" in by_system["VC"]["source"] and "AlignCAT" in by_system["VC"]["source"]
+        assert {line["split"] for line in found["published"]} == {"testA"}
+        assert data(report([run], out=tmp_path / "report", figures=False), "index")["published"] == []
 
     def test_mean_and_spread_are_shown_of_seeds(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
         rows = [row(0, pictures[0]), row(1, pictures[1])]  # 100%, beside the 50% of the first
@@ -209,6 +297,28 @@ class TestFolder:
             report([run], out=tmp_path / "report", figures=False)
         assert (index.read_bytes(), data(index, "index")) == before
         assert sorted(path.name for path in tmp_path.iterdir()) == ["report", "runs"]
+
+    def test_it_can_be_made_where_one_stands(self, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for _ in range(2):  # into an empty folder, and in place of a report
+            (tmp_path / "here").mkdir(exist_ok=True)
+            monkeypatch.chdir(tmp_path / "here")
+            report([run], out=Path(), figures=False)
+            assert data(tmp_path / "here" / "index.html", "index")["runs"][0]["name"] == "AlignCAT"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "runs"]
+
+    def test_only_the_name_of_a_picture_is_told(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
+        index = report([run], out=tmp_path / "report", figures=False)
+        assert [image["name"] for image in data(index, "split-0")["images"]] == ["0.png", "1.png"]
+        files = [path for path in index.parent.rglob("*") if path.suffix in (".js", ".html")]
+        assert not [path for path in files if str(pictures[0].parent) in path.read_text(encoding="utf-8")]
+
+    def test_a_picture_of_an_impossible_name_is_named(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        name = "x" * 300 + ".png"  # longer than disks take
+        run = save(tmp_path / "run", [row(0, tmp_path / name)])
+        with caplog.at_level(logging.WARNING):
+            index = report([run], out=tmp_path / "report", figures=False)
+        assert name in caplog.text
+        assert data(index, "split-0")["images"][0]["file"] is None
 
     def test_missing_pictures_are_counted(
         self, pictures: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -23,14 +23,14 @@ class Staircase:
         expressions: how many, E.
         queries: among all N queries of the detector; None where no store of every query was given.
         candidates: among the O candidates that the confidence filter left: the oracle of any choice.
-        kept: among the refined set that the last stage chose from.
+        kept: among the refined set that the second stage chose from; None where one stage chose of all.
         chosen: the box chosen: REC accuracy.
     """
 
     expressions: int
     queries: float | None
     candidates: float
-    kept: float
+    kept: float | None
     chosen: float
 
 
@@ -38,7 +38,7 @@ def staircase(table: pa.Table) -> Staircase:
     """Count the steps.
 
     Args:
-        table: of `Answers`, E >= 1 rows; read are ious, kept, right and query_right.
+        table: of `Answers`, E >= 1 rows; read are ious, kept, right, query_right and fine_scores.
 
     Raises:
         ValueError: there is no row.
@@ -49,12 +49,12 @@ def staircase(table: pa.Table) -> Staircase:
     rows = np.asarray(pc.list_parent_indices(ious))
     passing = np.asarray(pc.list_flatten(ious)) > REC_THRESHOLD
     still = np.asarray(pc.list_flatten(kept), dtype=bool)
-    found = table["query_right"]
+    found, fine = table["query_right"], table["fine_scores"]
     return Staircase(
         expressions=table.num_rows,
         queries=None if found.null_count else float(np.mean(np.asarray(found, dtype=bool))),
         candidates=_share(rows[passing], table.num_rows),
-        kept=_share(rows[passing & still], table.num_rows),
+        kept=None if fine.null_count == len(fine) else _share(rows[passing & still], table.num_rows),
         chosen=float(np.mean(np.asarray(table["right"], dtype=bool))),
     )
 

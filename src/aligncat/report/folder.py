@@ -22,9 +22,10 @@ from aligncat.evaluation import CAUSES, MEANING
 from aligncat.evaluation.tables import detector_training
 from aligncat.report import tables
 from aligncat.report.figures import draw_all
+from aligncat.report.figures.grouping import compared
 from aligncat.report.images import copy_images
 from aligncat.report.rows import CHUNK, answer_details, expression_details, overview
-from aligncat.report.runs import RunKey, run_names
+from aligncat.report.runs import RunKey, in_order, run_key, run_names
 from aligncat.report.scripts import write_script
 from aligncat.report.splits import SplitRows, by_split
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from aligncat.evaluation import Answers
 
 PAGE = "index.html"
+_SHOWN_AT_FIRST = 3  # runs; more are too small side by side
 _OURS = {PAGE, "page", "data", "images", "figures"}
 _logger = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ def write_report(runs: Mapping[Path, Answers], out: Path, *, figures: bool = Tru
     Raises:
         DataError: the runs call different data by one name, or the folder holds something else than a report.
     """
+    runs = in_order(runs)
     splits = by_split(runs)
     names = run_names(answers.result for answers in runs.values())
     numbers = {key: number for number, key in enumerate(names)}
@@ -76,6 +79,7 @@ def write_report(runs: Mapping[Path, Answers], out: Path, *, figures: bool = Tru
             "categories": _values(splits, "referent_category"),
             "causes": [{"name": cause, "meaning": MEANING[cause]} for cause in CAUSES],
             "results": tables.results([answers.result for answers in runs.values()]),
+            "published": tables.published([split.first for split in splits]),
             "figures": _draw_figures(runs, folder / "figures") if figures else [],
         }
         write_script(data, "index", index)
@@ -85,11 +89,12 @@ def write_report(runs: Mapping[Path, Answers], out: Path, *, figures: bool = Tru
 
 def _split(split: SplitRows, numbers: Mapping[RunKey, int]) -> dict[str, Any]:
     """A split, and what every run reached on it."""
-    first = split.first
+    first = compared([run.answers for run in split.runs.values()], _SHOWN_AT_FIRST)
     return {
         "name": split.name,
-        "dataset": first.dataset,
+        "dataset": split.first.dataset,
         "expressions": split.expressions.num_rows,
+        "first": [numbers[run_key(answers.result)] for answers in first],
         "runs": [
             {
                 "run": numbers[key],
@@ -137,6 +142,7 @@ def _write_page(folder: Path) -> None:
 @contextmanager
 def _report_folder(out: Path) -> Iterator[Path]:
     """A new folder, which takes the place of an earlier report."""
+    out = out.resolve()  # "." has no name to put another beside
     if not _is_report(out):
         with new_folder(out) as folder:
             yield folder

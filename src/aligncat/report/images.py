@@ -43,7 +43,7 @@ def copy_images(paths: Sequence[Path], folder: Path) -> list[str | None]:
 def _copy(path: Path, copy: Path, side: int) -> str | None:
     try:
         image = read_image(path)
-    except ImageError:
+    except (ImageError, OSError):  # such as a name that this disk cannot have
         return None
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     image.save(copy, quality=_QUALITY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligncat.report.scripts import number, numbers
@@ -31,7 +32,7 @@ def overview(split: SplitRows, copies: Mapping[str, str | None], run_numbers: Ma
     paths = split.expressions["image_path"].to_pylist()
     sizes = zip(paths, *(split.expressions[side].to_pylist() for side in ("width", "height")), strict=True)
     places = {path: place for place, path in enumerate(dict.fromkeys(paths))}
-    images = {path: {"file": copies[path], "path": path, "width": w, "height": h} for path, w, h in sizes}
+    images = {path: {"file": copies[path], "name": Path(path).name, "width": w, "height": h} for path, w, h in sizes}
     return {
         **columns,
         "size": numbers(split.expressions["size"].to_pylist(), _SIZE),

@@ -1,13 +1,15 @@
-"""Reads the answers that a report is made of, and gives every run a name of its own."""
+"""Reads the answers that a report is made of, brings them in order, and gives every run a name of its own."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aligncat.errors import DataError
 from aligncat.evaluation import Answers, Result
+from aligncat.store.manifest import MANIFEST, differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 RunKey: TypeAlias = tuple[str, str, int | None]
 """Config, detector and seed: what stays the same when one run answers several splits."""
 
+_FIRST_SPLITS = ("train", "val")
 _logger = logging.getLogger(__name__)
 
 
@@ -22,14 +25,15 @@ def read_runs(given: Sequence[Path]) -> dict[Path, Answers]:
     """Read answers, each file once.
 
     Args:
-        given: files of answers, folders of such files, or folders of such folders (as `aligncat ablate` leaves them).
+        given: files of answers, or folders that hold such files at any depth, as `aligncat evaluate` and `aligncat
+            ablate` leave them; stores of candidates in such a folder are passed over.
 
     Returns:
         The answers by file, in the order given.
 
     Raises:
-        DataError: a file is missing or holds no answers, a folder has none, or two files answer the same split by the
-            same config, detector and seed.
+        DataError: a file is missing or holds no answers, a folder has none, two files answer the same split by the
+            same config, detector and seed, or stores of different make go by one detector's name.
     """
     files: dict[Path, Path] = {}
     for path in (file for run in given for file in _files_of(run)):
@@ -38,6 +42,7 @@ def read_runs(given: Sequence[Path]) -> dict[Path, Answers]:
         files.setdefault(path.resolve(), path)
     runs = {path: Answers.load(path) for path in files.values()}
     _refuse_doubles(runs)
+    _refuse_other_stores(runs)
     return runs
 
 
@@ -46,7 +51,7 @@ def _files_of(run: Path) -> list[Path]:
         if not run.exists():
             raise DataError(f"{run}: there is no such file or folder; `aligncat evaluate --out {run}` makes one")
         return [run]
-    files = sorted(run.glob("*.parquet")) or sorted(run.glob("*/*.parquet"))
+    files = sorted(path for path in run.rglob("*.parquet") if not (path.parent / MANIFEST).is_file())
     if not files:
         raise DataError(f"{run} holds no answers (*.parquet); `aligncat evaluate --out {run}` writes them there")
     return files
@@ -63,6 +68,38 @@ def _refuse_doubles(runs: dict[Path, Answers]) -> None:
                 f"{result.seed}, so nothing would tell them apart; leave one out, or evaluate one under another name"
             )
         seen[key] = path
+
+
+def _refuse_other_stores(runs: Mapping[Path, Answers]) -> None:
+    """Results name the detector alone, so that one name must stand for one detector.
+
+    How many candidates were kept may differ from config to config, as in the study of it, but not inside one.
+    """
+    seen: dict[tuple[str, ...], tuple[Path, Mapping[str, Any]]] = {}
+    for path, answers in runs.items():
+        made, result = answers.provenance.get("store"), answers.result
+        if not isinstance(made, Mapping):
+            continue
+        of_any_config = {name: value for name, value in made.items() if name != "candidates"}
+        for key, store in (((result.detector,), of_any_config), ((result.detector, result.config), made)):
+            first, expected = seen.setdefault(key, (path, store))
+            if differing := list(differences({"detector": expected}, {"detector": store})):
+                raise DataError(
+                    f"{first} and {path} are of different stores, which both call their detector {result.detector!r}: "
+                    f"in the first, {'; '.join(differing)}; report them apart, or evaluate one again"
+                )
+
+
+def in_order(runs: Mapping[Path, Answers]) -> dict[Path, Answers]:
+    """Runs in the order of a report: datasets as given, of each "train" and "val" before other splits."""
+    datasets = list(dict.fromkeys((answers.result.dataset, answers.result.split_by) for answers in runs.values()))
+
+    def place(run: tuple[Path, Answers]) -> tuple[int, int]:
+        result = run[1].result
+        of_split = _FIRST_SPLITS.index(result.split) if result.split in _FIRST_SPLITS else len(_FIRST_SPLITS)
+        return datasets.index((result.dataset, result.split_by)), of_split
+
+    return dict(sorted(runs.items(), key=place))
 
 
 def run_key(result: Result) -> RunKey:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aligncat.evaluation import CAUSES, error_tables
+from aligncat.evaluation.published import SOURCE, published_figures
 from aligncat.evaluation.tables import result_lines
 from aligncat.report.scripts import number
 
@@ -28,6 +29,26 @@ def results(of: Sequence[Result]) -> list[dict[str, Any]]:
         }
         for words, expressions, figures in result_lines(of)
     ]
+
+
+def published(of: Sequence[Result]) -> list[dict[str, Any]]:
+    """What others published of the same splits, a line for every system and split, in percent.
+
+    Args:
+        of: a result of each split.
+
+    Returns:
+        "dataset", "split", "split_by", "system", "source", "rec" and "res" (None where there is none).
+    """
+    lines: dict[tuple[str, ...], dict[str, Any]] = {}
+    for result in of:
+        for figure in published_figures(result.dataset, result.split, result.split_by):
+            column, row = figure.column, figure.row
+            said = {"dataset": column.dataset, "split": column.split, "split_by": column.split_by, "system": row.name}
+            source = f"{row.venue}, as in {SOURCE}" if row.venue else SOURCE
+            line = lines.setdefault(tuple(said.values()), {**said, "source": source, "rec": None, "res": None})
+            line[figure.table.task] = figure.value
+    return list(lines.values())
 
 
 def _percent(spread: Spread | None) -> tuple[float | None, float | None]:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
-from report_figures import LEFT, RIGHT, MakeAnswers
+from report_figures import LEFT, RIGHT, MakeAnswers, mask_of
 
 from aligncat.report.figures.comparison import COLUMNS, comparison_figure
 from aligncat.report.figures.failures import failures_figure
@@ -92,19 +92,19 @@ def test_the_truths_colour_is_at_the_truths_edge_and_the_choices_at_its_own(pair
     assert not has_color(figure, second, (22, 35), CHOICE)
 
 
-def test_the_chosen_mask_tints_its_pixels_and_no_others(pair: Any) -> None:
-    figure = comparison_figure(pair)
-    _, second = panels(figure)
-    image = np.asarray(second.images[0].get_array()).astype(int)
-    with Image.open(pair[0].table["image_path"][1].as_py()) as opened:
-        before = np.asarray(opened.convert("RGB")).astype(int)
+def test_the_chosen_mask_is_outlined_and_its_colours_stay(make_answers: MakeAnswers) -> None:
+    shape = (33.0, 13.0, 39.0, 19.0)  # inside the chosen box
+    rows = [{"right": False, "chosen_mask": mask_of(shape)}]
 
-    inside = np.zeros(before.shape[:2], bool)
-    x1, y1, x2, y2 = map(int, RIGHT)
-    inside[y1:y2, x1:x2] = True
-    np.testing.assert_array_equal(image[~inside], before[~inside])
-    mixed = 0.65 * before[inside] + 0.35 * 255 * np.array(CHOICE)
-    np.testing.assert_allclose(image[inside], mixed, atol=1.5)
+    answers = make_answers(rows)
+    figure = failures_figure(answers)
+
+    [axes] = panels(figure)
+    for place in (33, 16), (39, 16), (36, 13), (36, 19):
+        assert has_color(figure, axes, place, CHOICE), place
+    pixels = np.asarray(axes.images[0].get_array())[..., :3]
+    with Image.open(answers.table["image_path"][0].as_py()) as before:
+        np.testing.assert_array_equal(pixels, np.asarray(before.convert("RGB")))
 
 
 def test_a_picture_that_is_gone_is_a_grey_panel_that_says_so(make_answers: MakeAnswers, tmp_path: Path) -> None:

@@ -45,6 +45,25 @@ def test_staircase_has_a_bar_a_stage_and_run(make_answers: MakeAnswers) -> None:
     assert labels == ["100.0", "75.0", "75.0", "75.0", "", "100.0", "66.7", "33.3"]
 
 
+def test_staircase_has_no_refined_set_of_one_stage_alone(make_answers: MakeAnswers) -> None:
+    one = make_answers(rights(True, fine_scores=None), config="QueryMatch")
+
+    [axes] = staircase_figure([make_answers(rights(True)), one]).axes
+    assert [text.get_text() for text in axes.texts] == ["100.0"] * 6 + ["", "100.0"]
+    [axes] = staircase_figure([one]).axes
+    assert "no\nrefined set" in axes.texts[-1].get_text()
+
+
+@pytest.mark.parametrize("draw", [staircase_figure, distractors_figure])
+def test_the_legend_reads_along_its_rows(make_answers: MakeAnswers, draw: Any) -> None:
+    figure = draw([make_answers(rights(True), config=config) for config in "ABCDE"])
+
+    figure.draw_without_rendering()
+    places = [text.get_window_extent() for text in figure.legends[0].get_texts()]
+    rows = sorted(zip(places, legend_texts(figure), strict=True), key=lambda found: (-round(found[0].y0), found[0].x0))
+    assert [name for _, name in rows] == list("ABCDE")
+
+
 def test_staircase_says_where_the_queries_are_not_known(make_answers: MakeAnswers) -> None:
     [axes] = staircase_figure([make_answers(rights(True, query_right=None))]).axes
 

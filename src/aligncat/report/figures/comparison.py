@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aligncat.report.figures.choosing import differing, row_of
-from aligncat.report.figures.grouping import NothingToDrawError, by_config
+from aligncat.report.figures.grouping import NothingToDrawError, compared
 from aligncat.report.figures.sheet import Card, Section, sheet
 from aligncat.report.figures.style import house_style
 from aligncat.report.runs import run_key, run_names
@@ -22,12 +22,6 @@ COLUMNS = 5
 _PANEL = 138.0  # points
 
 
-def compared(runs: Sequence[Answers]) -> list[Answers]:
-    """The runs that are shown side by side: of each config the first; where there is but one config, its seeds."""
-    firsts = [config.runs[0] for config in by_config(runs)]
-    return (firsts if len(firsts) > 1 else list(runs))[:COLUMNS]
-
-
 @house_style()
 def comparison_figure(runs: Sequence[Answers], *, examples: int = 6) -> Figure:
     """Draw expressions that the runs answer differently (`choosing.differing`), a row an expression, a column a run.
@@ -40,7 +34,7 @@ def comparison_figure(runs: Sequence[Answers], *, examples: int = 6) -> Figure:
         NothingToDrawError: there are fewer than two runs, or they are right and wrong alike.
         DataError: two runs know different expressions by one id.
     """
-    shown = compared(runs)
+    shown = compared(runs, COLUMNS)
     if len(shown) < 2:
         raise NothingToDrawError("a comparison needs two runs on the same split")
     found = differing(shown, examples)

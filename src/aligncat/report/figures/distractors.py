@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from aligncat.errors import DataError
 from aligncat.evaluation.proportions import wilson
 from aligncat.report.figures.grouping import NothingToDrawError, by_config
-from aligncat.report.figures.style import house_style, label
+from aligncat.report.figures.style import across, house_style, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +91,8 @@ def distractors_figure(runs: Sequence[Answers]) -> Figure:
     axes.set_xticks(sorted(totals), [_tick(value, totals[value]) for value in sorted(totals)])
     axes.margins(x=0.06)
     axes.set(xlabel="other objects of the referent's category in the image", ylabel="REC accuracy, %")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(across(handles, 2), across(names, 2), loc="outside lower center", ncols=2)
     return figure
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PER_KIND = 3  # of the examples, the part that each kind of expression gets in the figure of word weights
 _LONGEST = 120  # letters of a file's name
+_DRAWN = "The truth's box is green and solid, the chosen box orange and dashed, the chosen mask outlined in orange."
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,9 @@ def _numbers(split: str, runs: Sequence[Answers]) -> Iterator[_Plan]:
         ".svg",
         f"Oracle staircase, {split}",
         "The percentage of expressions whose referent still passes IoU 0.5 with some box after each stage: among all N "
-        "queries of the detector, the O candidates that its confidence filter left, the refined set of the last stage, "
-        "and as the chosen box (REC accuracy). A step down is what that stage lost. A bar a run.",
+        "queries of the detector, the O candidates that its confidence filter left, the refined set of the second "
+        "stage, and as the chosen box (REC accuracy). A step down is what that stage lost. A bar a run; a config of "
+        "one stage has no refined set, and no bar there.",
         partial(staircase_figure, runs),
     )
     yield _Plan(
@@ -157,8 +159,7 @@ def _comparison(split: str, runs: Sequence[Answers], examples: int) -> _Plan:
         f"The same expressions under several configs, {split}",
         "Expressions that some runs answer rightly and some wrongly, a row an expression, a column a run. They are "
         "chosen by rule: patterns of who is right take turns, the most frequent first; inside a pattern a fixed "
-        "shuffle (a hash of the expression's id) decides, and each image comes once. The truth's box is green and "
-        "solid, the chosen box and mask are orange and dashed.",
+        "shuffle (a hash of the expression's id) decides, and each image comes once. " + _DRAWN,
         partial(comparison_figure, runs, examples=examples),
     )
 
@@ -181,7 +182,7 @@ def _of_one_run(split: str, config: str, run: Answers, per_kind: int) -> Iterato
         ".png",
         f"Failures of {config} by cause, {split}",
         "A panel a cause, in the order in which causes are asked; each shows the failure whose score is the median of "
-        "its cause. The truth's box is green and solid, the chosen box and mask are orange and dashed.",
+        "its cause. " + _DRAWN,
         partial(failures_figure, run),
     )
 

@@ -73,3 +73,9 @@ def by_config(runs: Sequence[Answers]) -> list[Config]:
         name = config if detectors[config] == 1 else f"{config}, {detector}"
         configs.append(Config(name, tuple(own), COLORS[place % len(COLORS)], _LINES[cycle], _HATCHES[cycle]))
     return configs
+
+
+def compared(runs: Sequence[Answers], most: int) -> list[Answers]:
+    """The runs that are shown side by side: of each config the first; where there is but one config, its seeds."""
+    firsts = [config.runs[0] for config in by_config(runs)]
+    return (firsts if len(firsts) > 1 else list(runs))[:most]

@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from PIL import Image
 
 from aligncat.detectors.images import read_image
 from aligncat.errors import ImageError
@@ -29,10 +28,9 @@ _MARGIN, _GAP = 12.0, 10.0  # points
 _SMALL, _LINE = 8.0, 11.0  # points: font and line height
 _BOLD = 1.15  # how much wider a bold letter may be
 _TALLEST = 1.25  # of a panel, over its width
-_OPACITY = 0.35
 _NAME = 110.0  # points, of the name of a file that is gone
 _LARGEST = 900  # px, longer side of a picture in a panel
-_KEY = (("truth", TRUTH, "solid"), ("chosen box and mask", CHOICE, (0, (3, 1.5))))
+_KEY = (("truth", TRUTH, "solid"), ("chosen box, mask in outline", CHOICE, (0, (3, 1.5))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +157,7 @@ def _draw_row(page: _Page, row: Section, top: float, panel: float) -> None:
 
 
 def draw_answer(axes: Axes, answer: Mapping[str, Any]) -> None:
-    """Show the picture with the truth's box, the chosen box and the chosen mask; in data units, pixels.
+    """Show the picture with the truth's box, the chosen box and the outline of the chosen mask; in data units, pixels.
 
     A picture that is not on disk, or cannot be read, is a grey panel that says so, with the boxes in their places.
 
@@ -177,20 +175,23 @@ def draw_answer(axes: Axes, answer: Mapping[str, Any]) -> None:
     except ImageError:
         _draw_absence(axes, answer, "picture cannot be read" if path.is_file() else "picture is not on disk")
     else:
-        axes.imshow(_tinted(picture, mask), extent=(0, width, height, 0))
+        picture.thumbnail((_LARGEST, _LARGEST))
+        axes.imshow(picture, extent=(0, width, height, 0))
+    if mask is not None:
+        _draw_outline(axes, mask)
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal", anchor="NW")
     _draw_box(axes, answer["truth_box"], "truth")
     if choice >= 0:
         _draw_box(axes, answer["boxes"][4 * choice : 4 * choice + 4], "choice")
 
 
-def _tinted(picture: Image.Image, mask: RLE | None) -> Image.Image:
-    picture.thumbnail((_LARGEST, _LARGEST))
-    if mask is None:
-        return picture
-    shape = Image.fromarray(decode_mask(mask).astype(np.uint8) * round(255 * _OPACITY))
-    tint = Image.new("RGB", picture.size, tuple(round(255 * value) for value in CHOICE))
-    return Image.composite(tint, picture, shape.resize(picture.size, Image.Resampling.BILINEAR))
+def _draw_outline(axes: Axes, mask: RLE) -> None:
+    """The edge of a mask alone: a tint would show other colours than the phrase speaks of."""
+    shape = np.pad(decode_mask(mask), 1)  # so that it closes where the mask reaches the picture's edge
+    if shape.any():
+        height, width = shape.shape
+        centres = np.arange(width) - 0.5, np.arange(height) - 0.5
+        axes.contour(*centres, shape, levels=[0.5], colors=[CHOICE], linewidths=1)
 
 
 def _draw_absence(axes: Axes, answer: Mapping[str, Any], said: str) -> None:

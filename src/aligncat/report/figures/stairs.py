@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from aligncat.evaluation.staircase import staircase
 from aligncat.report.figures.grouping import NothingToDrawError, by_config
-from aligncat.report.figures.style import FAINT, house_style, label
+from aligncat.report.figures.style import FAINT, across, house_style, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,10 @@ STAGES = {
     "candidates": "some of the\nO candidates",
     "kept": "some of the\nrefined set",
     "chosen": "the chosen one",
+}
+_ABSENT = {
+    "queries": "not measured:\nno store of\nevery query",
+    "kept": "one stage\nalone: no\nrefined set",
 }
 _FLAT = 4  # bars in a group, up to which their numbers fit lying
 
@@ -51,13 +55,14 @@ def staircase_figure(runs: Sequence[Answers]) -> Figure:
         bars = axes.bar(left, heights, 0.92 * width, color=config.color, hatch=config.hatch, edgecolor="white", lw=0)
         labels = ["" if share is None else f"{100 * share:.1f}" for share in shares]
         axes.bar_label(bars, labels, rotation=90 if standing else 0, padding=2, fontsize=7)
-    if all(found.queries is None for found, _ in drawn):
-        axes.text(0, 4, "not measured:\nno store of\nevery query", ha="center", va="bottom", fontsize=7.5, color=FAINT)
+    for place, stage in enumerate(STAGES):
+        if all(getattr(found, stage) is None for found, _ in drawn):
+            axes.text(place, 4, _ABSENT[stage], ha="center", va="bottom", fontsize=7.5, color=FAINT)
     axes.set_xticks(range(len(STAGES)), list(STAGES.values()))
     axes.tick_params(axis="x", length=0)
     axes.set(ylabel="expressions whose referent is left, %", ylim=(0, 118 if standing else 108))
     axes.set_yticks(range(0, 101, 20))
     handles = [Patch(facecolor=c.color, hatch=c.hatch, edgecolor="white") for c in configs]
     names = [label(c.name) + (f" ({len(c.runs)} seeds)" if len(c.runs) > 1 else "") for c in configs]
-    figure.legend(handles, names, loc="outside lower center", ncols=2)
+    figure.legend(across(handles, 2), across(names, 2), loc="outside lower center", ncols=2)
     return figure

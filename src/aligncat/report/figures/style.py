@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import matplotlib
 import matplotlib.style
@@ -34,6 +34,7 @@ _LABEL = 190.0  # points
 _MISSING = "\N{REPLACEMENT CHARACTER}"
 _ELLIPSIS = "…"
 _JOINTS = "-_/+"
+_Entry = TypeVar("_Entry")
 
 
 @contextmanager
@@ -123,6 +124,11 @@ def wrap(text: str, width: float, *, size: float = _SIZE, lines: int = 3) -> lis
 def label(name: str, width: float = _LABEL) -> str:
     """A name of any length for a legend, in at most two lines of a width in points."""
     return "\n".join(wrap(name, width, lines=2))
+
+
+def across(entries: Sequence[_Entry], columns: int) -> list[_Entry]:
+    """The entries of a legend so that they read along its rows: matplotlib fills one column after the other."""
+    return [entry for column in range(columns) for entry in entries[column::columns]]
 
 
 def _head(text: str, width: float, size: float) -> str:

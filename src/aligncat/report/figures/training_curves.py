@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from aligncat.report.figures.grouping import NothingToDrawError, by_config
-from aligncat.report.figures.style import FAINT, house_style, label
+from aligncat.report.figures.style import FAINT, across, house_style, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,5 +110,6 @@ def training_figure(runs: Sequence[Answers]) -> Figure:
     for axes in panels[len(metrics) :]:
         axes.remove()
     lines = {config.name: panels[0].plot([], [], color=config.color, linestyle=config.line)[0] for config, _ in drawn}
-    figure.legend(list(lines.values()), [label(name) for name in lines], loc="outside lower center", ncols=columns)
+    handles, names = list(lines.values()), [label(name) for name in lines]
+    figure.legend(across(handles, columns), across(names, columns), loc="outside lower center", ncols=columns)
     return figure

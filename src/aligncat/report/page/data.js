@@ -20,11 +20,18 @@ const report = {};
         waiting.set(name, resolve);
         const script = document.createElement("script");
         script.src = `data/${name}.js`;
-        script.onload = () => script.remove();
-        script.onerror = () => {
+        const fail = (what) => {
           promises.delete(name);
+          waiting.delete(name);
+          reject(new Error(`data/${name}.js is ${what}: copy the whole folder of the report, or make it again`));
+        };
+        script.onload = () => {
           script.remove();
-          reject(new Error(`data/${name}.js is missing: copy the whole folder of the report, or make it again`));
+          if (waiting.has(name)) fail("damaged"); // it ran, or did not parse, and has handed over nothing
+        };
+        script.onerror = () => {
+          script.remove();
+          fail("missing");
         };
         document.head.append(script);
       }));

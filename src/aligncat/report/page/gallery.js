@@ -3,7 +3,6 @@
 // The runs, the filters, and the cards of the expressions that fit.
 (() => {
   const PAGE = 48;
-  const SHOWN_AT_FIRST = 3;
   const form = document.getElementById("filters");
   const gallery = document.getElementById("gallery");
   const fields = form.elements;
@@ -11,6 +10,7 @@
   let number = 0; // of the split
   let split = null;
   let shown = []; // the answers of the runs that are shown
+  let causeOf = null; // the run whose cause is filtered by; null: of any that is shown
   let rows = [];
   let start = 0;
 
@@ -18,7 +18,13 @@
     fill(fields.split, report.index.splits.map(({ name }, place) => [place, name]));
     fields.split.parentElement.hidden = report.index.splits.length < 2;
     form.onsubmit = (event) => event.preventDefault();
-    form.oninput = (event) => (event.target.name === "split" ? open(Number(fields.split.value)) : select());
+    form.oninput = (event) => {
+      if (event.target.name === "split") open(Number(fields.split.value));
+      else {
+        if (event.target.name === "cause") causeOf = null;
+        select();
+      }
+    };
     form.onreset = (event) => {
       event.preventDefault(); // the split stays
       clear();
@@ -28,6 +34,7 @@
 
   function clear() {
     for (const name of ["answer", "cause", "kind", "category", "words"]) fields[name].value = "";
+    causeOf = null;
     select();
   }
 
@@ -37,8 +44,9 @@
     if (number !== wanted) return; // another was chosen meanwhile
     const names = shown.map((answers) => answers.run);
     split = loaded;
-    shown = split.answers.filter((answers) => names.includes(answers.run));
-    if (!shown.length) shown = split.answers.slice(0, SHOWN_AT_FIRST);
+    const { first } = report.index.splits[number];
+    const kept = split.answers.filter((answers) => names.includes(answers.run));
+    shown = kept.length ? kept : split.answers.filter((answers) => first.includes(answers.run));
     showRuns();
     fillFilters();
     select();
@@ -65,12 +73,19 @@
       fillFilters();
       select();
     };
+    const filterBy = (cause) => {
+      const isSet = fields.cause.value === cause && causeOf === answers.run;
+      if (!box.checked) box.click();
+      fields.cause.value = isSet ? "" : cause;
+      causeOf = isSet ? null : answers.run;
+      select();
+    };
     return report.element(
       "section", { class: "run", "aria-label": name },
       report.element("label", { class: "name" }, box, report.said("span", name)),
       report.element("p", { class: "score" }, report.element("strong", { text: report.percent(whole.rec) }), " right boxes (REC)"),
       report.shares([["right", right], ...counts]),
-      report.element("ul", { class: "counts" }, ...[["right", right], ...counts].map(([cause, count]) => causeButton(cause, count))),
+      report.element("ul", { class: "counts" }, ...[["right", right], ...counts].map(([cause, count]) => causeButton(run.run, cause, count, filterBy))),
       report.element(
         "p", { class: "note" }, `${report.count(whole.expressions)} expressions · seed ${seed ?? "none"} · detector `,
         report.said("bdi", detector), `, which ${run.training}`,
@@ -78,15 +93,12 @@
     );
   }
 
-  function causeButton(cause, count) {
+  function causeButton(run, cause, count, filterBy) {
     const button = report.element(
-      "button", { type: "button", "data-cause": cause, title: `show: ${report.causeName(cause)}` },
+      "button", { type: "button", "data-cause": cause, "data-run": run, title: `show: ${report.causeName(cause)}` },
       report.element("span", { class: "swatch" }), `${report.causeName(cause)} `, report.element("b", { text: report.count(count) }),
     );
-    button.onclick = () => {
-      fields.cause.value = cause === fields.cause.value ? "" : cause;
-      select();
-    };
+    button.onclick = () => filterBy(cause);
     return report.element("li", {}, button);
   }
 
@@ -121,12 +133,14 @@
 
   function select() {
     const chosen = (name) => (fields[name].value === "" ? "" : options[name][Number(fields[name].value)]);
+    if (!shown.some((answers) => answers.run === causeOf)) causeOf = null;
     rows = report.selectRows(split, shown, {
+      causeOf,
       answer: fields.answer.value, cause: fields.cause.value, kind: chosen("kind"), category: chosen("category"),
       words: fields.words.value, order: fields.order.value,
     });
     for (const button of document.querySelectorAll("#runs button")) {
-      button.setAttribute("aria-pressed", String(button.dataset.cause === fields.cause.value));
+      button.setAttribute("aria-pressed", String(Number(button.dataset.run) === causeOf && button.dataset.cause === fields.cause.value));
     }
     turnTo(0);
   }
@@ -136,8 +150,9 @@
   function turnTo(first) {
     start = first;
     const total = split.text.length;
-    document.getElementById("count").textContent = rows.length === total
-      ? `${report.count(total)} expressions` : `${report.count(rows.length)} of ${report.count(total)} expressions`;
+    const many = rows.length === total ? report.count(total) : `${report.count(rows.length)} of ${report.count(total)}`;
+    const whose = causeOf === null ? "" : ` · ${report.causeName(fields.cause.value)} in ${report.index.runs[causeOf].name}`;
+    document.getElementById("count").textContent = `${many} expressions${whose}`;
     gallery.style.setProperty("--runs", shown.length);
     gallery.classList.toggle("several", shown.length > 1);
     gallery.replaceChildren(...rows.slice(start, start + PAGE).map(card));
@@ -191,7 +206,7 @@
         "span", { class: "said" },
         shown.length > 1 ? report.said("span", report.index.runs[answers.run].name, { class: "name" }) : null,
         report.verdict(answers.cause[row]),
-        report.element("span", { class: "number", title: "score", text: score === null ? "" : score.toFixed(2) }),
+        report.element("span", { class: "number", text: score === null ? "" : `score ${score.toFixed(2)}` }),
       ),
     );
   }

@@ -34,35 +34,27 @@
     return pixels;
   };
 
-  const LARGEST = 800; // px: more than the canvas shows
-
-  /** Paint masks over each other on a canvas. `layers` has { counts, colour: [r, g, b], opacity }. */
-  report.paintMasks = (canvas, width, height, layers) => {
-    const scale = Math.min(1, LARGEST / Math.max(width, height));
-    canvas.width = Math.max(1, Math.round(width * scale));
-    canvas.height = Math.max(1, Math.round(height * scale));
-    const context = canvas.getContext("2d");
-    const painted = context.createImageData(canvas.width, canvas.height);
-    for (const { counts, colour, opacity } of layers) {
-      const mask = report.decodeMask(counts, width, height);
-      for (let y = 0; y < canvas.height; y += 1) {
-        const row = Math.floor((y + 0.5) * height / canvas.height);
-        for (let x = 0; x < canvas.width; x += 1) {
-          const column = Math.floor((x + 0.5) * width / canvas.width);
-          if (mask[column * height + row]) lay(painted.data, 4 * (y * canvas.width + x), colour, opacity);
-        }
-      }
+  /** The edge of a mask as an SVG path, in pixels: a stroke for each straight piece of the border of its pixels. */
+  report.maskOutline = (counts, width, height) => {
+    const pixels = report.decodeMask(counts, width, height);
+    const at = (x, y) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : pixels[x * height + y]);
+    const strokes = [];
+    for (let y = 0; y <= height; y += 1) {
+      pieces(width, (x) => at(x, y) !== at(x, y - 1), (x, length) => strokes.push(`M${x} ${y}h${length}`));
     }
-    context.putImageData(painted, 0, 0);
+    for (let x = 0; x <= width; x += 1) {
+      pieces(height, (y) => at(x, y) !== at(x - 1, y), (y, length) => strokes.push(`M${x} ${y}v${length}`));
+    }
+    return strokes.join("");
   };
 
-  /** Lay a colour over what a pixel has ("source over", with straight alpha). */
-  function lay(data, at, colour, opacity) {
-    const under = data[at + 3] / 255;
-    const alpha = opacity + under * (1 - opacity);
-    for (let channel = 0; channel < 3; channel += 1) {
-      data[at + channel] = (colour[channel] * opacity + data[at + channel] * under * (1 - opacity)) / alpha;
+  /** Call found(start, length) for each run of places below `end` that are on the edge. */
+  function pieces(end, isEdge, found) {
+    let start = 0;
+    for (let place = 0; place <= end; place += 1) {
+      if (place < end && isEdge(place)) continue;
+      if (place > start) found(start, place - start);
+      start = place + 1;
     }
-    data[at + 3] = 255 * alpha;
   }
 })();

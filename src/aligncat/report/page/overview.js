@@ -3,7 +3,7 @@
 // The parts of the page without pictures of answers: results, errors by cause, figures.
 (() => {
   const BY = {
-    all: "all expressions", kind: "kind of expression", category: "the referent’s category",
+    kind: "kind of expression", category: "the referent’s category",
     same_category: "other objects of the referent’s category", size: "the referent’s size", length: "length of the expression",
   };
 
@@ -23,7 +23,19 @@
       ...line.figures.map(([, mean, deviation]) => figure(mean, deviation)),
     ]);
     content.append(report.table({ caption: "Every run and split", note: shared.join(" · "), columns, rows }));
+    if (report.index.published.length) content.append(published(report.index.published));
   };
+
+  /** What others reported of the same splits: apart from ours, and never as ours. */
+  function published(lines) {
+    const columns = [
+      { title: "Split" }, { title: "System" }, { title: "REC", numeric: true }, { title: "RES mIoU", numeric: true }, { title: "Published" },
+    ];
+    const rows = lines.map(({ dataset, split, split_by: by, system, source, rec, res }) => [
+      `${dataset} ${split} (${by})`, system, figure(rec, null), figure(res, null), source,
+    ]);
+    return report.table({ caption: "Published figures", note: "of the same splits, by other detectors and trainings; none was measured here", columns, rows });
+  }
 
   function figure(mean, deviation) {
     if (mean === null) return null;
@@ -55,7 +67,7 @@
       });
       const slices = [...new Set(rows.map((row) => row.slice))];
       rows.sort((a, b) => slices.indexOf(a.slice) - slices.indexOf(b.slice));
-      return errorTable(`By ${BY[by] ?? by}`, rows);
+      return errorTable(by === "all" ? "All expressions" : `By ${BY[by] ?? by}`, rows);
     });
   }
 

@@ -4,7 +4,7 @@
 (() => {
   /**
    * The picture of a run's answer and what led to it. `answers` is the run's overview, `details` its chunk's row with
-   * its candidates (null until it is loaded), `shows` what is switched on: masks, candidates.
+   * its candidates (null until it is loaded), `shows` what is switched on: masks.
    */
   report.panel = ({ split, answers, row, expression, details, shows }) => {
     const image = split.images[split.image[row]];
@@ -17,18 +17,14 @@
       report.element("h3", {}, report.said("span", report.index.runs[answers.run].name), " ", report.verdict(answers.cause[row])),
       picture, rest,
     );
-    if (shows.masks && expression) paint(picture.querySelector("canvas"), image, expression, details);
+    if (shows.masks && expression) {
+      const masks = [{ counts: expression.truth_mask, role: "truth" }, { counts: details?.mask, role: "chosen" }];
+      report.drawMasks(picture, image, masks.filter(({ counts }) => counts));
+    }
     if (answers.cause[row] === null) rest.append(report.element("p", { class: "note", text: "This run has no answer to this expression." }));
-    else if (details) rest.append(facts(split, answers, row, details), ...words(details), ...(shows.candidates ? [candidates(answers, details, picture)] : []));
+    else if (details) rest.append(facts(split, answers, row, details), ...words(details));
     return panel;
   };
-
-  function paint(canvas, image, expression, details) {
-    const layers = [[expression.truth_mask, "truth"], [details?.mask, "chosen"]]
-      .filter(([counts]) => counts)
-      .map(([counts, role]) => ({ counts, colour: report.colours[role], opacity: 0.45 }));
-    if (layers.length) report.paintMasks(canvas, image.width, image.height, layers);
-  }
 
   function facts(split, answers, row, details) {
     const list = report.element("dl", { class: "facts" });
@@ -58,22 +54,27 @@
     }))];
   }
 
-  /** The candidates as a table, and in the picture: a row that is pointed at shows its box. */
-  function candidates(answers, details, picture) {
+  /**
+   * The candidates as a table, and in the picture: a row that is pointed at shows its box. Where there was no second
+   * stage, none was kept for it.
+   */
+  report.candidates = (answers, details, picture) => {
+    const staged = "fine" in details.scores;
     const { boxes, categories, confidences } = details.candidates;
     const order = categories.map((_, place) => place).sort((a, b) => details.probabilities[b] - details.probabilities[a] || a - b);
     const drawn = report.drawBoxes(picture, order.map((place) => ({
-      box: boxes.slice(4 * place, 4 * place + 4), role: details.kept[place] ? "kept" : "dropped",
+      box: boxes.slice(4 * place, 4 * place + 4), role: !staged || details.kept[place] ? "kept" : "dropped",
     })));
     const names = Object.keys(details.scores);
     const columns = [
-      { title: "#", hint: "by the detector’s confidence", numeric: true }, { title: "class", hint: "c^V, what the detector says" }, { title: "kept", hint: "whether the last stage could choose it" },
+      { title: "#", hint: "by the detector’s confidence", numeric: true }, { title: "class", hint: "c^V, what the detector says" }, 
+      ...(staged ? [{ title: "kept", hint: "whether the second stage could choose it" }] : []),
       { title: "IoU", hint: "of its box with the truth", numeric: true }, { title: "probability", numeric: true },
       ...names.map((name) => ({ title: `S ${name}`, numeric: true })), { title: "confidence", hint: "the detector’s", numeric: true },
     ];
     const digits = (value, many = 3) => (value === null ? null : { value, text: value.toFixed(many) });
     const rows = order.map((place) => [
-      place + 1, answers.labels[categories[place]], details.kept[place] ? "yes" : "no", digits(details.ious[place], 2), digits(details.probabilities[place]),
+      place + 1, answers.labels[categories[place]], ...(staged ? [details.kept[place] ? "yes" : "no"] : []), digits(details.ious[place], 2), digits(details.probabilities[place]),
       ...names.map((name) => digits(details.scores[name][place], name === "class" ? 0 : 3)), digits(confidences[place]),
     ]);
     const mark = (cells, row) => {
@@ -84,6 +85,7 @@
       row.onmouseenter = () => shape.classList.add("lit");
       row.onmouseleave = () => shape.classList.remove("lit");
     };
-    return report.table({ caption: "Candidates (blue: IoU above 0.5; orange: the choice)", columns, rows, mark });
-  }
+    const { name } = report.index.runs[answers.run];
+    return report.table({ caption: `Candidates of ${name}`, note: "blue: IoU above 0.5; orange: the choice", columns, rows, mark });
+  };
 })();

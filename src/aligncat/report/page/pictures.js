@@ -24,16 +24,16 @@
   }
 
   /**
-   * A picture with boxes: { file, path, width, height } and [{ box, role }], the later above the earlier. Picture, masks
-   * and boxes each fill the frame with the image's aspect kept, so that they lie on each other.
+   * A picture with boxes: { file, name, width, height } and [{ box, role }], the later above the earlier. Picture and
+   * drawing each fill the frame with the image's aspect kept, so that they lie on each other.
    */
   report.picture = (image, boxes, { lazy = true } = {}) => {
     const frame = report.element("span", { class: "picture" });
-    if (image.file === null) frame.append(report.element("span", { class: "gone" }, "The picture is not there: ", report.said("span", image.path)));
+    if (image.file === null) frame.append(report.element("span", { class: "gone" }, "The picture is not there: ", report.said("span", image.name)));
     else frame.append(photo(image, frame, lazy));
     const drawing = shape("svg", { viewBox: `0 0 ${image.width} ${image.height}`, "aria-hidden": "true" });
     drawing.append(...boxes.filter(({ box }) => box).map(({ box, role }) => outline(box, role)));
-    frame.append(report.element("canvas", { "aria-hidden": "true", width: 1, height: 1 }), drawing);
+    frame.append(drawing);
     return frame;
   };
 
@@ -43,6 +43,13 @@
     made.src = `images/${image.file}`;
     return made;
   }
+
+  /** Add the outlines of masks, [{ counts, role }], to a picture of an image, below its boxes. */
+  report.drawMasks = (frame, { width, height }, masks) => {
+    const outlines = masks.map(({ counts, role }) => ({ role, d: report.maskOutline(counts, width, height) }));
+    const drawn = ["edge", "line"].flatMap((line) => outlines.map(({ role, d }) => shape("path", { d, class: `mask ${role} ${line}` })));
+    frame.querySelector("svg").prepend(...drawn); // every line on every edge, so that masks alike are both seen
+  };
 
   /** Add boxes to a picture, below those it has. Returns what was drawn. */
   report.drawBoxes = (frame, boxes) => {

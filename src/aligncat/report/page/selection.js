@@ -39,10 +39,20 @@
     });
   };
 
+  /** Changed answers, then wrong ones, then right ones; in each, images take turns, so that none comes in a row. */
+  function byChange(rows, split, runs) {
+    const turns = new Map();
+    return by((row) => {
+      const rank = changed(runs, row) ? 0 : isRight(runs[0], row) ? 2 : 1;
+      const image = `${rank} ${split.image[row]}`;
+      turns.set(image, (turns.get(image) ?? 0) + 1);
+      return rank * rows.length + turns.get(image) - 1;
+    })(rows);
+  }
+
   /** The orders: [value, words, sort(rows, split, runs)]; what is not known comes last. */
   report.orders = (runs) => [
-    ...(runs.length > 1 ? [["changed", "changed answers first", by((row, _, shown) => (
-      changed(shown, row) ? 0 : isRight(shown[0], row) ? 2 : 1))]] : []),
+    ...(runs.length > 1 ? [["changed", "changed first", byChange]] : []),
     ["data", "as in the data", (rows) => rows],
     ["unsure", "least sure first", by((row, _, shown) => shown[0].score[row])],
     ["sure", "surest first", by((row, _, shown) => shown[0].score[row], -1)],
@@ -53,14 +63,15 @@
 
   /**
    * The rows that fit, in order. `wanted` has the values of the filters ("" where any will do; kind and category are
-   * null for those of which none is recorded), `runs` the answers of the runs shown.
+   * null for those of which none is recorded; causeOf is the run that has the cause, null for any), `runs` the answers
+   * of the runs shown.
    */
   report.selectRows = (split, runs, wanted) => {
     const fits = report.answerChoices(runs).find(([value]) => value === wanted.answer)?.[2] ?? (() => true);
     const words = wanted.words.trim().toLowerCase();
     const rows = split.text.map((_, row) => row).filter((row) => (
       fits(row)
-      && (wanted.cause === "" || runs.some((answers) => answers.cause[row] === wanted.cause))
+      && (wanted.cause === "" || runs.some((answers) => answers.cause[row] === wanted.cause && [null, answers.run].includes(wanted.causeOf)))
       && (wanted.kind === "" || split.kind[row] === wanted.kind)
       && (wanted.category === "" || split.referent_category[row] === wanted.category)
       && (words === "" || split.text[row].toLowerCase().includes(words) || split.expression_id[row].toLowerCase() === words)

@@ -19,7 +19,7 @@
   /**
    * A table whose rows sort by the heading that is pressed. `columns` has { title, hint, numeric, fixed }, a row has
    * cells, each a word, a number, null, or { value, text or node }: what it sorts by and what it shows. `mark(row, tr)`
-   * may mark a row; a `note` stands beside the caption.
+   * may mark a row; a `note` stands beside the caption, both outside what scrolls sideways.
    */
   report.table = ({ caption, note = null, columns, rows, mark = () => {} }) => {
     const body = report.element("tbody");
@@ -51,11 +51,14 @@
     }
 
     const table = report.element(
-      "table", {},
-      report.element("caption", {}, caption, note && report.said("span", note)),
+      "table", { "aria-label": caption },
       report.element("thead", {}, report.element("tr", {}, ...headings)),
       body,
     );
-    return report.element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, table);
+    return report.element(
+      "div", { class: "table" },
+      report.element("p", { class: "caption" }, report.said("strong", caption), note && report.said("span", note)),
+      report.element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, table),
+    );
   };
 })();

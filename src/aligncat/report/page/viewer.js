@@ -46,8 +46,8 @@
     const still = () => from.rows === rows && rows[at] === row; // nobody has moved on meanwhile
     const draw = (expression, details) => {
       facts.replaceChildren(...factsOf(split, row, expression));
-      panels.replaceChildren(...shown.map((answers, run) => report.panel({ split, answers, row, expression, details: details[run], shows })));
-      panels.style.setProperty("--runs", shown.length);
+      const made = shown.map((answers, run) => report.panel({ split, answers, row, expression, details: details[run], shows }));
+      panels.replaceChildren(...made, ...(shows.candidates ? candidates(made, details) : []));
     };
     const { chunk } = report.index;
     const file = Math.floor(row / chunk);
@@ -64,6 +64,12 @@
     }
   }
 
+  /** The candidates of every run below the panels, since their many columns need the whole width. */
+  function candidates(made, details) {
+    return from.shown.flatMap((answers, run) => (
+      details[run] ? [report.candidates(answers, details[run], made[run].querySelector(".picture"))] : []));
+  }
+
   /** Whether a promise is kept at once, so that nothing need be shown in its stead. */
   const isQuick = (promise) => Promise.race([promise.then(() => true), new Promise((resolve) => setTimeout(resolve, 50, false))]);
 
@@ -78,7 +84,7 @@
       ["kind", split.kind[row]], ["category", split.referent_category[row]],
       ["needed", expression?.needed?.join(", ")], ["redundant", expression?.redundant?.join(", ")],
       ["objects alike", alike === null ? null : String(alike)], ["size", `${report.percent(split.size[row])} of the image`],
-      ["id", split.expression_id[row]], ["image", split.images[split.image[row]].path],
+      ["id", split.expression_id[row]], ["image", split.images[split.image[row]].name],
     ];
     return facts.filter(([, value]) => value).map(([name, value]) => report.element("li", {}, report.element("span", { text: `${name} ` }), report.said("bdi", value)));
   }
