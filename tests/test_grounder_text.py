@@ -169,7 +169,7 @@ def test_a_word_that_training_never_saw_is_read_by_its_vector(world: World, tmp_
     ("text", "vectors", "message"),
     [
         ({"encoder": "bert"}, "vectors.txt", "word_vectors are for text.encoder 'recurrent'"),
-        ({"freeze_vectors": True, "vector_words": 5}, None, "name it with word_vectors"),
+        ({"freeze_vectors": True, "vector_words": 5}, None, "name a file with --word_vectors"),
         ({"encoder": "no/such/place/anywhere"}, None, "neither 'recurrent'"),
     ],
 )

@@ -204,10 +204,13 @@ def _read_with(
             raise ConfigError("word_vectors are for text.encoder 'recurrent': a transformer has its own")
         pretrained = load_pretrained_text(text.encoder)
         return pretrained.pieces, pretrained
+    if text.freeze_vectors and word_vectors is None:
+        raise ConfigError(
+            "text.freeze_vectors keeps word vectors as they are, and none are given: name a file with --word_vectors, "
+            "or learn them with --text.freeze_vectors false"
+        )
     vocabulary = Vocabulary.from_expressions(e.text for e in split.expressions)
-    if text.vector_words:
-        if word_vectors is None:
-            raise ConfigError("text.vector_words takes words from a file of vectors: name it with word_vectors")
+    if text.vector_words and word_vectors is not None:
         vocabulary = vocabulary.with_words(first_words(word_vectors, text.vector_words))
     return vocabulary, None
 

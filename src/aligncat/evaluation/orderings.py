@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
+from scipy.special import stdtrit
 
 from aligncat.errors import DataError
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 Holds: TypeAlias = Literal["yes", "no", "open"]
 RESAMPLES = 2000
 LEVEL = 0.95
-# Its 97.5% quantiles for 2 to 10 seeds (1 to 9 degrees of freedom); more seeds take the last, which is a little wide.
-_STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def _of_seeds(differences: Sequence[float]) -> float:
     count = len(differences)
     if count == 1:
         return 0.0
-    return _STUDENT_T[min(count, len(_STUDENT_T) + 1) - 2] * statistics.stdev(differences) / math.sqrt(count)
+    return float(stdtrit(count - 1, (1 + LEVEL) / 2)) * statistics.stdev(differences) / math.sqrt(count)
 
 
 def _interval(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float]:

@@ -42,7 +42,7 @@ class StudyRow:
         stages: the preset whose stages and categories it has.
         alignment: fields of AlignmentConfig that it changes.
         text: fields of TextEncoderConfig that it changes.
-        ranks: of TrainingConfig.
+        ranks: of TrainingConfig; None for the preset's.
         candidates: O, the best of the store's candidates that it sees; None for all.
         over_specified: rate at which the training phrases say more than is needed; None for the data as it is.
         pairs: share of the training referents; it takes as many steps as with all of them.
@@ -54,7 +54,7 @@ class StudyRow:
     stages: str = "aligncat"
     alignment: Mapping[str, Any] = field(default_factory=dict)
     text: Mapping[str, Any] = field(default_factory=dict)
-    ranks: int = 1
+    ranks: int | None = None
     candidates: int | None = None
     over_specified: float | None = None
     pairs: float = 1.0
@@ -72,7 +72,7 @@ class StudyRow:
             text=replace(preset.text, **self.text),
             training=replace(
                 training,
-                ranks=self.ranks,
+                ranks=training.ranks if self.ranks is None else self.ranks,
                 epochs=round(training.epochs / self.pairs),
                 warmup_epochs=training.warmup_epochs / self.pairs,
             ),
