@@ -169,14 +169,17 @@ class TestSeveralRuns:
     def test_val_comes_before_test_in_splits_and_results(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
         for split in ("testA", "testB"):
             save(run, [row(0, pictures[0])], split=split)
+            save(tmp_path / "second", [row(0, pictures[0])], config="B", split=split)
         other = tmp_path / "other"
         for split in ("test", "val"):
             save(other, [row(0, pictures[0])], dataset="other", split=split)
-        found = data(report([run, other], out=tmp_path / "report", figures=False), "index")
+        found = data(report([run, tmp_path / "second", other], out=tmp_path / "report", figures=False), "index")
         expected = ["toy val", "toy testA", "toy testB", "other val", "other test"]
         assert [split["name"] for split in found["splits"]] == expected
         words = [dict(line["words"]) for line in found["results"]]
-        assert [f"{line['Dataset']} {line['Split']}" for line in words] == expected
+        lines = ["toy val AlignCAT", *(f"toy test{part} {name}" for part in "AB" for name in ("AlignCAT", "B"))]
+        lines += ["other val AlignCAT", "other test AlignCAT"]
+        assert [f"{line['Dataset']} {line['Split']} {line['Config']}" for line in words] == lines
 
     def test_the_first_shown_are_one_of_each_config(self, pictures: list[Path], tmp_path: Path) -> None:
         rows = [row(0, pictures[0])]

@@ -91,13 +91,14 @@ def _refuse_other_stores(runs: Mapping[Path, Answers]) -> None:
 
 
 def in_order(runs: Mapping[Path, Answers]) -> dict[Path, Answers]:
-    """Runs in the order of a report: datasets as given, of each "train" and "val" before other splits."""
-    datasets = list(dict.fromkeys((answers.result.dataset, answers.result.split_by) for answers in runs.values()))
+    """Runs in the order of a report: by dataset and split as given, but "train" and "val" before other splits."""
+    results = [answers.result for answers in runs.values()]
+    datasets = list(dict.fromkeys((result.dataset, result.split_by) for result in results))
+    splits = list(dict.fromkeys((*_FIRST_SPLITS, *(result.split for result in results))))
 
     def place(run: tuple[Path, Answers]) -> tuple[int, int]:
         result = run[1].result
-        of_split = _FIRST_SPLITS.index(result.split) if result.split in _FIRST_SPLITS else len(_FIRST_SPLITS)
-        return datasets.index((result.dataset, result.split_by)), of_split
+        return datasets.index((result.dataset, result.split_by)), splits.index(result.split)
 
     return dict(sorted(runs.items(), key=place))
 

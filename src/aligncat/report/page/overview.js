@@ -31,15 +31,16 @@
     const columns = [
       { title: "Split" }, { title: "System" }, { title: "REC", numeric: true }, { title: "RES mIoU", numeric: true }, { title: "Published" },
     ];
+    const asPrinted = (value) => (value === null ? null : { value, text: value.toFixed(2) });
     const rows = lines.map(({ dataset, split, split_by: by, system, source, rec, res }) => [
-      `${dataset} ${split} (${by})`, system, figure(rec, null), figure(res, null), source,
+      `${dataset} ${split} (${by})`, system, asPrinted(rec), asPrinted(res), source,
     ]);
-    return report.table({ caption: "Published figures", note: "of the same splits, by other detectors and trainings; none was measured here", columns, rows });
+    return report.table({ caption: "Published figures", note: "of the same splits; none was measured here", columns, rows });
   }
 
   function figure(mean, deviation) {
     if (mean === null) return null;
-    return { value: mean, text: mean.toFixed(1) + (deviation === null ? "" : ` ± ${deviation.toFixed(1)}`) };
+    return { value: mean, text: mean.toFixed(1) + (deviation === null ? "" : `±${deviation.toFixed(1)}`) };
   }
 
   report.showErrors = (content) => {

@@ -4,7 +4,7 @@
 (() => {
   const dialog = document.getElementById("viewer");
   const text = document.getElementById("viewer-text");
-  const [place, facts, panels] = [".place", ".facts", ".panels"].map((part) => dialog.querySelector(part));
+  const [place, facts, panels, tables] = [".place", ".facts", ".panels", ".candidates"].map((part) => dialog.querySelector(part));
   const control = (name) => dialog.querySelector(`[name=${name}]`);
   let at = 0;
   let from = null; // what the gallery shows: rows, split, number, shown, closed
@@ -47,7 +47,8 @@
     const draw = (expression, details) => {
       facts.replaceChildren(...factsOf(split, row, expression));
       const made = shown.map((answers, run) => report.panel({ split, answers, row, expression, details: details[run], shows }));
-      panels.replaceChildren(...made, ...(shows.candidates ? candidates(made, details) : []));
+      panels.replaceChildren(...made);
+      tables.replaceChildren(...(shows.candidates ? candidates(made, details) : []));
     };
     const { chunk } = report.index;
     const file = Math.floor(row / chunk);
