@@ -19,6 +19,8 @@ from scipy import ndimage
 from aligncat.types import RLE
 
 PADDING_GREY = 127
+MAX_PIXELS = 64_000_000
+"""The largest width × height of an image or a mask that is taken in."""
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int8)
 
 

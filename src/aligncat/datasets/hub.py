@@ -26,15 +26,17 @@ from aligncat.datasets.referents import Referents, read_sentence, read_sentences
 from aligncat.datasets.rows import (
     BadRows,
     as_mapping,
+    check_split_name,
     parse_json,
     required,
     required_id,
     required_int,
     required_list,
+    required_photo,
     required_str,
 )
 from aligncat.datasets.split import Split
-from aligncat.datasets.truth import Canvas, read_box, read_mask
+from aligncat.datasets.truth import Canvas, image_size, read_box, read_mask
 from aligncat.errors import DataError, MissingTruthError
 from aligncat.types import Truth
 
@@ -95,12 +97,14 @@ def hub_splits(config: DataConfig) -> tuple[str, ...]:
     """The names of the splits that the files have, "train" first.
 
     Raises:
-        DataError: when a file cannot be read, or is in neither layout.
+        DataError: when a file cannot be read, is in neither layout, or has a name that cannot be a split's.
     """
     names: dict[str, None] = {}
     for path in parquet_files(config):
         if "split" in _columns(path):
-            names |= dict.fromkeys(str(row["split"]) for row in _read(path, ("split",)))
+            names |= dict.fromkeys(
+                _split_of(row, _place(path, number)) for number, row in enumerate(_read(path, ("split",)))
+            )
         else:
             names[_split_in_name(path)] = None
     return tuple(sorted(names, key=lambda name: name != "train"))
@@ -123,8 +127,9 @@ def _rows(
         if not by_row and _split_in_name(path) != split:
             continue
         for number, row in enumerate(_read(path, columns)):
-            if not by_row or row["split"] == split:
-                yield f"{path}: row {number}", count, row
+            where = _place(path, number)
+            if not by_row or _split_of(row, where) == split:
+                yield where, count, row
                 count += 1
     if not count:
         raise DataError(f"{config.path}: no split {split!r}; it has {', '.join(hub_splits(config)) or 'no rows'}")
@@ -151,12 +156,20 @@ def _read(path: Path, columns: Sequence[str]) -> list[Mapping[str, object]]:
 
 def _split_in_name(path: Path) -> str:
     """ "val" of val-00000-of-00005.parquet."""
-    return path.stem.split("-")[0]
+    return check_split_name(path.stem.split("-")[0], str(path))
+
+
+def _split_of(row: Mapping[str, object], where: str) -> str:
+    return check_split_name(required_str(row, "split", where), where)
+
+
+def _place(path: Path, number: int) -> str:
+    return f"{path}: row {number}"
 
 
 def _photo(row: Mapping[str, object], where: str) -> tuple[str, str]:
     """The id and the file of a photo; the id is COCO's number, as in REFER's files, so that one store serves both."""
-    name = required_str(row, "file_name", where)
+    name = required_photo(row, "file_name", where)
     found = _REFERS_PHOTO.fullmatch(name)
     return (str(int(found[2])), found[1] + found[3]) if found else (name, name)
 
@@ -173,7 +186,7 @@ def _truth_of_refers_row(row: Mapping[str, object], where: str) -> Truth:
         as_mapping(parse_json(required_str(row, key, where), f"{where}, {key}"), f"{where}, {key}")
         for key in ("raw_image_info", "raw_anns")
     )
-    canvas = Canvas(required_int(image, "width", where), required_int(image, "height", where), where)
+    canvas = Canvas(*image_size(image, f"{where}, raw_image_info"), where)
     segmentation = annotation.get("segmentation")
     return Truth(
         box=read_box(row["bbox"], canvas, corners=True),

@@ -11,15 +11,14 @@ phrases for the same object, `category` is optional: where it is missing, the on
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Container, Iterator, Mapping
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.layout import jsonl_file, likely_image_folder
 from aligncat.datasets.photos import photo_size
 from aligncat.datasets.referents import Referents, read_sentences
-from aligncat.datasets.rows import BadRows, as_mapping, optional_str, parse_json, required_id, required_str
+from aligncat.datasets.rows import BadRows, as_mapping, optional_str, parse_json, required_id, required_photo, unique_id
 from aligncat.datasets.split import Split
 from aligncat.datasets.truth import Canvas, box_around, read_box, read_mask
 from aligncat.errors import DataError, ImageError, MissingTruthError
@@ -38,7 +37,7 @@ def load_jsonl_split(config: DataConfig, split: str, *, skip_bad_rows: bool, che
         with bad_rows:
             where = f"{bad_rows.source}:{number}"
             row = _row(line, where)
-            name = _photo(folder, row, where)
+            name = required_photo(row, "image", where)
             if check_images and not (folder / name).is_file():
                 raise ImageError(f"{where}: {folder / name}: no such file; `image` is relative to {folder}")
             sentences = read_sentences(row, "expression", "expression_ids", where)
@@ -59,7 +58,7 @@ def load_jsonl_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> 
             where = f"{bad_rows.source}:{number}"
             row = _row(line, where)
             referent_id = _referent_id(row, split, number, truths, where)
-            truths[referent_id] = _truth(row, folder / _photo(folder, row, where), where)
+            truths[referent_id] = _truth(row, folder / required_photo(row, "image", where), where)
     bad_rows.report(len(truths))
     return truths
 
@@ -86,17 +85,7 @@ def _row(line: bytes, where: str) -> Mapping[str, object]:
 
 def _referent_id(row: Mapping[str, object], split: str, number: int, seen: Container[str], where: str) -> str:
     referent_id = f"{split}:{number}" if row.get("id") is None else required_id(row, "id", where)
-    if referent_id in seen:
-        raise DataError(f"{where}: the id {referent_id} was used before; every line's id must occur once")
-    return referent_id
-
-
-def _photo(folder: Path, row: Mapping[str, object], where: str) -> str:
-    """The photo of a row; two spellings of one path are one."""
-    name = required_str(row, "image", where)
-    if PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute():
-        raise DataError(f"{where}: 'image' {name!r} must be relative to {folder}, so that the data can be moved")
-    return posixpath.normpath(name)
+    return unique_id(referent_id, seen, where)
 
 
 def _truth(row: Mapping[str, object], photo: Path, where: str) -> Truth:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aligncat.datasets.config import DataConfig
+from aligncat.datasets.rows import check_split_name
 from aligncat.errors import DataError, ImageError
 
 _LISTED = 20
@@ -34,8 +35,9 @@ def jsonl_file(config: DataConfig, split: str) -> Path:
     """The file of one split of own data.
 
     Raises:
-        DataError: when it is missing, saying which splits there are.
+        DataError: when it is missing, saying which splits there are, or its name cannot be a split's.
     """
+    check_split_name(split, f"{config.path}/<split>.jsonl")
     return _existing(config.path / f"{split}.jsonl", "*.jsonl", "split")
 
 

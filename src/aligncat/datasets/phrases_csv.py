@@ -19,7 +19,7 @@ from aligncat.datasets.layout import phrases_file
 from aligncat.datasets.refer import Instances
 from aligncat.datasets.refer_truth import annotation_truth, annotations_by_id
 from aligncat.datasets.referents import Referents, Sentence
-from aligncat.datasets.rows import BadRows, expression_text, read_text, required_str
+from aligncat.datasets.rows import BadRows, check_split_name, expression_text, read_text, required_photo
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, MissingTruthError
 from aligncat.types import Truth
@@ -45,7 +45,7 @@ def load_csv_split(config: DataConfig, split: str, *, skip_bad_rows: bool, check
             referents.add(
                 _referent_id(row),
                 image_id,
-                required_str(image, "file_name", f"{instances.path}: image {image_id}"),
+                required_photo(image, "file_name", f"{instances.path}: image {image_id}"),
                 None if annotation is None else instances.category_name(annotation, where),
                 [Sentence(text, row["sentence_id"] or None)],
                 where,
@@ -115,6 +115,7 @@ def _rows(config: DataConfig, bad_rows: BadRows) -> Iterator[tuple[str, dict[str
             with bad_rows:
                 row = _row(header, cells, where) if cells else None
             if row is not None:
+                check_split_name(row["split"], where)
                 yield where, {**row, "line": str(reader.line_num)}
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: not CSV ({error})") from error

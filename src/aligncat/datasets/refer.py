@@ -6,10 +6,9 @@ MojiRef is written. Nothing here looks at a box or a mask; `refer_truth` does, f
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.layout import image_folder, instances_file, likely_image_folder, refs_file
@@ -18,6 +17,7 @@ from aligncat.datasets.reading import read_once
 from aligncat.datasets.rows import (
     BadRows,
     as_mapping,
+    check_split_name,
     expression_text,
     optional_str,
     optional_strs,
@@ -27,14 +27,14 @@ from aligncat.datasets.rows import (
     required_id,
     required_int,
     required_list,
+    required_photo,
     required_str,
     shorten,
+    unique_id,
 )
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, ImageError
 from aligncat.types import Expression, ImageRecord
-
-Id = TypeVar("Id", str, int)
 
 _USUAL_ORDER = ("train", "val", "test", "testA", "testB", "testC")
 
@@ -72,12 +72,12 @@ class Instances:
         for number, value in enumerate(required_list(document, "images", str(path))):
             where = f"{path}: images[{number}]"
             row = as_mapping(value, where)
-            images[_unique(required_id(row, "id", where), images, where)] = row
+            images[unique_id(required_id(row, "id", where), images, where)] = row
         categories: dict[int, str] = {}
         for number, value in enumerate(required_list(document, "categories", str(path))):
             where = f"{path}: categories[{number}]"
             row = as_mapping(value, where)
-            categories[_unique(required_int(row, "id", where), categories, where)] = required_str(row, "name", where)
+            categories[unique_id(required_int(row, "id", where), categories, where)] = required_str(row, "name", where)
         return cls(path, document, images, dict(sorted(categories.items())))
 
     def category_name(self, row: Mapping[str, object], where: str) -> str:
@@ -113,10 +113,10 @@ def load_refer_split(config: DataConfig, split: str, *, skip_bad_rows: bool, che
     image_names: dict[str, str] = {}
     for where, row in refs_of_split(config, split, bad_rows):
         with bad_rows:
-            referent_id = _unique(required_id(row, "ref_id", where), referents, where)
+            referent_id = unique_id(required_id(row, "ref_id", where), referents, where)
             image_id, image = instances.image(row, where)
             category = instances.category_name(row, where)
-            file_name = required_str(image, "file_name", f"{instances.path}: image {image_id}")
+            file_name = required_photo(image, "file_name", f"{instances.path}: image {image_id}")
             sentences = required_list(row, "sentences", where)
             if not sentences:
                 raise DataError(f"{where}: 'sentences' is empty")
@@ -125,7 +125,7 @@ def load_refer_split(config: DataConfig, split: str, *, skip_bad_rows: bool, che
                 with bad_rows:
                     place = f"{where}, sentences[{number}]"
                     expression = _expression(sentence, place, referent_id, image_id, category)
-                    expressions[_unique(expression.id, expressions, place)] = expression
+                    expressions[unique_id(expression.id, expressions, place)] = expression
                     image_names[image_id] = file_name
     images = image_records(config, image_names, bad_rows, check=check_images)
     kept = tuple(expression for expression in expressions.values() if expression.image_id in images)
@@ -154,7 +154,7 @@ def refs_of_split(config: DataConfig, split: str, bad_rows: BadRows) -> list[tup
         with bad_rows:
             where = f"{path}: row {number}"
             row = as_mapping(value, where)
-            name = required_str(row, "split", where)
+            name = check_split_name(required_str(row, "split", where), where)
             splits.add(name)
             if name == split:
                 rows.append((f"{where} (ref_id {shorten(row.get('ref_id'))})", row))
@@ -177,10 +177,13 @@ def splits_in_refs(config: DataConfig) -> tuple[str, ...]:
     """The names of the splits that refs(<split_by>).p has: REFER's in their usual order, then others as they come up.
 
     Raises:
-        DataError: when the file is missing or not a list of refs.
+        DataError: when the file is missing or not a list of refs, or a name cannot be a split's.
     """
-    _, refs = _refs(config)
-    names = dict.fromkeys(row["split"] for row in refs if isinstance(row, dict) and isinstance(row.get("split"), str))
+    path, refs = _refs(config)
+    names: dict[str, None] = {}
+    for number, row in enumerate(refs):
+        if isinstance(row, dict) and isinstance(row.get("split"), str):
+            names[check_split_name(row["split"], f"{path}: row {number}")] = None
     usual = [name for name in _USUAL_ORDER if name in names]
     return (*usual, *(name for name in names if name not in usual))
 
@@ -236,9 +239,3 @@ def image_records(
                 raise ImageError(f"{path}: no such file, but {config.dataset} has expressions of image {image_id}")
             records[image_id] = ImageRecord(image_id, path)
     return records
-
-
-def _unique(value: Id, seen: Container[Id], where: str) -> Id:
-    if value in seen:
-        raise DataError(f"{where}: the id {value} was used before; every id must occur once")
-    return value

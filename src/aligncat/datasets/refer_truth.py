@@ -8,8 +8,8 @@ from aligncat.datasets.config import DataConfig
 from aligncat.datasets.layout import refs_file
 from aligncat.datasets.reading import read_once
 from aligncat.datasets.refer import Instances, refs_of_split
-from aligncat.datasets.rows import BadRows, as_mapping, required, required_id, required_int, required_list
-from aligncat.datasets.truth import Canvas, read_box, read_mask
+from aligncat.datasets.rows import BadRows, as_mapping, required, required_id, required_list, unique_id
+from aligncat.datasets.truth import Canvas, image_size, read_box, read_mask
 from aligncat.errors import DataError
 from aligncat.types import Truth
 
@@ -22,9 +22,7 @@ def load_refer_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> 
     truths: dict[str, Truth] = {}
     for where, row in refs_of_split(config, split, bad_rows):
         with bad_rows:
-            referent_id = required_id(row, "ref_id", where)
-            if referent_id in truths:
-                raise DataError(f"{where}: the id {referent_id} was used before; every id must occur once")
+            referent_id = unique_id(required_id(row, "ref_id", where), truths, where)
             truths[referent_id] = _truth(row, where, instances, annotations)
     bad_rows.report(len(truths))
     return truths
@@ -34,7 +32,7 @@ def annotations_by_id(instances: Instances) -> dict[str, Mapping[str, object]]:
     """Annotation id -> its row.
 
     Raises:
-        DataError: when a row has no id.
+        DataError: when a row has no id, or that of an earlier one.
     """
     return read_once("annotations", instances.path, lambda: _by_id(instances))
 
@@ -44,7 +42,7 @@ def _by_id(instances: Instances) -> dict[str, Mapping[str, object]]:
     for number, value in enumerate(required_list(instances.document, "annotations", str(instances.path))):
         where = f"{instances.path}: annotations[{number}]"
         row = as_mapping(value, where)
-        rows[required_id(row, "id", where)] = row
+        rows[unique_id(required_id(row, "id", where), rows, where)] = row
     return rows
 
 
@@ -79,18 +77,10 @@ def annotation_truth(annotation: Mapping[str, object], image_id: str, category: 
     """
     place = f"{instances.path}: annotation {annotation['id']}"
     image = instances.images[image_id]
-    image_place = f"{instances.path}: image {image_id}"
-    canvas = Canvas(_pixels(image, "width", image_place), _pixels(image, "height", image_place), place)
+    canvas = Canvas(*image_size(image, f"{instances.path}: image {image_id}"), place)
     segmentation = annotation.get("segmentation")
     return Truth(
         box=read_box(required(annotation, "bbox", place), canvas, corners=False),
         mask=None if segmentation is None else read_mask(segmentation, canvas),
         category=category,
     )
-
-
-def _pixels(image: Mapping[str, object], key: str, where: str) -> int:
-    value = required_int(image, key, where)
-    if value < 1:
-        raise DataError(f"{where}: {key!r} must be at least 1 pixel, not {value}")
-    return value

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+import posixpath
+import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import TracebackType
+from typing import TypeVar
 
 from aligncat.errors import DataError
 
+Id = TypeVar("Id", str, int)
+
 _SHOWN = 3
+_SPLIT_NAME = re.compile(r"[\w.+-]+")
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +106,7 @@ def required_str(row: Mapping[str, object], key: str, where: str) -> str:
     value = required(row, key, where)
     if not isinstance(value, str) or not value:
         raise DataError(f"{where}: {key!r} must be a string that is not empty, not {shorten(value)}")
-    return value
+    return _writable(value, where)
 
 
 def required_int(row: Mapping[str, object], key: str, where: str) -> int:
@@ -116,7 +122,7 @@ def required_id(row: Mapping[str, object], key: str, where: str) -> str:
     value = required(row, key, where)
     if not (_is_integer(value) or (isinstance(value, str) and value)):
         raise DataError(f"{where}: {key!r} must be an id (a whole number or a string), not {shorten(value)}")
-    return str(value)
+    return _writable(str(value), where)
 
 
 def required_list(row: Mapping[str, object], key: str, where: str) -> list[object]:
@@ -134,7 +140,7 @@ def optional_strs(row: Mapping[str, object], key: str, where: str) -> tuple[str,
         return ()
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise DataError(f"{where}: {key!r} must be a list of strings, not {shorten(value)}")
-    return tuple(value)
+    return tuple(_writable(item, where) for item in value)
 
 
 def optional_str(row: Mapping[str, object], key: str, where: str) -> str | None:
@@ -153,12 +159,49 @@ def expression_text(value: object, where: str) -> str:
         The text, as its author wrote it.
 
     Raises:
-        DataError: when it is no string, or only spaces and punctuation, of which no word would be left.
+        DataError: when it is no string, holds half a character, or is only spaces and punctuation, of which no word
+            would be left.
     """
     if not isinstance(value, str):
         raise DataError(f"{where}: the expression must be a string, not {shorten(value)}")
     if not any(character.isalnum() or unicodedata.category(character)[0] not in "PZC" for character in value):
         raise DataError(f"{where}: empty expression {shorten(value)}; write a phrase, or remove the row")
+    return _writable(value, where)
+
+
+def check_split_name(name: str, where: str) -> str:
+    """Check that a split's name can be a file's, as it becomes one in JSON lines and in results.
+
+    Args:
+        name: as the data has it.
+        where: file and row, for the message.
+
+    Raises:
+        DataError: when it has other characters than letters, digits and . _ + -, or is "." or "..".
+    """
+    if name in (".", "..") or not _SPLIT_NAME.fullmatch(name):
+        raise DataError(
+            f"{where}: {shorten(name)} cannot be a split's name, which has letters, digits and . _ + - alone; rename it"
+        )
+    return name
+
+
+def required_photo(row: Mapping[str, object], key: str, where: str) -> str:
+    """A key that must hold the file of a photo, below the folder of the photos; two spellings of one path are one."""
+    name = required_str(row, key, where)
+    path = posixpath.normpath(name)
+    if PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute() or path.split("/")[0] == "..":
+        raise DataError(
+            f"{where}: {key!r} {shorten(name)} must be relative to the folder of the photos and in it, so that the "
+            "data can be moved; name that folder with `images`"
+        )
+    return path
+
+
+def unique_id(value: Id, seen: Container[Id], where: str) -> Id:
+    """The id, or a DataError where it was seen before."""
+    if value in seen:
+        raise DataError(f"{where}: the id {value} was used before; every id must occur once")
     return value
 
 
@@ -186,6 +229,17 @@ def parse_json(text: str, where: str) -> object:
         raise DataError(f"{where}: not JSON ({error})") from error
     except RecursionError:
         raise DataError(f"{where}: not an annotation file, its JSON is nested too deeply") from None
+
+
+def _writable(text: str, where: str) -> str:
+    """The text, or a DataError for half of a surrogate pair, which JSON can spell and no file in UTF-8 can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{where}: the text {shorten(text)} holds half a character ({error.reason}); write it again in UTF-8"
+        ) from error
+    return text
 
 
 def _is_integer(value: object) -> bool:

@@ -24,6 +24,7 @@ from aligncat.datasets.referents import Referents, read_sentences
 from aligncat.datasets.rows import (
     BadRows,
     as_mapping,
+    check_split_name,
     optional_str,
     parse_json,
     read_text,
@@ -31,11 +32,12 @@ from aligncat.datasets.rows import (
     required_id,
     required_int,
     required_list,
+    required_photo,
 )
 from aligncat.datasets.split import Split
 from aligncat.datasets.truth import Canvas, read_box
 from aligncat.errors import DataError, MissingTruthError
-from aligncat.geometry import encode_mask
+from aligncat.geometry import MAX_PIXELS, encode_mask
 from aligncat.types import RLE, Truth
 
 _COCO_PHOTO = "COCO_train2014_{:012d}.jpg"
@@ -96,10 +98,10 @@ def photo_name(row: Mapping[str, object], dataset: str, where: str) -> str:
     """The file of a row's photo: what it says, or else what SimREC makes of the image's number.
 
     Raises:
-        DataError: it says nothing, and the image has no number.
+        DataError: it says nothing and the image has no number, or it names a file outside the folder of the photos.
     """
-    if given := optional_str(row, "file_name", where):
-        return given
+    if row.get("file_name") is not None:
+        return required_photo(row, "file_name", where)
     if isinstance(row.get("iid"), str):
         raise DataError(f"{where}: 'iid' is no number, which would name the photo; add 'file_name'")
     number = required_int(row, "iid", where)
@@ -108,7 +110,10 @@ def photo_name(row: Mapping[str, object], dataset: str, where: str) -> str:
 
 def _document(config: DataConfig) -> Mapping[str, object]:
     path = simrec_file(config)
-    return as_mapping(read_once("rows", path, lambda: parse_json(read_text(path), str(path))), str(path))
+    document = as_mapping(read_once("rows", path, lambda: parse_json(read_text(path), str(path))), str(path))
+    for name in document:
+        check_split_name(name, str(path))
+    return document
 
 
 def _rows(config: DataConfig, split: str) -> Iterator[tuple[str, int, object]]:
@@ -165,11 +170,16 @@ def _mask(row: Mapping[str, object], masks: Path, where: str) -> RLE | None:
         return None
     path = masks / f"{required_int(row, 'mask_id', where)}.npy"
     try:
-        pixels = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{where}: {path}: cannot be read as an array ({error})") from error
+        # Mapped and not read: a header that claims more than the file holds is an error, and asks for no memory.
+        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, OverflowError) as error:
+        raise DataError(f"{where}: {path}: cannot be read as an array ({error}); make it again") from error
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.dtype.kind not in "biuf":
         raise DataError(f"{where}: {path}: must be an array of numbers, one a pixel (height, width)")
+    if pixels.size > MAX_PIXELS:
+        raise DataError(
+            f"{where}: {path}: {pixels.size:,} pixels are more than the limit of {MAX_PIXELS:,}; make it again"
+        )
     if not pixels.any():
         raise DataError(f"{where}: {path}: the mask covers no pixel of its image")
     return encode_mask(pixels != 0)

@@ -6,6 +6,7 @@ from aligncat.datasets.config import DataConfig
 from aligncat.datasets.hub import hub_splits
 from aligncat.datasets.phrases_csv import csv_splits
 from aligncat.datasets.refer import splits_in_refs
+from aligncat.datasets.rows import check_split_name
 from aligncat.datasets.simrec import simrec_splits
 from aligncat.errors import DataError
 
@@ -20,10 +21,11 @@ def split_names(config: DataConfig) -> tuple[str, ...]:
         The names, the training split first.
 
     Raises:
-        DataError: the files that say it are missing or cannot be read.
+        DataError: the files that say it are missing or cannot be read, or a name cannot be a split's.
     """
     if config.file_format == "jsonl":
-        names = sorted((path.stem for path in config.path.glob("*.jsonl")), key=lambda name: (name != "train", name))
+        found = (check_split_name(path.stem, str(path)) for path in config.path.glob("*.jsonl"))
+        names = sorted(found, key=lambda name: (name != "train", name))
         if not names:
             raise DataError(f"{config.path} holds no <split>.jsonl: give the folder that does")
         return tuple(names)

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from aligncat.datasets.rows import required, required_list, shorten
+from aligncat.datasets.rows import required, required_int, required_list, shorten
 from aligncat.errors import DataError
+from aligncat.geometry import MAX_PIXELS
 from aligncat.types import RLE
 
 _CORNERS_OF_A_POLYGON = 3
@@ -33,6 +34,28 @@ class Canvas:
     width: int
     height: int
     where: str
+
+
+def image_size(row: Mapping[str, object], where: str) -> tuple[int, int]:
+    """(width, height) in pixels that a row says of its image.
+
+    Args:
+        row: COCO's row of an image, with "width" and "height".
+        where: file and row, for messages.
+
+    Raises:
+        DataError: one is missing or below 1, or together they are more than any image that is read.
+    """
+    width, height = required_int(row, "width", where), required_int(row, "height", where)
+    for key, pixels in (("width", width), ("height", height)):
+        if pixels < 1:
+            raise DataError(f"{where}: {key!r} must be at least 1 pixel, not {pixels}; write the photo's own")
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"{where}: an image of {width} x {height} pixels is more than the limit of {MAX_PIXELS:,}; write the "
+            "photo's own 'width' and 'height'"
+        )
+    return width, height
 
 
 def read_box(value: object, canvas: Canvas, *, corners: bool) -> NDArray[np.float64]:

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from aligncat.errors import ImageError
+from aligncat.geometry import MAX_PIXELS
 
-MAX_PIXELS = 64_000_000
 _WHITE = (255, 255, 255, 255)
 # What Pillow's decoders are known to raise on damaged files, beside OSError; none is a fault of ours.
 _DECODER_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError)

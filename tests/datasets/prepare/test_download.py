@@ -47,7 +47,8 @@ def broken_off(site: Site, target: Path, page: Page) -> None:
     page.breaks_after = [300_000, 0, 0, 0]
     with pytest.raises(DownloadError, match=r"after 300,000 of 600,000 bytes.*300,000 bytes that came are kept"):
         download(Mirror(site.url("/a.zip")), target)
-    assert not target.exists() and files_beside(target) == {"refcoco.part", "refcoco.part.json"}
+    part, note = sorted(path.name for path in target.parent.iterdir())
+    assert part.startswith("refcoco-") and part.endswith(".part") and note == f"{part}.json"
     site.asked.clear()
 
 
@@ -81,16 +82,24 @@ def test_a_file_that_has_changed_is_fetched_anew(
     assert [asked for _, asked in site.asked] == requests
 
 
-def test_another_mirror_begins_anew(site: Site, target: Path) -> None:
+def test_another_mirror_begins_anew_and_leaves_what_came_from_the_first(site: Site, target: Path) -> None:
     broken_off(site, target, Page(CONTENT))
-    site.pages["/b.zip"] = Page(CHANGED)
-    download(Mirror(site.url("/b.zip")), target)
-    assert target.read_bytes() == CHANGED and site.asked == [("/b.zip", None)]
+    site.pages["/b.zip"] = Page(CHANGED, breaks_after=[100_000, 0, 0, 0])
+    with pytest.raises(DownloadError, match=r"100,000 bytes that came are kept"):
+        download(Mirror(site.url("/b.zip")), target)
+    assert sorted(path.stat().st_size for path in target.parent.glob("*.part")) == [100_000, 300_000]
+    for page, content in (("/a.zip", CONTENT), ("/b.zip", CHANGED)):
+        site.asked.clear()
+        download(Mirror(site.url(page)), target)
+        assert target.read_bytes() == content
+        assert site.asked == [(page, f"bytes={300_000 if page == '/a.zip' else 100_000}-")]
+    assert files_beside(target) == {"refcoco"}
 
 
 def test_all_bytes_may_be_here_already(site: Site, target: Path) -> None:
     broken_off(site, target, Page(CONTENT))
-    (target.parent / "refcoco.part").write_bytes(CONTENT)
+    [part] = target.parent.glob("*.part")
+    part.write_bytes(CONTENT)
     download(Mirror(site.url("/a.zip")), target)
     assert target.read_bytes() == CONTENT and not site.asked
 
@@ -98,7 +107,8 @@ def test_all_bytes_may_be_here_already(site: Site, target: Path) -> None:
 @pytest.mark.parametrize("note", ["", "[]", '{"url": 1}'])
 def test_a_damaged_note_means_to_begin_anew(site: Site, target: Path, note: str) -> None:
     broken_off(site, target, Page(CONTENT))
-    (target.parent / "refcoco.part.json").write_text(note)
+    [path] = target.parent.glob("*.part.json")
+    path.write_text(note)
     download(Mirror(site.url("/a.zip")), target)
     assert target.read_bytes() == CONTENT and site.asked == [("/a.zip", None)]
 
@@ -143,6 +153,11 @@ def local_file(site: Site) -> str:
     return site.url("/file")
 
 
+def no_address(site: Site) -> str:
+    site.pages["/port"] = Page(location="http://127.0.0.1:many/a.zip")
+    return site.url("/port")
+
+
 def always_busy(site: Site) -> str:
     site.pages["/busy"] = Page(statuses=[503] * 99)
     return site.url("/busy")
@@ -154,6 +169,7 @@ def always_busy(site: Site) -> str:
         (lambda site: site.url("/missing"), r"answers 404 \(Not Found\)"),
         (loop, "answers 302"),
         (local_file, "answers 302"),
+        (no_address, "leads to no address"),
         (always_busy, "answers 503"),
         (lambda site: "http://127.0.0.1:1/a.zip", r"127\.0\.0\.1:1/a\.zip: cannot be reached"),
     ],
@@ -201,7 +217,17 @@ def test_every_dataset_has_a_mirror_that_is_a_capture_of_its_archive(dataset: st
         ("refcoco = 'http://a'", "'refcoco' must be a list"),
         ("[[refcoco]]\nsha256 = ''", "mirror 1 of refcoco: key 'url' is missing"),
         ("[[refcoco]]\nurl = 'http://a'\nmd5 = 'x'", "key 'md5' is not known"),
-        ("[[refcoco]]\nurl = 'file:///etc/passwd'", "no http or https address"),
+        *(
+            (f"[[refcoco]]\nurl = '{url}'", "no http or https address; blanks are written %20")
+            for url in (
+                "file:///etc/passwd",
+                "http://[bad/x.zip",
+                "http://a/b c.zip",
+                "http://a:many/x.zip",
+                "http:///x.zip",
+                "http://a/é.zip",
+            )
+        ),
         ("[[refcoco]]\nurl = 'http://a'\nsha256 = 'ABC'", "64 hexadecimal digits"),
     ],
 )

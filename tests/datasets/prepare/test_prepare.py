@@ -76,6 +76,32 @@ def test_a_source_without_the_set_says_what_it_lacks(tmp_path: Path, name: str, 
         prepare_set(name, tmp_path / "out", tmp_path / "have")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("kind", ["zip", "folder"])
+def test_a_source_that_lacks_a_file_changes_nothing_in_the_place(tmp_path: Path, kind: str) -> None:
+    write_set(tmp_path / "out", "refcocog-google")
+    before = {path: (tmp_path / "out" / path).read_bytes() for path in files_of(tmp_path / "out")}
+    write_refer_dataset(tmp_path / "have", "refcocog", "umd", {"train": 5})
+    source = packed(tmp_path / "have", "refcocog") if kind == "zip" else tmp_path / "have"
+    with pytest.raises(
+        DataError, match=r"lacks refs\(google\)\.p; it has instances\.json, refs\(umd\)\.p; give a source"
+    ):
+        prepare_set("refcocog-google", tmp_path / "out", source)
+    assert {path: (tmp_path / "out" / path).read_bytes() for path in files_of(tmp_path / "out")} == before
+
+
+def test_a_source_of_one_file_leaves_an_empty_folder_empty(tmp_path: Path, site: Site) -> None:
+    with zipfile.ZipFile(tmp_path / "half.zip", "w") as archive:
+        archive.writestr("refcoco/instances.json", "{}")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DataError, match=r"half\.zip: lacks refs\(unc\)\.p; it has instances\.json"):
+        prepare_set("refcoco", tmp_path / "out", tmp_path / "half.zip")
+    assert not list((tmp_path / "out").iterdir())
+    site.pages["/half.zip"] = Page((tmp_path / "half.zip").read_bytes())
+    with pytest.raises(DownloadError, match=r"half\.zip: .*lacks refs\(unc\)\.p"):
+        prepare_set("refcoco", tmp_path / "out", mirrors=mirrors(tmp_path, "refcoco", site.url("/half.zip")))
+    assert not (tmp_path / "out/refcoco").exists()
+
+
 def test_the_folder_of_another_set_is_not_taken_for_this_one(tmp_path: Path) -> None:
     config = write_set(tmp_path, "refcoco+")
     with pytest.raises(DataError, match="holds neither refcoco/refs"):
@@ -120,6 +146,22 @@ def test_a_download_that_was_stopped_goes_on_with_the_next_call(tmp_path: Path, 
     site.asked.clear()
     prepare_set("refcoco", tmp_path / "out", mirrors=urls)
     assert site.asked == [("/a.zip", "bytes=500-")]
+    assert files_of(tmp_path / "out") == {"refcoco/refs(unc).p", "refcoco/instances.json"}
+
+
+def test_what_came_from_a_mirror_is_kept_while_others_are_tried_and_gone_once_one_was_good(
+    tmp_path: Path, site: Site
+) -> None:
+    write_set(tmp_path / "have", "refcoco")
+    whole = packed(tmp_path / "have", "refcoco").read_bytes()
+    site.pages |= {"/a.zip": Page(whole, breaks_after=[500, 0, 0, 0]), "/b.zip": Page(b"no archive")}
+    urls = mirrors(tmp_path, "refcoco", site.url("/a.zip"), site.url("/b.zip"))
+    with pytest.raises(DownloadError, match=r"a\.zip: .*500 bytes that came are kept"):
+        prepare_set("refcoco", tmp_path / "out", mirrors=urls)
+    [part] = (tmp_path / "out/downloads").glob("*.part")
+    assert part.read_bytes() == whole[:500]
+    site.pages |= {"/a.zip": Page(statuses=[404]), "/b.zip": Page(whole)}
+    prepare_set("refcoco", tmp_path / "out", mirrors=urls)
     assert files_of(tmp_path / "out") == {"refcoco/refs(unc).p", "refcoco/instances.json"}
 
 

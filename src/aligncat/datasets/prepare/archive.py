@@ -13,7 +13,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -95,20 +95,21 @@ def is_archive(path: Path) -> bool:
         return False
 
 
-def unpack_annotations(archive: Path, dataset: str, folder: Path) -> tuple[str, ...]:
+def unpack_annotations(archive: Path, dataset: str, folder: Path, needed: Sequence[str] = ()) -> tuple[str, ...]:
     """Put an archive's refs(*.p) and instances.json of a dataset into a folder: all of them, or none.
 
     Args:
         archive: a zip, a tar or a tar.gz.
         dataset: by name; where the archive has files of several datasets in folders, it is the folder's name.
         folder: where they go; it is made, and files of the same names are replaced.
+        needed: the names that must be among the files, before any is put there.
 
     Returns:
         The names of the files.
 
     Raises:
-        DataError: it is no such archive, is damaged, holds no such files, or is unsafe: a member whose path leads
-            outside, a link, or content that unpacks to far more than such an archive holds.
+        DataError: it is no such archive, is damaged, lacks such files or one that is needed, or is unsafe: a member
+            whose path leads outside, a link, or content that unpacks to far more than such an archive holds.
         OSError: the folder cannot be written.
     """
     if not is_archive(archive):
@@ -118,7 +119,7 @@ def unpack_annotations(archive: Path, dataset: str, folder: Path) -> tuple[str, 
         wanted = _wanted(archive, dataset)
         with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
             _write(archive, wanted, Path(staging))
-            return place(Path(staging), folder)
+            return place(Path(staging), folder, needed, archive)
     except _DAMAGED as error:
         raise DataError(f"{archive}: damaged ({error}); fetch it again") from error
 
@@ -133,10 +134,26 @@ def is_another(folder_name: str, dataset: str) -> bool:
     return folder_name != dataset and folder_name in get_args(DatasetName)
 
 
-def place(staging: Path, folder: Path) -> tuple[str, ...]:
-    """Move the annotation files of one folder into another on the same disk, now that all are whole."""
+def require(folder: Path, needed: Sequence[str], source: Path) -> list[Path]:
+    """The annotation files of a folder, among which there must be some; the source is where they are from.
+
+    Raises:
+        DataError: one that is needed is not there.
+    """
+    files = annotation_files(folder)
+    names = [path.name for path in files]
+    if lacking := [name for name in needed if name not in names]:
+        raise DataError(
+            f"{source}: lacks {' and '.join(lacking)}; it has {', '.join(names) or 'none of them'}; give a source that "
+            "has all, or ask for the set that it holds"
+        )
+    return files
+
+
+def place(staging: Path, folder: Path, needed: Sequence[str], source: Path) -> tuple[str, ...]:
+    """Move the annotation files of one folder into another on the same disk, now that all are whole; see `require`."""
+    files = require(staging, needed, source)
     folder.mkdir(parents=True, exist_ok=True)
-    files = annotation_files(staging)
     for path in files:
         path.replace(folder / path.name)
     return tuple(path.name for path in files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import re
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage, HTTPResponse
+from http.client import HTTPException, HTTPMessage, HTTPResponse, InvalidURL
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -41,21 +42,19 @@ class _Origin:
     """What a half-fetched file is the beginning of.
 
     Attributes:
-        url: asked for.
         version: the server's strong ETag or date of the file; None where it gave neither.
         total: bytes of the whole file; None where the server did not say.
     """
 
-    url: str
     version: str | None
     total: int | None
 
 
 class _Part:
-    """The bytes fetched so far, beside a note of where they are from."""
+    """The bytes fetched so far from one address, beside a note of what they are the beginning of."""
 
-    def __init__(self, target: Path) -> None:
-        self.path = target.with_name(target.name + PART_SUFFIX)
+    def __init__(self, target: Path, url: str) -> None:
+        self.path = target.with_name(f"{target.name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}{PART_SUFFIX}")
         self.note = self.path.with_name(self.path.name + ".json")
 
     @property
@@ -71,7 +70,7 @@ class _Part:
     def begin(self, origin: _Origin) -> None:
         self.discard()
         self.path.touch()
-        values = {"url": origin.url, "version": origin.version, "total": origin.total}
+        values = {"version": origin.version, "total": origin.total}
         write_whole(self.note, json.dumps(values).encode())
 
     def discard(self) -> None:
@@ -88,7 +87,8 @@ def download(mirror: Mirror, target: Path) -> None:
 
     Args:
         mirror: where from.
-        target: the file to write; what is fetched grows in `<target>.part` beside it.
+        target: the file to write; what is fetched grows beside it in `<target>-<hash of the address>.part`, which
+            other mirrors leave alone; see `discard_parts`.
 
     Raises:
         DownloadError: the server does not have it, cannot be reached, keeps breaking off, sends too much, or
@@ -96,7 +96,7 @@ def download(mirror: Mirror, target: Path) -> None:
         OSError: the file cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = _Part(target)
+    part = _Part(target, mirror.url)
     most = failures = 0
     with _progress() as progress:
         task = progress.add_task(target.name, total=None)
@@ -119,6 +119,12 @@ def download(mirror: Mirror, target: Path) -> None:
     part.discard()
 
 
+def discard_parts(target: Path) -> None:
+    """Delete what broken downloads of a file left beside it, from whichever mirrors, now that it is here and good."""
+    for left in target.parent.glob(f"{glob.escape(target.name)}-*{PART_SUFFIX}*"):
+        left.unlink()
+
+
 def _attempt(url: str, part: _Part) -> Iterator[tuple[int, int | None]]:
     """Fetch what is still missing; gives the bytes there are and those of the whole file as they come.
 
@@ -127,7 +133,7 @@ def _attempt(url: str, part: _Part) -> Iterator[tuple[int, int | None]]:
         DownloadError: trying again would not help.
     """
     origin = part.origin()
-    start = part.size if origin is not None and origin.url == url else 0
+    start = part.size if origin is not None else 0
     if start and origin is not None and start == origin.total:
         return
     with _answer(url, start, origin) as response:
@@ -140,7 +146,7 @@ def _attempt(url: str, part: _Part) -> Iterator[tuple[int, int | None]]:
             total = int(matched[2])
         else:  # the whole file, as asked for, or because the server cannot go on or has another one by now
             start = 0
-            part.begin(_Origin(url, _version(response.headers), total))
+            part.begin(_Origin(_version(response.headers), total))
         if (total or 0) > MAX_BYTES:
             part.discard()
             raise DownloadError(f"{url}: {total:,} bytes are more than any of these archives has")
@@ -184,6 +190,8 @@ def _answer(url: str, start: int, origin: _Origin | None) -> Iterator[HTTPRespon
         if isinstance(error.reason, TimeoutError | ConnectionResetError):
             raise _BrokenOffError(f"cannot be reached ({error.reason})") from error
         raise DownloadError(f"{url}: cannot be reached ({error.reason})") from error
+    except InvalidURL as error:  # where the server sent us on to
+        raise DownloadError(f"{url}: leads to no address ({error})") from error
     except (HTTPException, ConnectionError, TimeoutError) as error:
         raise _BrokenOffError(f"the server gives no answer ({error!r})") from error
     with response:

@@ -13,6 +13,7 @@ from aligncat.errors import DataError
 
 SHIPPED = Path(__file__).with_name("mirrors.toml")
 _KEYS = ("url", "sha256")
+_GRAPHIC = re.compile(r"[!-~]+")  # no blank and nothing beyond ASCII: those are written as %20 and so on
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -57,8 +58,17 @@ def _mirror(value: object, where: str) -> Mirror:
         if key not in _KEYS:
             raise DataError(f"{where}: key {key!r} is not known; a mirror has {' and '.join(_KEYS)}")
     url, digest = required_str(row, "url", where), optional_str(row, "sha256", where)
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise DataError(f"{where}: {shorten(url)} is no http or https address")
+    if not _is_address(url):
+        raise DataError(f"{where}: {shorten(url)} is no http or https address; blanks are written %20")
     if digest is not None and not _SHA256.fullmatch(digest):
         raise DataError(f"{where}: sha256 must be 64 hexadecimal digits in lower case, not {shorten(digest)}")
     return Mirror(url, digest)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # looked at when it is asked for
+    except ValueError:  # "http://[bad/x", or a port that is no number
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and bool(_GRAPHIC.fullmatch(url))

@@ -14,9 +14,10 @@ from aligncat.datasets.prepare.archive import (
     is_another,
     is_archive,
     place,
+    require,
     unpack_annotations,
 )
-from aligncat.datasets.prepare.download import download
+from aligncat.datasets.prepare.download import discard_parts, download
 from aligncat.datasets.prepare.mirrors import SHIPPED, Mirror, read_mirrors
 from aligncat.errors import DataError, DownloadError
 
@@ -58,8 +59,7 @@ def prepare_set(name: SetName, out: Path, source: Path | None = None, mirrors: P
     folder = out / dataset
     needed = (f"refs({split_by}).p", "instances.json")
     if source is not None:
-        _take(source, dataset, folder)
-        _require(folder, needed, source)
+        _take(source, dataset, folder, needed)
     elif all((folder / file).is_file() for file in needed):
         logger.info("%s has %s already", folder, " and ".join(needed))
     else:
@@ -67,18 +67,18 @@ def prepare_set(name: SetName, out: Path, source: Path | None = None, mirrors: P
     return folder
 
 
-def _take(source: Path, dataset: str, folder: Path) -> None:
+def _take(source: Path, dataset: str, folder: Path, needed: tuple[str, ...]) -> None:
     """From the user's own archive or folder."""
     if not source.is_dir():
-        unpack_annotations(source, dataset, folder)
+        unpack_annotations(source, dataset, folder, needed)
         return
     for holder in (source / dataset, source):
         if holder.is_dir() and annotation_files(holder) and not is_another(holder.resolve().name, dataset):
-            _copy(holder, folder)
+            _copy(holder, folder, needed)
             return
     archives = [source / f"{dataset}{suffix}" for suffix in (".zip", ".tar.gz", ".tgz", ".tar")]
     if found := next(filter(is_archive, archives), None):
-        unpack_annotations(found, dataset, folder)
+        unpack_annotations(found, dataset, folder, needed)
         return
     raise DataError(
         f"{source}: holds neither {dataset}/refs(*.p) and {dataset}/instances.json nor one of "
@@ -86,15 +86,16 @@ def _take(source: Path, dataset: str, folder: Path) -> None:
     )
 
 
-def _copy(source: Path, folder: Path) -> None:
+def _copy(source: Path, folder: Path, needed: tuple[str, ...]) -> None:
+    files = require(source, needed, source)
     if folder.is_dir() and source.samefile(folder):
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
-        for path in annotation_files(source):
+        for path in files:
             with path.open("rb") as content:
                 copy_stream(content, Path(staging) / path.name)
-        place(Path(staging), folder)
+        place(Path(staging), folder, needed, source)
 
 
 def _fetch(mirrors: tuple[Mirror, ...], dataset: str, folder: Path, needed: tuple[str, ...]) -> None:
@@ -105,14 +106,14 @@ def _fetch(mirrors: tuple[Mirror, ...], dataset: str, folder: Path, needed: tupl
         try:
             if not archive.is_file():  # else it is whole, and here since a run that was stopped before it unpacked it
                 download(mirror, archive)
-            unpack_annotations(archive, dataset, folder)
-            _require(folder, needed, archive)
+            unpack_annotations(archive, dataset, folder, needed)
         except (DownloadError, DataError) as error:
             archive.unlink(missing_ok=True)
             reasons.append(str(error) if isinstance(error, DownloadError) else f"{mirror.url}: {error}")
             logger.warning("%s", reasons[-1])
         else:
             archive.unlink()
+            discard_parts(archive)
             if not any(archive.parent.iterdir()):
                 archive.parent.rmdir()
             return
@@ -120,9 +121,3 @@ def _fetch(mirrors: tuple[Mirror, ...], dataset: str, folder: Path, needed: tupl
         f"no mirror gave out a good archive of {dataset} ({'; '.join(reasons)}); fetch it with a browser, or from "
         "somebody who has it, and give it as --source"
     )
-
-
-def _require(folder: Path, needed: tuple[str, ...], source: Path) -> None:
-    if lacking := [file for file in needed if not (folder / file).is_file()]:
-        has = ", ".join(path.name for path in annotation_files(folder))
-        raise DataError(f"{source}: lacks {' and '.join(lacking)}; it has {has}")
