@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ from aligncat.commands.ground import SHIPPED
 from aligncat.errors import DataError
 from aligncat.evaluation import Result, Scores
 from aligncat.evaluation.metrics import Errors
+from aligncat.evaluation.published import published_ablation
 from aligncat.model_card import model_card
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -153,3 +155,15 @@ def test_results_of_other_weights_are_not_taken_for_the_shipped_ones(make_result
     path.write_text(json.dumps({**content, "weights_sha256": "0" * 64}))
     with pytest.raises(DataError, match="other weights"):
         make_results.read_shipped(path)
+
+
+@pytest.mark.parametrize("study", ["table3", "table4", "table5"])
+def test_the_papers_tables_are_stored_whole(make_results: ModuleType, study: str) -> None:
+    """Every row of the paper's table, three seeds or more on every split, and every pair of rows compared."""
+    file = make_results.read_study(STORED / f"{study}-mojiref.json")
+    assert [row.name for row in file.rows] == list(published_ablation(study))
+    for row in file.rows:
+        assert list(row.splits) == ["val", "testA", "testB"]
+        assert all(len(summary.seeds) >= 3 for summary in row.splits.values())
+    pairs = {frozenset((each["better"], each["worse"])) for each in file.orderings}
+    assert pairs == {frozenset(pair) for pair in combinations((row.name for row in file.rows), 2)}
