@@ -17,7 +17,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
-WIDTH, HEIGHT, COLOURS = 1360, 960, 128
+WIDTH, HEIGHT, COLOURS = 1360, 960, 256
 
 
 def main() -> None:
@@ -38,7 +38,8 @@ def main() -> None:
         picture = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
     finally:
         driver.quit()
-    picture.quantize(COLOURS).save(Path(__file__).parent / "img" / "report.png", optimize=True)
+    few = picture.quantize(COLOURS, kmeans=4)
+    few.save(Path(__file__).parent / "img" / "report.png", optimize=True)
 
 
 if __name__ == "__main__":
