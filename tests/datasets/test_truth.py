@@ -73,6 +73,9 @@ def test_compressed_counts_of_random_masks_pass_the_check() -> None:
         ([[1, 2, 3, 4, 5, float("nan")]], "at least 6 finite numbers"),
         ([[1, 2, 3, 4, 5, 10**400]], "at least 6 finite numbers"),
         ([1, 2, 3, 4, 5, 6], "a polygon must be a list"),
+        ([[0, 0, 1e8, 0, 1e8, 1e8]], "outline is 300,000,000 pixels long"),  # pycocotools would die of it
+        ([[0, 0, 1e5, 0] * 10], "outline is 2,000,000 pixels long"),
+        ([[5e8] * 6], "or that far off its image of 48 x 40"),
         ([[100, 100, 120, 100, 120, 120]], "covers no pixel"),
         ({"counts": [WIDTH * HEIGHT]}, "key 'size' is missing"),
         ({"size": [HEIGHT, WIDTH]}, "key 'counts' is missing"),

@@ -13,6 +13,7 @@ from rich.text import Text
 from aligncat.datasets import DataConfig
 from aligncat.datasets.prepare import SETS, Report, SetName, SplitCheck, check_dataset, prepare_set
 from aligncat.errors import DataError
+from aligncat.store.files import write_whole
 
 _SHOWN = 10
 _COUNTS = ("referents", "sentences", "images")
@@ -60,11 +61,12 @@ def prepare_data(
     return report
 
 
-def check_data(*, data: DataConfig) -> Report:
+def check_data(*, data: DataConfig, missing: Path | None = None) -> Report:
     """Check a dataset: counts against the published ones, every bad row, every missing photo.
 
     Args:
         data: the dataset.
+        missing: a file to write the names of all missing photos to, one a line; empty where none is missing.
 
     Returns:
         What was found, where all is well.
@@ -72,9 +74,12 @@ def check_data(*, data: DataConfig) -> Report:
     Raises:
         ConfigError: the dataset is not in REFER's layout.
         DataError: a count differs, a row is bad, or a photo is missing; the table and the list are printed before.
+            Or the list of missing photos cannot be written.
     """
     report = check_dataset(data)
     show(report)
+    if missing is not None:
+        _write_names(missing, report.missing)
     faults = [
         f"{count:,} {what}"
         for count, what in (
@@ -87,6 +92,13 @@ def check_data(*, data: DataConfig) -> Report:
     if faults:
         raise DataError(f"{data.path / data.dataset}: {', '.join(faults)}")
     return report
+
+
+def _write_names(path: Path, names: tuple[str, ...]) -> None:
+    try:
+        write_whole(path, "".join(f"{name}\n" for name in names).encode())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error}); choose another place for --missing") from error
 
 
 def show(report: Report) -> None:
@@ -117,7 +129,7 @@ def remarks(report: Report) -> list[str]:
         how = next(text for start, text in _PHOTOS.items() if report.data.dataset.startswith(start))
         lines += [
             f"{len(report.missing):,} of {report.photos:,} photos are not in {report.photo_folder}: "
-            f"{', '.join(report.missing[:3])}{', ...' if len(report.missing) > 3 else ''}",
+            f"{', '.join(report.missing[:3])}{', ... (all: data check --missing FILE)' if len(report.missing) > 3 else ''}",
             f"  {how}; then name their folder with --images (prepare) or --data.images (every other verb)",
         ]
     elif report.photos:

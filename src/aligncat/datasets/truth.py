@@ -19,6 +19,8 @@ from aligncat.geometry import MAX_PIXELS
 from aligncat.types import RLE
 
 _CORNERS_OF_A_POLYGON = 3
+# pycocotools takes memory for every fifth of a pixel of an outline, and dies where there is too little.
+_LONGEST_OUTLINE = 1e6
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,13 @@ def _polygon(value: object, canvas: Canvas) -> list[float]:
         raise DataError(
             f"{canvas.where}: a polygon must be a list of at least 6 finite numbers [x1, y1, x2, y2, ...], "
             f"not {value!r:.60}"
+        )
+    corners = np.array(value, dtype=np.float64).reshape(-1, 2)
+    outline = np.abs(np.diff(corners, axis=0, append=corners[:1])).max(axis=1).sum()
+    if max(outline, np.abs(corners).max()) > _LONGEST_OUTLINE:
+        raise DataError(
+            f"{canvas.where}: a polygon's outline is {outline:,.0f} pixels long, or that far off its image of "
+            f"{canvas.width} x {canvas.height}; give its corners in pixels"
         )
     return list(value)
 

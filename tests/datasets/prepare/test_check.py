@@ -91,6 +91,12 @@ def first_annotation(**values: object) -> Callable[[ReferFiles], object]:
         (lambda f: f.refs[0]["sentences"][1].update(sent_id=0), "sentences[1]: the id 0 was used before"),
         (lambda f: f.refs[1].update(ref_id=0), "(ref_id 0): the id 0 was used before"),
         (lambda f: f.refs[0]["sentences"][0].update(sent=" "), "empty expression"),
+        (lambda f: f.refs[8].update(ref_id=3), "refs(unc).p: ref_id 3 is in train and again in val"),
+        (
+            lambda f: f.refs[-1]["sentences"][0].update(sent_id=17),
+            "refs(unc).p: sent_id 17 is in val and again in testB",
+        ),
+        (lambda f: f.refs[0].update(split="../x"), "row 0: '../x' cannot be a split's name"),
     ],
 )
 def test_a_bad_row_is_named_once_with_its_place(
@@ -128,6 +134,13 @@ def test_without_photos_all_are_missing(files: ReferFiles) -> None:
     report = check_dataset(DataConfig(files.config.path, "refcoco", images=files.config.path / "nowhere"))
     assert len(report.missing) == report.photos == 8
     assert report.photo_folder == files.config.path / "nowhere"
+
+
+def test_two_annotations_of_one_id_are_named(files: ReferFiles) -> None:
+    files.instances["annotations"].append({**files.instances["annotations"][0], "bbox": [1, 1, 2, 2]})
+    files.save()
+    [problem] = check_dataset(files.config).problems
+    assert problem.endswith("instances.json: annotations[16]: the id 5000 was used before; every id must occur once")
 
 
 def latin1(files: ReferFiles) -> None:

@@ -228,6 +228,20 @@ def test_the_check_ends_with_status_1_and_a_line_where_something_is_wrong(
     assert said.out.count("bad row: ") == 10 and "and 1 more bad rows" in said.out
 
 
+def test_the_names_of_all_missing_photos_are_written_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = write_refer_dataset(tmp_path / "data", "own")
+    words = ["data", "check", "--data.path", str(tmp_path / "data"), "--data.dataset", "own", "--missing"]
+    photos = sorted(path.name for path in files.image_folder.iterdir())
+    assert main([*words, str(tmp_path / "list.txt")]) == 0
+    assert (tmp_path / "list.txt").read_text() == ""
+    shutil.rmtree(files.image_folder)
+    assert main([*words, str(tmp_path / "list.txt")]) == 1
+    assert (tmp_path / "list.txt").read_text().splitlines() == photos and len(photos) == 8
+    assert "--missing FILE" in capsys.readouterr().out
+    assert main([*words, str(tmp_path / "gone/list.txt")]) == 1
+    assert "gone/list.txt: cannot be written" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("dataset", ["mojiref", "own"])
 def test_the_check_ends_well_where_all_is_well(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], dataset: DatasetName

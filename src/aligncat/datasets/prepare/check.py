@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.layout import image_folder, likely_image_folder
+from aligncat.datasets.layout import image_folder, likely_image_folder, refs_file
 from aligncat.datasets.load import load_split, load_truth
 from aligncat.datasets.prepare.counts import Counts, published_counts
 from aligncat.datasets.reading import files_read_once
@@ -46,7 +47,8 @@ class Report:
     Attributes:
         data: the dataset.
         splits: one check each; those published first, then what else the files hold.
-        problems: every row that readers refuse, and every file that cannot be read, in words that name the place.
+        problems: every row that readers refuse, every id that two splits have, and every file that cannot be read, in
+            words that name the place.
         photos: how many photos the expressions are said of, over all splits.
         photo_folder: where they were looked for.
         missing: the photos that are not there, or are empty files.
@@ -88,6 +90,8 @@ def _check(data: DataConfig) -> Report:
     problems: list[str] = []
     photos: dict[str, None] = {}
     checks = []
+    referents: dict[str, str] = {}
+    sentences: dict[str, str] = {}
     names = _split_names(data, tuple(published), problems)
     for name in track(names, f"checking {data.dataset}", console=Console(stderr=True), transient=True):
         split = _read(data, name, problems)
@@ -95,7 +99,10 @@ def _check(data: DataConfig) -> Report:
         if split is not None:
             folder = likely_image_folder(data)
             photos |= dict.fromkeys(record.path.relative_to(folder).as_posix() for record in split.images.values())
-            found = Counts(len(split.sentences_by_referent()), len(split.expressions), len(split.images))
+            by_referent = split.sentences_by_referent()
+            found = Counts(len(by_referent), len(split.expressions), len(split.images))
+            problems += _used_before(data, "ref_id", by_referent, name, referents)
+            problems += _used_before(data, "sent_id", (e.id for e in split.expressions), name, sentences)
         checks.append(SplitCheck(name, found, published.get(name)))
     folder, missing = _missing(data, sorted(photos))
     return Report(data, tuple(checks), tuple(dict.fromkeys(problems)), len(photos), folder, missing)
@@ -120,6 +127,15 @@ def _read(data: DataConfig, name: str, problems: list[str]) -> Split | None:
             problems.append(str(error))
     problems += map(str, bad_rows)
     return split
+
+
+def _used_before(data: DataConfig, key: str, ids: Iterable[str], split: str, seen: dict[str, str]) -> list[str]:
+    """A line for every id that an earlier split has too; the others are noted in `seen`, id -> its split."""
+    return [
+        f"{refs_file(data)}: {key} {value} is in {seen[value]} and again in {split}; every id must occur once"
+        for value in ids
+        if seen.setdefault(value, split) != split
+    ]
 
 
 def _missing(data: DataConfig, names: list[str]) -> tuple[Path, tuple[str, ...]]:
