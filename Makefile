@@ -9,7 +9,7 @@ quickstart: $(VENV)/.ready
 	$(BIN)/aligncat quickstart
 
 test: $(VENV)/.ready lint
-	$(BIN)/python -m pytest
+	ALIGNCAT_ARTEFACTS=$(CURDIR)/test-artefacts $(BIN)/python -m pytest
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
@@ -31,4 +31,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) aligncat-quickstart
+	rm -rf $(VENV) aligncat-quickstart test-artefacts
