@@ -126,10 +126,11 @@ def remarks(report: Report) -> list[str]:
     """What is wrong beside the counts, one line each: bad rows, missing photos and where to get them."""
     lines = _first("bad row", report.problems)
     if report.missing:
+        more = ", ... (all: data check --missing FILE)" if len(report.missing) > 3 else ""
         how = next(text for start, text in _PHOTOS.items() if report.data.dataset.startswith(start))
         lines += [
             f"{len(report.missing):,} of {report.photos:,} photos are not in {report.photo_folder}: "
-            f"{', '.join(report.missing[:3])}{', ... (all: data check --missing FILE)' if len(report.missing) > 3 else ''}",
+            f"{', '.join(report.missing[:3])}{more}",
             f"  {how}; then name their folder with --images (prepare) or --data.images (every other verb)",
         ]
     elif report.photos:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aligncat.datasets.config import DataConfig
+from aligncat.datasets.as_written import AsWritten
+from aligncat.datasets.config import DataConfig, Format
+from aligncat.datasets.hub import hub_as_written
+from aligncat.datasets.jsonl import jsonl_as_written
 from aligncat.datasets.layout import image_folder, likely_image_folder
 from aligncat.datasets.load import load_split, load_truth
-from aligncat.datasets.phrases_csv import annotation_ids
-from aligncat.datasets.refer import Instances, annotation_ids_in_refs
+from aligncat.datasets.phrases_csv import csv_as_written
+from aligncat.datasets.refer import Instances
+from aligncat.datasets.refer_truth import refer_as_written
 from aligncat.datasets.rows import gather_bad_rows
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, ImageError, MissingTruthError
 from aligncat.types import Expression, Truth
+
+_AS_WRITTEN: Mapping[Format, Callable[[DataConfig, str], dict[str, AsWritten]]] = {
+    "refer": refer_as_written,
+    "hub": hub_as_written,
+    "coco-csv": csv_as_written,
+    "jsonl": jsonl_as_written,
+    "simrec": lambda config, split: {},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,7 @@ class Referent:
         derived: the category that its phrases name, where the data gives none.
         sentences: what is said of it.
         truth: its box and mask, where the data has them.
-        annotation_id: its annotation in the source's instances.json, where there is one.
+        as_written: what else the source's files say of it.
     """
 
     id: str
@@ -39,7 +51,7 @@ class Referent:
     derived: str | None
     sentences: tuple[Expression, ...]
     truth: Truth | None
-    annotation_id: str | None
+    as_written: AsWritten
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,7 @@ class Source:
         """
         split = self.splits[name]
         truths = _truths(self.config, name)
-        annotations = _annotation_ids(self.config, name)
+        written = _AS_WRITTEN[self.config.file_format](self.config, name)
         folder = likely_image_folder(self.config)
         for referent_id, sentences in split.sentences_by_referent().items():
             first = sentences[0]
@@ -101,7 +113,7 @@ class Source:
                 derived=first.category if first.derived else None,
                 sentences=tuple(sentences),
                 truth=truths.get(referent_id),
-                annotation_id=annotations.get(referent_id),
+                as_written=written.get(referent_id, AsWritten()),
             )
 
 
@@ -112,9 +124,3 @@ def _truths(config: DataConfig, split: str) -> dict[str, Truth]:
     if bad:
         raise bad[0]
     return truths
-
-
-def _annotation_ids(config: DataConfig, split: str) -> dict[str, str]:
-    if config.file_format == "refer":
-        return annotation_ids_in_refs(config, split)
-    return annotation_ids(config, split) if config.file_format == "coco-csv" else {}

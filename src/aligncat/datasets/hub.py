@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from aligncat.datasets.as_written import AsWritten, kept_of_annotation, kept_of_sentences
 from aligncat.datasets.categories import COCO_CATEGORIES
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.layout import likely_image_folder, parquet_files
@@ -42,8 +43,10 @@ from aligncat.types import Truth
 
 _REFER_COLUMNS = ("ref_id", "image_id", "category_id", "split", "sentences", "image_path")
 _REFER_TRUTH = ("ref_id", "category_id", "split", "bbox", "raw_anns", "raw_image_info")
+_REFER_AS_WRITTEN = ("ref_id", "split", "sentences", "raw_anns")
 _ANSWER_COLUMNS = ("answer", "file_name")
 _ANSWER_TRUTH = ("file_name", "bbox", "segmentation")
+_ANSWER_AS_WRITTEN = ("segmentation",)
 # REFER's own file names end in a number of the object, which COCO's do not have.
 _REFERS_PHOTO = re.compile(r"(COCO_\w+?_(\d{12}))(?:_\d+)?(\.\w+)")
 
@@ -91,6 +94,26 @@ def load_hub_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> di
                 truths[f"{split}:{number}"] = _truth_of_answers_row(row, folder, where)
     bad_rows.report(len(truths))
     return truths
+
+
+def hub_as_written(config: DataConfig, split: str) -> dict[str, AsWritten]:
+    """Referent id -> what its row says of it.
+
+    Raises:
+        DataError: a row is not as its layout asks.
+    """
+    found: dict[str, AsWritten] = {}
+    for where, number, row in _rows(config, split, _REFER_AS_WRITTEN, _ANSWER_AS_WRITTEN):
+        if "raw_anns" in row:
+            annotation = {} if row["raw_anns"] is None else _json(row, "raw_anns", where)
+            found[required_id(row, "ref_id", where)] = AsWritten(
+                annotation_id=None if annotation.get("id") is None else required_id(annotation, "id", where),
+                annotation=kept_of_annotation(annotation),
+                sentences=kept_of_sentences(row, where),
+            )
+        elif polygon := row["segmentation"]:
+            found[f"{split}:{number}"] = AsWritten(annotation={"segmentation": [polygon]})
+    return found
 
 
 def hub_splits(config: DataConfig) -> tuple[str, ...]:
@@ -181,11 +204,13 @@ def _category(row: Mapping[str, object], where: str) -> str:
     return COCO_CATEGORIES[number]
 
 
+def _json(row: Mapping[str, object], key: str, where: str) -> Mapping[str, object]:
+    """A row of COCO's, as JSON text in a column."""
+    return as_mapping(parse_json(required_str(row, key, where), f"{where}, {key}"), f"{where}, {key}")
+
+
 def _truth_of_refers_row(row: Mapping[str, object], where: str) -> Truth:
-    image, annotation = (
-        as_mapping(parse_json(required_str(row, key, where), f"{where}, {key}"), f"{where}, {key}")
-        for key in ("raw_image_info", "raw_anns")
-    )
+    image, annotation = _json(row, "raw_image_info", where), _json(row, "raw_anns", where)
     canvas = Canvas(*image_size(image, f"{where}, raw_image_info"), where)
     segmentation = annotation.get("segmentation")
     return Truth(

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
+from aligncat.datasets.as_written import AsWritten, kept_of_annotation
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.layout import jsonl_file, likely_image_folder
 from aligncat.datasets.photos import photo_size
@@ -61,6 +62,22 @@ def load_jsonl_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> 
             truths[referent_id] = _truth(row, folder / required_photo(row, "image", where), where)
     bad_rows.report(len(truths))
     return truths
+
+
+def jsonl_as_written(config: DataConfig, split: str) -> dict[str, AsWritten]:
+    """Referent id -> its mask as it was drawn, where it has one.
+
+    Raises:
+        DataError: a line is not as the format asks.
+    """
+    found: dict[str, AsWritten] = {}
+    path = jsonl_file(config, split)
+    for number, line in _lines(path):
+        where = f"{path}:{number}"
+        row = _row(line, where)
+        written = AsWritten(annotation=kept_of_annotation({"segmentation": row.get("mask")}))
+        found[_referent_id(row, split, number, found, where)] = written
+    return found
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

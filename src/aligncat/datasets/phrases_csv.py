@@ -14,6 +14,7 @@ import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from aligncat.datasets.as_written import AsWritten, kept_of_annotation
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.layout import phrases_file
 from aligncat.datasets.refer import Instances
@@ -83,14 +84,20 @@ def csv_splits(config: DataConfig) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: name != "train"))
 
 
-def annotation_ids(config: DataConfig, split: str) -> dict[str, str]:
-    """Referent id -> the id of its annotation in instances.json, where it has one.
+def csv_as_written(config: DataConfig, split: str) -> dict[str, AsWritten]:
+    """Referent id -> what its annotation says of it, where it has one.
 
     Raises:
         DataError: when a row is not as the format asks.
     """
-    rows = (row for _, row in _rows_of_split(config, split, BadRows(phrases_file(config), skip=False)))
-    return {_referent_id(row): row["annotation_id"] for row in rows if row["annotation_id"]}
+    instances = Instances.read(config)
+    annotations = annotations_by_id(instances)
+    found: dict[str, AsWritten] = {}
+    for where, row in _rows_of_split(config, split, BadRows(phrases_file(config), skip=False)):
+        annotation = _annotation(row, annotations, instances, where)
+        if annotation is not None:
+            found[_referent_id(row)] = AsWritten(row["annotation_id"], kept_of_annotation(annotation))
+    return found
 
 
 def _rows_of_split(config: DataConfig, split: str, bad_rows: BadRows) -> Iterator[tuple[str, dict[str, str]]]:

@@ -163,16 +163,6 @@ def refs_of_split(config: DataConfig, split: str, bad_rows: BadRows) -> list[tup
     return rows
 
 
-def annotation_ids_in_refs(config: DataConfig, split: str) -> dict[str, str]:
-    """Referent id -> the id of its annotation in instances.json.
-
-    Raises:
-        DataError: when a row of the split lacks one of them.
-    """
-    rows = refs_of_split(config, split, BadRows(refs_file(config), skip=False))
-    return {required_id(row, "ref_id", where): required_id(row, "ann_id", where) for where, row in rows}
-
-
 def splits_in_refs(config: DataConfig) -> tuple[str, ...]:
     """The names of the splits that refs(<split_by>).p has: REFER's in their usual order, then others as they come up.
 

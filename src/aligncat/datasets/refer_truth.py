@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aligncat.datasets.as_written import AsWritten, kept_of_annotation, kept_of_sentences
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.layout import refs_file
 from aligncat.datasets.reading import read_once
 from aligncat.datasets.refer import Instances, refs_of_split
-from aligncat.datasets.rows import BadRows, as_mapping, required, required_id, required_list, unique_id
+from aligncat.datasets.rows import BadRows, as_mapping, optional_str, required, required_id, required_list, unique_id
 from aligncat.datasets.truth import Canvas, image_size, read_box, read_mask
 from aligncat.errors import DataError
 from aligncat.types import Truth
@@ -35,6 +36,25 @@ def annotations_by_id(instances: Instances) -> dict[str, Mapping[str, object]]:
         DataError: when a row has no id, or that of an earlier one.
     """
     return read_once("annotations", instances.path, lambda: _by_id(instances))
+
+
+def refer_as_written(config: DataConfig, split: str) -> dict[str, AsWritten]:
+    """Referent id -> what its files say of it.
+
+    Raises:
+        DataError: when a row of the split lacks an id.
+    """
+    annotations = annotations_by_id(Instances.read(config))
+    found: dict[str, AsWritten] = {}
+    for where, row in refs_of_split(config, split, BadRows(refs_file(config), skip=False)):
+        annotation_id = required_id(row, "ann_id", where)
+        found[required_id(row, "ref_id", where)] = AsWritten(
+            annotation_id=annotation_id,
+            annotation=kept_of_annotation(annotations.get(annotation_id, {})),
+            file_name=optional_str(row, "file_name", where),
+            sentences=kept_of_sentences(row, where),
+        )
+    return found
 
 
 def _by_id(instances: Instances) -> dict[str, Mapping[str, object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import pickle
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pycocotools import mask as coco_mask
 from rich.console import Console
 from rich.progress import track
 
@@ -46,7 +48,7 @@ def write_jsonl(source: Source, dataset: str, split_by: str, folder: Path) -> No
             if referent.truth is not None:
                 row["box"] = referent.truth.box.tolist()
                 if referent.truth.mask is not None:
-                    row["mask"] = _run_lengths(referent.truth.mask)
+                    row["mask"] = _drawn(referent, referent.truth.mask)
             rows.append(json.dumps(row, ensure_ascii=False) + "\n")
         (folder / f"{name}.jsonl").write_text("".join(rows), encoding="utf-8")
 
@@ -100,7 +102,7 @@ def write_refer(source: Source, dataset: str, split_by: str, folder: Path) -> No
     """
     (folder / dataset).mkdir()
     given = source.instances()
-    instances = _NewInstances(source.photos) if given is None else _GivenInstances(given)
+    instances = _NewInstances(source) if given is None else _GivenInstances(given)
     refs = []
     derived = 0
     for name in source.splits:
@@ -119,10 +121,10 @@ def write_refer(source: Source, dataset: str, split_by: str, folder: Path) -> No
                     "ann_id": annotation_id,
                     "image_id": _number(referent.image_id),
                     "category_id": category_id,
-                    "file_name": referent.photo,
+                    "file_name": referent.as_written.file_name or referent.photo,
                     "split": name,
                     "sent_ids": [_number(sentence.id) for sentence in referent.sentences],
-                    "sentences": [_refer_sentence(sentence) for sentence in referent.sentences],
+                    "sentences": [_refer_sentence(sentence, referent) for sentence in referent.sentences],
                 }
             )
     if derived:
@@ -149,7 +151,8 @@ class _GivenInstances:
         """The ids of a referent's annotation (-1 where it has none) and category."""
         if category not in self._categories:
             raise DataError(f"{self._path}: referent {referent.id} is a {category}, which is no category of this file")
-        return -1 if referent.annotation_id is None else _number(referent.annotation_id), self._categories[category]
+        annotation_id = referent.as_written.annotation_id
+        return -1 if annotation_id is None else _number(annotation_id), self._categories[category]
 
     def content(self) -> bytes:
         return self._path.read_bytes()
@@ -158,14 +161,20 @@ class _GivenInstances:
 class _NewInstances:
     """An instances.json of the referents alone."""
 
-    def __init__(self, photos: Path) -> None:
-        self._photos = photos
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._images: dict[str, dict[str, Any]] = {}
-        self._annotations: list[dict[str, Any]] = []
+        self._annotations: dict[int | str, dict[str, Any]] = {}
+        self._numbers = itertools.count(1)
         self._categories: dict[str, int] = {}
 
     def place(self, referent: Referent, category: str) -> tuple[int | str, int]:
-        """Give a referent its annotation (-1 where it has no truth) and category, and say their ids."""
+        """Give a referent its annotation (-1 where it has no truth) and category, and say their ids.
+
+        Raises:
+            DataError: the source gives the annotation's id to another object too.
+            ImageError: the photo is not there, and nothing else tells its size.
+        """
         category_id = self._category_id(category)
         image = self._images.setdefault(
             referent.image_id, {"id": _number(referent.image_id), "file_name": referent.photo}
@@ -175,7 +184,7 @@ class _NewInstances:
             return -1, category_id
         if "width" not in image:
             image["width"], image["height"] = self._size(truth, referent)
-        number = len(self._annotations) + 1
+        number = self._annotation_id(referent)
         annotation: dict[str, Any] = {
             "id": number,
             "image_id": image["id"],
@@ -184,9 +193,14 @@ class _NewInstances:
             "iscrowd": 0,
         }
         if truth.mask is not None:
-            annotation["segmentation"] = _run_lengths(truth.mask)
-            annotation["area"] = int(decode_mask(truth.mask).sum())
-        self._annotations.append(annotation)
+            annotation["segmentation"] = _drawn(referent, truth.mask)
+            annotation["area"] = int(coco_mask.area(truth.mask))
+        annotation |= referent.as_written.annotation
+        if self._annotations.setdefault(number, annotation) != annotation:
+            raise DataError(
+                f"{self._source.config.path}: referent {referent.id} has annotation {number}, and so has another "
+                "object before it; give each an id of its own"
+            )
         return number, category_id
 
     def content(self) -> bytes:
@@ -195,10 +209,15 @@ class _NewInstances:
         ]
         document = {
             "images": list(self._images.values()),
-            "annotations": self._annotations,
+            "annotations": list(self._annotations.values()),
             "categories": categories,
         }
         return json.dumps(document, ensure_ascii=False).encode()
+
+    def _annotation_id(self, referent: Referent) -> int | str:
+        """The source's, which several referents may share, or the next that is free."""
+        given = referent.as_written.annotation_id
+        return next(n for n in self._numbers if n not in self._annotations) if given is None else _number(given)
 
     def _category_id(self, name: str) -> int:
         """COCO's number of a category that it has under this very name or another; above all of those otherwise."""
@@ -213,7 +232,7 @@ class _NewInstances:
         if truth.mask is not None:
             height, width = truth.mask["size"]
             return width, height
-        return photo_size(self._photos / referent.photo, f"referent {referent.id} has a box and no mask")
+        return photo_size(self._source.photos / referent.photo, f"referent {referent.id} has a box and no mask")
 
 
 def _tracked(source: Source, name: str) -> Iterable[Referent]:
@@ -235,10 +254,14 @@ def _simrec_row(referent: Referent, dataset: str) -> dict[str, Any]:
     return row
 
 
-def _refer_sentence(sentence: Expression) -> dict[str, Any]:
+def _refer_sentence(sentence: Expression, referent: Referent) -> dict[str, Any]:
     kinds = _kinds([sentence]).get("kinds", [{}])[0]
-    tokens = sentence.text.split()
-    return {"sent_id": _number(sentence.id), "sent": sentence.text, "raw": sentence.text, "tokens": tokens, **kinds}
+    written = {
+        "raw": sentence.text,
+        "tokens": sentence.text.split(),
+        **referent.as_written.sentences.get(sentence.id, {}),
+    }
+    return {"sent_id": _number(sentence.id), "sent": sentence.text, **written, **kinds}
 
 
 def _kinds(sentences: Iterable[Expression]) -> dict[str, list[dict[str, Any]]]:
@@ -262,6 +285,11 @@ def _number(value: str) -> int | str:
 def _corner_and_sides(truth: Truth) -> list[float]:
     x1, y1, x2, y2 = truth.box.tolist()
     return [x1, y1, x2 - x1, y2 - y1]
+
+
+def _drawn(referent: Referent, mask: RLE) -> object:
+    """The mask as the source has it, polygons as polygons, or as run lengths where it has no form of COCO's."""
+    return referent.as_written.annotation.get("segmentation") or _run_lengths(mask)
 
 
 def _run_lengths(mask: RLE) -> dict[str, Any]:
