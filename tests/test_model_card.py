@@ -17,7 +17,7 @@ from tiny_run import World
 from aligncat.commands.evaluate import evaluate
 from aligncat.commands.ground import SHIPPED
 from aligncat.errors import ConfigError, DataError
-from aligncat.evaluation import Result, Scores
+from aligncat.evaluation import Result, Scores, Seen
 from aligncat.grounder import Grounder
 from aligncat.model_card import model_card, write_model_card
 
@@ -184,6 +184,23 @@ class TestText:
         both = [leaked, replace(leaked, split="testA", seen="clean", images_seen=0)]
         assert "**it depends on the split**" in model_card(of_hub_detector(config, "refcoco"), both).text
 
+    @pytest.mark.parametrize(
+        ("seen", "words", "head"),
+        [
+            ("clean", "said not to have seen the images", "said to be false"),
+            ("leaked", "SAID TO HAVE SEEN the images", "said to be true"),
+        ],
+    )
+    def test_what_was_only_said_is_not_told_as_known(
+        self, seen: Seen, words: str, head: str, config: dict[str, Any], tmp_path: Path
+    ) -> None:
+        claimed = replace(RESULT, seen=seen, images_seen=None, seen_claimed=True)
+        card = loaded(model_card(config, [claimed]), tmp_path)
+        assert f"**said to be {seen}** (mojiref val: {words})" in card.text and f"| {words} |" in card.text
+        assert {each.metric_args["detector_has_seen_the_images"] for each in card.data.eval_results} == {head}
+        both = model_card(config, [claimed, replace(RESULT, split="testA", seen=seen)]).text
+        assert "**it depends on the split**" in both
+
     def test_these_weights_and_the_spread_over_seeds_stand_apart(self, config: dict[str, Any], tmp_path: Path) -> None:
         results = [RESULT, replace(RESULT, seed=1, scores=scores(0.8)), replace(RESULT, seed=2, scores=scores(0.7))]
         card = loaded(model_card(config, results), tmp_path)
@@ -199,7 +216,19 @@ class TestText:
         assert "±" not in text and "nothing is known of the spread" in text
 
     def test_what_phrases_need_is_shown_where_it_is_recorded(self, config: dict[str, Any]) -> None:
-        assert "| mojiref | val | 98.0 | 60.0 |" in model_card(config, [RESULT]).text
+        text = model_card(config, [RESULT]).text
+        assert "| mojiref | val | 98.0 | 60.0 |" in text and "REC by the one attribute that a phrase needs" in text
+
+    def test_where_it_is_known_only_that_an_attribute_is_needed_the_columns_say_so(
+        self, config: dict[str, Any]
+    ) -> None:
+        kinds = {"attribute": scores(0.5), "category": scores(0.8)}
+        refcoco = replace(RESULT, dataset="refcoco", scores=replace(RESULT.scores, by_kind=kinds))
+        text = model_card(config, [refcoco]).text
+        assert "| refcoco | val | 50.0 | 80.0 |" in text and "REC by whether the referent is the only object" in text
+        assert "the one attribute" not in text and "data records which" not in text
+        both = model_card(config, [refcoco, RESULT]).text
+        assert "REC by whether" in both and "data records which" in both
 
     def test_limits_and_licences_are_those_of_the_data_and_the_detector(self, config: dict[str, Any]) -> None:
         text = model_card(config).text

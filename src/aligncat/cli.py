@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -107,6 +108,7 @@ VERBS: dict[str, Verb] = {
 
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
+_NAME = re.compile(r"[\w.+/][\w.+/-]*")  # of a preset or a file; not settings in YAML or JSON, nor an option
 # Verbs whose required arguments come without option names, and which of these is a list.
 POSITIONAL = {"ground": "expressions", "report": "runs"}
 # Verbs of which some required arguments come first, without option names.
@@ -210,7 +212,8 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
         flags = {f"--{argument}" for argument, kind in types.items() if kind is bool}
         lists = {f"--{argument}" for argument, kind in types.items() if _is_list(kind)}
         words = list(_with_true(map(_with_underscores, words), flags))
-        values = parser.parse_args(list(_with_presets(_with_lists(words, lists))))
+        words = list(_with_presets(_with_lists(words, lists), needed="alignment" in types))
+        values = parser.parse_args(words)
     except ArgumentError as error:
         reason = " ".join(str(error).split())
         print(f"aligncat {name}: {reason} (`aligncat {name} --help` lists the options)", file=sys.stderr)
@@ -255,14 +258,21 @@ def _with_lists(words: Iterable[str], lists: set[str]) -> Iterator[str]:
         yield f"{option}={listed}" if listed.startswith("[") or listed == "null" else f"{option}=[{listed}]"
 
 
-def _with_presets(words: Iterable[str]) -> Iterator[str]:
-    """The names of shipped presets become their paths: --config refcoco, --alignment querymatch."""
+def _with_presets(words: Iterable[str], *, needed: bool) -> Iterator[str]:
+    """The names of shipped presets become their paths: --config refcoco, --alignment querymatch.
+
+    Raises:
+        ArgumentError: presets are what the verb needs, and a name is neither one's nor a file's.
+    """
     folders = {"--config": CONFIGS, "--alignment": CONFIGS / "alignment"}
     previous = ""
     for word in words:
         option, equals, value = word.partition("=") if word.startswith("--") else (previous, "", word)
         preset = folders.get(option, CONFIGS) / f"{value}.yaml"
         known = option in folders and preset.exists()
+        if needed and option in folders and _NAME.fullmatch(value) and not known and not Path(value).exists():
+            there = ", ".join(sorted(path.stem for path in folders[option].glob("*.yaml")))
+            raise ArgumentError(None, f"{option} {value}: no such file, and no preset of this name; there are {there}")
         yield (f"{option}={preset}" if equals else str(preset)) if known else word
         previous = word
 

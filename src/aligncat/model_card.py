@@ -171,9 +171,9 @@ def _detector_name(detector: Mapping[str, Any]) -> str:
 
 
 def _leak(detector: str, data: Mapping[str, Any] | None, results: Sequence[Result]) -> dict[str, str]:
-    """Whether the detector has seen the evaluation images: as measured, and else as its name says."""
+    """Whether the detector has seen the evaluation images: as counted or claimed, and else as its name says."""
     if results:
-        verdicts = {result.seen for result in results}
+        verdicts = {f"said to be {result.seen}" if result.seen_claimed else result.seen for result in results}
         said = "; ".join(dict.fromkeys(f"{r.dataset} {r.split}: {detector_training(r)}" for r in results))
         return {"verdict": verdicts.pop() if len(verdicts) == 1 else "it depends on the split", "reason": _plain(said)}
     dataset = str(data["dataset"]) if data else ""
@@ -213,13 +213,26 @@ def _figures(row: Summary) -> list[str]:
     return cells
 
 
-def _slices(own: Sequence[Result]) -> str:
-    """REC by the one attribute that a phrase needs, a line a split; empty where the data does not say."""
+def _slices(own: Sequence[Result]) -> dict[str, str] | None:
+    """REC by what a phrase needs, a line a split, and what the columns are; None where the data does not say."""
     names = list(dict.fromkeys(kind for result in own for kind in result.scores.by_kind if "+" not in kind))
     lines = [
         [result.dataset, result.split, *(_percent(result.scores.by_kind.get(name)) for name in names)] for result in own
     ]
-    return _markdown(["dataset", "split", *map(_plain, names)], lines) if names else ""
+    if not names:
+        return None
+    return {"by": _columns(names), "table": _markdown(["dataset", "split", *map(_plain, names)], lines)}
+
+
+def _columns(names: Sequence[str]) -> str:
+    """What the slices are: MojiRef records which attribute a phrase needs; of RefCOCO we know whether it needs one."""
+    if "attribute" not in names:
+        return 'the one attribute that a phrase needs to tell the referent from others ("category": none)'
+    return (
+        'whether the referent is the only object of its category in the image ("category"), or a phrase needs an '
+        'attribute to tell it from others of that category ("attribute"'
+        + ("; under its name, where the data records which)" if set(names) - {"category", "attribute"} else ")")
+    )
 
 
 def _percent(scores: Scores | None) -> str:
@@ -287,12 +300,19 @@ def _eval_results(result: Result) -> list[EvalResult]:
             metric_args={
                 "expressions": result.scores.expressions,
                 "detector": _one_line(_detector_name({"name": result.detector})),
-                "detector_has_seen_the_images": {"leaked": True, "clean": False}.get(result.seen, result.seen),
+                "detector_has_seen_the_images": _has_seen(result),
                 "seed": result.seed,
             },
         )
         for kind, name, value in figures
     ]
+
+
+def _has_seen(result: Result) -> bool | str:
+    if result.seen == "unknown":
+        return "unknown"
+    leaked = result.seen == "leaked"
+    return f"said to be {str(leaked).lower()}" if result.seen_claimed else leaked
 
 
 def _hub_name(dataset: str) -> str:

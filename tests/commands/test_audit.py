@@ -11,6 +11,7 @@ from fabricate import write_jsonl_dataset, write_refer_dataset
 from aligncat.cli import main
 from aligncat.commands.audit import audit
 from aligncat.datasets import load_split
+from aligncat.errors import DataError
 
 
 def test_every_evaluation_photo_of_every_set_is_counted_and_listed(
@@ -51,11 +52,37 @@ def test_a_named_set_needs_no_list_and_no_photos(tmp_path: Path, caplog: pytest.
     assert "instances_*.json" in caplog.text
 
 
+def test_of_the_sets_beside_it_those_splits_count_that_they_have(tmp_path: Path) -> None:
+    data = write_refer_dataset(tmp_path, "refcoco").config
+    write_refer_dataset(tmp_path, "refcocog", "umd", {"train": 1, "val": 1, "test": 1})
+    for splits, counted in (
+        (("testA",), [("refcoco", "testA")]),
+        (("testA", "val"), [("refcoco", "testA"), ("refcoco", "val"), ("refcocog", "val")]),
+    ):
+        audits = audit(detector_images="coco-train2017", data=data, splits=splits)
+        assert [(each.dataset, each.split) for each in audits] == counted
+    with pytest.raises(DataError, match="no split 'test'"):
+        audit(detector_images="coco-train2017", data=data, splits=("test",))
+
+
+def test_the_sets_that_the_lists_do_not_serve_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = write_refer_dataset(tmp_path, "refcocog", "umd", {"train": 1, "val": 1, "test": 1}).config
+    audit(detector_images="coco-train2017", data=data, out=tmp_path / "lists")
+    [warned] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "does not serve refcoco, refcoco+, refcocog-google, which are cut from the same photos" in warned
+    for dataset, division in (("refcoco", "unc"), ("refcoco+", "unc"), ("refcocog", "google")):
+        write_refer_dataset(tmp_path, dataset, division, {"train": 1, "val": 1, "test": 1})
+    caplog.clear()
+    audit(detector_images="coco-train2017", data=data, out=tmp_path / "lists")
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_own_photos_cannot_be_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_jsonl_dataset(tmp_path)
     words = ["audit", "--detector-images", "coco-train2017", "--data.path", str(tmp_path), "--data.dataset", "jsonl"]
-    assert main(words) == 0
-    assert "unknown" in capsys.readouterr().out
+    assert main([*words, "--out", str(tmp_path / "lists")]) == 0
+    said = capsys.readouterr()
+    assert "unknown" in said.out and "does not serve" not in said.err
 
 
 def test_a_list_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from aligncat.commands.evaluate import evaluate
 from aligncat.commands.extract import extract
 from aligncat.datasets import DataConfig, load_split, load_truth
 from aligncat.errors import ConfigError, DataError, StoreError
-from aligncat.evaluation import Result
+from aligncat.evaluation import Result, Seen
 from aligncat.geometry import box_iou
 from aligncat.grounder import Grounder
 
@@ -53,9 +53,38 @@ def test_rec_is_that_of_the_boxes_grounded_one_by_one(world: World, trained: Pat
     assert 0 < result.scores.rec < result.scores.oracle_rec == 1.0
 
 
-def test_what_the_user_knows_of_the_detector_is_said(world: World, trained: Path) -> None:
-    [result] = evaluate(grounder=trained, data=world.data, store=world.store, splits=("val",), seen="leaked")
-    assert result.seen == "leaked"
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [("clean", "said not to have seen the images"), ("leaked", "SAID TO HAVE SEEN the images")],
+)
+def test_what_the_user_says_of_the_detector_is_taken_where_nothing_is_known_and_called_so(
+    world: World, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], seen: Seen, said: str
+) -> None:
+    arguments = {"grounder": trained, "data": world.data, "store": world.store, "splits": ("val",), "out": tmp_path}
+    [result] = evaluate(**arguments, seen=seen)  # type: ignore[arg-type]
+    assert (result.seen, result.seen_claimed, result.images_seen) == (seen, True, None)
+    assert Result.load(tmp_path / "AlignCAT-refcoco-val.json") == result
+    assert said in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_claim_does_not_hide_a_leak(world: World, trained: Path, tmp_path: Path, named: bool) -> None:
+    """Whether a list shows the leak, or the name of a detector that is known to have been trained on COCO."""
+    grounder, store, detector_images = trained, world.store, "coco-train2017"
+    if named:
+        grounder = Path(shutil.copytree(trained, tmp_path / "grounder"))
+        store = Path(shutil.copytree(world.store, tmp_path / "store"))
+        for path in (grounder / "config.json", store / "manifest.json"):
+            content = json.loads(path.read_text())
+            content["detector"]["name"] = "facebook/mask2former-swin-base-coco-instance"
+            path.write_text(json.dumps(content))
+        (tmp_path / "list.txt").write_text("COCO_train2014_000000009999.jpg\n")
+        detector_images = str(tmp_path / "list.txt")
+    arguments = {"grounder": grounder, "data": world.data, "store": store, "splits": ("val",)}
+    with pytest.raises(ConfigError, match=r"--seen clean, but of the 4 photos .* on 4 \(coco-train2017\)"):
+        evaluate(**arguments, detector_images=None if named else detector_images, seen="clean")  # type: ignore[arg-type]
+    [result] = evaluate(**arguments, detector_images=detector_images)  # type: ignore[arg-type]
+    assert (result.seen, result.seen_claimed, result.images_seen) == ("leaked", False, 4)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +114,7 @@ def test_a_list_of_the_detectors_images_says_how_many_of_the_photos_it_has_seen(
     assert (result.seen, result.images, result.images_seen) == (seen, 4, images_seen)
     assert Result.load(tmp_path / "AlignCAT-refcoco-val.json") == result
     said = " ".join(capsys.readouterr().out.split())
-    assert ("HAS SEEN 1 of" in said) == (images_seen == 1)
+    assert (f"HAS SEEN {images_seen} of" in said) == (seen == "leaked")
 
 
 def test_a_grounder_of_unknown_origin_has_no_seed(world: World, trained: Path, tmp_path: Path) -> None:

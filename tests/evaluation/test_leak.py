@@ -9,8 +9,17 @@ from typing import Any
 import pytest
 
 from aligncat.datasets import Split
-from aligncat.errors import DataError
-from aligncat.evaluation.leak import SplitAudit, audit_split, known_by_name, read_training_images, without
+from aligncat.errors import ConfigError, DataError
+from aligncat.evaluation import Seen
+from aligncat.evaluation.leak import (
+    Judgement,
+    SplitAudit,
+    audit_split,
+    judge,
+    known_by_name,
+    read_training_images,
+    without,
+)
 from aligncat.types import ImageRecord
 
 TRAIN, VAL, TEST = (f"COCO_{release}_000000000009.jpg" for release in ("train2014", "val2014", "test2014"))
@@ -123,6 +132,42 @@ def test_a_photo_without_its_release_is_unknown_outside_refcoco() -> None:
 def test_what_is_known_by_the_detectors_name(detector: str, dataset: str, photo: str, verdict: str | None) -> None:
     training = known_by_name(detector, dataset)
     assert (training and audit_split(split_of(photo, dataset=dataset), training).verdict) == verdict
+
+
+COCO_DETECTOR = "facebook/mask2former-swin-base-coco-instance"
+
+
+@pytest.mark.parametrize(
+    ("detector", "listed", "claim", "expected"),
+    [
+        ("mine", None, None, Judgement("unknown", False, None)),
+        ("mine", None, "clean", Judgement("clean", True, None)),
+        ("mine", None, "leaked", Judgement("leaked", True, None)),
+        ("mine", None, "unknown", Judgement("unknown", False, None)),
+        ("mine", "mug.jpg", "clean", Judgement("clean", True, None)),  # of other photos: it tells nothing
+        ("mine", "9", "leaked", Judgement("leaked", False, 1)),
+        ("mine", "25", "clean", Judgement("clean", False, 0)),
+        ("mine", "9", "clean", None),
+        ("mine", "9", "unknown", None),
+        ("mine", "25", "leaked", None),
+        (COCO_DETECTOR, None, None, Judgement("leaked", False, 1)),
+        (COCO_DETECTOR, None, "clean", None),
+        (COCO_DETECTOR, "25", None, Judgement("leaked", False, 1)),  # no list undoes what the name tells
+        (COCO_DETECTOR, "25", "clean", None),
+    ],
+)
+def test_a_claim_counts_where_nothing_is_known_and_is_refused_where_it_contradicts(
+    tmp_path: Path, detector: str, listed: str | None, claim: Seen | None, expected: Judgement | None
+) -> None:
+    training = None
+    if listed is not None:
+        (tmp_path / "list").write_text(listed)
+        training = read_training_images(str(tmp_path / "list"))
+    if expected is None:
+        with pytest.raises(ConfigError, match=rf"--seen {claim}, but of the 1 photos of refcoco val"):
+            judge(split_of(TRAIN), detector, training=training, claim=claim)
+    else:
+        assert judge(split_of(TRAIN), detector, training=training, claim=claim) == expected
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,33 @@ def test_saved_result_says_everything_and_comes_back(result, tmp_path):
     assert Result.load(tmp_path / "val.json") == result
 
 
+def test_a_result_from_before_claims_were_recorded_is_read(result, tmp_path):
+    written = replace(result, seen_claimed=True).to_json()
+    del written["seen_claimed"]
+    assert Result.from_json(written, "val.json") == result
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"seen": "clean", "images": 4, "images_seen": 0}, "has not seen the images"),
+        ({"seen": "leaked", "images": 1500, "images_seen": 3}, "HAS SEEN 3 of 1,500 images"),
+        ({"seen": "leaked", "images": 1500, "images_seen": 1500}, "HAS SEEN 1,500 of 1,500 images"),
+        ({"seen": "leaked"}, "HAS SEEN the images"),
+        ({"seen": "unknown", "images": 4}, "may have seen the images"),
+        ({"seen": "clean", "images": 4, "seen_claimed": True}, "said not to have seen the images"),
+        ({"seen": "leaked", "images": 4, "seen_claimed": True}, "SAID TO HAVE SEEN the images"),
+    ],
+)
+def test_a_table_says_what_the_detector_has_seen_and_how_that_is_known(result, said, words):
+    assert f"Detector's training: {words} ·" in " ".join(shown(results_table([replace(result, **said)])).split())
+
+
+def test_what_was_counted_and_what_was_only_said_have_no_common_line(result):
+    table = results_table([result, replace(result, seed=1, seen_claimed=True)])
+    assert [line[0] for line in lines_of(table)] == ["has not seen the images", "said not to have seen the images"]
+
+
 def test_result_that_cannot_be_written_leaves_nothing_behind(result, tmp_path):
     taken = tmp_path / "val.json"
     (taken / "inside").mkdir(parents=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -26,7 +26,7 @@ from aligncat.datasets import DataConfig, Split, files_read_once, load_split
 from aligncat.datasets.split_names import split_names
 from aligncat.errors import AligncatError, ConfigError
 from aligncat.evaluation import Answers, Questions, Seen
-from aligncat.evaluation.leak import read_training_images
+from aligncat.evaluation.leak import Judgement, judge, read_training_images
 from aligncat.evaluation.orderings import Ordering, ordering
 from aligncat.evaluation.published import published_ablation
 from aligncat.evaluation.studies import Study, StudyName, StudyRow, rows_for, study_of
@@ -59,13 +59,13 @@ class _Run:
     def answers(self, split: str) -> Path:
         return self.folder / ANSWERS / f"{self.row.name}-{self.data.division}-{split}.parquet"
 
-    def done(self, store: Store) -> bool:
-        """Whether it is trained, and all that is asked of it is answered.
+    def done(self, store: Store, judged: Mapping[str, Judgement]) -> bool:
+        """Whether it is trained, and all that is asked of it is answered, with what is `judged` of each split.
 
         Raises:
             ConfigError: they are those of other settings or data.
         """
-        if not all(map(self._answered, self.splits)):
+        if not all(self._answered(split, judged[split]) for split in self.splits):
             return False
         alignment = replace(self.settings.alignment, visual_dim=store.manifest.feature_dim, classes=len(store.labels))
         settings = {
@@ -79,17 +79,17 @@ class _Run:
         check_settings(self.folder, settings)
         return True
 
-    def _answered(self, split: str) -> bool:
+    def _answered(self, split: str, judged: Judgement) -> bool:
         """Whether its answers on a split are there, to these expressions and with what is to be said of them."""
         if not self.answers(split).is_file():
             return False
         answers = Answers.load(self.answers(split))
+        said = (answers.result.seen, answers.result.seen_claimed, answers.result.images_seen)
         asked = [(e.id, e.text) for e in _split(self.data, split).expressions]
         return (
             [*zip(answers.table["expression_id"].to_pylist(), answers.table["text"].to_pylist(), strict=True)] == asked
             and (self.queries is None or answers.table["query_right"].null_count == 0)
-            and self.seen in (None, answers.result.seen)
-            and (self.detector_images is None or answers.result.images_seen is not None)
+            and said == astuple(judged)
         )
 
 
@@ -134,7 +134,8 @@ def ablate(
         The comparisons: for the paper's tables all pairs of rows, else each row against the reference.
 
     Raises:
-        ConfigError: a row does not fit the preset, a folder holds a run with other settings, or a number is wrong.
+        ConfigError: a row does not fit the preset, a folder holds a run with other settings, a number is wrong, or
+            `seen` contradicts what is known.
         DataError: the dataset cannot be read, or does not record what the study varies.
         StoreError: the store is not finished, or lacks an image.
         KeyboardInterrupt: Ctrl-C; whole rows, and the whole epochs of others, are kept.
@@ -169,8 +170,11 @@ def ablate(
         row.candidates: opened if row.candidates is None else opened.narrowed(row.candidates)
         for row in (run.row for run in runs)
     }
+    training = None if detector_images is None else _training_images(detector_images)
+    detector = str(opened.manifest.detector["name"])
     with files_read_once():
-        todo = [run for run in runs if not run.done(stores[run.row.candidates])]
+        judged = {split: judge(_split(data, split), detector, training=training, claim=seen) for split in measured}
+        todo = [run for run in runs if not run.done(stores[run.row.candidates], judged)]
     if todo:
         _run_all(todo, stores, min(count, len(todo)), threads=max(1, cores // count))
     answers = {run.name: {split: Answers.load(run.answers(split)) for split in measured} for run in runs}

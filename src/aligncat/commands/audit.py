@@ -38,15 +38,17 @@ def audit(
     """Count the evaluation photos that a detector was trained on, and list what to train on without them.
 
     RefCOCO, RefCOCO+ and RefCOCOg are cut from the same photos, so with one of them the others that lie beside it are
-    counted too, and one list serves all.
+    counted too, and one list serves all. Those that are not there are named, as the list does not serve them.
 
     Args:
         detector_images: the images that the detector was trained on: coco-train2017, coco-train2014, or a file: one of
             COCO's annotation files (instances_train2017.json) or a text with a file name or a COCO id a line.
         data: the dataset that it is evaluated on. Its photos need not be there.
-        splits: the splits that are evaluated on; by default all but "train".
-        out: a folder for leave-out.txt, the file names of all photos counted, and, where `detector_images` is a file,
-            train-on.txt: what it lists without them.
+        splits: the splits that are evaluated on; by default all but "train". Of the sets beside the dataset those
+            count that they have.
+        out: a folder for leave-out.txt, the file names of all photos counted, and train-on.txt: what the file
+            `detector_images` lists without them. coco-train2017 and coco-train2014 are names without a list, so that
+            with them there is no train-on.txt.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
 
     Returns:
@@ -58,14 +60,23 @@ def audit(
     """
     training = read_training_images(detector_images)
     read: list[Split] = []
-    for config in _with_kin(data):
+    kin = _kin(data)
+    for config in (data, *filter(_is_there, kin)):
         with files_read_once():
-            names = splits or [split for split in split_names(config) if split != "train"]
+            names = _evaluated(config, splits, whole=config is data)
             read += (load_split(config, name, skip_bad_rows=skip_bad_rows, check_images=False) for name in names)
     audits = [audit_split(split, training) for split in read]
     Console(width=None if sys.stdout.isatty() else 120).print(audit_table(audits, training.name))
     if out is not None:
         _write_lists(out, training, read)
+        if absent := [each for each in kin if not _is_there(each)]:
+            logger.warning(
+                "%s does not serve %s, which are cut from the same photos but not in %s in REFER's layout: to evaluate "
+                "on them too, put them there (`aligncat data prepare`) and repeat",
+                out,
+                ", ".join(each.division for each in absent),
+                data.path,
+            )
     return audits
 
 
@@ -85,12 +96,23 @@ def audit_table(audits: list[SplitAudit], name: str) -> Table:
     return table
 
 
-def _with_kin(data: DataConfig) -> list[DataConfig]:
-    """The dataset and, if it is one of RefCOCO's in REFER's layout, the others whose refs lie in the same folder."""
-    if data.file_format != "refer" or not data.dataset.startswith("refcoco"):
-        return [data]
-    kin = [replace(data, dataset=dataset, split_by=split_by) for dataset, split_by in SETS.values()]
-    return [data, *(each for each in kin if each.dataset != "refclef" and each != data and _is_there(each))]
+def _evaluated(config: DataConfig, splits: tuple[str, ...] | None, *, whole: bool) -> list[str]:
+    """The splits of a set that are evaluated on: those asked for, of which a set beside the dataset may lack some."""
+    if splits and whole:
+        return list(splits)
+    return [split for split in split_names(config) if (split in splits if splits else split != "train")]
+
+
+def _kin(data: DataConfig) -> list[DataConfig]:
+    """The sets that are cut from the same photos as one of RefCOCO's, in the same folder, whether there or not."""
+    if not data.dataset.startswith("refcoco"):
+        return []
+    kin = [
+        replace(data, dataset=dataset, split_by=split_by, format="refer")
+        for dataset, split_by in SETS.values()
+        if dataset != "refclef"
+    ]
+    return [each for each in kin if each.division != data.division]
 
 
 def _is_there(data: DataConfig) -> bool:

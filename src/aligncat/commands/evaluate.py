@@ -30,7 +30,7 @@ from aligncat.evaluation import (
     score,
     slices_table,
 )
-from aligncat.evaluation.leak import TrainingImages, audit_split, known_by_name, read_training_images
+from aligncat.evaluation.leak import TrainingImages, judge, read_training_images
 from aligncat.grounder import Grounder
 from aligncat.model_card import write_model_card
 from aligncat.store import Store
@@ -67,8 +67,9 @@ def evaluate(
         detector_images: what the detector was trained on, as in `aligncat audit`, to say how many of the splits'
             photos it has seen. Known by default of the shipped detector on MojiRef (none) and of the hub's COCO
             checkpoints (coco-train2017).
-        seen: whether the detector was trained on the splits' images, where it is known but no list is at hand: clean,
-            leaked or unknown.
+        seen: whether the detector was trained on the splits' images, where you know it but have no list at hand: clean,
+            leaked or unknown. Results say that it was said. Where a list or the detector's name shows otherwise, it is
+            an error.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
         text_encoder: where a frozen transformer that reads the grounder's phrases is now, if not where it was in
             training: a folder or hub name.
@@ -78,7 +79,7 @@ def evaluate(
         One result a split.
 
     Raises:
-        ConfigError: the folder is not a grounder, or its card is the package's own.
+        ConfigError: the folder is not a grounder, its card is the package's own, or `seen` contradicts what is known.
         DataError: the dataset, or the list of the detector's images, cannot be read.
         StoreError: the store was made by another detector, or lacks an image.
     """
@@ -182,24 +183,27 @@ def answer(
         queries: as `open_queries` gives it.
         training: what the detector was trained on; by default what its name says.
         seen: as in `evaluate`.
+
+    Raises:
+        ConfigError: `seen` contradicts what is known.
     """
     split, store = questions.split, questions.store
-    choices = grounder.choose(store, split)
     detector = str(grounder.detector_description["name"])
-    known = training or known_by_name(detector, split.dataset)
-    audit = None if known is None or seen is not None else audit_split(split, known)
+    judgement = judge(split, detector, training=training, claim=seen)
+    choices = grounder.choose(store, split)
     result = Result(
         dataset=split.dataset,
         split=split.split,
         split_by=split.split_by,
         config=name,
         detector=detector,
-        seen=audit.verdict if audit else seen or "unknown",
+        seen=judgement.seen,
         seed=seed_of(grounder),
         versions=installed_versions(),
         scores=score(questions.overlaps, choices.choice, choices.predicted),
         images=len(split.images),
-        images_seen=audit.seen if audit and audit.verdict != "unknown" else None,
+        images_seen=judgement.images_seen,
+        seen_claimed=judgement.claimed,
     )
     provenance = {
         "grounder": None if folder is None else str(folder.absolute()),

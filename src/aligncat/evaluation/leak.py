@@ -14,7 +14,7 @@ from pathlib import Path
 from aligncat.datasets import Split
 from aligncat.datasets.rows import as_mapping, parse_json, required_int, required_list, required_str
 from aligncat.detectors.mask2former import MINI
-from aligncat.errors import DataError
+from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.results import Seen
 from aligncat.types import ImageRecord
 
@@ -132,6 +132,54 @@ def known_by_name(detector: str, dataset: str) -> TrainingImages | None:
     if detector.startswith("facebook/mask2former") and "coco" in detector:
         return read_training_images("coco-train2017")
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be said of a detector and a split's photos.
+
+    Attributes:
+        seen: whether the detector was trained on any of them.
+        claimed: whether `seen` is what somebody said, as nothing at hand shows it.
+        images_seen: how many of them it is known to have been trained on; None where that is not known.
+    """
+
+    seen: Seen
+    claimed: bool
+    images_seen: int | None
+
+
+def judge(
+    split: Split, detector: str, *, training: TrainingImages | None = None, claim: Seen | None = None
+) -> Judgement:
+    """Whether a detector has seen a split's photos: as a list of its images or its name shows, and else as claimed.
+
+    Where list and name both tell, the one that finds more photos counts: no list undoes what a name tells.
+
+    Args:
+        split: read with or without its photos.
+        detector: its name.
+        training: what it was trained on, where there is a list.
+        claim: what somebody says.
+
+    Raises:
+        ConfigError: the claim contradicts what list or name shows.
+    """
+    shown = [
+        (audit_split(split, each), each.name)
+        for each in (training, known_by_name(detector, split.dataset))
+        if each is not None
+    ]
+    known = [(audit, name) for audit, name in shown if audit.verdict != "unknown"]
+    if not known:
+        return Judgement(claim or "unknown", claim in ("clean", "leaked"), None)
+    audit, name = max(known, key=lambda each: each[0].seen)
+    if claim not in (None, audit.verdict):
+        raise ConfigError(
+            f"--seen {claim}, but of the {audit.images:,} photos of {split.dataset} {split.split} the detector was "
+            f"trained on {audit.seen:,} ({name}): leave --seen out"
+        )
+    return Judgement(audit.verdict, False, audit.seen)
 
 
 def without(listed: Iterable[str], photos: Iterable[str]) -> list[str]:

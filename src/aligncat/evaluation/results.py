@@ -44,6 +44,7 @@ class Result:
         scores: the figures, with the number of expressions.
         images: how many photos the split has; None where they were not counted.
         images_seen: how many of them the detector is known to have been trained on; None where nothing is known.
+        seen_claimed: whether `seen` is what the user said, as neither a list nor the detector's name showed it.
     """
 
     dataset: str
@@ -57,6 +58,7 @@ class Result:
     scores: Scores
     images: int | None = None
     images_seen: int | None = None
+    seen_claimed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, undefined figures as None."""
@@ -158,7 +160,7 @@ class Summary:
         return Spread(statistics.fmean(defined), statistics.stdev(defined) if len(defined) > 1 else None)
 
 
-_IDENTITY = ("dataset", "split", "split_by", "config", "detector", "seen")
+_IDENTITY = ("dataset", "split", "split_by", "config", "detector", "seen", "seen_claimed")
 
 
 def summarise(results: Sequence[Result]) -> Summary:

@@ -52,6 +52,8 @@ _SEEN = {
     "unknown": "may have seen the images",
 }
 
+_SAID = {"clean": "said not to have seen the images", "leaked": "SAID TO HAVE SEEN the images"}
+
 
 def results_table(results: Sequence[Result]) -> Table:
     """One line a config and split, with mean and spread over the seeds.
@@ -208,8 +210,10 @@ def _said(row: Summary) -> dict[str, str]:
 
 
 def detector_training(result: Result) -> str:
-    """Whether the detector has seen the images of the split, in words."""
-    if result.seen == "leaked" and result.images_seen is not None and result.images_seen != result.images:
+    """Whether the detector has seen the images of the split, in words, and how many; or what was said of it."""
+    if result.seen_claimed:
+        return _SAID[result.seen]
+    if result.seen == "leaked" and result.images_seen is not None:
         return f"HAS SEEN {result.images_seen:,} of {result.images:,} images"
     return _SEEN[result.seen]
 

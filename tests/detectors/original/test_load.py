@@ -59,6 +59,25 @@ def test_tensors_of_torch_come_out(tmp_path: Path, document: dict[str, Any]) -> 
     assert beside == (("iteration",) if "model" in document else ())
 
 
+@pytest.mark.parametrize("name", ["model.pkl", "model.pth", "model_final"])
+@pytest.mark.parametrize("kind", ["arrays", "torch", "torch before 1.6"])
+def test_content_and_not_name_tells_what_a_file_is(tmp_path: Path, name: str, kind: str) -> None:
+    path, state = tmp_path / name, {"model": {"a": torch.ones(2)}}
+    if kind == "arrays":
+        write(path, {"model": {"a": np.ones(2, np.float32)}})
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=kind == "torch")
+    assert torch.equal(read_tensors(path, "model")[0]["a"], torch.ones(2))
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "model.pth"])
+def test_a_pointer_of_git_lfs_is_named_with_the_remedy(tmp_path: Path, name: str) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 866\n"
+    (tmp_path / name).write_text(pointer)
+    with pytest.raises(CheckpointError, match=rf"{name}: a pointer of Git LFS.*git lfs pull"):
+        read_tensors(tmp_path / name, "model")
+
+
 @pytest.mark.parametrize("suffix", [".pkl", ".pth"])
 @pytest.mark.parametrize("wrap", [lambda bad: bad, lambda bad: {"model": {"a": bad}}])
 def test_a_pickle_that_would_run_code_runs_none(tmp_path: Path, suffix: str, wrap: Any) -> None:

@@ -1,7 +1,8 @@
 """Read the tensors of somebody's checkpoint; nothing in the file can run code.
 
-A `.pth` goes through torch's own loader of plain tensors. A `.pkl` of detectron2 is a pickle of numpy arrays, which
-ours reads without numpy's: names in it resolve to the stand-ins below and to nothing else.
+What torch saved goes through torch's own loader of plain tensors. A `.pkl` of detectron2 is a pickle of numpy arrays,
+which ours reads without numpy's: names in it resolve to the stand-ins below and to nothing else. Which of the two a
+file is, its first bytes say, whatever it is called.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from torch import Tensor
 from aligncat.datasets.pickles import check_pickle_sizes
 from aligncat.errors import CheckpointError, DataError, UnsafePickleError
 
+_TORCH = (b"PK\x03\x04", pickle.dumps(0x1950A86A20F9469CFC6C, 2))  # a zip; before torch 1.6 a pickle of this number
+_LFS = b"version https://git-lfs.github.com/spec/"
 _KINDS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1")
 
 
@@ -125,7 +128,7 @@ def read_tensors(path: Path, *within: str) -> tuple[dict[str, Tensor], tuple[str
     """Read the state of a model from a checkpoint.
 
     Args:
-        path: a `.pkl` of detectron2 (arrays), or a file of torch.save.
+        path: a pickle of detectron2 (arrays), or a file of torch.save.
         within: under which of these keys the state may be, such as "model"; else it is the whole file.
 
     Returns:
@@ -133,11 +136,19 @@ def read_tensors(path: Path, *within: str) -> tuple[dict[str, Tensor], tuple[str
 
     Raises:
         UnsafePickleError: reading it would have meant running code; none was run.
-        CheckpointError: there is no such file, it is damaged, or it holds something other than named tensors.
+        CheckpointError: there is no such file, it is damaged or a pointer of Git LFS, or it holds something other than
+            named tensors.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; give a checkpoint (.pkl or .pth)")
-    document = _read_pickle(path) if path.suffix == ".pkl" else _read_torch(path)
+    with path.open("rb") as file:
+        start = file.read(len(_LFS))
+    if start == _LFS:
+        raise CheckpointError(
+            f"{path}: a pointer of Git LFS, not the checkpoint itself: run `git lfs pull` in its repository, or "
+            "download the file from the repository's page"
+        )
+    document = _read_torch(path) if start.startswith(_TORCH) else _read_pickle(path)
     state: object = document
     beside: tuple[str, ...] = ()
     if isinstance(document, Mapping) and (key := next((key for key in within if key in document), None)):
@@ -165,7 +176,9 @@ def _read_pickle(path: Path) -> object:
         MemoryError,
         OverflowError,
     ) as error:  # a damaged stream fails at whichever opcode comes next, with any of these
-        raise CheckpointError(f"{path}: damaged, or not a pickle of arrays ({error}); get the file again") from error
+        raise CheckpointError(
+            f"{path}: damaged, or neither a file of torch.save nor a pickle of arrays ({error}); get the file again"
+        ) from error
 
 
 def _read_torch(path: Path) -> object:
