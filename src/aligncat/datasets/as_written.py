@@ -32,7 +32,7 @@ def kept_of_annotation(row: Mapping[str, object]) -> dict[str, object]:
 
 
 def kept_of_sentences(ref: Mapping[str, object], where: str) -> dict[str, dict[str, object]]:
-    """What is kept of the sentences of a REFER's row: the text before it was cleaned, and its words.
+    """What is kept of the sentences of a row of REFER's: the text before it was cleaned, and its words.
 
     Args:
         ref: the row, with "sentences".
