@@ -20,7 +20,7 @@ from aligncat.types import RLE
 
 PADDING_GREY = 127
 MAX_PIXELS = 64_000_000
-"""The largest width × height of an image or a mask that is taken in."""
+"""The largest width times height of an image or a mask that is taken in."""
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int8)
 
 
