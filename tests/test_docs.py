@@ -1,15 +1,19 @@
-"""What the README and the docs tell a stranger to type is accepted, and the README's Python runs."""
+"""What the README and the docs tell a stranger to type is accepted, and their Python runs."""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 from fabricate import write_image
+from tiny_run import World
 
 from aligncat.cli import VERBS, settings
+from aligncat.commands.evaluate import evaluate
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,10 +56,43 @@ def test_the_python_of_the_readme_runs(
     (tmp_path / "runs" / "mine").symlink_to(trained)
     write_image(tmp_path / "photo.jpg", 0)
     monkeypatch.chdir(tmp_path)
-    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    [code] = python_of("README.md")
     exec(compile(code, "README.md", "exec"), {})
     phrases = re.findall(r"\[(.*)\]\):", code)[0].split(", ")
     assert len(capsys.readouterr().out.splitlines()) == len(phrases)
+
+
+def test_the_python_of_the_other_pages_runs(
+    world: World, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(world.data.path, "DATA")
+    coco = {
+        "images": [{"id": number, "file_name": f"{number}.jpg"} for number in (1, 2, 3)],
+        "annotations": [{"id": 10 + number, "image_id": number} for number in (1, 2, 2, 3)],
+    }
+    Path("instances_train2017.json").write_text(json.dumps(coco))
+    Path("lists").mkdir()
+    Path("lists/train-on.txt").write_text("1.jpg\n3.jpg\n")
+    evaluate(grounder=trained, data=world.data, store=world.store, splits=("val",), out=Path("results"))
+    capsys.readouterr()
+    said = []
+    for page, blocks in (("refcoco-data.md", 1), ("reproduction.md", 2)):
+        codes = python_of(f"docs/{page}")
+        assert len(codes) == blocks
+        for code in codes:
+            exec(compile(code, page, "exec"), {})
+            said.append(capsys.readouterr().out)
+    assert said[0].startswith("False ()"), "not RefCOCO's counts, and no bad row"
+    kept = json.loads(Path("instances_train2017_without_refcoco.json").read_text())
+    assert [each["id"] for each in kept["images"]] == [1, 3]
+    assert [each["image_id"] for each in kept["annotations"]] == [1, 3]
+    assert "69.03" in said[2] and trained.name in said[2], "the paper's figure of val beside ours"
+
+
+def python_of(page: str) -> list[str]:
+    """The blocks of Python of a page."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_relative_links_of_the_docs_lead_somewhere() -> None:
