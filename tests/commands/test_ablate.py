@@ -196,6 +196,7 @@ def test_stopped_by_ctrl_c_it_goes_on_where_it_was(world: World, preset: Path, t
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said.decode()
     assert "Traceback" not in said.decode()
+    assert len(list(tmp_path.rglob("*.parquet"))) == 1, "no worker went on to the next row"
     weights = (first / "model.safetensors").stat().st_mtime_ns
     assert not (tmp_path / "table5-refcoco.json").exists()
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -246,6 +247,9 @@ _STORES: dict[int | None, Store] = {}
 
 
 def _start_worker(stores: dict[int | None, Store], threads: int) -> None:
+    # Ctrl-C reaches every process. A worker that only dropped its row would begin the next one that it holds; its files
+    # are whole at any moment.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     torch.set_num_threads(threads)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     _STORES.update(stores)
