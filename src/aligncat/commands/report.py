@@ -23,8 +23,8 @@ def report(runs: Sequence[str | Path], *, out: Path = Path("report"), figures: b
         The path of the page.
 
     Raises:
-        DataError: a run holds no answers, two runs call different data by one name, or the folder holds something
-            else than a report.
+        DataError: a run holds no answers, two runs call different data or different stores by one name, or the folder
+            holds something else than a report.
     """
     page = write_report(read_runs([Path(run) for run in runs]), out, figures=figures)
     Console(stderr=True).print(f"open {page}", highlight=False, soft_wrap=True)
