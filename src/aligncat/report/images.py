@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LONGEST = 480  # px
 SHORTEST = 160  # px: below it, things are not to be told apart
-# So many of 480 px, about 35 KB each, leave room for the answers of three runs below 100 MB.
+# So many of 480 px, about 35 KB each, are 52 MB.
 MANY = 1500
 _QUALITY = 78
 
