@@ -10,9 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from tiny_run import World
 
@@ -22,6 +24,7 @@ from aligncat.datasets import DataConfig
 from aligncat.errors import AligncatError, ConfigError
 from aligncat.evaluation import Answers, Result
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 PRESET = """
 alignment: {dim: 16, text_dim: 16, negatives_per_image: 2, keep: 4}
 text: {word_dim: 16, dim: 16, blocks: 1, heads: 2, feedforward: 32, max_length: 8}
@@ -177,29 +180,47 @@ def test_data_without_a_preset_wants_one() -> None:
         preset_of(DataConfig(Path(), "jsonl"))
 
 
-def test_stopped_by_ctrl_c_it_goes_on_where_it_was(world: World, preset: Path, tmp_path: Path) -> None:
-    command = [
+@pytest.fixture
+def command(world: World, preset: Path, tmp_path: Path) -> list[str]:
+    return [
         *(sys.executable, "-c", "import sys; from aligncat.cli import main; sys.exit(main())", "ablate", "table5"),
         *("--data.path", str(world.data.path), "--data.dataset", "refcoco", "--store", str(world.store)),
         *("--out", str(tmp_path), "--seeds", "[0]", "--preset", str(preset), "--workers", "1", "--splits", "[val]"),
     ]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def stop_when(command: list[str], ready: Callable[[psutil.Process], object]) -> str:
+    """Send Ctrl-C to a command and its workers as soon as it is `ready`, and return what it said."""
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, start_new_session=True
     )
-    first = tmp_path / "refcoco" / "classifier-at-inference-seed0"
+    watched = psutil.Process(process.pid)
     deadline = time.monotonic() + 120
-    while not list((first / "answers").glob("*.parquet")) and time.monotonic() < deadline:
+    while not ready(watched) and time.monotonic() < deadline:
         assert process.poll() is None, process.stderr.read().decode() if process.stderr else ""
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said.decode()
-    assert "Traceback" not in said.decode()
+    return said.decode()
+
+
+def test_stopped_by_ctrl_c_it_goes_on_where_it_was(command: list[str], tmp_path: Path) -> None:
+    first = tmp_path / "refcoco" / "classifier-at-inference-seed0"
+    assert "Traceback" not in stop_when(command, lambda _: list((first / "answers").glob("*.parquet")))
     assert len(list(tmp_path.rglob("*.parquet"))) == 1, "no worker went on to the next row"
     weights = (first / "model.safetensors").stat().st_mtime_ns
     assert not (tmp_path / "table5-refcoco.json").exists()
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    finished = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=240)
     assert finished.returncode == 0, finished.stderr
     assert (first / "model.safetensors").stat().st_mtime_ns == weights
     assert (tmp_path / "table5-refcoco.json").is_file()
+
+
+def test_ctrl_c_while_workers_start_says_one_line(command: list[str], tmp_path: Path) -> None:
+    def starting(process: psutil.Process) -> bool:
+        return any("spawn_main" in " ".join(child.cmdline()) for child in process.children())
+
+    said = stop_when(command, starting)
+    assert "Traceback" not in said and "aligncat ablate: stopped" in said
+    assert not list(tmp_path.rglob("*.safetensors"))

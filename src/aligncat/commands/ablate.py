@@ -228,7 +228,8 @@ def _run_all(runs: Sequence[_Run], stores: dict[int | None, Store], workers: int
             initargs=(stores, threads),
         )
         try:
-            waiting: set[Future[str]] = {pool.submit(_work, run) for run in runs}
+            with _interrupts_held():
+                waiting: set[Future[str]] = {pool.submit(_work, run) for run in runs}
             while waiting:
                 ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in ended:
@@ -243,6 +244,19 @@ def _run_all(runs: Sequence[_Run], stores: dict[int | None, Store], workers: int
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Processes that start here put Ctrl-C off until `_start_worker`; before it they would print where they were."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _STORES: dict[int | None, Store] = {}
 
 
@@ -250,6 +264,8 @@ def _start_worker(stores: dict[int | None, Store], threads: int) -> None:
     # Ctrl-C reaches every process. A worker that only dropped its row would begin the next one that it holds; its files
     # are whole at any moment.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     torch.set_num_threads(threads)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     _STORES.update(stores)
