@@ -189,20 +189,31 @@ def command(world: World, preset: Path, tmp_path: Path) -> list[str]:
     ]
 
 
-def stop_when(command: list[str], ready: Callable[[psutil.Process], object]) -> str:
-    """Send Ctrl-C to a command and its workers as soon as it is `ready`, and return what it said."""
+def started_until(command: list[str], ready: Callable[[psutil.Process], object]) -> subprocess.Popen[str]:
+    """A command with its workers in a session of their own, as soon as it is `ready`."""
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, start_new_session=True, text=True
     )
     watched = psutil.Process(process.pid)
     deadline = time.monotonic() + 120
     while not ready(watched) and time.monotonic() < deadline:
-        assert process.poll() is None, process.stderr.read().decode() if process.stderr else ""
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
         time.sleep(0.05)
+    return process
+
+
+def stop_when(command: list[str], ready: Callable[[psutil.Process], object]) -> str:
+    """Send Ctrl-C to a command and its workers as soon as it is `ready`, and return what it said."""
+    process = started_until(command, ready)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said.decode()
-    return said.decode()
+    assert process.returncode == 130, said
+    return said
+
+
+def workers(process: psutil.Process) -> list[psutil.Process]:
+    """The workers of a command."""
+    return [child for child in process.children() if "spawn_main" in " ".join(child.cmdline())]
 
 
 def test_stopped_by_ctrl_c_it_goes_on_where_it_was(command: list[str], tmp_path: Path) -> None:
@@ -218,9 +229,16 @@ def test_stopped_by_ctrl_c_it_goes_on_where_it_was(command: list[str], tmp_path:
 
 
 def test_ctrl_c_while_workers_start_says_one_line(command: list[str], tmp_path: Path) -> None:
-    def starting(process: psutil.Process) -> bool:
-        return any("spawn_main" in " ".join(child.cmdline()) for child in process.children())
-
-    said = stop_when(command, starting)
+    said = stop_when(command, workers)
     assert "Traceback" not in said and "aligncat ablate: stopped" in said
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_no_worker_outlives_its_parent(command: list[str], tmp_path: Path) -> None:
+    process = started_until(command, lambda _: list(tmp_path.rglob("settings.json")))
+    left = workers(psutil.Process(process.pid))
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(left, timeout=30)
+    assert left and not alive
+    assert not list(tmp_path.rglob("*.parquet"))

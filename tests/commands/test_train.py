@@ -138,6 +138,7 @@ class TestResume:
         with interrupted_at(passes, training=training), pytest.raises(KeyboardInterrupt):
             run(world, tmp_path / "run", seed=seed)
         assert signal.getsignal(signal.SIGINT) is handler
+        assert torch.utils.deterministic.fill_uninitialized_memory, "torch's settings are as they were"
         assert not (tmp_path / "run" / "model.safetensors").exists()
         run(world, tmp_path / "run", seed=seed)
         assert weights(tmp_path / "run") == weights(whole)

@@ -93,7 +93,11 @@ def _largest(cosines: Tensor, rows: Tensor, at_once: int) -> Tensor:
         at_once: texts whose rows are gathered together. Those of one fit a CPU's cache; those of O take as
             much memory as the table.
     """
-    parts = [cosines[chunk].amax(dim=1) for chunk in torch.split(rows, at_once)]
+    # index_select copies whole rows, where indexing would look up one number after the other.
+    parts = [
+        cosines.index_select(0, chunk.flatten()).view(*chunk.shape, -1).amax(dim=1)
+        for chunk in torch.split(rows, at_once)
+    ]
     return torch.cat(parts).view(*rows.shape, -1)
 
 

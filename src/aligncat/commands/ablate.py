@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import cache
 from itertools import combinations
+from multiprocessing import parent_process
 from pathlib import Path
+from threading import Thread
 
 import torch
 from rich.console import Console
@@ -266,9 +268,18 @@ def _start_worker(stores: dict[int | None, Store], threads: int) -> None:
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     _STORES.update(stores)
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed can be started again at once: no worker of it then writes in the same folders."""
+    parent = parent_process()
+    assert parent is not None, "a worker has a parent"
+    parent.join()
+    os._exit(1)
 
 
 def _work(run: _Run) -> str:

@@ -237,6 +237,9 @@ def _fit(
         callbacks.append(ProgressBar())
     best, last = folder / "best.ckpt", folder / "last.ckpt"
     deterministic, interrupt = torch.are_deterministic_algorithms_enabled(), signal.getsignal(signal.SIGINT)
+    # Beside deterministic algorithms torch fills every new tensor first: a tenth of a step and more, for nothing here.
+    memory: Any = torch.utils.deterministic
+    filled, memory.fill_uninitialized_memory = memory.fill_uninitialized_memory, False
     try:
         with quiet_lightning():
             trainer = pl.Trainer(
@@ -265,6 +268,7 @@ def _fit(
         raise KeyboardInterrupt from None
     finally:
         torch.use_deterministic_algorithms(deterministic)
+        memory.fill_uninitialized_memory = filled
     return last if validation is None else best
 
 

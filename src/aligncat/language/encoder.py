@@ -251,5 +251,5 @@ class AttentivePooling(nn.Module):
 
 def _spread(listed: Tensor, places: Tensor, mask: Tensor) -> Tensor:
     """A list of words (n, d) back to (B, L, d), zero at padding."""
-    spread = listed.new_zeros(mask.numel(), listed.shape[1]).index_copy(0, places, listed)
+    spread = listed.new_zeros(mask.numel(), listed.shape[1]).index_copy_(0, places, listed)
     return spread.view(*mask.shape, -1)
