@@ -238,7 +238,7 @@ def test_no_worker_outlives_its_parent(command: list[str], tmp_path: Path) -> No
     process = started_until(command, lambda _: list(tmp_path.rglob("settings.json")))
     left = workers(psutil.Process(process.pid))
     process.kill()
-    process.communicate()
+    process.communicate(timeout=60)  # its workers hold the pipes too
     _, alive = psutil.wait_procs(left, timeout=30)
     assert left and not alive
     assert not list(tmp_path.rglob("*.parquet"))
