@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -25,3 +26,24 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 def test_words_are_sorted_by_what_they_say(phrase: str, sorted_as: list[str]) -> None:
     sorts = runpy.run_path(str(BENCHMARKS / "word_weights.py"))["sorts"]
     assert list(sorts(phrase.split())) == sorted_as
+
+
+@pytest.mark.parametrize(
+    ("phrase", "way"),
+    [
+        ("dog to the right of the cat", "right"),
+        ("left dog over a chair", "above"),
+        ("cup on the left side of the picture under the clock", "below"),
+        ("man left of bus", "left"),
+        ("right cup next to the orange", None),
+    ],
+)
+def test_directions_are_those_of_the_relation_not_of_the_place(phrase: str, way: str | None) -> None:
+    assert runpy.run_path(str(BENCHMARKS / "relations.py"))["direction"](phrase.split()) == way
+
+
+@pytest.mark.parametrize(("way", "which"), [("left", 0), ("right", 1), ("above", 1), ("below", 2)])
+def test_the_farthest_object_is_told_by_its_centre(way: str, which: int) -> None:
+    alike = np.array([[0, 40, 20, 60], [50, 0, 90, 20], [10, 10, 40, 99]], float)  # centres: 10, 50; 70, 10; 25, 54.5
+    lies_farthest = runpy.run_path(str(BENCHMARKS / "relations.py"))["lies_farthest"]
+    assert [lies_farthest(box, alike, way) for box in alike] == [number == which for number in range(3)]
