@@ -38,7 +38,9 @@ class AlignmentConfig:
         negatives_per_image: negative queries that a text takes from each other image.
         weighting: of Eq. 19. "constant": lambda_1 and lambda_2 as given. "uncertainty": learned, as
             exp(-s) L + s for each loss (Kendall et al., CVPR 2018), starting from lambda_1 and lambda_2. A
-            config without the text classifier has one loss, and its weight stays constant.
+            config without the text classifier has one loss, and its weight stays constant. The paper's schedule is in
+            a supplement that is not at hand. On MojiRef no choice can be told from another (docs/findings.md), so
+            the simplest is the default.
         lambda_1: weight of the contrastive losses.
         lambda_2: weight of the text classifier's loss.
         detach_classifier: stop the classifier's gradient before f_t, so that it only reads the encoder.

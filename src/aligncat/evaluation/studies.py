@@ -180,7 +180,7 @@ STUDIES: dict[StudyName, Study] = {
         _one_field("negatives", "negatives that a text takes from each other image", "negatives_per_image", (1, 4, 8)),
         Study(
             "weighting",
-            "lambda_1 and lambda_2 of Eq. 19",
+            "weights of the losses in Eq. 19",
             (
                 ALIGNCAT,
                 _weighting("0.1", "constant, 1 and 0.1", lambda_2=0.1),
