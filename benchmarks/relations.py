@@ -4,8 +4,8 @@
 
 DATA is MojiRef's folder, ANSWERS are files of `aligncat evaluate` or `aligncat ablate` (.parquet), one for each seed.
 "left of", "above" and the like give a direction, "next to", "beside" and "near" none. Who reads the direction alone and
-not the object that it is from would choose the object of the category that lies farthest that way; how often that is
-the referent is shown too, and how often a choice at random among the objects of the category would be right.
+not the object that it is from would choose the object of the category that lies farthest that way; how often that would
+be right is shown too, and how often a choice at random among the objects of the category would be.
 """
 
 from __future__ import annotations
@@ -20,14 +20,20 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from aligncat.datasets import DataConfig, load_split
+from aligncat.datasets import DataConfig, files_read_once, load_split
 from aligncat.evaluation import Answers
 from aligncat.evaluation.objects import load_objects
 from aligncat.geometry import box_iou
 
 VERTICAL = {"above": "above", "over": "above", "below": "below", "under": "below"}
 AXES = {"left": (0, -1), "right": (0, 1), "above": (1, -1), "below": (1, 1)}  # image axis, sign
-ROWS = ("a direction", "  the referent lies farthest that way", "  another does", "no direction")
+DIRECTED, FARTHEST, NEARER, ALWAYS, UNDIRECTED = ROWS = (
+    "a direction",
+    "  the referent lies farthest that way",
+    "  another does",
+    "  always taking the farthest",
+    "no direction",
+)
 
 
 def main() -> None:
@@ -36,26 +42,36 @@ def main() -> None:
     parser.add_argument("answers", type=Path, nargs="+")
     arguments = parser.parse_args()
     found: dict[str, list[tuple[bool, float]]] = defaultdict(list)
-    for path in arguments.answers:
-        answers = Answers.load(path)
-        config = DataConfig(arguments.data, answers.result.dataset)
-        objects = load_objects(config, load_split(config, answers.result.split, check_images=False))
-        for row in answers.table.to_pylist():
-            if row["needed"] == ["relation"]:
-                boxes, categories = objects[row["image_id"]]
-                alike = boxes[[category == row["referent_category"] for category in categories]]
-                told = row["right"], 1 / len(alike)
-                way = direction(row["text"].split())
-                if way is None:
-                    found[ROWS[3]].append(told)
-                else:
-                    found[ROWS[0]].append(told)
-                    found[ROWS[1 if lies_farthest(np.array(row["truth_box"]), alike, way) else 2]].append(told)
+    with files_read_once():
+        for path in arguments.answers:
+            add_answers(found, arguments.data, Answers.load(path))
+    if not found:
+        parser.error("no phrase of these answers needs a relation alone: give answers on MojiRef, which records it")
     shown = Table("relation", "phrases", "right, %", "at random, %")
-    for name in ROWS:
-        right, chance = 100 * np.mean(found[name], axis=0) if found[name] else (np.nan, np.nan)
+    for name in filter(found.get, ROWS):
+        right, chance = 100 * np.mean(found[name], axis=0)
         shown.add_row(name, str(len(found[name])), f"{right:.1f}", f"{chance:.1f}")
     Console().print(shown)
+
+
+def add_answers(found: dict[str, list[tuple[bool, float]]], data: Path, answers: Answers) -> None:
+    """Add to each of ROWS, for every phrase that needs a relation alone: is it right, and its chance at random."""
+    config = DataConfig(data, answers.result.dataset)
+    objects = load_objects(config, load_split(config, answers.result.split, check_images=False))
+    for row in answers.table.to_pylist():
+        if row["needed"] != ["relation"]:
+            continue
+        boxes, categories = objects[row["image_id"]]
+        alike = boxes[[category == row["referent_category"] for category in categories]]
+        right, chance = row["right"], 1 / len(alike)
+        way = direction(row["text"].split())
+        if way is None:
+            found[UNDIRECTED].append((right, chance))
+        else:
+            farthest = lies_farthest(np.array(row["truth_box"]), alike, way)
+            found[DIRECTED].append((right, chance))
+            found[FARTHEST if farthest else NEARER].append((right, chance))
+            found[ALWAYS].append((farthest, chance))
 
 
 def direction(words: Sequence[str]) -> str | None:
