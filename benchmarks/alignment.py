@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 
-from aligncat.alignment import AlignmentConfig, AlignmentModel, select_negatives
-from aligncat.language import TextEncoder, TextEncoderConfig
+from aligncat.alignment.config import AlignmentConfig
+from aligncat.alignment.model import AlignmentModel
+from aligncat.alignment.negatives import select_negatives
+from aligncat.language.encoder import TextEncoder, TextEncoderConfig
 
 BATCH, SLOTS, LENGTH, WORDS = 64, 20, 15, 2000
 SIZES = {

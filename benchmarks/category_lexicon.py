@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from aligncat.datasets import Lexicon
+from aligncat.datasets.lexicon import Lexicon
 
 WORST = 10
 SHOWN = 4

@@ -16,7 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aligncat.datasets import COCO_CATEGORIES, DataConfig, load_split, load_truth
+from aligncat.datasets.categories import COCO_CATEGORIES
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.load import load_split, load_truth
 
 IMAGES, REFERENTS, SENTENCES, ANNOTATIONS = 19_994, 50_000, 120_000, 200_000
 WORDS = ("the", "a", "red", "left", "man", "dog", "with", "shirt", "near", "big", "standing", "on", "side")

@@ -22,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
 
-from aligncat.detectors.images import read_image
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.preprocessing import normalize
+from aligncat.files.images import read_image
 from aligncat.geometry import letterbox_image
 from aligncat.store.extract import extract
 from aligncat.types import ImageRecord

@@ -14,9 +14,9 @@ import time
 import numpy as np
 from PIL import Image
 
-from aligncat.datasets.mojiref.scenes import compose
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.geometry import box_iou
+from aligncat.mojiref.scenes import compose
 
 
 def main() -> None:

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from aligncat.datasets.mojiref.attributes import Attribute, Item
-from aligncat.evaluation import REC_THRESHOLD, linear_probe
+from aligncat.evaluation.overlaps import REC_THRESHOLD
+from aligncat.evaluation.probe import linear_probe
 from aligncat.geometry import box_iou, xywh_to_xyxy
-from aligncat.store import Store
+from aligncat.mojiref.attributes import Attribute, Item
+from aligncat.store.reader import Store
 
 QUESTIONS = {
     "left or right": [Attribute("place", "left"), Attribute("place", "right")],

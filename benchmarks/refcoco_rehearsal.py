@@ -31,18 +31,20 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from aligncat.batches import SplitTensors
 from aligncat.commands.evaluate import answer, save_answers
 from aligncat.commands.train import train
 from aligncat.configs import load_preset
-from aligncat.datasets import DataConfig, files_read_once, load_split
-from aligncat.datasets.prepare import check_dataset
-from aligncat.evaluation import Questions
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.read_once import files_read_once
+from aligncat.datasets.load import load_split
+from aligncat.datasets.prepare.check import check_dataset
+from aligncat.evaluation.questions import Questions
 from aligncat.geometry import encode_mask
-from aligncat.grounder import Grounder
-from aligncat.language import Vocabulary
-from aligncat.store import Store
+from aligncat.grounder.batches import SplitTensors
+from aligncat.grounder.grounder import Grounder
+from aligncat.language.vocabulary import Vocabulary
 from aligncat.store.manifest import FORMAT, Manifest
+from aligncat.store.reader import Store
 from aligncat.store.writer import StoreWriter
 from aligncat.training.data import OneSentencePerReferent
 from aligncat.types import Candidates

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from aligncat.datasets import DataConfig, files_read_once, load_split
-from aligncat.evaluation import Answers
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.read_once import files_read_once
+from aligncat.datasets.load import load_split
+from aligncat.evaluation.answers import Answers
 from aligncat.evaluation.objects import load_objects
 from aligncat.geometry import box_iou
 

@@ -21,11 +21,17 @@ from rich.table import Table
 
 from aligncat.commands.train import train
 from aligncat.configs import load_preset
-from aligncat.datasets import DataConfig, Split, load_split, load_truth
-from aligncat.evaluation import Overlaps, Scores, load_objects, score
-from aligncat.grounder import Grounder
-from aligncat.language import GLOVE_50D, TextEncoderConfig, tokenize
-from aligncat.store import Store
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.load import load_split, load_truth
+from aligncat.datasets.split import Split
+from aligncat.evaluation.metrics import Scores, score
+from aligncat.evaluation.objects import load_objects
+from aligncat.evaluation.overlaps import Overlaps
+from aligncat.grounder.grounder import Grounder
+from aligncat.language.encoder import TextEncoderConfig
+from aligncat.language.tokens import tokenize
+from aligncat.language.vectors import GLOVE_50D
+from aligncat.store.reader import Store
 
 # MojiRef's words, and what else people call the same thing; the first is taken whose words training all lacks. MojiRef
 # says both "couch" and "sofa", for instance, so both become a settee.

@@ -17,8 +17,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from aligncat.datasets.mojiref.raster import TINTS
-from aligncat.evaluation import Answers
+from aligncat.evaluation.answers import Answers
+from aligncat.mojiref.raster import TINTS
 
 FUNCTION = {"a", "an", "the", "in", "on", "at", "that", "is", "to", "of", "wearing", "shirt", "side", "picture"}
 SORTS = {

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from aligncat.datasets import DataConfig, load_split, load_truth
-from aligncat.datasets.mojiref import MojiRefConfig, make_mojiref
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.load import load_split, load_truth
+from aligncat.mojiref.build import MojiRefConfig, make_mojiref
 from aligncat.types import Expression
 
 COLUMNS, ROWS = 5, 4

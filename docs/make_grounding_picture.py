@@ -13,9 +13,10 @@ from pathlib import Path
 from PIL import Image
 
 from aligncat.commands.ground import SHIPPED
-from aligncat.datasets import DataConfig, load_split
-from aligncat.grounder import Grounder
-from aligncat.overlay import draw_groundings
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.load import load_split
+from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.overlay import draw_groundings
 
 TILE, GAP, COLUMNS = 480, 12, 4
 

@@ -20,10 +20,11 @@ from typing import Any
 
 from aligncat.commands.ground import SHIPPED
 from aligncat.errors import DataError
-from aligncat.evaluation import Result, Scores, Summary, summarise
+from aligncat.evaluation.metrics import Scores
 from aligncat.evaluation.published import published_ablation
-from aligncat.evaluation.tables import detector_training
-from aligncat.model_card import NAMES, write_model_card
+from aligncat.evaluation.results import Result, Summary, summarise
+from aligncat.grounder.model_card import NAMES, write_model_card
+from aligncat.report.terminal import detector_training
 
 ROOT = Path(__file__).resolve().parent
 RESULTS, PAGE = ROOT / "results", ROOT / "results.md"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_detector import save_tiny_detector
-from tiny_run import World, make_world, run
+from helpers.tiny_detector import save_tiny_detector
+from helpers.tiny_run import World, make_world, run
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,11 @@ from typing import Any, get_type_hints
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_run import World
+from helpers.tiny_run import World
 
 from aligncat.cli import VERBS, main, settings
-from aligncat.datasets import DataConfig, load_split
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.load import load_split
 
 PROGRAM = "import sys; from aligncat.cli import main; sys.exit(main())"
 TRAIN = ["--data.path", "data", "--data.dataset", "refcoco", "--store", "store", "--out", "out"]

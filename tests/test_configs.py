@@ -7,12 +7,12 @@ from dataclasses import fields
 import pytest
 import yaml
 
-from aligncat.alignment import PRESETS, TABLES, AlignmentConfig
+from aligncat.alignment.config import PRESETS, TABLES, AlignmentConfig
 from aligncat.cli import settings
 from aligncat.configs import FOLDER, load_preset
 from aligncat.errors import ConfigError
-from aligncat.language import TextEncoderConfig
-from aligncat.training import TrainingConfig
+from aligncat.language.encoder import TextEncoderConfig
+from aligncat.training.config import TrainingConfig
 
 REQUIRED = ["--data.path", "data", "--store", "store", "--out", "out"]
 

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fabricate import write_image
-from tiny_run import World
+from helpers.fabricate import write_image
+from helpers.tiny_run import World
 
 from aligncat.cli import VERBS, settings
 from aligncat.commands.evaluate import evaluate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from direct import largest_component
+from helpers.direct import largest_component
 from PIL import Image
 
 from aligncat.geometry import (

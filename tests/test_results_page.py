@@ -16,10 +16,10 @@ import pytest
 
 from aligncat.commands.ground import SHIPPED
 from aligncat.errors import DataError
-from aligncat.evaluation import Result, Scores
-from aligncat.evaluation.metrics import Errors
+from aligncat.evaluation.metrics import Errors, Scores
 from aligncat.evaluation.published import published_ablation
-from aligncat.model_card import model_card
+from aligncat.evaluation.results import Result
+from aligncat.grounder.model_card import model_card
 
 ROOT = Path(__file__).resolve().parents[1]
 STORED = ROOT / "docs" / "results"

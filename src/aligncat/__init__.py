@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aligncat.grounder import Grounder
+    from aligncat.grounder.grounder import Grounder
     from aligncat.types import Candidates, Expression, Grounding, Truth
 
 __all__ = ["Candidates", "Expression", "Grounder", "Grounding", "Truth"]
@@ -17,4 +17,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module("aligncat.grounder" if name == "Grounder" else "aligncat.types"), name)
+    return getattr(import_module("aligncat.grounder.grounder" if name == "Grounder" else "aligncat.types"), name)

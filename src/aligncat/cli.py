@@ -45,7 +45,7 @@ VERBS: dict[str, Verb] = {
         "Make a small MojiRef, train QueryMatch and AlignCAT on it, and compare them, in a few minutes.",
     ),
     "data mojiref": Verb(
-        "aligncat.datasets.mojiref:make_mojiref",
+        "aligncat.mojiref:make_mojiref",
         "Make the MojiRef benchmark: scenes of OpenMoji objects and phrases that are true of exactly one of them.",
     ),
     "data prepare": Verb(
@@ -101,7 +101,7 @@ VERBS: dict[str, Verb] = {
         "Turn an original (detectron2) Mask2Former checkpoint into a folder that transformers and aligncat load.",
     ),
     "detector train-mini": Verb(
-        "aligncat.detectors.mini:train_mini_detector",
+        "aligncat.mojiref.detector:train_mini_detector",
         "Train the mini detector and save it as a Hugging Face folder with float16 weights.",
     ),
 }

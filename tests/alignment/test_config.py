@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from aligncat.alignment import PRESETS, TABLES, AlignmentConfig, AlignmentModel
+from aligncat.alignment.config import PRESETS, TABLES, AlignmentConfig
+from aligncat.alignment.model import AlignmentModel
 from aligncat.errors import ConfigError
 
 

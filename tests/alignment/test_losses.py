@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from aligncat.alignment import (
-    category_loss,
-    contrastive_loss,
-    info_nce,
-    select_negatives,
-    total_loss,
-    uncertainty_loss,
-)
+from aligncat.alignment.losses import category_loss, contrastive_loss, info_nce, total_loss, uncertainty_loss
+from aligncat.alignment.negatives import select_negatives
 
 INF = float("inf")
 

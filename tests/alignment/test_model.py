@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from aligncat.alignment import PRESETS, AlignmentConfig, AlignmentModel, select_negatives
+from aligncat.alignment.config import PRESETS, AlignmentConfig
+from aligncat.alignment.model import AlignmentModel
+from aligncat.alignment.negatives import select_negatives
 from aligncat.errors import ConfigError
 from aligncat.types import Alignment
 

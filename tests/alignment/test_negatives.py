@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aligncat.alignment import difficulty, quality, select_negatives, uniqueness
+from aligncat.alignment.negatives import difficulty, quality, select_negatives, uniqueness
 
 INF = float("inf")
 

@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aligncat.alignment import PhraseAttention
-from aligncat.alignment.phrase_attention import phrase_feature, word_weights
+from aligncat.alignment.phrase_attention import PhraseAttention, phrase_feature, word_weights
 
 LENGTHS = (5, 1, 3, 7)
 

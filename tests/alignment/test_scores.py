@@ -7,15 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from aligncat.alignment import (
-    category_score,
-    coarse_score,
-    fine_score,
-    global_score,
-    keep_best,
-    select,
-    with_category,
-)
+from aligncat.alignment.scores import category_score, coarse_score, fine_score, global_score
+from aligncat.alignment.selection import keep_best, select, with_category
 
 
 def bools(*rows: str) -> Tensor:

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tiny_run import World
+from helpers.tiny_run import World
 
 from aligncat.commands.ablate import ablate, preset_of
 from aligncat.commands.extract import extract
-from aligncat.datasets import DataConfig
+from aligncat.datasets.config import DataConfig
 from aligncat.errors import AligncatError, ConfigError
-from aligncat.evaluation import Answers, Result
+from aligncat.evaluation.answers import Answers
+from aligncat.evaluation.results import Result
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 PRESET = """

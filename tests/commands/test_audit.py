@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from fabricate import write_jsonl_dataset, write_refer_dataset
+from helpers.fabricate import write_jsonl_dataset, write_refer_dataset
 
 from aligncat.cli import main
 from aligncat.commands.audit import audit
-from aligncat.datasets import load_split
+from aligncat.datasets.load import load_split
 from aligncat.errors import DataError
 
 

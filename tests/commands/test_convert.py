@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fabricate import (
+from helpers.fabricate import (
     CATEGORIES,
     jsonl_rows,
     polygons_of,
@@ -20,16 +20,17 @@ from fabricate import (
     write_jsonl_dataset,
     write_refer_dataset,
 )
-from fabricate_hub import PHOTO, answers_row, refers_row, write_parquet
+from helpers.fabricate_hub import PHOTO, answers_row, refers_row, write_parquet
 from pycocotools import mask as coco_mask
 
 from aligncat.cli import main
 from aligncat.commands.convert import convert_data
-from aligncat.datasets import DataConfig, load_plain_pickle, load_split, load_truth
-from aligncat.datasets.config import Format
-from aligncat.datasets.mojiref import MojiRefConfig, make_mojiref
+from aligncat.datasets.config import DataConfig, Format
+from aligncat.datasets.load import load_split, load_truth
 from aligncat.datasets.split_names import split_names
 from aligncat.errors import DataError, ImageError, MissingTruthError
+from aligncat.files.pickles import load_plain_pickle
+from aligncat.mojiref.build import MojiRefConfig, make_mojiref
 
 TARGETS: tuple[Format, ...] = ("refer", "simrec", "jsonl")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tiny_original import CLASSES, TINY, Original, original
+from helpers.tiny_original import CLASSES, TINY, Original, original
 
+from aligncat.checkpoints.mask2former import architectures
 from aligncat.cli import main
 from aligncat.commands.detector import import_detector
 from aligncat.detectors.mask2former import Mask2FormerDetector
-from aligncat.detectors.original import architectures
 from aligncat.errors import CheckpointError, ConfigError
 
 LABELS = "cat\ndog\ncup\ntree\nbus\n"

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_detector import save_tiny_detector
-from tiny_run import World
+from helpers.tiny_detector import save_tiny_detector
+from helpers.tiny_run import World
 
 from aligncat.commands.evaluate import evaluate
 from aligncat.commands.extract import extract
-from aligncat.datasets import DataConfig, load_split, load_truth
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.load import load_split, load_truth
 from aligncat.errors import ConfigError, DataError, StoreError
-from aligncat.evaluation import Result, Seen
+from aligncat.evaluation.results import Result, Seen
 from aligncat.geometry import box_iou
-from aligncat.grounder import Grounder
+from aligncat.grounder.grounder import Grounder
 
 
 def test_every_split_has_a_result_in_a_file_and_in_the_table(

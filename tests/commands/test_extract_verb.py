@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fabricate import jsonl_rows, write_image, write_jsonl_dataset, write_refer_dataset
-from tiny_run import CANDIDATES, World
+from helpers.fabricate import jsonl_rows, write_image, write_jsonl_dataset, write_refer_dataset
+from helpers.tiny_run import CANDIDATES, World
 
 from aligncat.commands.extract import extract
-from aligncat.datasets import DataConfig, DatasetName
+from aligncat.datasets.config import DataConfig, DatasetName
 from aligncat.datasets.photos import photos_in
 from aligncat.datasets.split_names import split_names
 from aligncat.errors import ConfigError, DataError, StoreError

@@ -13,7 +13,8 @@ from rich.table import Table
 from aligncat.cli import main
 from aligncat.commands.published import published, published_beside
 from aligncat.errors import DataError
-from aligncat.evaluation import Result, Scores
+from aligncat.evaluation.metrics import Scores
+from aligncat.evaluation.results import Result
 
 
 def scores(rec: float, res_miou: float | None, expressions: int = 10_834) -> Scores:

@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from original_mask2former import Weights
-from original_querymatch import scores, vocabulary
-from tiny_original import Original, original
+from helpers.original_mask2former import Weights
+from helpers.original_querymatch import scores, vocabulary
+from helpers.tiny_original import Original, original
 from torch import Tensor
 
+from aligncat.checkpoints.mask2former.architectures import ARCHITECTURES
 from aligncat.cli import main
 from aligncat.commands.detector import import_detector
 from aligncat.commands.querymatch import import_querymatch
-from aligncat.detectors.original.architectures import ARCHITECTURES
 from aligncat.errors import CheckpointError, ConfigError, DataError, UnsafePickleError
 from aligncat.geometry import encode_mask
-from aligncat.grounder import Grounder
+from aligncat.grounder.grounder import Grounder
 from aligncat.types import Candidates
 
 DOCUMENT = {  # val comes first: the order is the file's, not the training's

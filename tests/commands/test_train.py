@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 import torch
-from fabricate import write_jsonl_dataset, write_refer_dataset
+from helpers.fabricate import write_jsonl_dataset, write_refer_dataset
 from safetensors.torch import load_file
-from tiny_run import (
+from helpers.tiny_run import (
     ALIGNMENT,
     STEPS,
     TEXT,
@@ -31,16 +31,16 @@ from tiny_run import (
     weights,
 )
 
-from aligncat.alignment import AlignmentConfig
+from aligncat.alignment.config import AlignmentConfig
 from aligncat.commands.extract import extract
 from aligncat.commands.train import train
-from aligncat.datasets import load_split
+from aligncat.datasets.load import load_split
 from aligncat.errors import AligncatError, ConfigError, DataError, DetectorError, StoreError
-from aligncat.evaluation import Questions
-from aligncat.grounder import Grounder
-from aligncat.language import Vocabulary
-from aligncat.model import GroundingModel, ModelConfig
-from aligncat.training import GroundingData
+from aligncat.evaluation.questions import Questions
+from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.model import GroundingModel, ModelConfig
+from aligncat.language.vocabulary import Vocabulary
+from aligncat.training.data import GroundingData
 
 
 @pytest.fixture(scope="module")
@@ -204,8 +204,8 @@ class TestResume:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from fabricate import ReferFiles
-from tiny_run import World, interrupted_at, run
+from helpers.fabricate import ReferFiles
+from helpers.tiny_run import World, interrupted_at, run
 from aligncat.datasets import DataConfig
 data, detector, store, out = map(Path, sys.argv[1:5])
 seed, passes = map(int, sys.argv[5:])

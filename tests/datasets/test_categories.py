@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from aligncat.datasets import COCO_CATEGORIES, COCO_NAMES, canonical_category, category_index
-from aligncat.datasets.categories import ALIASES
+from aligncat.datasets.categories import ALIASES, COCO_CATEGORIES, COCO_NAMES, canonical_category, category_index
 from aligncat.errors import DetectorError
 
 # The VOC and darknet spellings, at the places where COCO's order has their objects.

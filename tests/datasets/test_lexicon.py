@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aligncat.datasets import COCO_NAMES, Lexicon
+from aligncat.datasets.categories import COCO_NAMES
+from aligncat.datasets.lexicon import Lexicon
 from aligncat.errors import DataError
 
 REAL_TEXT = Path(__file__).resolve().parents[2].parent / "shared" / "real" / "refcocog_google_val_text.json"

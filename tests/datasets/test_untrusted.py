@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fabricate import jsonl_rows, write_image, write_jsonl_dataset, write_refer_dataset
-from fabricate_hub import PHOTO, answers_row, refers_row, write_parquet
+from helpers.fabricate import jsonl_rows, write_image, write_jsonl_dataset, write_refer_dataset
+from helpers.fabricate_hub import PHOTO, answers_row, refers_row, write_parquet
 
 from aligncat.commands.convert import convert_data
-from aligncat.datasets import DataConfig, load_split, load_truth
-from aligncat.datasets.config import Format
+from aligncat.datasets.config import DataConfig, Format
+from aligncat.datasets.load import load_split, load_truth
 from aligncat.datasets.split_names import split_names
 from aligncat.errors import DataError
 from aligncat.geometry import MAX_PIXELS

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from direct import largest_component, photo_logits
+from helpers.direct import largest_component, photo_logits
 from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco_mask

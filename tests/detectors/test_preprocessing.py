@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from fabricate import write_image
+from helpers.fabricate import write_image
 from PIL import Image
 
 from aligncat.detectors.load import load_detector

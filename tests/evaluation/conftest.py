@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from aligncat.datasets import Split
-from aligncat.evaluation import AnnotatedObjects, Overlaps
+from aligncat.datasets.split import Split
+from aligncat.evaluation.overlaps import AnnotatedObjects, Overlaps
 from aligncat.geometry import encode_mask
-from aligncat.store import Manifest, Store, StoreWriter
-from aligncat.store.manifest import FORMAT
+from aligncat.store.manifest import FORMAT, Manifest
+from aligncat.store.reader import Store
+from aligncat.store.writer import StoreWriter
 from aligncat.types import Candidates, Expression, Truth
 
 LABELS = ("person", "dog", "cat")

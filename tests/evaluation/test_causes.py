@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aligncat.datasets import Split
+from aligncat.datasets.split import Split
 from aligncat.errors import DataError
-from aligncat.evaluation import CAUSES, MEANING, Answers, Overlaps, Questions, answers_table, error_tables, score
-from aligncat.evaluation.causes import causes
+from aligncat.evaluation.answers import Answers, answers_table
+from aligncat.evaluation.causes import CAUSES, MEANING, causes
+from aligncat.evaluation.error_tables import error_tables
+from aligncat.evaluation.metrics import score
+from aligncat.evaluation.overlaps import Overlaps
+from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Result
 from aligncat.types import Choices, Expression, ImageRecord
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from aligncat.datasets import Split
+from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError, DataError
-from aligncat.evaluation import Seen
 from aligncat.evaluation.leak import (
     Judgement,
     SplitAudit,
@@ -20,6 +19,7 @@ from aligncat.evaluation.leak import (
     read_training_images,
     without,
 )
+from aligncat.evaluation.results import Seen
 from aligncat.types import ImageRecord
 
 TRAIN, VAL, TEST = (f"COCO_{release}_000000000009.jpg" for release in ("train2014", "val2014", "test2014"))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from aligncat.evaluation import Overlaps, Scores, score
+from aligncat.evaluation.metrics import Scores, score
+from aligncat.evaluation.overlaps import Overlaps
 from aligncat.geometry import encode_mask
 from aligncat.types import Expression, Truth
 

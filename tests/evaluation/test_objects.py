@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from aligncat.datasets import DataConfig, Split
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.split import Split
 from aligncat.errors import DataError
-from aligncat.evaluation import load_objects
+from aligncat.evaluation.objects import load_objects
 from aligncat.types import ImageRecord
 
 ANNOTATIONS = [

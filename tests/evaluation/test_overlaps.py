@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aligncat.errors import DataError, StoreError
-from aligncat.evaluation import Overlaps
+from aligncat.evaluation.overlaps import Overlaps
 from aligncat.types import Expression
 
 FULL = (0, 0, 20, 10)

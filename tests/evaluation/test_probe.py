@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from aligncat.errors import DataError
-from aligncat.evaluation import linear_probe
+from aligncat.evaluation.probe import linear_probe
 
 
 def clouds(seed: int, spread: float, count: int = 300) -> tuple[torch.Tensor, torch.Tensor, list[str]]:

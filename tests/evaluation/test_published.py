@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aligncat.alignment import PRESETS
-from aligncat.alignment.config import TABLES
+from aligncat.alignment.config import PRESETS, TABLES
 from aligncat.errors import DataError
 from aligncat.evaluation.published import (
     PublishedTable,

@@ -8,16 +8,9 @@ import pytest
 from rich.console import Console
 
 from aligncat.errors import DataError
-from aligncat.evaluation import (
-    Result,
-    installed_versions,
-    masks_table,
-    results_table,
-    score,
-    slices_table,
-    summaries,
-    summarise,
-)
+from aligncat.evaluation.metrics import score
+from aligncat.evaluation.results import Result, installed_versions, summaries, summarise
+from aligncat.report.terminal import masks_table, results_table, slices_table
 
 
 @pytest.fixture

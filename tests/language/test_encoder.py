@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from aligncat.errors import ConfigError
-from aligncat.language import PAD, UNK, TextEncoder, TextEncoderConfig, Vocabulary
-from aligncat.language.encoder import AttentivePooling, SelfAttentionBlock
+from aligncat.language.encoder import AttentivePooling, SelfAttentionBlock, TextEncoder, TextEncoderConfig
+from aligncat.language.vocabulary import PAD, UNK, Vocabulary
 
 SMALL = TextEncoderConfig(word_dim=12, dim=16, blocks=2, heads=4, feedforward=32)
 TEXTS = ["cat", "the red cat on the left side of a very big dog", "purple zebra quagga", "left cat"]

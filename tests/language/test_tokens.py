@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from aligncat.language import tokenize
+from aligncat.language.tokens import tokenize
 
 
 @pytest.mark.parametrize(

@@ -10,19 +10,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_text import DIM, PIECES, save_tiny_text
+from helpers.tiny_text import DIM, PIECES, save_tiny_text
 from transformers import BertModel, CLIPConfig, T5Config, T5EncoderModel
 
 from aligncat.errors import ConfigError, DataError
-from aligncat.language import (
-    PAD,
-    PretrainedText,
-    TextEncoderConfig,
-    TransformerTextEncoder,
-    load_pretrained_text,
-    untrained_text,
-)
+from aligncat.language.encoder import TextEncoderConfig
+from aligncat.language.pretrained import PretrainedText, load_pretrained_text, untrained_text
 from aligncat.language.remembered import RememberedStates
+from aligncat.language.transformer import TransformerTextEncoder
+from aligncat.language.vocabulary import PAD
 
 TEXTS = ["dog", "the red dog on the left", "playing person", "red dog"]
 CLS, SEP = PIECES.index("[CLS]"), PIECES.index("[SEP]")

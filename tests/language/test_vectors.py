@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from aligncat.errors import DataError
-from aligncat.language import CLS, GLOVE_50D, PAD, UNK, Vocabulary, first_words, load_word_vectors
+from aligncat.language.vectors import GLOVE_50D, first_words, load_word_vectors
+from aligncat.language.vocabulary import CLS, PAD, UNK, Vocabulary
 
 GLOVE = "the 0.5 -1 2\ncat 1 2 3\n. . . 9 9 9\ndog -1e-1 0 4\ncat 7 7 7\n"
 VOCABULARY = Vocabulary(["cat", "zebra", "dog"])

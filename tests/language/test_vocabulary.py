@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aligncat.errors import DataError
-from aligncat.language import CLS, PAD, UNK, Vocabulary
+from aligncat.language.vocabulary import CLS, PAD, UNK, Vocabulary
 
 TEXTS = ["left cat", "the red cat", "the left-most dog"]
 

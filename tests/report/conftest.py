@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from browser import Page
-from fabricate_answers import paint, row, save
+from helpers.browser import Page
+from helpers.fabricate_answers import paint, row, save
 
 from aligncat.commands.report import report
 

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from browser import Page
-from fabricate_answers import LEFT, RIGHT, row, save
+from helpers.browser import Page
+from helpers.fabricate_answers import LEFT, RIGHT, row, save
 
 from aligncat.commands.report import report
 

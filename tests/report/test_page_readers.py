@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Page
-from fabricate_answers import row, save
+from helpers.browser import Page
+from helpers.fabricate_answers import row, save
 
 from aligncat.commands.report import report
-from aligncat.evaluation import CAUSES
+from aligncat.evaluation.causes import CAUSES
 
 ESCAPE = "\ue00c"
 ODD = {

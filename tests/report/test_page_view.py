@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from browser import Page
-from fabricate_answers import COLOURS, HEIGHT, LEFT, RIGHT, WIDTH, counts, row
+from helpers.browser import Page
+from helpers.fabricate_answers import COLOURS, HEIGHT, LEFT, RIGHT, WIDTH, counts, row
 from pycocotools import mask as coco_mask
 
 LEFT_KEY, RIGHT_KEY, ESCAPE, ENTER = "\ue012", "\ue014", "\ue00c", "\ue007"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fabricate_answers import COLOURS, HEIGHT, LEFT, WIDTH, answers, paint, row, save
+from helpers.fabricate_answers import COLOURS, HEIGHT, LEFT, WIDTH, answers, paint, row, save
 from PIL import Image
 
 from aligncat.cli import main, settings
@@ -17,9 +17,8 @@ from aligncat.commands.ablate import ANSWERS
 from aligncat.commands.evaluate import save_answers
 from aligncat.commands.report import report
 from aligncat.errors import DataError
-from aligncat.report import read_runs
 from aligncat.report.images import copy_images
-from aligncat.report.runs import run_names
+from aligncat.report.runs import read_runs, run_names
 from aligncat.report.scripts import number, write_script
 from aligncat.store.manifest import MANIFEST, shard_name
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import Page
-from fabricate_answers import LABELS, row, save
+from helpers.browser import Page
+from helpers.fabricate_answers import LABELS, row, save
 from PIL import Image
 
 from aligncat.commands.report import report

@@ -21,8 +21,8 @@ from PIL import Image
 
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.errors import ConfigError, DataError, ImageError, StoreError
-from aligncat.store import Store
 from aligncat.store.extract import extract
+from aligncat.store.reader import Store
 from aligncat.types import ImageRecord
 
 COUNT, SHARD = 42, 4  # the last shard is not full

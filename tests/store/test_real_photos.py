@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from direct import largest_component, photo_logits
+from helpers.direct import largest_component, photo_logits
 from PIL import Image
 from pycocotools import mask as coco_mask
 from transformers import Mask2FormerForUniversalSegmentation
 
 from aligncat.detectors.mask2former import Mask2FormerDetector
-from aligncat.store import Store
 from aligncat.store.extract import extract
+from aligncat.store.reader import Store
 from aligncat.types import ImageRecord
 
 ROOT = Path(__file__).resolve().parents[2]

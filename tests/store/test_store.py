@@ -15,8 +15,9 @@ import torch
 
 from aligncat.errors import StoreError
 from aligncat.geometry import encode_mask
-from aligncat.store import Manifest, SkippedImage, Store, StoreWriter
-from aligncat.store.manifest import FORMAT, differences
+from aligncat.store.manifest import FORMAT, Manifest, differences
+from aligncat.store.reader import Store
+from aligncat.store.writer import SkippedImage, StoreWriter
 from aligncat.types import Candidates
 
 KEPT, DIM = 4, 6

@@ -14,9 +14,12 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from aligncat.datasets import Split
+from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
-from aligncat.training import AveragedWeights, OneSentencePerReferent, TrainingConfig, learning_rate
+from aligncat.training.callbacks import AveragedWeights
+from aligncat.training.config import TrainingConfig
+from aligncat.training.data import OneSentencePerReferent
+from aligncat.training.module import learning_rate
 from aligncat.types import Expression
 
 

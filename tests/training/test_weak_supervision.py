@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import ALIGNMENT, TEXT, TRAINING, World, checkpoint, run, weights
+from helpers.tiny_run import ALIGNMENT, TEXT, TRAINING, World, checkpoint, run, weights
 
 import aligncat
-from aligncat.datasets import load_split
-from aligncat.evaluation import Overlaps
-from aligncat.language import Vocabulary
-from aligncat.model import GroundingModel, ModelConfig
-from aligncat.training import GroundingData, GroundingModule
+from aligncat.datasets.load import load_split
+from aligncat.evaluation.overlaps import Overlaps
+from aligncat.grounder.model import GroundingModel, ModelConfig
+from aligncat.language.vocabulary import Vocabulary
+from aligncat.training.data import GroundingData
+from aligncat.training.module import GroundingModule
 from aligncat.types import Truth
 
 SOURCE = Path(aligncat.__file__).parent

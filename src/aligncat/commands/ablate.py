@@ -25,17 +25,22 @@ from torch.multiprocessing import get_context
 from aligncat.commands.evaluate import answer, open_queries, save_answers
 from aligncat.commands.train import check_settings, describe, learn
 from aligncat.configs import Preset, load_preset
-from aligncat.datasets import DataConfig, Split, files_read_once, load_split
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.read_once import files_read_once
+from aligncat.datasets.load import load_split
+from aligncat.datasets.split import Split
 from aligncat.datasets.split_names import split_names
 from aligncat.errors import AligncatError, ConfigError
-from aligncat.evaluation import Answers, Questions, Seen
+from aligncat.evaluation.answers import Answers
 from aligncat.evaluation.leak import Judgement, judge, read_training_images
-from aligncat.evaluation.orderings import Ordering, ordering
 from aligncat.evaluation.published import published_ablation
-from aligncat.evaluation.studies import Study, StudyName, StudyRow, rows_for, study_of
-from aligncat.evaluation.tables import orderings_table, study_table
-from aligncat.store import Store
-from aligncat.store.files import write_whole
+from aligncat.evaluation.questions import Questions
+from aligncat.evaluation.results import Seen
+from aligncat.files.atomic import write_whole
+from aligncat.report.terminal import orderings_table, study_table
+from aligncat.store.reader import Store
+from aligncat.studies.orderings import Ordering, ordering
+from aligncat.studies.studies import Study, StudyName, StudyRow, rows_for, study_of
 
 ANSWERS = "answers"  # the subfolder of a row's folder
 

@@ -12,13 +12,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aligncat.datasets import DataConfig, Split, files_read_once, load_split
-from aligncat.datasets.layout import refs_file
-from aligncat.datasets.prepare import SETS
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.layout import refs_file
+from aligncat.datasets.formats.read_once import files_read_once
+from aligncat.datasets.load import load_split
+from aligncat.datasets.prepare.prepare import SETS
+from aligncat.datasets.split import Split
 from aligncat.datasets.split_names import split_names
 from aligncat.errors import DataError
 from aligncat.evaluation.leak import SplitAudit, TrainingImages, audit_split, read_training_images, without
-from aligncat.store.files import write_whole
+from aligncat.files.atomic import write_whole
 
 LEAVE_OUT = "leave-out.txt"
 TRAIN_ON = "train-on.txt"

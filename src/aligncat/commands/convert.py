@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from aligncat.datasets import DataConfig, DatasetName
-from aligncat.datasets.convert import Source
-from aligncat.datasets.new_folder import new_folder
-from aligncat.datasets.reading import files_read_once
+from aligncat.datasets.config import DataConfig, DatasetName
+from aligncat.datasets.convert.source import Source
+from aligncat.datasets.convert.writers import WRITERS
+from aligncat.datasets.formats.read_once import files_read_once
 from aligncat.datasets.split_names import split_names
-from aligncat.datasets.writers import WRITERS
+from aligncat.files.new_folder import new_folder
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aligncat.datasets import DataConfig
-from aligncat.datasets.prepare import SETS, Report, SetName, SplitCheck, check_dataset, prepare_set
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.prepare.check import Report, SplitCheck, check_dataset
+from aligncat.datasets.prepare.prepare import SETS, SetName, prepare_set
 from aligncat.errors import DataError
-from aligncat.store.files import write_whole
+from aligncat.files.atomic import write_whole
 
 _SHOWN = 10
 _COUNTS = ("referents", "sentences", "images")

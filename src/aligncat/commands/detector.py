@@ -9,13 +9,13 @@ from pathlib import Path
 
 from safetensors.torch import save
 
+from aligncat.checkpoints.mask2former.architectures import ARCHITECTURES, ArchitectureName, transformers_config
+from aligncat.checkpoints.mask2former.convert import Converted, convert
+from aligncat.checkpoints.querymatch import DETECTOR as QUERYMATCHS_DETECTOR
+from aligncat.checkpoints.tensors import read_tensors
 from aligncat.datasets.categories import COCO_NAMES
-from aligncat.detectors.original.architectures import ARCHITECTURES, ArchitectureName, transformers_config
-from aligncat.detectors.original.convert import Converted, convert
-from aligncat.detectors.original.load import read_tensors
 from aligncat.errors import CheckpointError, ConfigError
-from aligncat.querymatch import DETECTOR as QUERYMATCHS_DETECTOR
-from aligncat.store.files import write_whole
+from aligncat.files.atomic import write_whole
 
 logger = logging.getLogger(__name__)
 

@@ -12,30 +12,22 @@ from rich.table import Table
 
 from aligncat.commands.ground import SHIPPED
 from aligncat.commands.published import published_beside
-from aligncat.datasets import DataConfig, files_read_once
-from aligncat.datasets.config import division_name
+from aligncat.datasets.config import DataConfig, division_name
+from aligncat.datasets.formats.read_once import files_read_once
 from aligncat.datasets.split_names import split_names
 from aligncat.errors import ConfigError, StoreError
-from aligncat.evaluation import (
-    Answers,
-    Questions,
-    Result,
-    Seen,
-    answers_table,
-    causes_table,
-    error_tables,
-    installed_versions,
-    masks_table,
-    results_table,
-    score,
-    slices_table,
-)
+from aligncat.evaluation.answers import Answers, answers_table
+from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.leak import TrainingImages, judge, read_training_images
-from aligncat.grounder import Grounder
-from aligncat.model_card import write_model_card
-from aligncat.store import Store
-from aligncat.store.files import write_whole
+from aligncat.evaluation.metrics import score
+from aligncat.evaluation.questions import Questions
+from aligncat.evaluation.results import Result, Seen, installed_versions
+from aligncat.files.atomic import write_whole
+from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.model_card import write_model_card
+from aligncat.report.terminal import causes_table, masks_table, results_table, slices_table
 from aligncat.store.manifest import differences
+from aligncat.store.reader import Store
 
 
 def evaluate(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aligncat.datasets import DataConfig, files_read_once, load_split
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.read_once import files_read_once
+from aligncat.datasets.load import load_split
 from aligncat.datasets.photos import photos_in
 from aligncat.datasets.split_names import split_names
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.preprocessing import DEFAULT_MODE, PreprocessingMode
 from aligncat.errors import ConfigError
-from aligncat.store import Store
 from aligncat.store.extract import extract as extract_images
+from aligncat.store.reader import Store
 from aligncat.types import ImageRecord
 
 

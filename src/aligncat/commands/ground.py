@@ -10,10 +10,10 @@ from typing import Any
 
 from PIL import Image
 
-from aligncat.detectors.images import read_image
 from aligncat.errors import ConfigError
-from aligncat.grounder import Grounder
-from aligncat.overlay import draw_groundings
+from aligncat.files.images import read_image
+from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.overlay import draw_groundings
 from aligncat.types import Grounding
 
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "mojiref-grounder"

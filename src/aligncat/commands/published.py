@@ -14,7 +14,6 @@ from rich.text import Text
 
 from aligncat.datasets.config import DatasetName
 from aligncat.errors import DataError
-from aligncat.evaluation import Figure, Result, Summary, summaries
 from aligncat.evaluation.published import (
     SOURCE,
     Column,
@@ -24,7 +23,8 @@ from aligncat.evaluation.published import (
     published_figures,
     published_tables,
 )
-from aligncat.evaluation.tables import detector_training
+from aligncat.evaluation.results import Figure, Result, Summary, summaries
+from aligncat.report.terminal import detector_training
 
 _TITLE_WIDTH = 88  # so that a title is not broken over a narrow table
 _SAID_WIDTH = 110  # the same for what is said of our lines

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from torch import Tensor
 
+from aligncat.checkpoints.querymatch import DETECTOR, check_word_order, querymatch_model, querymatch_vocabulary
+from aligncat.checkpoints.tensors import read_tensors
 from aligncat.commands.detector import CONFIG as DETECTOR_CONFIG
 from aligncat.commands.detector import file_sha256, import_detector
 from aligncat.detectors.mask2former import Mask2FormerDetector
-from aligncat.detectors.original.load import read_tensors
 from aligncat.detectors.preprocessing import PreprocessingMode
 from aligncat.errors import CheckpointError, ConfigError
-from aligncat.evaluation import installed_versions
-from aligncat.grounder import CONFIG, Grounder
-from aligncat.querymatch import DETECTOR, check_word_order, querymatch_model, querymatch_vocabulary
+from aligncat.evaluation.results import installed_versions
+from aligncat.grounder.grounder import CONFIG, Grounder
 
 logger = logging.getLogger(__name__)
 

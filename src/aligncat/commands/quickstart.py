@@ -14,11 +14,14 @@ from aligncat.commands.evaluate import answer
 from aligncat.commands.extract import extract
 from aligncat.commands.train import train
 from aligncat.configs import load_preset
-from aligncat.datasets import DataConfig, load_split
-from aligncat.datasets.mojiref import MojiRefConfig, make_mojiref
-from aligncat.evaluation import Questions, Result, results_table
-from aligncat.grounder import Grounder
-from aligncat.overlay import draw_groundings
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.load import load_split
+from aligncat.evaluation.questions import Questions
+from aligncat.evaluation.results import Result
+from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.overlay import draw_groundings
+from aligncat.mojiref.build import MojiRefConfig, make_mojiref
+from aligncat.report.terminal import results_table
 
 SPLITS = ("val", "testA", "testB")
 SIZE = MojiRefConfig(train=1500, val=150, test=100)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from aligncat.report import read_runs, write_report
+from aligncat.report.folder import write_report
+from aligncat.report.runs import read_runs
 
 
 def report(runs: Sequence[str | Path], *, out: Path = Path("report"), figures: bool = True) -> Path:

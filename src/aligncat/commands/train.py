@@ -16,35 +16,30 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
-from aligncat.alignment import AlignmentConfig
-from aligncat.datasets import DataConfig, Split, files_read_once, load_split, load_truth
+from aligncat.alignment.config import AlignmentConfig
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.read_once import files_read_once
+from aligncat.datasets.load import load_split, load_truth
+from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
-from aligncat.evaluation import Overlaps, installed_versions
-from aligncat.grounder import Grounder
-from aligncat.language import (
-    PretrainedText,
-    TextEncoderConfig,
-    Tokens,
-    TransformerTextEncoder,
-    Vocabulary,
-    first_words,
-    load_pretrained_text,
-    load_word_vectors,
-)
-from aligncat.model import GroundingModel, ModelConfig
+from aligncat.evaluation.overlaps import Overlaps
+from aligncat.evaluation.results import installed_versions
+from aligncat.files.atomic import PART_SUFFIX, write_whole
+from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.model import GroundingModel, ModelConfig
+from aligncat.language.encoder import TextEncoderConfig
+from aligncat.language.pretrained import PretrainedText, load_pretrained_text
+from aligncat.language.tokens import Tokens
+from aligncat.language.transformer import TransformerTextEncoder
+from aligncat.language.vectors import first_words, load_word_vectors
+from aligncat.language.vocabulary import Vocabulary
 from aligncat.quiet import quiet_lightning
-from aligncat.store import Store
-from aligncat.store.files import PART_SUFFIX, write_whole
-from aligncat.training import (
-    AveragedWeights,
-    EpochCheckpoint,
-    GroundingData,
-    GroundingModule,
-    ProgressBar,
-    TrainingConfig,
-    ValidationScores,
-    WholeFiles,
-)
+from aligncat.store.reader import Store
+from aligncat.training.callbacks import AveragedWeights, EpochCheckpoint, ProgressBar, ValidationScores
+from aligncat.training.checkpoint_files import WholeFiles
+from aligncat.training.config import TrainingConfig
+from aligncat.training.data import GroundingData
+from aligncat.training.module import GroundingModule
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from aligncat.alignment import AlignmentConfig
+from aligncat.alignment.config import AlignmentConfig
 from aligncat.errors import ConfigError
-from aligncat.language import TextEncoderConfig
+from aligncat.language.encoder import TextEncoderConfig
 from aligncat.training.config import TrainingConfig
 
 FOLDER = Path(__file__).resolve().parent

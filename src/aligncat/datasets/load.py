@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 from aligncat.datasets.config import UNKNOWN_DIVISION, DataConfig, Format
-from aligncat.datasets.hub import load_hub_split, load_hub_truth
-from aligncat.datasets.jsonl import load_jsonl_split, load_jsonl_truth
-from aligncat.datasets.phrases_csv import load_csv_split, load_csv_truth
-from aligncat.datasets.refer import load_refer_split
-from aligncat.datasets.refer_truth import load_refer_truth
-from aligncat.datasets.simrec import load_simrec_split, load_simrec_truth
+from aligncat.datasets.formats.coco_csv import load_csv_split, load_csv_truth
+from aligncat.datasets.formats.hub import load_hub_split, load_hub_truth
+from aligncat.datasets.formats.jsonl import load_jsonl_split, load_jsonl_truth
+from aligncat.datasets.formats.refer import load_refer_split
+from aligncat.datasets.formats.refer_truth import load_refer_truth
+from aligncat.datasets.formats.simrec import load_simrec_split, load_simrec_truth
 from aligncat.datasets.split import Split
 from aligncat.types import Truth
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.hub import hub_splits
-from aligncat.datasets.phrases_csv import csv_splits
-from aligncat.datasets.refer import splits_in_refs
+from aligncat.datasets.formats.coco_csv import csv_splits
+from aligncat.datasets.formats.hub import hub_splits
+from aligncat.datasets.formats.refer import splits_in_refs
+from aligncat.datasets.formats.simrec import simrec_splits
 from aligncat.datasets.rows import check_split_name
-from aligncat.datasets.simrec import simrec_splits
 from aligncat.errors import DataError
 
 

@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aligncat.choices import object_probability
 from aligncat.errors import DataError
 from aligncat.evaluation.causes import causes
 from aligncat.evaluation.metrics import Outcomes
 from aligncat.evaluation.overlaps import REC_THRESHOLD
 from aligncat.evaluation.results import Result
+from aligncat.files.atomic import write_whole
 from aligncat.geometry import box_iou
-from aligncat.language import tokenize
-from aligncat.store.files import write_whole
+from aligncat.grounder.choices import object_probability
+from aligncat.language.tokens import tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from aligncat.datasets import Split
+    from aligncat.datasets.split import Split
     from aligncat.evaluation.overlaps import Overlaps
     from aligncat.evaluation.questions import Questions
-    from aligncat.store import Store
+    from aligncat.store.reader import Store
     from aligncat.types import Candidates, Choices, Truth
 
 _FLOATS, _STRINGS = pa.list_(pa.float32()), pa.list_(pa.string())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from aligncat.datasets import canonical_category
+from aligncat.datasets.categories import canonical_category
 from aligncat.evaluation.overlaps import REC_THRESHOLD
 
 if TYPE_CHECKING:

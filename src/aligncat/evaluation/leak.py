@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aligncat.datasets import Split
 from aligncat.datasets.rows import as_mapping, parse_json, required_int, required_list, required_str
+from aligncat.datasets.split import Split
 from aligncat.detectors.mask2former import MINI
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.results import Seen

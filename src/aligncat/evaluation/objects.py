@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aligncat.datasets.refer import Instances
+from aligncat.datasets.formats.refer import Instances
 from aligncat.datasets.rows import as_mapping, required_id, required_list
 from aligncat.errors import DataError
 from aligncat.geometry import xywh_to_xyxy
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from aligncat.datasets import DataConfig, Split
+    from aligncat.datasets.config import DataConfig
+    from aligncat.datasets.split import Split
 
 
 def load_objects(config: DataConfig, split: Split) -> dict[str, tuple[NDArray[np.float64], list[str]]]:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncat.datasets import canonical_category
+from aligncat.datasets.categories import canonical_category
 from aligncat.errors import DataError
 from aligncat.geometry import box_iou, mask_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aligncat.datasets import Split
-    from aligncat.store import Store
+    from aligncat.datasets.split import Split
+    from aligncat.store.reader import Store
     from aligncat.types import Candidates, Expression, Truth
 
 AnnotatedObjects: TypeAlias = "Mapping[str, tuple[NDArray[np.float64], Sequence[str]]]"

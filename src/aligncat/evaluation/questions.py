@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from aligncat.datasets import files_read_once, load_split, load_truth
+from aligncat.datasets.formats.read_once import files_read_once
+from aligncat.datasets.load import load_split, load_truth
 from aligncat.evaluation.objects import load_objects
 from aligncat.evaluation.overlaps import Overlaps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aligncat.datasets import DataConfig, Split
-    from aligncat.store import Store
+    from aligncat.datasets.config import DataConfig
+    from aligncat.datasets.split import Split
+    from aligncat.store.reader import Store
     from aligncat.types import Truth
 
 

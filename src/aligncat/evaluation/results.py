@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from aligncat.errors import DataError
 from aligncat.evaluation.metrics import Scores
-from aligncat.store.files import write_whole
+from aligncat.files.atomic import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from aligncat.datasets.new_folder import new_folder
 from aligncat.errors import DataError
-from aligncat.evaluation import CAUSES, MEANING
-from aligncat.evaluation.tables import detector_training
+from aligncat.evaluation.causes import CAUSES, MEANING
+from aligncat.files.new_folder import new_folder
 from aligncat.report import tables
-from aligncat.report.figures import draw_all
+from aligncat.report.figures.draw import draw_all
 from aligncat.report.figures.grouping import compared
 from aligncat.report.images import copy_images
 from aligncat.report.rows import CHUNK, answer_details, expression_details, overview
 from aligncat.report.runs import RunKey, in_order, run_key, run_names
 from aligncat.report.scripts import write_script
 from aligncat.report.splits import SplitRows, by_split
+from aligncat.report.terminal import detector_training
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aligncat.evaluation import Answers
+    from aligncat.evaluation.answers import Answers
 
 PAGE = "index.html"
 _SHOWN_AT_FIRST = 3  # runs; more are too small side by side

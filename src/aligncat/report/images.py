@@ -9,8 +9,8 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from aligncat.detectors.images import read_image
 from aligncat.errors import ImageError
+from aligncat.files.images import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

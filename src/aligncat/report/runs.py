@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aligncat.errors import DataError
-from aligncat.evaluation import Answers, Result
+from aligncat.evaluation.answers import Answers
+from aligncat.evaluation.results import Result
 from aligncat.store.manifest import MANIFEST, differences
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from aligncat.errors import DataError
-from aligncat.evaluation import Answers, Result
+from aligncat.evaluation.answers import Answers
+from aligncat.evaluation.results import Result
 from aligncat.report.runs import RunKey, run_key
 
 if TYPE_CHECKING:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aligncat.evaluation import CAUSES, error_tables
+from aligncat.evaluation.causes import CAUSES
+from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.published import SOURCE, published_figures
-from aligncat.evaluation.tables import result_lines
 from aligncat.report.scripts import number
+from aligncat.report.terminal import result_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aligncat.evaluation import Answers, Result, Spread
+    from aligncat.evaluation.answers import Answers
+    from aligncat.evaluation.results import Result, Spread
 
 
 def results(of: Sequence[Result]) -> list[dict[str, Any]]:

@@ -21,9 +21,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from aligncat.detectors.images import read_image
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, ImageError
+from aligncat.files.images import read_image
 from aligncat.store.manifest import Manifest
 from aligncat.store.reader import Store
 from aligncat.store.writer import SkippedImage, StoreWriter

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from aligncat.detectors.protocol import JSON, Detector
 from aligncat.errors import StoreError
-from aligncat.store.files import write_whole
+from aligncat.files.atomic import write_whole
 
 FORMAT = 1
 MANIFEST = "manifest.json"

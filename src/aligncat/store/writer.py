@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aligncat.errors import StoreError
-from aligncat.store.files import remove_parts, write_whole
+from aligncat.files.atomic import remove_parts, write_whole
 from aligncat.store.manifest import MANIFEST, Manifest, differences, shard_name
 from aligncat.types import Candidates
 

@@ -12,8 +12,9 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressB
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from aligncat.batches import Batch
-from aligncat.evaluation import Overlaps, score
+from aligncat.evaluation.metrics import score
+from aligncat.evaluation.overlaps import Overlaps
+from aligncat.grounder.batches import Batch
 
 
 class AveragedWeights(WeightAveraging):

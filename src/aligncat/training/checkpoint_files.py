@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from aligncat.store.files import write_whole
+from aligncat.files.atomic import write_whole
 
 
 class WholeFiles(TorchCheckpointIO):

@@ -9,11 +9,11 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from aligncat.batches import Batch, SplitTensors
-from aligncat.datasets import Split
+from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
-from aligncat.language import Tokens
-from aligncat.store import Store
+from aligncat.grounder.batches import Batch, SplitTensors
+from aligncat.language.tokens import Tokens
+from aligncat.store.reader import Store
 
 logger = logging.getLogger(__name__)
 

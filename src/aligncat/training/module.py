@@ -9,8 +9,8 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
-from aligncat.batches import Batch
-from aligncat.model import GroundingModel
+from aligncat.grounder.batches import Batch
+from aligncat.grounder.model import GroundingModel
 from aligncat.training.config import TrainingConfig
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from site_server import Site
+from helpers.site_server import Site
 
 
 @pytest.fixture

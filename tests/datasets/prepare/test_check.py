@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fabricate import HEIGHT, WIDTH, ReferFiles, run_lengths_of, things_of, write_refer_dataset
+from helpers.fabricate import HEIGHT, WIDTH, ReferFiles, run_lengths_of, things_of, write_refer_dataset
 
-from aligncat.datasets import DataConfig, load_truth
-from aligncat.datasets.prepare import check_dataset
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.load import load_truth
+from aligncat.datasets.prepare.check import check_dataset
 from aligncat.datasets.prepare.counts import Counts, published_counts
 from aligncat.datasets.prepare.prepare import SETS
 from aligncat.datasets.split_names import split_names

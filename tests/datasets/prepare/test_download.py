@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from site_server import Page, Site
+from helpers.site_server import Page, Site
 
 from aligncat.datasets.prepare.download import download
 from aligncat.datasets.prepare.mirrors import SHIPPED, Mirror, read_mirrors

@@ -9,12 +9,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from fabricate import write_refer_dataset
-from site_server import Page, Site
+from helpers.fabricate import write_refer_dataset
+from helpers.site_server import Page, Site
 
 from aligncat.cli import main, settings
-from aligncat.datasets import DataConfig, DatasetName, load_split, load_truth
-from aligncat.datasets.prepare import SETS, prepare_set
+from aligncat.datasets.config import DataConfig, DatasetName
+from aligncat.datasets.load import load_split, load_truth
+from aligncat.datasets.prepare.prepare import SETS, prepare_set
 from aligncat.errors import DataError, DownloadError
 
 SPLITS = {"unc": ["train", "val", "testA", "testB"], "umd": ["train", "val", "test"], "google": ["train", "val"]}

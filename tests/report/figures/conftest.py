@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from report_figures import MakeAnswers, fabricate_answers
+from helpers.report_figures import MakeAnswers, fabricate_answers
 
 pytest.importorskip("matplotlib", reason="figures need the extra [report]")
 

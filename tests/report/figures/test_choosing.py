@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from report_figures import MakeAnswers
+from helpers.report_figures import MakeAnswers
 
 from aligncat.errors import DataError
 from aligncat.report.figures.choosing import UNRECORDED, differing, most_uneven, typical_failures, unevenness

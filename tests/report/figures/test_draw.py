@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
-from report_figures import MakeAnswers
+from helpers.report_figures import MakeAnswers
 
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.answers import Answers
-from aligncat.report.figures import draw_all
+from aligncat.report.figures.draw import draw_all
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
-from report_figures import LEFT, RIGHT, MakeAnswers, mask_of
+from helpers.report_figures import LEFT, RIGHT, MakeAnswers, mask_of
 
 from aligncat.report.figures.comparison import COLUMNS, comparison_figure
 from aligncat.report.figures.failures import failures_figure

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from report_figures import MakeAnswers
+from helpers.report_figures import MakeAnswers
 from scipy.stats import binomtest
 
 from aligncat.errors import DataError

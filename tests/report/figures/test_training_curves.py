@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from report_figures import MakeAnswers
+from helpers.report_figures import MakeAnswers
 
 from aligncat.report.figures.grouping import NothingToDrawError
 from aligncat.report.figures.training_curves import TITLES, read_curves, training_figure

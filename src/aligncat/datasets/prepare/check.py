@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import track
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.layout import image_folder, likely_image_folder, refs_file
+from aligncat.datasets.formats.layout import image_folder, likely_image_folder, refs_file
+from aligncat.datasets.formats.read_once import files_read_once
+from aligncat.datasets.formats.refer import splits_in_refs
 from aligncat.datasets.load import load_split, load_truth
 from aligncat.datasets.prepare.counts import Counts, published_counts
-from aligncat.datasets.reading import files_read_once
-from aligncat.datasets.refer import splits_in_refs
 from aligncat.datasets.rows import gather_bad_rows
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError, DataError, ImageError

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from aligncat.datasets.prepare.mirrors import Mirror
 from aligncat.errors import DownloadError
-from aligncat.store.files import PART_SUFFIX, write_whole
+from aligncat.files.atomic import PART_SUFFIX, write_whole
 
 # REFER's largest archive takes less than 200 MB.
 MAX_BYTES = 4 * 2**30

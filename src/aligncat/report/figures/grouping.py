@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aligncat.errors import DataError
-from aligncat.overlay import PALETTE
+from aligncat.grounder.overlay import PALETTE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

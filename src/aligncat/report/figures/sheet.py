@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from aligncat.detectors.images import read_image
 from aligncat.errors import ImageError
+from aligncat.files.images import read_image
 from aligncat.geometry import decode_mask
 from aligncat.report.figures.grouping import CHOICE, TRUTH
 from aligncat.report.figures.style import FAINT, INK, PAPER, wrap

@@ -13,7 +13,7 @@ import matplotlib
 import matplotlib.style
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
-from aligncat.store.files import write_whole
+from aligncat.files.atomic import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

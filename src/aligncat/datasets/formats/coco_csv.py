@@ -1,0 +1,163 @@
+"""Read COCO's annotations and a CSV of phrases: <path>/instances.json and <path>/phrases.csv.
+
+    annotation_id,phrase,split
+    1767,the red mug on the left,train
+
+The CSV has a header and the columns `phrase`, `split`, and `annotation_id` or `image_id` or both, in any order;
+`sentence_id` may be there too. A row without an annotation can be trained on and not evaluated.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.as_written import AsWritten, kept_of_annotation
+from aligncat.datasets.formats.layout import phrases_file
+from aligncat.datasets.formats.refer import Instances
+from aligncat.datasets.formats.refer_truth import annotation_truth, annotations_by_id
+from aligncat.datasets.formats.referents import Referents, Sentence
+from aligncat.datasets.rows import BadRows, check_split_name, expression_text, read_text, required_photo
+from aligncat.datasets.split import Split
+from aligncat.errors import DataError, MissingTruthError
+from aligncat.types import Truth
+
+_COLUMNS = ("image_id", "annotation_id", "phrase", "split", "sentence_id")
+
+
+def load_csv_split(config: DataConfig, split: str, *, skip_bad_rows: bool, check_images: bool) -> Split:
+    """Read one split; see `load_split`."""
+    instances = Instances.read(config)
+    annotations = annotations_by_id(instances)
+    bad_rows = BadRows(phrases_file(config), skip=skip_bad_rows)
+    referents = Referents(config, split, bad_rows)
+    for where, row in _rows_of_split(config, split, bad_rows):
+        with bad_rows:
+            annotation = _annotation(row, annotations, instances, where)
+            image_id, image = instances.image(annotation or row, where)
+            if row["image_id"] not in ("", image_id):
+                raise DataError(
+                    f"{where}: image_id {row['image_id']}, but annotation {row['annotation_id']} is of {image_id}"
+                )
+            text = expression_text(row["phrase"], where)
+            referents.add(
+                _referent_id(row),
+                image_id,
+                required_photo(image, "file_name", f"{instances.path}: image {image_id}"),
+                None if annotation is None else instances.category_name(annotation, where),
+                [Sentence(text, row["sentence_id"] or None)],
+                where,
+            )
+    return referents.split(instances.categories.values(), check_images=check_images)
+
+
+def load_csv_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> dict[str, Truth]:
+    """Read the truth of one split; see `load_truth`."""
+    instances = Instances.read(config)
+    annotations = annotations_by_id(instances)
+    bad_rows = BadRows(phrases_file(config), skip=skip_bad_rows)
+    truths: dict[str, Truth] = {}
+    for where, row in _rows_of_split(config, split, bad_rows):
+        with bad_rows:
+            if _referent_id(row) in truths:
+                continue
+            annotation = _annotation(row, annotations, instances, where)
+            if annotation is None:
+                raise MissingTruthError(f"{where}: no annotation_id, without which the row cannot be evaluated")
+            image_id, _ = instances.image(annotation, where)
+            category = instances.category_name(annotation, where)
+            truths[_referent_id(row)] = annotation_truth(annotation, image_id, category, instances)
+    bad_rows.report(len(truths))
+    return truths
+
+
+def csv_splits(config: DataConfig) -> tuple[str, ...]:
+    """The names of the splits that the CSV has, "train" first.
+
+    Raises:
+        DataError: when the file is missing or not as the format asks.
+    """
+    names = dict.fromkeys(row["split"] for _, row in _rows(config, BadRows(phrases_file(config), skip=True)))
+    return tuple(sorted(names, key=lambda name: name != "train"))
+
+
+def csv_as_written(config: DataConfig, split: str) -> dict[str, AsWritten]:
+    """Referent id -> what its annotation says of it, where it has one.
+
+    Raises:
+        DataError: when a row is not as the format asks.
+    """
+    instances = Instances.read(config)
+    annotations = annotations_by_id(instances)
+    found: dict[str, AsWritten] = {}
+    for where, row in _rows_of_split(config, split, BadRows(phrases_file(config), skip=False)):
+        annotation = _annotation(row, annotations, instances, where)
+        if annotation is not None:
+            found[_referent_id(row)] = AsWritten(row["annotation_id"], kept_of_annotation(annotation))
+    return found
+
+
+def _rows_of_split(config: DataConfig, split: str, bad_rows: BadRows) -> Iterator[tuple[str, dict[str, str]]]:
+    found: dict[str, None] = {}
+    for where, row in _rows(config, bad_rows):
+        found[row["split"]] = None
+        if row["split"] == split:
+            yield where, row
+    if split not in found:
+        raise DataError(f"{bad_rows.source}: no split {split!r}; it has {', '.join(found) or 'no rows'}")
+
+
+def _rows(config: DataConfig, bad_rows: BadRows) -> Iterator[tuple[str, dict[str, str]]]:
+    """(file and line for messages, the row with every column, empty where the file has none, and its line)."""
+    path = phrases_file(config)
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    try:
+        header = _header(path, next(reader, []))
+        for cells in reader:
+            where = f"{path}:{reader.line_num}"
+            row = None
+            with bad_rows:
+                row = _row(header, cells, where) if cells else None
+            if row is not None:
+                check_split_name(row["split"], where)
+                yield where, {**row, "line": str(reader.line_num)}
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: not CSV ({error})") from error
+
+
+def _header(path: Path, cells: list[str]) -> list[str]:
+    header = [name.strip() for name in cells]
+    if unknown := [name for name in header if name not in _COLUMNS]:
+        raise DataError(f"{path}:1: column {unknown[0]!r} is not known; there may be {', '.join(_COLUMNS)}")
+    missing = [name for name in ("phrase", "split") if name not in header]
+    if not {"image_id", "annotation_id"} & {*header}:
+        missing.append("annotation_id (or image_id)")
+    if missing:
+        raise DataError(f"{path}:1: the header lacks {', '.join(missing)}")
+    return header
+
+
+def _row(header: list[str], cells: list[str], where: str) -> dict[str, str]:
+    if len(cells) != len(header):
+        raise DataError(f"{where}: {len(cells)} cells for {len(header)} columns; a phrase with a comma needs quotes")
+    row = dict.fromkeys(_COLUMNS, "") | dict(zip(header, (cell.strip() for cell in cells), strict=True))
+    if not row["split"] or not (row["annotation_id"] or row["image_id"]):
+        raise DataError(f"{where}: 'split', and 'annotation_id' or 'image_id', must not be empty")
+    return row
+
+
+def _referent_id(row: Mapping[str, str]) -> str:
+    return row["annotation_id"] or f"line:{row['line']}"
+
+
+def _annotation(
+    row: Mapping[str, str], annotations: Mapping[str, Mapping[str, object]], instances: Instances, where: str
+) -> Mapping[str, object] | None:
+    """The annotation that a row names; None where it names an image alone."""
+    number = row["annotation_id"]
+    if number and number not in annotations:
+        raise DataError(f"{where}: annotation_id {number} is not among the annotations of {instances.path}")
+    return annotations[number] if number else None

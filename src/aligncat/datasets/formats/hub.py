@@ -1,0 +1,227 @@
+"""Read the hub's RefCOCO-like sets from local Parquet files, <path>/*.parquet or <path>/data/*.parquet.
+
+Two layouts are known, by their columns:
+
+- jxu124's (jxu124/refcoco, refcocoplus, refcocog): REFER's rows whole. `split` says where a row belongs; `bbox`
+  is [x1, y1, x2, y2]; `raw_anns` and `raw_image_info` are COCO's rows as JSON text, `image_path` ends in the photo's
+  name.
+- lmms-lab's (lmms-lab/RefCOCO, RefCOCOplus, RefCOCOg): `answer` has the phrases, `file_name` is REFER's, from which
+  the photo's name follows; `bbox` is [x, y, width, height], `segmentation` one polygon. The split is the beginning of
+  the file's name. It has no category and no training split, and it puts two divisions of the data in one.
+
+The photos are COCO's train2014, in a folder; pictures inside the Parquet files are not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from aligncat.datasets.categories import COCO_CATEGORIES
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.as_written import AsWritten, kept_of_annotation, kept_of_sentences
+from aligncat.datasets.formats.boxes_and_masks import Canvas, image_size, read_box, read_mask
+from aligncat.datasets.formats.layout import likely_image_folder, parquet_files
+from aligncat.datasets.formats.referents import Referents, read_sentence, read_sentences
+from aligncat.datasets.photos import photo_size
+from aligncat.datasets.rows import (
+    BadRows,
+    as_mapping,
+    check_split_name,
+    parse_json,
+    required,
+    required_id,
+    required_int,
+    required_list,
+    required_photo,
+    required_str,
+)
+from aligncat.datasets.split import Split
+from aligncat.errors import DataError, MissingTruthError
+from aligncat.types import Truth
+
+_REFER_COLUMNS = ("ref_id", "image_id", "category_id", "split", "sentences", "image_path")
+_REFER_TRUTH = ("ref_id", "category_id", "split", "bbox", "raw_anns", "raw_image_info")
+_REFER_AS_WRITTEN = ("ref_id", "split", "sentences", "raw_anns")
+_ANSWER_COLUMNS = ("answer", "file_name")
+_ANSWER_TRUTH = ("file_name", "bbox", "segmentation")
+_ANSWER_AS_WRITTEN = ("segmentation",)
+# REFER's own file names end in a number of the object, which COCO's do not have.
+_REFERS_PHOTO = re.compile(r"(COCO_\w+?_(\d{12}))(?:_\d+)?(\.\w+)")
+
+
+def load_hub_split(config: DataConfig, split: str, *, skip_bad_rows: bool, check_images: bool) -> Split:
+    """Read one split; see `load_split`."""
+    bad_rows = BadRows(config.path, skip=skip_bad_rows)
+    referents = Referents(config, split, bad_rows)
+    for where, number, row in _rows(config, split, _REFER_COLUMNS, _ANSWER_COLUMNS):
+        with bad_rows:
+            if "answer" in row:
+                image_id, photo = _photo(row, where)
+                sentences = read_sentences(row, "answer", "", where)
+                referents.add(f"{split}:{number}", image_id, photo, None, sentences, where)
+                continue
+            listed = [as_mapping(part, where) for part in required_list(row, "sentences", where)]
+            if not listed:
+                raise DataError(f"{where}: 'sentences' is empty")
+            referents.add(
+                required_id(row, "ref_id", where),
+                required_id(row, "image_id", where),
+                PurePosixPath(required_str(row, "image_path", where)).name,
+                _category(row, where),
+                [
+                    read_sentence(required(part, "sent", where), required_id(part, "sent_id", where), part, where)
+                    for part in listed
+                ],
+                where,
+            )
+    return referents.split(check_images=check_images)
+
+
+def load_hub_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> dict[str, Truth]:
+    """Read the truth of one split; see `load_truth`."""
+    bad_rows = BadRows(config.path, skip=skip_bad_rows)
+    folder = likely_image_folder(config)
+    truths: dict[str, Truth] = {}
+    for where, number, row in _rows(config, split, _REFER_TRUTH, _ANSWER_TRUTH):
+        with bad_rows:
+            if row.get("bbox") is None:
+                raise MissingTruthError(f"{where}: no 'bbox', without which the row cannot be evaluated")
+            if "raw_anns" in row:
+                truths[required_id(row, "ref_id", where)] = _truth_of_refers_row(row, where)
+            else:
+                truths[f"{split}:{number}"] = _truth_of_answers_row(row, folder, where)
+    bad_rows.report(len(truths))
+    return truths
+
+
+def hub_as_written(config: DataConfig, split: str) -> dict[str, AsWritten]:
+    """Referent id -> what its row says of it.
+
+    Raises:
+        DataError: a row is not as its layout asks.
+    """
+    found: dict[str, AsWritten] = {}
+    for where, number, row in _rows(config, split, _REFER_AS_WRITTEN, _ANSWER_AS_WRITTEN):
+        if "raw_anns" in row:
+            annotation = {} if row["raw_anns"] is None else _json(row, "raw_anns", where)
+            found[required_id(row, "ref_id", where)] = AsWritten(
+                annotation_id=None if annotation.get("id") is None else required_id(annotation, "id", where),
+                annotation=kept_of_annotation(annotation),
+                sentences=kept_of_sentences(row, where),
+            )
+        elif polygon := row["segmentation"]:
+            found[f"{split}:{number}"] = AsWritten(annotation={"segmentation": [polygon]})
+    return found
+
+
+def hub_splits(config: DataConfig) -> tuple[str, ...]:
+    """The names of the splits that the files have, "train" first.
+
+    Raises:
+        DataError: when a file cannot be read, is in neither layout, or has a name that cannot be a split's.
+    """
+    names: dict[str, None] = {}
+    for path in parquet_files(config):
+        if "split" in _columns(path):
+            names |= dict.fromkeys(
+                _split_of(row, _place(path, number)) for number, row in enumerate(_read(path, ("split",)))
+            )
+        else:
+            names[_split_in_name(path)] = None
+    return tuple(sorted(names, key=lambda name: name != "train"))
+
+
+def _rows(
+    config: DataConfig, split: str, refers: Sequence[str], answers: Sequence[str]
+) -> Iterator[tuple[str, int, Mapping[str, object]]]:
+    """(file and row for messages, number over all files, row) of a split; only the columns of its layout are read."""
+    count = 0
+    for path in parquet_files(config):
+        names = _columns(path)
+        columns = refers if "sentences" in names else answers
+        if missing := [name for name in columns if name not in names]:
+            raise DataError(
+                f"{path}: lacks the columns {', '.join(missing)} and has {', '.join(names)}; the layouts that are "
+                "read are jxu124's and lmms-lab's, see docs/formats.md"
+            )
+        by_row = "split" in columns
+        if not by_row and _split_in_name(path) != split:
+            continue
+        for number, row in enumerate(_read(path, columns)):
+            where = _place(path, number)
+            if not by_row or _split_of(row, where) == split:
+                yield where, count, row
+                count += 1
+    if not count:
+        raise DataError(f"{config.path}: no split {split!r}; it has {', '.join(hub_splits(config)) or 'no rows'}")
+
+
+def _columns(path: Path) -> list[str]:
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return list(parquet.read_schema(path).names)
+    except (ArrowException, OSError) as error:
+        raise DataError(f"{path}: cannot be read as Parquet ({error}); download it again") from error
+
+
+def _read(path: Path, columns: Sequence[str]) -> list[Mapping[str, object]]:
+    from pyarrow import ArrowException, parquet
+
+    try:
+        rows: list[Mapping[str, object]] = parquet.read_table(path, columns=list(columns)).to_pylist()
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as Parquet ({error}); download it again") from error
+    return rows
+
+
+def _split_in_name(path: Path) -> str:
+    """ "val" of val-00000-of-00005.parquet."""
+    return check_split_name(path.stem.split("-")[0], str(path))
+
+
+def _split_of(row: Mapping[str, object], where: str) -> str:
+    return check_split_name(required_str(row, "split", where), where)
+
+
+def _place(path: Path, number: int) -> str:
+    return f"{path}: row {number}"
+
+
+def _photo(row: Mapping[str, object], where: str) -> tuple[str, str]:
+    """The id and the file of a photo; the id is COCO's number, as in REFER's files, so that one store serves both."""
+    name = required_photo(row, "file_name", where)
+    found = _REFERS_PHOTO.fullmatch(name)
+    return (str(int(found[2])), found[1] + found[3]) if found else (name, name)
+
+
+def _category(row: Mapping[str, object], where: str) -> str:
+    number = required_int(row, "category_id", where)
+    if number not in COCO_CATEGORIES:
+        raise DataError(f"{where}: 'category_id' {number} is none of COCO's")
+    return COCO_CATEGORIES[number]
+
+
+def _json(row: Mapping[str, object], key: str, where: str) -> Mapping[str, object]:
+    """A row of COCO's, as JSON text in a column."""
+    return as_mapping(parse_json(required_str(row, key, where), f"{where}, {key}"), f"{where}, {key}")
+
+
+def _truth_of_refers_row(row: Mapping[str, object], where: str) -> Truth:
+    image, annotation = _json(row, "raw_image_info", where), _json(row, "raw_anns", where)
+    canvas = Canvas(*image_size(image, f"{where}, raw_image_info"), where)
+    segmentation = annotation.get("segmentation")
+    return Truth(
+        box=read_box(row["bbox"], canvas, corners=True),
+        mask=None if segmentation is None else read_mask(segmentation, canvas),
+        category=_category(row, where),
+    )
+
+
+def _truth_of_answers_row(row: Mapping[str, object], folder: Path, where: str) -> Truth:
+    _, photo = _photo(row, where)
+    canvas = Canvas(*photo_size(folder / photo, where), where)
+    polygon = row.get("segmentation")
+    return Truth(read_box(row["bbox"], canvas, corners=False), read_mask([polygon], canvas) if polygon else None)

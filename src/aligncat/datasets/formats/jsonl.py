@@ -1,0 +1,117 @@
+"""Read data of your own: one JSON object a line in <path>/<split>.jsonl.
+
+    {"image": "photos/1.jpg", "expression": ["the red cup", "cup on the left"], "category": "cup",
+     "box": [10, 20, 50, 80], "mask": {"size": [480, 640], "counts": "..."}}
+
+`image` is relative to the file's folder (or to `DataConfig.images`), `expression` is one phrase or a list of
+phrases for the same object, `category` is optional: where it is missing, the one that the phrases name is taken.
+`box` ([x1, y1, x2, y2] pixels) and `mask` (COCO run lengths or polygons) are optional and only evaluation reads them.
+`id`, `image_id`, `expression_ids` and `kinds` are what `aligncat data convert` keeps of another format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from pathlib import Path
+
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.as_written import AsWritten, kept_of_annotation
+from aligncat.datasets.formats.boxes_and_masks import Canvas, box_around, read_box, read_mask
+from aligncat.datasets.formats.layout import jsonl_file, likely_image_folder
+from aligncat.datasets.formats.referents import Referents, read_sentences
+from aligncat.datasets.photos import photo_size
+from aligncat.datasets.rows import BadRows, as_mapping, optional_str, parse_json, required_id, required_photo, unique_id
+from aligncat.datasets.split import Split
+from aligncat.errors import DataError, ImageError, MissingTruthError
+from aligncat.types import Truth
+
+_KEYS = ("image", "expression", "category", "box", "mask", "id", "image_id", "expression_ids", "kinds")
+
+
+def load_jsonl_split(config: DataConfig, split: str, *, skip_bad_rows: bool, check_images: bool) -> Split:
+    """Read one split; see `load_split`."""
+    bad_rows = BadRows(jsonl_file(config, split), skip=skip_bad_rows)
+    referents = Referents(config, split, bad_rows)
+    folder = likely_image_folder(config)
+    ids: set[str] = set()
+    for number, line in _lines(bad_rows.source):
+        with bad_rows:
+            where = f"{bad_rows.source}:{number}"
+            row = _row(line, where)
+            name = required_photo(row, "image", where)
+            if check_images and not (folder / name).is_file():
+                raise ImageError(f"{where}: {folder / name}: no such file; `image` is relative to {folder}")
+            sentences = read_sentences(row, "expression", "expression_ids", where)
+            image_id = name if row.get("image_id") is None else required_id(row, "image_id", where)
+            referent_id = _referent_id(row, split, number, ids, where)
+            referents.add(referent_id, image_id, name, optional_str(row, "category", where), sentences, where)
+            ids.add(referent_id)
+    return referents.split(check_images=False)
+
+
+def load_jsonl_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> dict[str, Truth]:
+    """Read the truth of one split; see `load_truth`."""
+    bad_rows = BadRows(jsonl_file(config, split), skip=skip_bad_rows)
+    folder = likely_image_folder(config)
+    truths: dict[str, Truth] = {}
+    for number, line in _lines(bad_rows.source):
+        with bad_rows:
+            where = f"{bad_rows.source}:{number}"
+            row = _row(line, where)
+            referent_id = _referent_id(row, split, number, truths, where)
+            truths[referent_id] = _truth(row, folder / required_photo(row, "image", where), where)
+    bad_rows.report(len(truths))
+    return truths
+
+
+def jsonl_as_written(config: DataConfig, split: str) -> dict[str, AsWritten]:
+    """Referent id -> its mask as it was drawn, where it has one.
+
+    Raises:
+        DataError: a line is not as the format asks.
+    """
+    found: dict[str, AsWritten] = {}
+    path = jsonl_file(config, split)
+    for number, line in _lines(path):
+        where = f"{path}:{number}"
+        row = _row(line, where)
+        written = AsWritten(annotation=kept_of_annotation({"segmentation": row.get("mask")}))
+        found[_referent_id(row, split, number, found, where)] = written
+    return found
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers from 1."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield number, line
+
+
+def _row(line: bytes, where: str) -> Mapping[str, object]:
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: not UTF-8 text ({error})") from error
+    row = as_mapping(parse_json(text, where), where)
+    for key in row:
+        if key not in _KEYS:
+            raise DataError(f"{where}: key {key!r} is not known; a line may have {', '.join(_KEYS)}")
+    return row
+
+
+def _referent_id(row: Mapping[str, object], split: str, number: int, seen: Container[str], where: str) -> str:
+    referent_id = f"{split}:{number}" if row.get("id") is None else required_id(row, "id", where)
+    return unique_id(referent_id, seen, where)
+
+
+def _truth(row: Mapping[str, object], photo: Path, where: str) -> Truth:
+    box, mask = row.get("box"), row.get("mask")
+    canvas = Canvas(*photo_size(photo, where), where)
+    rle = None if mask is None else read_mask(mask, canvas)
+    category = optional_str(row, "category", where)
+    if box is not None:
+        return Truth(read_box(box, canvas, corners=True), rle, category)
+    if rle is not None:
+        return Truth(box_around(rle), rle, category)
+    raise MissingTruthError(f"{where}: neither 'box' nor 'mask', without which the line cannot be evaluated")

@@ -1,0 +1,76 @@
+"""What a grounder made of some expressions, out of one forward pass: plain arrays, words and names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncat.geometry import box_iou
+from aligncat.language.tokens import Tokens
+from aligncat.types import Alignment, Choices
+
+SAME_OBJECT = 0.5
+"""Two candidates stand for one object when the IoU of their boxes exceeds this, as in the metric (section 5.1)."""
+
+
+def choices_of(alignment: Alignment, expressions: Sequence[str], vocabulary: Tokens, labels: Sequence[str]) -> Choices:
+    """Read the choices out of a forward pass.
+
+    Args:
+        alignment: of E expressions.
+        expressions: their E texts.
+        vocabulary: which words the weights are of.
+        labels: the detector's category names, by contiguous index.
+    """
+    scores = {
+        "class": alignment.class_scores,
+        "global": alignment.global_scores,
+        "coarse": alignment.coarse_scores,
+        "fine": alignment.fine_scores,
+    }
+    logits, weights = alignment.category_logits, alignment.word_weights
+    # An image without candidates has no probability to share out, and softmax gives NaN.
+    shares = alignment.final_scores.masked_fill(~alignment.kept, float("-inf")).softmax(dim=1).nan_to_num(0.0)
+    return Choices(
+        choice=alignment.choice.numpy(),
+        kept=alignment.kept.numpy(),
+        probabilities=shares.numpy(),
+        scores={name: values.numpy() for name, values in scores.items() if values is not None},
+        predicted=None if logits is None else tuple(labels[index] for index in logits.argmax(dim=1).tolist()),
+        category_matched=alignment.category_matched.numpy(),
+        word_weights=tuple(
+            () if weights is None else vocabulary.weigh(text, weights[row].tolist())
+            for row, text in enumerate(expressions)
+        ),
+    )
+
+
+def join_choices(parts: Sequence[Choices]) -> Choices:
+    """The choices of several batches as one, in their order."""
+    predicted = [part.predicted for part in parts if part.predicted is not None]
+    return Choices(
+        choice=np.concatenate([part.choice for part in parts]),
+        kept=np.concatenate([part.kept for part in parts]),
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        scores={name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores},
+        predicted=tuple(name for names in predicted for name in names) if predicted else None,
+        category_matched=np.concatenate([part.category_matched for part in parts]),
+        word_weights=tuple(weights for part in parts for weights in part.word_weights),
+    )
+
+
+def object_probability(probabilities: NDArray[np.float32], boxes: NDArray[np.float32], choice: int) -> float:
+    """How probable the chosen object is: the sum over the candidates that stand for the same object.
+
+    A detector proposes one object more than once, and the share of each proposal says little by itself.
+
+    Args:
+        probabilities: (O,), those of `Choices`.
+        boxes: (O, 4) xyxy pixels.
+        choice: index of the chosen candidate.
+    """
+    same = box_iou(boxes[choice][None], boxes)[0] > SAME_OBJECT
+    same[choice] = True  # also where its box is empty
+    return float(probabilities[same].sum())

@@ -1,0 +1,84 @@
+"""The whole model that learns: the text encoder and the alignment, over candidates that a store holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from aligncat.alignment.config import AlignmentConfig
+from aligncat.alignment.model import AlignmentModel
+from aligncat.errors import ConfigError
+from aligncat.language.encoder import TextEncoder, TextEncoderConfig
+from aligncat.language.pretrained import PretrainedText
+from aligncat.language.transformer import TransformerTextEncoder
+from aligncat.types import Alignment
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What is learned.
+
+    Attributes:
+        alignment: which scores choose, and how they are learned.
+        text: how expressions are read.
+    """
+
+    alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
+    text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
+
+    def __post_init__(self) -> None:
+        if self.alignment.text_dim != self.text.dim:
+            raise ConfigError(
+                f"alignment.text_dim is {self.alignment.text_dim} and text.dim is {self.text.dim}: make them equal"
+            )
+
+
+class GroundingModel(nn.Module):
+    """From candidates and token ids to an Alignment.
+
+    Args:
+        config: what is learned.
+        words: size of the vocabulary, special symbols included.
+        vectors: (words, word_dim) initial word vectors, or None to start from scratch.
+        pretrained: the transformer that `config.text.encoder` names; None where that is "recurrent".
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        words: int,
+        vectors: Tensor | None = None,
+        pretrained: PretrainedText | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.text: TextEncoder | TransformerTextEncoder
+        if pretrained is None:
+            self.text = TextEncoder(config.text, words, vectors)
+        else:
+            self.text = TransformerTextEncoder(config.text, pretrained)
+        self.alignment = AlignmentModel(config.alignment)
+
+    def forward(
+        self,
+        features: Tensor,
+        categories: Tensor,
+        valid: Tensor,
+        tokens: Tensor,
+        labels: Tensor | None = None,
+    ) -> Alignment:
+        """Align B expressions with the candidates of their images.
+
+        Args:
+            features: (B, O, d_v), f_q.
+            categories: (B, O) int64, c^V.
+            valid: (B, O) bool, candidates that exist.
+            tokens: (B, L) int64, padded with PAD.
+            labels: (B,) int64, c*; -1 for unknown; read in training only.
+        """
+        encoded = self.text(tokens)
+        alignment: Alignment = self.alignment(
+            features, categories, valid, encoded.sentences, encoded.words, encoded.mask, labels
+        )
+        return alignment

@@ -1,0 +1,1 @@
+"""MojiRef: a benchmark of OpenMoji scenes and phrases that can be made anywhere in a minute."""

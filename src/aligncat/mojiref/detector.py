@@ -1,0 +1,311 @@
+"""Trains the mini detector: a real, small Mask2Former that has seen MojiRef's objects, with class and mask labels only.
+
+The scenes come from a split of their own ("detector") and are composed while training, so no scene of train, val or
+test is ever among them. `docs/mini-detector.md` has the recipe and what it reached.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Dataset
+from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, ResNetConfig
+
+from aligncat.detectors.preprocessing import normalize
+from aligncat.errors import DetectorError
+from aligncat.geometry import letterbox_image
+from aligncat.mojiref.glyphs import CATEGORIES
+from aligncat.mojiref.scenes import compose
+from aligncat.quiet import quiet_loading
+
+logger = logging.getLogger(__name__)
+
+IMAGE_SIZE = 160  # px, the side of the letterboxed square
+_CHANNELS = [48, 96, 192, 320]  # of the backbone's four stages
+
+
+@dataclass(frozen=True)
+class MiniDetectorConfig:
+    """The recipe of the mini detector.
+
+    Attributes:
+        pretraining_images: images from which the backbone first learns to name objects, which it is shown by their
+            masks; it stands in for the ImageNet training of a COCO detector's backbone.
+        images: images from which the detector then learns. Every scene is used twice, the second time mirrored.
+        batch_size: images a step.
+        pretraining_rate: the peak of AdamW's learning rate, after a linear warm-up and before a cosine to zero.
+        learning_rate: the same for the detector.
+        warmup: steps.
+        weight_decay: AdamW's.
+        clip: largest gradient norm.
+        class_weight: of the class loss; the mask losses keep Mask2Former's weights.
+        ema: decay of the averaged weights, which are the ones that are saved.
+        seed: decides the scenes and the initial weights.
+    """
+
+    pretraining_images: int = 24_000
+    images: int = 80_000
+    batch_size: int = 16
+    pretraining_rate: float = 1e-3
+    learning_rate: float = 4e-4
+    warmup: int = 200
+    weight_decay: float = 0.05
+    clip: float = 5.0
+    class_weight: float = 4.0
+    ema: float = 0.999
+    seed: int = 0
+
+
+def build_mini_detector(*, class_weight: float = 4.0) -> Mask2FormerForUniversalSegmentation:
+    """An untrained Mask2Former with MojiRef's categories (COCO's names) as labels, on a small ResNet.
+
+    A ResNet learns drawings from scratch several times faster than a Swin (docs/mini-detector.md).
+    """
+    backbone = ResNetConfig(  # type: ignore[call-arg]
+        embedding_size=48,
+        hidden_sizes=_CHANNELS,
+        depths=[2, 2, 2, 2],
+        layer_type="basic",
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    names = [category.name for category in CATEGORIES]
+    with quiet_loading():
+        config = Mask2FormerConfig(
+            backbone_config=backbone,
+            feature_size=128,
+            mask_feature_size=128,
+            hidden_dim=128,
+            encoder_layers=3,
+            encoder_feedforward_dim=512,
+            decoder_layers=4,
+            dim_feedforward=512,
+            num_attention_heads=4,
+            num_queries=24,
+            dropout=0.0,
+            train_num_points=1024,
+            class_weight=class_weight,
+            id2label=dict(enumerate(names)),
+            label2id={name: index for index, name in enumerate(names)},
+        )
+    config.aligncat_image_size = IMAGE_SIZE
+    return Mask2FormerForUniversalSegmentation(config)
+
+
+@dataclass(frozen=True)
+class _Example:
+    pixels: Tensor  # (3, S, S) float32, normalised
+    masks: Tensor  # (n, S, S) float32 in {0, 1}
+    classes: Tensor  # (n,) int64
+
+
+class _DetectorScenes(Dataset[_Example]):
+    """The scenes of the split "detector", letterboxed; every second batch mirrors the batch before it."""
+
+    def __init__(self, config: MiniDetectorConfig, first: int, count: int, size: int) -> None:
+        self._config, self._first, self._count, self._size = config, first, count, size
+        self._index = {category.name: index for index, category in enumerate(CATEGORIES)}
+        self._mirrored: dict[int, _Example] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, item: int) -> _Example:
+        batch, place = divmod(self._first + item, self._config.batch_size)
+        number = batch // 2 * self._config.batch_size + place
+        if batch % 2 == 1 and number in self._mirrored:
+            return self._mirrored.pop(number)
+        example = self._compose(number)
+        # Mirrored at once: while the loader hands an example over, its memory is moved, and must not be read.
+        mirrored = _Example(example.pixels.flip(-1), example.masks.flip(-1), example.classes.clone())
+        if batch % 2 == 1:
+            return mirrored
+        self._mirrored[number] = mirrored
+        return example
+
+    def _compose(self, number: int) -> _Example:
+        scene = compose(self._config.seed, "detector", number)
+        image, box = letterbox_image(Image.fromarray(scene.pixels), self._size)
+        visible = torch.from_numpy(np.stack([entry.mask for entry in scene.objects])).float()
+        inner = F.interpolate(visible[None], (box.inner_height, box.inner_width), mode="area")[0] > 0.5
+        masks = torch.zeros(len(visible), self._size, self._size)
+        masks[:, box.top : box.top + box.inner_height, box.left : box.left + box.inner_width] = inner.float()
+        classes = torch.tensor([self._index[entry.category.name] for entry in scene.objects])
+        return _Example(normalize([image])[0], masks, classes)
+
+
+class _ObjectNames(nn.Module):
+    """Names objects by the backbone's features under their masks: the pretraining's head.
+
+    Args:
+        backbone: gives one feature map a stage.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.heads = nn.ModuleList(nn.Linear(channels, len(CATEGORIES)) for channels in _CHANNELS)
+
+    def forward(self, batch: list[_Example]) -> Tensor:
+        """The mean cross-entropy over the objects of a batch."""
+        with torch.autocast("cpu", torch.bfloat16):
+            maps = self.backbone(torch.stack([example.pixels for example in batch])).feature_maps
+            logits = torch.cat([self._logits(example.masks, place, maps) for place, example in enumerate(batch)])
+        return F.cross_entropy(logits.float(), torch.cat([example.classes for example in batch]))
+
+    def _logits(self, masks: Tensor, place: int, maps: Sequence[Tensor]) -> Tensor:
+        """(n, C) of the n objects of one image: the sum of what each stage's mean feature under a mask says."""
+        parts = []
+        for head, features in zip(self.heads, maps, strict=True):
+            weights = F.interpolate(masks[:, None], features.shape[-2:], mode="area").flatten(1)
+            weights = weights / (weights.sum(dim=1, keepdim=True) + 1e-4)
+            parts.append(head(weights @ features[place].flatten(1).T))
+        return torch.stack(parts).sum(dim=0)
+
+
+def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorConfig(), save_every: int = 250) -> Path:
+    """Train the mini detector and save it as a Hugging Face folder with float16 weights.
+
+    Interrupted, it resumes from the last states saved beside the folder, if they are of this recipe.
+
+    Args:
+        out: the folder to write.
+        recipe: how much to learn, and how.
+        save_every: steps between saved states.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DetectorError: a gradient is not finite, or a saved state is of another recipe.
+    """
+    torch.manual_seed(recipe.seed)
+    model = build_mini_detector(class_weight=recipe.class_weight).train()
+    naming = _ObjectNames(model.model.pixel_level_module.encoder).train()
+    first = recipe.pretraining_images // recipe.batch_size
+    naming_state = out.with_name(out.name + ".naming.pt")
+    _train(naming, naming, recipe, (0, first), recipe.pretraining_rate, naming_state, save_every, "naming objects")
+    steps = (first, first + recipe.images // recipe.batch_size)
+    state = out.with_name(out.name + ".state.pt")
+    loss_of = partial(_loss, model)
+    average = _train(model, loss_of, recipe, steps, recipe.learning_rate, state, save_every, "detecting objects")
+    _save(average, out, recipe)
+    for file in (naming_state, state):
+        file.unlink(missing_ok=True)
+    return out
+
+
+def _train(
+    model: nn.Module,
+    loss_of: Callable[[list[_Example]], Tensor],
+    recipe: MiniDetectorConfig,
+    steps: tuple[int, int],
+    peak_rate: float,
+    state_file: Path,
+    save_every: int,
+    title: str,
+) -> AveragedModel:
+    """Train on the batches of a range of steps, going on from a saved state where there is one."""
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)  # type: ignore[no-untyped-call]
+    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
+    plain = [weight for weight in model.parameters() if weight.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=peak_rate, weight_decay=recipe.weight_decay)
+    count = steps[1] - steps[0]
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe.warmup, count))
+    parts: dict[str, Any] = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
+    done = _restore(state_file, parts, recipe)
+    with _progress() as progress:
+        task = progress.add_task(title, total=count, completed=done, loss="")
+        for batch in _batches(recipe, steps[0] + done, steps[1]):
+            torch.manual_seed((recipe.seed << 32) + steps[0] + done)  # Mask2Former's loss samples points
+            loss = loss_of(batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+            if not torch.isfinite(norm):
+                raise DetectorError(
+                    f"{title}: the gradient of step {done + 1} is not finite: remove {state_file.name} if it is there, "
+                    "and begin anew with smaller rates"
+                )
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            schedule.step()
+            average.update_parameters(model)
+            done += 1
+            progress.update(task, advance=1, loss=f"loss {loss.item():.2f}")
+            if done % 50 == 0:
+                logger.info("%s: step %d of %d, loss %.3f", title, done, count, loss.item())
+            if done % save_every == 0 or done == count:
+                _save_state(state_file, parts, recipe, done)
+    return average
+
+
+def _batches(recipe: MiniDetectorConfig, start: int, stop: int) -> Iterator[list[_Example]]:
+    if start >= stop:
+        return
+    size = recipe.batch_size
+    scenes = _DetectorScenes(recipe, start * size, (stop - start) * size, IMAGE_SIZE)
+    yield from DataLoader(
+        scenes, size, num_workers=1, prefetch_factor=8, collate_fn=list, multiprocessing_context="fork"
+    )
+
+
+def _loss(model: Mask2FormerForUniversalSegmentation, batch: list[_Example]) -> Tensor:
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(
+            pixel_values=torch.stack([example.pixels for example in batch]),
+            mask_labels=[example.masks for example in batch],
+            class_labels=[example.classes for example in batch],
+        )
+    loss: Tensor = output.loss
+    return loss.squeeze()
+
+
+def _rate(step: int, warmup: int, steps: int) -> float:
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + float(np.cos(np.pi * (step - warmup) / max(1, steps - warmup))))
+
+
+def _restore(state_file: Path, parts: dict[str, Any], recipe: MiniDetectorConfig) -> int:
+    if not state_file.exists():
+        return 0
+    state = torch.load(state_file, weights_only=True)
+    if state["recipe"] != asdict(recipe):
+        raise DetectorError(f"{state_file} is of another recipe: give that one again, or remove the file")
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    logger.info("resuming at step %d", state["step"])
+    return int(state["step"])
+
+
+def _save_state(state_file: Path, parts: dict[str, Any], recipe: MiniDetectorConfig, step: int) -> None:
+    temporary = state_file.with_suffix(".tmp")
+    states = {name: part.state_dict() for name, part in parts.items()}
+    torch.save({"step": step, "recipe": asdict(recipe), **states}, temporary)
+    temporary.replace(state_file)
+
+
+def _save(average: AveragedModel, out: Path, config: MiniDetectorConfig) -> None:
+    half = build_mini_detector(class_weight=config.class_weight).half()  # type: ignore[no-untyped-call]
+    half.load_state_dict(average.module.state_dict())
+    half.config.aligncat_recipe = asdict(config)
+    half.save_pretrained(out)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )  # fmt: skip

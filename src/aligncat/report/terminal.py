@@ -1,0 +1,239 @@
+"""Results as tables to read, in percent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from aligncat.evaluation.error_tables import error_tables
+from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Scores
+from aligncat.evaluation.results import Figure, Result, Spread, Summary, summaries, summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aligncat.evaluation.answers import Answers
+    from aligncat.studies.orderings import Ordering
+
+
+def _precision(threshold: str) -> Figure:
+    return lambda scores: scores.precision[threshold] if scores.precision else None
+
+
+_FIGURES: dict[str, Figure] = {
+    "REC": lambda scores: scores.rec,
+    "REC oracle": lambda scores: scores.oracle_rec,
+    "RES mIoU": lambda scores: scores.res_miou,
+    "RES oracle": lambda scores: scores.oracle_res_miou,
+    "Category": lambda scores: scores.category_accuracy,
+}
+
+_MASK_FIGURES: dict[str, Figure] = {
+    "oIoU": lambda scores: scores.res_oiou,
+    **{f"P@{threshold}": _precision(str(threshold)) for threshold in PRECISION_THRESHOLDS},
+}
+
+_SLICE_FIGURES: dict[str, Figure] = {
+    "REC": lambda scores: scores.rec,
+    "REC oracle": lambda scores: scores.oracle_rec,
+    "RES mIoU": lambda scores: scores.res_miou,
+    "Out of reach": lambda scores: scores.errors.not_among_candidates if scores.errors else None,
+    "Wrong category": lambda scores: scores.errors.wrong_category if scores.errors else None,
+    "Wrong object": lambda scores: scores.errors.wrong_object if scores.errors else None,
+}
+
+_CAPTION = "percent; ± sample standard deviation over the seeds, where they differ"
+
+_SEEN = {
+    "clean": "has not seen the images",
+    "leaked": "HAS SEEN the images",
+    "unknown": "may have seen the images",
+}
+
+_SAID = {"clean": "said not to have seen the images", "leaked": "SAID TO HAVE SEEN the images"}
+
+
+def results_table(results: Sequence[Result]) -> Table:
+    """One line a config and split, with mean and spread over the seeds.
+
+    Of what a line must always say (dataset, split-by, detector, ...), what all lines share stands in the
+    title, and the rest in columns.
+
+    Raises:
+        DataError: results of one config and split do not fit each other (`summarise`).
+    """
+    return _one_line_each(results, _FIGURES)
+
+
+def masks_table(results: Sequence[Result]) -> Table:
+    """As `results_table`, with what else is measured of the chosen masks.
+
+    Raises:
+        DataError: results of one config and split do not fit each other (`summarise`).
+    """
+    return _one_line_each(results, _MASK_FIGURES)
+
+
+def result_lines(results: Sequence[Result]) -> list[tuple[dict[str, str], int, dict[str, Spread | None]]]:
+    """The lines of `results_table` and `masks_table` as values: the words, the number of expressions, the figures.
+
+    Raises:
+        DataError: results of one config and split do not fit each other (`summarise`).
+    """
+    return [
+        (
+            _said(row),
+            row.first.scores.expressions,
+            {name: row.figure(read) for name, read in (_FIGURES | _MASK_FIGURES).items()},
+        )
+        for row in summaries(results)
+    ]
+
+
+def slices_table(results: Sequence[Result]) -> Table:
+    """One line a config, split and slice (all, each kind, each attribute by its role), with causes of errors.
+
+    Raises:
+        DataError: results of one config and split do not fit each other (`summarise`).
+    """
+    rows = summaries(results)
+    table, said = _table(rows, ["Slice"], _SLICE_FIGURES)
+    for row in rows:
+        for name in ("all", *row.first.scores.slices()):
+            figures = [_percent(row.figure(_of_slice(name, read))) for read in _SLICE_FIGURES.values()]
+            count = _slice(row.first.scores, name).expressions
+            table.add_row(*(_said(row)[column] for column in said), name, str(count), *figures)
+        table.add_section()
+    return table
+
+
+def study_table(
+    title: str,
+    labels: Mapping[str, str],
+    results: Mapping[str, Mapping[str, Sequence[Result]]],
+    paper: Mapping[str, Mapping[str, float]],
+) -> Table:
+    """REC of the rows of a study on every split, with the paper's figure on RefCOCO beside it where there is one.
+
+    Args:
+        title: of the study.
+        labels: by row.
+        results: by row and split, those of its seeds.
+        paper: percent by row and split; empty where the paper has no such table.
+
+    Raises:
+        DataError: the results of a row and split do not fit each other (`summarise`).
+    """
+    rows = {name: {split: summarise(each) for split, each in splits.items()} for name, splits in results.items()}
+    splits = list(next(iter(rows.values())))
+    said = {**_said(rows[next(iter(rows))][splits[0]]), "Split": "", "Config": ""}
+    shared = " · ".join(f"{name}: {value}" for name, value in said.items() if value)
+    table = Table(title=f"{title}\n{shared}", caption=_CAPTION, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("Row", overflow="fold")
+    for split in splits:
+        table.add_column(f"{split} REC", justify="right")
+        if paper:
+            table.add_column(f"{split} published, RefCOCO", justify="right")
+    for name, summary in rows.items():
+        cells: list[str] = []
+        for split in splits:
+            cells.append(_percent(summary[split].figure(lambda scores: scores.rec)))
+            if paper:
+                cells.append(f"{paper[name][split]:.2f}" if split in paper.get(name, {}) else "-")
+        table.add_row(labels[name], *cells)
+    return table
+
+
+def orderings_table(labels: Mapping[str, str], orderings: Sequence[Ordering]) -> Table:
+    """Comparisons of rows: the difference in points of REC, its interval, and whether the first row is ahead."""
+    caption = "points of REC, paired by seed and expression; 95% interval of the choice of seeds and images"
+    table = Table(title="Is the first ahead?", caption=caption, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for name in ("First", "Second", "Split", "Published", "Here", "95% interval", "Ahead"):
+        table.add_column(name, overflow="fold", justify="left" if name in ("First", "Second", "Split") else "right")
+    for each in orderings:
+        spread = "" if each.deviation is None else f" ± {each.deviation:.1f}"
+        table.add_row(
+            labels[each.better],
+            labels[each.worse],
+            each.split,
+            "-" if each.paper is None else f"{each.paper:+.2f}",
+            f"{each.ours:+.1f}{spread}",
+            f"{each.low:+.1f} to {each.high:+.1f}",
+            each.holds,
+        )
+    return table
+
+
+def causes_table(answers: Answers) -> Table:
+    """Wrong answers of one grounder on one split by cause, in counts, for every kind of expression."""
+    result = answers.result
+    title = f"Causes of wrong answers · {result.config} · {result.dataset} {result.split}"
+    rows = [row for name in ("all", "kind") for row in error_tables(answers).get(name, [])]
+    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), justify="left" if name == "slice" else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(_percent(Spread(v, None)) if name == "rec" else str(v) for name, v in row.items()))
+    return table
+
+
+def _one_line_each(results: Sequence[Result], figures: Mapping[str, Figure]) -> Table:
+    rows = summaries(results)
+    table, said = _table(rows, [], figures)
+    for row in rows:
+        cells = [_percent(row.figure(read)) for read in figures.values()]
+        table.add_row(*(_said(row)[name] for name in said), str(row.first.scores.expressions), *cells)
+    return table
+
+
+def _slice(scores: Scores, name: str) -> Scores:
+    return scores if name == "all" else scores.slices()[name]
+
+
+def _of_slice(name: str, read: Figure) -> Figure:
+    return lambda scores: read(_slice(scores, name))
+
+
+def _said(row: Summary) -> dict[str, str]:
+    """The words that a result line always says, by heading."""
+    return {
+        "Dataset": row.first.dataset,
+        "Split by": row.first.split_by or "none",
+        "Detector": row.first.detector,
+        "Detector's training": detector_training(row.first),
+        "Split": row.first.split,
+        "Config": row.first.config,
+        "Seeds": ", ".join("none" if seed is None else str(seed) for seed in row.seeds),
+    }
+
+
+def detector_training(result: Result) -> str:
+    """Whether the detector has seen the images of the split, in words, and how many; or what was said of it."""
+    if result.seen_claimed:
+        return _SAID[result.seen]
+    if result.seen == "leaked" and result.images_seen is not None:
+        return f"HAS SEEN {result.images_seen:,} of {result.images:,} images"
+    return _SEEN[result.seen]
+
+
+def _table(rows: Sequence[Summary], names: Sequence[str], figures: Mapping[str, Figure]) -> tuple[Table, list[str]]:
+    """A table titled with what the rows share, and the headings of its first columns: what they do not."""
+    said = [_said(row) for row in rows]
+    values = {name: list(dict.fromkeys(line[name] for line in said)) for name in (said[0] if said else ())}
+    title = " · ".join(f"{name}: {value[0]}" for name, value in values.items() if len(value) == 1)
+    varying = [name for name, value in values.items() if len(value) > 1]
+    table = Table(title=title, caption=_CAPTION, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for name in (*varying, *names):
+        table.add_column(name, overflow="fold")
+    for name in ("N", *figures):
+        table.add_column(name, justify="right", overflow="fold")  # a digit is never cut off
+    return table, varying
+
+
+def _percent(spread: Spread | None) -> str:
+    if spread is None:
+        return "-"
+    deviation = f"±{100 * spread.deviation:.1f}" if spread.deviation else ""
+    return f"{100 * spread.mean:.1f}{deviation}"

@@ -1,0 +1,1 @@
+"""Ablation studies: rows, comparisons over seeds, and subsets of the training data."""

@@ -1,0 +1,164 @@
+"""A converted checkpoint computes what the original does, and every key is accounted for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from helpers.tiny_original import CLASSES, QUERIES, TINY, Original, original
+from torch import Tensor
+from transformers import Mask2FormerForUniversalSegmentation
+
+from aligncat.checkpoints.mask2former.architectures import ARCHITECTURES, transformers_config
+from aligncat.checkpoints.mask2former.convert import convert
+from aligncat.checkpoints.mask2former.keys import weights_of
+from aligncat.detectors.mask2former import Mask2FormerDetector
+from aligncat.errors import CheckpointError
+
+
+@pytest.fixture(scope="module", params=TINY)
+def made(request: pytest.FixtureRequest) -> Original:
+    return original(request.param)
+
+
+@pytest.fixture(scope="module")
+def swin() -> Original:
+    return original("swin")
+
+
+def save(state: dict[str, Tensor], checkpoint: Original, folder: Path) -> Path:
+    converted = convert(state, checkpoint.architecture, "model.pth")
+    folder.mkdir(exist_ok=True)
+    save_file(converted.weights, folder / "model.safetensors", metadata={"format": "pt"})
+    labels = [f"thing {index}" for index in range(converted.classes)]
+    config = transformers_config(checkpoint.architecture, converted.queries, labels)
+    config.update({"aligncat_image_size": 64})
+    (folder / "config.json").write_text(config.to_json_string(use_diff=False))
+    return folder
+
+
+def test_transformers_computes_what_the_original_does(made: Original, tmp_path: Path) -> None:
+    detector = Mask2FormerDetector.from_pretrained(str(save(made.state, made, tmp_path)))
+    class_logits, mask_logits, features = detector.forward(made.image)
+    assert features.shape == (1, QUERIES, 64)
+    assert class_logits.shape == (1, QUERIES, CLASSES + 1)
+    assert mask_logits.shape == (1, QUERIES, 18, 22)
+    torch.testing.assert_close(features[0], made.features, atol=1e-4, rtol=0)
+    torch.testing.assert_close(class_logits[0], made.class_logits, atol=1e-4, rtol=0)
+    torch.testing.assert_close(mask_logits[0], made.mask_logits, atol=1e-4, rtol=1e-4)
+
+
+def test_the_comparison_reads_every_kind_of_weight(made: Original, tmp_path: Path) -> None:
+    folder = save(made.state, made, tmp_path)
+    model = Mask2FormerForUniversalSegmentation.from_pretrained(folder).eval()
+    kinds = {re.sub(r"\d+", "#", name): tensor for name, tensor in model.named_parameters()}
+    unread = set()
+    with torch.inference_mode():
+        before = model(pixel_values=made.image).class_queries_logits
+        for kind, tensor in kinds.items():
+            kept = tensor.clone()
+            tensor.add_(torch.linspace(0.5, 1.5, tensor.numel()).view_as(tensor))
+            moved = (model(pixel_values=made.image).class_queries_logits - before).abs().max()
+            tensor.copy_(kept)
+            if moved < 1e-3:
+                unread.add(kind)
+    # A key's bias adds the same to all logits of a softmax, and the mask head reaches the classes by the masks' signs.
+    assert {kind for kind in unread if not re.search(r"\.(key|k_proj)\.bias|swin\.layernorm", kind)} == set()
+
+
+def test_nothing_of_a_converted_folder_is_missing_or_left_over(made: Original, tmp_path: Path) -> None:
+    folder = save(made.state, made, tmp_path)
+    _, info = Mask2FormerForUniversalSegmentation.from_pretrained(folder, output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"]
+
+
+def test_a_file_without_what_no_detector_reads_is_whole(swin: Original, tmp_path: Path) -> None:
+    """Files that an older transformers wrote lack the norm behind Swin's last stage."""
+    whole, less = (save(swin.state, swin, tmp_path / name) for name in ("whole", "less"))
+    weights = load_file(less / "model.safetensors")
+    kept = {name: tensor for name, tensor in weights.items() if not re.search(r"swin\.layernorm|criterion", name)}
+    assert len(kept) == len(weights) - 3
+    save_file(kept, less / "model.safetensors", metadata={"format": "pt"})
+    for ours, theirs in zip(
+        *(Mask2FormerDetector.from_pretrained(str(folder)).forward(swin.image) for folder in (whole, less)), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_real_architectures_have_the_tensors_that_transformers_builds(name: str) -> None:
+    architecture = ARCHITECTURES[name]  # type: ignore[index]
+    config = transformers_config(architecture, 100, [f"thing {index}" for index in range(80)])
+    with torch.device("meta"):
+        model = Mask2FormerForUniversalSegmentation(config)
+    ours = sorted(
+        (shape[0] // len(weight.targets), *shape[1:])
+        for weight in weights_of(architecture, 100, 80)
+        for shape in [weight.shape] * len(weight.targets)
+    )
+    passive = ("criterion.empty_weight", "num_batches_tracked", "swin.layernorm.weight", "swin.layernorm.bias")
+    theirs = sorted(
+        tuple(tensor.shape) for key, tensor in model.state_dict().items() if not key.endswith((*passive, "_index"))
+    )
+    assert ours == theirs
+
+
+def test_what_is_not_needed_is_dropped_with_a_reason(swin: Original) -> None:
+    beside = {
+        "criterion.empty_weight": torch.ones(CLASSES + 1),
+        "backbone.layers.0.blocks.1.attn.relative_position_index": torch.zeros(16, 16, dtype=torch.int64),
+        "pixel_mean": torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1),
+        "pixel_std": torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1),
+    }
+    converted = convert(swin.state | beside, swin.architecture, "model.pth")
+    assert set(converted.dropped) == set(beside)
+    assert converted.used == len(swin.state)
+    assert "loss" in converted.dropped["criterion.empty_weight"]
+
+
+def test_other_pixel_means_are_an_error(swin: Original) -> None:
+    state = swin.state | {"pixel_mean": torch.tensor([103.53, 116.28, 123.675]).view(3, 1, 1)}  # BGR
+    with pytest.raises(CheckpointError, match=r"model\.pth.*pixel_mean is \[103\.53, 116\.28, 123\.675\]"):
+        convert(state, swin.architecture, "model.pth")
+
+
+def test_old_heads_convert_to_the_same_weights(swin: Original) -> None:
+    old = {
+        name.replace("sem_seg_head.pixel_decoder.", "sem_seg_head.").replace("query_feat", "static_query"): tensor
+        for name, tensor in swin.state.items()
+    }
+    assert "sem_seg_head.adapter_1.weight" in old and "sem_seg_head.predictor.static_query.weight" in old
+    new, converted = (convert(state, swin.architecture, "model.pth").weights for state in (swin.state, old))
+    assert new.keys() == converted.keys()
+    assert all(torch.equal(new[name], converted[name]) for name in new)
+
+
+def test_a_key_under_its_old_and_its_new_name_is_an_error(swin: Original) -> None:
+    name = "sem_seg_head.predictor.query_feat.weight"
+    both = swin.state | {name.replace("query_feat", "static_query"): swin.state[name]}
+    with pytest.raises(CheckpointError, match=r"query_feat\.weight is there twice"):
+        convert(both, swin.architecture, "model.pth")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"backbone.norm0.weight": None}, r"1 missing: backbone\.norm0\.weight"),
+        ({"backbone.norm9.weight": torch.ones(3)}, r"1 extra: backbone\.norm9\.weight"),
+        ({"backbone.norm0.bias": torch.ones(13)}, r"1 of another shape: backbone\.norm0\.bias \(13,\), not \(12,\)"),
+        ({"sem_seg_head.predictor.class_embed.weight": None}, "no matrix.*class_embed.*no Mask2Former"),
+        ({"sem_seg_head.predictor.class_embed.bias": torch.ones(3)}, r"class_embed\.bias \(3,\), not \(6,\)"),
+    ],
+)
+def test_a_wrong_key_is_named(swin: Original, change: dict[str, Tensor | None], message: str) -> None:
+    state = {name: tensor for name, tensor in (swin.state | change).items() if tensor is not None}
+    with pytest.raises(CheckpointError, match=message):
+        convert(state, swin.architecture, "model.pth")
+
+
+def test_a_checkpoint_of_another_architecture_says_what_does_not_fit(swin: Original) -> None:
+    with pytest.raises(CheckpointError, match=r"missing: backbone\.stem.*extra: backbone\.layers"):
+        convert(swin.state, TINY["resnet"], "model.pth")

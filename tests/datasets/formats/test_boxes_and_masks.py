@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.fabricate import HEIGHT, WIDTH, ReferFiles, polygons_of, run_lengths_of, things_of, write_refer_dataset
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.boxes_and_masks import Canvas, box_around, read_box, read_mask
+from aligncat.datasets.load import load_truth
+from aligncat.errors import DataError
+
+REAL_PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "real" / "photos"
+CANVAS = Canvas(WIDTH, HEIGHT, "file.json: annotation 7")
+
+
+def filled(box: tuple[int, int, int, int]) -> np.ndarray[Any, Any]:
+    x1, y1, x2, y2 = box
+    mask = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    mask[y1:y2, x1:x2] = 1
+    return mask
+
+
+def compressed(box: tuple[int, int, int, int]) -> dict[str, Any]:
+    rle = coco_mask.encode(np.asfortranarray(filled(box)))
+    return {"size": [HEIGHT, WIDTH], "counts": rle["counts"].decode()}
+
+
+def test_truth_is_the_rectangles_that_were_drawn(tmp_path: Path) -> None:
+    files = write_refer_dataset(tmp_path)
+    truth = load_truth(files.config, "val")
+    assert list(truth) == ["8", "9", "10", "11"]
+    for referent, thing in zip(truth.values(), (*things_of(4), *things_of(5)), strict=True):
+        assert referent.box.dtype == np.float64 and referent.box.tolist() == list(thing.box)
+        assert referent.category == thing.category
+        assert referent.mask is not None and isinstance(referent.mask["counts"], bytes)
+        np.testing.assert_array_equal(coco_mask.decode(referent.mask), filled(thing.box))
+
+
+# One pixel is left out of the polygons, whose halves would be half a pixel wide.
+@pytest.mark.parametrize(
+    ("form", "box"),
+    [(form, box) for form in (polygons_of, run_lengths_of, compressed) for box in ((3, 4, 20, 30), (0, 0, 48, 40))]
+    + [(form, box) for form in (run_lengths_of, compressed) for box in ((0, 0, 1, 1), (47, 39, 48, 40))],
+)
+def test_every_form_of_mask_gives_the_same_pixels(box: tuple[int, int, int, int], form: Any) -> None:
+    mask = read_mask(form(box), CANVAS)
+    np.testing.assert_array_equal(coco_mask.decode(mask), filled(box))
+    assert box_around(mask).tolist() == list(box)
+
+
+def test_compressed_counts_of_random_masks_pass_the_check() -> None:
+    rng = np.random.default_rng(0)
+    for density in (0.01, 0.1, 0.5, 0.9, 0.99):
+        pixels = np.asfortranarray((rng.random((HEIGHT, WIDTH)) < density).astype(np.uint8))
+        rle = coco_mask.encode(pixels)
+        np.testing.assert_array_equal(coco_mask.decode(read_mask(rle, CANVAS)), pixels)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (None, "list of polygons or run lengths"),
+        ("mask.png", "list of polygons or run lengths"),
+        ([], "list of polygons or run lengths"),
+        ([[1, 2, 3, 4]], "at least 6 finite numbers"),  # pycocotools would take it for a box
+        ([[1, 2, 3, 4, 5, 6, 7]], "at least 6 finite numbers"),
+        ([[1, 2, 3, 4, 5, float("nan")]], "at least 6 finite numbers"),
+        ([[1, 2, 3, 4, 5, 10**400]], "at least 6 finite numbers"),
+        ([1, 2, 3, 4, 5, 6], "a polygon must be a list"),
+        ([[0, 0, 1e8, 0, 1e8, 1e8]], "outline is 300,000,000 pixels long"),  # pycocotools would die of it
+        ([[0, 0, 1e5, 0] * 10], "outline is 2,000,000 pixels long"),
+        ([[5e8] * 6], "or that far off its image of 48 x 40"),
+        ([[100, 100, 120, 100, 120, 120]], "covers no pixel"),
+        ({"counts": [WIDTH * HEIGHT]}, "key 'size' is missing"),
+        ({"size": [HEIGHT, WIDTH]}, "key 'counts' is missing"),
+        ({"size": [WIDTH, HEIGHT], "counts": [0, WIDTH * HEIGHT]}, r"size is \[48, 40\], but its image's"),
+        ({"size": [HEIGHT, WIDTH], "counts": [5, 10]}, "cover 15 pixels of an image of 1920"),
+        ({"size": [HEIGHT, WIDTH], "counts": [-5, 1925]}, "run lengths cover"),
+        ({"size": [HEIGHT, WIDTH], "counts": [1.5]}, "whole numbers or a compressed string"),
+        ({"size": [HEIGHT, WIDTH], "counts": "ü"}, "whole numbers or a compressed string"),
+        ({"size": [HEIGHT, WIDTH], "counts": "zzzz"}, "run lengths cover|middle of a run|not a compressed"),
+        ({"size": [HEIGHT, WIDTH], "counts": " "}, "not a compressed run-length string"),
+        ({"size": [HEIGHT, WIDTH], "counts": "P" * 40}, "not a compressed run-length string"),
+        ({"size": [HEIGHT, WIDTH], "counts": "P"}, "middle of a run"),
+        ({"size": [HEIGHT, WIDTH], "counts": ""}, "cover 0 pixels"),
+        ({"size": [HEIGHT, WIDTH], "counts": [WIDTH * HEIGHT]}, "covers no pixel"),
+    ],
+)
+def test_a_bad_mask_is_an_error_that_says_where(mask: object, message: str) -> None:
+    with pytest.raises(DataError, match=r"file\.json: annotation 7: .*" + message):
+        read_mask(mask, CANVAS)
+
+
+@pytest.mark.parametrize(
+    ("box", "corners", "xyxy"),
+    [
+        ([10, 20, 5, 6], False, [10, 20, 15, 26]),
+        ([10, 20, 15, 26], True, [10, 20, 15, 26]),
+        ([-0.5, 0.25, 49, 39.75], False, [-0.5, 0.25, 48.5, 40]),  # not clipped
+    ],
+)
+def test_a_box_becomes_corners(box: list[float], corners: bool, xyxy: list[float]) -> None:
+    assert read_box(box, CANVAS, corners=corners).tolist() == xyxy
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        (None, "four finite numbers"),
+        ("1,2,3,4", "four finite numbers"),
+        ([1, 2, 3], "four finite numbers"),
+        ([1, 2, 3, "4"], "four finite numbers"),
+        ([1, 2, 3, True], "four finite numbers"),
+        ([1, 2, 3, float("nan")], "four finite numbers"),
+        ([1, 2, 3, float("inf")], "four finite numbers"),
+        ([1, 2, 3, 10**400], "four finite numbers"),
+        ([5, 5, 5, 9], "has no area"),
+        ([5, 5, 4, 9], "has no area"),
+        ([5, 9, 9, 9], "has no area"),
+        ([WIDTH, 0, WIDTH + 5, 5], "outside its image of 48 x 40"),
+        ([0, HEIGHT, 5, HEIGHT + 5], "outside its image of 48 x 40"),
+        ([-9, 0, 0, 5], "outside its image of 48 x 40"),
+        ([0, -9, 5, -1], "outside its image of 48 x 40"),
+    ],
+)
+def test_a_bad_box_is_an_error_that_says_where(box: object, message: str) -> None:
+    with pytest.raises(DataError, match=r"file\.json: annotation 7: .*" + message):
+        read_box(box, CANVAS, corners=True)
+
+
+def annotation(**values: object) -> Any:
+    def change(files: ReferFiles) -> None:
+        files.instances["annotations"][1].update(values)
+
+    return change
+
+
+def without(key: str) -> Any:
+    return lambda files: files.instances["annotations"][1].pop(key)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("bbox"), "annotation 5001: key 'bbox' is missing"),
+        (without("image_id"), "annotation 5001: key 'image_id' is missing"),
+        (annotation(image_id=1001), "its image is 1000, but .*annotation 5001 is of image 1001"),
+        (annotation(bbox=[1, 2, 0, 4]), "annotation 5001: .*has no area"),
+        (annotation(segmentation=[]), "annotation 5001: the mask must be"),
+        (
+            lambda f: f.instances["annotations"].pop(1),
+            r"\(ref_id 1\): ann_id 5001 is not among the annotations",
+        ),
+        (lambda f: f.refs[1].pop("ann_id"), r"\(ref_id 1\): key 'ann_id' is missing"),
+        (lambda f: f.refs[1].update(ref_id=0), r"\(ref_id 0\): the id 0 was used before"),
+        (lambda f: f.refs[1].update(category_id=9), r"\(ref_id 1\): category_id 9 is not in"),
+    ],
+)
+def test_bad_truth_is_an_error_or_skipped_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, change: Any, message: str
+) -> None:
+    files = write_refer_dataset(tmp_path)
+    change(files)
+    files.save()
+    with pytest.raises(DataError, match=message):
+        load_truth(files.config, "train")
+    with caplog.at_level(logging.WARNING, logger="aligncat.datasets"):
+        assert len(load_truth(files.config, "train", skip_bad_rows=True)) == 7
+    assert "skipped 1 bad rows, kept 7" in caplog.text
+
+
+@pytest.mark.parametrize("key", ["width", "height"])
+@pytest.mark.parametrize("value", ["48", 0, -1, None])
+def test_truth_needs_the_images_size(tmp_path: Path, key: str, value: object) -> None:
+    files = write_refer_dataset(tmp_path)
+    files.instances["images"][0][key] = value
+    files.save()
+    with pytest.raises(DataError, match=rf"instances\.json: image 1000: '{key}'"):
+        load_truth(files.config, "train")
+
+
+def test_a_dataset_of_boxes_alone_has_no_masks(tmp_path: Path) -> None:
+    files = write_refer_dataset(tmp_path)
+    for row in files.instances["annotations"]:
+        del row["segmentation"]
+    files.save()
+    assert {truth.mask for truth in load_truth(files.config, "train").values()} == {None}
+
+
+@pytest.mark.skipif(not REAL_PHOTOS.is_dir(), reason="the 100 COCO photos are not on this machine")
+def test_masks_of_real_annotations_equal_pycocotools_own(tmp_path: Path) -> None:
+    instances = json.loads((REAL_PHOTOS / "instances.json").read_text())
+    annotations = [row for number, row in enumerate(instances["annotations"]) if number % 4 == 0 or row["iscrowd"]]
+    refs = [
+        {
+            "ref_id": number,
+            "ann_id": row["id"],
+            "image_id": row["image_id"],
+            "category_id": row["category_id"],
+            "split": "val",
+            "sentences": [{"sent_id": number, "sent": "it"}],
+        }
+        for number, row in enumerate(annotations)
+    ]
+    config = DataConfig(tmp_path, "refcoco", images=REAL_PHOTOS / "images")
+    ReferFiles(config, REAL_PHOTOS / "images", refs, instances).save()
+    coco = COCO(REAL_PHOTOS / "instances.json")
+    truths = load_truth(config, "val")
+    assert len(truths) == len(annotations) > 200
+    for truth, row in zip(truths.values(), annotations, strict=True):
+        assert truth.mask is not None
+        np.testing.assert_array_equal(coco_mask.decode(truth.mask), coco.annToMask(row))
+        x, y, width, height = row["bbox"]
+        np.testing.assert_allclose(truth.box, [x, y, x + width, y + height])

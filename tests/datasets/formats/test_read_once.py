@@ -1,0 +1,79 @@
+"""Annotation files are read once within `files_read_once`, and never kept beyond it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers.fabricate import ReferFiles, write_refer_dataset
+
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.read_once import files_read_once
+from aligncat.datasets.load import load_split, load_truth
+from aligncat.datasets.split_names import split_names
+from aligncat.errors import DataError
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> ReferFiles:
+    return write_refer_dataset(tmp_path)
+
+
+def remove(files: ReferFiles) -> None:
+    """Nothing can be read of a file that is gone, so what is still loaded was kept."""
+    for path in (files.config.path / files.config.dataset).iterdir():
+        path.write_bytes(b"")
+
+
+def test_every_split_and_truth_comes_from_one_reading(files: ReferFiles) -> None:
+    names = split_names(files.config)
+    apart = [(load_split(files.config, name), load_truth(files.config, name)) for name in names]
+    with files_read_once():
+        assert split_names(files.config) == names
+        load_truth(files.config, "train")
+        remove(files)
+        together = [(load_split(files.config, name), load_truth(files.config, name)) for name in names]
+    for (split, truth), (kept_split, kept_truth) in zip(apart, together, strict=True):
+        assert kept_split == split
+        assert {key: (t.box.tolist(), t.mask) for key, t in kept_truth.items()} == {
+            key: (t.box.tolist(), t.mask) for key, t in truth.items()
+        }
+
+
+def test_nothing_is_kept_afterwards(files: ReferFiles) -> None:
+    with files_read_once():
+        load_split(files.config, "val")
+        with files_read_once():
+            load_split(files.config, "val")
+        remove(files)
+        load_split(files.config, "val")  # the inner one did not end it
+    with pytest.raises(DataError):
+        load_split(files.config, "val")
+
+
+def test_two_datasets_are_not_mixed_up(files: ReferFiles, tmp_path: Path) -> None:
+    other = write_refer_dataset(tmp_path / "other", splits={"val": 1})
+    with files_read_once():
+        assert len(load_split(files.config, "val").images) == 2
+        assert len(load_split(other.config, "val").images) == 1
+
+
+def test_a_file_that_cannot_be_read_is_an_error_each_time(files: ReferFiles) -> None:
+    remove(files)
+    with files_read_once():
+        for _ in range(2):
+            with pytest.raises(DataError):
+                load_split(files.config, "val")
+
+
+def test_simrecs_file_is_read_once_too(tmp_path: Path) -> None:
+    path = tmp_path / "anns/refcoco.json"
+    path.parent.mkdir()
+    row = {"iid": 5, "bbox": [1, 2, 3, 4], "cat_id": 0, "refs": ["left man"]}
+    path.write_text(json.dumps({"train": [row], "val": [row]}))
+    config = DataConfig(tmp_path, "refcoco", format="simrec")
+    with files_read_once():
+        assert split_names(config) == ("train", "val")
+        path.write_text("")
+        assert [e.text for e in load_split(config, "val", check_images=False).expressions] == ["left man"]

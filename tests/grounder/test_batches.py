@@ -1,0 +1,105 @@
+"""Batches hold what the store and the split say, row by row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from helpers.tiny_run import World
+
+from aligncat.datasets.load import load_split
+from aligncat.datasets.split import Split
+from aligncat.errors import DetectorError, StoreError
+from aligncat.grounder.batches import SplitTensors
+from aligncat.language.vocabulary import PAD, Vocabulary
+
+
+@pytest.fixture
+def split(world: World) -> Split:
+    return load_split(world.data, "val")
+
+
+def tensors_of(world: World, split: Split, *, with_labels: bool = True, max_length: int = 8) -> SplitTensors:
+    vocabulary = Vocabulary.from_expressions(expression.text for expression in split.expressions)
+    return SplitTensors(split, world.open(), vocabulary, max_length=max_length, with_labels=with_labels)
+
+
+def test_rows_are_the_candidates_of_the_expressions_images(world: World, split: Split) -> None:
+    rows = [5, 0, 11, 5]
+    store = world.open()
+    batch = tensors_of(world, split).gather(rows)
+    assert batch.rows.tolist() == rows
+    for place, row in enumerate(rows):
+        expression = split.expressions[row]
+        found = store.candidates(expression.image_id)
+        count = len(found)
+        assert batch.valid[place].tolist() == [True] * count + [False] * (batch.valid.shape[1] - count)
+        assert torch.equal(batch.features[place, :count], torch.from_numpy(found.features.copy()))
+        assert batch.categories[place, :count].tolist() == found.categories.tolist()
+        assert store.labels[batch.labels[place]] == expression.category
+
+
+def test_a_category_that_was_read_in_a_phrase_and_that_the_detector_lacks_is_no_label(
+    world: World, split: Split
+) -> None:
+    first, second, *rest = split.expressions
+    expressions = (replace(first, category="forklift", derived=True), replace(second, derived=True), *rest)
+    tensors = tensors_of(world, replace(split, expressions=expressions))
+    assert tensors.gather([0]).labels.tolist() == [-1]
+    assert world.open().labels[tensors.gather([1]).labels] == second.category
+    assert tensors.labelled == len(expressions) - 1
+    with pytest.raises(DetectorError, match="forklift"):
+        tensors_of(world, replace(split, expressions=(replace(first, category="forklift"), *rest)))
+
+
+def test_image_index_tells_images_apart(world: World, split: Split) -> None:
+    index = tensors_of(world, split).gather(range(len(split.expressions))).image_index.tolist()
+    ids = [expression.image_id for expression in split.expressions]
+    for one, first in zip(index, ids, strict=True):
+        for other, second in zip(index, ids, strict=True):
+            assert (one == other) == (first == second)
+
+
+def test_tokens_are_cut_to_the_longest_of_the_batch(world: World, split: Split) -> None:
+    lengths = [len(expression.text.split()) for expression in split.expressions]
+    short, long = lengths.index(2), lengths.index(5)
+    tensors = tensors_of(world, split)
+    assert tensors.gather([short]).tokens.shape == (1, 2)
+    both = tensors.gather([short, long]).tokens
+    assert both.shape == (2, 5)
+    assert (both[0] == PAD).tolist() == [False, False, True, True, True]
+    assert tensors_of(world, split, max_length=3).gather([long]).tokens.shape == (1, 3)
+
+
+def test_batches_have_every_expression_once_in_order(world: World, split: Split) -> None:
+    batches = list(tensors_of(world, split).batches(7))
+    assert [len(batch.rows) for batch in batches] == [7, 7, 2]
+    assert torch.cat([batch.rows for batch in batches]).tolist() == list(range(16))
+
+
+def test_labels_are_left_out_where_they_are_not_wanted(world: World, split: Split) -> None:
+    tensors = tensors_of(world, split, with_labels=False)
+    assert tensors.labelled == 0
+    assert set(tensors.gather(range(16)).labels.tolist()) == {-1}
+
+
+def test_an_expression_without_a_category_has_no_label(world: World, split: Split) -> None:
+    first, *rest = split.expressions
+    tensors = tensors_of(world, replace(split, expressions=(replace(first, category=None), *rest)))
+    assert tensors.labelled == 15
+    assert tensors.gather([0]).labels.tolist() == [-1]
+
+
+def test_a_category_that_the_detector_lacks_is_named(world: World, split: Split) -> None:
+    first, *rest = split.expressions
+    odd = replace(split, expressions=(replace(first, category="unicorn"), *rest))
+    with pytest.raises(DetectorError, match="no category 'unicorn'"):
+        tensors_of(world, odd)
+    tensors_of(world, odd, with_labels=False)  # nobody asks for it
+
+
+def test_an_image_that_the_store_lacks_is_named(world: World, split: Split) -> None:
+    first, *rest = split.expressions
+    with pytest.raises(StoreError, match="'nowhere' is not in the store"):
+        tensors_of(world, replace(split, expressions=(replace(first, image_id="nowhere"), *rest)))

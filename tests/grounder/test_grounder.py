@@ -1,0 +1,318 @@
+"""A grounder saved and loaded, what it answers, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.fabricate import CATEGORIES
+from PIL import ExifTags, Image
+from safetensors.torch import load_file, save_file
+from helpers.tiny_detector import save_tiny_detector
+from helpers.tiny_run import World, run
+
+import aligncat
+from aligncat.alignment.config import AlignmentConfig
+from aligncat.commands.ground import to_json
+from aligncat.datasets.load import load_split
+from aligncat.detectors.protocol import Detector
+from aligncat.errors import ConfigError, DataError, DetectorError, ImageError
+from aligncat.geometry import box_iou, decode_mask
+from aligncat.grounder.grounder import Grounder
+from aligncat.types import Candidates, Grounding
+
+PHRASES = ["red person", "the dog on the left", "couch"]
+
+
+@pytest.fixture(scope="module")
+def grounder(trained: Path) -> Grounder:
+    return Grounder.from_pretrained(trained)
+
+
+@pytest.fixture(scope="module")
+def photo(world: World) -> Path:
+    return next(iter(load_split(world.data, "val").images.values())).path
+
+
+@pytest.fixture
+def folder(trained: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(trained, tmp_path / "copy", ignore=shutil.ignore_patterns("run")))
+
+
+class Counting:
+    """A detector that counts its passes."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+        self.images = 0
+        self.passes = 0
+
+    def detect(self, images: Sequence[Image.Image], ids: Sequence[str]) -> list[Candidates]:
+        self.passes += 1
+        self.images += len(images)
+        return self.detector.detect(images, ids)
+
+
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+class TestSaveAndLoad:
+    def test_a_round_trip_gives_the_same_scores_bit_for_bit(
+        self, grounder: Grounder, photo: Path, tmp_path: Path
+    ) -> None:
+        grounder.save_pretrained(tmp_path / "again")
+        again = Grounder.from_pretrained(tmp_path / "again")
+        assert again.ground(photo, PHRASES) == grounder.ground(photo, PHRASES)
+        assert (again.labels, again.vocabulary) == (grounder.labels, grounder.vocabulary)
+        assert again.provenance == grounder.provenance
+        assert again.detector_description == grounder.detector_description
+
+    def test_what_train_returns_is_what_is_in_the_folder(self, world: World, photo: Path, tmp_path: Path) -> None:
+        made = run(world, tmp_path / "run", epochs=1)
+        assert Grounder.from_pretrained(tmp_path / "run").ground(photo, PHRASES) == made.ground(photo, PHRASES)
+
+    def test_the_folder_says_how_it_was_made(self, grounder: Grounder, world: World) -> None:
+        provenance = grounder.provenance
+        assert provenance["data"]["dataset"] == "refcoco" and provenance["data"]["split"] == "train"
+        assert provenance["data"]["expressions"] == 48 and provenance["data"]["images"] == 12
+        assert provenance["training"]["seed"] == 0 and provenance["training"]["epochs"] == 4
+        assert provenance["store"] == json.loads((world.store / "manifest.json").read_text())["detector"]
+        assert provenance["versions"]["torch"] == torch.__version__
+
+    def test_its_card_claims_nothing_untrue(self, trained: Path) -> None:
+        card = (trained / "README.md").read_text()
+        assert "library_name: aligncat" in card and "license: apache-2.0" in card
+        assert "pushed" not in card and "More Information" not in card
+
+    def test_it_is_the_public_name(self) -> None:
+        assert aligncat.Grounder is Grounder and aligncat.Grounding is Grounding
+        with pytest.raises(AttributeError, match="nonsense"):
+            aligncat.nonsense  # noqa: B018
+
+    @pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "vocabulary.json"])
+    def test_a_missing_file_is_named(self, missing: str, folder: Path) -> None:
+        (folder / missing).unlink()
+        with pytest.raises(ConfigError, match=f"{missing} is missing"):
+            Grounder.from_pretrained(folder)
+
+    @pytest.mark.parametrize("damaged", ["config.json", "model.safetensors", "vocabulary.json"])
+    def test_a_damaged_file_is_an_error_of_one_line(self, damaged: str, folder: Path) -> None:
+        path = folder / damaged
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        with pytest.raises(ConfigError, match=r"is damaged or was written by another version.*train it again") as error:
+            Grounder.from_pretrained(folder)
+        assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"format": 2},
+            {"format": None},
+            {"labels": ["person"]},
+            {"text": {"word_dim": 16}},
+            {"alignment": {"keep": 4, "bogus": 1}},
+            {"alignment": None},
+        ],
+    )
+    def test_a_config_of_another_kind_is_refused(self, changes: dict[str, Any], folder: Path) -> None:
+        edit(folder / "config.json", **changes)
+        with pytest.raises(ConfigError):
+            Grounder.from_pretrained(folder)
+
+    def test_a_config_without_format_is_refused(self, folder: Path) -> None:
+        (folder / "config.json").write_text("{}")
+        with pytest.raises(ConfigError, match="damaged"):
+            Grounder.from_pretrained(folder)
+
+    def test_weights_of_another_shape_are_refused(self, folder: Path) -> None:
+        weights = load_file(folder / "model.safetensors")
+        weights["alignment.global_text.bias"] = torch.zeros(3)
+        save_file(weights, folder / "model.safetensors")
+        with pytest.raises(ConfigError, match="damaged"):
+            Grounder.from_pretrained(folder)
+
+    @pytest.mark.parametrize("name", ["model.bin", "pytorch_model.bin", "model.pt", "model.safetensors"])
+    def test_pickled_weights_are_never_loaded(self, name: str, folder: Path) -> None:
+        class Trap:
+            def __reduce__(self) -> tuple[Any, ...]:
+                return Path.touch, (folder / "sprung",)
+
+        (folder / "model.safetensors").unlink()
+        torch.save({"weights": Trap()}, folder / name)
+        with pytest.raises(ConfigError):
+            Grounder.from_pretrained(folder)
+        assert not (folder / "sprung").exists()
+
+    @pytest.mark.parametrize("name", ["no/such/folder/here", "no such name", ""])
+    def test_a_name_that_is_nothing_is_an_error(self, name: str, tmp_path: Path, monkeypatch: Any) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(ConfigError, match="aligncat train"):
+            Grounder.from_pretrained(name)
+
+
+class TestGround:
+    def test_ground_on_an_image_is_choose_on_the_store(self, world: World, grounder: Grounder) -> None:
+        split, store = load_split(world.data, "val"), world.open()
+        made = grounder.choose(store, split)
+        choices, categories = made.choice, made.predicted
+        assert categories is not None
+        for image_id, record in split.images.items():
+            rows = [row for row, each in enumerate(split.expressions) if each.image_id == image_id]
+            found = grounder.ground(record.path, [split.expressions[row].text for row in rows])
+            stored = store.candidates(image_id)
+            for row, grounding in zip(rows, found, strict=True):
+                assert grounding.choice == choices[row]
+                assert grounding.predicted_category == categories[row]
+                assert grounding.box == tuple(stored.boxes[choices[row]].tolist())
+                assert grounding.mask == stored.masks[choices[row]]
+
+    def test_all_phrases_share_one_pass_of_the_detector(self, trained: Path, photo: Path) -> None:
+        grounder = Grounder.from_pretrained(trained)
+        counting = Counting(grounder.detector)
+        grounder._detector = counting  # type: ignore[assignment]
+        grounder.ground(photo, PHRASES * 3)
+        assert (counting.passes, counting.images) == (1, 1)
+
+    def test_a_phrase_is_grounded_alike_beside_others(self, grounder: Grounder, photo: Path) -> None:
+        together = grounder.ground(photo, PHRASES)
+        for phrase, expected in zip(PHRASES, together, strict=True):
+            [alone] = grounder.ground(photo, [phrase])
+            assert (alone.choice, alone.box, alone.mask) == (expected.choice, expected.box, expected.mask)
+            assert alone.score == pytest.approx(expected.score, rel=1e-5)
+
+    def test_a_grounding_says_why(self, grounder: Grounder, photo: Path) -> None:
+        with Image.open(photo) as image:
+            size = image.size
+        for phrase, found in zip(PHRASES, grounder.ground(photo, PHRASES), strict=True):
+            assert found.expression == phrase
+            words, word_weights = zip(*found.word_weights, strict=True)
+            assert list(words) == phrase.split() and sum(word_weights) == pytest.approx(1, abs=1e-5)
+            kept = [index for index, each in enumerate(found.candidates) if each.kept]
+            fine = np.array([found.candidates[index].scores["fine"] for index in kept])
+            assert found.choice == kept[int(fine.argmax())]
+            shares = np.exp(fine - fine.max()) / np.exp(fine - fine.max()).sum()
+            assert [found.candidates[index].probability for index in kept] == pytest.approx(shares, rel=1e-4)
+            boxes = np.array([found.candidates[index].box for index in kept])
+            same = box_iou(np.array([found.box]), boxes)[0] > 0.5
+            assert found.score == pytest.approx(shares[same].sum(), rel=1e-4)
+            chosen = found.candidates[found.choice]
+            assert (found.box, found.category) == (chosen.box, chosen.category)
+            assert found.predicted_category in CATEGORIES.values()
+            assert found.category_matched == (found.predicted_category in {each.category for each in found.candidates})
+            assert decode_mask(found.mask).shape == size[::-1] and decode_mask(found.mask).any()
+            assert set(chosen.scores) == {"class", "global", "coarse", "fine"}
+
+    def test_querymatch_has_no_category_and_no_word_weights(self, world: World, photo: Path, tmp_path: Path) -> None:
+        config = AlignmentConfig.querymatch(dim=16, text_dim=16, negatives_per_image=2)
+        [found] = run(world, tmp_path / "run", alignment=config, epochs=1).ground(photo, ["red person"])
+        assert (found.predicted_category, found.word_weights) == (None, ())
+        assert set(found.candidates[0].scores) == {"global", "coarse"}
+
+    def test_a_candidate_left_out_by_confidence_has_no_score_in_json(
+        self, world: World, photo: Path, tmp_path: Path
+    ) -> None:
+        config = AlignmentConfig.preset("category-at-confidence", dim=16, text_dim=16, negatives_per_image=2)
+        found = run(world, tmp_path / "run", alignment=config, epochs=1).ground(photo, PHRASES)
+        plain = [to_json(grounding) for grounding in found]
+        json.dumps(plain, allow_nan=False)
+        scores = [candidate["scores"]["fine"] for each in plain for candidate in each["candidates"]]
+        assert None in scores and any(score is not None for score in scores)
+
+    @pytest.mark.parametrize("kind", ["plain", "turned by EXIF", "transparent"])
+    def test_a_pil_image_is_as_good_as_a_file(self, kind: str, grounder: Grounder, photo: Path, tmp_path: Path) -> None:
+        saved = tmp_path / "photo.png"
+        with Image.open(photo) as image:
+            if kind == "transparent":
+                image.putalpha(Image.linear_gradient("L").resize(image.size))
+            exif = Image.Exif()
+            exif[ExifTags.Base.Orientation] = 6 if kind == "turned by EXIF" else 1
+            image.save(saved, exif=exif)
+        with Image.open(saved) as image:
+            assert grounder.ground(image, PHRASES) == grounder.ground(str(saved), PHRASES)
+
+    def test_unknown_words_alone_are_grounded(self, grounder: Grounder, photo: Path) -> None:
+        first, second = grounder.ground(photo, ["zxqv wvut", "тест слова"])
+        assert first.choice == second.choice  # both are two unknown words
+        assert [word for word, _ in second.word_weights] == ["тест", "слова"]
+
+    def test_ten_thousand_words_are_cut(self, grounder: Grounder, photo: Path) -> None:
+        long = "red person on the left of the dog " * 1250
+        found, cut = grounder.ground(photo, [long, "red person on the left of the dog"])
+        assert (found.choice, found.word_weights) == (cut.choice, cut.word_weights)
+        assert len(found.word_weights) == 8
+
+    @pytest.mark.parametrize("expressions", [[], [""], ["red person", "  "], ["?!"]])
+    def test_an_expression_without_words_is_refused_before_the_detector_runs(
+        self, expressions: list[str], trained: Path, photo: Path
+    ) -> None:
+        grounder = Grounder.from_pretrained(trained)
+        with pytest.raises(DataError, match=r"no words|no expression"):
+            grounder.ground(photo, expressions)
+        assert grounder._detector is None
+
+    def test_an_image_that_cannot_be_read_is_refused(self, grounder: Grounder, tmp_path: Path) -> None:
+        (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot much of one")
+        for image in (
+            tmp_path / "broken.png",
+            tmp_path / "nothing.png",
+            Image.new("RGB", (0, 5)),
+            Image.new("F", (5, 5)),
+        ):
+            with pytest.raises(ImageError):
+                grounder.ground(image, PHRASES)
+
+    def test_no_candidates_is_an_error(self, grounder: Grounder) -> None:
+        nothing = Candidates(
+            image_id="empty",
+            width=10,
+            height=10,
+            features=np.zeros((0, 32), np.float16),
+            queries=np.zeros(0, np.int32),
+            categories=np.zeros(0, np.int32),
+            confidences=np.zeros(0, np.float32),
+            boxes=np.zeros((0, 4), np.float32),
+            masks=(),
+        )
+        with pytest.raises(DetectorError, match="found nothing"):
+            grounder.ground_candidates(nothing, ["cup"])
+
+
+class TestDetector:
+    def pointed_at(self, grounder: Grounder, name: str, **changes: Any) -> Grounder:
+        description = {**grounder.detector_description, "name": name, **changes}
+        return Grounder(grounder.model, grounder.vocabulary, grounder.labels, description, {})
+
+    def test_other_weights_are_named(self, grounder: Grounder, photo: Path, tmp_path: Path) -> None:
+        other = save_tiny_detector(tmp_path / "other", labels=tuple(CATEGORIES.values()), seed=1)
+        with pytest.raises(DetectorError, match="weights_sha256"):
+            self.pointed_at(grounder, str(other)).ground(photo, PHRASES)
+
+    def test_other_settings_are_named(self, grounder: Grounder, world: World, photo: Path) -> None:
+        changed = self.pointed_at(grounder, str(world.detector), confidence="another rule")
+        with pytest.raises(DetectorError, match="differs in confidence"):
+            changed.ground(photo, PHRASES)
+
+    def test_a_copy_under_another_name_will_do(
+        self, trained: Path, grounder: Grounder, world: World, photo: Path, tmp_path: Path
+    ) -> None:
+        shutil.copytree(world.detector, tmp_path / "copy")
+        elsewhere = Grounder.from_pretrained(trained, detector=str(tmp_path / "copy"))
+        assert elsewhere.ground(photo, PHRASES) == grounder.ground(photo, PHRASES)
+        assert elsewhere.detector.description()["name"] == str(tmp_path / "copy")
+
+    def test_one_that_is_gone_is_named(self, grounder: Grounder, photo: Path, tmp_path: Path) -> None:
+        with pytest.raises(DetectorError, match="gone"):
+            self.pointed_at(grounder, str(tmp_path / "gone")).ground(photo, PHRASES)
+
+    def test_a_description_that_lacks_something_is_named(self, grounder: Grounder, photo: Path) -> None:
+        bare = Grounder(grounder.model, grounder.vocabulary, grounder.labels, {"name": "mini"}, {})
+        with pytest.raises(DetectorError, match="lacks candidates, image_size"):
+            bare.ground(photo, PHRASES)

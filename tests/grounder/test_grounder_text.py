@@ -1,0 +1,181 @@
+"""Training with a transformer or with vectors of unseen words, and grounders that hold such an encoder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from helpers.tiny_run import ALIGNMENT, TEXT, TRAINING, World, checkpoint
+from helpers.tiny_text import save_tiny_text
+
+from aligncat.cli import main
+from aligncat.commands.evaluate import evaluate
+from aligncat.commands.train import train
+from aligncat.datasets.load import load_split
+from aligncat.errors import ConfigError
+from aligncat.grounder.grounder import Grounder
+from aligncat.types import Grounding
+
+PHRASES = ["red person", "the dog on the left", "player"]
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_text(tmp_path_factory.mktemp("bert") / "tiny")
+
+
+def learn(world: World, out: Path, *, vectors: Path | None = None, epochs: int = 2, **text: Any) -> Grounder:
+    return train(
+        data=world.data,
+        store=world.store,
+        out=out,
+        alignment=ALIGNMENT,
+        text=replace(TEXT, **text),
+        training=replace(TRAINING, epochs=epochs),
+        word_vectors=vectors,
+        progress=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def frozen(world: World, bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("frozen") / "run"
+    learn(world, out, encoder=str(bert))
+    return out
+
+
+def ground(grounder: Grounder, world: World) -> list[Grounding]:
+    return grounder.ground_candidates(world.open().candidates("1000"), PHRASES)
+
+
+@pytest.mark.parametrize("train_encoder", [False, True], ids=["frozen", "trained"])
+def test_what_train_returns_is_what_the_folder_gives(
+    world: World, bert: Path, tmp_path: Path, train_encoder: bool
+) -> None:
+    here = Path(shutil.copytree(bert, tmp_path / "bert"))
+    made = learn(world, tmp_path / "run", encoder=str(here), train_encoder=train_encoder)
+    if train_encoder:
+        shutil.rmtree(here)  # its weights are in the grounder's folder
+    for folder in ("run", "moved"):
+        found = Grounder.from_pretrained(tmp_path / folder)
+        assert ground(found, world) == ground(made, world)
+        found.save_pretrained(tmp_path / "moved")
+    names = load_file(tmp_path / "run" / "model.safetensors")
+    assert any(name.startswith("text.transformer.") for name in names) == train_encoder
+    assert (tmp_path / "run" / "text").exists() == train_encoder
+    assert not (tmp_path / "run" / "vocabulary.json").exists()
+
+
+def test_training_moves_a_trained_transformer_and_no_frozen_one(world: World, bert: Path, tmp_path: Path) -> None:
+    before = load_file(bert / "model.safetensors")["encoder.layer.0.output.dense.weight"]
+    for train_encoder in (False, True):
+        made = learn(world, tmp_path / str(train_encoder), encoder=str(bert), train_encoder=train_encoder, epochs=1)
+        after = made.pretrained.model.encoder.layer[0].output.dense.weight  # type: ignore[union-attr]
+        assert torch.equal(after.cpu(), before) != train_encoder
+
+
+def test_a_frozen_transformer_is_in_no_checkpoint_and_a_run_resumes_bit_for_bit(
+    world: World, bert: Path, frozen: Path, tmp_path: Path
+) -> None:
+    assert not any("transformer" in name for name in checkpoint(frozen, "last")["state_dict"])
+    learn(world, tmp_path / "again", encoder=str(bert))
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (frozen, tmp_path / "again")]
+    assert weights[0] == weights[1]
+
+
+def test_the_words_of_an_expression_have_the_weights_of_their_pieces(frozen: Path, world: World) -> None:
+    found = ground(Grounder.from_pretrained(frozen), world)
+    assert [[word for word, _ in each.word_weights] for each in found] == [p.split() for p in PHRASES]
+    assert [sum(weight for _, weight in each.word_weights) for each in found] == pytest.approx([1.0] * 3)
+
+
+def test_every_expression_of_a_split_is_read(frozen: Path, world: World) -> None:
+    split = load_split(world.data, "val")
+    choices = Grounder.from_pretrained(frozen).choose(world.open(), split)
+    assert len(choices.choice) == len(choices.predicted or ()) == len(split.expressions)
+
+
+def test_another_transformer_of_the_same_name_is_refused(
+    world: World, bert: Path, frozen: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(frozen, tmp_path / "run"))
+    other = save_tiny_text(tmp_path / "other", seed=1)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["text_encoder"]["name"] == str(bert)
+    config["text_encoder"]["name"] = str(other)
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ConfigError, match=r"is not the one that the grounder .* was trained with"):
+        Grounder.from_pretrained(folder)
+    elsewhere = str(shutil.copytree(bert, tmp_path / "elsewhere"))
+    found = Grounder.from_pretrained(folder, text_encoder=elsewhere)
+    assert ground(found, world) == ground(Grounder.from_pretrained(frozen), world)
+    photo = str(next(world.files.image_folder.iterdir()))
+    assert main(["ground", photo, "red person", "--grounder", str(folder)]) == 1
+    assert main(["ground", photo, "red person", "--grounder", str(folder), "--text-encoder", elsewhere]) == 0
+    results = evaluate(grounder=folder, data=world.data, store=world.store, splits=("val",), text_encoder=elsewhere)
+    assert [result.split for result in results] == ["val"]
+
+
+def test_a_trained_transformer_without_its_folder_is_an_error(world: World, bert: Path, tmp_path: Path) -> None:
+    learn(world, tmp_path / "run", encoder=str(bert), train_encoder=True, epochs=1)
+    shutil.rmtree(tmp_path / "run" / "text")
+    with pytest.raises(ConfigError, match=r"cannot be loaded from .*text"):
+        Grounder.from_pretrained(tmp_path / "run")
+
+
+def test_a_run_from_before_there_were_transformers_is_gone_on_with(world: World, tmp_path: Path) -> None:
+    learn(world, tmp_path / "run", epochs=1)
+    path = tmp_path / "run" / "run" / "settings.json"
+    settings = json.loads(path.read_text())
+    del settings["text_encoder"]
+    for key in ("encoder", "train_encoder", "vector_words"):
+        del settings["text"][key]
+    path.write_text(json.dumps(settings))
+    learn(world, tmp_path / "run", epochs=1)
+    with pytest.raises(ConfigError, match=r"text\.unknown_rate was 0\.01 and is 0\.5"):
+        learn(world, tmp_path / "run", epochs=1, unknown_rate=0.5)
+
+
+def test_a_word_that_training_never_saw_is_read_by_its_vector(world: World, tmp_path: Path) -> None:
+    """Words with one vector are one word, though training saw only one of them."""
+    seen = sorted({word for e in load_split(world.data, "train").expressions for word in e.text.split()})
+    words = {word: [float(row == column) for column in range(16)] for row, word in enumerate(seen)}
+    words |= {"hound": words["dog"], "human": words["person"]}
+    path = tmp_path / "vectors.txt"
+    path.write_text("".join(f"{word} {' '.join(map(str, vector))}\n" for word, vector in words.items()))
+
+    known = learn(world, tmp_path / "known", vectors=path, freeze_vectors=True, vector_words=len(words))
+    again = Grounder.from_pretrained(tmp_path / "known")
+    candidates = world.open().candidates("1000")
+    for grounder in (known, again):
+        pairs = [("red dog", "red hound"), ("the person on the left", "the human on the left")]
+        for usual, unseen in pairs:
+            one, other = grounder.ground_candidates(candidates, [usual, unseen])
+            # The rows of a batch may differ in their last bits.
+            for candidate, its_twin in zip(one.candidates, other.candidates, strict=True):
+                assert candidate.scores == pytest.approx(its_twin.scores, abs=1e-5)
+    without = learn(world, tmp_path / "without", vectors=path, freeze_vectors=True)
+    assert "hound" in known.vocabulary  # type: ignore[operator]
+    assert "hound" not in without.vocabulary  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("text", "vectors", "message"),
+    [
+        ({"encoder": "bert"}, "vectors.txt", "word_vectors are for text.encoder 'recurrent'"),
+        ({"freeze_vectors": True, "vector_words": 5}, None, "name a file with --word_vectors"),
+        ({"encoder": "no/such/place/anywhere"}, None, "neither 'recurrent'"),
+    ],
+)
+def test_settings_that_do_not_fit_leave_nothing_behind(
+    world: World, tmp_path: Path, text: dict[str, Any], vectors: str | None, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        learn(world, tmp_path / "run", vectors=None if vectors is None else Path(vectors), **text)
+    assert not (tmp_path / "run").exists()

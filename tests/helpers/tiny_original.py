@@ -1,0 +1,70 @@
+"""Tiny original checkpoints with random weights, and what the original's mathematics makes of an image."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from helpers.original_mask2former import Weights, decoder, pixel_decoder, resnet, swin
+from torch import Tensor
+
+from aligncat.checkpoints.mask2former.architectures import Architecture, ResNet, Swin
+
+QUERIES, CLASSES = 7, 5
+SIZES = {
+    "hidden": 64,  # two channels in each of the group norms' 32 groups
+    "heads": 4,
+    "encoder_layers": 2,
+    "encoder_feedforward": 48,
+    "decoder_layers": 4,
+    "feedforward": 40,
+}
+TINY = {
+    # windows of 4 on maps of 18 x 22, 9 x 11, 5 x 6 and 3 x 3: every stage is padded, two of them are shifted
+    "swin": Architecture(Swin(12, (2, 1, 2, 1), (1, 2, 2, 4), window=4), **SIZES),
+    "resnet": Architecture(ResNet((2, 1, 2, 1), stem=8, widths=(16, 24, 32, 48)), **SIZES),
+}
+
+
+class Original(NamedTuple):
+    """A checkpoint's state, an image and its results there."""
+
+    architecture: Architecture
+    state: dict[str, Tensor]
+    image: Tensor
+    features: Tensor
+    class_logits: Tensor
+    mask_logits: Tensor
+
+
+def original(backbone: str, seed: int = 0) -> Original:
+    """Run the reference on a random image of 72 x 88 with random weights."""
+    architecture = TINY[backbone]
+    generator = torch.Generator().manual_seed(seed)
+    weights = Weights(generator)
+    image = torch.randn(1, 3, 72, 88, generator=generator)
+    kind = architecture.backbone
+    if isinstance(kind, Swin):
+        maps = swin(weights, image, kind.embed, kind.depths, kind.heads, kind.window)
+    else:
+        maps = resnet(weights, image, kind.depths, kind.stem, kind.widths)
+    levels, mask_features = pixel_decoder(
+        weights,
+        maps,
+        architecture.hidden,
+        architecture.encoder_layers,
+        architecture.encoder_feedforward,
+        architecture.heads,
+    )
+    results = decoder(
+        weights,
+        levels,
+        [(level.shape[2], level.shape[3]) for level in maps[:0:-1]],
+        mask_features,
+        QUERIES,
+        CLASSES,
+        architecture.decoder_layers,
+        architecture.feedforward,
+        architecture.heads,
+    )
+    return Original(architecture, weights.state, image, *results)

@@ -1,0 +1,24 @@
+"""One small MojiRef for all tests of this folder: the first drawing of every glyph takes most of the time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.checker import FLAVOURS, MojiRefFiles
+
+from aligncat.mojiref.build import MojiRefConfig, make_mojiref
+
+
+@pytest.fixture(scope="session")
+def mojiref(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its folder."""
+    return make_mojiref(
+        out=tmp_path_factory.mktemp("mojiref") / "small", recipe=MojiRefConfig(train=150, val=40, test=30)
+    )
+
+
+@pytest.fixture(scope="session")
+def flavours(mojiref: Path) -> dict[str, MojiRefFiles]:
+    """Flavour -> its files as written."""
+    return {flavour: MojiRefFiles(mojiref, flavour) for flavour in FLAVOURS}

@@ -1,0 +1,108 @@
+"""The mini detector's training: what it learns from, that it resumes, and what it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from transformers import ResNetBackbone
+
+from aligncat.detectors.mask2former import Mask2FormerDetector
+from aligncat.errors import DetectorError
+from aligncat.mojiref.detector import IMAGE_SIZE, MiniDetectorConfig, _DetectorScenes, train_mini_detector
+from aligncat.mojiref.glyphs import CATEGORIES
+from aligncat.mojiref.scenes import compose
+
+TINY = MiniDetectorConfig(pretraining_images=4, images=8, batch_size=2, warmup=1)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_mini_detector(out=tmp_path_factory.mktemp("mini") / "detector", recipe=TINY)
+
+
+def test_the_folder_is_a_detector_with_cocos_names_and_its_own_size(trained: Path) -> None:
+    detector = Mask2FormerDetector.from_pretrained(str(trained), candidates=5)
+    assert detector.labels == tuple(category.name for category in CATEGORIES)
+    assert detector.description()["image_size"] == IMAGE_SIZE
+    [candidates] = detector.detect([Image.fromarray(compose(0, "val", 0).pixels)], ["0"])
+    assert candidates.features.shape == (len(candidates), detector.feature_dim)
+
+
+def test_nothing_is_left_beside_the_folder(trained: Path) -> None:
+    assert [path.name for path in trained.parent.iterdir()] == ["detector"]
+
+
+def test_an_interrupted_training_resumes_to_the_same_weights(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "detector"
+
+    class StopTrainingError(Exception):
+        pass
+
+    passes = 0
+
+    def interrupt(module: torch.nn.Module, args: object, output: object) -> None:
+        nonlocal passes
+        if isinstance(module, ResNetBackbone) and module.training:
+            passes += 1
+            if passes == 4:  # two of naming objects, then the second of detecting them
+                raise StopTrainingError
+
+    handle = torch.nn.modules.module.register_module_forward_hook(interrupt)
+    try:
+        with pytest.raises(StopTrainingError):
+            train_mini_detector(out=out, recipe=TINY, save_every=1)
+    finally:
+        handle.remove()
+    assert not out.exists()
+    with pytest.raises(DetectorError, match="of another recipe"):
+        train_mini_detector(out=out, recipe=replace(TINY, learning_rate=1e-3), save_every=1)
+    train_mini_detector(out=out, recipe=TINY, save_every=1)
+    first, second = (load_file(folder / "model.safetensors") for folder in (trained, out))
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+def test_a_training_that_diverges_says_at_which_step(tmp_path: Path) -> None:
+    with pytest.raises(DetectorError, match="naming objects: the gradient of step 2 is not finite"):
+        train_mini_detector(out=tmp_path / "detector", recipe=replace(TINY, pretraining_rate=1e30))
+    assert not (tmp_path / "detector").exists()
+
+
+def test_every_second_batch_mirrors_the_one_before() -> None:
+    scenes = _DetectorScenes(TINY, 0, 8, IMAGE_SIZE)
+    batch = [scenes[index] for index in (0, 1)]
+    kept = [(example.pixels.clone(), example.masks.clone(), example.classes.clone()) for example in batch]
+    for example in batch:  # handed over: a data loader moves the memory, and what was there may be anything
+        for tensor in (example.pixels, example.masks, example.classes):
+            tensor.fill_(7)
+    for (pixels, masks, classes), image in zip(kept, [scenes[index] for index in (2, 3)], strict=True):
+        assert torch.equal(pixels.flip(-1), image.pixels)
+        assert torch.equal(masks.flip(-1), image.masks)
+        assert torch.equal(classes, image.classes)
+
+
+def test_a_mirrored_batch_is_the_same_where_training_is_taken_up_there() -> None:
+    whole, rest = _DetectorScenes(TINY, 0, 8, IMAGE_SIZE), _DetectorScenes(TINY, 2, 6, IMAGE_SIZE)
+    _, mirrored = whole[0], whole[2]
+    assert torch.equal(rest[0].pixels, mirrored.pixels)
+
+
+def test_masks_are_the_scenes_visible_pixels_and_classes_their_categories() -> None:
+    example = _DetectorScenes(TINY, 0, 8, IMAGE_SIZE)[0]
+    scene = compose(0, "detector", 0)
+    scale = IMAGE_SIZE / max(scene.pixels.shape[:2])
+    for mask, index, entry in zip(example.masks, example.classes, scene.objects, strict=True):
+        assert CATEGORIES[int(index)] is entry.category
+        assert float(mask.sum()) == pytest.approx(entry.mask.sum() * scale**2, rel=0.15)
+
+
+def test_its_scenes_are_in_no_split() -> None:
+    own = {compose(0, "detector", index).pixels.tobytes() for index in range(5)}
+    for split in ("train", "val", "testA", "testB"):
+        assert not own & {compose(0, split, index).pixels.tobytes() for index in range(5)}

@@ -1,0 +1,51 @@
+"""Studies as data: every row fits every preset, names are one config each."""
+
+from __future__ import annotations
+
+import pytest
+
+from aligncat.alignment.config import TABLES, AlignmentConfig
+from aligncat.configs import load_preset
+from aligncat.errors import ConfigError
+from aligncat.evaluation.published import published_ablation
+from aligncat.studies.studies import STUDIES, rows_for, study_of
+
+
+@pytest.mark.parametrize("preset", ["mojiref", "refcoco", "refcoco+", "refcocog-umd", "refcocog-google"])
+def test_every_row_of_every_study_fits_every_preset(preset: str) -> None:
+    found = load_preset(preset)
+    names: dict[str, object] = {}
+    for study in STUDIES.values():
+        rows = rows_for(study, found)
+        assert len({row.name for row, _ in rows}) == len(rows) >= 2
+        assert study.reference is None or study.reference in {row.name for row, _ in rows}
+        for row, settings in rows:
+            what = (settings, row.candidates, row.over_specified, row.pairs, row.word_vectors)
+            assert names.setdefault(row.name, what) == what, "one name stands for one config, whatever the study"
+
+
+@pytest.mark.parametrize("table", ["table3", "table4", "table5"])
+def test_the_papers_rows_are_its_presets_with_its_figures(table: str) -> None:
+    rows = rows_for(study_of(table), load_preset("refcoco"))
+    names = [row.name for row, _ in rows]
+    assert names == list(TABLES[f"Table {table[-1]}"]) == list(published_ablation(table))  # type: ignore[arg-type]
+    for row, settings in rows:
+        assert settings.alignment == AlignmentConfig.preset(row.name)
+
+
+def test_a_row_that_is_the_preset_is_not_there_twice() -> None:
+    values = {row.label for row, _ in rows_for(study_of("negatives"), load_preset("refcoco"))}
+    assert values == {"as it is", "1", "8"}  # RefCOCO's preset has 4 already
+    assert "4" in {row.label for row, _ in rows_for(study_of("negatives"), load_preset("mojiref"))}
+
+
+def test_fewer_pairs_take_as_many_steps() -> None:
+    preset = load_preset("mojiref")
+    for row, settings in rows_for(study_of("pairs"), preset):
+        assert settings.training.epochs * row.pairs == pytest.approx(preset.training.epochs)
+        assert settings.training.warmup_epochs * row.pairs == pytest.approx(preset.training.warmup_epochs)
+
+
+def test_there_is_no_other_study() -> None:
+    with pytest.raises(ConfigError, match="there is no study 'table6'; there are table3, "):
+        study_of("table6")
