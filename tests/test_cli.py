@@ -15,8 +15,8 @@ from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
-from PIL import Image
 from helpers.tiny_run import World
+from PIL import Image
 
 from aligncat.cli import VERBS, main, settings
 from aligncat.datasets.config import DataConfig

@@ -45,7 +45,7 @@ VERBS: dict[str, Verb] = {
         "Make a small MojiRef, train QueryMatch and AlignCAT on it, and compare them, in a few minutes.",
     ),
     "data mojiref": Verb(
-        "aligncat.mojiref:make_mojiref",
+        "aligncat.mojiref.build:make_mojiref",
         "Make the MojiRef benchmark: scenes of OpenMoji objects and phrases that are true of exactly one of them.",
     ),
     "data prepare": Verb(

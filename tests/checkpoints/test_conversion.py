@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from helpers.tiny_original import CLASSES, QUERIES, TINY, Original, original
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Mask2FormerForUniversalSegmentation
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 from helpers.tiny_original import CLASSES, TINY, Original, original
+from PIL import Image
 
 from aligncat.checkpoints.mask2former import architectures
 from aligncat.cli import main

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import torch
 from helpers.fabricate import write_jsonl_dataset, write_refer_dataset
-from safetensors.torch import load_file
 from helpers.tiny_run import (
     ALIGNMENT,
     STEPS,
@@ -30,6 +29,7 @@ from helpers.tiny_run import (
     run,
     weights,
 )
+from safetensors.torch import load_file
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.commands.extract import extract
@@ -206,7 +206,7 @@ import os, signal, sys
 from pathlib import Path
 from helpers.fabricate import ReferFiles
 from helpers.tiny_run import World, interrupted_at, run
-from aligncat.datasets import DataConfig
+from aligncat.datasets.config import DataConfig
 data, detector, store, out = map(Path, sys.argv[1:5])
 seed, passes = map(int, sys.argv[5:])
 with interrupted_at(passes, by=lambda: os.kill(os.getpid(), signal.SIGKILL)):

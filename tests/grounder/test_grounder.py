@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 from helpers.fabricate import CATEGORIES
-from PIL import ExifTags, Image
-from safetensors.torch import load_file, save_file
 from helpers.tiny_detector import save_tiny_detector
 from helpers.tiny_run import World, run
+from PIL import ExifTags, Image
+from safetensors.torch import load_file, save_file
 
 import aligncat
 from aligncat.alignment.config import AlignmentConfig

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from helpers.tiny_run import ALIGNMENT, TEXT, TRAINING, World, checkpoint
 from helpers.tiny_text import save_tiny_text
+from safetensors.torch import load_file
 
 from aligncat.cli import main
 from aligncat.commands.evaluate import evaluate

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from huggingface_hub import ModelCard
 from helpers.tiny_run import World
+from huggingface_hub import ModelCard
 
 from aligncat.commands.evaluate import evaluate
 from aligncat.commands.ground import SHIPPED

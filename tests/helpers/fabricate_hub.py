@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from helpers.fabricate import HEIGHT, WIDTH, polygons_of, things_of
 from pyarrow import parquet
+
+from helpers.fabricate import HEIGHT, WIDTH, polygons_of, things_of
 
 PHOTO = "COCO_train2014_{:012d}.jpg"
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 
 import torch
-from helpers.original_mask2former import Weights, attention
 from torch import Tensor
+
+from helpers.original_mask2former import Weights, attention
 
 HEADS, HIDDEN, WORD_DIM, FEEDFORWARD, BLOCKS = 8, 16, 6, 24, 2
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from helpers.fabricate import HEIGHT, WIDTH, write_image
 
 from aligncat.evaluation.answers import SCHEMA, Answers
 from aligncat.evaluation.metrics import Scores
 from aligncat.evaluation.results import Result
 from aligncat.geometry import encode_mask
+from helpers.fabricate import HEIGHT, WIDTH, write_image
 
 LEFT, RIGHT = (4.0, 5.0, 16.0, 30.0), (30.0, 10.0, 42.0, 22.0)
 LABELS = ("person", "dog")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from helpers.original_mask2former import Weights, decoder, pixel_decoder, resnet, swin
 from torch import Tensor
 
 from aligncat.checkpoints.mask2former.architectures import Architecture, ResNet, Swin
+from helpers.original_mask2former import Weights, decoder, pixel_decoder, resnet, swin
 
 QUERIES, CLASSES = 7, 5
 SIZES = {

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from helpers.fabricate import CATEGORIES, ReferFiles, write_refer_dataset
-from helpers.tiny_detector import save_tiny_detector
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
@@ -24,6 +22,8 @@ from aligncat.grounder.model import GroundingModel
 from aligncat.language.encoder import TextEncoderConfig
 from aligncat.store.reader import Store
 from aligncat.training.config import TrainingConfig
+from helpers.fabricate import CATEGORIES, ReferFiles, write_refer_dataset
+from helpers.tiny_detector import save_tiny_detector
 
 ALIGNMENT = AlignmentConfig(dim=16, text_dim=16, negatives_per_image=2, keep=4)
 TEXT = TextEncoderConfig(word_dim=16, dim=16, blocks=1, heads=2, feedforward=32, max_length=8)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from helpers.tiny_text import DIM, PIECES, save_tiny_text
+from safetensors.torch import load_file, save_file
 from transformers import BertModel, CLIPConfig, T5Config, T5EncoderModel
 
 from aligncat.errors import ConfigError, DataError

@@ -37,7 +37,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from aligncat.mojiref import MojiRefConfig, make_mojiref; "
+        "import sys; from pathlib import Path; from aligncat.mojiref.build import MojiRefConfig, make_mojiref; "
         "make_mojiref(out=Path(sys.argv[1]), recipe=MojiRefConfig(train=3, val=1, test=1))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "42", "PYTHONPATH": os.pathsep.join(sys.path)}

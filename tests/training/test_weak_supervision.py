@@ -29,8 +29,8 @@ LEARNERS = [
     *sorted(SOURCE.glob("training/*.py")),
     *sorted(SOURCE.glob("alignment/*.py")),
     *sorted(SOURCE.glob("language/*.py")),
-    SOURCE / "batches.py",
-    SOURCE / "model.py",
+    SOURCE / "grounder" / "batches.py",
+    SOURCE / "grounder" / "model.py",
 ]
 
 

@@ -212,8 +212,8 @@ class Grounder(ModelHubMixin):
         """The README.md of its folder; the mixin's `save_pretrained` and `push_to_hub` write it where there is none.
 
         Args:
-            results: as `aligncat.grounder.model_card.model_card` takes them. `save_pretrained` and `push_to_hub` hand them on:
-                `grounder.push_to_hub("me/mine", model_card_kwargs={"results": results})`.
+            results: as `aligncat.grounder.model_card.model_card` takes them. `save_pretrained` and `push_to_hub` hand
+                them on: `grounder.push_to_hub("me/mine", model_card_kwargs={"results": results})`.
         """
         return model_card(self._config(), results)
 

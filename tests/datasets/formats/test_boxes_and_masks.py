@@ -16,7 +16,7 @@ from aligncat.datasets.formats.boxes_and_masks import Canvas, box_around, read_b
 from aligncat.datasets.load import load_truth
 from aligncat.errors import DataError
 
-REAL_PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "real" / "photos"
+REAL_PHOTOS = Path(__file__).resolve().parents[3].parent / "shared" / "real" / "photos"
 CANVAS = Canvas(WIDTH, HEIGHT, "file.json: annotation 7")
 
 

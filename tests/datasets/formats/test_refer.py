@@ -17,7 +17,7 @@ from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError, DataError, ImageError, UnsafePickleError
 from aligncat.types import Expression
 
-REAL_PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "real" / "photos"
+REAL_PHOTOS = Path(__file__).resolve().parents[3].parent / "shared" / "real" / "photos"
 
 
 @pytest.fixture

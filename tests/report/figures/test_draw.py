@@ -9,8 +9,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from PIL import Image
 from helpers.report_figures import MakeAnswers
+from PIL import Image
 
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.answers import Answers

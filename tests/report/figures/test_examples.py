@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.report_figures import LEFT, RIGHT, MakeAnswers, mask_of
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
-from helpers.report_figures import LEFT, RIGHT, MakeAnswers, mask_of
 
 from aligncat.report.figures.comparison import COLUMNS, comparison_figure
 from aligncat.report.figures.failures import failures_figure

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.report_figures import MakeAnswers
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from helpers.report_figures import MakeAnswers
 from scipy.stats import binomtest
 
 from aligncat.errors import DataError
