@@ -9,8 +9,9 @@ from rich.console import Console
 
 from aligncat.errors import DataError
 from aligncat.evaluation.metrics import score
-from aligncat.evaluation.results import Result, installed_versions, summaries, summarise
+from aligncat.evaluation.results import Result, summaries, summarise
 from aligncat.report.terminal import masks_table, results_table, slices_table
+from aligncat.versions import installed_versions
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aligncat.alignment.config import AlignmentConfig
-from aligncat.checkpoints.mask2former.convert import check_keys
+from aligncat.checkpoints.check_keys import check_keys
 from aligncat.datasets.rows import as_mapping, optional_strs, parse_json, read_text, required_list
 from aligncat.errors import CheckpointError
 from aligncat.grounder.model import GroundingModel, ModelConfig

@@ -36,7 +36,7 @@ from aligncat.evaluation.leak import Judgement, judge, read_training_images
 from aligncat.evaluation.published import published_ablation
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Seen
-from aligncat.files.atomic import write_whole
+from aligncat.files.atomic import write_atomic
 from aligncat.report.terminal import orderings_table, study_table
 from aligncat.store.reader import Store
 from aligncat.studies.orderings import Ordering, ordering
@@ -379,7 +379,7 @@ def _save(
         ],
         "orderings": [asdict(each) for each in orderings],
     }
-    write_whole(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomic(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 @contextmanager

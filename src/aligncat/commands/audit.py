@@ -21,7 +21,7 @@ from aligncat.datasets.split import Split
 from aligncat.datasets.split_names import split_names
 from aligncat.errors import DataError
 from aligncat.evaluation.leak import SplitAudit, TrainingImages, audit_split, read_training_images, without
-from aligncat.files.atomic import write_whole
+from aligncat.files.atomic import write_atomic
 
 LEAVE_OUT = "leave-out.txt"
 TRAIN_ON = "train-on.txt"
@@ -139,5 +139,5 @@ def _write_lists(out: Path, training: TrainingImages, splits: list[Split]) -> No
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:
-    write_whole(path, "".join(f"{line}\n" for line in lines).encode())
+    write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
     logger.info("%s: %s photos", path, f"{len(lines):,}")

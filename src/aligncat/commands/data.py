@@ -14,7 +14,7 @@ from aligncat.datasets.config import DataConfig
 from aligncat.datasets.prepare.check import Report, SplitCheck, check_dataset
 from aligncat.datasets.prepare.prepare import SETS, SetName, prepare_set
 from aligncat.errors import DataError
-from aligncat.files.atomic import write_whole
+from aligncat.files.atomic import write_atomic
 
 _SHOWN = 10
 _COUNTS = ("referents", "sentences", "images")
@@ -97,7 +97,7 @@ def check_data(*, data: DataConfig, missing: Path | None = None) -> Report:
 
 def _write_names(path: Path, names: tuple[str, ...]) -> None:
     try:
-        write_whole(path, "".join(f"{name}\n" for name in names).encode())
+        write_atomic(path, "".join(f"{name}\n" for name in names).encode())
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error}); choose another place for --missing") from error
 

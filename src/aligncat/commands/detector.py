@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from pathlib import Path
@@ -15,7 +14,8 @@ from aligncat.checkpoints.querymatch import DETECTOR as QUERYMATCHS_DETECTOR
 from aligncat.checkpoints.tensors import read_tensors
 from aligncat.datasets.categories import COCO_NAMES
 from aligncat.errors import CheckpointError, ConfigError
-from aligncat.files.atomic import write_whole
+from aligncat.files.atomic import write_atomic
+from aligncat.files.hashes import file_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels:
     written = transformers_config(ARCHITECTURES[config], converted.queries, names)
     written.update({"aligncat_source": {"file": model.name, "sha256": file_sha256(model), "architecture": config}})
     out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / WEIGHTS, save(converted.weights, metadata={"format": "pt"}))
-    write_whole(out / CONFIG, written.to_json_string(use_diff=False).encode())
+    write_atomic(out / WEIGHTS, save(converted.weights, metadata={"format": "pt"}))
+    write_atomic(out / CONFIG, written.to_json_string(use_diff=False).encode())
     report(converted, out)
     return converted
 
@@ -93,9 +93,3 @@ def _labels(path: Path | None, classes: int, model: Path) -> tuple[str, ...]:
             "(--labels)"
         )
     return names
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,13 +21,14 @@ from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.leak import TrainingImages, judge, read_training_images
 from aligncat.evaluation.metrics import score
 from aligncat.evaluation.questions import Questions
-from aligncat.evaluation.results import Result, Seen, installed_versions
-from aligncat.files.atomic import write_whole
+from aligncat.evaluation.results import Result, Seen
+from aligncat.files.atomic import write_atomic
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model_card import write_model_card
 from aligncat.report.terminal import causes_table, masks_table, results_table, slices_table
 from aligncat.store.manifest import differences
 from aligncat.store.reader import Store
+from aligncat.versions import installed_versions
 
 
 def evaluate(
@@ -150,7 +151,7 @@ def save_answers(answers: Answers, folder: Path, name: str) -> Path:
     path = folder / f"{name}-{division}-{result.split}.parquet"
     result.save(path.with_suffix(".json"))
     tables = json.dumps(error_tables(answers), indent=2, ensure_ascii=False) + "\n"
-    write_whole(path.with_suffix(".errors.json"), tables.encode())
+    write_atomic(path.with_suffix(".errors.json"), tables.encode())
     answers.save(path)
     return path
 

@@ -11,12 +11,13 @@ from torch import Tensor
 from aligncat.checkpoints.querymatch import DETECTOR, check_word_order, querymatch_model, querymatch_vocabulary
 from aligncat.checkpoints.tensors import read_tensors
 from aligncat.commands.detector import CONFIG as DETECTOR_CONFIG
-from aligncat.commands.detector import file_sha256, import_detector
+from aligncat.commands.detector import import_detector
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.preprocessing import PreprocessingMode
 from aligncat.errors import CheckpointError, ConfigError
-from aligncat.evaluation.results import installed_versions
+from aligncat.files.hashes import file_sha256
 from aligncat.grounder.grounder import CONFIG, Grounder
+from aligncat.versions import installed_versions
 
 logger = logging.getLogger(__name__)
 

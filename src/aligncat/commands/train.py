@@ -23,8 +23,7 @@ from aligncat.datasets.load import load_split, load_truth
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
 from aligncat.evaluation.overlaps import Overlaps
-from aligncat.evaluation.results import installed_versions
-from aligncat.files.atomic import PART_SUFFIX, write_whole
+from aligncat.files.atomic import PART_SUFFIX, write_atomic
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.language.encoder import TextEncoderConfig
@@ -40,6 +39,7 @@ from aligncat.training.checkpoint_files import WholeFiles
 from aligncat.training.config import TrainingConfig
 from aligncat.training.data import GroundingData
 from aligncat.training.module import GroundingModule
+from aligncat.versions import installed_versions
 
 logger = logging.getLogger(__name__)
 
@@ -326,7 +326,7 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
     path = out / SETTINGS
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, _json(settings).encode())
+        write_atomic(path, _json(settings).encode())
 
 
 def _json(settings: Mapping[str, Any]) -> str:

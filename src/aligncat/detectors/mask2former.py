@@ -6,7 +6,6 @@ what comes before.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from transformers import Mask2FormerForUniversalSegmentation
 from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, PreprocessingMode, normalize
 from aligncat.detectors.protocol import JSON
 from aligncat.errors import ConfigError, DetectorError
+from aligncat.files.hashes import files_sha256
 from aligncat.geometry import Letterbox, encode_mask, largest_component_box
 from aligncat.quiet import quiet_loading
 from aligncat.types import RLE, Candidates
@@ -121,8 +121,8 @@ class Mask2FormerDetector:
             )
         identity: dict[str, JSON] = {
             "name": name_or_folder,
-            "weights_sha256": _sha256(weights),
-            "config_sha256": _sha256([folder / "config.json"]),
+            "weights_sha256": files_sha256(weights),
+            "config_sha256": files_sha256([folder / "config.json"]),
         }
         return cls(
             _load(folder),
@@ -303,12 +303,3 @@ def _load(folder: Path) -> Mask2FormerForUniversalSegmentation:
             "model's source."
         )
     return model
-
-
-def _sha256(files: Sequence[Path]) -> str:
-    """One hash over the contents of files, in order."""
-    total = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()

@@ -16,7 +16,7 @@ from aligncat.evaluation.causes import causes
 from aligncat.evaluation.metrics import Outcomes
 from aligncat.evaluation.overlaps import REC_THRESHOLD
 from aligncat.evaluation.results import Result
-from aligncat.files.atomic import write_whole
+from aligncat.files.atomic import write_atomic
 from aligncat.geometry import box_iou
 from aligncat.grounder.choices import object_probability
 from aligncat.language.tokens import tokenize
@@ -111,7 +111,7 @@ class Answers:
         content = io.BytesIO()
         metadata = {_KEY: json.dumps(said, ensure_ascii=False).encode()}
         pq.write_table(self.table.replace_schema_metadata(metadata), content, compression="zstd")
-        write_whole(path, content.getvalue())
+        write_atomic(path, content.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import platform
 import statistics
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from aligncat.errors import DataError
 from aligncat.evaluation.metrics import Scores
-from aligncat.files.atomic import write_whole
+from aligncat.files.atomic import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,8 +22,6 @@ Seen: TypeAlias = Literal["clean", "leaked", "unknown"]
 
 Figure: TypeAlias = Callable[[Scores], float | None]
 """Reads one figure out of scores; None where it is not defined."""
-
-VERSIONED = ("aligncat", "torch", "transformers", "numpy", "pycocotools")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +68,7 @@ class Result:
             OSError: the folder cannot be written; a file that was there before is as it was.
         """
         text = json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
-        write_whole(path, text.encode())
+        write_atomic(path, text.encode())
 
     @classmethod
     def load(cls, path: Path) -> Result:
@@ -105,17 +101,6 @@ class Result:
         if result.seen not in get_args(Seen):
             raise DataError(f"{where}: seen is {result.seen!r}, which is none of {', '.join(get_args(Seen))}")
         return result
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide a figure."""
-    found = {"python": platform.python_version()}
-    for name in VERSIONED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 PART_SUFFIX = ".part"
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes) -> None:
     """Write a file under another name, make it durable, and only then give it its name.
 
     Killed at any moment, this leaves the old file or the new one, and at most a `.part` beside it.

@@ -23,7 +23,7 @@ from aligncat.detectors.load import load_detector
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, DetectorError
 from aligncat.evaluation.results import Result
-from aligncat.files.atomic import write_whole
+from aligncat.files.atomic import write_atomic
 from aligncat.files.images import as_rgb
 from aligncat.grounder.batches import SplitTensors
 from aligncat.grounder.choices import choices_of, join_choices, object_probability
@@ -199,14 +199,14 @@ class Grounder(ModelHubMixin):
         """Write the folder: each file whole, the config last."""
         # Copies, as safetensors takes no two tensors in one memory, and T5 has its vocabulary's vectors twice.
         weights = {name: tensor.contiguous().clone() for name, tensor in self.model.state_dict().items()}
-        write_whole(save_directory / WEIGHTS, save(weights))
+        write_atomic(save_directory / WEIGHTS, save(weights))
         if isinstance(self.vocabulary, Vocabulary):
             vocabulary = json.dumps(self.vocabulary.to_dict(), ensure_ascii=False)
-            write_whole(save_directory / VOCABULARY, vocabulary.encode())
+            write_atomic(save_directory / VOCABULARY, vocabulary.encode())
         if self.pretrained is not None and self.model.config.text.train_encoder:
             _save_text(self.pretrained, save_directory / TEXT)
         config = json.dumps(self._config(), indent=2, ensure_ascii=False) + "\n"
-        write_whole(save_directory / CONFIG, config.encode())
+        write_atomic(save_directory / CONFIG, config.encode())
 
     def generate_model_card(self, *, results: Sequence[Result] = ()) -> ModelCard:
         """The README.md of its folder; the mixin's `save_pretrained` and `push_to_hub` write it where there is none.
@@ -319,7 +319,7 @@ def _save_text(pretrained: PretrainedText, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         pretrained.save(Path(scratch))
         for path in sorted(Path(scratch).iterdir()):
-            write_whole(folder / path.name, path.read_bytes())
+            write_atomic(folder / path.name, path.read_bytes())
 
 
 def _need(folder: Path, *names: str) -> None:

@@ -20,7 +20,7 @@ from aligncat.errors import ConfigError
 from aligncat.evaluation.leak import known_by_name
 from aligncat.evaluation.metrics import Scores
 from aligncat.evaluation.results import Result, Summary, summaries
-from aligncat.files.atomic import write_whole
+from aligncat.files.atomic import write_atomic
 from aligncat.report.terminal import detector_training
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
@@ -71,7 +71,7 @@ def write_model_card(folder: Path, results: Sequence[Result] = ()) -> Path:
             f"{folder} is not a grounder ({error!r}): give the folder that `aligncat train` wrote"
         ) from error
     path = folder / REPOCARD_NAME
-    write_whole(path, str(card).encode())
+    write_atomic(path, str(card).encode())
     return path
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligncat.errors import ConfigError
+from aligncat.files.hashes import files_sha256
 from aligncat.language.wordpieces import WordPieces
 from aligncat.quiet import quiet_loading
 
@@ -64,7 +64,9 @@ def load_pretrained_text(name: str) -> PretrainedText:
     """
     folder = _folder(name)
     model, pieces = _load(folder, name, with_weights=True)
-    return PretrainedText(name=name, sha256=_sha256(folder), model=model, pieces=pieces)
+    return PretrainedText(
+        name=name, sha256=files_sha256(sorted(_decisive(folder)), with_names=True), model=model, pieces=pieces
+    )
 
 
 def untrained_text(folder: Path, name: str, sha256: str) -> PretrainedText:
@@ -143,15 +145,6 @@ def _load(folder: Path, name: str, *, with_weights: bool) -> tuple[PreTrainedMod
             "give a model such as BERT, RoBERTa, DistilBERT, MPNet or T5"
         )
     return model.float().eval(), WordPieces(tokenizer)
-
-
-def _sha256(folder: Path) -> str:
-    """One hash over the names and contents of the files that decide what a text becomes."""
-    total = hashlib.sha256()
-    for path in sorted(_decisive(folder)):
-        with path.open("rb") as file:
-            total.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()
 
 
 def _decisive(folder: Path) -> Iterator[Path]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
 from aligncat.detectors.protocol import JSON, Detector
 from aligncat.errors import StoreError
-from aligncat.files.atomic import write_whole
+from aligncat.files.atomic import write_atomic
+from aligncat.versions import installed_versions
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -64,8 +63,7 @@ class Manifest:
             image_ids_sha256=hashlib.sha256("\n".join(image_ids).encode()).hexdigest(),
             shard_size=shard_size,
             environment={
-                "python": platform.python_version(),
-                **{package: _version(package) for package in _PACKAGES},
+                **installed_versions(_PACKAGES),
                 "device": detector.device,
                 "batch_size": detector.batch_size,
             },
@@ -99,7 +97,7 @@ class Manifest:
             OSError: it could not be written.
         """
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False, sort_keys=True)
-        write_whole(folder / MANIFEST, text.encode() + b"\n")
+        write_atomic(folder / MANIFEST, text.encode() + b"\n")
 
     def narrowed(self, candidates: int) -> Self:
         """The manifest of the same store with the best O candidates alone.
@@ -150,10 +148,3 @@ def _plain(value: Any) -> Any:
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 72 else f"{text[:69]}..."
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # aligncat run from its source folder, without installation
-        return "unknown"

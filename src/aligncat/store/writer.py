@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aligncat.errors import StoreError
-from aligncat.files.atomic import remove_parts, write_whole
+from aligncat.files.atomic import remove_parts, write_atomic
 from aligncat.store.manifest import MANIFEST, Manifest, differences, shard_name
 from aligncat.types import Candidates
 
@@ -120,7 +120,7 @@ class StoreWriter:
     def _save(self, name: str, content: bytes) -> None:
         path = self.folder / name
         try:
-            write_whole(path, content)
+            write_atomic(path, content)
         except OSError as error:
             raise StoreError(
                 f"{path}: cannot be written ({error.strerror}); make room on the disk. {self.progress()}"

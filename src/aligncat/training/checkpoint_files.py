@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from aligncat.files.atomic import write_whole
+from aligncat.files.atomic import write_atomic
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -25,4 +25,4 @@ class WholeFiles(TorchCheckpointIO):
         content = io.BytesIO()
         torch.save(checkpoint, content)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(Path(path), content.getvalue())
+        write_atomic(Path(path), content.getvalue())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from aligncat.checkpoints.check_keys import check_keys
 from aligncat.checkpoints.mask2former.architectures import Architecture, ResNet
 from aligncat.checkpoints.mask2former.keys import (
     CLASSES_KEY,
@@ -21,7 +22,6 @@ from aligncat.errors import CheckpointError
 
 _PIXELS = {"pixel_mean": (123.675, 116.28, 103.53), "pixel_std": (58.395, 57.12, 57.375)}
 _NO_OBJECT = 0.1  # weight of the class no-object in the original's loss
-_NAMED = 3  # keys that a message names of each kind
 
 
 @dataclass(frozen=True)
@@ -80,39 +80,6 @@ def _unread(architecture: Architecture, classes: int, weights: Iterable[str]) ->
     width = architecture.backbone.channels[-1]
     norm = "model.pixel_level_module.encoder.swin.layernorm."
     return unread | {norm + "weight": torch.ones(width), norm + "bias": torch.zeros(width)}
-
-
-def check_keys(
-    state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], dropped: Iterable[str], source: str
-) -> None:
-    """Make sure that a checkpoint holds exactly what is expected.
-
-    Args:
-        state: what it holds.
-        expected: names and shapes that it has to have.
-        dropped: names that it may have.
-        source: the file, for the message.
-
-    Raises:
-        CheckpointError: otherwise; it names the first few missing, extra and wrong-shaped keys.
-    """
-    missing = [name for name in expected if name not in state]
-    extra = sorted(set(state) - set(expected) - set(dropped))
-    misshapen = [
-        f"{name} {tuple(state[name].shape)}, not {shape}"
-        for name, shape in expected.items()
-        if name in state and tuple(state[name].shape) != shape
-    ]
-    problems = [
-        f"{len(keys)} {kind}: {'; '.join(keys[:_NAMED])}{' ...' if len(keys) > _NAMED else ''}"
-        for kind, keys in (("missing", missing), ("extra", extra), ("of another shape", misshapen))
-        if keys
-    ]
-    if problems:
-        raise CheckpointError(
-            f"{source}: its keys are not those of the model that was named ({' | '.join(problems)}): name another "
-            "model, or get the file again"
-        )
 
 
 def _with_current_names(tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:

@@ -20,7 +20,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from aligncat.datasets.prepare.mirrors import Mirror
 from aligncat.errors import DownloadError
-from aligncat.files.atomic import PART_SUFFIX, write_whole
+from aligncat.files.atomic import PART_SUFFIX, write_atomic
+from aligncat.files.hashes import file_sha256
 
 # REFER's largest archive takes less than 200 MB.
 MAX_BYTES = 4 * 2**30
@@ -71,7 +72,7 @@ class _Part:
         self.discard()
         self.path.touch()
         values = {"version": origin.version, "total": origin.total}
-        write_whole(self.note, json.dumps(values).encode())
+        write_atomic(self.note, json.dumps(values).encode())
 
     def discard(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -112,7 +113,7 @@ def download(mirror: Mirror, target: Path) -> None:
                     kept = f"; the {part.size:,} bytes that came are kept, and the same command goes on from there"
                     raise DownloadError(f"{mirror.url}: {error}{kept if part.size else ''}") from error
                 time.sleep(_WAITS[failures - 1])
-    if mirror.sha256 is not None and (found := _sha256(part.path)) != mirror.sha256:
+    if mirror.sha256 is not None and (found := file_sha256(part.path)) != mirror.sha256:
         part.discard()
         raise DownloadError(f"{mirror.url}: another file came than is expected: its sha256 is {found}")
     part.path.replace(target)
@@ -214,11 +215,6 @@ def _version(headers: HTTPMessage) -> str | None:
     """What the server can tell later whether its file is still the same by; a weak ETag cannot be asked with."""
     tag = headers.get("ETag")
     return tag if tag is not None and tag.startswith('"') else headers.get("Last-Modified")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _progress() -> Progress:

@@ -13,7 +13,7 @@ import matplotlib
 import matplotlib.style
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
-from aligncat.files.atomic import write_whole
+from aligncat.files.atomic import write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ def save(figure: Figure, path: Path) -> None:
     metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
     with house_style():
         figure.savefig(content, format=path.suffix[1:], metadata=metadata)
-    write_whole(path, content.getvalue())
+    write_atomic(path, content.getvalue())
 
 
 def plain(text: str) -> str:

@@ -1,0 +1,28 @@
+"""SHA-256 of files, the hash that every artefact records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's contents, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_sha256(paths: Iterable[Path], *, with_names: bool = False) -> str:
+    """Return one SHA-256 for several files: the hash of their binary digests, in the given order.
+
+    Args:
+        paths: the files.
+        with_names: hash each file's name, followed by a zero byte, before its digest.
+    """
+    total = hashlib.sha256()
+    for path in paths:
+        if with_names:
+            total.update(path.name.encode() + b"\0")
+        total.update(bytes.fromhex(file_sha256(path)))
+    return total.hexdigest()
