@@ -15,7 +15,8 @@ import torch
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.negatives import select_negatives
-from aligncat.language.encoder import TextEncoder, TextEncoderConfig
+from aligncat.language.config import TextEncoderConfig
+from aligncat.language.encoder import TextEncoder
 
 BATCH, SLOTS, LENGTH, WORDS = 64, 20, 15, 2000
 SIZES = {

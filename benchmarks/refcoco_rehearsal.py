@@ -31,13 +31,12 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from aligncat.commands.evaluate import answer, save_answers
-from aligncat.commands.train import train
-from aligncat.configs import load_preset
+from aligncat.api.train import train
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.formats.read_once import files_read_once
 from aligncat.datasets.load import load_split
 from aligncat.datasets.prepare.check import check_dataset
+from aligncat.evaluation.answering import answer, save_answers
 from aligncat.evaluation.questions import Questions
 from aligncat.geometry import encode_mask
 from aligncat.grounder.batches import SplitTensors
@@ -47,6 +46,7 @@ from aligncat.store.manifest import FORMAT, Manifest
 from aligncat.store.reader import Store
 from aligncat.store.writer import StoreWriter
 from aligncat.training.data import OneSentencePerReferent
+from aligncat.training.presets import load_preset
 from aligncat.types import Candidates
 
 # RefCOCO, split by unc: images, referents and sentences of each split.

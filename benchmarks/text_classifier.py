@@ -21,15 +21,16 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from aligncat.configs import load_preset
 from aligncat.datasets.categories import COCO_NAMES
 from aligncat.datasets.lexicon import Lexicon
-from aligncat.language.encoder import TextEncoder, TextEncoderConfig
+from aligncat.language.config import TextEncoderConfig
+from aligncat.language.encoder import TextEncoder
 from aligncat.language.pretrained import load_pretrained_text
 from aligncat.language.tokens import Tokens
 from aligncat.language.transformer import TransformerTextEncoder
 from aligncat.language.vectors import GLOVE_50D, first_words, load_word_vectors
 from aligncat.language.vocabulary import UNK, Vocabulary
+from aligncat.training.presets import load_preset
 
 TRAIN = 3000
 BATCH = 64

@@ -19,8 +19,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from aligncat.commands.train import train
-from aligncat.configs import load_preset
+from aligncat.api.train import train
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split, load_truth
 from aligncat.datasets.split import Split
@@ -28,10 +27,11 @@ from aligncat.evaluation.metrics import Scores, score
 from aligncat.evaluation.objects import load_objects
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.grounder.grounder import Grounder
-from aligncat.language.encoder import TextEncoderConfig
+from aligncat.language.config import TextEncoderConfig
 from aligncat.language.tokens import tokenize
 from aligncat.language.vectors import GLOVE_50D
 from aligncat.store.reader import Store
+from aligncat.training.presets import load_preset
 
 # MojiRef's words, and what else people call the same thing; the first is taken whose words training all lacks. MojiRef
 # says both "couch" and "sofa", for instance, so both become a settee.

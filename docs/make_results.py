@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aligncat.commands.ground import SHIPPED
 from aligncat.errors import DataError
 from aligncat.evaluation.metrics import Scores
 from aligncat.evaluation.published import published_ablation
 from aligncat.evaluation.results import Result, Summary, summarise
+from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.model_card import NAMES, write_model_card
 from aligncat.report.terminal import detector_training
 

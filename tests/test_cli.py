@@ -11,14 +11,14 @@ import sys
 import time
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers.tiny_run import World
 from PIL import Image
 
-from aligncat.cli import VERBS, main, settings
+from aligncat.cli import VERBS, argument_types, main, settings
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split
 
@@ -73,7 +73,7 @@ class TestHelp:
         assert left.value.code == 0
         said = capsys.readouterr().out
         function = VERBS[name].function()
-        hints = get_type_hints(function)
+        hints = argument_types(function)
         for argument in inspect.signature(function).parameters:
             assert argument in said
             if is_dataclass(hints[argument]):
@@ -284,7 +284,7 @@ def test_ctrl_c_ends_with_130_and_says_what_is_safe(world: World, tmp_path: Path
     assert process.returncode == 130, err
     assert said == ""
     assert err.split("\n") == [
-        "Stopped. The same command goes on after the last whole epoch.",
+        "Stopped. Run the same command again to resume after the last whole epoch.",
         "",
         "aligncat train: stopped",
         "",

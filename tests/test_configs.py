@@ -9,10 +9,10 @@ import yaml
 
 from aligncat.alignment.config import PRESETS, TABLES, AlignmentConfig
 from aligncat.cli import settings
-from aligncat.configs import FOLDER, load_preset
 from aligncat.errors import ConfigError
-from aligncat.language.encoder import TextEncoderConfig
+from aligncat.language.config import TextEncoderConfig
 from aligncat.training.config import TrainingConfig
+from aligncat.training.presets import FOLDER, load_preset
 
 REQUIRED = ["--data.path", "data", "--store", "store", "--out", "out"]
 

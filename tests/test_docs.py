@@ -12,8 +12,8 @@ import pytest
 from helpers.fabricate import write_image
 from helpers.tiny_run import World
 
+from aligncat.api.evaluate import evaluate
 from aligncat.cli import VERBS, settings
-from aligncat.commands.evaluate import evaluate
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

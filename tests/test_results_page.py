@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from aligncat.commands.ground import SHIPPED
 from aligncat.errors import DataError
 from aligncat.evaluation.metrics import Errors, Scores
 from aligncat.evaluation.published import published_ablation
 from aligncat.evaluation.results import Result
+from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.model_card import model_card
 
 ROOT = Path(__file__).resolve().parents[1]

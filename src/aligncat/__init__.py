@@ -2,19 +2,84 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aligncat.alignment.config import AlignmentConfig
+    from aligncat.api.ablate import ablate
+    from aligncat.api.evaluate import evaluate
+    from aligncat.api.extract import extract
+    from aligncat.api.prepare import prepare
+    from aligncat.api.report import write_report
+    from aligncat.api.train import train
+    from aligncat.datasets.config import DataConfig
+    from aligncat.detectors.protocol import Detector
+    from aligncat.errors import AligncatError
     from aligncat.grounder.grounder import Grounder
+    from aligncat.language.config import TextEncoderConfig
+    from aligncat.store.reader import Store
+    from aligncat.training.config import TrainingConfig
     from aligncat.types import Candidates, Expression, Grounding, Truth
 
-__all__ = ["Candidates", "Expression", "Grounder", "Grounding", "Truth"]
+    __version__: str
+
+_MODULES = {
+    "AlignmentConfig": "alignment.config",
+    "AligncatError": "errors",
+    "Candidates": "types",
+    "DataConfig": "datasets.config",
+    "Detector": "detectors.protocol",
+    "Expression": "types",
+    "Grounder": "grounder.grounder",
+    "Grounding": "types",
+    "Store": "store.reader",
+    "TextEncoderConfig": "language.config",
+    "TrainingConfig": "training.config",
+    "Truth": "types",
+    "ablate": "api.ablate",
+    "evaluate": "api.evaluate",
+    "extract": "api.extract",
+    "prepare": "api.prepare",
+    "train": "api.train",
+    "write_report": "api.report",
+}
+"""The module that defines each public name. It is imported when the name is first used, so that `import aligncat` and
+the command line do not wait for torch."""
+
+__all__ = [
+    "AligncatError",
+    "AlignmentConfig",
+    "Candidates",
+    "DataConfig",
+    "Detector",
+    "Expression",
+    "Grounder",
+    "Grounding",
+    "Store",
+    "TextEncoderConfig",
+    "TrainingConfig",
+    "Truth",
+    "__version__",
+    "ablate",
+    "evaluate",
+    "extract",
+    "prepare",
+    "train",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import at first use: the command line must not wait for torch."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    """Import a public name when it is first used."""
+    if name == "__version__":
+        from importlib.metadata import version
 
-    return getattr(import_module("aligncat.grounder.grounder" if name == "Grounder" else "aligncat.types"), name)
+        return version("aligncat")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"aligncat.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,11 +10,12 @@ import os
 import re
 import sys
 from argparse import ArgumentError
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args, get_origin, get_type_hints
 
 from aligncat.errors import AligncatError
@@ -22,21 +23,33 @@ from aligncat.errors import AligncatError
 
 @dataclass(frozen=True)
 class Verb:
-    """A command.
+    """A command: a function, and what prints its result.
 
     Attributes:
-        target: "module:function".
+        target: "module:function"; its arguments are the command line's options.
         summary: the first line of the function's docstring.
+        show: "module:function" that prints what the function returns; None where nothing is printed.
     """
 
     target: str
     summary: str
+    show: str | None = None
 
     def function(self) -> Callable[..., Any]:
         """Import the function."""
-        module, name = self.target.split(":")
-        function: Callable[..., Any] = getattr(import_module(module), name)
-        return function
+        return _imported(self.target)
+
+    def run(self, arguments: Mapping[str, Any]) -> None:
+        """Call the function and print its result."""
+        result = self.function()(**arguments)
+        if self.show is not None:
+            _imported(self.show)(result)
+
+
+def _imported(target: str) -> Callable[..., Any]:
+    module, name = target.split(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
 
 
 VERBS: dict[str, Verb] = {
@@ -49,8 +62,9 @@ VERBS: dict[str, Verb] = {
         "Make the MojiRef benchmark: scenes of OpenMoji objects and phrases that are true of exactly one of them.",
     ),
     "data prepare": Verb(
-        "aligncat.commands.data:prepare_data",
+        "aligncat.api.prepare:prepare",
         "Bring RefCOCO or one of its kin into place, from an archive, a folder or a mirror, and check it.",
+        "aligncat.commands.data:show_prepared",
     ),
     "data check": Verb(
         "aligncat.commands.data:check_data",
@@ -61,28 +75,31 @@ VERBS: dict[str, Verb] = {
         "Write a dataset in another format: REFER's layout, SimREC's JSON with masks, or JSON lines.",
     ),
     "extract": Verb(
-        "aligncat.commands.extract:extract",
+        "aligncat.api.extract:extract",
         "Run the frozen detector once over every image and keep its candidates in a store.",
     ),
     "train": Verb(
-        "aligncat.commands.train:train",
-        "Train a grounder from a store and a training split; no image, box or mask is read.",
+        "aligncat.api.train:train",
+        "Train a grounder from a store and a training split, without images, boxes or masks.",
     ),
     "evaluate": Verb(
-        "aligncat.commands.evaluate:evaluate",
+        "aligncat.api.evaluate:evaluate",
         "Measure a grounder on every sentence of the splits: REC, RES, the oracle, and where it errs.",
+        "aligncat.commands.evaluate:show",
     ),
     "ablate": Verb(
-        "aligncat.commands.ablate:ablate",
+        "aligncat.api.ablate:ablate",
         "Train and evaluate the rows of an ablation study over seeds, and compare them.",
+        "aligncat.commands.ablate:show",
     ),
     "published": Verb(
         "aligncat.commands.published:published",
         "Print the figures that the paper published, Tables 1 to 5.",
     ),
     "report": Verb(
-        "aligncat.commands.report:report",
+        "aligncat.api.report:write_report",
         "Make a folder with a page that shows every answer of some runs in pictures, and where they err, in tables.",
+        "aligncat.commands.report:show",
     ),
     "audit": Verb(
         "aligncat.commands.audit:audit",
@@ -93,11 +110,11 @@ VERBS: dict[str, Verb] = {
         "Find the objects that phrases mean in one image, and print them as JSON.",
     ),
     "import querymatch": Verb(
-        "aligncat.commands.querymatch:import_querymatch",
+        "aligncat.checkpoints.querymatch.folder:import_querymatch",
         "Turn a trained QueryMatch into a grounder that gives the same scores.",
     ),
     "detector import": Verb(
-        "aligncat.commands.detector:import_detector",
+        "aligncat.checkpoints.mask2former.folder:import_detector",
         "Turn an original (detectron2) Mask2Former checkpoint into a folder that transformers and aligncat load.",
     ),
     "detector train-mini": Verb(
@@ -168,7 +185,7 @@ def _run(name: str, words: Sequence[str]) -> int:
     try:
         arguments = settings(name, words)
         _use_all_cores()
-        VERBS[name].function()(**arguments)
+        VERBS[name].run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads the output, as `head` does, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -197,7 +214,7 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
 
     function = VERBS[name].function()
     parser = ArgumentParser(prog=f"aligncat {name}", description=VERBS[name].summary, exit_on_error=False)
-    types = get_type_hints(function)
+    types = argument_types(function)
     if "config" not in types:
         parser.add_argument("--config", action="config", help="a YAML file with any of these options")
     listed, first = POSITIONAL.get(name), FIRST.get(name, ())
@@ -222,6 +239,12 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
     if "config" not in types:
         values.pop("config", None)
     return dict(values.as_dict())
+
+
+def argument_types(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the types of a function's arguments; its return type may be importable by type checkers alone."""
+    arguments = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
+    return get_type_hints(SimpleNamespace(__annotations__=arguments), function.__globals__)
 
 
 def _with_underscores(word: str) -> str:

@@ -18,12 +18,14 @@ import psutil
 import pytest
 from helpers.tiny_run import World
 
-from aligncat.commands.ablate import ablate, preset_of
-from aligncat.commands.extract import extract
+from aligncat.api.ablate import ablate
+from aligncat.api.extract import extract
+from aligncat.commands.ablate import show
 from aligncat.datasets.config import DataConfig
 from aligncat.errors import AligncatError, ConfigError
 from aligncat.evaluation.answers import Answers
 from aligncat.evaluation.results import Result
+from aligncat.training.presets import preset_of
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 PRESET = """
@@ -96,7 +98,7 @@ def test_a_row_that_is_there_is_not_trained_again(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in done.rglob("*.safetensors")}
     assert len(before) == 6
-    ablate(study="table5", data=world.data, store=world.store, out=done, seeds=(0, 1), preset=str(preset))
+    show(ablate(study="table5", data=world.data, store=world.store, out=done, seeds=(0, 1), preset=str(preset)))
     assert {path: path.stat().st_mtime_ns for path in done.rglob("*.safetensors")} == before
     said = capsys.readouterr().out
     for word in ("Table 5", "coarse-grained alignment", "66.59", "refcoco", "unc", "95%"):

@@ -13,8 +13,8 @@ from helpers.tiny_original import CLASSES, TINY, Original, original
 from PIL import Image
 
 from aligncat.checkpoints.mask2former import architectures
+from aligncat.checkpoints.mask2former.folder import import_detector
 from aligncat.cli import main
-from aligncat.commands.detector import import_detector
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.errors import CheckpointError, ConfigError
 

@@ -6,14 +6,16 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers.tiny_detector import save_tiny_detector
 from helpers.tiny_run import World
 
-from aligncat.commands.evaluate import evaluate
-from aligncat.commands.extract import extract
+from aligncat.api.evaluate import evaluate
+from aligncat.api.extract import extract
+from aligncat.commands.evaluate import show
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split, load_truth
 from aligncat.errors import ConfigError, DataError, StoreError
@@ -22,10 +24,17 @@ from aligncat.geometry import box_iou
 from aligncat.grounder.grounder import Grounder
 
 
+def evaluate_and_show(**arguments: Any) -> list[Result]:
+    """What the verb does: evaluate and print the tables."""
+    answers = evaluate(**arguments)
+    show(answers)
+    return [each.result for each in answers]
+
+
 def test_every_split_has_a_result_in_a_file_and_in_the_table(
     world: World, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    results = evaluate(grounder=trained, data=world.data, store=world.store, out=tmp_path / "new" / "results")
+    results = evaluate_and_show(grounder=trained, data=world.data, store=world.store, out=tmp_path / "new" / "results")
     assert [result.split for result in results] == ["val", "testA", "testB"]
     for result in results:
         path = tmp_path / "new" / "results" / f"AlignCAT-refcoco-{result.split}.json"
@@ -42,7 +51,7 @@ def test_every_split_has_a_result_in_a_file_and_in_the_table(
 
 
 def test_rec_is_that_of_the_boxes_grounded_one_by_one(world: World, trained: Path) -> None:
-    [result] = evaluate(grounder=trained, data=world.data, store=world.store, splits=("val",))
+    [result] = evaluate_and_show(grounder=trained, data=world.data, store=world.store, splits=("val",))
     split, truth = load_split(world.data, "val"), load_truth(world.data, "val")
     grounder = Grounder.from_pretrained(trained)
     hits = []
@@ -62,7 +71,7 @@ def test_what_the_user_says_of_the_detector_is_taken_where_nothing_is_known_and_
     world: World, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], seen: Seen, said: str
 ) -> None:
     arguments = {"grounder": trained, "data": world.data, "store": world.store, "splits": ("val",), "out": tmp_path}
-    [result] = evaluate(**arguments, seen=seen)  # type: ignore[arg-type]
+    [result] = evaluate_and_show(**arguments, seen=seen)  # type: ignore[arg-type]
     assert (result.seen, result.seen_claimed, result.images_seen) == (seen, True, None)
     assert Result.load(tmp_path / "AlignCAT-refcoco-val.json") == result
     assert said in " ".join(capsys.readouterr().out.split())
@@ -84,7 +93,7 @@ def test_a_claim_does_not_hide_a_leak(world: World, trained: Path, tmp_path: Pat
     arguments = {"grounder": grounder, "data": world.data, "store": store, "splits": ("val",)}
     with pytest.raises(ConfigError, match=r"--seen clean, but of the 4 photos .* on 4 \(coco-train2017\)"):
         evaluate(**arguments, detector_images=None if named else detector_images, seen="clean")  # type: ignore[arg-type]
-    [result] = evaluate(**arguments, detector_images=detector_images)  # type: ignore[arg-type]
+    [result] = evaluate_and_show(**arguments, detector_images=detector_images)  # type: ignore[arg-type]
     assert (result.seen, result.seen_claimed, result.images_seen) == ("leaked", False, 4)
 
 
@@ -109,7 +118,7 @@ def test_a_list_of_the_detectors_images_says_how_many_of_the_photos_it_has_seen(
     if listed.endswith("\n"):
         (tmp_path / "list.txt").write_text(listed)
         listed = str(tmp_path / "list.txt")
-    [result] = evaluate(
+    [result] = evaluate_and_show(
         grounder=trained, data=world.data, store=world.store, splits=("val",), detector_images=listed, out=tmp_path
     )
     assert (result.seen, result.images, result.images_seen) == (seen, 4, images_seen)
@@ -121,7 +130,7 @@ def test_a_list_of_the_detectors_images_says_how_many_of_the_photos_it_has_seen(
 def test_a_grounder_of_unknown_origin_has_no_seed(world: World, trained: Path, tmp_path: Path) -> None:
     known = Grounder.from_pretrained(trained)
     Grounder(known.model, known.vocabulary, known.labels, known.detector_description, {}).save_pretrained(tmp_path)
-    [result] = evaluate(grounder=tmp_path, data=world.data, store=world.store, splits=("val",))
+    [result] = evaluate_and_show(grounder=tmp_path, data=world.data, store=world.store, splits=("val",))
     assert result.seed is None
 
 
@@ -161,7 +170,7 @@ def test_a_folder_that_is_no_grounder_is_refused(world: World, tmp_path: Path) -
 def test_folders_that_differ_in_the_seed_alone_are_one_config(world: World, trained: Path, tmp_path: Path) -> None:
     for name in ("ours-seed0", "ours-seed7"):
         shutil.copytree(trained, tmp_path / name)
-        [result] = evaluate(
+        [result] = evaluate_and_show(
             grounder=tmp_path / name, data=world.data, store=world.store, splits=("val",), out=tmp_path / "results"
         )
         assert (result.config, result.seed) == ("ours" if name == "ours-seed0" else "ours-seed7", 0)

@@ -8,7 +8,7 @@ import pytest
 from helpers.fabricate import jsonl_rows, write_image, write_jsonl_dataset, write_refer_dataset
 from helpers.tiny_run import CANDIDATES, World
 
-from aligncat.commands.extract import extract
+from aligncat.api.extract import extract
 from aligncat.datasets.config import DataConfig, DatasetName
 from aligncat.datasets.photos import photos_in
 from aligncat.datasets.split_names import split_names

@@ -16,9 +16,9 @@ from helpers.tiny_original import Original, original
 from torch import Tensor
 
 from aligncat.checkpoints.mask2former.architectures import ARCHITECTURES
+from aligncat.checkpoints.mask2former.folder import import_detector
+from aligncat.checkpoints.querymatch.folder import import_querymatch
 from aligncat.cli import main
-from aligncat.commands.detector import import_detector
-from aligncat.commands.querymatch import import_querymatch
 from aligncat.errors import CheckpointError, ConfigError, DataError, UnsafePickleError
 from aligncat.geometry import encode_mask
 from aligncat.grounder.grounder import Grounder
@@ -112,7 +112,7 @@ def test_the_detector_within_the_checkpoint_is_the_grounders(
 ) -> None:
     made: Original = original("swin")
     monkeypatch.setitem(ARCHITECTURES, "swin-base", made.architecture)
-    monkeypatch.setattr("aligncat.commands.detector.COCO_NAMES", ("cat", "dog", "cup", "tree", "bus"))
+    monkeypatch.setattr("aligncat.checkpoints.mask2former.folder.COCO_NAMES", ("cat", "dog", "cup", "tree", "bus"))
     trained = make(tmp_path, query_dim=64)
     detector = {f"visual_encoder.{name}": tensor for name, tensor in made.state.items()}
     if stopped_before:
@@ -135,7 +135,7 @@ def test_the_detector_within_the_checkpoint_is_the_grounders(
 def test_a_detector_of_another_checkpoint_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: Original = original("swin")
     monkeypatch.setitem(ARCHITECTURES, "swin-base", made.architecture)
-    monkeypatch.setattr("aligncat.commands.detector.COCO_NAMES", ("cat", "dog", "cup", "tree", "bus"))
+    monkeypatch.setattr("aligncat.checkpoints.mask2former.folder.COCO_NAMES", ("cat", "dog", "cup", "tree", "bus"))
     trained = make(tmp_path, query_dim=64)
     torch.save({"model": made.state}, tmp_path / "other.pth")
     import_detector(model=tmp_path / "other.pth", out=tmp_path / "grounder" / "detector", config="swin-base")

@@ -32,8 +32,8 @@ from helpers.tiny_run import (
 from safetensors.torch import load_file
 
 from aligncat.alignment.config import AlignmentConfig
-from aligncat.commands.extract import extract
-from aligncat.commands.train import train
+from aligncat.api.extract import extract
+from aligncat.api.train import train
 from aligncat.datasets.load import load_split
 from aligncat.errors import AligncatError, ConfigError, DataError, DetectorError, StoreError
 from aligncat.evaluation.questions import Questions
@@ -242,7 +242,7 @@ class TestBest:
         assert list((out / "run" / "tensorboard").glob("events.out.tfevents.*"))
 
     def test_validation_scores_are_those_of_the_evaluation(self, world: World, trained: Path) -> None:
-        from aligncat.commands.evaluate import answer
+        from aligncat.evaluation.answering import answer
 
         answers = answer(Grounder.from_pretrained(trained), "x", Questions.load(world.data, world.open(), "val"))
         assert answers.result.scores.rec == pytest.approx(max(logged(trained, "val/rec")))

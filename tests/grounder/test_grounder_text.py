@@ -14,9 +14,9 @@ from helpers.tiny_run import ALIGNMENT, TEXT, TRAINING, World, checkpoint
 from helpers.tiny_text import save_tiny_text
 from safetensors.torch import load_file
 
+from aligncat.api.evaluate import evaluate
+from aligncat.api.train import train
 from aligncat.cli import main
-from aligncat.commands.evaluate import evaluate
-from aligncat.commands.train import train
 from aligncat.datasets.load import load_split
 from aligncat.errors import ConfigError
 from aligncat.grounder.grounder import Grounder
@@ -119,7 +119,7 @@ def test_another_transformer_of_the_same_name_is_refused(
     assert main(["ground", photo, "red person", "--grounder", str(folder)]) == 1
     assert main(["ground", photo, "red person", "--grounder", str(folder), "--text-encoder", elsewhere]) == 0
     results = evaluate(grounder=folder, data=world.data, store=world.store, splits=("val",), text_encoder=elsewhere)
-    assert [result.split for result in results] == ["val"]
+    assert [answers.result.split for answers in results] == ["val"]
 
 
 def test_a_trained_transformer_without_its_folder_is_an_error(world: World, bert: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,11 @@ import yaml
 from helpers.tiny_run import World
 from huggingface_hub import ModelCard
 
-from aligncat.commands.evaluate import evaluate
-from aligncat.commands.ground import SHIPPED
+from aligncat.api.evaluate import evaluate
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.metrics import Scores
 from aligncat.evaluation.results import Result, Seen
+from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model_card import model_card, write_model_card
 
@@ -256,16 +257,17 @@ class TestText:
 
 class TestFolder:
     def test_training_leaves_a_card_and_evaluation_writes_its_results_into_it(
-        self, world: World, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, world: World, trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         before = ModelCard.load(trained / "README.md")
         assert "has not been measured yet" in before.text and before.data.datasets == ["refcoco"]
         mine = Path(shutil.copytree(trained, tmp_path / "mine", ignore=shutil.ignore_patterns("run")))
         others = {path.name: path.read_bytes() for path in mine.iterdir() if path.name != "README.md"}
-        [result] = evaluate(grounder=mine, data=world.data, store=world.store, splits=("val",), model_card=True)
+        with caplog.at_level(logging.INFO):
+            [answers] = evaluate(grounder=mine, data=world.data, store=world.store, splits=("val",), model_card=True)
         card = ModelCard.load(mine / "README.md")
-        assert card.data.eval_results[0].metric_value == round(100 * result.scores.rec, 2)
-        assert "README.md: these results are in it" in " ".join(capsys.readouterr().out.split())
+        assert card.data.eval_results[0].metric_value == round(100 * answers.result.scores.rec, 2)
+        assert "README.md: these results are in it" in caplog.text
         assert {path.name: path.read_bytes() for path in mine.iterdir() if path.name != "README.md"} == others
 
     def test_evaluation_leaves_the_card_alone_unless_asked(self, world: World, trained: Path) -> None:

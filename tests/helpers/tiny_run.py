@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from aligncat.alignment.config import AlignmentConfig
-from aligncat.commands.extract import extract
-from aligncat.commands.train import train
+from aligncat.api.extract import extract
+from aligncat.api.train import train
 from aligncat.datasets.config import DataConfig
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model import GroundingModel
-from aligncat.language.encoder import TextEncoderConfig
+from aligncat.language.config import TextEncoderConfig
 from aligncat.store.reader import Store
 from aligncat.training.config import TrainingConfig
 from helpers.fabricate import CATEGORIES, ReferFiles, write_refer_dataset

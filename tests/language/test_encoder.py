@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from aligncat.errors import ConfigError
-from aligncat.language.encoder import AttentivePooling, SelfAttentionBlock, TextEncoder, TextEncoderConfig
+from aligncat.language.config import TextEncoderConfig
+from aligncat.language.encoder import AttentivePooling, SelfAttentionBlock, TextEncoder
 from aligncat.language.vocabulary import PAD, UNK, Vocabulary
 
 SMALL = TextEncoderConfig(word_dim=12, dim=16, blocks=2, heads=4, feedforward=32)

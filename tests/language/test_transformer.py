@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import BertModel, CLIPConfig, T5Config, T5EncoderModel
 
 from aligncat.errors import ConfigError, DataError
-from aligncat.language.encoder import TextEncoderConfig
+from aligncat.language.config import TextEncoderConfig
 from aligncat.language.pretrained import PretrainedText, load_pretrained_text, untrained_text
 from aligncat.language.remembered import RememberedStates
 from aligncat.language.transformer import TransformerTextEncoder

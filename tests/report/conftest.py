@@ -13,7 +13,7 @@ import pytest
 from helpers.browser import Page
 from helpers.fabricate_answers import paint, row, save
 
-from aligncat.commands.report import report
+from aligncat.api.report import write_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SIZE = (1280, 900)  # px
@@ -79,7 +79,7 @@ def make_report(tmp_path: Path) -> Callable[..., Path]:
             save(tmp_path / f"run{number}", rows, **{"config": "AB"[number], **identity})
             for number, rows in enumerate(runs)
         ]
-        return report(folders, out=tmp_path / "report", figures=False)
+        return write_report(folders, out=tmp_path / "report", figures=False)
 
     return make
 
@@ -108,4 +108,4 @@ def two_runs(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
         )
         for name in ("A", "B")
     ]
-    return report(runs, out=folder / "report", figures=False)
+    return write_report(runs, out=folder / "report", figures=False)

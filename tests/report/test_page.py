@@ -10,7 +10,7 @@ import pytest
 from helpers.browser import Page
 from helpers.fabricate_answers import LEFT, RIGHT, row, save
 
-from aligncat.commands.report import report
+from aligncat.api.report import write_report
 
 
 def count(page: Page) -> str:
@@ -69,7 +69,7 @@ class TestOpening:
 def test_figures_are_drawn_and_shown(page: Page, pictures: list[Path], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="figures are drawn with matplotlib")
     run = save(tmp_path / "run", [row(0, pictures[0]), row(1, pictures[1], cause="wrong_object")])
-    page.open(report([run], out=tmp_path / "report")).run("location.hash = 'figures'")
+    page.open(write_report([run], out=tmp_path / "report")).run("location.hash = 'figures'")
     page.wait("return [...document.querySelectorAll('#figures img')].filter((i) => i.complete).length > 2")
     widths = page.run("return [...document.querySelectorAll('#figures img')].map((i) => [i.naturalWidth, i.width])")
     assert all(0 < shown <= natural for natural, shown in widths), "none is stretched"
@@ -151,7 +151,7 @@ class TestFilters:
     ) -> None:
         save(tmp_path / "run", [row(0, pictures[0])])
         save(tmp_path / "run", [row(1, pictures[1], referent_category="zebra")], split="testA")
-        page.open(report([tmp_path / "run"], out=tmp_path / "report", figures=False))
+        page.open(write_report([tmp_path / "run"], out=tmp_path / "report", figures=False))
         page.choose("split", "toy val").choose("category", "zebra (0)")
         assert count(page) == "0 of 1 expressions"
         page.choose("split", "toy testA").wait("return document.querySelectorAll('.card').length === 1")
@@ -180,7 +180,7 @@ class TestSideBySide:
             for config in "AB"
             for seed in range(3)
         ]
-        page.open(report(runs, out=tmp_path / "report", figures=False))
+        page.open(write_report(runs, out=tmp_path / "report", figures=False))
         assert page.texts(".card .name") == ["A, seed 0", "B, seed 0"]
 
     def test_a_card_shows_each_runs_own_choice(self, page: Page, two_runs: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from helpers.browser import Page
 from helpers.fabricate_answers import row, save
 
-from aligncat.commands.report import report
+from aligncat.api.report import write_report
 from aligncat.evaluation.causes import CAUSES
 
 ESCAPE = "\ue00c"
@@ -32,7 +32,7 @@ def odd(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     html = ODD["html"]
     rows = [row(number, pictures[0], text) for number, text in enumerate(ODD.values())]
     rows[0] |= {"kind": html, "referent_category": "__proto__", "predicted_category": html, "needed": [html]}
-    return report(
+    return write_report(
         [save(folder / "run", rows, config="run <b>", detector=html, dataset="toy<i>")],
         out=folder / "report",
         figures=False,
@@ -95,7 +95,7 @@ def full(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path
         )
         for config in ("querymatch", "global+class", "aligncat")
     ]
-    return report(runs, out=folder / "report", figures=False)
+    return write_report(runs, out=folder / "report", figures=False)
 
 
 class TestReaders:

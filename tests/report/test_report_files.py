@@ -12,15 +12,15 @@ import pytest
 from helpers.fabricate_answers import COLOURS, HEIGHT, LEFT, WIDTH, answers, paint, row, save
 from PIL import Image
 
+from aligncat.api.report import write_report
 from aligncat.cli import main, settings
-from aligncat.commands.ablate import ANSWERS
-from aligncat.commands.evaluate import save_answers
-from aligncat.commands.report import report
 from aligncat.errors import DataError
+from aligncat.evaluation.answering import save_answers
 from aligncat.report.images import copy_images
 from aligncat.report.runs import read_runs, run_names
 from aligncat.report.scripts import number, write_script
 from aligncat.store.manifest import MANIFEST, shard_name
+from aligncat.studies.runs import ANSWERS
 
 
 def data(index: Path, name: str) -> Any:
@@ -154,7 +154,7 @@ class TestSeveralRuns:
             save(run.parent / "split", rows, split="testA"),
             save(run.parent / "dataset", [row(0, pictures[2], "another")], dataset="other", split_by="umd"),
         ]
-        index = report([run, *others], out=tmp_path / "report", figures=False)
+        index = write_report([run, *others], out=tmp_path / "report", figures=False)
         found = data(index, "index")
         assert [split["name"] for split in found["splits"]] == ["toy val", "toy testA", "other val (umd)"]
         assert [run["name"] for run in found["runs"]] == ["AlignCAT, mini", "AlignCAT, large"]
@@ -172,7 +172,7 @@ class TestSeveralRuns:
         other = tmp_path / "other"
         for split in ("test", "val"):
             save(other, [row(0, pictures[0])], dataset="other", split=split)
-        found = data(report([run, tmp_path / "second", other], out=tmp_path / "report", figures=False), "index")
+        found = data(write_report([run, tmp_path / "second", other], out=tmp_path / "report", figures=False), "index")
         expected = ["toy val", "toy testA", "toy testB", "other val", "other test"]
         assert [split["name"] for split in found["splits"]] == expected
         words = [dict(line["words"]) for line in found["results"]]
@@ -185,31 +185,31 @@ class TestSeveralRuns:
         runs = [
             save(tmp_path / f"{config}{seed}", rows, config=config, seed=seed) for config in "ABCD" for seed in (0, 1)
         ]
-        found = data(report(runs, out=tmp_path / "report", figures=False), "index")
+        found = data(write_report(runs, out=tmp_path / "report", figures=False), "index")
         assert [found["runs"][place]["name"] for place in found["splits"][0]["first"]] == [
             "A, seed 0",
             "B, seed 0",
             "C, seed 0",
         ]
-        found = data(report(runs[:2], out=tmp_path / "report", figures=False), "index")
+        found = data(write_report(runs[:2], out=tmp_path / "report", figures=False), "index")
         assert found["splits"][0]["first"] == [0, 1]  # seeds, where there is but one config
 
     def test_published_figures_stand_apart(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
         real = save(
             tmp_path / "real", [row(0, pictures[0])], config="mine", dataset="refcoco", split="testA", split_by="unc"
         )
-        found = data(report([run, real], out=tmp_path / "report", figures=False), "index")
+        found = data(write_report([run, real], out=tmp_path / "report", figures=False), "index")
         assert [dict(line["words"])["Config"] for line in found["results"]] == ["AlignCAT", "mine"]  # both ours
         by_system = {line["system"]: line for line in found["published"]}
         assert (by_system["AlignCAT"]["rec"], by_system["AlignCAT"]["res"]) == (70.27, 62.75)  # Tables 2 and 1
         assert (by_system["VC"]["rec"], by_system["VC"]["res"]) == (32.68, None)
         assert "TPAMI'19" in by_system["VC"]["source"] and "AlignCAT" in by_system["VC"]["source"]
         assert {line["split"] for line in found["published"]} == {"testA"}
-        assert data(report([run], out=tmp_path / "report", figures=False), "index")["published"] == []
+        assert data(write_report([run], out=tmp_path / "report", figures=False), "index")["published"] == []
 
     def test_mean_and_spread_are_shown_of_seeds(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
         rows = [row(0, pictures[0]), row(1, pictures[1])]  # 100%, beside the 50% of the first
-        index = report([run, save(run.parent / "second", rows, seed=1)], out=tmp_path / "report", figures=False)
+        index = write_report([run, save(run.parent / "second", rows, seed=1)], out=tmp_path / "report", figures=False)
         [line] = data(index, "index")["results"]
         assert dict(line["words"])["Seeds"] == "0, 1"
         assert line["figures"][0] == ["REC", 75, 35.355]  # 50 / sqrt(2)
@@ -223,7 +223,7 @@ class TestSeveralRuns:
     ) -> None:
         other = save(run.parent / "other", [row(1, pictures[1], **change)], config="B")
         with pytest.raises(DataError, match=rf"other.*: the {said} of expression '1' is not the one in .*mine"):
-            report([run, other], out=tmp_path / "report", figures=False)
+            write_report([run, other], out=tmp_path / "report", figures=False)
         assert not (tmp_path / "report").exists()
 
     def test_runs_that_answer_other_expressions_are_laid_side_by_side(
@@ -233,7 +233,7 @@ class TestSeveralRuns:
         second = save(
             tmp_path / "second", [row(number, pictures[0], cause="no_query") for number in (1, 2)], config="B"
         )
-        split = data(report([first, second], out=tmp_path / "report", figures=False), "split-0")
+        split = data(write_report([first, second], out=tmp_path / "report", figures=False), "split-0")
         assert split["expression_id"] == ["3", "1", "2"]
         assert [answers["cause"] for answers in split["answers"]] == [
             ["right", "right", None],
@@ -243,12 +243,12 @@ class TestSeveralRuns:
     def test_an_expression_answered_twice_is_refused(self, pictures: list[Path], tmp_path: Path) -> None:
         twice = save(tmp_path / "twice", [row(0, pictures[0]), row(0, pictures[0])])
         with pytest.raises(DataError, match=r"twice.*answers an expression twice"):
-            report([twice], out=tmp_path / "report", figures=False)
+            write_report([twice], out=tmp_path / "report", figures=False)
 
 
 class TestFolder:
     def test_an_answer_is_written_with_all_that_led_to_it(self, run: Path, tmp_path: Path) -> None:
-        index = report([run], out=tmp_path / "report", figures=False)
+        index = write_report([run], out=tmp_path / "report", figures=False)
         details = data(index, "answers-0-0-0")
         assert details["candidates"][0]["boxes"] == [*LEFT, 36, 12, 60, 36, 0, 0, WIDTH, HEIGHT]
         assert [answer["candidates"] for answer in details["rows"]] == [0, 1]  # of two images
@@ -263,12 +263,12 @@ class TestFolder:
         nothing = {name: [] for name in ("boxes", "categories", "confidences", "kept", "probabilities", "ious")}
         scores = {"class_scores": [], "global_scores": None, "coarse_scores": None}
         lost = row(0, pictures[0], cause="no_candidate", choice=-1, score=0.0, chosen_mask=None, **nothing, **scores)
-        index = report([save(tmp_path / "run", [lost])], out=tmp_path / "report", figures=False)
+        index = write_report([save(tmp_path / "run", [lost])], out=tmp_path / "report", figures=False)
         assert data(index, "split-0")["answers"][0]["box"] == [None]
 
     def test_a_report_is_replaced_whole(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
-        report([run], out=tmp_path / "report", figures=False)
-        index = report(
+        write_report([run], out=tmp_path / "report", figures=False)
+        index = write_report(
             [save(run.parent / "new", [row(0, pictures[0])], config="new")], out=tmp_path / "report", figures=False
         )
         assert data(index, "index")["runs"][0]["name"] == "new"
@@ -282,13 +282,13 @@ class TestFolder:
             (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "out" / name).write_text("mine")
         with pytest.raises(DataError, match=r"out exists and is not empty; choose another folder or remove it first"):
-            report([run], out=tmp_path / "out", figures=False)
+            write_report([run], out=tmp_path / "out", figures=False)
         assert (tmp_path / "out" / "thesis.tex").read_text() == "mine"
 
     def test_a_report_that_fails_leaves_nothing(
         self, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        index = report([run], out=tmp_path / "report", figures=False)
+        index = write_report([run], out=tmp_path / "report", figures=False)
         before = index.read_bytes(), data(index, "index")
 
         def full(*_: object) -> None:
@@ -296,7 +296,7 @@ class TestFolder:
 
         monkeypatch.setattr("aligncat.report.folder.write_script", full)
         with pytest.raises(DataError, match="No space left"):
-            report([run], out=tmp_path / "report", figures=False)
+            write_report([run], out=tmp_path / "report", figures=False)
         assert (index.read_bytes(), data(index, "index")) == before
         assert sorted(path.name for path in tmp_path.iterdir()) == ["report", "runs"]
 
@@ -304,12 +304,12 @@ class TestFolder:
         for _ in range(2):  # into an empty folder, and in place of a report
             (tmp_path / "here").mkdir(exist_ok=True)
             monkeypatch.chdir(tmp_path / "here")
-            report([run], out=Path(), figures=False)
+            write_report([run], out=Path(), figures=False)
             assert data(tmp_path / "here" / "index.html", "index")["runs"][0]["name"] == "AlignCAT"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "runs"]
 
     def test_only_the_name_of_a_picture_is_told(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
-        index = report([run], out=tmp_path / "report", figures=False)
+        index = write_report([run], out=tmp_path / "report", figures=False)
         assert [image["name"] for image in data(index, "split-0")["images"]] == ["0.png", "1.png"]
         files = [path for path in index.parent.rglob("*") if path.suffix in (".js", ".html")]
         assert not [path for path in files if str(pictures[0].parent) in path.read_text(encoding="utf-8")]
@@ -318,7 +318,7 @@ class TestFolder:
         name = "x" * 300 + ".png"  # longer than disks take
         run = save(tmp_path / "run", [row(0, tmp_path / name)])
         with caplog.at_level(logging.WARNING):
-            index = report([run], out=tmp_path / "report", figures=False)
+            index = write_report([run], out=tmp_path / "report", figures=False)
         assert name in caplog.text
         assert data(index, "split-0")["images"][0]["file"] is None
 
@@ -329,7 +329,7 @@ class TestFolder:
         paths = [pictures[0], tmp_path / "gone.png", tmp_path / "broken.png"]
         run = save(tmp_path / "run", [row(number, path) for number, path in enumerate(paths)])
         with caplog.at_level(logging.WARNING):
-            index = report([run], out=tmp_path / "report", figures=False)
+            index = write_report([run], out=tmp_path / "report", figures=False)
         assert "2 of 3 pictures are not there or cannot be read" in caplog.text
         assert [image["file"] for image in data(index, "split-0")["images"]] == ["00000.jpg", None, None]
 

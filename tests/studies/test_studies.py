@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from aligncat.alignment.config import TABLES, AlignmentConfig
-from aligncat.configs import load_preset
 from aligncat.errors import ConfigError
 from aligncat.evaluation.published import published_ablation
 from aligncat.studies.studies import STUDIES, rows_for, study_of
+from aligncat.training.presets import load_preset
 
 
 @pytest.mark.parametrize("preset", ["mojiref", "refcoco", "refcoco+", "refcocog-umd", "refcocog-google"])

@@ -12,7 +12,6 @@ from rich.text import Text
 
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.prepare.check import Report, SplitCheck, check_dataset
-from aligncat.datasets.prepare.prepare import SETS, SetName, prepare_set
 from aligncat.errors import DataError
 from aligncat.files.atomic import write_atomic
 
@@ -26,40 +25,15 @@ _PHOTOS = {
 }
 
 
-def prepare_data(
-    *,
-    name: SetName,
-    out: Path,
-    source: Path | None = None,
-    images: Path | None = None,
-    mirrors: Path | None = None,
-) -> Report:
-    """Bring RefCOCO or one of its kin into place, from an archive, a folder or a mirror, and check it.
-
-    Stopped at any moment, the same command goes on where it was.
-
-    Args:
-        name: which dataset, and for RefCOCOg which division.
-        out: the folder for the datasets, which the other verbs take as --data.path.
-        source: an archive (zip, tar.gz), a folder that holds it, or a folder that holds refs(*.p) and instances.json;
-            by default what is in `out` already, and else the mirrors.
-        images: the folder of COCO's train2014 photos, or of RefCLEF's; by default the usual places in `out`.
-        mirrors: a TOML file with other mirrors than those that are shipped.
-
-    Returns:
-        What was found in the files.
+def show_prepared(report: Report) -> None:
+    """Print what was found, and fail where that is nothing.
 
     Raises:
-        DataError: the source is missing, damaged, unsafe, or does not hold the files; or no split can be read.
-        DownloadError: no mirror gives out a good archive.
+        DataError: no split can be read.
     """
-    prepare_set(name, out, source, mirrors)
-    dataset, split_by = SETS[name]
-    report = check_dataset(DataConfig(out, dataset, split_by, images))
     show(report)
     if all(split.found is None for split in report.splits):
-        raise DataError(f"{out / dataset}: no split can be read, see above")
-    return report
+        raise DataError(f"{report.data.path / report.data.dataset}: no split can be read, see above")
 
 
 def check_data(*, data: DataConfig, missing: Path | None = None) -> Report:

@@ -12,11 +12,10 @@ from PIL import Image
 
 from aligncat.errors import ConfigError
 from aligncat.files.images import read_image
+from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.overlay import draw_groundings
 from aligncat.types import Grounding
-
-SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "mojiref-grounder"
 
 
 def ground(

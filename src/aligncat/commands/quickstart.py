@@ -10,18 +10,18 @@ from pathlib import Path
 from PIL import Image
 from rich.console import Console
 
-from aligncat.commands.evaluate import answer
-from aligncat.commands.extract import extract
-from aligncat.commands.train import train
-from aligncat.configs import load_preset
+from aligncat.api.extract import extract
+from aligncat.api.train import train
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split
+from aligncat.evaluation.answering import answer
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Result
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.overlay import draw_groundings
 from aligncat.mojiref.build import MojiRefConfig, make_mojiref
 from aligncat.report.terminal import results_table
+from aligncat.training.presets import load_preset
 
 SPLITS = ("val", "testA", "testB")
 SIZE = MojiRefConfig(train=1500, val=150, test=100)

@@ -29,7 +29,7 @@ from aligncat.grounder.batches import SplitTensors
 from aligncat.grounder.choices import choices_of, join_choices, object_probability
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.model_card import model_card
-from aligncat.language.encoder import TextEncoderConfig
+from aligncat.language.config import TextEncoderConfig
 from aligncat.language.pretrained import PretrainedText, load_pretrained_text, untrained_text
 from aligncat.language.tokens import Tokens, tokenize
 from aligncat.language.vocabulary import Vocabulary

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.alignment.model import AlignmentModel
 from aligncat.errors import ConfigError
-from aligncat.language.encoder import TextEncoder, TextEncoderConfig
+from aligncat.language.config import TextEncoderConfig
+from aligncat.language.encoder import TextEncoder
 from aligncat.language.pretrained import PretrainedText
 from aligncat.language.transformer import TransformerTextEncoder
 from aligncat.types import Alignment

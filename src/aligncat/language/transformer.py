@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from aligncat.errors import ConfigError
-from aligncat.language.encoder import AttentivePooling, EncodedText, TextEncoderConfig
+from aligncat.language.config import TextEncoderConfig
+from aligncat.language.encoder import AttentivePooling, EncodedText
 from aligncat.language.remembered import RememberedStates
 from aligncat.language.vocabulary import PAD
 

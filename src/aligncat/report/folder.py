@@ -40,7 +40,7 @@ _OURS = {PAGE, "page", "data", "images", "figures"}
 _logger = logging.getLogger(__name__)
 
 
-def write_report(runs: Mapping[Path, Answers], out: Path, *, figures: bool = True) -> Path:
+def write_folder(runs: Mapping[Path, Answers], out: Path, *, figures: bool = True) -> Path:
     """Write the report of some runs: wholly, or not at all.
 
     Args:

@@ -37,7 +37,7 @@ _SPEED_SECONDS = 300.0
 logger = logging.getLogger(__name__)
 
 
-def extract(
+def extract_images(
     *,
     images: Sequence[ImageRecord],
     detector: Detector,

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from aligncat.alignment.config import PRESETS, TABLES
-from aligncat.configs import Preset
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
 from aligncat.studies.subsets import over_specified, share_of_referents
+from aligncat.training.presets import Preset
 
 StudyName: TypeAlias = Literal[
     "table3",

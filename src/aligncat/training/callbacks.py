@@ -1,20 +1,27 @@
-"""What accompanies training: averaged weights, checkpoints, and validation by those who have the truth."""
+"""Lightning callbacks: averaged weights, checkpoints, the progress bar and validation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar, WeightAveraging
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from aligncat.evaluation.metrics import score
-from aligncat.evaluation.overlaps import Overlaps
+from aligncat.files.atomic import write_atomic
 from aligncat.grounder.batches import Batch
+
+Judge: TypeAlias = Callable[[NDArray[np.int64]], tuple[float, float | None]]
+"""Judges the candidates chosen for the E expressions of a split, (E,) int64, and returns two means: the REC accuracy,
+and the RES mIoU or None where the referents have no masks. It is all that training learns about the truth."""
 
 
 class AveragedWeights(WeightAveraging):
@@ -86,19 +93,38 @@ class ProgressBar(RichProgressBar):
         return shown
 
 
-class ValidationScores(Callback):
-    """Scores the choices of each validation epoch and logs val/rec and val/res.
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Write each checkpoint beside its file and rename it.
 
-    It holds the truth, as a table of overlaps; the module that learns is only ever given two means, in the log,
-    by which the best epoch is told.
-
-    Args:
-        overlaps: of the validation split.
+    Lightning writes through the system's temporary folder; where that is another disk, a kill or a full disk can leave
+    half a checkpoint.
     """
 
-    def __init__(self, overlaps: Overlaps) -> None:
-        self._overlaps = overlaps
-        self._choice = np.zeros(len(overlaps), np.int64)
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write one checkpoint.
+
+        Raises:
+            OSError: the file cannot be written; an earlier file of that name is unchanged.
+        """
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(Path(path), content.getvalue())
+
+
+class Validation(Callback):
+    """Judge the choices of each validation epoch and log val/rec and val/res, by which the best epoch is chosen.
+
+    The module that learns sees nothing but these two means.
+
+    Args:
+        judge: judges the choices of all expressions.
+        expressions: E, the number of expressions in the validation split.
+    """
+
+    def __init__(self, judge: Judge, expressions: int) -> None:
+        self._judge = judge
+        self._choice = np.zeros(expressions, np.int64)
 
     def on_validation_batch_end(
         self,
@@ -109,12 +135,12 @@ class ValidationScores(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Collect the choices."""
+        """Collect the choices of one batch."""
         self._choice[batch.rows.cpu().numpy()] = outputs.cpu().numpy()
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Score them."""
-        scores = score(self._overlaps, self._choice)
-        pl_module.log("val/rec", scores.rec, prog_bar=True)
-        if scores.res_miou is not None:
-            pl_module.log("val/res", scores.res_miou)
+        """Judge the choices of the whole split."""
+        rec, res = self._judge(self._choice)
+        pl_module.log("val/rec", rec, prog_bar=True)
+        if res is not None:
+            pl_module.log("val/res", res)

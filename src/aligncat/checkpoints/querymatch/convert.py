@@ -21,7 +21,7 @@ from aligncat.checkpoints.check_keys import check_keys
 from aligncat.datasets.rows import as_mapping, optional_strs, parse_json, read_text, required_list
 from aligncat.errors import CheckpointError
 from aligncat.grounder.model import GroundingModel, ModelConfig
-from aligncat.language.encoder import TextEncoderConfig
+from aligncat.language.config import TextEncoderConfig
 from aligncat.language.tokens import tokenize
 from aligncat.language.vocabulary import Vocabulary
 

@@ -1,20 +1,17 @@
-"""aligncat extract: the frozen detector, once over every image."""
+"""`aligncat.extract`: run the frozen detector once over every image."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.formats.read_once import files_read_once
-from aligncat.datasets.load import load_split
-from aligncat.datasets.photos import photos_in
-from aligncat.datasets.split_names import split_names
-from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.preprocessing import DEFAULT_MODE, PreprocessingMode
 from aligncat.errors import ConfigError
-from aligncat.store.extract import extract as extract_images
-from aligncat.store.reader import Store
-from aligncat.types import ImageRecord
+
+if TYPE_CHECKING:
+    from aligncat.store.reader import Store
+    from aligncat.types import ImageRecord
 
 
 def extract(
@@ -62,6 +59,13 @@ def extract(
         ImageError: an image cannot be read.
         StoreError: the folder holds another store, or cannot be written.
     """
+    from aligncat.datasets.formats.read_once import files_read_once
+    from aligncat.datasets.load import load_split
+    from aligncat.datasets.photos import photos_in
+    from aligncat.datasets.split_names import split_names
+    from aligncat.detectors.mask2former import Mask2FormerDetector
+    from aligncat.store.extract import extract_images
+
     if (data is None) == (images is None):
         raise ConfigError("give either a dataset (--data.path, --data.dataset) or a folder of photos (--images)")
     records: dict[str, ImageRecord] = {}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from aligncat.checkpoints.querymatch import DETECTOR, check_word_order, querymatch_model, querymatch_vocabulary
+from aligncat.checkpoints.mask2former.folder import CONFIG as DETECTOR_CONFIG
+from aligncat.checkpoints.mask2former.folder import import_detector
+from aligncat.checkpoints.querymatch.convert import DETECTOR, check_word_order, querymatch_model, querymatch_vocabulary
 from aligncat.checkpoints.tensors import read_tensors
-from aligncat.commands.detector import CONFIG as DETECTOR_CONFIG
-from aligncat.commands.detector import import_detector
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.preprocessing import PreprocessingMode
 from aligncat.errors import CheckpointError, ConfigError

@@ -1,4 +1,4 @@
-"""The YAML presets that aligncat ships: `aligncat train --config mojiref`."""
+"""Read the YAML presets of `aligncat/configs/`: `aligncat train --config mojiref`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from aligncat.alignment.config import AlignmentConfig
+from aligncat.datasets.config import DataConfig
 from aligncat.errors import ConfigError
-from aligncat.language.encoder import TextEncoderConfig
+from aligncat.language.config import TextEncoderConfig
 from aligncat.training.config import TrainingConfig
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parents[1] / "configs"
 
 
 @dataclass(frozen=True)
 class Preset:
-    """What a preset says of training.
+    """The training settings of a preset.
 
     Attributes:
-        alignment: which scores choose.
-        text: how expressions are read.
+        alignment: which scores choose a candidate, and how they are learned.
+        text: the text encoder.
         training: optimiser, schedule, batch and seed.
     """
 
@@ -35,12 +36,12 @@ def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Prese
     """Read a preset.
 
     Args:
-        name: of one that is shipped, without ".yaml"; or the path of a YAML file like these.
-        seed: in place of the preset's.
-        epochs: in place of the preset's.
+        name: the name of a shipped preset, or the path of a YAML file in the same format.
+        seed: the seed, whatever the preset says.
+        epochs: overrides the preset's number of epochs.
 
     Raises:
-        ConfigError: there is no such preset, or it has a key that is not known.
+        ConfigError: the preset does not exist, or has an unknown key.
     """
     path = Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
     if not path.is_file():
@@ -60,3 +61,16 @@ def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Prese
         text=values.text,
         training=training if epochs is None else replace(training, epochs=epochs),
     )
+
+
+def preset_of(data: DataConfig) -> str:
+    """Return the name of a dataset's preset: one per division of RefCOCOg, one for MojiRef's three flavours.
+
+    Raises:
+        ConfigError: the dataset has no preset.
+    """
+    if data.dataset.startswith("mojiref"):
+        return "mojiref"
+    if data.division not in ("refcoco", "refcoco+", "refcocog-umd", "refcocog-google"):
+        raise ConfigError(f"there is no preset for {data.division}: name one with --preset, such as refcoco")
+    return data.division

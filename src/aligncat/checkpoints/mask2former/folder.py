@@ -10,7 +10,7 @@ from safetensors.torch import save
 
 from aligncat.checkpoints.mask2former.architectures import ARCHITECTURES, ArchitectureName, transformers_config
 from aligncat.checkpoints.mask2former.convert import Converted, convert
-from aligncat.checkpoints.querymatch import DETECTOR as QUERYMATCHS_DETECTOR
+from aligncat.checkpoints.querymatch.convert import DETECTOR as QUERYMATCHS_DETECTOR
 from aligncat.checkpoints.tensors import read_tensors
 from aligncat.datasets.categories import COCO_NAMES
 from aligncat.errors import CheckpointError, ConfigError

@@ -1,0 +1,127 @@
+"""`aligncat.ablate`: train and evaluate the rows of an ablation study, and compare them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aligncat.datasets.config import DataConfig
+from aligncat.errors import ConfigError
+from aligncat.evaluation.results import Seen
+from aligncat.studies.studies import StudyName, rows_for, study_of
+from aligncat.training.presets import load_preset, preset_of
+
+if TYPE_CHECKING:
+    from aligncat.studies.compare import StudyResult
+
+
+def ablate(
+    *,
+    study: StudyName,
+    data: DataConfig,
+    store: Path,
+    out: Path,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    preset: str | None = None,
+    splits: tuple[str, ...] | None = None,
+    queries: Path | None = None,
+    word_vectors: Path | None = None,
+    detector_images: str | None = None,
+    seen: Seen | None = None,
+    workers: int | None = None,
+) -> StudyResult:
+    """Train and evaluate the rows of an ablation study over seeds, and compare them.
+
+    Every row gets the preset's sizes, optimiser and steps. Rows run side by side in worker processes, which share the
+    store in memory. If the command is interrupted, running it again continues: finished rows are not repeated,
+    whichever study they were run for.
+
+    Args:
+        study: table3, table4 or table5 of the paper, or one of our own: over-specification, pairs, candidates, keep,
+            alpha, negatives, weighting, temperature, ranks, positives, text.
+        data: the dataset.
+        store: the candidates of its images.
+        out: the folder of the results. It gets one folder for each dataset, row and seed, and STUDY-DATASET.json with
+            all results and comparisons (for RefCOCOg and RefCLEF, DATASET includes the division: refcocog-umd).
+        seeds: the seeds of the trainings; the spread needs three or more.
+        preset: the preset that gives sizes and steps: the name of a shipped one, or a YAML file in the same format;
+            by default the dataset's.
+        splits: the splits to evaluate; by default all but "train". The best epoch is chosen on "val", which must exist.
+        queries: a store of every query, as in `aligncat evaluate`.
+        word_vectors: the word vectors that every row without its own starts from, as in `aligncat train`.
+        detector_images: the images that the detector was trained on, as in `aligncat evaluate`.
+        seen: whether the detector was trained on the splits' images, as in `aligncat evaluate`.
+        workers: how many rows run at a time; by default as many as there are cores, each row on one core.
+
+    Returns:
+        The results of all rows, and their comparisons.
+
+    Raises:
+        ConfigError: a row does not fit the preset, a folder holds a run with other settings, a number is out of range,
+            or `seen` contradicts what is known.
+        DataError: the dataset cannot be read, or does not record what the study varies.
+        StoreError: the store is not finished, or lacks an image.
+        KeyboardInterrupt: Ctrl-C; finished rows, and the finished epochs of others, are kept.
+    """
+    from aligncat.datasets.formats.read_once import files_read_once
+    from aligncat.datasets.split_names import split_names
+    from aligncat.evaluation.answers import Answers
+    from aligncat.evaluation.leak import judge
+    from aligncat.evaluation.published import published_ablation
+    from aligncat.store.reader import Store
+    from aligncat.studies.compare import StudyResult
+    from aligncat.studies.runs import LoadedInputs, StudyInputs, StudyRun
+    from aligncat.studies.workers import work_all
+
+    chosen = study_of(study)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds {seeds}: give at least one, each once")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = cores if workers is None else workers
+    if count < 1:
+        raise ConfigError(f"workers is {count}; it must be at least 1")
+    name = preset or preset_of(data)
+    runs = [
+        StudyRun(
+            row=row,
+            settings=settings,
+            seed=seed,
+            folder=out / data.division / f"{row.name}-seed{seed}",
+            word_vectors=row.word_vectors or (word_vectors if settings.text.recurrent else None),
+        )
+        for seed in seeds
+        for row, settings in rows_for(chosen, load_preset(name, seed=seed))
+    ]
+    opened = Store.open(store)
+    shown = {run.row.candidates for run in runs}
+    inputs = StudyInputs(
+        data=data,
+        stores={each: opened if each is None else opened.narrowed(each) for each in shown},
+        splits=splits or tuple(split for split in split_names(data) if split != "train"),
+        queries=queries,
+        detector_images=detector_images,
+        seen=seen,
+    )
+    loaded = LoadedInputs(inputs)
+    detector = str(opened.manifest.detector["name"])
+    with files_read_once():
+        judged = {
+            split: judge(loaded.split(split), detector, training=loaded.training_images, claim=seen)
+            for split in inputs.splits
+        }
+        todo = [run for run in runs if not run.is_done(loaded, judged)]
+    if todo:
+        work_all(todo, loaded, min(count, len(todo)), threads=max(1, cores // count))
+    rows = {run.row.name: run.row for run in runs}
+    answers = {
+        row: {
+            split: [Answers.load(run.answers(data, split)) for run in runs if run.row.name == row]
+            for split in inputs.splits
+        }
+        for row in rows
+    }
+    published = published_ablation(study) if study in ("table3", "table4", "table5") else {}
+    result = StudyResult.of(chosen, list(rows.values()), answers, published)
+    result.save(out / f"{study}-{data.division}.json")
+    return result

@@ -1,0 +1,83 @@
+"""`aligncat.train`: train a grounder from a store and a training split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aligncat.alignment.config import AlignmentConfig
+from aligncat.datasets.config import DataConfig
+from aligncat.language.config import TextEncoderConfig
+from aligncat.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from aligncat.grounder.grounder import Grounder
+
+
+def train(
+    *,
+    data: DataConfig,
+    store: Path,
+    out: Path,
+    alignment: AlignmentConfig = AlignmentConfig(),
+    text: TextEncoderConfig = TextEncoderConfig(),
+    training: TrainingConfig = TrainingConfig(),
+    train_split: str = "train",
+    val_split: str | None = "val",
+    word_vectors: Path | None = None,
+    skip_bad_rows: bool = False,
+    progress: bool = True,
+) -> Grounder:
+    """Train a grounder from a store and a training split, without images, boxes or masks.
+
+    If the command is interrupted, running it again resumes after the last whole epoch.
+
+    Args:
+        data: the dataset.
+        store: the candidates of its images, from `aligncat extract`.
+        out: the grounder's folder.
+        alignment: which scores choose, and how they are learned.
+        text: the text encoder.
+        training: optimiser, schedule, batch and seed.
+        train_split: the split to learn from.
+        val_split: the split whose REC accuracy chooses the best epoch; None keeps the last epoch.
+        word_vectors: a GloVe or word2vec text file to start from, or "glove-50d" for the package of the extra [glove].
+        skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
+        progress: show a progress bar.
+
+    Returns:
+        The trained grounder, as saved in the folder.
+
+    Raises:
+        ConfigError: the settings contradict each other, or the folder holds another run.
+        DataError: the dataset cannot be read.
+        DetectorError: the detector lacks a category of the dataset.
+        StoreError: the store is not finished, or lacks an image.
+        KeyboardInterrupt: Ctrl-C, after a log line that says how to resume.
+    """
+    from aligncat.datasets.formats.read_once import files_read_once
+    from aligncat.datasets.load import load_split, load_truth
+    from aligncat.evaluation.judge import judge_choices
+    from aligncat.evaluation.overlaps import Overlaps
+    from aligncat.store.reader import Store
+    from aligncat.training.fit import ValidationSplit, fit
+
+    opened = Store.open(store)
+    validation = None
+    with files_read_once():
+        learned = load_split(data, train_split, skip_bad_rows=skip_bad_rows, check_images=False)
+        if val_split is not None:
+            val = load_split(data, val_split, skip_bad_rows=skip_bad_rows, check_images=False)
+            truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows)
+            validation = ValidationSplit(val, judge_choices(Overlaps.of(opened, val, truth)))
+    return fit(
+        train=learned,
+        validation=validation,
+        store=opened,
+        out=out,
+        alignment=alignment,
+        text=text,
+        training=training,
+        word_vectors=word_vectors,
+        progress=progress,
+    )

@@ -1,0 +1,1 @@
+"""Import QueryMatch checkpoints as grounders."""

@@ -1,0 +1,36 @@
+"""The two numbers that training may know about its choices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aligncat.evaluation.metrics import Outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from aligncat.evaluation.overlaps import Overlaps
+
+
+def judge_choices(overlaps: Overlaps) -> Callable[[NDArray[np.int64]], tuple[float, float | None]]:
+    """Return a function that maps the choices of a split to their REC accuracy and RES mIoU.
+
+    Training gets this function instead of the truth, to tell its best epoch.
+
+    Args:
+        overlaps: the table of the E expressions.
+
+    Returns:
+        A function of the (E,) int64 indices of the chosen candidates. It returns the share of boxes with an IoU above
+        0.5, and the mean IoU of the masks, or None where no referent has a mask.
+    """
+
+    def judge(choice: NDArray[np.int64]) -> tuple[float, float | None]:
+        scores = Outcomes.of(overlaps, choice).scores(np.ones(len(overlaps), dtype=bool))
+        return scores.rec, scores.res_miou
+
+    return judge

@@ -1,0 +1,179 @@
+"""The runs of a study: one row with one seed is trained, and answers every split."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, astuple, dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from aligncat.datasets.load import load_split
+from aligncat.evaluation.answering import answer, open_queries, save_answers
+from aligncat.evaluation.answers import Answers
+from aligncat.evaluation.judge import judge_choices
+from aligncat.evaluation.leak import read_training_images
+from aligncat.evaluation.questions import Questions
+from aligncat.training.fit import ValidationSplit, fit
+from aligncat.training.run_folder import check_settings, describe_split
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from aligncat.datasets.config import DataConfig
+    from aligncat.datasets.split import Split
+    from aligncat.evaluation.leak import Judgement, TrainingImages
+    from aligncat.evaluation.results import Seen
+    from aligncat.store.reader import Store
+    from aligncat.studies.studies import StudyRow
+    from aligncat.training.presets import Preset
+
+ANSWERS = "answers"  # the subfolder of a run's folder
+
+
+@dataclass(frozen=True)
+class StudyInputs:
+    """What all runs of a study read, wherever they run.
+
+    Attributes:
+        data: the dataset.
+        stores: the store, by the number of candidates that a row sees; None for all of them.
+        splits: the splits to evaluate.
+        queries: a store of every query of the detector, or None.
+        detector_images: the images that the detector was trained on, as `aligncat audit` takes them, or None.
+        seen: what the user says of the detector's training images, or None.
+    """
+
+    data: DataConfig
+    stores: Mapping[int | None, Store]
+    splits: tuple[str, ...]
+    queries: Path | None
+    detector_images: str | None
+    seen: Seen | None
+
+
+class LoadedInputs:
+    """The inputs of a study in one process, each file read once."""
+
+    def __init__(self, inputs: StudyInputs) -> None:
+        """Nothing is read until it is needed."""
+        self.inputs = inputs
+        self._splits: dict[str, Split] = {}
+        self._questions: dict[tuple[int | None, str], Questions] = {}
+
+    def split(self, name: str) -> Split:
+        """Return a split's expressions."""
+        if name not in self._splits:
+            self._splits[name] = load_split(self.inputs.data, name, check_images=False)
+        return self._splits[name]
+
+    def questions(self, candidates: int | None, split: str) -> Questions:
+        """Return a split with its truth and the store that shows so many candidates."""
+        key = candidates, split
+        if key not in self._questions:
+            self._questions[key] = Questions.load(self.inputs.data, self.inputs.stores[candidates], split)
+        return self._questions[key]
+
+    @cached_property
+    def training_images(self) -> TrainingImages | None:
+        """The images that the detector was trained on, where the user names them."""
+        named = self.inputs.detector_images
+        return None if named is None else read_training_images(named)
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """One row of a study with one seed.
+
+    Attributes:
+        row: the row.
+        settings: the preset with the row's changes.
+        seed: of the training.
+        folder: the grounder's folder; the answers are in its subfolder ANSWERS.
+        word_vectors: the word vectors that the training starts from, or None.
+    """
+
+    row: StudyRow
+    settings: Preset
+    seed: int
+    folder: Path
+    word_vectors: Path | None
+
+    @property
+    def name(self) -> str:
+        """The name of the row and the seed."""
+        return self.folder.name
+
+    def answers(self, data: DataConfig, split: str) -> Path:
+        """Return the path of the answers to a split."""
+        return self.folder / ANSWERS / f"{self.row.name}-{data.division}-{split}.parquet"
+
+    def is_done(self, loaded: LoadedInputs, judged: Mapping[str, Judgement]) -> bool:
+        """Return whether the run is trained and its answers say all that is asked for now.
+
+        Args:
+            loaded: the inputs.
+            judged: by split, what is known of the detector's training images.
+
+        Raises:
+            ConfigError: the folder holds a run with other settings or data.
+        """
+        if not all(self._is_answered(split, loaded, judged[split]) for split in loaded.inputs.splits):
+            return False
+        store = loaded.inputs.stores[self.row.candidates]
+        alignment = replace(self.settings.alignment, visual_dim=store.manifest.feature_dim, classes=len(store.labels))
+        settings = {
+            "alignment": asdict(alignment),
+            "text": asdict(self.settings.text),
+            "training": asdict(self.settings.training),
+            "data": describe_split(self.row.training_split(loaded.split("train"), self.seed)),
+            "store": store.manifest.detector,
+            "word_vectors": None if self.word_vectors is None else self.word_vectors.name,
+        }
+        check_settings(self.folder, settings)
+        return True
+
+    def _is_answered(self, split: str, loaded: LoadedInputs, judged: Judgement) -> bool:
+        path = self.answers(loaded.inputs.data, split)
+        if not path.is_file():
+            return False
+        answers = Answers.load(path)
+        said = (answers.result.seen, answers.result.seen_claimed, answers.result.images_seen)
+        asked = [(e.id, e.text) for e in loaded.split(split).expressions]
+        return (
+            [*zip(answers.table["expression_id"].to_pylist(), answers.table["text"].to_pylist(), strict=True)] == asked
+            and (loaded.inputs.queries is None or answers.table["query_right"].null_count == 0)
+            and said == astuple(judged)
+        )
+
+    def work(self, loaded: LoadedInputs) -> None:
+        """Train the run, or resume its training, and save its answers to every split.
+
+        Raises:
+            AligncatError: the settings do not fit the data, or a file is damaged.
+        """
+        inputs = loaded.inputs
+        candidates = self.row.candidates
+        val = loaded.questions(candidates, "val")
+        grounder = fit(
+            train=self.row.training_split(loaded.split("train"), self.seed),
+            validation=ValidationSplit(val.split, judge_choices(val.overlaps)),
+            store=inputs.stores[candidates],
+            out=self.folder,
+            alignment=self.settings.alignment,
+            text=self.settings.text,
+            training=self.settings.training,
+            word_vectors=self.word_vectors,
+            progress=False,
+        )
+        queries = None if inputs.queries is None else open_queries(inputs.queries, grounder)
+        for split in inputs.splits:
+            answers = answer(
+                grounder,
+                self.row.name,
+                loaded.questions(candidates, split),
+                folder=self.folder,
+                queries=queries,
+                training=loaded.training_images,
+                seen=inputs.seen,
+            )
+            save_answers(answers, self.folder / ANSWERS, self.row.name)

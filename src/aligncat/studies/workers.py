@@ -1,0 +1,160 @@
+"""Run the rows of a study side by side, in processes that share the store in memory."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import traceback
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from multiprocessing.resource_tracker import ensure_running
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from aligncat.errors import AligncatError
+from aligncat.studies.runs import LoadedInputs, StudyInputs, StudyRun
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
+
+def work_all(runs: Sequence[StudyRun], loaded: LoadedInputs, workers: int, *, threads: int) -> None:
+    """Train and evaluate runs in worker processes.
+
+    Args:
+        runs: the runs to work on.
+        loaded: their inputs; the candidates of their images are loaded into shared memory.
+        workers: how many runs are worked on at a time.
+        threads: torch threads of a worker.
+
+    Raises:
+        AligncatError: a run failed, after the runs beside it have ended; or a worker was killed.
+    """
+    _share_stores(loaded)
+    waiting = deque(runs)
+    with _progress() as progress, _workers(loaded.inputs, workers, threads) as idle:
+        task = progress.add_task("ablate", total=len(runs))
+        busy: set[Connection] = set()
+        failure: Exception | None = None
+        while busy or (waiting and failure is None):
+            while idle and waiting and failure is None:
+                connection = idle.pop()
+                connection.send(waiting.popleft())
+                busy.add(connection)
+            for ready in wait([*busy]):
+                assert isinstance(ready, Connection)
+                busy.remove(ready)
+                try:
+                    answer = ready.recv()
+                except EOFError:
+                    failure = failure or AligncatError(
+                        "a worker was killed, as happens when memory runs out: repeat the command with fewer "
+                        "--workers; finished rows are kept"
+                    )
+                    continue
+                idle.append(ready)
+                if isinstance(answer, Exception):
+                    failure = failure or answer
+                else:
+                    progress.console.print(answer, highlight=False)
+                    progress.advance(task)
+        if failure is not None:
+            raise failure
+
+
+def _share_stores(loaded: LoadedInputs) -> None:
+    for split in ("train", *loaded.inputs.splits):
+        images = tuple(dict.fromkeys(e.image_id for e in loaded.split(split).expressions))
+        for store in loaded.inputs.stores.values():
+            store.share(images)
+
+
+@contextmanager
+def _workers(inputs: StudyInputs, count: int, threads: int) -> Iterator[list[Connection]]:
+    """Start worker processes and yield a connection to each; end the processes on leaving."""
+    context = get_context("spawn")
+    processes: list[SpawnProcess] = []
+    connections: list[Connection] = []
+    try:
+        with _interrupts_blocked():
+            for _ in range(count):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_work, args=(theirs, inputs, threads), daemon=True)
+                process.start()
+                theirs.close()
+                processes.append(process)
+                connections.append(ours)
+        yield [*connections]
+    finally:
+        for connection in connections:
+            connection.close()  # an idle worker ends at this
+        for process in processes:
+            process.join(1)
+            process.terminate()  # files are whole at any moment
+            process.join()
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C in processes started here until they handle it; before that they would print tracebacks."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    ensure_running()  # multiprocessing starts its tracker with the first process, and unblocks Ctrl-C doing so
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(connection: Connection, inputs: StudyInputs, threads: int) -> None:
+    """Work on the runs that arrive, and answer each with its name or its error; the body of a worker process."""
+    # Ctrl-C reaches every process. A worker that only dropped its run would start the next one.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    loaded = LoadedInputs(inputs)
+    while True:
+        try:
+            run: StudyRun = connection.recv()
+        except EOFError:
+            return
+        try:
+            run.work(loaded)
+        except Exception as error:  # whatever it is, the parent raises it
+            error.add_note("".join(traceback.format_exception(error)))
+            connection.send(error)
+        else:
+            connection.send(run.name)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is killed, so that a new parent finds no other writer in the same folders."""
+    parent = parent_process()
+    assert parent is not None, "a worker has a parent"
+    parent.join()
+    os._exit(1)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    ) as progress:
+        yield progress

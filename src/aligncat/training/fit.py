@@ -1,0 +1,238 @@
+"""Train a grounder from a split and a store: the engine behind `aligncat.train` and the ablation studies."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+
+from aligncat.alignment.config import AlignmentConfig
+from aligncat.datasets.split import Split
+from aligncat.errors import ConfigError
+from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.model import GroundingModel, ModelConfig
+from aligncat.language.config import TextEncoderConfig
+from aligncat.language.pretrained import PretrainedText, load_pretrained_text
+from aligncat.language.tokens import Tokens
+from aligncat.language.transformer import TransformerTextEncoder
+from aligncat.language.vectors import first_words, load_word_vectors
+from aligncat.language.vocabulary import Vocabulary
+from aligncat.quiet import quiet_lightning
+from aligncat.store.reader import Store
+from aligncat.training.callbacks import (
+    AtomicCheckpoints,
+    AveragedWeights,
+    EpochCheckpoint,
+    Judge,
+    ProgressBar,
+    Validation,
+)
+from aligncat.training.config import TrainingConfig
+from aligncat.training.data import GroundingData
+from aligncat.training.module import GroundingModule
+from aligncat.training.run_folder import RUN, check_run_folder, describe_split, save_settings
+from aligncat.versions import installed_versions
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ValidationSplit:
+    """The split by which the best epoch is chosen.
+
+    Attributes:
+        split: its expressions, without boxes or masks.
+        judge: judges the candidates chosen for these expressions.
+    """
+
+    split: Split
+    judge: Judge
+
+
+def fit(
+    *,
+    train: Split,
+    validation: ValidationSplit | None,
+    store: Store,
+    out: Path,
+    alignment: AlignmentConfig,
+    text: TextEncoderConfig,
+    training: TrainingConfig,
+    word_vectors: Path | None = None,
+    progress: bool = True,
+) -> Grounder:
+    """Train a grounder and save it, or resume its training after the last whole epoch.
+
+    Args:
+        train: the split to learn from.
+        validation: the split that chooses the best epoch; None keeps the last epoch.
+        store: the candidates of both splits' images.
+        out: the grounder's folder.
+        alignment: which scores choose, and how they are learned.
+        text: the text encoder.
+        training: optimiser, schedule, batch and seed.
+        word_vectors: a GloVe or word2vec text file to start from, or "glove-50d".
+        progress: show a progress bar.
+
+    Returns:
+        The trained grounder, as saved in `out`.
+
+    Raises:
+        ConfigError: the settings contradict each other, or the folder holds another run.
+        DetectorError: the detector lacks a category of the dataset.
+        StoreError: the store lacks an image.
+        KeyboardInterrupt: Ctrl-C, after a log line that says how to resume.
+    """
+    alignment = replace(alignment, visual_dim=store.manifest.feature_dim, classes=len(store.labels))
+    config = ModelConfig(alignment=alignment, text=text)
+    vocabulary, pretrained = _read_text_with(text, train, word_vectors)
+    provenance = {
+        "data": describe_split(train),
+        "val_split": None if validation is None else validation.split.split,
+        "store": store.manifest.detector,
+        "training": asdict(training),
+        "word_vectors": None if word_vectors is None else word_vectors.name,
+        "text_encoder": None if pretrained is None else {"name": pretrained.name, "sha256": pretrained.sha256},
+        "versions": installed_versions(),
+    }
+    settings = {**asdict(config), **provenance}
+    check_run_folder(out, settings)
+
+    pl.seed_everything(training.seed, verbose=False)
+    vectors = None
+    if word_vectors is not None and isinstance(vocabulary, Vocabulary):
+        found = load_word_vectors(word_vectors, vocabulary, seed=training.seed)
+        logger.info("%s has %d of %d words", word_vectors, found.found, found.words)
+        vectors = found.table
+    model = GroundingModel(config, len(vocabulary), vectors, pretrained)
+    splits = (train,) if validation is None else (train, validation.split)
+    batches = GroundingData(
+        train=train,
+        val=None if validation is None else validation.split,
+        store=store,
+        vocabulary=vocabulary,
+        max_length=text.max_length,
+        batch_size=training.batch_size,
+        seed=training.seed,
+        with_labels=alignment.category_train == "label" or alignment.classifier,
+    )
+    if isinstance(model.text, TransformerTextEncoder):
+        texts = [expression.text for split in splits for expression in split.expressions]
+        model.text.remember(vocabulary.encode(texts, text.max_length), progress=progress)
+    module = GroundingModule(model, training, batches.steps_per_epoch)
+    save_settings(out, settings)
+    kept = _fit(module, batches, training, out / RUN, validation, progress=progress)
+    module.load_state_dict(torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
+    if isinstance(model.text, TransformerTextEncoder):
+        model.text.forget()
+    grounder = Grounder(model, vocabulary, store.labels, store.manifest.detector, provenance, pretrained)
+    grounder.save_pretrained(out)
+    return grounder
+
+
+def _read_text_with(
+    text: TextEncoderConfig, split: Split, word_vectors: Path | None
+) -> tuple[Tokens, PretrainedText | None]:
+    """Return the tokenizer or vocabulary, and the transformer if the text encoder is one.
+
+    Raises:
+        ConfigError: the settings contradict each other, or the transformer cannot be loaded.
+    """
+    if not text.recurrent:
+        if word_vectors is not None:
+            raise ConfigError("word_vectors are for text.encoder 'recurrent': a transformer has its own")
+        pretrained = load_pretrained_text(text.encoder)
+        return pretrained.pieces, pretrained
+    if text.freeze_vectors and word_vectors is None:
+        raise ConfigError(
+            "text.freeze_vectors keeps word vectors as they are, and none are given: name a file with --word_vectors, "
+            "or learn them with --text.freeze_vectors false"
+        )
+    vocabulary = Vocabulary.from_expressions(e.text for e in split.expressions)
+    if text.vector_words and word_vectors is not None:
+        vocabulary = vocabulary.with_words(first_words(word_vectors, text.vector_words))
+    return vocabulary, None
+
+
+def _fit(
+    module: GroundingModule,
+    batches: GroundingData,
+    training: TrainingConfig,
+    folder: Path,
+    validation: ValidationSplit | None,
+    *,
+    progress: bool,
+) -> Path:
+    """Train, or resume training, and return the checkpoint to keep: the best one if there is validation."""
+    callbacks: list[Callback] = [AveragedWeights(training.ema_decay)]
+    if validation is not None:
+        callbacks += [
+            Validation(validation.judge, len(validation.split.expressions)),
+            EpochCheckpoint(folder, "best", best="val/rec"),
+        ]
+    callbacks.append(EpochCheckpoint(folder, "last"))  # after "best", because it stores the best's score
+    if progress:
+        callbacks.append(ProgressBar())
+    best, last = folder / "best.ckpt", folder / "last.ckpt"
+    with quiet_lightning(), _deterministic():
+        trainer = pl.Trainer(
+            max_epochs=training.epochs,
+            callbacks=callbacks,
+            # One CSV file per start of the command, because Lightning empties an existing one.
+            logger=[
+                CSVLogger(folder, name="csv", flush_logs_every_n_steps=1),
+                TensorBoardLogger(folder, name="", version="tensorboard"),
+            ],
+            plugins=[AtomicCheckpoints()],
+            gradient_clip_val=training.clip_norm,
+            num_sanity_val_steps=0,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            deterministic=True,
+            devices=1,
+        )
+        with _keyboard_interrupts(trainer):
+            trainer.fit(module, batches, ckpt_path=last if last.exists() else None, weights_only=True)
+    return last if validation is None else best
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Restore torch's global settings, which Lightning's `deterministic` changes.
+
+    Deterministic torch also fills every new tensor first, which costs a tenth of a step and gains nothing here.
+    """
+    memory: Any = torch.utils.deterministic
+    deterministic, filled = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
+    memory.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        memory.fill_uninitialized_memory = filled
+
+
+@contextmanager
+def _keyboard_interrupts(trainer: pl.Trainer) -> Iterator[None]:
+    """Turn Lightning's exit on Ctrl-C back into KeyboardInterrupt.
+
+    Lightning answers Ctrl-C with SystemExit and leaves the process ignoring SIGINT.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, before)
+        logger.info("Stopped. Run the same command again to resume after the last whole epoch.")
+        raise KeyboardInterrupt from None

@@ -1,0 +1,97 @@
+"""The folder of a training run: its settings, and whether a run may be resumed in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from aligncat.alignment.config import AlignmentConfig
+from aligncat.datasets.split import Split
+from aligncat.errors import ConfigError
+from aligncat.files.atomic import PART_SUFFIX, write_atomic
+from aligncat.language.config import TextEncoderConfig
+from aligncat.training.config import TrainingConfig
+
+logger = logging.getLogger(__name__)
+
+RUN = "run"  # the subfolder of checkpoints and logs; everything else in the folder is the grounder
+SETTINGS = Path(RUN, "settings.json")
+
+
+def check_run_folder(out: Path, settings: Mapping[str, Any]) -> None:
+    """Check that a folder is new, or holds a run with these settings.
+
+    Raises:
+        ConfigError: the folder holds something else.
+    """
+    if (out / SETTINGS).is_file():
+        check_settings(out, settings)
+    elif out.exists() and (not out.is_dir() or any(p.is_file() and p.suffix != PART_SUFFIX for p in out.rglob("*"))):
+        raise ConfigError(f"{out} exists and is not an empty folder: choose another --out")
+
+
+def check_settings(out: Path, settings: Mapping[str, Any]) -> None:
+    """Check that a run was started with these settings.
+
+    Args:
+        out: the run's folder, which holds the file SETTINGS.
+        settings: some of the keys of that file; the other keys are not compared.
+
+    Raises:
+        ConfigError: a setting differs, or the file is damaged.
+    """
+    path = out / SETTINGS
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged ({error}): choose another --out") from error
+    # A run that started before a field existed had the value that is now the field's default.
+    for part, default in (
+        ("alignment", AlignmentConfig()),
+        ("text", TextEncoderConfig()),
+        ("training", TrainingConfig()),
+    ):
+        found[part] = {**asdict(default), **found.get(part, {})}
+    # Versions may differ: a run outlives an upgrade.
+    wanted = {key: value for key, value in json.loads(_to_json(settings)).items() if key != "versions"}
+    if differing := list(_differences({key: found.get(key) for key in wanted}, wanted)):
+        raise ConfigError(
+            f"{out} holds a run with other settings: {'; '.join(differing)}. Choose another --out, or repeat the "
+            "settings of that run to resume it"
+        )
+    if "versions" in settings and found.get("versions") != settings["versions"]:
+        logger.warning("%s was begun with other versions of its libraries, so the last bits may differ", out)
+
+
+def save_settings(out: Path, settings: Mapping[str, Any]) -> None:
+    """Write the settings of a new run; the settings of a run that is resumed stay as they are."""
+    path = out / SETTINGS
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, _to_json(settings).encode())
+
+
+def describe_split(split: Split) -> dict[str, Any]:
+    """Return the names and counts of a training split, and a hash of everything that training sees of it."""
+    seen = [(e.id, e.referent_id, e.image_id, e.text, e.category) for e in split.expressions]
+    digest = hashlib.sha256(json.dumps(seen, ensure_ascii=False).encode()).hexdigest()
+    names = {"dataset": split.dataset, "split": split.split, "split_by": split.split_by}
+    return {**names, "expressions": len(seen), "images": len(split.images), "sha256": digest}
+
+
+def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
+    """Yield one readable line for each key in which two nested settings differ."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in sorted({*found, *wanted}):
+            yield from _differences(found.get(key), wanted.get(key), f"{name}.{key}" if name else key)
+    elif found != wanted:
+        yield f"{name} was {found!r} and is {wanted!r}"
+
+
+def _to_json(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, indent=2, ensure_ascii=False, default=str) + "\n"
