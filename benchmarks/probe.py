@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from aligncat.evaluation.overlaps import REC_THRESHOLD
 from aligncat.evaluation.probe import linear_probe
-from aligncat.geometry import box_iou, xywh_to_xyxy
+from aligncat.geometry import SAME_OBJECT_IOU, box_iou, xywh_to_xyxy
 from aligncat.mojiref.attributes import Attribute, Item
 from aligncat.store.reader import Store
 
@@ -49,7 +48,7 @@ def main() -> None:
         overlap = box_iou(xywh_to_xyxy(np.array([row["bbox"] for row in rows], dtype=float)), candidates.boxes)
         objects += len(rows)
         for row, ious in zip(rows, overlap, strict=True):
-            if not len(ious) or ious.max() <= REC_THRESHOLD:
+            if not len(ious) or ious.max() <= SAME_OBJECT_IOU:
                 continue
             found += 1
             for question, answer in answers(row, names[row["category_id"]], size):

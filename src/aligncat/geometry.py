@@ -21,6 +21,8 @@ from aligncat.types import RLE
 PADDING_GREY = 127
 MAX_PIXELS = 64_000_000
 """The largest width times height of an image or a mask that is taken in."""
+SAME_OBJECT_IOU = 0.5
+"""Two boxes are of one object if their IoU exceeds this (strictly), as in the paper's REC metric, section 5.1."""
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int8)
 
 

@@ -14,10 +14,9 @@ import pyarrow.parquet as pq
 from aligncat.errors import DataError
 from aligncat.evaluation.causes import causes
 from aligncat.evaluation.metrics import Outcomes
-from aligncat.evaluation.overlaps import REC_THRESHOLD
 from aligncat.evaluation.results import Result
 from aligncat.files.atomic import write_atomic
-from aligncat.geometry import box_iou
+from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.choices import object_probability
 from aligncat.language.tokens import tokenize
 
@@ -232,7 +231,7 @@ def _query_right(split: Split, truth: Mapping[str, Truth], queries: Store) -> ND
     """(E,) whether the box of some query passes."""
     boxes = dict(zip(split.images, queries.boxes(list(split.images)), strict=True))
     best = {
-        (e.image_id, e.referent_id): box_iou(truth[e.referent_id].box[None], boxes[e.image_id]).max() > REC_THRESHOLD
+        (e.image_id, e.referent_id): box_iou(truth[e.referent_id].box[None], boxes[e.image_id]).max() > SAME_OBJECT_IOU
         for e in split.expressions
     }
     return np.array([best[e.image_id, e.referent_id] for e in split.expressions])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import numpy as np
 
 from aligncat.datasets.categories import canonical_category
-from aligncat.evaluation.overlaps import REC_THRESHOLD
+from aligncat.geometry import SAME_OBJECT_IOU
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ def causes(
     count = min(overlaps.box_iou.shape[1] - 1, choices.kept.shape[1])
     rows = np.arange(len(overlaps))
     chosen = np.where(overlaps.valid.any(axis=1), choices.choice, -1)
-    passing = overlaps.box_iou[:, :count] > REC_THRESHOLD
+    passing = overlaps.box_iou[:, :count] > SAME_OBJECT_IOU
     kept = choices.kept[:, :count]
     names = np.array([*map(canonical_category, labels), ""])
     first = np.take_along_axis(candidate_categories[:, :count], passing.argmax(axis=1)[:, None], axis=1)[:, 0]
@@ -100,7 +100,7 @@ def causes(
         "wrong_category": ~of_category,
         "wrong_object": np.ones(len(rows), dtype=bool),
     }
-    right = overlaps.box_iou[rows, chosen] > REC_THRESHOLD
+    right = overlaps.box_iou[rows, chosen] > SAME_OBJECT_IOU
     found: list[str] = np.select([right, *tests.values()], [RIGHT, *tests], RIGHT).tolist()
     return found
 

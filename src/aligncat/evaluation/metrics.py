@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncat.evaluation.overlaps import REC_THRESHOLD, Overlaps, same_category
+from aligncat.evaluation.overlaps import Overlaps, same_category
+from aligncat.geometry import SAME_OBJECT_IOU
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -145,8 +146,8 @@ class Outcomes:
         mask_iou = overlaps.intersections / np.where(overlaps.unions == 0, 1, overlaps.unions)
         has_category = np.array([category is not None for category in overlaps.referent_categories])
         return cls(
-            right=overlaps.box_iou[rows, chosen] > REC_THRESHOLD,
-            reachable=overlaps.box_iou.max(axis=1) > REC_THRESHOLD,
+            right=overlaps.box_iou[rows, chosen] > SAME_OBJECT_IOU,
+            reachable=overlaps.box_iou.max(axis=1) > SAME_OBJECT_IOU,
             mask_iou=mask_iou[rows, chosen],
             best_mask_iou=mask_iou.max(axis=1),
             intersection=overlaps.intersections[rows, chosen],

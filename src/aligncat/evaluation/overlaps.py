@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from aligncat.datasets.categories import canonical_category
 from aligncat.errors import DataError
-from aligncat.geometry import box_iou, mask_overlap
+from aligncat.geometry import SAME_OBJECT_IOU, box_iou, mask_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +25,6 @@ AnnotatedObjects: TypeAlias = "Mapping[str, tuple[NDArray[np.float64], Sequence[
 
 OF_REFERENT = 0.25
 """Above this IoU, a box that overlaps no other object more is a poor box of the referent, not one of something else."""
-
-REC_THRESHOLD = 0.5
-"""A box stands for an object when their IoU exceeds this (strictly), as in the paper, section 5.1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,7 +221,7 @@ def _categories_by_truth(
     object_boxes, names = objects
     overlap = box_iou(boxes, object_boxes)
     best = overlap.argmax(axis=1)
-    passes = overlap.max(axis=1) > REC_THRESHOLD
+    passes = overlap.max(axis=1) > SAME_OBJECT_IOU
     return [names[b] if ok else claim for b, ok, claim in zip(best, passes, claimed, strict=True)]
 
 

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncat.geometry import box_iou
+from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.language.tokens import Tokens
 from aligncat.types import Alignment, Choices
-
-SAME_OBJECT = 0.5
-"""Two candidates stand for one object when the IoU of their boxes exceeds this, as in the metric (section 5.1)."""
 
 
 def choices_of(alignment: Alignment, expressions: Sequence[str], vocabulary: Tokens, labels: Sequence[str]) -> Choices:
@@ -71,6 +68,6 @@ def object_probability(probabilities: NDArray[np.float32], boxes: NDArray[np.flo
         boxes: (O, 4) xyxy pixels.
         choice: index of the chosen candidate.
     """
-    same = box_iou(boxes[choice][None], boxes)[0] > SAME_OBJECT
+    same = box_iou(boxes[choice][None], boxes)[0] > SAME_OBJECT_IOU
     same[choice] = True  # also where its box is empty
     return float(probabilities[same].sum())
