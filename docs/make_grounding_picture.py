@@ -12,9 +12,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from aligncat.commands.ground import SHIPPED
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split
+from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.overlay import draw_groundings
 

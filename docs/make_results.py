@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aligncat.commands.ground import SHIPPED
 from aligncat.errors import DataError
 from aligncat.evaluation.metrics import Scores
 from aligncat.evaluation.published import published_ablation
 from aligncat.evaluation.results import Result, Summary, summarise
+from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.model_card import NAMES, write_model_card
+from aligncat.report.card import card_results
 from aligncat.report.terminal import detector_training
 
 ROOT = Path(__file__).resolve().parent
@@ -81,7 +82,7 @@ def main() -> None:
         results = [cut_result(Result.load(path).to_json()) for path in arguments.shipped]
         write_json(RESULTS / SHIPPED_RESULTS, {"weights_sha256": shipped_weights(), "results": results})
     PAGE.write_text(page(RESULTS), encoding="utf-8")
-    write_model_card(SHIPPED, read_shipped(RESULTS / SHIPPED_RESULTS))
+    write_model_card(SHIPPED, card_results(read_shipped(RESULTS / SHIPPED_RESULTS)))
 
 
 def page(folder: Path) -> str:

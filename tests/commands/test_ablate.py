@@ -27,7 +27,7 @@ from aligncat.evaluation.results import Result
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 PRESET = """
-alignment: {dim: 16, text_dim: 16, negatives_per_image: 2, keep: 4}
+alignment: {dim: 16, negatives_per_image: 2, keep: 4}
 text: {word_dim: 16, dim: 16, blocks: 1, heads: 2, feedforward: 32, max_length: 8}
 training: {epochs: 2, batch_size: 8, learning_rate: 0.02, warmup_epochs: 0.5, clip_norm: 1.0, ema_decay: 0.9}
 """

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass
 from functools import cache
 from itertools import combinations
 from multiprocessing import parent_process
@@ -75,9 +75,8 @@ class _Run:
         """
         if not all(self._answered(split, judged[split]) for split in self.splits):
             return False
-        alignment = replace(self.settings.alignment, visual_dim=store.manifest.feature_dim, classes=len(store.labels))
         settings = {
-            "alignment": asdict(alignment),
+            "alignment": asdict(self.settings.alignment),
             "text": asdict(self.settings.text),
             "training": asdict(self.settings.training),
             "data": describe(self.row.training_split(_split(self.data, "train"), self.seed)),

@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from aligncat.commands.ground import SHIPPED
 from aligncat.commands.published import published_beside
 from aligncat.datasets.config import DataConfig, division_name
 from aligncat.datasets.formats.read_once import files_read_once
@@ -23,8 +22,10 @@ from aligncat.evaluation.metrics import score
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Result, Seen
 from aligncat.files.atomic import write_atomic
+from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model_card import write_model_card
+from aligncat.report.card import card_results
 from aligncat.report.terminal import causes_table, masks_table, results_table, slices_table
 from aligncat.store.manifest import differences
 from aligncat.store.reader import Store
@@ -106,7 +107,7 @@ def evaluate(
     if (beside := published_beside(results)) is not None:
         console.print(beside)
     if model_card:
-        console.print(f"{write_model_card(grounder, results)}: these results are in it", markup=False)
+        console.print(f"{write_model_card(grounder, card_results(results))}: these results are in it", markup=False)
     return results
 
 

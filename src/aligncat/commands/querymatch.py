@@ -16,7 +16,8 @@ from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.preprocessing import PreprocessingMode
 from aligncat.errors import CheckpointError, ConfigError
 from aligncat.files.hashes import file_sha256
-from aligncat.grounder.grounder import CONFIG, Grounder
+from aligncat.grounder.folder import CONFIG
+from aligncat.grounder.grounder import Grounder
 from aligncat.versions import installed_versions
 
 logger = logging.getLogger(__name__)
@@ -70,9 +71,9 @@ def import_querymatch(
     model = querymatch_model(
         tensors, words=len(vocabulary), classes=len(loaded.labels), max_length=max_words, source=str(checkpoint)
     )
-    if loaded.feature_dim != model.config.alignment.visual_dim:
+    if loaded.feature_dim != (wanted := model.alignment.sizes.visual_dim):
         raise CheckpointError(
-            f"{checkpoint}: reads query features of {model.config.alignment.visual_dim} numbers, and those of the "
+            f"{checkpoint}: reads query features of {wanted} numbers, and those of the "
             f"detector {name} have {loaded.feature_dim}: give the detector that it was trained with"
         )
     provenance = {

@@ -7,7 +7,7 @@ import json
 import logging
 import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from aligncat.alignment.config import AlignmentConfig
+from aligncat.alignment.old_sizes import without_old_sizes
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.formats.read_once import files_read_once
 from aligncat.datasets.load import load_split, load_truth
@@ -63,7 +64,6 @@ def train(
 ) -> Grounder:
     """Train a grounder from a store and a training split; no image, box or mask is read.
 
-    The sizes that the detector decides (alignment.visual_dim and alignment.classes) are taken from the store.
     Interrupted, the same command goes on after the last whole epoch.
 
     Args:
@@ -138,7 +138,6 @@ def learn(
         word_vectors: a file to start from.
         progress: show a progress bar.
     """
-    alignment = replace(alignment, visual_dim=store.manifest.feature_dim, classes=len(store.labels))
     config = ModelConfig(alignment=alignment, text=text)
     vocabulary, pretrained = _read_with(text, train, word_vectors)
     provenance = {
@@ -159,7 +158,14 @@ def learn(
         found = load_word_vectors(word_vectors, vocabulary, seed=training.seed)
         logger.info("%s has %d of %d words", word_vectors, found.found, found.words)
         vectors = found.table
-    model = GroundingModel(config, len(vocabulary), vectors, pretrained)
+    model = GroundingModel(
+        config,
+        len(vocabulary),
+        feature_dim=store.manifest.feature_dim,
+        classes=len(store.labels),
+        vectors=vectors,
+        pretrained=pretrained,
+    )
     batches = GroundingData(
         train=train,
         val=None if val is None else val[0],
@@ -282,6 +288,7 @@ def check_settings(out: Path, settings: Mapping[str, Any]) -> None:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigError(f"{path} is damaged ({error}): choose another --out") from error
+    found["alignment"] = without_old_sizes(found.get("alignment", {}), str(path))
     # A run that was begun before a field existed had what is now the field's default.
     for part, default in (
         ("alignment", AlignmentConfig()),
