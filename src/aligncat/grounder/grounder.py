@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,8 +19,9 @@ from safetensors.torch import load_file, save
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.split import Split
-from aligncat.detectors.load import load_detector
+from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.protocol import Detector
+from aligncat.detectors.registry import load_detector
 from aligncat.errors import ConfigError, DataError, DetectorError
 from aligncat.evaluation.results import Result
 from aligncat.files.atomic import write_atomic
@@ -56,7 +57,7 @@ class Grounder(ModelHubMixin):
         model: GroundingModel,
         vocabulary: Tokens,
         labels: Sequence[str],
-        detector_description: Mapping[str, Any],
+        detector_description: DetectorDescription,
         provenance: Mapping[str, Any],
         pretrained: PretrainedText | None = None,
     ) -> None:
@@ -73,7 +74,7 @@ class Grounder(ModelHubMixin):
         self.model = model.eval()
         self.vocabulary = vocabulary
         self.labels = tuple(labels)
-        self.detector_description = dict(detector_description)
+        self.detector_description = detector_description
         self.provenance = dict(provenance)
         self.pretrained = pretrained
         self._detector: Detector | None = None
@@ -228,7 +229,7 @@ class Grounder(ModelHubMixin):
             "text": asdict(self.model.config.text),
             "text_encoder": encoder,
             "labels": list(self.labels),
-            "detector": self.detector_description,
+            "detector": self.detector_description.to_json(),
             "provenance": self.provenance,
         }
 
@@ -287,7 +288,7 @@ class Grounder(ModelHubMixin):
                 ) from error
         grounder = cls._from_folder(folder, text_encoder)
         if detector is not None:
-            grounder.detector_description["name"] = detector
+            grounder.detector_description = replace(grounder.detector_description, name=detector)
         return grounder
 
     @classmethod
@@ -305,8 +306,9 @@ class Grounder(ModelHubMixin):
             pretrained, vocabulary = _read_with(folder, model_config.text, config, text_encoder)
             model = GroundingModel(model_config, len(vocabulary), pretrained=pretrained)
             model.load_state_dict(load_file(folder / WEIGHTS))
-            return cls(model, vocabulary, config["labels"], config["detector"], config["provenance"], pretrained)
-        except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, DataError) as error:
+            detector = DetectorDescription.from_json(config["detector"])
+            return cls(model, vocabulary, config["labels"], detector, config["provenance"], pretrained)
+        except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, DataError, DetectorError) as error:
             raise ConfigError(
                 f"{folder} is damaged or was written by another version of aligncat ({_first_line(error)}): "
                 "train it again"

@@ -15,7 +15,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.constants import CONFIG_NAME, REPOCARD_NAME
 
 from aligncat.alignment.config import PRESETS, AlignmentConfig
-from aligncat.detectors.mask2former import MINI
+from aligncat.detectors.registry import OPENMOJI_CREDIT, known_detector
 from aligncat.errors import ConfigError
 from aligncat.evaluation.leak import known_by_name
 from aligncat.evaluation.metrics import Scores
@@ -35,11 +35,6 @@ NAMES = {
     "mojirefg": "MojiRefg",
 }
 _PHOTO = "COCO_train2014_000000000009.jpg"  # all photos of RefCOCO and its kin are of train2014
-_OPENMOJI = (
-    "- OpenMoji: what it learned from is made of drawings of OpenMoji, changed in colour, size and surroundings. All "
-    "emojis designed by [OpenMoji](https://openmoji.org), the open-source emoji and icon project. License: "
-    "[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/)."
-)
 _FIGURES: tuple[tuple[str, Callable[[Scores], float | None]], ...] = (
     ("REC", lambda scores: scores.rec),
     ("oracle", lambda scores: scores.oracle_rec),
@@ -254,11 +249,9 @@ def _limits(config: Mapping[str, Any], own: Sequence[Result]) -> list[str]:
         limits.append(
             "- It knows drawings only: it learned from MojiRef's scenes, and answers nothing useful of photos."
         )
-    if config["detector"].get("name") == MINI:
-        limits.append(
-            "- Colour is weak: the query features of the mini detector hold little of it, so that phrases that need it "
-            "are answered worse than those that need a place or a size."
-        )
+    known = known_detector(str(config["detector"].get("name")))
+    if known is not None and known.limit is not None:
+        limits.append(f"- {known.limit}")
     if any(result.seen == "leaked" for result in own):
         limits.append("- Its figures on splits whose images the detector has seen are too good.")
     return limits
@@ -266,20 +259,15 @@ def _limits(config: Mapping[str, Any], own: Sequence[Result]) -> list[str]:
 
 def _licences(config: Mapping[str, Any]) -> list[str]:
     name, data = str(config["detector"].get("name")), config["provenance"].get("data")
-    licences = ["- Code and the weights in this folder: Apache-2.0."]
-    if name == MINI:
-        licences.append("- The mini detector ships with aligncat and was trained on drawings of OpenMoji.")
-    elif name.startswith("facebook/"):
-        licences.append(
-            f"- The detector {_plain(name)} is not in this folder; its weights are "
-            "[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), so that both together serve "
-            "non-commercial use only."
-        )
-    else:
-        licences.append("- The detector has a licence of its own.")
-    if name == MINI or (data and data["dataset"].startswith("mojiref")):
-        licences.append(_OPENMOJI)
-    return licences
+    known = known_detector(name)
+    licence = "The detector has a licence of its own."
+    if known is not None and known.licence is not None:
+        licence = known.licence.format(name=_plain(name))
+    credits = [known.credit] if known is not None and known.credit is not None else []
+    if data and data["dataset"].startswith("mojiref") and OPENMOJI_CREDIT not in credits:
+        credits.append(OPENMOJI_CREDIT)
+    lines = ["Code and the weights in this folder: Apache-2.0.", licence, *credits]
+    return [f"- {line}" for line in lines]
 
 
 def _eval_results(result: Result) -> list[EvalResult]:
