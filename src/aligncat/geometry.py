@@ -69,21 +69,6 @@ class Letterbox:
         """The place of a (width, height) image that fills the square, its aspect lost."""
         return cls(size=size, left=0, top=0, inner_width=size, inner_height=size, width=width, height=height)
 
-    def to_square(self, boxes: ArrayLike) -> NDArray[np.float64]:
-        """Boxes of the original image, (..., 4) xyxy pixels, in pixels of the square."""
-        return np.asarray(boxes, dtype=np.float64) * self._scales() + self._offsets()
-
-    def to_photo(self, boxes: ArrayLike) -> NDArray[np.float64]:
-        """Boxes of the square, (..., 4) xyxy pixels, in pixels of the original image: the inverse of `to_square`."""
-        return (np.asarray(boxes, dtype=np.float64) - self._offsets()) / self._scales()
-
-    def _scales(self) -> NDArray[np.float64]:
-        """Of x and y, twice: they differ, as the square's pixels are whole."""
-        return np.array([self.inner_width / self.width, self.inner_height / self.height] * 2)
-
-    def _offsets(self) -> NDArray[np.float64]:
-        return np.array([self.left, self.top] * 2, dtype=np.float64)
-
     def inner_cells(self, rows: int, columns: int) -> tuple[slice, slice]:
         """The cells of a (rows, columns) grid over the square that the image touches, padding left out.
 

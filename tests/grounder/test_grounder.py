@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -319,7 +320,7 @@ class TestGround:
 
 class TestDetector:
     def pointed_at(self, grounder: Grounder, name: str, **changes: Any) -> Grounder:
-        description = {**grounder.detector_description, "name": name, **changes}
+        description = replace(grounder.detector_description, name=name, **changes)
         return Grounder(grounder.model, grounder.vocabulary, grounder.labels, description, {})
 
     def test_other_weights_are_named(self, grounder: Grounder, photo: Path, tmp_path: Path) -> None:
@@ -338,13 +339,16 @@ class TestDetector:
         shutil.copytree(world.detector, tmp_path / "copy")
         elsewhere = Grounder.from_pretrained(trained, detector=str(tmp_path / "copy"))
         assert elsewhere.ground(photo, PHRASES) == grounder.ground(photo, PHRASES)
-        assert elsewhere.detector.description()["name"] == str(tmp_path / "copy")
+        assert elsewhere.detector.description().name == str(tmp_path / "copy")
 
     def test_one_that_is_gone_is_named(self, grounder: Grounder, photo: Path, tmp_path: Path) -> None:
         with pytest.raises(DetectorError, match="gone"):
             self.pointed_at(grounder, str(tmp_path / "gone")).ground(photo, PHRASES)
 
-    def test_a_description_that_lacks_something_is_named(self, grounder: Grounder, photo: Path) -> None:
-        bare = Grounder(grounder.model, grounder.vocabulary, grounder.labels, {"name": "mini"}, {})
-        with pytest.raises(DetectorError, match="lacks candidates, image_size"):
-            bare.ground(photo, PHRASES)
+    def test_a_description_that_lacks_something_is_named(self, trained: Path, tmp_path: Path) -> None:
+        folder = Path(shutil.copytree(trained, tmp_path / "bare"))
+        config = json.loads((folder / "config.json").read_text())
+        del config["detector"]["candidates"], config["detector"]["image_size"]
+        (folder / "config.json").write_text(json.dumps(config))
+        with pytest.raises(ConfigError, match="the description of the detector lacks image_size, candidates"):
+            Grounder.from_pretrained(folder)

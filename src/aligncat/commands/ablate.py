@@ -80,7 +80,7 @@ class _Run:
             "text": asdict(self.settings.text),
             "training": asdict(self.settings.training),
             "data": describe(self.row.training_split(_split(self.data, "train"), self.seed)),
-            "store": store.manifest.detector,
+            "store": store.manifest.detector.to_json(),
             "word_vectors": None if self.word_vectors is None else self.word_vectors.name,
         }
         check_settings(self.folder, settings)
@@ -178,7 +178,7 @@ def ablate(
         for row in (run.row for run in runs)
     }
     training = None if detector_images is None else _training_images(detector_images)
-    detector = str(opened.manifest.detector["name"])
+    detector = opened.manifest.detector.name
     with files_read_once():
         judged = {split: judge(_split(data, split), detector, training=training, claim=seen) for split in measured}
         todo = [run for run in runs if not run.done(stores[run.row.candidates], judged)]

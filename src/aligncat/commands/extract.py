@@ -9,8 +9,8 @@ from aligncat.datasets.formats.read_once import files_read_once
 from aligncat.datasets.load import load_split
 from aligncat.datasets.photos import photos_in
 from aligncat.datasets.split_names import split_names
-from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.preprocessing import DEFAULT_MODE, PreprocessingMode
+from aligncat.detectors.registry import open_detector
 from aligncat.errors import ConfigError
 from aligncat.store.extract import extract as extract_images
 from aligncat.store.reader import Store
@@ -73,7 +73,7 @@ def extract(
         records = {record.id: record for record in photos_in(images)}
     return extract_images(
         images=[records[key] for key in sorted(records)],
-        detector=Mask2FormerDetector.from_pretrained(
+        detector=open_detector(
             detector,
             candidates=candidates,
             image_size=image_size,

@@ -12,8 +12,8 @@ from aligncat.checkpoints.querymatch import DETECTOR, check_word_order, querymat
 from aligncat.checkpoints.tensors import read_tensors
 from aligncat.commands.detector import CONFIG as DETECTOR_CONFIG
 from aligncat.commands.detector import import_detector
-from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.preprocessing import PreprocessingMode
+from aligncat.detectors.registry import open_detector
 from aligncat.errors import CheckpointError, ConfigError
 from aligncat.files.hashes import file_sha256
 from aligncat.grounder.folder import CONFIG
@@ -67,7 +67,7 @@ def import_querymatch(
     querymatch_model(tensors, words=len(vocabulary), classes=1, max_length=max_words, source=str(checkpoint))
     check_word_order(vocabulary, tensors["lang_encoder.embedding.weight"], str(checkpoint))
     name = detector or _own_detector(tensors, checkpoint, out)
-    loaded = Mask2FormerDetector.from_pretrained(name, candidates=CANDIDATES, preprocessing=preprocessing)
+    loaded = open_detector(name, candidates=CANDIDATES, preprocessing=preprocessing)
     model = querymatch_model(
         tensors, words=len(vocabulary), classes=len(loaded.labels), max_length=max_words, source=str(checkpoint)
     )

@@ -143,7 +143,7 @@ def learn(
     provenance = {
         "data": describe(train),
         "val_split": None if val is None else val[0].split,
-        "store": store.manifest.detector,
+        "store": store.manifest.detector.to_json(),
         "training": asdict(training),
         "word_vectors": None if word_vectors is None else word_vectors.name,
         "text_encoder": None if pretrained is None else {"name": pretrained.name, "sha256": pretrained.sha256},

@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.alignment.old_sizes import without_old_sizes
-from aligncat.errors import ConfigError, DataError
+from aligncat.detectors.description import DetectorDescription
+from aligncat.errors import ConfigError, DataError, DetectorError
 from aligncat.files.atomic import write_atomic
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.language.encoder import TextEncoderConfig
@@ -37,7 +38,7 @@ class Contents(NamedTuple):
     model: GroundingModel
     vocabulary: Tokens
     labels: tuple[str, ...]
-    detector_description: Mapping[str, Any]
+    detector_description: DetectorDescription
     provenance: Mapping[str, Any]
     pretrained: PretrainedText | None
 
@@ -53,7 +54,7 @@ class Contents(NamedTuple):
             "text_encoder": encoder,
             "feature_dim": self.model.alignment.sizes.visual_dim,
             "labels": list(self.labels),
-            "detector": dict(self.detector_description),
+            "detector": self.detector_description.to_json(),
             "provenance": dict(self.provenance),
         }
 
@@ -127,8 +128,9 @@ def read_folder(folder: Path, text_encoder: str | None = None) -> Contents:
             pretrained=pretrained,
         )
         model.load_state_dict(load_file(folder / WEIGHTS))
-        return Contents(model, vocabulary, labels, config["detector"], config["provenance"], pretrained)
-    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, DataError) as error:
+        detector = DetectorDescription.from_json(config["detector"])
+        return Contents(model, vocabulary, labels, detector, config["provenance"], pretrained)
+    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, DataError, DetectorError) as error:
         raise ConfigError(
             f"{folder} is damaged or was written by another version of aligncat ({_first_line(error)}): train it again"
         ) from error

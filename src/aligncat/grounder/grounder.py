@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,9 +13,10 @@ from huggingface_hub import ModelCard, ModelHubMixin
 from PIL import Image
 
 from aligncat.datasets.split import Split
+from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.device import check_device
-from aligncat.detectors.load import load_detector
 from aligncat.detectors.protocol import Detector
+from aligncat.detectors.registry import load_detector
 from aligncat.errors import DataError, DetectorError
 from aligncat.files.images import as_rgb
 from aligncat.grounder.batches import SplitTensors
@@ -43,7 +45,7 @@ class Grounder(ModelHubMixin):
         model: GroundingModel,
         vocabulary: Tokens,
         labels: Sequence[str],
-        detector_description: Mapping[str, Any],
+        detector_description: DetectorDescription,
         provenance: Mapping[str, Any],
         pretrained: PretrainedText | None = None,
     ) -> None:
@@ -60,7 +62,7 @@ class Grounder(ModelHubMixin):
         self.model = model.eval()
         self.vocabulary = vocabulary
         self.labels = tuple(labels)
-        self.detector_description = dict(detector_description)
+        self.detector_description = detector_description
         self.provenance = dict(provenance)
         self.pretrained = pretrained
         self._detector: Detector | None = None
@@ -273,7 +275,7 @@ class Grounder(ModelHubMixin):
         )
         grounder = cls(*read_folder(folder, text_encoder))
         if detector is not None:
-            grounder.detector_description["name"] = detector
+            grounder.detector_description = replace(grounder.detector_description, name=detector)
         return grounder.to(device)
 
 

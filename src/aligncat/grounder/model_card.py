@@ -10,6 +10,7 @@ import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.constants import CONFIG_NAME, REPOCARD_NAME
 
 from aligncat.alignment.config import PRESETS, AlignmentConfig
-from aligncat.detectors.mask2former import MINI
+from aligncat.detectors.registry import OPENMOJI_CREDIT, known_detector
 from aligncat.errors import ConfigError
-from aligncat.evaluation.leak import known_by_name
 from aligncat.files.atomic import write_atomic
 from aligncat.grounder.folder import current_config
 
@@ -34,12 +34,6 @@ NAMES = {
     "mojiref+": "MojiRef+",
     "mojirefg": "MojiRefg",
 }
-_PHOTO = "COCO_train2014_000000000009.jpg"  # all photos of RefCOCO and its kin are of train2014
-_OPENMOJI = (
-    "- OpenMoji: what it learned from is made of drawings of OpenMoji, changed in colour, size and surroundings. All "
-    "emojis designed by [OpenMoji](https://openmoji.org), the open-source emoji and icon project. License: "
-    "[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/)."
-)
 _COLUMNS = {"rec": "REC", "rec_oracle": "oracle", "miou": "RES mIoU", "miou_oracle": "oracle", "category": "category"}
 
 
@@ -211,12 +205,12 @@ def _leak(detector: str, data: Mapping[str, Any] | None, results: Sequence[CardR
         said = "; ".join(dict.fromkeys(f"{r.dataset} {r.split}: {r.seen_in_words}" for r in results))
         return {"verdict": verdicts.pop() if len(verdicts) == 1 else "it depends on the split", "reason": _plain(said)}
     dataset = str(data["dataset"]) if data else ""
-    known = known_by_name(detector, dataset)
-    if known is not None and dataset.startswith("refco") and known.holds(_PHOTO):
-        where = f"it was trained on {known.name}, which has the photos of every split of {NAMES[dataset]}"
+    known = known_detector(detector)
+    if known is not None and dataset in known.seen:
+        where = f"it was trained on {known.trained_on}, which has the photos of every split of {NAMES[dataset]}"
         return {"verdict": "leaked", "reason": f"{where}: figures on val and test are too good"}
-    if known is not None and known.holds(_PHOTO) is False:
-        return {"verdict": "clean", "reason": f"it was trained on {known.name}, which are in no split"}
+    if known is not None and known.unseen is not None and fnmatchcase(dataset, known.unseen):
+        return {"verdict": "clean", "reason": f"it was trained on {known.trained_on}, which are in no split"}
     return {"verdict": "unknown", "reason": "`aligncat audit` counts the photos, where the detector's list is at hand"}
 
 
@@ -296,11 +290,9 @@ def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:
         limits.append(
             "- It knows drawings only: it learned from MojiRef's scenes, and answers nothing useful of photos."
         )
-    if config["detector"].get("name") == MINI:
-        limits.append(
-            "- Colour is weak: the query features of the mini detector hold little of it, so that phrases that need it "
-            "are answered worse than those that need a place or a size."
-        )
+    known = known_detector(str(config["detector"].get("name")))
+    if known is not None and known.limit is not None:
+        limits.append(f"- {known.limit}")
     if any(result.seen == "leaked" for result in own):
         limits.append("- Its figures on splits whose images the detector has seen are too good.")
     return limits
@@ -308,20 +300,15 @@ def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:
 
 def _licences(config: Mapping[str, Any]) -> list[str]:
     name, data = str(config["detector"].get("name")), config["provenance"].get("data")
-    licences = ["- Code and the weights in this folder: Apache-2.0."]
-    if name == MINI:
-        licences.append("- The mini detector ships with aligncat and was trained on drawings of OpenMoji.")
-    elif name.startswith("facebook/"):
-        licences.append(
-            f"- The detector {_plain(name)} is not in this folder; its weights are "
-            "[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), so that both together serve "
-            "non-commercial use only."
-        )
-    else:
-        licences.append("- The detector has a licence of its own.")
-    if name == MINI or (data and data["dataset"].startswith("mojiref")):
-        licences.append(_OPENMOJI)
-    return licences
+    known = known_detector(name)
+    licence = "The detector has a licence of its own."
+    if known is not None and known.licence is not None:
+        licence = known.licence.format(name=_plain(name))
+    credits = [known.credit] if known is not None and known.credit is not None else []
+    if data and data["dataset"].startswith("mojiref") and OPENMOJI_CREDIT not in credits:
+        credits.append(OPENMOJI_CREDIT)
+    lines = ["Code and the weights in this folder: Apache-2.0.", licence, *credits]
+    return [f"- {line}" for line in lines]
 
 
 def _eval_results(result: CardResult) -> list[EvalResult]:

@@ -142,7 +142,7 @@ class _DetectorScenes(Dataset[_Example]):
         masks = torch.zeros(len(visible), self._size, self._size)
         masks[:, box.top : box.top + box.inner_height, box.left : box.left + box.inner_width] = inner.float()
         classes = torch.tensor([self._index[entry.category.name] for entry in scene.objects])
-        return _Example(normalize([image])[0], masks, classes)
+        return _Example(torch.from_numpy(normalize([image])[0]), masks, classes)
 
 
 class _ObjectNames(nn.Module):
