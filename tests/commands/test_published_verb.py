@@ -13,15 +13,15 @@ from rich.table import Table
 from aligncat.cli import main
 from aligncat.commands.published import published, published_beside
 from aligncat.errors import DataError
-from aligncat.evaluation.metrics import Scores
+from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.results import Result
 
 
-def scores(rec: float, res_miou: float | None, expressions: int = 10_834) -> Scores:
-    return Scores(expressions, rec, 1.0, expressions, res_miou, None, None, None, None, None)
+def metrics(rec: float, res_miou: float | None, expressions: int = 10_834) -> Metrics:
+    return Metrics(expressions, rec, 1.0, expressions, res_miou, None, None, None, None, None)
 
 
-MINE = Result("refcoco", "val", "unc", "mine", "swin-tiny", "leaked", 0, {}, scores(0.5, 0.4), 1500, 1500)
+MINE = Result("refcoco", "val", "unc", "mine", "swin-tiny", "leaked", 0, {}, metrics(0.5, 0.4), 1500, 1500)
 
 
 def shown(table: Table) -> str:
@@ -95,8 +95,8 @@ class TestBeside:
 
     def test_splits_are_columns_and_seeds_a_spread(self) -> None:
         others = [
-            replace(MINE, seed=1, scores=scores(0.6, 0.4)),
-            replace(MINE, split="testA", scores=scores(0.7, 0.3, 5_657)),
+            replace(MINE, seed=1, metrics=metrics(0.6, 0.4)),
+            replace(MINE, split="testA", metrics=metrics(0.7, 0.3, 5_657)),
         ]
         table = published_beside([MINE, *others])
         assert table is not None
@@ -107,7 +107,7 @@ class TestBeside:
         assert "5,657 sentences" in text and "seeds 0, 1" in text
 
     def test_without_masks_there_is_nothing_of_res(self) -> None:
-        table = published_beside([replace(MINE, scores=scores(0.5, None))])
+        table = published_beside([replace(MINE, metrics=metrics(0.5, None))])
         assert table is not None
         text = shown(table)
         assert "mIoU" not in text and "AMR" not in text

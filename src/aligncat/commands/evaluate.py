@@ -19,7 +19,7 @@ from aligncat.errors import ConfigError, StoreError
 from aligncat.evaluation.answers import Answers, answers_table
 from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.leak import TrainingImages, judge, read_training_images
-from aligncat.evaluation.metrics import score
+from aligncat.evaluation.metrics import measure
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Result, Seen
 from aligncat.files.atomic import write_atomic
@@ -100,7 +100,7 @@ def evaluate(
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(results_table(results), masks_table(results))
     for result in results:
-        if result.scores.by_kind:
+        if result.metrics.by_kind:
             console.print(slices_table([result]))
     console.print(*causes)
     if (beside := published_beside(results)) is not None:
@@ -193,7 +193,7 @@ def answer(
         seen=judgement.seen,
         seed=seed_of(grounder),
         versions=installed_versions(),
-        scores=score(questions.overlaps, choices.choice, choices.predicted),
+        metrics=measure(questions.overlaps, choices.choice, choices.predicted),
         images=len(split.images),
         images_seen=judgement.images_seen,
         seen_claimed=judgement.claimed,

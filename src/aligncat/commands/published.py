@@ -23,12 +23,12 @@ from aligncat.evaluation.published import (
     published_figures,
     published_tables,
 )
-from aligncat.evaluation.results import Figure, Result, Summary, summaries
+from aligncat.evaluation.results import Metric, Result, Summary, summaries
 from aligncat.report.terminal import detector_training
 
 _TITLE_WIDTH = 88  # so that a title is not broken over a narrow table
 _SAID_WIDTH = 110  # the same for what is said of our lines
-_TASKS: dict[Task, Figure] = {"rec": lambda scores: scores.rec, "res": lambda scores: scores.res_miou}
+_TASKS: dict[Task, Metric] = {"rec": lambda metrics: metrics.rec, "res": lambda metrics: metrics.res_miou}
 
 
 def published(
@@ -160,7 +160,7 @@ def _figures_of(result: Result) -> tuple[PublishedFigure, ...]:
     if result.split_by is None and result.dataset == "refcocog":
         return ()
     found = published_figures(result.dataset, result.split, result.split_by)
-    return tuple(each for each in found if _TASKS[each.table.task](result.scores) is not None)
+    return tuple(each for each in found if _TASKS[each.table.task](result.metrics) is not None)
 
 
 def _metrics(ours: Sequence[tuple[Summary, tuple[PublishedFigure, ...]]]) -> str:
@@ -174,7 +174,7 @@ def _percent(rows: Sequence[Summary], task: Task, column: Column) -> str:
     """Our figure of a column, "-" where we have none."""
     for row in rows:
         on = (row.first.dataset, row.first.split, row.first.split_by or column.split_by)
-        spread = row.figure(_TASKS[task])
+        spread = row.metric(_TASKS[task])
         if on == (column.dataset, column.split, column.split_by) and spread is not None:
             deviation = "" if spread.deviation is None else f"±{100 * spread.deviation:.2f}"
             return f"{100 * spread.mean:.2f}{deviation}"
@@ -187,7 +187,7 @@ def _said(ours: Sequence[tuple[Summary, tuple[PublishedFigure, ...]]]) -> str:
     for row, _ in ours:
         first, seeds = row.first, ", ".join("none" if seed is None else str(seed) for seed in row.seeds)
         lines.append(
-            f"{first.config} on {first.dataset} {first.split}: {first.scores.expressions:,} sentences; detector "
+            f"{first.config} on {first.dataset} {first.split}: {first.metrics.expressions:,} sentences; detector "
             f"{first.detector} {detector_training(first)}; seeds {seeds}"
         )
     return "\n".join([*lines, "The systems differ in their detectors."])

@@ -84,7 +84,7 @@ class Answers:
     """The answers of one grounder on one split.
 
     Attributes:
-        result: the figures, with all that must be said beside them.
+        result: the metrics, with what must be said beside them.
         labels: the detector's category names, by contiguous index.
         provenance: plain data: "grounder" (its folder), "store" (the detector's description), "alignment" (the config).
         table: E rows of SCHEMA. `choice` is -1 where the image has no candidate; `score` is the probability of the

@@ -18,7 +18,7 @@ from aligncat.alignment.config import PRESETS, AlignmentConfig
 from aligncat.detectors.mask2former import MINI
 from aligncat.errors import ConfigError
 from aligncat.evaluation.leak import known_by_name
-from aligncat.evaluation.metrics import Scores
+from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.results import Result, Summary, summaries
 from aligncat.files.atomic import write_atomic
 from aligncat.report.terminal import detector_training
@@ -40,12 +40,12 @@ _OPENMOJI = (
     "emojis designed by [OpenMoji](https://openmoji.org), the open-source emoji and icon project. License: "
     "[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/)."
 )
-_FIGURES: tuple[tuple[str, Callable[[Scores], float | None]], ...] = (
-    ("REC", lambda scores: scores.rec),
-    ("oracle", lambda scores: scores.oracle_rec),
-    ("RES mIoU", lambda scores: scores.res_miou),
-    ("oracle", lambda scores: scores.oracle_res_miou),
-    ("category", lambda scores: scores.category_accuracy),
+_FIGURES: tuple[tuple[str, Callable[[Metrics], float | None]], ...] = (
+    ("REC", lambda metrics: metrics.rec),
+    ("oracle", lambda metrics: metrics.oracle_rec),
+    ("RES mIoU", lambda metrics: metrics.res_miou),
+    ("oracle", lambda metrics: metrics.oracle_res_miou),
+    ("category", lambda metrics: metrics.category_accuracy),
 )
 
 
@@ -203,9 +203,9 @@ def _table(rows: Sequence[Summary], seed: int | None) -> str:
 
 
 def _figures(row: Summary) -> list[str]:
-    cells = [f"{row.first.scores.expressions:,}"]
+    cells = [f"{row.first.metrics.expressions:,}"]
     for _, read in _FIGURES:
-        spread = row.figure(read)
+        spread = row.metric(read)
         if spread is None:
             cells.append("-")
         else:
@@ -216,9 +216,10 @@ def _figures(row: Summary) -> list[str]:
 
 def _slices(own: Sequence[Result]) -> dict[str, str] | None:
     """REC by what a phrase needs, a line a split, and what the columns are; None where the data does not say."""
-    names = list(dict.fromkeys(kind for result in own for kind in result.scores.by_kind if "+" not in kind))
+    names = list(dict.fromkeys(kind for result in own for kind in result.metrics.by_kind if "+" not in kind))
     lines = [
-        [result.dataset, result.split, *(_percent(result.scores.by_kind.get(name)) for name in names)] for result in own
+        [result.dataset, result.split, *(_percent(result.metrics.by_kind.get(name)) for name in names)]
+        for result in own
     ]
     if not names:
         return None
@@ -236,8 +237,8 @@ def _columns(names: Sequence[str]) -> str:
     )
 
 
-def _percent(scores: Scores | None) -> str:
-    return "-" if scores is None else f"{100 * scores.rec:.1f}"
+def _percent(metrics: Metrics | None) -> str:
+    return "-" if metrics is None else f"{100 * metrics.rec:.1f}"
 
 
 def _limits(config: Mapping[str, Any], own: Sequence[Result]) -> list[str]:
@@ -284,9 +285,9 @@ def _licences(config: Mapping[str, Any]) -> list[str]:
 
 def _eval_results(result: Result) -> list[EvalResult]:
     """The head's entries for one split; figures in percent."""
-    figures = [("accuracy", "REC accuracy at IoU > 0.5, percent", result.scores.rec)]
-    if result.scores.res_miou is not None:
-        figures.append(("mean_iou", "RES mean IoU, percent", result.scores.res_miou))
+    figures = [("accuracy", "REC accuracy at IoU > 0.5, percent", result.metrics.rec)]
+    if result.metrics.res_miou is not None:
+        figures.append(("mean_iou", "RES mean IoU, percent", result.metrics.res_miou))
     return [
         EvalResult(
             task_type="visual-grounding",
@@ -299,7 +300,7 @@ def _eval_results(result: Result) -> list[EvalResult]:
             metric_name=name,
             metric_value=round(100 * value, 2),
             metric_args={
-                "expressions": result.scores.expressions,
+                "expressions": result.metrics.expressions,
                 "detector": _one_line(_detector_name({"name": result.detector})),
                 "detector_has_seen_the_images": _has_seen(result),
                 "seed": result.seed,
