@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from aligncat.cli import main
-from aligncat.commands.published import published, published_beside
+from aligncat.commands.published import published
 from aligncat.errors import DataError
 from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.results import Result
+from aligncat.report.published_tables import published_beside
 
 
 def metrics(rec: float, res_miou: float | None, expressions: int = 10_834) -> Metrics:
@@ -55,14 +56,17 @@ class TestVerb:
 
     def test_one_table(self) -> None:
         [found] = published(table=4, split="testB")
-        assert [row.figures for row in found.rows] == [(66.21,), (66.23,), (66.40,), (63.53,), (66.59,)]
+        assert [row.values for row in found.rows] == [(66.21,), (66.23,), (66.40,), (63.53,), (66.59,)]
 
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (["--dataset", "mojiref"], "no figure for dataset mojiref: Table 1 has res on refcoco (val testA testB)"),
-            (["--table", "3", "--task", "res"], "no figure for table 3, task res"),
-            (["--split", "test"], "no figure for split test"),
+            (
+                ["--dataset", "mojiref"],
+                "no published figure for dataset mojiref: Table 1 has res on refcoco (val testA testB)",
+            ),
+            (["--table", "3", "--task", "res"], "no published figure for table 3, task res"),
+            (["--split", "test"], "no published figure for split test"),
         ],
     )
     def test_an_empty_selection_says_what_there_is(

@@ -28,7 +28,7 @@ def test_every_row_of_every_study_fits_every_preset(preset: str) -> None:
 def test_the_papers_rows_are_its_presets_with_its_figures(table: str) -> None:
     rows = rows_for(study_of(table), load_preset("refcoco"))
     names = [row.name for row, _ in rows]
-    assert names == list(TABLES[f"Table {table[-1]}"]) == list(published_ablation(table))  # type: ignore[arg-type]
+    assert names == list(TABLES[f"Table {table[-1]}"]) == list(published_ablation(table))
     for row, settings in rows:
         assert settings.alignment == AlignmentConfig.preset(row.name)
 

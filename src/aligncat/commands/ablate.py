@@ -191,7 +191,7 @@ def ablate(
         row.name: {split: [answers[f"{row.name}-seed{seed}"][split] for seed in seeds] for split in measured}
         for row in rows
     }
-    paper = published_ablation(study) if study in ("table3", "table4", "table5") else {}
+    paper = published_ablation(study)
     found = [each for pair in _pairs(chosen, rows) for each in _compare(*pair, by_row, paper, measured)]
     _save(out / f"{study}-{data.division}.json", chosen, rows, by_row, found)
     console = Console(width=None if Console().is_terminal else 140)

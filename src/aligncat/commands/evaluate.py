@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from aligncat.commands.ground import SHIPPED
-from aligncat.commands.published import published_beside
 from aligncat.datasets.config import DataConfig, division_name
 from aligncat.datasets.formats.read_once import files_read_once
 from aligncat.datasets.split_names import split_names
@@ -25,6 +24,7 @@ from aligncat.evaluation.results import Result, Seen
 from aligncat.files.atomic import write_atomic
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model_card import write_model_card
+from aligncat.report.published_tables import published_beside
 from aligncat.report.terminal import causes_table, masks_table, results_table, slices_table
 from aligncat.store.manifest import differences
 from aligncat.store.reader import Store
