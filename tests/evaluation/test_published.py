@@ -223,9 +223,6 @@ def test_another_paper_is_one_file_and_one_row(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(published, "PAPERS", (*published.PAPERS, tmp_path / "tiny.toml"))
     sources = [found.source for found in published_tables()]
     assert sources[-2:] == ["Wang et al., AlignCAT, ACM MM 2025", "Somebody, 2026"]
-        "Wang et al., AlignCAT, ACM MM 2025",
-        "Somebody, 2026",
-    ]
     *_, added = published_values("refcoco", "val", task="rec")
     assert (added.table.source, added.row.name, added.value) == ("Somebody, 2026", "A", 12.5)
     assert [found.source for found in select_published(table=1, task="rec")] == ["Somebody, 2026"]

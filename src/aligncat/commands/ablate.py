@@ -40,7 +40,8 @@ from aligncat.files.atomic import write_atomic
 from aligncat.report.terminal import orderings_table, study_table
 from aligncat.store.reader import Store
 from aligncat.studies.orderings import Ordering, ordering
-from aligncat.studies.studies import Study, StudyName, StudyRow, rows_for, study_of
+from aligncat.studies.studies import StudyName, study_of
+from aligncat.studies.study import Study, StudyRow, rows_for
 
 ANSWERS = "answers"  # the subfolder of a row's folder
 

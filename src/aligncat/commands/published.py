@@ -18,7 +18,7 @@ def published(
     split: str | None = None,
     task: Task | None = None,
 ) -> tuple[PublishedTable, ...]:
-    """Print the values that the paper published, Tables 1 to 5.
+    """Print the figures that the paper published, Tables 1 to 5.
 
     Args:
         table: one table; by default all.
