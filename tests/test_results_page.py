@@ -87,6 +87,12 @@ def test_the_committed_card_is_what_the_stored_results_make(make_results: Module
     }
 
 
+def test_stored_results_are_written_again_byte_for_byte() -> None:
+    stored = json.loads((STORED / "shipped-grounder.json").read_text(encoding="utf-8"))["results"]
+    again = [Result.from_json(values, "shipped-grounder.json").to_json() for values in stored]
+    assert len(stored) == 9 and json.dumps(again) == json.dumps(stored)
+
+
 def test_figures_of_the_page_are_those_of_the_files(make_results: ModuleType, tmp_path: Path) -> None:
     page = make_results.page(folder_with(tmp_path, study()))
     lines = page.splitlines()
