@@ -236,7 +236,7 @@ def evaluate_val(folder: Path) -> dict[str, float]:
     begun = time.perf_counter()
     answers = answer(grounder, "rehearsal", Questions.load(_data(folder), store, "val"))
     save_answers(answers, folder / "answers", "rehearsal")
-    return {"seconds": time.perf_counter() - begun, "sentences": answers.result.scores.expressions}
+    return {"seconds": time.perf_counter() - begun, "sentences": answers.result.metrics.expressions}
 
 
 def detect(folder: Path) -> dict[str, float]:

@@ -57,7 +57,7 @@ def test_every_row_and_seed_is_a_grounder_with_answers(done: Path) -> None:
             assert config["provenance"]["training"]["seed"] == seed
             assert (config["alignment"]["category_stage"] == "confidence") == (row == "category-at-confidence")
             answers = Answers.load(folder / "answers" / f"{row}-refcoco-val.parquet")
-            assert len(answers) == answers.result.scores.expressions == 16
+            assert len(answers) == answers.result.metrics.expressions == 16
             assert (answers.result.config, answers.result.seed) == (row, seed)
 
 

@@ -260,7 +260,7 @@ class TestBest:
         from aligncat.commands.evaluate import answer
 
         answers = answer(Grounder.from_pretrained(trained), "x", Questions.load(world.data, world.open(), "val"))
-        assert answers.result.scores.rec == pytest.approx(max(logged(trained, "val/rec")))
+        assert answers.result.metrics.rec == pytest.approx(max(logged(trained, "val/rec")))
 
 
 class TestRefused:

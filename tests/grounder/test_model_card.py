@@ -16,7 +16,7 @@ from huggingface_hub import ModelCard
 
 from aligncat.commands.evaluate import evaluate
 from aligncat.errors import ConfigError, DataError
-from aligncat.evaluation.metrics import Scores
+from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.results import Result, Seen
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
@@ -26,14 +26,14 @@ from aligncat.report.card import card_results
 HUB_DETECTOR = "facebook/mask2former-swin-base-coco-instance"
 
 
-def scores(rec: float, by_color: float | None = None) -> Scores:
-    plain = Scores(7_818, rec, 0.99, 7_818, 0.8, 0.7, 0.9, None, 1.0, None)
+def metrics(rec: float, by_color: float | None = None) -> Metrics:
+    plain = Metrics(7_818, rec, 0.99, 7_818, 0.8, 0.7, 0.9, None, 1.0, None)
     if by_color is None:
         return plain
     return replace(plain, by_kind={"category": replace(plain, rec=0.98), "color": replace(plain, rec=by_color)})
 
 
-RESULT = Result("mojiref", "val", "unc", "aligncat", "mini", "clean", 0, {}, scores(0.9, by_color=0.6), 994, 0)
+RESULT = Result("mojiref", "val", "unc", "aligncat", "mini", "clean", 0, {}, metrics(0.9, by_color=0.6), 994, 0)
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ class TestText:
         assert "**it depends on the split**" in both
 
     def test_these_weights_and_the_spread_over_seeds_stand_apart(self, config: dict[str, Any], tmp_path: Path) -> None:
-        results = [RESULT, replace(RESULT, seed=1, scores=scores(0.8)), replace(RESULT, seed=2, scores=scores(0.7))]
+        results = [RESULT, replace(RESULT, seed=1, metrics=metrics(0.8)), replace(RESULT, seed=2, metrics=metrics(0.7))]
         card = loaded(model_card(config, card_results(results)), tmp_path)
         rows = [line for line in card.text.splitlines() if line.startswith("| mojiref | val | unc")]
         assert [row.split(" | ")[5:8] for row in rows] == [
@@ -226,8 +226,8 @@ class TestText:
     def test_where_it_is_known_only_that_an_attribute_is_needed_the_columns_say_so(
         self, config: dict[str, Any]
     ) -> None:
-        kinds = {"attribute": scores(0.5), "category": scores(0.8)}
-        refcoco = replace(RESULT, dataset="refcoco", scores=replace(RESULT.scores, by_kind=kinds))
+        kinds = {"attribute": metrics(0.5), "category": metrics(0.8)}
+        refcoco = replace(RESULT, dataset="refcoco", metrics=replace(RESULT.metrics, by_kind=kinds))
         text = model_card(config, card_results([refcoco])).text
         assert "| refcoco | val | 50.0 | 80.0 |" in text and "REC by whether the referent is the only object" in text
         assert "the one attribute" not in text and "data records which" not in text
@@ -267,7 +267,7 @@ class TestFolder:
         others = {path.name: path.read_bytes() for path in mine.iterdir() if path.name != "README.md"}
         [result] = evaluate(grounder=mine, data=world.data, store=world.store, splits=("val",), model_card=True)
         card = ModelCard.load(mine / "README.md")
-        assert card.data.eval_results[0].metric_value == round(100 * result.scores.rec, 2)
+        assert card.data.eval_results[0].metric_value == round(100 * result.metrics.rec, 2)
         assert "README.md: these results are in it" in " ".join(capsys.readouterr().out.split())
         assert {path.name: path.read_bytes() for path in mine.iterdir() if path.name != "README.md"} == others
 

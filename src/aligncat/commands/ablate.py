@@ -40,7 +40,8 @@ from aligncat.files.atomic import write_atomic
 from aligncat.report.terminal import orderings_table, study_table
 from aligncat.store.reader import Store
 from aligncat.studies.orderings import Ordering, ordering
-from aligncat.studies.studies import Study, StudyName, StudyRow, rows_for, study_of
+from aligncat.studies.studies import StudyName, study_of
+from aligncat.studies.study import Study, StudyRow, rows_for
 
 ANSWERS = "answers"  # the subfolder of a row's folder
 
@@ -190,7 +191,7 @@ def ablate(
         row.name: {split: [answers[f"{row.name}-seed{seed}"][split] for seed in seeds] for split in measured}
         for row in rows
     }
-    paper = published_ablation(study) if study in ("table3", "table4", "table5") else {}
+    paper = published_ablation(study)
     found = [each for pair in _pairs(chosen, rows) for each in _compare(*pair, by_row, paper, measured)]
     _save(out / f"{study}-{data.division}.json", chosen, rows, by_row, found)
     console = Console(width=None if Console().is_terminal else 140)

@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from aligncat.commands.published import published_beside
 from aligncat.datasets.config import DataConfig, division_name
 from aligncat.datasets.formats.read_once import files_read_once
 from aligncat.datasets.split_names import split_names
@@ -18,7 +17,7 @@ from aligncat.errors import ConfigError, StoreError
 from aligncat.evaluation.answers import Answers, answers_table
 from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.leak import TrainingImages, judge, read_training_images
-from aligncat.evaluation.metrics import score
+from aligncat.evaluation.metrics import measure
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Result, Seen
 from aligncat.files.atomic import write_atomic
@@ -26,6 +25,7 @@ from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model_card import write_model_card
 from aligncat.report.card import card_results
+from aligncat.report.published_tables import published_beside
 from aligncat.report.terminal import causes_table, masks_table, results_table, slices_table
 from aligncat.store.manifest import detector_differences
 from aligncat.store.reader import Store
@@ -101,7 +101,7 @@ def evaluate(
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(results_table(results), masks_table(results))
     for result in results:
-        if result.scores.by_kind:
+        if result.metrics.by_kind:
             console.print(slices_table([result]))
     console.print(*causes)
     if (beside := published_beside(results)) is not None:
@@ -191,7 +191,7 @@ def answer(
         seen=judgement.seen,
         seed=seed_of(grounder),
         versions=installed_versions(),
-        scores=score(questions.overlaps, choices.choice, choices.predicted),
+        metrics=measure(questions.overlaps, choices.choice, choices.predicted),
         images=len(split.images),
         images_seen=judgement.images_seen,
         seen_claimed=judgement.claimed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aligncat.errors import ConfigError
+from aligncat.wording import first_line
 
 
 def default_device() -> str:
@@ -28,5 +29,6 @@ def check_device(device: str) -> None:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:  # the latter: a torch that was built without CUDA
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"device {device!r} cannot be used here ({reason}): name another, such as cpu") from error
+        raise ConfigError(
+            f"device {device!r} cannot be used here ({first_line(error)}): name another, such as cpu"
+        ) from error

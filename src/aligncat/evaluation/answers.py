@@ -19,6 +19,7 @@ from aligncat.files.atomic import write_atomic
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.choices import object_probability
 from aligncat.language.tokens import tokenize
+from aligncat.wording import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +84,7 @@ class Answers:
     """The answers of one grounder on one split.
 
     Attributes:
-        result: the figures, with all that must be said beside them.
+        result: the metrics, with what must be said beside them.
         labels: the detector's category names, by contiguous index.
         provenance: plain data: "grounder" (its folder), "store" (the detector's description), "alignment" (the config).
         table: E rows of SCHEMA. `choice` is -1 where the image has no candidate; `score` is the probability of the
@@ -126,7 +127,7 @@ class Answers:
             answers = cls(result, tuple(said["labels"]), said["provenance"], table.replace_schema_metadata(None))
         except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
             raise DataError(
-                f"{path} does not hold the answers that `aligncat evaluate --out` writes: {str(error).splitlines()[0]}"
+                f"{path} does not hold the answers that `aligncat evaluate --out` writes: {first_line(error)}"
             ) from error
         if not answers.table.schema.equals(SCHEMA):
             raise DataError(f"{path} was written by another version of aligncat: evaluate again")

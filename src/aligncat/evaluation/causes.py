@@ -1,4 +1,4 @@
-"""Where on its way from the detector to the choice a referent was lost: one cause for every wrong answer."""
+"""Find one cause for every wrong answer: the stage between detector and choice at which the referent was lost."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def causes(
     candidate_categories: NDArray[np.int64],
     query_right: NDArray[np.bool_] | None = None,
 ) -> list[str]:
-    """The cause of every wrong answer, "right" for the others; the counts of all add up to E.
+    """Return the cause of every wrong answer, and "right" for the others; the counts of all add up to E.
 
     Where the truth does not name the referent's category, that of the surest candidate with a right box stands in.
 
     Args:
-        overlaps: the table of E expressions, whose `of_referent` and `same_category` know of the annotated objects.
+        overlaps: of the E expressions, whose `of_referent` and `same_category` know of the annotated objects.
         choices: of the same expressions.
         labels: the detector's category names, by contiguous index.
         candidate_categories: (E, O) c^V; -1 where there is no candidate.

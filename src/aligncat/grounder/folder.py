@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from aligncat.language.encoder import TextEncoderConfig
 from aligncat.language.pretrained import PretrainedText, load_pretrained_text, untrained_text
 from aligncat.language.tokens import Tokens
 from aligncat.language.vocabulary import Vocabulary
+from aligncat.wording import first_line
 
 FORMAT = 1
 FILES = CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocabulary.json"
@@ -95,7 +96,7 @@ def find_folder(name_or_folder: str | Path, **download: Any) -> Path:
         return Path(snapshot_download(str(name_or_folder), allow_patterns=[*FILES, f"{TEXT}/*"], **download))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise ConfigError(
-            f"{name_or_folder} is neither a folder nor a grounder on the hub ({_first_line(error)}): give the folder "
+            f"{name_or_folder} is neither a folder nor a grounder on the hub ({first_line(error)}): give the folder "
             "that `aligncat train` wrote"
         ) from error
 
@@ -132,7 +133,7 @@ def read_folder(folder: Path, text_encoder: str | None = None) -> Contents:
         return Contents(model, vocabulary, labels, detector, config["provenance"], pretrained)
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, DataError, DetectorError) as error:
         raise ConfigError(
-            f"{folder} is damaged or was written by another version of aligncat ({_first_line(error)}): train it again"
+            f"{folder} is damaged or was written by another version of aligncat ({first_line(error)}): train it again"
         ) from error
 
 
@@ -198,8 +199,3 @@ def _read_text_encoder(
             "one, give a copy of it as text_encoder, or train again with this one"
         )
     return found, found.pieces
-
-
-def _first_line(error: Exception) -> str:
-    lines: Iterator[str] = (line.strip() for line in str(error).splitlines() if line.strip())
-    return next(lines, type(error).__name__)

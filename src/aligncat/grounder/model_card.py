@@ -22,6 +22,7 @@ from aligncat.detectors.registry import OPENMOJI_CREDIT, known_detector
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
 from aligncat.grounder.folder import current_config
+from aligncat.wording import percent
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
 TAGS = ["visual-grounding", "referring-expression-comprehension", "referring-expression-segmentation"]
@@ -244,17 +245,17 @@ def _metrics(group: Sequence[CardResult]) -> Iterator[str]:
     for name in _COLUMNS:
         values = [getattr(result, name) for result in group]
         if None in values:
-            yield "-"
+            yield percent(None)
         else:
-            deviation = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
-            yield f"{100 * statistics.fmean(values):.1f}{deviation}"
+            deviation = statistics.stdev(values) if len(values) > 1 else None
+            yield percent(statistics.fmean(values), deviation, plus_minus=" ± ")
 
 
 def _slices(own: Sequence[CardResult]) -> dict[str, str] | None:
     """REC by what a phrase needs, a line a split, and what the columns are; None where the data does not say."""
     names = list(dict.fromkeys(kind for result in own for kind in result.rec_by_kind if "+" not in kind))
     lines = [
-        [result.dataset, result.split, *(_percent(result.rec_by_kind.get(name)) for name in names)] for result in own
+        [result.dataset, result.split, *(percent(result.rec_by_kind.get(name)) for name in names)] for result in own
     ]
     if not names:
         return None
@@ -270,10 +271,6 @@ def _columns(names: Sequence[str]) -> str:
         'attribute to tell it from others of that category ("attribute"'
         + ("; under its name, where the data records which)" if set(names) - {"category", "attribute"} else ")")
     )
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:

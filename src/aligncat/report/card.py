@@ -27,13 +27,13 @@ def card_results(results: Sequence[Result]) -> list[CardResult]:
             seen_claimed=result.seen_claimed,
             seen_in_words=detector_training(result),
             seed=result.seed,
-            expressions=result.scores.expressions,
-            rec=result.scores.rec,
-            rec_oracle=result.scores.oracle_rec,
-            miou=result.scores.res_miou,
-            miou_oracle=result.scores.oracle_res_miou,
-            category=result.scores.category_accuracy,
-            rec_by_kind={kind: scores.rec for kind, scores in result.scores.by_kind.items()},
+            expressions=result.metrics.expressions,
+            rec=result.metrics.rec,
+            rec_oracle=result.metrics.oracle_rec,
+            miou=result.metrics.res_miou,
+            miou_oracle=result.metrics.oracle_res_miou,
+            category=result.metrics.category_accuracy,
+            rec_by_kind={kind: metrics.rec for kind, metrics in result.metrics.by_kind.items()},
         )
         for result in results
     ]

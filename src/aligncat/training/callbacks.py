@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressB
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from aligncat.evaluation.metrics import score
+from aligncat.evaluation.metrics import measure
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.grounder.batches import Batch
 
@@ -114,7 +114,7 @@ class ValidationScores(Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score them."""
-        scores = score(self._overlaps, self._choice)
-        pl_module.log("val/rec", scores.rec, prog_bar=True)
-        if scores.res_miou is not None:
-            pl_module.log("val/res", scores.res_miou)
+        metrics = measure(self._overlaps, self._choice)
+        pl_module.log("val/rec", metrics.rec, prog_bar=True)
+        if metrics.res_miou is not None:
+            pl_module.log("val/res", metrics.res_miou)
