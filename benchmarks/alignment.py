@@ -12,19 +12,24 @@ from typing import Any
 
 import torch
 
-from aligncat.alignment.config import AlignmentConfig
+from aligncat.alignment.config import AlignmentConfig, Sizes
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.negatives import select_negatives
 from aligncat.language.config import TextEncoderConfig
 from aligncat.language.encoder import TextEncoder
 
 BATCH, SLOTS, LENGTH, WORDS = 64, 20, 15, 2000
-SIZES = {
+SETTINGS = {
     "MojiRef (d_v 128, dims 256)": (
         TextEncoderConfig(dim=256, feedforward=1024),
-        AlignmentConfig(dim=256, visual_dim=128, text_dim=256),
+        AlignmentConfig(dim=256),
+        Sizes(visual_dim=128, text_dim=256, classes=80),
     ),
-    "paper (d_v 256, dims 512)": (TextEncoderConfig(), AlignmentConfig()),
+    "paper (d_v 256, dims 512)": (
+        TextEncoderConfig(),
+        AlignmentConfig(),
+        Sizes(visual_dim=256, text_dim=512, classes=80),
+    ),
 }
 
 
@@ -39,13 +44,13 @@ def milliseconds(part: Callable[[], Any], repeats: int = 5) -> float:
     return min(times) * 1000
 
 
-def measure(text: TextEncoderConfig, config: AlignmentConfig) -> dict[str, float]:
+def measure(text: TextEncoderConfig, config: AlignmentConfig, sizes: Sizes) -> dict[str, float]:
     """Milliseconds of each part of a step, with random candidates and words."""
     torch.manual_seed(0)
-    encoder, model = TextEncoder(text, WORDS).train(), AlignmentModel(config).train()
+    encoder, model = TextEncoder(text, WORDS).train(), AlignmentModel(config, sizes).train()
     tokens = torch.randint(3, WORDS, (BATCH, LENGTH)) * (torch.arange(LENGTH) < torch.randint(2, LENGTH, (BATCH, 1)))
-    features, valid = torch.randn(BATCH, SLOTS, config.visual_dim), torch.ones(BATCH, SLOTS, dtype=torch.bool)
-    categories = torch.randint(0, config.classes, (BATCH, SLOTS))
+    features, valid = torch.randn(BATCH, SLOTS, sizes.visual_dim), torch.ones(BATCH, SLOTS, dtype=torch.bool)
+    categories = torch.randint(0, sizes.classes, (BATCH, SLOTS))
     labels, image_index = categories[:, 0], torch.arange(BATCH)
     encoded = encoder(tokens)
     alignment = model(features, categories, valid, *encoded, labels)
@@ -70,7 +75,7 @@ def measure(text: TextEncoderConfig, config: AlignmentConfig) -> dict[str, float
 if __name__ == "__main__":
     torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
     print(f"batch {BATCH}, {SLOTS} candidates, {torch.get_num_threads()} thread(s), milliseconds")
-    for name, (text_config, alignment_config) in SIZES.items():
+    for name, setting in SETTINGS.items():
         print(name)
-        for part, value in measure(text_config, alignment_config).items():
+        for part, value in measure(*setting).items():
             print(f"  {part:<24}{value:8.1f}")

@@ -22,8 +22,9 @@ import torch
 from numpy.typing import NDArray
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
 
-from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.preprocessing import normalize
+from aligncat.detectors.query_detector import QueryDetector
+from aligncat.detectors.registry import open_detector
 from aligncat.files.images import read_image
 from aligncat.geometry import letterbox_image
 from aligncat.store.extract import extract
@@ -52,12 +53,12 @@ def seconds() -> NDArray[np.float64]:
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def bare_seconds(detector: Mask2FormerDetector, images: list[ImageRecord]) -> NDArray[np.float64]:
+def bare_seconds(detector: QueryDetector, images: list[ImageRecord]) -> NDArray[np.float64]:
     """What the model's forward passes alone take."""
     total = np.zeros(2)
     for start in range(0, len(images), detector.batch_size):
         batch = images[start : start + detector.batch_size]
-        pixels = normalize([letterbox_image(read_image(each.path), detector.image_size)[0] for each in batch])
+        pixels = normalize([letterbox_image(read_image(each.path), detector.preprocessing.size)[0] for each in batch])
         begun = seconds()
         detector.forward(pixels)
         total += seconds() - begun
@@ -82,7 +83,8 @@ def main() -> None:
         parser.error(f"{options.photos} holds no photo (looked for {', '.join(sorted(SUFFIXES))})")
     with tempfile.TemporaryDirectory() as scratch:
         name = options.detector or str(save_real_size_detector(Path(scratch) / "detector"))
-        detector = Mask2FormerDetector.from_pretrained(name)
+        detector = open_detector(name)
+        assert isinstance(detector, QueryDetector)
         bare_seconds(detector, images[:2])  # warm up
         bare_peak = peak_megabytes()
         bare, whole = np.zeros(2), np.zeros(2)

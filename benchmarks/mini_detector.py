@@ -14,7 +14,7 @@ import time
 import numpy as np
 from PIL import Image
 
-from aligncat.detectors.mask2former import Mask2FormerDetector
+from aligncat.detectors.registry import open_detector
 from aligncat.geometry import box_iou
 from aligncat.mojiref.scenes import compose
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=500)
     parser.add_argument("--candidates", type=int, default=20)
     arguments = parser.parse_args()
-    detector = Mask2FormerDetector.from_pretrained(arguments.detector, candidates=arguments.candidates)
+    detector = open_detector(arguments.detector, candidates=arguments.candidates)
     found, right, any_right, seconds = [], [], [], 0.0
     for index in range(arguments.scenes):
         scene = compose(0, "val", index)

@@ -36,6 +36,7 @@ from aligncat.datasets.config import DataConfig
 from aligncat.datasets.formats.read_once import files_read_once
 from aligncat.datasets.load import load_split
 from aligncat.datasets.prepare.check import check_dataset
+from aligncat.detectors.description import DetectorDescription
 from aligncat.evaluation.answering import answer, save_answers
 from aligncat.evaluation.questions import Questions
 from aligncat.geometry import encode_mask
@@ -143,7 +144,17 @@ def _fabricate_store(rng: np.random.Generator, folder: Path, image_ids: list[str
         masks.append(((x, y, x + width, y + height), encode_mask(mask)))
     manifest = Manifest(
         format=FORMAT,
-        detector={"name": "random features", "candidates": CANDIDATES, "image_size": 416},
+        detector=DetectorDescription(
+            name="random features",
+            weights_sha256="",
+            config_sha256="",
+            architecture="none",
+            image_size=416,
+            preprocessing={},
+            feature="random",
+            confidence="random",
+            candidates=CANDIDATES,
+        ),
         labels=[_label(number) for number in range(CATEGORIES)],
         feature_dim=FEATURE_DIM,
         candidates=CANDIDATES,
@@ -225,14 +236,14 @@ def evaluate_val(folder: Path) -> dict[str, float]:
     begun = time.perf_counter()
     answers = answer(grounder, "rehearsal", Questions.load(_data(folder), store, "val"))
     save_answers(answers, folder / "answers", "rehearsal")
-    return {"seconds": time.perf_counter() - begun, "sentences": answers.result.scores.expressions}
+    return {"seconds": time.perf_counter() - begun, "sentences": answers.result.metrics.expressions}
 
 
 def detect(folder: Path) -> dict[str, float]:
     """Seconds an image of a Mask2Former of real size (Swin-Tiny, 100 queries) at 416 px."""
-    from aligncat.detectors.mask2former import Mask2FormerDetector
+    from aligncat.detectors.registry import open_detector
 
-    detector = Mask2FormerDetector.from_pretrained(str(save_real_size_detector(folder / "detector")), image_size=416)
+    detector = open_detector(str(save_real_size_detector(folder / "detector")), image_size=416)
     noise = np.random.default_rng(0).integers(0, 256, (4, HEIGHT, WIDTH, 3), np.uint8)
     pictures = [Image.fromarray(pixels) for pixels in noise]
     detector.detect(pictures[:1], ["0"])

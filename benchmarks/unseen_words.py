@@ -23,7 +23,7 @@ from aligncat.api.train import train
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split, load_truth
 from aligncat.datasets.split import Split
-from aligncat.evaluation.metrics import Scores, score
+from aligncat.evaluation.metrics import Metrics, measure
 from aligncat.evaluation.objects import load_objects
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.grounder.grounder import Grounder
@@ -32,6 +32,7 @@ from aligncat.language.tokens import tokenize
 from aligncat.language.vectors import GLOVE_50D
 from aligncat.store.reader import Store
 from aligncat.training.presets import load_preset
+from aligncat.wording import percent
 
 # MojiRef's words, and what else people call the same thing; the first is taken whose words training all lacks. MojiRef
 # says both "couch" and "sofa", for instance, so both become a settee.
@@ -169,10 +170,10 @@ def reworded(text: str, synonyms: Mapping[tuple[str, ...], str]) -> str:
     return " ".join(new)
 
 
-def measure(grounder: Grounder, data: DataConfig, store: Store, split: Split) -> Scores:
+def metrics_on(grounder: Grounder, data: DataConfig, store: Store, split: Split) -> Metrics:
     overlaps = Overlaps.of(store, split, load_truth(data, split.split), objects=load_objects(data, split))
     choices = grounder.choose(store, split)
-    return score(overlaps, choices.choice, choices.predicted)
+    return measure(overlaps, choices.choice, choices.predicted)
 
 
 def main() -> None:
@@ -199,7 +200,7 @@ def main() -> None:
     console.print("; ".join(f"{' '.join(words)}: {synonym}" for words, synonym in swaps.items()), highlight=False)
     table = Table("reads with", "words", "expressions", "right as they are", "right with unseen words", "category read")
     for name in arguments.encoders:
-        scores: dict[str, list[tuple[Scores, Scores]]] = {words: [] for words in pairs}
+        scores: dict[str, list[tuple[Metrics, Metrics]]] = {words: [] for words in pairs}
         for seed in arguments.seeds:
             preset = load_preset("mojiref", seed=seed, epochs=arguments.epochs)
             encoder = encoders(preset.text)[name]
@@ -214,7 +215,7 @@ def main() -> None:
                 progress=False,
             )
             for words, (usual, changed) in pairs.items():
-                scores[words].append(tuple(measure(grounder, data, store, s) for s in (usual, changed)))
+                scores[words].append(tuple(metrics_on(grounder, data, store, s) for s in (usual, changed)))
         for words, found in scores.items():
             cells = [_cell([s.rec for s in side]) for side in zip(*found, strict=True)]
             read = [_cell([s.category_accuracy or 0.0 for s in side]) for side in zip(*found, strict=True)]
@@ -232,7 +233,7 @@ def _pair(split: Split, synonyms: Mapping[tuple[str, ...], str]) -> tuple[Split,
 def _cell(values: list[float]) -> str:
     mean = sum(values) / len(values)
     deviation = (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5 if len(values) > 1 else None
-    return f"{100 * mean:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+    return percent(mean, deviation, plus_minus=" ± ")
 
 
 if __name__ == "__main__":

@@ -13,23 +13,23 @@ import argparse
 import hashlib
 import json
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aligncat.errors import DataError
-from aligncat.evaluation.metrics import Scores
 from aligncat.evaluation.published import published_ablation
-from aligncat.evaluation.results import Result, Summary, summarise
+from aligncat.evaluation.results import Metric, Result, Summary, summarise
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.model_card import NAMES, write_model_card
+from aligncat.report.card import card_results
 from aligncat.report.terminal import detector_training
+from aligncat.wording import percent
 
 ROOT = Path(__file__).resolve().parent
 RESULTS, PAGE = ROOT / "results", ROOT / "results.md"
 SHIPPED_RESULTS, SPEED = "shipped-grounder.json", "speed.json"
-PAPER = ("table3", "table4", "table5")
 KINDS = ("category", "place", "relation", "color", "size")
 DECIMALS = 5
 INTRODUCTION = """# Results on MojiRef
@@ -40,15 +40,16 @@ what they mean, [experiments.md](experiments.md) how they are measured. The file
     aligncat ablate table3 --data.path mojiref --data.dataset mojiref --store store --out ablations
 
 and its like leave: every row of a study gets the same preset (`configs/mojiref.yaml`), data, candidates and steps; the
-seed decides initial weights, sentences, order and dropout. Figures are percent, mean ± sample standard deviation over
+seed decides initial weights, sentences, order and dropout. Metrics are percent, mean ± sample standard deviation over
 the seeds. REC: the box passes IoU 0.5. RES: mean IoU of the masks. Oracle: if the best candidate were always chosen.
-Wrong answers are out of reach (no candidate passes), of a wrong category, or of the right one and wrong all the same.
+Wrong answers are *out of reach* (no candidate passes), or the chosen object is of an *other category* than the
+referent's, or of the *same category*; [experiments.md](experiments.md#shares-and-causes-of-errors) has the causes.
 What is marked *published* is the paper's, on RefCOCO, and not measured here."""
 
 
 @dataclass(frozen=True)
-class StudyRow:
-    """A row of a study: its results by split, one a seed."""
+class StoredRow:
+    """A row of a stored study: its results by split, one for each seed."""
 
     name: str
     label: str
@@ -62,10 +63,10 @@ class StudyFile:
     study: str
     title: str
     dataset: str
-    rows: tuple[StudyRow, ...]
+    rows: tuple[StoredRow, ...]
     orderings: Sequence[Mapping[str, Any]]
 
-    def row(self, name: str) -> StudyRow | None:
+    def row(self, name: str) -> StoredRow | None:
         return next((row for row in self.rows if row.name == name), None)
 
 
@@ -81,7 +82,7 @@ def main() -> None:
         results = [cut_result(Result.load(path).to_json()) for path in arguments.shipped]
         write_json(RESULTS / SHIPPED_RESULTS, {"weights_sha256": shipped_weights(), "results": results})
     PAGE.write_text(page(RESULTS), encoding="utf-8")
-    write_model_card(SHIPPED, read_shipped(RESULTS / SHIPPED_RESULTS))
+    write_model_card(SHIPPED, card_results(read_shipped(RESULTS / SHIPPED_RESULTS)))
 
 
 def page(folder: Path) -> str:
@@ -92,7 +93,7 @@ def page(folder: Path) -> str:
     """
     own = (SHIPPED_RESULTS, SPEED)
     files = [read_study(path) for path in sorted(folder.glob("*.json")) if path.name not in own]
-    files.sort(key=lambda each: (each.study not in PAPER, each.study, [*NAMES].index(each.dataset)))
+    files.sort(key=lambda each: (not published_ablation(each.study), each.study, [*NAMES].index(each.dataset)))
     parts = [INTRODUCTION]
     for file in files:
         parts += study_section(file)
@@ -106,20 +107,20 @@ def page(folder: Path) -> str:
 
 
 def study_section(file: StudyFile) -> list[str]:
-    """Figures by row and split, comparisons, and REC by what a phrase needs."""
+    """Metrics by row and split, comparisons, and REC by what a phrase needs."""
     parts = [f"## {file.title[0].upper()}{file.title[1:]}, on {NAMES[file.dataset]}", said_of(file)]
-    paper = published_ablation(file.study) if file.study in PAPER else {}  # type: ignore[arg-type]
-    figures = ["REC", "oracle", "RES mIoU", "oracle", "out of reach", "wrong category", "wrong object"]
+    paper = published_ablation(file.study)
+    headings = ["REC", "oracle", "RES mIoU", "oracle", "out of reach", "other category", "same category"]
     rows = [
-        [row.label, f"`{row.name}`", split, *(spread(summary, read) for read in FIGURES)]
+        [row.label, f"`{row.name}`", split, *(spread(summary, read) for read in METRICS)]
         + ([f"{paper[row.name][split]:.2f}" if split in paper.get(row.name, {}) else "-"] if paper else [])
         for row in file.rows
         for split, summary in row.splits.items()
     ]
-    parts.append(table(["row", "preset", "split", *figures, *(["published REC, RefCOCO"] if paper else [])], rows))
-    means = [[row.label, *(over_splits(row, read) for read in (FIGURES[0], FIGURES[5]))] for row in file.rows]
+    parts.append(table(["row", "preset", "split", *headings, *(["published REC, RefCOCO"] if paper else [])], rows))
+    means = [[row.label, *(over_splits(row, read) for read in (METRICS[0], METRICS[5]))] for row in file.rows]
     splits = ", ".join(file.rows[0].splits)
-    parts.append(table([f"mean of {splits}", "REC", "wrong category"], means))
+    parts.append(table([f"mean of {splits}", "REC", "other category"], means))
     if file.orderings:
         parts += ["Is the first row ahead of the second? REC, points:", orderings_table(file)]
     if needed := needs_table(file):
@@ -131,13 +132,13 @@ def study_section(file: StudyFile) -> list[str]:
 
 
 def said_of(file: StudyFile) -> str:
-    """What must be said of every figure of a study."""
+    """What must be said of every metric of a study."""
     splits = file.rows[0].splits
     first = next(iter(splits.values())).first
     seen = {name: detector_training(summary.first) for name, summary in splits.items()}
     same = len(set(seen.values())) == 1
     about = next(iter(seen.values())) if same else "; ".join(f"{name}: it {said}" for name, said in seen.items())
-    counts = ", ".join(f"{name} {summary.first.scores.expressions:,}" for name, summary in splits.items())
+    counts = ", ".join(f"{name} {summary.first.metrics.expressions:,}" for name, summary in splits.items())
     seeds = ", ".join(map(str, next(iter(splits.values())).seeds))
     return (
         f"Split by {first.split_by or 'none'}; expressions: {counts}; detector {first.detector}, which {about}; "
@@ -166,25 +167,25 @@ def orderings_table(file: StudyFile) -> str:
 def needs_table(file: StudyFile) -> str:
     """REC on val by kind of phrase, mean of the seeds; empty where the data does not say."""
     rows = {row.label: row.splits["val"] for row in file.rows if "val" in row.splits}
-    found = [name for name in KINDS if any(name in summary.first.scores.by_kind for summary in rows.values())]
+    found = [name for name in KINDS if any(name in summary.first.metrics.by_kind for summary in rows.values())]
     lines = [[label, *(mean(summary, of_kind(name)) for name in found)] for label, summary in rows.items()]
     return table(["row", *found], lines) if found else ""
 
 
 def aims_section(files: Sequence[StudyFile]) -> list[str]:
-    """AlignCAT against QueryMatch, by what the project set itself before it had figures; paired by seed."""
+    """AlignCAT against QueryMatch, by what the project set itself before it had results; paired by seed."""
     lines: list[list[str]] = [
         ["AlignCAT at least 3 points above QueryMatch (REC)"],
-        ["wrong-category errors at most half of QueryMatch's"],
+        ["other-category errors at most half of QueryMatch's"],
         ["AlignCAT at least 75% of the oracle (REC)"],
     ]
     held = [(file, file.row("aligncat"), file.row("querymatch")) for file in files]
     shown = [(file, ours, theirs) for file, ours, theirs in held if ours and theirs]
     for file, ours, theirs in shown:
-        pairs = zip(by_seed(ours, FIGURES[0]), by_seed(theirs, FIGURES[0]), strict=True)
+        pairs = zip(by_seed(ours, METRICS[0]), by_seed(theirs, METRICS[0]), strict=True)
         margins = [100 * (one - other) for one, other in pairs]
-        wrong, their_wrong = (statistics.fmean(by_seed(row, FIGURES[5])) for row in (ours, theirs))
-        share = statistics.fmean(by_seed(ours, FIGURES[0])) / statistics.fmean(by_seed(ours, FIGURES[1]))
+        wrong, their_wrong = (statistics.fmean(by_seed(row, METRICS[5])) for row in (ours, theirs))
+        share = statistics.fmean(by_seed(ours, METRICS[0])) / statistics.fmean(by_seed(ours, METRICS[1]))
         lines[0].append(f"{yes(statistics.fmean(margins) >= 3)} ({signed(margins)})")
         lines[1].append(f"{yes(2 * wrong <= their_wrong)} ({100 * wrong:.1f} against {100 * their_wrong:.1f})")
         asked = file.dataset == "mojiref"
@@ -201,10 +202,14 @@ def shipped_section(results: Sequence[Result]) -> list[str]:
     own = [result for result in results if result.seed == seed]
     first = own[0]
     rows = [
-        [r.split, f"{r.scores.expressions:,}", *(percent(read(r.scores)) for read in (*FIGURES[:4], *SHIPPED_FIGURES))]
+        [
+            r.split,
+            f"{r.metrics.expressions:,}",
+            *(percent(read(r.metrics)) for read in (*METRICS[:4], *SHIPPED_METRICS)),
+        ]
         for r in own
     ]
-    figures = ["REC", "oracle", "RES mIoU", "oracle", "oIoU", "category read right"]
+    headings = ["REC", "oracle", "RES mIoU", "oracle", "oIoU", "category read right"]
     return [
         "## The grounder that ships",
         f"`{first.config}` with seed {seed} on the default {NAMES[first.dataset]}:",
@@ -219,38 +224,38 @@ def shipped_section(results: Sequence[Result]) -> list[str]:
         ),
         f"Split by {first.split_by or 'none'}; detector {first.detector}, which {detector_training(first)}. "
         "The model card\n(`src/aligncat/assets/mojiref-grounder/README.md`) has the spread over seeds.",
-        table(["split", "expressions", *figures], rows),
+        table(["split", "expressions", *headings], rows),
     ]
 
 
-FIGURES: tuple[Callable[[Scores], float | None], ...] = (
-    lambda scores: scores.rec,
-    lambda scores: scores.oracle_rec,
-    lambda scores: scores.res_miou,
-    lambda scores: scores.oracle_res_miou,
-    lambda scores: scores.errors and scores.errors.not_among_candidates,
-    lambda scores: scores.errors and scores.errors.wrong_category,
-    lambda scores: scores.errors and scores.errors.wrong_object,
+METRICS: tuple[Metric, ...] = (
+    lambda metrics: metrics.rec,
+    lambda metrics: metrics.oracle_rec,
+    lambda metrics: metrics.res_miou,
+    lambda metrics: metrics.oracle_res_miou,
+    lambda metrics: metrics.errors and metrics.errors.out_of_reach,
+    lambda metrics: metrics.errors and metrics.errors.other_category,
+    lambda metrics: metrics.errors and metrics.errors.same_category,
 )
-SHIPPED_FIGURES: tuple[Callable[[Scores], float | None], ...] = (
-    lambda scores: scores.res_oiou,
-    lambda scores: scores.category_accuracy,
+SHIPPED_METRICS: tuple[Metric, ...] = (
+    lambda metrics: metrics.res_oiou,
+    lambda metrics: metrics.category_accuracy,
 )
 
 
-def of_kind(name: str) -> Callable[[Scores], float | None]:
+def of_kind(name: str) -> Metric:
     """REC of the phrases of a kind."""
-    return lambda scores: scores.by_kind[name].rec if name in scores.by_kind else None
+    return lambda metrics: metrics.by_kind[name].rec if name in metrics.by_kind else None
 
 
-def by_seed(row: StudyRow, read: Callable[[Scores], float | None]) -> list[float]:
-    """A figure's mean over the splits, for each seed."""
-    columns = [[read(result.scores) for result in summary.results] for summary in row.splits.values()]
+def by_seed(row: StoredRow, read: Metric) -> list[float]:
+    """A metric's mean over the splits, for each seed."""
+    columns = [[read(result.metrics) for result in summary.results] for summary in row.splits.values()]
     return [statistics.fmean(value for value in values if value is not None) for values in zip(*columns, strict=True)]
 
 
-def over_splits(row: StudyRow, read: Callable[[Scores], float | None]) -> str:
-    """A figure's mean over the splits, with its spread over the seeds."""
+def over_splits(row: StoredRow, read: Metric) -> str:
+    """A metric's mean over the splits, with its spread over the seeds."""
     values = [100 * value for value in by_seed(row, read)]
     return f"{statistics.fmean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
 
@@ -259,21 +264,14 @@ def signed(values: Sequence[float]) -> str:
     return f"{statistics.fmean(values):+.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
 
 
-def spread(summary: Summary, read: Callable[[Scores], float | None]) -> str:
-    found = summary.figure(read)
-    if found is None:
-        return "-"
-    deviation = "" if found.deviation is None else f" ± {100 * found.deviation:.1f}"
-    return f"{100 * found.mean:.1f}{deviation}"
+def spread(summary: Summary, read: Metric) -> str:
+    found = summary.metric(read)
+    return "-" if found is None else percent(found.mean, found.deviation, plus_minus=" ± ")
 
 
-def mean(summary: Summary, read: Callable[[Scores], float | None]) -> str:
-    found = summary.figure(read)
+def mean(summary: Summary, read: Metric) -> str:
+    found = summary.metric(read)
     return percent(None if found is None else found.mean)
-
-
-def percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def yes(holds: bool) -> str:
@@ -295,7 +293,7 @@ def read_study(path: Path) -> StudyFile:
     """
     content = read_json(path)
     try:
-        rows = tuple(StudyRow(row["name"], row["label"], by_split(row["results"], path)) for row in content["rows"])
+        rows = tuple(StoredRow(row["name"], row["label"], by_split(row["results"], path)) for row in content["rows"])
         file = StudyFile(content["study"], content["title"], content["dataset"], rows, content["orderings"])
         if file.dataset not in NAMES or not rows or not all(row.splits for row in rows):
             raise ValueError("no dataset that is known, or no results")

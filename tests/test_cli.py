@@ -244,7 +244,7 @@ class TestGround:
         assert main(["ground", str(photo), "dog", "--grounder", str(trained)]) == 0
         [found] = json.loads(capsys.readouterr().out)
         x1, y1, x2, y2 = found["box"]
-        assert 0 <= x1 < x2 <= 48 and 0 <= y1 < y2 <= 40 and 0 < found["score"] <= 1
+        assert 0 <= x1 < x2 <= 48 and 0 <= y1 < y2 <= 40 and 0 < found["probability"] <= 1
 
     @pytest.mark.parametrize(
         ("overlay", "said"), [("nowhere/out.png", "there is no folder"), ("out.docx", "names no image format")]
@@ -268,7 +268,7 @@ class TestGround:
 
 def test_ctrl_c_ends_with_130_and_says_what_is_safe(world: World, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    sizes = ["--alignment.dim=16", "--alignment.text_dim=16", "--text.dim=16", "--text.heads=2", "--text.blocks=1"]
+    sizes = ["--alignment.dim=16", "--text.dim=16", "--text.heads=2", "--text.blocks=1"]
     with start(
         *("train", "--data.path", world.data.path, "--data.dataset", "refcoco", "--store", world.store, "--out", out),
         *("--training.batch_size=8", "--training.epochs=5000", "--progress=false", *sizes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import yaml
@@ -25,7 +26,6 @@ ALIGNMENT = {
     "alpha": 100.0,
     "keep": 10,
     "dim": 512,
-    "text_dim": 512,
     "temperature": 1.0,
     "negatives_per_image": 4,
     "coarse_positive": "chosen",
@@ -79,8 +79,8 @@ def test_refcoco_presets_hold_the_papers_numbers(name: str) -> None:
 def test_refcoco_presets_write_every_number_out(name: str) -> None:
     """So that a change of a default in the code cannot change what the paper's preset means."""
     content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
-    # --alignment decides the stages; the store says how long features are and how many classes there are.
-    others = {"order", "category_train", "category_infer", "category_stage", "visual_dim", "classes"}
+    # --alignment decides the stages.
+    others = {"order", "category_train", "category_infer", "category_stage"}
     assert set(content["alignment"]) == {field.name for field in fields(AlignmentConfig)} - others
     # These go with an encoder that --text.encoder names, with files of vectors, and with QueryMatch's checkpoints.
     others = {"encoder", "train_encoder", "vector_words", "norm"}
@@ -89,19 +89,18 @@ def test_refcoco_presets_write_every_number_out(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_alignment_files_are_the_rows_of_the_tables(name: str) -> None:
+def test_alignment_names_are_the_rows_of_the_tables(name: str) -> None:
     found = settings("train", ["--alignment", name, *REQUIRED, "--data.dataset", "refcoco"])["alignment"]
     assert found == PRESETS[name]
 
 
-def test_there_is_a_file_for_every_row_and_a_row_for_every_file() -> None:
-    assert {path.stem for path in FOLDER.glob("alignment/*.yaml")} == set(PRESETS)
+def test_there_is_a_preset_for_every_row_and_a_row_for_every_preset() -> None:
     assert {name for names in TABLES.values() for name in names} == set(PRESETS)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_row_keeps_the_sizes_of_the_dataset(name: str) -> None:
-    """An alignment file decides which scores choose, and nothing of what a dataset's preset decides."""
+    """An alignment preset decides which scores choose, and nothing of what a dataset's preset decides."""
     plain = settings("train", ["--config", "mojiref", *REQUIRED])
     found = settings("train", ["--config", "mojiref", "--alignment", name, *REQUIRED])
     rows = PRESETS[name]
@@ -130,6 +129,73 @@ def test_a_preset_means_the_same_in_python(name: str) -> None:
         found[key] for key in ("alignment", "text", "training")
     )
     assert load_preset(name, epochs=30).training.epochs == 30
+
+
+def test_an_alignment_can_be_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("order: coarse\nkeep: 3\n")
+    found = settings("train", ["--config", "mojiref", "--alignment", str(path), *REQUIRED])["alignment"]
+    assert (found.order, found.keep, found.dim) == ("coarse", 3, 256)
+
+
+def test_an_alignment_that_does_not_exist_is_named_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        settings("train", ["--alignment", "querymach", *REQUIRED])
+    said = capsys.readouterr().err
+    assert "no preset of this name; there are " + ", ".join(sorted(PRESETS)) in said
+
+
+OLD = """
+alignment:
+  keep: 5
+  visual_dim: 99
+  text_dim: 256
+  classes: 7
+text:
+  dim: 128
+"""
+WARNING = (
+    "ignored alignment.visual_dim, alignment.text_dim, alignment.classes: the store and text.dim decide these sizes"
+)
+
+
+def test_yaml_that_holds_sizes_is_read_with_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text(OLD)
+    found = settings("train", ["--config", str(path), "--data.dataset", "refcoco", *REQUIRED])
+    assert (found["alignment"], found["text"].dim) == (AlignmentConfig(keep=5), 128)
+    assert caplog.messages == [WARNING]
+    caplog.clear()
+    preset = load_preset(str(path))
+    assert (preset.alignment, preset.text.dim) == (AlignmentConfig(keep=5), 128)
+    assert caplog.messages == [WARNING]
+
+
+def test_an_alignment_file_that_holds_sizes_is_read_with_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text("keep: 5\ntext_dim: 256\n")
+    found = settings("train", ["--alignment", str(path), "--data.dataset", "refcoco", *REQUIRED])
+    assert found["alignment"] == AlignmentConfig(keep=5)
+    assert caplog.messages == ["ignored alignment.text_dim: the store and text.dim decide these sizes"]
+
+
+def test_help_does_not_show_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        settings("train", ["--help"])
+    said = capsys.readouterr().out
+    assert "--alignment.keep" in said and not any(name in said for name in ("visual_dim", "text_dim", "classes"))
+
+
+def test_other_unknown_keys_are_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text("alignment:\n  textdim: 256\n")
+    with pytest.raises(SystemExit):
+        settings("train", ["--config", str(path), "--data.dataset", "refcoco", *REQUIRED])
+    assert "textdim" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="textdim"):
+        load_preset(str(path))
 
 
 def test_a_preset_that_does_not_exist_is_named_with_those_that_do() -> None:

@@ -5,6 +5,7 @@ Nothing heavy is imported until a verb is chosen, so that `aligncat --help` answ
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -212,6 +213,8 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
     """
     from jsonargparse import ArgumentParser
 
+    from aligncat.alignment.old_sizes import accept_old_sizes, drop_old_sizes
+
     function = VERBS[name].function()
     parser = ArgumentParser(prog=f"aligncat {name}", description=VERBS[name].summary, exit_on_error=False)
     types = argument_types(function)
@@ -223,6 +226,8 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
     for argument in first:
         kind = "a path" if types[argument] is Path else "which"
         parser.add_argument(argument, type=types[argument], metavar=argument, help=kind)
+    if "alignment" in types:
+        accept_old_sizes(parser)
     if listed:
         parser.add_argument(listed, nargs="+", type=str, help="one or more; in quotes if there are blanks in it")
     try:
@@ -235,6 +240,7 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
         reason = " ".join(str(error).split())
         print(f"aligncat {name}: {reason} (`aligncat {name} --help` lists the options)", file=sys.stderr)
         raise SystemExit(2) from error
+    drop_old_sizes(values)
     values = parser.instantiate(values)
     if "config" not in types:
         values.pop("config", None)
@@ -282,22 +288,34 @@ def _with_lists(words: Iterable[str], lists: set[str]) -> Iterator[str]:
 
 
 def _with_presets(words: Iterable[str], *, needed: bool) -> Iterator[str]:
-    """The names of shipped presets become their paths: --config refcoco, --alignment querymatch.
+    """Replace the names of presets by what they stand for: --config refcoco, --alignment querymatch.
 
     Raises:
-        ArgumentError: presets are what the verb needs, and a name is neither one's nor a file's.
+        ArgumentError: the verb takes presets, and a name is neither a preset's nor a file's.
     """
-    folders = {"--config": CONFIGS, "--alignment": CONFIGS / "alignment"}
+    presets = {"--config": _config_presets, "--alignment": _alignment_presets}
     previous = ""
     for word in words:
         option, equals, value = word.partition("=") if word.startswith("--") else (previous, "", word)
-        preset = folders.get(option, CONFIGS) / f"{value}.yaml"
-        known = option in folders and preset.exists()
-        if needed and option in folders and _NAME.fullmatch(value) and not known and not Path(value).exists():
-            there = ", ".join(sorted(path.stem for path in folders[option].glob("*.yaml")))
+        known = presets[option]() if option in presets and _NAME.fullmatch(value) else {}
+        if needed and known and value not in known and not Path(value).exists():
+            there = ", ".join(sorted(known))
             raise ArgumentError(None, f"{option} {value}: no such file, and no preset of this name; there are {there}")
-        yield (f"{option}={preset}" if equals else str(preset)) if known else word
+        found = known.get(value)
+        yield word if found is None else f"{option}={found}" if equals else found
         previous = word
+
+
+def _config_presets() -> dict[str, str]:
+    """The path of each preset of `--config`, by name."""
+    return {path.stem: str(path) for path in CONFIGS.glob("*.yaml")}
+
+
+def _alignment_presets() -> dict[str, str]:
+    """The stages of each preset of `--alignment` as JSON, by name; other settings keep their values."""
+    from aligncat.alignment.config import PRESETS
+
+    return {name: json.dumps(config.stages) for name, config in PRESETS.items()}
 
 
 def _use_all_cores() -> None:

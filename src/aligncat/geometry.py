@@ -21,6 +21,8 @@ from aligncat.types import RLE
 PADDING_GREY = 127
 MAX_PIXELS = 64_000_000
 """The largest width times height of an image or a mask that is taken in."""
+SAME_OBJECT_IOU = 0.5
+"""Two boxes are of one object if their IoU exceeds this (strictly), as in the paper's REC metric, section 5.1."""
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int8)
 
 
@@ -66,21 +68,6 @@ class Letterbox:
     def squashed(cls, width: int, height: int, size: int) -> Self:
         """The place of a (width, height) image that fills the square, its aspect lost."""
         return cls(size=size, left=0, top=0, inner_width=size, inner_height=size, width=width, height=height)
-
-    def to_square(self, boxes: ArrayLike) -> NDArray[np.float64]:
-        """Boxes of the original image, (..., 4) xyxy pixels, in pixels of the square."""
-        return np.asarray(boxes, dtype=np.float64) * self._scales() + self._offsets()
-
-    def to_photo(self, boxes: ArrayLike) -> NDArray[np.float64]:
-        """Boxes of the square, (..., 4) xyxy pixels, in pixels of the original image: the inverse of `to_square`."""
-        return (np.asarray(boxes, dtype=np.float64) - self._offsets()) / self._scales()
-
-    def _scales(self) -> NDArray[np.float64]:
-        """Of x and y, twice: they differ, as the square's pixels are whole."""
-        return np.array([self.inner_width / self.width, self.inner_height / self.height] * 2)
-
-    def _offsets(self) -> NDArray[np.float64]:
-        return np.array([self.left, self.top] * 2, dtype=np.float64)
 
     def inner_cells(self, rows: int, columns: int) -> tuple[slice, slice]:
         """The cells of a (rows, columns) grid over the square that the image touches, padding left out.

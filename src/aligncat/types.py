@@ -6,17 +6,21 @@ Coordinates cross a module border in no other form.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor
+
+JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
+"""A value that a JSON file can hold."""
 
 
 class RLE(TypedDict):
@@ -212,8 +216,10 @@ class Grounding:
         expression: the text asked for.
         box: (x1, y1, x2, y2) pixels of the original image.
         mask: RLE at the original size.
-        score: the probability of the chosen object: the sum over the candidates that stand for it, as their boxes
-            pass IoU 0.5 with the chosen one's.
+        probability: of the chosen object, in [0, 1], as the model estimates it; nothing was fitted to make it match
+            how often answers are right. It is the sum of `CandidateScore.probability` over the candidates of that
+            object: those whose boxes have an IoU above 0.5 with the chosen one's, because a detector proposes one
+            object more than once.
         category: c^V of the chosen query, by name.
         predicted_category: c^T, what the text classifier read in the expression, or None.
         category_matched: False when no candidate had c^T, so that the choice fell back to the global score.
@@ -225,10 +231,16 @@ class Grounding:
     expression: str
     box: tuple[float, float, float, float]
     mask: RLE
-    score: float
+    probability: float
     category: str
     predicted_category: str | None
     category_matched: bool
     word_weights: tuple[tuple[str, float], ...]
     choice: int
     candidates: tuple[CandidateScore, ...]
+
+    @property
+    def score(self) -> float:
+        """The former name of `probability`; the next version drops it."""
+        warnings.warn("Grounding.score is now Grounding.probability", DeprecationWarning, stacklevel=2)
+        return self.probability

@@ -1,24 +1,21 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
-from aligncat.alignment.config import PRESETS, TABLES, AlignmentConfig
+from aligncat.alignment.config import PRESETS, TABLES, AlignmentConfig, Sizes
 from aligncat.alignment.model import AlignmentModel
+from aligncat.alignment.old_sizes import without_old_sizes
 from aligncat.errors import ConfigError
 
 
 def test_the_defaults_are_the_papers() -> None:
     config = AlignmentConfig()
-    assert (config.alpha, config.keep, config.dim, config.visual_dim, config.text_dim) == (
-        100,
-        10,
-        512,
-        256,
-        512,
-    )
-    assert (config.classes, config.temperature, config.negatives_per_image) == (80, 1.0, 4)
+    assert (config.alpha, config.keep, config.dim) == (100, 10, 512)
+    assert (config.temperature, config.negatives_per_image) == (1.0, 4)
     assert config == PRESETS["aligncat"]
 
 
@@ -67,8 +64,9 @@ def test_the_presets_are_the_rows_and_differ() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_model_has_the_parts_of_its_config_and_no_more(name: str) -> None:
-    config = AlignmentConfig.preset(name, dim=8, visual_dim=4, text_dim=6, classes=3)
-    parts = {key.split(".")[0] for key, _ in AlignmentModel(config).named_parameters()}
+    config = AlignmentConfig.preset(name, dim=8)
+    model = AlignmentModel(config, Sizes(visual_dim=4, text_dim=6, classes=3))
+    parts = {key.split(".")[0] for key, _ in model.named_parameters()}
     expected = {"global_query", "global_text"}
     expected |= {"fine"} if config.order != "coarse" else set()
     expected |= {"classifier"} if "classifier" in (config.category_train, config.category_infer) else set()
@@ -90,7 +88,6 @@ def test_a_preset_takes_changes() -> None:
         ({"temperature": -1.0}, r"alignment\.temperature"),
         ({"negatives_per_image": 0}, r"alignment\.negatives_per_image"),
         ({"lambda_2": -0.1}, r"alignment\.lambda_2"),
-        ({"text_dim": 33}, "Bi-GRU needs an even number"),
         ({"weighting": "uncertainty", "lambda_2": 0.0}, "give both above 0"),
         (
             {"category_stage": "confidence", "category_train": "none", "category_infer": "none"},
@@ -103,9 +100,42 @@ def test_values_that_contradict_are_an_error_that_names_the_key(change: dict[str
         AlignmentConfig.preset("aligncat", **change)
 
 
+@pytest.mark.parametrize("name", ["visual_dim", "text_dim", "classes"])
+def test_a_size_below_one_is_an_error_that_names_it(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is 0; it has to be at least 1"):
+        Sizes(**{"visual_dim": 4, "text_dim": 6, "classes": 3, name: 0})
+
+
+def test_only_the_fine_space_needs_an_even_text_dim() -> None:
+    sizes = Sizes(visual_dim=4, text_dim=33, classes=3)
+    with pytest.raises(ConfigError, match=r"text\.dim is 33; the Bi-GRU needs an even number"):
+        AlignmentModel(AlignmentConfig(dim=8), sizes)
+    AlignmentModel(AlignmentConfig.querymatch(dim=8), sizes)
+
+
+def test_sizes_of_earlier_versions_are_dropped_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    old = {"keep": 4, "visual_dim": 32, "text_dim": 16, "classes": 3, "bogus": 1}
+    assert without_old_sizes(old, "run/settings.json") == {"keep": 4, "bogus": 1}
+    [warning] = caplog.messages
+    assert warning == (
+        "run/settings.json: ignored alignment.visual_dim, alignment.text_dim, alignment.classes: the store and "
+        "text.dim decide these sizes"
+    )
+
+
+def test_todays_settings_are_read_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    today = dataclasses.asdict(AlignmentConfig())
+    assert without_old_sizes(today, "run/settings.json") == today and caplog.messages == []
+
+
+def test_the_config_is_imported_without_torch() -> None:
+    code = "import sys, aligncat.alignment.config, aligncat.alignment.old_sizes; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize("name", PRESETS)
-def test_stages_of_a_preset_leave_sizes_and_weights_alone(name: str) -> None:
-    own = AlignmentConfig(dim=32, text_dim=16, negatives_per_image=2, lambda_2=0.5, temperature=0.7)
+def test_stages_of_a_preset_leave_other_settings_alone(name: str) -> None:
+    own = AlignmentConfig(dim=32, negatives_per_image=2, lambda_2=0.5, temperature=0.7)
     staged, row = own.with_stages(name), PRESETS[name]
     assert (staged.order, staged.category_train, staged.category_infer, staged.category_stage) == (
         row.order,
@@ -113,5 +143,5 @@ def test_stages_of_a_preset_leave_sizes_and_weights_alone(name: str) -> None:
         row.category_infer,
         row.category_stage,
     )
-    assert (staged.dim, staged.text_dim, staged.negatives_per_image) == (32, 16, 2)
+    assert (staged.dim, staged.negatives_per_image) == (32, 2)
     assert (staged.lambda_2, staged.temperature) == (0.5, 0.7)

@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from aligncat.alignment.config import PRESETS, AlignmentConfig
+from aligncat.alignment.config import PRESETS, AlignmentConfig, Sizes
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.negatives import select_negatives
 from aligncat.errors import ConfigError
 from aligncat.types import Alignment
 
-SMALL = {"dim": 8, "visual_dim": 6, "text_dim": 4, "classes": 3, "keep": 3, "negatives_per_image": 2}
+SMALL = {"dim": 8, "keep": 3, "negatives_per_image": 2}
+SIZES = Sizes(visual_dim=6, text_dim=4, classes=3)
 BATCH, SLOTS, WORDS = 12, 7, 5
 
 
@@ -64,9 +65,9 @@ def batch(seed: int = 0) -> Batch:
     )
 
 
-def model(name: str = "aligncat", **changes: object) -> AlignmentModel:
+def model(name: str = "aligncat", sizes: Sizes = SIZES, **changes: object) -> AlignmentModel:
     torch.manual_seed(0)
-    return AlignmentModel(AlignmentConfig.preset(name, **{**SMALL, **changes}))
+    return AlignmentModel(AlignmentConfig.preset(name, **{**SMALL, **changes}), sizes)
 
 
 def affine(layer: torch.nn.Linear, inputs: Tensor) -> np.ndarray:
@@ -309,7 +310,7 @@ def test_a_batch_of_one_image_has_no_negatives_and_no_contrastive_loss() -> None
 @pytest.mark.parametrize("name", ["querymatch", "global+fine"])
 def test_it_learns_which_object_a_word_means_from_pairs_alone(name: str) -> None:
     """Images of three concepts out of 24, each with a text that names one of them; chance is a third."""
-    net = model(name, dim=16, visual_dim=24, text_dim=24, negatives_per_image=1)
+    net = model(name, Sizes(visual_dim=24, text_dim=24, classes=3), dim=16, negatives_per_image=1)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-2)
 
     def align(count: int) -> tuple[Alignment, Tensor, Tensor]:

@@ -29,7 +29,7 @@ from aligncat.training.presets import preset_of
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 PRESET = """
-alignment: {dim: 16, text_dim: 16, negatives_per_image: 2, keep: 4}
+alignment: {dim: 16, negatives_per_image: 2, keep: 4}
 text: {word_dim: 16, dim: 16, blocks: 1, heads: 2, feedforward: 32, max_length: 8}
 training: {epochs: 2, batch_size: 8, learning_rate: 0.02, warmup_epochs: 0.5, clip_norm: 1.0, ema_decay: 0.9}
 """
@@ -59,7 +59,7 @@ def test_every_row_and_seed_is_a_grounder_with_answers(done: Path) -> None:
             assert config["provenance"]["training"]["seed"] == seed
             assert (config["alignment"]["category_stage"] == "confidence") == (row == "category-at-confidence")
             answers = Answers.load(folder / "answers" / f"{row}-refcoco-val.parquet")
-            assert len(answers) == answers.result.scores.expressions == 16
+            assert len(answers) == answers.result.metrics.expressions == 16
             assert (answers.result.config, answers.result.seed) == (row, seed)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from aligncat.checkpoints.mask2former import architectures
 from aligncat.checkpoints.mask2former.folder import import_detector
 from aligncat.cli import main
-from aligncat.detectors.mask2former import Mask2FormerDetector
+from aligncat.detectors.registry import open_detector
 from aligncat.errors import CheckpointError, ConfigError
 
 LABELS = "cat\ndog\ncup\ntree\nbus\n"
@@ -49,9 +49,9 @@ def test_a_pickle_becomes_a_detector(
     source, out = write_pickle(made, tmp_path / "model.pkl"), tmp_path / "detector"
     words = ["detector", "import", str(source), str(out), "--config", "swin-tiny", "--labels", str(labels)]
     assert main(words) == 0
-    detector = Mask2FormerDetector.from_pretrained(str(out), candidates=4, image_size=64)
+    detector = open_detector(str(out), candidates=4, image_size=64)
     assert detector.labels == tuple(LABELS.split())
-    class_logits, mask_logits, features = detector.forward(made.image)
+    class_logits, mask_logits, features = map(torch.from_numpy, detector.forward(made.image.numpy()))
     torch.testing.assert_close(features[0], made.features, atol=1e-4, rtol=0)
     torch.testing.assert_close(class_logits[0], made.class_logits, atol=1e-4, rtol=0)
     torch.testing.assert_close(mask_logits[0], made.mask_logits, atol=1e-4, rtol=1e-4)

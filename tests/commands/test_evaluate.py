@@ -59,8 +59,8 @@ def test_rec_is_that_of_the_boxes_grounded_one_by_one(world: World, trained: Pat
         [found] = grounder.ground(split.images[expression.image_id].path, [expression.text])
         box = truth[expression.referent_id].box
         hits.append(box_iou(np.array([found.box]), box[None])[0, 0] > 0.5)
-    assert result.scores.rec == pytest.approx(np.mean(hits))
-    assert 0 < result.scores.rec < result.scores.oracle_rec == 1.0
+    assert result.metrics.rec == pytest.approx(np.mean(hits))
+    assert 0 < result.metrics.rec < result.metrics.oracle_rec == 1.0
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_a_folder_of_photos_takes_paths_as_ids(world: World, tmp_path: Path) -> 
 def test_the_preprocessing_is_the_one_asked_for(world: World, tmp_path: Path) -> None:
     given = {"data": world.data, "splits": ("testA",), "detector": str(world.detector)}
     store = extract(out=tmp_path / "store", preprocessing="hub-384", **given)  # type: ignore[arg-type]
-    assert store.manifest.detector["image_size"] == 384
+    assert store.manifest.detector.image_size == 384
     with pytest.raises(StoreError, match="the store has 384, not 64"):
         extract(out=tmp_path / "store", **given)  # type: ignore[arg-type]
 

@@ -11,17 +11,18 @@ from rich.console import Console
 from rich.table import Table
 
 from aligncat.cli import main
-from aligncat.commands.published import published, published_beside
+from aligncat.commands.published import published
 from aligncat.errors import DataError
-from aligncat.evaluation.metrics import Scores
+from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.results import Result
+from aligncat.report.published_tables import published_beside
 
 
-def scores(rec: float, res_miou: float | None, expressions: int = 10_834) -> Scores:
-    return Scores(expressions, rec, 1.0, expressions, res_miou, None, None, None, None, None)
+def metrics(rec: float, res_miou: float | None, expressions: int = 10_834) -> Metrics:
+    return Metrics(expressions, rec, 1.0, expressions, res_miou, None, None, None, None, None)
 
 
-MINE = Result("refcoco", "val", "unc", "mine", "swin-tiny", "leaked", 0, {}, scores(0.5, 0.4), 1500, 1500)
+MINE = Result("refcoco", "val", "unc", "mine", "swin-tiny", "leaked", 0, {}, metrics(0.5, 0.4), 1500, 1500)
 
 
 def shown(table: Table) -> str:
@@ -55,14 +56,17 @@ class TestVerb:
 
     def test_one_table(self) -> None:
         [found] = published(table=4, split="testB")
-        assert [row.figures for row in found.rows] == [(66.21,), (66.23,), (66.40,), (63.53,), (66.59,)]
+        assert [row.values for row in found.rows] == [(66.21,), (66.23,), (66.40,), (63.53,), (66.59,)]
 
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (["--dataset", "mojiref"], "no figure for dataset mojiref: Table 1 has res on refcoco (val testA testB)"),
-            (["--table", "3", "--task", "res"], "no figure for table 3, task res"),
-            (["--split", "test"], "no figure for split test"),
+            (
+                ["--dataset", "mojiref"],
+                "no published figure for dataset mojiref: Table 1 has res on refcoco (val testA testB)",
+            ),
+            (["--table", "3", "--task", "res"], "no published figure for table 3, task res"),
+            (["--split", "test"], "no published figure for split test"),
         ],
     )
     def test_an_empty_selection_says_what_there_is(
@@ -95,8 +99,8 @@ class TestBeside:
 
     def test_splits_are_columns_and_seeds_a_spread(self) -> None:
         others = [
-            replace(MINE, seed=1, scores=scores(0.6, 0.4)),
-            replace(MINE, split="testA", scores=scores(0.7, 0.3, 5_657)),
+            replace(MINE, seed=1, metrics=metrics(0.6, 0.4)),
+            replace(MINE, split="testA", metrics=metrics(0.7, 0.3, 5_657)),
         ]
         table = published_beside([MINE, *others])
         assert table is not None
@@ -107,7 +111,7 @@ class TestBeside:
         assert "5,657 sentences" in text and "seeds 0, 1" in text
 
     def test_without_masks_there_is_nothing_of_res(self) -> None:
-        table = published_beside([replace(MINE, scores=scores(0.5, None))])
+        table = published_beside([replace(MINE, metrics=metrics(0.5, None))])
         assert table is not None
         text = shown(table)
         assert "mIoU" not in text and "AMR" not in text

@@ -99,8 +99,8 @@ def test_the_grounder_scores_as_querymatch_does(
     assert main(["import", "querymatch", str(source), str(out), *options]) == 0
     check_scores(out, trained)
     grounder = Grounder.from_pretrained(out)
-    assert grounder.detector_description["candidates"] == 20
-    assert grounder.detector_description["image_size"] == 800
+    assert grounder.detector_description.candidates == 20
+    assert grounder.detector_description.image_size == 800
     assert grounder.provenance["querymatch"]["file"] == "seg_best.pth"
     assert main(["import", "querymatch", str(source), str(out), *options]) == 1
     assert "holds a grounder already" in capsys.readouterr().err

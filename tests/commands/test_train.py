@@ -89,8 +89,8 @@ class TestSameAgain:
             with_labels=True,
         )
         torch.manual_seed(3)
-        config = ModelConfig(replace(ALIGNMENT, visual_dim=store.manifest.feature_dim, classes=3), TEXT)
-        model = GroundingModel(config, len(vocabulary)).train()
+        config = ModelConfig(ALIGNMENT, TEXT)
+        model = GroundingModel(config, len(vocabulary), feature_dim=store.manifest.feature_dim, classes=3).train()
         optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.98), eps=1e-9)
         clipped = 0
         for step in range(2 * STEPS):
@@ -185,6 +185,21 @@ class TestResume:
         assert weights(tmp_path / "run") == weights(whole)
         assert "other versions" in caplog.text
 
+    def test_begun_when_the_sizes_were_settings(
+        self, world: World, early_best: tuple[int, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        seed, whole = early_best
+        with interrupted_at(STEPS + 1), pytest.raises(KeyboardInterrupt):
+            run(world, tmp_path / "run", seed=seed)
+        path = tmp_path / "run" / "run" / "settings.json"
+        settings = json.loads(path.read_text())
+        settings["alignment"] |= {"visual_dim": 32, "text_dim": 16, "classes": 3}
+        path.write_text(json.dumps(settings))
+        caplog.clear()
+        run(world, tmp_path / "run", seed=seed)
+        assert weights(tmp_path / "run") == weights(whole)
+        assert [message.split(": ")[0] for message in caplog.messages] == [str(path)]
+
     def test_killed_in_the_middle(self, world: World, early_best: tuple[int, Path], tmp_path: Path) -> None:
         """A process of its own that dies without warning in a step of the third epoch."""
         seed, whole = early_best
@@ -245,7 +260,7 @@ class TestBest:
         from aligncat.evaluation.answering import answer
 
         answers = answer(Grounder.from_pretrained(trained), "x", Questions.load(world.data, world.open(), "val"))
-        assert answers.result.scores.rec == pytest.approx(max(logged(trained, "val/rec")))
+        assert answers.result.metrics.rec == pytest.approx(max(logged(trained, "val/rec")))
 
 
 class TestRefused:
@@ -381,7 +396,7 @@ def test_the_progress_bar_is_on_stderr(world: World, tmp_path: Path, capfd: pyte
 
 
 def preset(name: str) -> AlignmentConfig:
-    return AlignmentConfig.preset(name, dim=16, text_dim=16, negatives_per_image=2, keep=4)
+    return AlignmentConfig.preset(name, dim=16, negatives_per_image=2, keep=4)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

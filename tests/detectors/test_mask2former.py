@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco_mask
 from safetensors.torch import load_file, save_file
+from scipy.special import logit
 from transformers import Mask2FormerForUniversalSegmentation
 
-from aligncat.detectors.mask2former import Mask2FormerDetector, pair_confidences
+from aligncat.detectors.candidates import ConfidenceRule, pair_confidences
 from aligncat.detectors.preprocessing import normalize
+from aligncat.detectors.query_detector import QueryDetector
+from aligncat.detectors.registry import open_detector
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.geometry import letterbox_image
 
@@ -30,8 +33,8 @@ def picture(width: int = 50, height: int = 30, seed: int = 0) -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def detector(tiny_detector: Path) -> Mask2FormerDetector:
-    return Mask2FormerDetector.from_pretrained(str(tiny_detector))
+def detector(tiny_detector: Path) -> QueryDetector:
+    return open_detector(str(tiny_detector))
 
 
 def bare_outputs(folder: Path, pixels: torch.Tensor) -> tuple[Any, torch.Tensor]:
@@ -44,11 +47,11 @@ def bare_outputs(folder: Path, pixels: torch.Tensor) -> tuple[Any, torch.Tensor]
 
 
 def test_the_query_feature_is_the_one_after_the_decoders_layer_norm(
-    detector: Mask2FormerDetector, tiny_detector: Path
+    detector: QueryDetector, tiny_detector: Path
 ) -> None:
     pixels = normalize([letterbox_image(picture(), 64)[0], letterbox_image(picture(20, 60, 1), 64)[0]])
-    outputs, normed = bare_outputs(tiny_detector, pixels)
-    class_logits, mask_logits, features = detector.forward(pixels)
+    outputs, normed = bare_outputs(tiny_detector, torch.from_numpy(pixels))
+    class_logits, mask_logits, features = map(torch.from_numpy, detector.forward(pixels))
     torch.testing.assert_close(features, normed, rtol=0, atol=1e-6)
     assert not torch.allclose(features, outputs.transformer_decoder_last_hidden_state, atol=1e-2)
     torch.testing.assert_close(class_logits, outputs.class_queries_logits, rtol=0, atol=1e-6)
@@ -73,20 +76,28 @@ def slow_confidences(class_logits: NDArray[Any], mask_logits: NDArray[Any]) -> N
     return result
 
 
-def test_confidence_by_hand() -> None:
-    class_logits = torch.tensor([[1.0, 3.0, 4.0]]).log()  # probabilities 1/8, 3/8, no-object 1/2
-    mask_logits = torch.tensor([[[0.8, 0.6], [0.4, 0.5]]]).logit()
-    np.testing.assert_allclose(pair_confidences(class_logits, mask_logits), [[0.7 / 8, 2.1 / 8]], rtol=1e-6)
+@pytest.fixture(params=["numpy", "torch"])
+def confidences(request: pytest.FixtureRequest, detector: QueryDetector) -> ConfidenceRule:
+    """The rule in numpy, for any backend, and Mask2Former's in torch."""
+    return pair_confidences if request.param == "numpy" else detector.confidences
 
 
-def test_confidence_agrees_with_the_slow_rule_and_an_empty_mask_has_none() -> None:
-    generator = torch.Generator().manual_seed(0)
-    class_logits = torch.randn(6, 5, generator=generator)
-    mask_logits = torch.randn(6, 7, 9, generator=generator)
+def test_confidence_by_hand(confidences: ConfidenceRule) -> None:
+    class_logits = np.log(np.float32([[1.0, 3.0, 4.0]]))  # probabilities 1/8, 3/8, no-object 1/2
+    mask_logits = logit(np.float32([[[0.8, 0.6], [0.4, 0.5]]]))
+    found = confidences(class_logits, mask_logits)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, [[0.7 / 8, 2.1 / 8]], rtol=1e-6)
+
+
+def test_confidence_agrees_with_the_slow_rule_and_an_empty_mask_has_none(confidences: ConfidenceRule) -> None:
+    generator = np.random.default_rng(0)
+    class_logits = generator.standard_normal((6, 5), np.float32)
+    mask_logits = generator.standard_normal((6, 7, 9), np.float32)
     mask_logits[2] = -1.0
-    expected = slow_confidences(class_logits.numpy(), mask_logits.numpy())
-    np.testing.assert_allclose(pair_confidences(class_logits, mask_logits), expected, rtol=1e-5)
-    assert (pair_confidences(class_logits, mask_logits)[2] == 0).all()
+    found = confidences(class_logits, mask_logits)
+    np.testing.assert_allclose(found, slow_confidences(class_logits, mask_logits), rtol=1e-5)
+    assert (found[2] == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -99,11 +110,11 @@ def test_confidence_agrees_with_the_slow_rule_and_an_empty_mask_has_none() -> No
     ],
 )
 def test_candidates_agree_with_a_direct_computation(
-    detector: Mask2FormerDetector, tiny_detector: Path, width: int, height: int, inner: Any
+    detector: QueryDetector, tiny_detector: Path, width: int, height: int, inner: Any
 ) -> None:
     image = picture(width, height)
     [found] = detector.detect([image], ["seven"])
-    outputs, normed = bare_outputs(tiny_detector, normalize([letterbox_image(image, 64)[0]]))
+    outputs, normed = bare_outputs(tiny_detector, torch.from_numpy(normalize([letterbox_image(image, 64)[0]])))
     masks = outputs.masks_queries_logits[0].numpy()
     confidences = slow_confidences(outputs.class_queries_logits[0].numpy(), masks[inner])
     order = np.argsort(-confidences.ravel())[:20]
@@ -123,15 +134,15 @@ def test_candidates_agree_with_a_direct_computation(
     assert kinds == [np.float16, np.int32, np.int32, np.float32, np.float32]
 
 
-def test_the_same_image_always_gives_the_same_candidates(detector: Mask2FormerDetector, tiny_detector: Path) -> None:
-    again = Mask2FormerDetector.from_pretrained(str(tiny_detector))
+def test_the_same_image_always_gives_the_same_candidates(detector: QueryDetector, tiny_detector: Path) -> None:
+    again = open_detector(str(tiny_detector))
     [first], [second] = detector.detect([picture()], ["a"]), again.detect([picture()], ["a"])
     assert first.masks == second.masks
     for name in ("features", "queries", "categories", "confidences", "boxes"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
-def test_images_of_a_batch_are_each_their_own(detector: Mask2FormerDetector) -> None:
+def test_images_of_a_batch_are_each_their_own(detector: QueryDetector) -> None:
     images = [picture(50, 30, 0), picture(30, 50, 1), picture(64, 64, 2)]
     together = detector.detect(images, ["a", "b", "c"])
     for image, image_id, found in zip(images, "abc", together, strict=True):
@@ -144,7 +155,7 @@ def test_images_of_a_batch_are_each_their_own(detector: Mask2FormerDetector) -> 
 
 @pytest.mark.parametrize(("asked", "given"), [(3, 3), (40, 40), (1000, 40)])
 def test_there_are_at_most_as_many_candidates_as_pairs(tiny_detector: Path, asked: int, given: int) -> None:
-    detector = Mask2FormerDetector.from_pretrained(str(tiny_detector), candidates=asked)
+    detector = open_detector(str(tiny_detector), candidates=asked)
     [found] = detector.detect([picture()], ["a"])
     assert len(found) == len(found.masks) == given
     assert (np.diff(found.confidences) <= 0).all()
@@ -162,7 +173,7 @@ def test_queries_with_empty_masks_are_never_candidates(tiny_detector: Path, tmp_
     def blank(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {key: value * 0 if "mask_projection" in key else value for key, value in tensors.items()}
 
-    detector = Mask2FormerDetector.from_pretrained(edited(tiny_detector, tmp_path / "blank", blank))
+    detector = open_detector(edited(tiny_detector, tmp_path / "blank", blank))
     [found] = detector.detect([picture()], ["a"])
     assert len(found) == 0
     assert (found.features.shape, found.boxes.shape, found.masks) == ((0, 32), (0, 4), ())
@@ -172,41 +183,39 @@ def test_output_that_is_not_finite_is_reported(tiny_detector: Path, tmp_path: Pa
     def spoil(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {k: v * float("nan") if k.startswith("class_predictor") else v for k, v in tensors.items()}
 
-    detector = Mask2FormerDetector.from_pretrained(edited(tiny_detector, tmp_path / "nan", spoil))
+    detector = open_detector(edited(tiny_detector, tmp_path / "nan", spoil))
     with pytest.raises(DetectorError, match=r"image a: .*not finite"):
         detector.detect([picture()], ["a"])
 
 
 def test_half_precision_weights_compute_in_single(tiny_detector: Path, tmp_path: Path) -> None:
     folder = edited(tiny_detector, tmp_path / "half", lambda tensors: {k: v.half() for k, v in tensors.items()})
-    half = Mask2FormerDetector.from_pretrained(folder)
+    half = open_detector(folder)
     class_logits, _, _ = half.forward(normalize([letterbox_image(picture(), 64)[0]]))
-    assert class_logits.dtype == torch.float32
-    rounded = class_logits.half().float()
-    assert not torch.equal(class_logits, rounded)
+    assert class_logits.dtype == np.float32
+    rounded = class_logits.astype(np.float16).astype(np.float32)
+    assert not np.array_equal(class_logits, rounded)
 
 
 def test_description_says_what_decides_the_candidates(tiny_detector: Path, tmp_path: Path) -> None:
-    detector = Mask2FormerDetector.from_pretrained(str(tiny_detector))
+    detector = open_detector(str(tiny_detector))
     description = detector.description()
-    assert json.loads(json.dumps(description)) == description
+    content = description.to_json()
+    assert json.loads(json.dumps(content)) == content
     assert detector.labels == ("cat", "dog", "cup", "tree", "bus")
     assert (detector.feature_dim, detector.candidates, detector.device) == (32, 20, "cpu")
-    assert description["name"] == str(tiny_detector)
-    assert description["image_size"] == 64  # recorded in the model's own config.json
+    assert description.name == str(tiny_detector)
+    assert description.image_size == 64  # recorded in the model's own config.json
+
+    def differing(name: str, **settings: int) -> set[str]:
+        other = open_detector(name, **settings).description().to_json()  # type: ignore[arg-type]
+        return {key for key in content if content[key] != other[key]}
+
     moved = Path(shutil.copytree(tiny_detector, tmp_path / "moved"))
-    same = Mask2FormerDetector.from_pretrained(str(moved)).description()
-    assert {key for key in description if description[key] != same[key]} == {"name"}
-    others = {
-        "weights_sha256": edited(tiny_detector, tmp_path / "other", lambda t: {k: v + 0.5 for k, v in t.items()}),
-    }
-    for key, folder in others.items():
-        assert Mask2FormerDetector.from_pretrained(folder).description()[key] != description[key]
-    sized = Mask2FormerDetector.from_pretrained(str(tiny_detector), image_size=96, candidates=5)
-    assert {key for key in description if description[key] != sized.description()[key]} == {
-        "image_size",
-        "candidates",
-    }
+    assert differing(str(moved)) == {"name"}
+    shifted = edited(tiny_detector, tmp_path / "other", lambda t: {k: v + 0.5 for k, v in t.items()})
+    assert differing(shifted) == {"name", "weights_sha256"}
+    assert differing(str(tiny_detector), image_size=96, candidates=5) == {"image_size", "candidates"}
 
 
 def test_the_image_size_is_416_where_the_model_says_nothing(tiny_detector: Path, tmp_path: Path) -> None:
@@ -214,7 +223,7 @@ def test_the_image_size_is_416_where_the_model_says_nothing(tiny_detector: Path,
     config = json.loads((folder / "config.json").read_text())
     del config["aligncat_image_size"]
     (folder / "config.json").write_text(json.dumps(config))
-    assert Mask2FormerDetector.from_pretrained(str(folder)).image_size == 416
+    assert open_detector(str(folder)).description().image_size == 416
 
 
 def without_config(folder: Path) -> None:
@@ -275,15 +284,15 @@ def test_a_damaged_folder_is_a_detector_error(
     folder = Path(shutil.copytree(tiny_detector, tmp_path / "damaged"))
     damage(folder)
     with pytest.raises(DetectorError, match=message):
-        Mask2FormerDetector.from_pretrained(str(folder))
+        open_detector(str(folder))
 
 
 def test_a_name_that_is_neither_folder_nor_hub_name_is_a_detector_error() -> None:
     with pytest.raises(DetectorError, match="neither a folder here nor a model that the hub gives out"):
-        Mask2FormerDetector.from_pretrained("no such/folder/at all")
+        open_detector("no such/folder/at all")
 
 
 @pytest.mark.parametrize("setting", [{"candidates": 0}, {"image_size": 8}])
 def test_settings_out_of_range_are_config_errors(tiny_detector: Path, setting: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match=next(iter(setting))):
-        Mask2FormerDetector.from_pretrained(str(tiny_detector), **setting)
+        open_detector(str(tiny_detector), **setting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ import torch.nn.functional as F
 from helpers.fabricate import write_image
 from PIL import Image
 
-from aligncat.detectors.load import load_detector
-from aligncat.detectors.mask2former import MINI_FOLDER, Mask2FormerDetector
+from aligncat.commands.ground import SHIPPED
+from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.preprocessing import Preprocessing, PreprocessingMode, normalize, squash_image
+from aligncat.detectors.protocol import Detector
+from aligncat.detectors.registry import load_detector, open_detector
 from aligncat.errors import ConfigError, DetectorError, StoreError
-from aligncat.geometry import letterbox_image
+from aligncat.geometry import letterbox_image, mask_to_original
 from aligncat.store.extract import extract
-from aligncat.store.manifest import Manifest, differences
+from aligncat.store.manifest import Manifest
 from aligncat.types import ImageRecord
 
 MODES: tuple[PreprocessingMode, ...] = ("letterbox-416", "letterbox-416-to-800", "hub-384")
@@ -78,41 +81,13 @@ def test_hub_384_is_what_transformers_own_processor_does(width: int, height: int
     image = picture(width, height)
     expected = processor(images=[image], return_tensors="pt")["pixel_values"]
     square, _ = Preprocessing.of("hub-384").square(image)
-    torch.testing.assert_close(normalize([square]), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(torch.from_numpy(normalize([square])), expected, rtol=0, atol=1e-4)
 
 
 def test_squash_by_hand() -> None:
     square, place = squash_image(Image.new("RGB", (200, 100), (9, 8, 7)), 50)
     np.testing.assert_array_equal(np.asarray(square), np.full((50, 50, 3), (9, 8, 7)))
     assert (place.left, place.top, place.inner_width, place.inner_height) == (0, 0, 50, 50)
-
-
-@pytest.mark.parametrize(
-    ("mode", "expected"),
-    [
-        # A 200 x 100 photo: the letterbox has rows 104 to 312 of 416; 416 / 200 = 2.08, and 208 / 100 as well.
-        ("letterbox-416", (20.8, 104 + 41.6, 208, 312)),
-        ("letterbox-416-to-800", (40, 280, 400, 600)),  # 4 px a pixel, 200 of padding
-        ("hub-384", (19.2, 76.8, 192, 384)),  # 1.92 and 3.84 px a pixel
-    ],
-)
-def test_a_box_goes_where_its_pixels_go(mode: PreprocessingMode, expected: tuple[float, ...]) -> None:
-    preprocessing = Preprocessing.of(mode)
-    _, place = preprocessing.square(picture(200, 100))
-    np.testing.assert_allclose(preprocessing.boxes_to_square([10, 20, 100, 100], place), expected)
-    np.testing.assert_allclose(preprocessing.boxes_to_photo([expected], place), [[10, 20, 100, 100]])
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("width", "height"), SIZES)
-def test_boxes_go_there_and_back(mode: PreprocessingMode, width: int, height: int) -> None:
-    preprocessing = Preprocessing.of(mode)
-    _, place = preprocessing.square(picture(width, height))
-    boxes = np.random.default_rng(1).uniform(0, 30, (5, 4))
-    there = preprocessing.boxes_to_square(boxes, place)
-    np.testing.assert_allclose(preprocessing.boxes_to_photo(there, place), boxes)
-    whole = preprocessing.boxes_to_square([0, 0, width, height], place)
-    assert (whole >= 0).all() and (whole <= preprocessing.size + 1e-9).all()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -126,7 +101,7 @@ def test_a_mask_comes_back_as_the_object_that_was_drawn(mode: PreprocessingMode,
     square, place = preprocessing.square(Image.fromarray(pixels))
     size = preprocessing.size // 4
     light = np.asarray(square)[..., 0].reshape(size, 4, size, 4).mean(axis=(1, 3))
-    mask = preprocessing.mask_to_photo(light - 128, place)  # the grey of the padding, 127, counts as outside
+    mask = mask_to_original(light - 128, place)  # the grey of the padding, 127, counts as outside
     assert mask.shape == (height, width)
     wrong = mask != (pixels[..., 0] > 0)
     cell = 4 * max(width, height) / preprocessing.size  # pixels of the photo
@@ -168,55 +143,55 @@ def test_the_size_is_the_one_asked_for_or_the_detectors_own_or_the_names(
 
 
 @pytest.fixture(scope="module")
-def hub_detector(tiny_detector: Path) -> Iterator[Mask2FormerDetector]:
-    yield Mask2FormerDetector.from_pretrained(str(tiny_detector), preprocessing="hub-384")
+def hub_detector(tiny_detector: Path) -> Iterator[Detector]:
+    yield open_detector(str(tiny_detector), preprocessing="hub-384")
 
 
 def test_candidates_lie_in_the_photo_in_every_mode(tiny_detector: Path) -> None:
     for mode in MODES:
-        detector = Mask2FormerDetector.from_pretrained(str(tiny_detector), preprocessing=mode, candidates=3)
-        assert detector.image_size == {"letterbox-416": 64, "letterbox-416-to-800": 800, "hub-384": 384}[mode]
+        detector = open_detector(str(tiny_detector), preprocessing=mode, candidates=3)
+        assert (
+            detector.description().image_size
+            == {"letterbox-416": 64, "letterbox-416-to-800": 800, "hub-384": 384}[mode]
+        )
         [found] = detector.detect([picture(50, 30)], ["a"])
         assert (found.width, found.height, len(found)) == (50, 30, 3)
         assert all(mask["size"] == [30, 50] for mask in found.masks)
         assert (found.boxes[:, 2:] <= (50, 30)).all()
 
 
-def test_the_mode_is_in_the_description_and_loads_again(hub_detector: Mask2FormerDetector) -> None:
+def test_the_mode_is_in_the_description_and_loads_again(hub_detector: Detector) -> None:
     description = hub_detector.description()
-    assert json.loads(json.dumps(description)) == description
-    assert description["preprocessing"]["mode"] == "hub-384"  # type: ignore[index,call-overload]
+    assert description.preprocessing["mode"] == description.preprocessing_mode == "hub-384"
     again = load_detector(description)
     assert again.description() == description
 
 
-def test_a_store_of_another_mode_is_refused(
-    hub_detector: Mask2FormerDetector, tiny_detector: Path, tmp_path: Path
-) -> None:
+def test_a_store_of_another_mode_is_refused(hub_detector: Detector, tiny_detector: Path, tmp_path: Path) -> None:
     images = [ImageRecord("a", write_image(tmp_path / "a.png", 0))]
     store = extract(images=images, detector=hub_detector, out=tmp_path / "store")
-    assert store.manifest.detector["preprocessing"]["mode"] == "hub-384"  # type: ignore[index,call-overload]
+    assert store.manifest.detector.preprocessing["mode"] == "hub-384"
     for mode in ("letterbox-416", "letterbox-416-to-800"):
-        other = Mask2FormerDetector.from_pretrained(str(tiny_detector), preprocessing=mode)  # type: ignore[arg-type]
+        other = open_detector(str(tiny_detector), preprocessing=mode)  # type: ignore[arg-type]
         with pytest.raises(StoreError, match=f'preprocessing.mode: the store has "hub-384", not "{mode}"'):
             extract(images=images, detector=other, out=tmp_path / "store")
 
 
 def test_what_was_made_before_there_were_modes_is_a_letterboxs(tiny_detector: Path, tmp_path: Path) -> None:
-    detector = Mask2FormerDetector.from_pretrained(str(tiny_detector))
+    detector = open_detector(str(tiny_detector))
     now = detector.description()
-    before = json.loads(json.dumps(now))
-    del before["preprocessing"]["mode"]
+    content = now.to_json()
+    del content["preprocessing"]["mode"]  # type: ignore[union-attr,arg-type]
+    before = DetectorDescription.from_json(content)
     # This is what the grounder that the package ships says of its detector, the mini one.
-    shipped = json.loads((MINI_FOLDER.parent / "mojiref-grounder/config.json").read_text())["detector"]
-    assert {k: v for k, v in shipped["preprocessing"].items() if k != "mode"} == before["preprocessing"]
+    shipped = json.loads((SHIPPED / "config.json").read_text())["detector"]
+    assert {k: v for k, v in shipped["preprocessing"].items() if k != "mode"} == before.preprocessing
     assert load_detector(before).description() == now
-    assert list(differences({"detector": before}, {"detector": now})) == []
-    assert list(differences({"detector": now}, {"detector": before})) == []
-    other = Mask2FormerDetector.from_pretrained(str(tiny_detector), preprocessing="hub-384").description()
-    assert any("preprocessing.mode" in line for line in differences({"detector": before}, {"detector": other}))
+    assert before.differences(now) == now.differences(before) == []
+    other = open_detector(str(tiny_detector), preprocessing="hub-384").description()
+    assert "preprocessing.mode" in [each.path for each in before.differences(other)]
     with pytest.raises(DetectorError, match="differs in weights_sha256"):
-        load_detector({**before, "weights_sha256": "0"})
+        load_detector(replace(before, weights_sha256="0"))
     images = [ImageRecord("a", write_image(tmp_path / "a.png", 0))]
     extract(images=images, detector=detector, out=tmp_path / "store")
     path = tmp_path / "store/manifest.json"

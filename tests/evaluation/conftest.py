@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from helpers.descriptions import detector_description
 
 from aligncat.datasets.split import Split
 from aligncat.evaluation.overlaps import AnnotatedObjects, Overlaps
@@ -26,7 +27,7 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[C
     def make(images: Sequence[Candidates]) -> Store:
         manifest = Manifest(
             format=FORMAT,
-            detector={"name": "by hand"},
+            detector=detector_description(),
             labels=LABELS,
             feature_dim=4,
             candidates=max([len(image) for image in images], default=1),

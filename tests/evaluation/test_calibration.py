@@ -13,9 +13,9 @@ def test_bins_and_error_by_hand() -> None:
     found = reliability(scores, right)
 
     assert found.counts.tolist() == [1, 2, 0, 0, 0, 0, 0, 0, 4, 1]
-    np.testing.assert_allclose(found.score[[0, 1, 8, 9]], [0.05, 0.15, 0.85, 0.95])
+    np.testing.assert_allclose(found.probability[[0, 1, 8, 9]], [0.05, 0.15, 0.85, 0.95])
     np.testing.assert_allclose(found.accuracy[[0, 1, 8, 9]], [0, 0.5, 0.75, 1])
-    assert np.isnan(found.score[2:8]).all()
+    assert np.isnan(found.probability[2:8]).all()
     assert np.isnan(found.accuracy[2:8]).all()
     # gaps 0.05, 0.35, 0.10, 0.05 for 1, 2, 4 and 1 answers: (0.05 + 0.70 + 0.40 + 0.05) / 8
     assert found.error == pytest.approx(0.15)

@@ -12,7 +12,7 @@ from aligncat.errors import DataError
 from aligncat.evaluation.answers import Answers, answers_table
 from aligncat.evaluation.causes import CAUSES, MEANING, causes
 from aligncat.evaluation.error_tables import error_tables
-from aligncat.evaluation.metrics import score
+from aligncat.evaluation.metrics import Outcomes, measure
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Result
@@ -140,7 +140,7 @@ def answers(make_store, make) -> Answers:
         category_matched=np.array([True, True]),
         word_weights=((("person", 1.0),), ()),
     )
-    result = Result("toy", "val", "unc", "hand", "by hand", "clean", 0, {}, score(table, made.choice))
+    result = Result("toy", "val", "unc", "hand", "by hand", "clean", 0, {}, measure(table, made.choice))
     return Answers(result, LABELS, {"grounder": None}, answers_table(Questions(split, truth, store, table), made))
 
 
@@ -209,3 +209,62 @@ def test_counts_by_slice_add_up_to_all_wrong_answers(answers):
     for table in tables.values():
         assert sum(row["expressions"] for row in table) == 2
         assert sum(row["wrong_category"] for row in table) == 1
+
+
+# What docs/experiments.md says of the relation: the shares of errors that an answer with a cause can count in.
+SHARES_BY_CAUSE = {
+    "right": {"right"},
+    "poor_mask": {"out of reach", "other category", "same category"},
+    "no_query": {"out of reach"},
+    "confidence_filter": {"out of reach"},
+    "no_candidate": {"out of reach"},
+    "category_misread": {"other category", "same category"},
+    "class_misdetected": {"other category", "same category"},
+    "refinement": {"other category", "same category"},
+    "wrong_category": {"other category"},
+    "wrong_object": {"same category"},
+}
+
+
+def test_every_cause_counts_in_the_shares_that_the_docs_name(make_store, make):
+    rng = np.random.default_rng(0)
+    images, objects, truth, expressions = [], {}, {}, []
+    for i in range(400):
+        (x1, y1, x2, y2), other = (
+            [*corners.min(axis=0).tolist(), *(corners.max(axis=0) + 1).tolist()]
+            for corners in rng.integers(0, (20, 10), size=(2, 2, 2))
+        )
+        steps = rng.integers(0, 9, 3).tolist()
+        boxes = [*((x1, y1, min(x2 + 2 * step, 20), min(y2 + step, 10)) for step in steps), other]
+        names = rng.choice(LABELS, 2).tolist()
+        objects[f"i{i}"] = (np.array([(x1, y1, x2, y2), other], dtype=float), names)
+        images.append(make.candidates(f"i{i}", boxes, rng.choice(LABELS, 4).tolist()))
+        truth[f"r{i}"] = make.truth((x1, y1, x2, y2), names[0])
+        expressions.append(Expression(f"e{i}", f"r{i}", f"i{i}", "it"))
+    table = Overlaps.of(make_store(images), make.split(expressions), truth, objects=objects)
+    predicted = tuple(rng.choice(LABELS, len(expressions)).tolist())
+    columns = np.array([[*image.categories, -1] for image in images])
+    having = np.array([[LABELS[c] == name for c in row[:-1]] for row, name in zip(columns, predicted, strict=True)])
+    made = Choices(
+        choice=rng.integers(0, 4, len(expressions)),
+        kept=rng.random((len(expressions), 4)) < 0.7,
+        probabilities=np.full((len(expressions), 4), 0.25, dtype=np.float32),
+        scores={"class": having.astype(np.float32), "fine": np.zeros(having.shape, dtype=np.float32)},
+        predicted=predicted,
+        category_matched=having.any(axis=1),
+        word_weights=((),) * len(expressions),
+    )
+    outcomes = Outcomes.of(table, made.choice)
+    found: dict[str, set[str]] = {}
+    for query_right in (None, rng.random(len(expressions)) < 0.5):
+        for row, cause in enumerate(causes(table, made, LABELS, columns, query_right)):
+            counts_in = outcomes.metrics(np.arange(len(expressions)) == row)
+            shares = {
+                "right": counts_in.rec,
+                "out of reach": counts_in.errors.out_of_reach,
+                "other category": counts_in.errors.other_category,
+                "same category": counts_in.errors.same_category,
+            }
+            assert sum(shares.values()) == 1
+            found.setdefault(cause, set()).update(name for name, share in shares.items() if share)
+    assert found == SHARES_BY_CAUSE

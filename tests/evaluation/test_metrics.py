@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from aligncat.evaluation.metrics import Scores, score
+from aligncat.evaluation.metrics import ErrorShares, Metrics, measure
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.geometry import encode_mask
 from aligncat.types import Expression, Truth
@@ -16,24 +16,24 @@ FULL = (0, 0, 20, 10)
 
 
 def test_figures_are_those_worked_out_by_hand(by_hand):
-    scores = score(by_hand(), [0, 2, 1, 0], ["person", "dog", "dog", None])
-    assert scores.expressions == scores.with_mask == 4
+    metrics = measure(by_hand(), [0, 2, 1, 0], ["person", "dog", "dog", None])
+    assert metrics.expressions == metrics.with_mask == 4
     # e2's box has an IoU of exactly 0.5 and e4's too: neither passes
-    assert scores.rec == 2 / 4
-    assert scores.oracle_rec == 3 / 4
+    assert metrics.rec == 2 / 4
+    assert metrics.oracle_rec == 3 / 4
     # mask IoU 1, 0.5, 1, 0.5; (100 + 50 + 100 + 100) / (100 + 100 + 100 + 200)
-    assert scores.res_miou == 3 / 4
-    assert scores.res_oiou == 350 / 500
-    assert scores.oracle_res_miou == (1 + 1 + 1 + 0.5) / 4
-    assert scores.precision == {"0.5": 0.5, "0.6": 0.5, "0.7": 0.5, "0.8": 0.5, "0.9": 0.5}
-    assert scores.category_accuracy == 2 / 4
+    assert metrics.res_miou == 3 / 4
+    assert metrics.res_oiou == 350 / 500
+    assert metrics.oracle_res_miou == (1 + 1 + 1 + 0.5) / 4
+    assert metrics.precision == {"0.5": 0.5, "0.6": 0.5, "0.7": 0.5, "0.8": 0.5, "0.9": 0.5}
+    assert metrics.category_accuracy == 2 / 4
 
 
 def test_a_box_at_exactly_half_is_wrong_and_just_above_is_right(make_store, make):
     store = make_store([make.candidates("i", [(0, 0, 10, 10), (0, 0, 11, 10)], ["dog", "dog"])])
     table = Overlaps.of(store, make.split([Expression("e", "r", "i", "dog")]), {"r": make.truth(FULL, "dog")})
-    assert score(table, [0]).rec == 0
-    assert score(table, [1]).rec == 1
+    assert measure(table, [0]).rec == 0
+    assert measure(table, [1]).rec == 1
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_precision_thresholds_are_strict(make_store, make, columns, passed):
     # `columns` of 20 columns: an IoU of columns / 20
     store = make_store([make.candidates("i", [(0, 0, columns, 10)], ["dog"])])
     table = Overlaps.of(store, make.split([Expression("e", "r", "i", "dog")]), {"r": make.truth(FULL, "dog")})
-    assert list(score(table, [0]).precision.values()) == [1] * passed + [0] * (5 - passed)
+    assert list(measure(table, [0]).precision.values()) == [1] * passed + [0] * (5 - passed)
 
 
 @pytest.mark.parametrize(
@@ -64,44 +64,44 @@ def test_precision_thresholds_are_strict(make_store, make, columns, passed):
 def test_every_wrong_answer_has_one_cause(by_hand, choice, by_claim, by_truth):
     objects = {"i1": (np.array([[0, 0, 10, 10], [10, 0, 20, 10]], dtype=float), ["person", "dog"])}
     for table, counts in ((by_hand(), by_claim), (by_hand(objects), by_truth)):
-        errors = score(table, choice).errors
-        assert (errors.not_among_candidates, errors.wrong_category, errors.wrong_object) == tuple(c / 4 for c in counts)
+        errors = measure(table, choice).errors
+        assert (errors.out_of_reach, errors.other_category, errors.same_category) == tuple(c / 4 for c in counts)
 
 
 def test_slices_have_their_own_figures(by_hand):
-    scores = score(by_hand(), [0, 2, 1, 0])
-    assert {kind: s.expressions for kind, s in scores.by_kind.items()} == {"category": 1, "color": 2}
-    assert scores.by_kind["category"].rec == 1
-    assert scores.by_kind["color"].rec == 0.5
-    assert scores.by_kind["color"].errors.wrong_category == 0.5
-    assert {a: sorted(roles) for a, roles in scores.by_attribute.items()} == {
+    metrics = measure(by_hand(), [0, 2, 1, 0])
+    assert {kind: s.expressions for kind, s in metrics.by_kind.items()} == {"category": 1, "color": 2}
+    assert metrics.by_kind["category"].rec == 1
+    assert metrics.by_kind["color"].rec == 0.5
+    assert metrics.by_kind["color"].errors.other_category == 0.5
+    assert {a: sorted(roles) for a, roles in metrics.by_attribute.items()} == {
         "color": ["needed"],
         "place": ["redundant"],
     }
-    assert scores.by_attribute["place"]["redundant"].rec == 1
-    assert scores.by_attribute["color"]["needed"].res_oiou == 150 / 200
-    assert sorted(scores.slices()) == ["color needed", "kind category", "kind color", "place redundant"]
-    assert not scores.by_kind["color"].by_kind
+    assert metrics.by_attribute["place"]["redundant"].rec == 1
+    assert metrics.by_attribute["color"]["needed"].res_oiou == 150 / 200
+    assert sorted(metrics.slices()) == ["color needed", "kind category", "kind color", "place redundant"]
+    assert not metrics.by_kind["color"].by_kind
 
 
 def test_without_masks_and_categories_their_figures_are_none_and_json_says_null(make_store, make):
     store = make_store([make.candidates("i", [(0, 0, 5, 5), FULL], ["dog", "dog"])])
     truth = {"r": make.truth(FULL, None, mask=False)}
     table = Overlaps.of(store, make.split([Expression("e", "r", "i", "dog")]), truth)
-    scores = score(table, [0], ["dog"])
-    assert (scores.rec, scores.oracle_rec, scores.with_mask) == (0, 1, 0)
-    assert (scores.res_miou, scores.res_oiou, scores.oracle_res_miou, scores.precision) == (None,) * 4
-    assert scores.category_accuracy is None
-    assert scores.errors is None  # reachable and missed: the cause hangs on a category that is not known
-    assert json.loads(json.dumps(scores.to_json(), allow_nan=False))["res_miou"] is None
+    metrics = measure(table, [0], ["dog"])
+    assert (metrics.rec, metrics.oracle_rec, metrics.with_mask) == (0, 1, 0)
+    assert (metrics.res_miou, metrics.res_oiou, metrics.oracle_res_miou, metrics.precision) == (None,) * 4
+    assert metrics.category_accuracy is None
+    assert metrics.errors is None  # reachable and missed: the cause hangs on a category that is not known
+    assert json.loads(json.dumps(metrics.to_json(), allow_nan=False))["res_miou"] is None
 
 
 def test_mask_figures_count_only_the_sentences_whose_truth_has_a_mask(make_store, make):
     store = make_store([make.candidates("i", [(0, 0, 10, 10)], ["dog"])])
     expressions = [Expression("e1", "r1", "i", "dog"), Expression("e2", "r2", "i", "dog")]
     truth = {"r1": make.truth(FULL, "dog"), "r2": make.truth((0, 0, 10, 10), "dog", mask=False)}
-    scores = score(Overlaps.of(store, make.split(expressions), truth), [0, 0])
-    assert (scores.expressions, scores.with_mask, scores.rec, scores.res_miou) == (2, 1, 0.5, 0.5)
+    metrics = measure(Overlaps.of(store, make.split(expressions), truth), [0, 0])
+    assert (metrics.expressions, metrics.with_mask, metrics.rec, metrics.res_miou) == (2, 1, 0.5, 0.5)
 
 
 @pytest.mark.parametrize("choice", [-1, 0, 3])
@@ -109,30 +109,38 @@ def test_an_image_without_candidates_counts_as_wrong_with_iou_0(make_store, make
     store = make_store([make.candidates("none", [], []), make.candidates("one", [FULL], ["dog"])])
     expressions = [Expression("e1", "r1", "none", "dog"), Expression("e2", "r2", "one", "dog")]
     truth = {"r1": make.truth((0, 0, 10, 10), "dog"), "r2": make.truth(FULL, "dog")}
-    scores = score(Overlaps.of(store, make.split(expressions), truth), [choice, 0])
-    assert (scores.rec, scores.oracle_rec, scores.res_miou) == (0.5, 0.5, 0.5)
-    assert scores.res_oiou == 200 / 300
-    assert scores.errors.not_among_candidates == 0.5
+    metrics = measure(Overlaps.of(store, make.split(expressions), truth), [choice, 0])
+    assert (metrics.rec, metrics.oracle_rec, metrics.res_miou) == (0.5, 0.5, 0.5)
+    assert metrics.res_oiou == 200 / 300
+    assert metrics.errors.out_of_reach == 0.5
 
 
 @pytest.mark.parametrize("choice", [[0, 0, 0], [[0, 0, 0, 0]], [0, 0, 3, 0], [0, -1, 0, 0]])
 def test_a_choice_that_is_no_candidate_is_refused(by_hand, choice):
     with pytest.raises(ValueError, match=r"choices|was chosen"):
-        score(by_hand(), choice)
+        measure(by_hand(), choice)
 
 
 def test_predictions_of_another_length_are_refused(by_hand):
     with pytest.raises(ValueError, match="shorter"):
-        score(by_hand(), [0, 0, 0, 0], ["dog"])
+        measure(by_hand(), [0, 0, 0, 0], ["dog"])
 
 
 def test_json_comes_back_as_the_same_scores(by_hand):
-    scores = score(by_hand(), [0, 2, 1, 0], ["person"] * 4)
-    assert Scores.from_json(json.loads(json.dumps(scores.to_json()))) == scores
+    metrics = measure(by_hand(), [0, 2, 1, 0], ["person"] * 4)
+    assert Metrics.from_json(json.loads(json.dumps(metrics.to_json()))) == metrics
+
+
+def test_the_error_shares_are_stored_under_the_keys_of_earlier_results(by_hand):
+    # e2: a dog for a person; e3: another dog, as its detector says; e4: no candidate passes
+    found = measure(by_hand(), [0, 2, 2, 0]).errors
+    assert found == ErrorShares(out_of_reach=0.25, other_category=0.25, same_category=0.25)
+    stored = {"not_among_candidates": 0.25, "wrong_category": 0.25, "wrong_object": 0.25}
+    assert found.to_json() == stored and ErrorShares.from_json(stored) == found
 
 
 def test_choices_may_be_a_tensor(by_hand):
-    assert score(by_hand(), torch.tensor([0, 2, 1, 0])) == score(by_hand(), [0, 2, 1, 0])
+    assert measure(by_hand(), torch.tensor([0, 2, 1, 0])) == measure(by_hand(), [0, 2, 1, 0])
 
 
 def test_random_masks_agree_with_a_plain_loop_over_pixels(make_store, make):
@@ -150,13 +158,13 @@ def test_random_masks_agree_with_a_plain_loop_over_pixels(make_store, make):
         expressions += [Expression(f"e{i}-{j}", f"r{i}", f"i{i}", "it", kind="ab"[i % 2]) for j in range(1 + i % 3)]
         pixels[f"i{i}"] = (boxes, masks, target, image.categories)
     choice = rng.integers(0, 5, len(expressions))
-    scores = score(Overlaps.of(make_store(images), make.split(expressions), truth), choice)
+    metrics = measure(Overlaps.of(make_store(images), make.split(expressions), truth), choice)
 
     for rows, found in (
-        (expressions, scores),
-        ([e for e in expressions if e.kind == "b"], scores.by_kind["b"]),
+        (expressions, metrics),
+        ([e for e in expressions if e.kind == "b"], metrics.by_kind["b"]),
     ):
-        ious, shared, either, right, reachable, wrong_category, wrong_object = [], 0, 0, 0, 0, 0, 0
+        ious, shared, either, right, reachable, other, same = [], 0, 0, 0, 0, 0, 0
         for e in rows:
             boxes, masks, target, categories = pixels[e.image_id]
             chosen = choice[expressions.index(e)]
@@ -168,8 +176,8 @@ def test_random_masks_agree_with_a_plain_loop_over_pixels(make_store, make):
             reachable += any(passes)
             if any(passes) and not passes[chosen]:
                 agrees = ("person", "dog", "cat")[categories[chosen]] == truth[e.referent_id].category
-                wrong_object += agrees
-                wrong_category += not agrees
+                same += agrees
+                other += not agrees
         count = len(rows)
         assert 0 < right < reachable
         assert found.rec == pytest.approx(right / count)
@@ -178,9 +186,9 @@ def test_random_masks_agree_with_a_plain_loop_over_pixels(make_store, make):
         assert found.res_oiou == pytest.approx(shared / either)
         assert found.res_oiou != pytest.approx(found.res_miou)
         assert found.precision["0.6"] == pytest.approx(np.mean(np.array(ious) > 0.6))
-        assert found.errors.wrong_category == pytest.approx(wrong_category / count)
-        assert found.errors.wrong_object == pytest.approx(wrong_object / count)
-        total = found.errors.not_among_candidates + found.errors.wrong_category + found.errors.wrong_object
+        assert found.errors.other_category == pytest.approx(other / count)
+        assert found.errors.same_category == pytest.approx(same / count)
+        total = found.errors.out_of_reach + found.errors.other_category + found.errors.same_category
         assert total == pytest.approx(1 - found.rec)
 
 

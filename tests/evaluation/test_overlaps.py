@@ -20,8 +20,7 @@ def test_table_is_the_one_worked_out_by_hand(by_hand):
     assert table.valid.tolist() == [[True, True, True, False]] * 4
     assert table.referent_categories == ("person", "person", "dog", "person")
     person, dog = [True, True, False, False], [False, False, True, False]
-    assert table.detector_agrees.tolist() == [person, person, dog, person]
-    assert table.same_category.tolist() == table.detector_agrees.tolist()
+    assert table.same_category.tolist() == [person, person, dog, person]
 
 
 def test_annotated_objects_overrule_what_the_detector_claims(by_hand):
@@ -30,7 +29,6 @@ def test_annotated_objects_overrule_what_the_detector_claims(by_hand):
     # the second candidate claims a person and stands on the dog; the third passes no object (IoU exactly 0.5)
     person, dog = [True, False, False, False], [False, True, True, False]
     assert table.same_category.tolist() == [person, person, dog, person]
-    assert table.detector_agrees.tolist() == by_hand().detector_agrees.tolist()
 
 
 def test_annotated_objects_of_other_images_change_nothing(by_hand):
@@ -41,7 +39,7 @@ def test_annotated_objects_of_other_images_change_nothing(by_hand):
 def test_category_names_match_in_any_spelling(make_store, make):
     store = make_store([make.candidates("i", [FULL], ["person"])])
     split = make.split([Expression("e", "r", "i", "him")])
-    assert Overlaps.of(store, split, {"r": make.truth(FULL, "Person")}).detector_agrees[0, 0]
+    assert Overlaps.of(store, split, {"r": make.truth(FULL, "Person")}).same_category[0, 0]
 
 
 def test_images_with_fewer_candidates_are_padded(make_store, make):
@@ -70,7 +68,7 @@ def test_truth_without_mask_is_nan_and_its_box_still_counts(make_store, make):
     table = Overlaps.of(store, make.split([Expression("e", "r", "i", "dog")]), truth)
     assert np.isnan(table.intersections).all() and np.isnan(table.unions).all()
     assert table.box_iou[0, 0] == 1
-    assert not table.detector_agrees.any()
+    assert not table.same_category.any()
 
 
 def test_no_expressions_is_an_error(make_store, make):

@@ -1,31 +1,42 @@
-"""The paper's tables as data: figures copied by hand from its pages, and files that are not such tables."""
+"""Published tables as data: values copied by hand from the paper's pages, and files that are not such tables."""
 
 from __future__ import annotations
 
+import io
+import re
 import statistics
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from rich.console import Console
 
 from aligncat.alignment.config import PRESETS, TABLES
 from aligncat.errors import DataError
+from aligncat.evaluation import published
+from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.published import (
     PublishedTable,
     published_ablation,
-    published_figures,
     published_tables,
+    published_values,
     read_published,
+    select_published,
 )
+from aligncat.evaluation.results import Result
+from aligncat.report import tables as report_tables
+from aligncat.report.published_tables import published_beside
 
 SPLITS = ("val", "testA", "testB")
 GOOD = """
+source = "Somebody, 2026"
 [[table]]
 number = 1
 title = "A comparison"
 task = "rec"
 metric = "accuracy"
 columns = [{ dataset = "refcoco", split_by = "unc", split = "val" }]
-rows = [{ name = "A", figures = [12.5] }]
+rows = [{ name = "A", values = [12.5] }]
 """
 
 
@@ -40,8 +51,8 @@ def test_every_system_and_cell_of_a_comparison_is_there(
 ) -> None:
     found = table(number)
     assert (found.task, len(found.columns), len(found.rows)) == (task, columns, rows)
-    figures = [value for row in found.rows for value in row.figures]
-    assert figures.count(None) == without
+    values = [value for row in found.rows for value in row.values]
+    assert values.count(None) == without
     assert [(column.dataset, column.split) for column in found.columns] == [
         *(("refcoco", split) for split in SPLITS),
         *(("refcoco+", split) for split in SPLITS),
@@ -50,7 +61,7 @@ def test_every_system_and_cell_of_a_comparison_is_there(
     assert found.columns[-1].split_by == "google", "val-g is the division of google"
 
 
-# The last figure of each row (val-g) and its venue, by hand.
+# The last value of each row (val-g) and its venue, by hand.
 VAL_G = {
     1: "AMR AAAI'22 15.83, GroupViT CVPR'22 19.97, CLIP-ES CVPR'23 14.16, GbS ICCV'21 14.21, WWbL NeurIPS'22 21.84, "
     "TSEG arXiv'20 22.62, ALBEF NeurIPS'21 24.18, I-Chunk ICCV'23 32.88, TRIS ICCV'23 36.00, APL ECCV'24 40.13, "
@@ -62,15 +73,15 @@ VAL_G = {
 
 
 @pytest.mark.parametrize("number", VAL_G)
-def test_systems_venues_and_last_figures_are_the_papers(number: int) -> None:
-    assert [(row.name, str(row.venue), row.figures[-1]) for row in table(number).rows] == [
+def test_systems_venues_and_last_values_are_the_papers(number: int) -> None:
+    assert [(row.name, str(row.venue), row.values[-1]) for row in table(number).rows] == [
         (name, venue, None if value == "None" else float(value))
         for name, venue, value in (line.split() for line in VAL_G[number].split(", "))
     ]
 
 
 @pytest.mark.parametrize(
-    ("number", "system", "figures"),
+    ("number", "system", "values"),
     [
         (1, "AMR", [14.12, 11.69, 17.47, 14.13, 11.47, 18.13, 15.83]),
         (1, "TSEG", [30.12, None, None, 25.95, None, None, 22.62]),
@@ -83,9 +94,9 @@ def test_systems_venues_and_last_figures_are_the_papers(number: int) -> None:
         (2, "AlignCAT", [69.03, 70.27, 66.59, 47.16, 52.22, 41.91, 54.72]),
     ],
 )
-def test_rows_of_a_comparison_are_the_papers(number: int, system: str, figures: list[float | None]) -> None:
+def test_rows_of_a_comparison_are_the_papers(number: int, system: str, values: list[float | None]) -> None:
     [row] = [row for row in table(number).rows if row.name == system]
-    assert list(row.figures) == figures
+    assert list(row.values) == values
 
 
 @pytest.mark.parametrize(
@@ -93,7 +104,7 @@ def test_rows_of_a_comparison_are_the_papers(number: int, system: str, figures: 
     [(1, 2.53), (2, 2.80)],
 )
 def test_mean_margins_over_querymatch_are_those_of_the_papers_text(number: int, margin: float) -> None:
-    rows = {row.name: row.figures[:3] for row in table(number).rows}
+    rows = {row.name: row.values[:3] for row in table(number).rows}
     means = {name: statistics.fmean(v for v in values if v is not None) for name, values in rows.items()}
     assert means["AlignCAT"] - means["QueryMatch"] == pytest.approx(margin, abs=0.005)
 
@@ -107,13 +118,13 @@ ARROWS = {
 
 @pytest.mark.parametrize("name", ["table3", "table4"])
 def test_differences_to_the_first_row_are_the_papers_arrows(name: str) -> None:
-    first, *others = published_ablation(name).values()  # type: ignore[arg-type]
+    first, *others = published_ablation(name).values()
     found = [[round(row[split] - first[split], 2) for split in SPLITS] for row in others]
     assert found == ARROWS[name]
 
 
 @pytest.mark.parametrize(
-    ("name", "preset", "figures"),
+    ("name", "preset", "values"),
     [
         ("table3", "querymatch", (65.89, 65.94, 65.47)),
         ("table3", "fine+global+class", (67.36, 68.66, 66.48)),
@@ -123,19 +134,19 @@ def test_differences_to_the_first_row_are_the_papers_arrows(name: str) -> None:
         ("table5", "classifier-at-inference", (67.61, 68.18, 66.40)),
     ],
 )
-def test_rows_of_an_ablation_are_the_papers(name: str, preset: str, figures: tuple[float, ...]) -> None:
-    assert published_ablation(name)[preset] == dict(zip(SPLITS, figures, strict=True))  # type: ignore[arg-type]
+def test_rows_of_an_ablation_are_the_papers(name: str, preset: str, values: tuple[float, ...]) -> None:
+    assert published_ablation(name)[preset] == dict(zip(SPLITS, values, strict=True))
 
 
 @pytest.mark.parametrize("number", [3, 4, 5])
 def test_an_ablation_has_the_presets_of_its_table_in_order(number: int) -> None:
-    found = published_ablation(f"table{number}")  # type: ignore[arg-type]
+    found = published_ablation(f"table{number}")
     assert tuple(found) == TABLES[f"Table {number}"]
     assert all(tuple(row) == SPLITS for row in found.values())
 
 
-def test_a_setting_that_two_ablations_share_has_the_same_figures_in_both() -> None:
-    ablations = [published_ablation(name) for name in ("table3", "table4", "table5")]  # type: ignore[arg-type]
+def test_a_setting_that_two_ablations_share_has_the_same_values_in_both() -> None:
+    ablations = [published_ablation(name) for name in ("table3", "table4", "table5")]
     shared = {preset for one in ablations for other in ablations if one is not other for preset in one.keys() & other}
     assert shared == {"aligncat", "global+fine", "classifier-at-inference"}
     for preset in shared:
@@ -147,24 +158,24 @@ def test_presets_named_are_presets() -> None:
     assert {row.preset for each in published_tables() for row in each.rows} - {None} == set(PRESETS)
 
 
-def test_figures_of_a_split_say_whose_they_are_and_where_they_stand() -> None:
-    found = published_figures("refcoco", "testA", task="rec")
+def test_values_of_a_split_say_whose_they_are_and_where_they_stand() -> None:
+    found = published_values("refcoco", "testA", task="rec")
     assert (found[0].table.number, found[0].row.name, found[0].value) == (2, "VC", 32.68)
     assert len(found) == 12 and all(each.column.split == "testA" for each in found)
-    assert len(published_figures("refcoco", "val", "unc")) == 23, "12 of RES, and 11 of REC, as VC has none"
+    assert len(published_values("refcoco", "val", "unc")) == 23, "12 of RES, and 11 of REC, as VC has none"
 
 
 @pytest.mark.parametrize(
     "asked", [("refcocog", "val", "umd"), ("refcocog", "test", None), ("mojiref", "val", "unc"), ("refcoco", "train")]
 )
-def test_a_split_that_the_paper_does_not_have_has_no_figures(asked: tuple[str, ...]) -> None:
-    assert published_figures(*asked) == ()  # type: ignore[arg-type]
+def test_a_split_that_the_paper_does_not_have_has_no_values(asked: tuple[str, ...]) -> None:
+    assert published_values(*asked) == ()
 
 
 def test_a_good_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(GOOD)
     [found] = read_published(tmp_path / "mine.toml")
-    assert found.rows[0].figures == (12.5,) and found.note is None
+    assert found.rows[0].values == (12.5,) and found.note is None
 
 
 @pytest.mark.parametrize(
@@ -172,12 +183,13 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     [
         ("[[table]]", "[[table]", "TOML"),
         ("[[table]]", "[table]", "'table' must be a list"),
+        ('source = "Somebody, 2026"', "", "key 'source' is missing"),
         ("[[table]]", "x = 1\n[[table]]", "key 'x' is not known"),
         ('title = "A comparison"\n', "", "table 1: key 'title' is missing"),
         ('task = "rec"', 'task = "both"', "task is 'both'"),
         ("number = 1", 'number = "1"', "'number' must be a whole number"),
         ('split = "val" }', 'split = "val", side = "left" }', "table 1, column 1: key 'side' is not known"),
-        ("[12.5]", "[12.5, 13]", "table 1, row 1: has 2 figures for 1 columns"),
+        ("[12.5]", "[12.5, 13]", "table 1, row 1: has 2 values for 1 columns"),
         ("[12.5]", '["12.5"]', "table 1, row 1: '12.5' is no percentage"),
         ("[12.5]", "[125]", "125 is no percentage"),
         ("[12.5]", "[nan]", "nan is no percentage"),
@@ -196,7 +208,7 @@ def test_a_file_that_is_not_as_asked_is_named_with_the_place(tmp_path: Path, old
 
 
 def test_a_table_number_that_comes_twice_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text(GOOD * 2)
+    (tmp_path / "mine.toml").write_text(GOOD + GOOD[GOOD.index("[[table]]") :])
     with pytest.raises(DataError, match="not all different"):
         read_published(tmp_path / "mine.toml")
 
@@ -204,3 +216,39 @@ def test_a_table_number_that_comes_twice_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"mine\.toml"):
         read_published(tmp_path / "mine.toml")
+
+
+def test_another_paper_is_one_file_and_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tiny.toml").write_text(GOOD)
+    monkeypatch.setattr(published, "PAPERS", (*published.PAPERS, tmp_path / "tiny.toml"))
+    sources = [found.source for found in published_tables()]
+    assert sources[-2:] == ["Wang et al., AlignCAT, ACM MM 2025", "Somebody, 2026"]
+    *_, added = published_values("refcoco", "val", task="rec")
+    assert (added.table.source, added.row.name, added.value) == ("Somebody, 2026", "A", 12.5)
+    assert [found.source for found in select_published(table=1, task="rec")] == ["Somebody, 2026"]
+    # Both tables 1 are kept apart in what a user reads.
+    metrics = Metrics(10_834, 0.5, 1.0, 10_834, None, None, None, None, None, None)
+    mine = Result("refcoco", "val", "unc", "mine", "swin-tiny", "leaked", 0, {}, metrics)
+    beside = published_beside([mine])
+    assert beside is not None
+    said = io.StringIO()
+    Console(file=said, width=200).print(beside)
+    assert "(Wang et al., AlignCAT, ACM MM 2025; Somebody, 2026)" in said.getvalue()
+    assert "REC accuracy (Table 1 of Somebody, 2026)" in said.getvalue()
+    lines = [re.split(r" {2,}", line.strip()) for line in said.getvalue().splitlines()]
+    assert ["published", "A", "Somebody, 2026", "12.50"] in lines
+    assert ["published", "QueryMatch", "MM'24, as in Wang et al., AlignCAT, ACM MM 2025", "66.02"] in lines
+    [line] = [line for line in report_tables.published([mine]) if line["system"] == "A"]
+    assert (line["source"], line["rec"], line["res"]) == ("Somebody, 2026", 12.5, None)
+
+
+def test_a_study_has_the_rows_of_the_paper_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = 'study = "tiny"\nrows = [{ name = "alpha 1", preset = "alpha=1", values = [12.5] }]'
+    (tmp_path / "tiny.toml").write_text(GOOD.replace('rows = [{ name = "A", values = [12.5] }]', rows))
+    monkeypatch.setattr(published, "PAPERS", (tmp_path / "tiny.toml",))
+    assert published_ablation("tiny") == {"alpha=1": {"val": 12.5}}
+    assert published_ablation("table3") == {} and published_values("refcoco", "val") == ()
+
+
+def test_the_command_line_offers_the_numbers_of_all_tables() -> None:
+    assert get_args(published.TableNumber) == (1, 2, 3, 4, 5)

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from aligncat.errors import DataError
-from aligncat.evaluation.metrics import score
+from aligncat.evaluation.causes import CAUSES
+from aligncat.evaluation.metrics import measure
 from aligncat.evaluation.results import Result, summaries, summarise
 from aligncat.report.terminal import masks_table, results_table, slices_table
 from aligncat.versions import installed_versions
@@ -17,12 +18,12 @@ from aligncat.versions import installed_versions
 @pytest.fixture
 def result(by_hand):
     """REC 0.5 on four sentences; seed 0."""
-    scores = score(by_hand(), [0, 2, 1, 0], ["person", "dog", "dog", None])
-    return Result("mojiref", "val", "unc", "AlignCAT", "mini", "clean", 0, installed_versions(), scores)
+    metrics = measure(by_hand(), [0, 2, 1, 0], ["person", "dog", "dog", None])
+    return Result("mojiref", "val", "unc", "AlignCAT", "mini", "clean", 0, installed_versions(), metrics)
 
 
 def with_rec(result: Result, seed: int, rec: float) -> Result:
-    return replace(result, seed=seed, scores=replace(result.scores, rec=rec))
+    return replace(result, seed=seed, metrics=replace(result.metrics, rec=rec))
 
 
 def shown(table) -> str:
@@ -112,15 +113,15 @@ def test_unknown_word_for_what_the_detector_saw_is_refused(result, tmp_path):
 
 def test_mean_and_sample_standard_deviation_over_seeds(result):
     summary = summarise([with_rec(result, seed, rec) for seed, rec in enumerate((0.5, 0.6, 0.7))])
-    spread = summary.figure(lambda scores: scores.rec)
+    spread = summary.metric(lambda metrics: metrics.rec)
     assert summary.seeds == (0, 1, 2)
     # deviations -0.1, 0, 0.1: the square root of 0.02 / 2
     assert (spread.mean, spread.deviation) == (pytest.approx(0.6), pytest.approx(0.1))
 
 
 def test_one_seed_has_no_spread_and_an_undefined_figure_no_mean(result):
-    assert summarise([result]).figure(lambda scores: scores.rec).deviation is None
-    assert summarise([result]).figure(lambda scores: None) is None
+    assert summarise([result]).metric(lambda metrics: metrics.rec).deviation is None
+    assert summarise([result]).metric(lambda metrics: None) is None
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_results_that_have_no_common_mean_are_refused(result, change, message):
 
 def test_results_over_other_expressions_are_refused(result):
     with pytest.raises(DataError, match="over 4 and 3 expressions"):
-        summarise([result, replace(result, seed=1, scores=replace(result.scores, expressions=3))])
+        summarise([result, replace(result, seed=1, metrics=replace(result.metrics, expressions=3))])
 
 
 def test_no_results_are_refused():
@@ -168,7 +169,7 @@ def test_table_always_says_what_was_measured(result):
 
 def test_table_shows_mean_and_spread_in_percent_and_undefined_as_a_dash(result):
     results = [with_rec(result, seed, rec) for seed, rec in enumerate((0.5, 0.6, 0.7))]
-    results = [replace(r, scores=replace(r.scores, category_accuracy=None)) for r in results]
+    results = [replace(r, metrics=replace(r.metrics, category_accuracy=None)) for r in results]
     (line,) = lines_of(results_table(results))
     # N, REC, oracle, mIoU, oracle, category
     assert line == ("4", "60.0±10.0", "75.0", "75.0", "87.5", "-")
@@ -177,11 +178,17 @@ def test_table_shows_mean_and_spread_in_percent_and_undefined_as_a_dash(result):
 
 
 def test_slices_table_has_a_line_for_each_slice_with_its_own_count(result):
-    found = {name: figures for name, *figures in lines_of(slices_table([result]))}
-    # N, REC, oracle, mIoU, not among the candidates, wrong category, wrong object
+    found = {name: metrics for name, *metrics in lines_of(slices_table([result]))}
+    # N, REC, oracle, mIoU, out of reach, other category, same category
     assert found["all"] == ["4", "50.0", "75.0", "75.0", "25.0", "25.0", "0.0"]
     assert found["kind color"] == ["2", "50.0", "100.0", "75.0", "0.0", "50.0", "0.0"]
     assert found["place redundant"] == ["2", "100.0", "100.0", "100.0", "0.0", "0.0", "0.0"]
+
+
+def test_no_heading_of_a_share_of_errors_is_the_name_of_a_cause(result):
+    headings = {str(column.header).lower() for column in slices_table([result]).columns}
+    assert {"out of reach", "other category", "same category"} <= headings
+    assert not headings & {cause.replace("_", " ") for cause in CAUSES}
 
 
 def test_table_of_nothing_is_empty():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from safetensors.torch import load_file, save_file
 
 import aligncat
 from aligncat.alignment.config import AlignmentConfig
-from aligncat.commands.ground import to_json
 from aligncat.datasets.load import load_split
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, DetectorError, ImageError
 from aligncat.geometry import box_iou, decode_mask
+from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.plain import to_json
 from aligncat.types import Candidates, Grounding
 
 PHRASES = ["red person", "the dog on the left", "couch"]
@@ -127,6 +129,30 @@ class TestSaveAndLoad:
         with pytest.raises(ConfigError):
             Grounder.from_pretrained(folder)
 
+    def test_a_folder_that_holds_sizes_among_its_settings_is_read_with_one_warning(
+        self, grounder: Grounder, photo: Path, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Folders of earlier versions have the sizes there, and no "feature_dim"."""
+        config = json.loads((folder / "config.json").read_text())
+        assert config.pop("feature_dim") == 32
+        config["alignment"] |= {"visual_dim": 32, "text_dim": 16, "classes": 3}
+        (folder / "config.json").write_text(json.dumps(config))
+        old = Grounder.from_pretrained(folder)
+        assert [message.split(": ")[0] for message in caplog.messages] == [str(folder / "config.json")]
+        assert old.ground(photo, PHRASES) == grounder.ground(photo, PHRASES)
+        assert old.model.config == grounder.model.config
+
+    def test_a_config_without_the_features_length_is_refused(self, folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        del config["feature_dim"]
+        (folder / "config.json").write_text(json.dumps(config))
+        with pytest.raises(ConfigError, match="damaged"):
+            Grounder.from_pretrained(folder)
+
+    def test_what_ships_is_read_without_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
+        shipped = Grounder.from_pretrained(SHIPPED)
+        assert caplog.messages == [] and shipped.device == "cpu"
+
     def test_a_config_without_format_is_refused(self, folder: Path) -> None:
         (folder / "config.json").write_text("{}")
         with pytest.raises(ConfigError, match="damaged"):
@@ -186,7 +212,7 @@ class TestGround:
         for phrase, expected in zip(PHRASES, together, strict=True):
             [alone] = grounder.ground(photo, [phrase])
             assert (alone.choice, alone.box, alone.mask) == (expected.choice, expected.box, expected.mask)
-            assert alone.score == pytest.approx(expected.score, rel=1e-5)
+            assert alone.probability == pytest.approx(expected.probability, rel=1e-5)
 
     def test_a_grounding_says_why(self, grounder: Grounder, photo: Path) -> None:
         with Image.open(photo) as image:
@@ -202,7 +228,7 @@ class TestGround:
             assert [found.candidates[index].probability for index in kept] == pytest.approx(shares, rel=1e-4)
             boxes = np.array([found.candidates[index].box for index in kept])
             same = box_iou(np.array([found.box]), boxes)[0] > 0.5
-            assert found.score == pytest.approx(shares[same].sum(), rel=1e-4)
+            assert found.probability == pytest.approx(shares[same].sum(), rel=1e-4)
             chosen = found.candidates[found.choice]
             assert (found.box, found.category) == (chosen.box, chosen.category)
             assert found.predicted_category in CATEGORIES.values()
@@ -210,8 +236,15 @@ class TestGround:
             assert decode_mask(found.mask).shape == size[::-1] and decode_mask(found.mask).any()
             assert set(chosen.scores) == {"class", "global", "coarse", "fine"}
 
+    def test_a_probability_is_still_read_as_score(self, grounder: Grounder, photo: Path) -> None:
+        [found] = grounder.ground(photo, ["red person"])
+        with pytest.warns(DeprecationWarning, match="Grounding.probability"):
+            assert found.score == found.probability
+        plain = to_json(found)
+        assert plain["probability"] == found.probability and "score" not in plain
+
     def test_querymatch_has_no_category_and_no_word_weights(self, world: World, photo: Path, tmp_path: Path) -> None:
-        config = AlignmentConfig.querymatch(dim=16, text_dim=16, negatives_per_image=2)
+        config = AlignmentConfig.querymatch(dim=16, negatives_per_image=2)
         [found] = run(world, tmp_path / "run", alignment=config, epochs=1).ground(photo, ["red person"])
         assert (found.predicted_category, found.word_weights) == (None, ())
         assert set(found.candidates[0].scores) == {"global", "coarse"}
@@ -219,7 +252,7 @@ class TestGround:
     def test_a_candidate_left_out_by_confidence_has_no_score_in_json(
         self, world: World, photo: Path, tmp_path: Path
     ) -> None:
-        config = AlignmentConfig.preset("category-at-confidence", dim=16, text_dim=16, negatives_per_image=2)
+        config = AlignmentConfig.preset("category-at-confidence", dim=16, negatives_per_image=2)
         found = run(world, tmp_path / "run", alignment=config, epochs=1).ground(photo, PHRASES)
         plain = [to_json(grounding) for grounding in found]
         json.dumps(plain, allow_nan=False)
@@ -287,7 +320,7 @@ class TestGround:
 
 class TestDetector:
     def pointed_at(self, grounder: Grounder, name: str, **changes: Any) -> Grounder:
-        description = {**grounder.detector_description, "name": name, **changes}
+        description = replace(grounder.detector_description, name=name, **changes)
         return Grounder(grounder.model, grounder.vocabulary, grounder.labels, description, {})
 
     def test_other_weights_are_named(self, grounder: Grounder, photo: Path, tmp_path: Path) -> None:
@@ -306,13 +339,16 @@ class TestDetector:
         shutil.copytree(world.detector, tmp_path / "copy")
         elsewhere = Grounder.from_pretrained(trained, detector=str(tmp_path / "copy"))
         assert elsewhere.ground(photo, PHRASES) == grounder.ground(photo, PHRASES)
-        assert elsewhere.detector.description()["name"] == str(tmp_path / "copy")
+        assert elsewhere.detector.description().name == str(tmp_path / "copy")
 
     def test_one_that_is_gone_is_named(self, grounder: Grounder, photo: Path, tmp_path: Path) -> None:
         with pytest.raises(DetectorError, match="gone"):
             self.pointed_at(grounder, str(tmp_path / "gone")).ground(photo, PHRASES)
 
-    def test_a_description_that_lacks_something_is_named(self, grounder: Grounder, photo: Path) -> None:
-        bare = Grounder(grounder.model, grounder.vocabulary, grounder.labels, {"name": "mini"}, {})
-        with pytest.raises(DetectorError, match="lacks candidates, image_size"):
-            bare.ground(photo, PHRASES)
+    def test_a_description_that_lacks_something_is_named(self, trained: Path, tmp_path: Path) -> None:
+        folder = Path(shutil.copytree(trained, tmp_path / "bare"))
+        config = json.loads((folder / "config.json").read_text())
+        del config["detector"]["candidates"], config["detector"]["image_size"]
+        (folder / "config.json").write_text(json.dumps(config))
+        with pytest.raises(ConfigError, match="the description of the detector lacks image_size, candidates"):
+            Grounder.from_pretrained(folder)

@@ -17,23 +17,24 @@ from huggingface_hub import ModelCard
 
 from aligncat.api.evaluate import evaluate
 from aligncat.errors import ConfigError, DataError
-from aligncat.evaluation.metrics import Scores
+from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.results import Result, Seen
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model_card import model_card, write_model_card
+from aligncat.report.card import card_results
 
 HUB_DETECTOR = "facebook/mask2former-swin-base-coco-instance"
 
 
-def scores(rec: float, by_color: float | None = None) -> Scores:
-    plain = Scores(7_818, rec, 0.99, 7_818, 0.8, 0.7, 0.9, None, 1.0, None)
+def metrics(rec: float, by_color: float | None = None) -> Metrics:
+    plain = Metrics(7_818, rec, 0.99, 7_818, 0.8, 0.7, 0.9, None, 1.0, None)
     if by_color is None:
         return plain
     return replace(plain, by_kind={"category": replace(plain, rec=0.98), "color": replace(plain, rec=by_color)})
 
 
-RESULT = Result("mojiref", "val", "unc", "aligncat", "mini", "clean", 0, {}, scores(0.9, by_color=0.6), 994, 0)
+RESULT = Result("mojiref", "val", "unc", "aligncat", "mini", "clean", 0, {}, metrics(0.9, by_color=0.6), 994, 0)
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def of_hub_detector(config: dict[str, Any], dataset: str) -> dict[str, Any]:
 
 class TestHead:
     def test_the_hubs_reader_finds_what_the_hub_shows(self, config: dict[str, Any], tmp_path: Path) -> None:
-        data = loaded(model_card(config, [RESULT]), tmp_path).data
+        data = loaded(model_card(config, card_results([RESULT])), tmp_path).data
         assert (data.license, data.library_name, data.language) == ("apache-2.0", "aligncat", "en")
         assert data.datasets == ["mojiref"] and data.metrics == ["accuracy", "mean_iou"]
         assert "visual-grounding" in data.tags and data.model_name == "aligncat"
@@ -87,7 +88,7 @@ class TestHead:
     ) -> None:
         config["provenance"]["data"]["dataset"] = dataset
         result = replace(RESULT, dataset=dataset)
-        data = loaded(model_card(config, [result]), tmp_path).data
+        data = loaded(model_card(config, card_results([result])), tmp_path).data
         assert data.datasets == [name] and data.eval_results[0].dataset_type == name
 
     def test_own_data_is_no_dataset_of_the_hub(self, config: dict[str, Any], tmp_path: Path) -> None:
@@ -131,7 +132,9 @@ def named(text: str, config: dict[str, Any]) -> ModelCard:
     config["provenance"]["data"] |= {"dataset": text, "split": text, "split_by": text, "sha256": text}
     config["provenance"] |= {"val_split": text, "versions": {text: text}, "word_vectors": text}
     config["text_encoder"] = {"name": text, "sha256": text}
-    return model_card(config, [replace(RESULT, dataset=text, split=text, split_by=text, config=text, detector=text)])
+    return model_card(
+        config, card_results([replace(RESULT, dataset=text, split=text, split_by=text, config=text, detector=text)])
+    )
 
 
 def shape(body: str) -> list[str | int]:
@@ -181,10 +184,10 @@ class TestText:
 
     def test_measured_the_results_give_the_verdict(self, config: dict[str, Any]) -> None:
         leaked = replace(RESULT, dataset="refcoco", seen="leaked", images=1500, images_seen=3)
-        text = model_card(of_hub_detector(config, "refcoco"), [leaked]).text
+        text = model_card(of_hub_detector(config, "refcoco"), card_results([leaked])).text
         assert "**leaked** (refcoco val: HAS SEEN 3 of 1,500 images)" in text and "are too good" in text
         both = [leaked, replace(leaked, split="testA", seen="clean", images_seen=0)]
-        assert "**it depends on the split**" in model_card(of_hub_detector(config, "refcoco"), both).text
+        assert "**it depends on the split**" in model_card(of_hub_detector(config, "refcoco"), card_results(both)).text
 
     @pytest.mark.parametrize(
         ("seen", "words", "head"),
@@ -197,15 +200,15 @@ class TestText:
         self, seen: Seen, words: str, head: str, config: dict[str, Any], tmp_path: Path
     ) -> None:
         claimed = replace(RESULT, seen=seen, images_seen=None, seen_claimed=True)
-        card = loaded(model_card(config, [claimed]), tmp_path)
+        card = loaded(model_card(config, card_results([claimed])), tmp_path)
         assert f"**said to be {seen}** (mojiref val: {words})" in card.text and f"| {words} |" in card.text
         assert {each.metric_args["detector_has_seen_the_images"] for each in card.data.eval_results} == {head}
-        both = model_card(config, [claimed, replace(RESULT, split="testA", seen=seen)]).text
+        both = model_card(config, card_results([claimed, replace(RESULT, split="testA", seen=seen)])).text
         assert "**it depends on the split**" in both
 
     def test_these_weights_and_the_spread_over_seeds_stand_apart(self, config: dict[str, Any], tmp_path: Path) -> None:
-        results = [RESULT, replace(RESULT, seed=1, scores=scores(0.8)), replace(RESULT, seed=2, scores=scores(0.7))]
-        card = loaded(model_card(config, results), tmp_path)
+        results = [RESULT, replace(RESULT, seed=1, metrics=metrics(0.8)), replace(RESULT, seed=2, metrics=metrics(0.7))]
+        card = loaded(model_card(config, card_results(results)), tmp_path)
         rows = [line for line in card.text.splitlines() if line.startswith("| mojiref | val | unc")]
         assert [row.split(" | ")[5:8] for row in rows] == [
             ["0 (these weights)", "7,818", "90.0"],
@@ -214,22 +217,22 @@ class TestText:
         assert [each.metric_value for each in card.data.eval_results] == [90.0, 80.0], "of these weights alone"
 
     def test_one_run_has_no_spread_and_says_so(self, config: dict[str, Any]) -> None:
-        text = model_card(config, [RESULT]).text
+        text = model_card(config, card_results([RESULT])).text
         assert "±" not in text and "nothing is known of the spread" in text
 
     def test_what_phrases_need_is_shown_where_it_is_recorded(self, config: dict[str, Any]) -> None:
-        text = model_card(config, [RESULT]).text
+        text = model_card(config, card_results([RESULT])).text
         assert "| mojiref | val | 98.0 | 60.0 |" in text and "REC by the one attribute that a phrase needs" in text
 
     def test_where_it_is_known_only_that_an_attribute_is_needed_the_columns_say_so(
         self, config: dict[str, Any]
     ) -> None:
-        kinds = {"attribute": scores(0.5), "category": scores(0.8)}
-        refcoco = replace(RESULT, dataset="refcoco", scores=replace(RESULT.scores, by_kind=kinds))
-        text = model_card(config, [refcoco]).text
+        kinds = {"attribute": metrics(0.5), "category": metrics(0.8)}
+        refcoco = replace(RESULT, dataset="refcoco", metrics=replace(RESULT.metrics, by_kind=kinds))
+        text = model_card(config, card_results([refcoco])).text
         assert "| refcoco | val | 50.0 | 80.0 |" in text and "REC by whether the referent is the only object" in text
         assert "the one attribute" not in text and "data records which" not in text
-        both = model_card(config, [refcoco, RESULT]).text
+        both = model_card(config, card_results([refcoco, RESULT])).text
         assert "REC by whether" in both and "data records which" in both
 
     def test_limits_and_licences_are_those_of_the_data_and_the_detector(self, config: dict[str, Any]) -> None:
@@ -242,7 +245,7 @@ class TestText:
 
     def test_a_folder_on_ones_own_disk_is_not_told_to_the_world(self, config: dict[str, Any]) -> None:
         config["detector"]["name"] = "/home/somebody/detectors/swin"
-        text = str(model_card(config, [replace(RESULT, detector="/home/somebody/detectors/swin")]))
+        text = str(model_card(config, card_results([replace(RESULT, detector="/home/somebody/detectors/swin")])))
         assert "swin (a local folder)" in text and "somebody" not in text
 
     def test_an_imported_querymatch_says_where_it_is_from(self, config: dict[str, Any]) -> None:
@@ -252,7 +255,7 @@ class TestText:
 
     def test_results_without_a_common_mean_are_refused(self, config: dict[str, Any]) -> None:
         with pytest.raises(DataError, match="seeds"):
-            model_card(config, [RESULT, RESULT])
+            model_card(config, card_results([RESULT, RESULT]))
 
 
 class TestFolder:
@@ -266,7 +269,7 @@ class TestFolder:
         with caplog.at_level(logging.INFO):
             [answers] = evaluate(grounder=mine, data=world.data, store=world.store, splits=("val",), model_card=True)
         card = ModelCard.load(mine / "README.md")
-        assert card.data.eval_results[0].metric_value == round(100 * answers.result.scores.rec, 2)
+        assert card.data.eval_results[0].metric_value == round(100 * answers.result.metrics.rec, 2)
         assert "README.md: these results are in it" in caplog.text
         assert {path.name: path.read_bytes() for path in mine.iterdir() if path.name != "README.md"} == others
 
@@ -277,7 +280,7 @@ class TestFolder:
 
     def test_the_mixin_hands_results_on(self, trained: Path, tmp_path: Path) -> None:
         grounder = Grounder.from_pretrained(trained)
-        grounder.save_pretrained(tmp_path / "with", model_card_kwargs={"results": [RESULT]})
+        grounder.save_pretrained(tmp_path / "with", model_card_kwargs={"results": card_results([RESULT])})
         assert ModelCard.load(tmp_path / "with" / "README.md").data.eval_results[0].metric_value == 90.0
 
     def test_the_card_that_ships_is_not_written_over(self, world: World) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from PIL import Image
 
 from aligncat.evaluation.answers import SCHEMA, Answers
-from aligncat.evaluation.metrics import Scores
+from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.results import Result
 from aligncat.geometry import encode_mask
 
@@ -86,7 +86,7 @@ def counts(box: Sequence[int]) -> bytes:
 def answers(rows: Sequence[dict[str, Any]], *, provenance: Mapping[str, Any] | None = None, **identity: Any) -> Answers:
     """The answers of one run; `identity` changes what its result says."""
     rec = sum(answer["right"] for answer in rows) / len(rows)
-    scores = Scores(len(rows), rec, 1.0, len(rows), rec, rec, 1.0, None, None, None)
+    metrics = Metrics(len(rows), rec, 1.0, len(rows), rec, rec, 1.0, None, None, None)
     said = {
         "dataset": "toy",
         "split": "val",
@@ -96,7 +96,7 @@ def answers(rows: Sequence[dict[str, Any]], *, provenance: Mapping[str, Any] | N
         "seen": "clean",
         "seed": 0,
         "versions": {},
-        "scores": scores,
+        "metrics": metrics,
     }
     table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
     return Answers(Result(**{**said, **identity}), LABELS, provenance or {}, table)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from aligncat.evaluation.answers import SCHEMA, Answers
-from aligncat.evaluation.metrics import Scores
+from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.results import Result
 from aligncat.geometry import encode_mask
 from helpers.fabricate import HEIGHT, WIDTH, write_image
@@ -20,7 +20,7 @@ LEFT, RIGHT = (4.0, 5.0, 16.0, 30.0), (30.0, 10.0, 42.0, 22.0)
 LABELS = ("person", "dog")
 MakeAnswers = Callable[..., Answers]
 
-_SCORES = Scores(
+_METRICS = Metrics(
     expressions=1,
     rec=1.0,
     oracle_rec=1.0,
@@ -41,7 +41,7 @@ _RESULT = Result(
     seen="clean",
     seed=0,
     versions={},
-    scores=_SCORES,
+    metrics=_METRICS,
 )
 
 

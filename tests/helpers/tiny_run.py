@@ -25,7 +25,7 @@ from aligncat.training.config import TrainingConfig
 from helpers.fabricate import CATEGORIES, ReferFiles, write_refer_dataset
 from helpers.tiny_detector import save_tiny_detector
 
-ALIGNMENT = AlignmentConfig(dim=16, text_dim=16, negatives_per_image=2, keep=4)
+ALIGNMENT = AlignmentConfig(dim=16, negatives_per_image=2, keep=4)
 TEXT = TextEncoderConfig(word_dim=16, dim=16, blocks=1, heads=2, feedforward=32, max_length=8)
 TRAINING = TrainingConfig(epochs=4, batch_size=8, learning_rate=0.02, warmup_epochs=0.5, clip_norm=1.0, ema_decay=0.9)
 STEPS = 3  # in an epoch: 12 images of 2 referents, 8 a step

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import ResNetBackbone
 
-from aligncat.detectors.mask2former import Mask2FormerDetector
+from aligncat.detectors.registry import open_detector
 from aligncat.errors import DetectorError
 from aligncat.mojiref.detector import IMAGE_SIZE, MiniDetectorConfig, _DetectorScenes, train_mini_detector
 from aligncat.mojiref.glyphs import CATEGORIES
@@ -26,9 +26,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_folder_is_a_detector_with_cocos_names_and_its_own_size(trained: Path) -> None:
-    detector = Mask2FormerDetector.from_pretrained(str(trained), candidates=5)
+    detector = open_detector(str(trained), candidates=5)
     assert detector.labels == tuple(category.name for category in CATEGORIES)
-    assert detector.description()["image_size"] == IMAGE_SIZE
+    assert detector.description().image_size == IMAGE_SIZE
     [candidates] = detector.detect([Image.fromarray(compose(0, "val", 0).pixels)], ["0"])
     assert candidates.features.shape == (len(candidates), detector.feature_dim)
 

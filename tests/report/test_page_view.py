@@ -52,7 +52,16 @@ class TestBigView:
     def test_it_says_what_was_answered_and_why(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).view()
         said = " ".join(page.texts("#viewer")[0].split())
-        for words in ("1 of 6", "red dog", "kind color", "needed color", "score", "0.800", "category read", "mask IoU"):
+        for words in (
+            "1 of 6",
+            "red dog",
+            "kind color",
+            "needed color",
+            "probability",
+            "0.800",
+            "category read",
+            "mask IoU",
+        ):
             assert words in said
         assert "an object of another category was chosen" in said
         assert page.texts(".panel .word")[:2] == ["red0.25", "dog0.50"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.descriptions import detector_description
 from helpers.fabricate_answers import COLOURS, HEIGHT, LEFT, WIDTH, answers, paint, row, save
 from PIL import Image
 
@@ -64,7 +65,7 @@ class TestRuns:
             read_runs([out / "queries"])
 
     def test_stores_of_different_make_under_one_name_are_refused(self, pictures: list[Path], tmp_path: Path) -> None:
-        made = {"name": "mini", "weights_sha256": "aa", "preprocessing": {"mode": "letterbox-416"}, "candidates": 20}
+        made = detector_description(name="mini").to_json()
         stores = {
             "same": made,
             "renamed": {**made, "name": "copy"},

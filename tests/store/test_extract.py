@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aligncat.detectors.mask2former import Mask2FormerDetector
+from aligncat.detectors.protocol import Detector
+from aligncat.detectors.registry import open_detector
 from aligncat.errors import ConfigError, DataError, ImageError, StoreError
 from aligncat.store.extract import extract
 from aligncat.store.reader import Store
@@ -46,8 +47,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[ImageRecord]:
 
 
 @pytest.fixture(scope="module")
-def detector(tiny_detector: Path) -> Mask2FormerDetector:
-    return Mask2FormerDetector.from_pretrained(str(tiny_detector))
+def detector(tiny_detector: Path) -> Detector:
+    return open_detector(str(tiny_detector))
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -71,7 +72,7 @@ def child(detector_folder: str, images: Sequence[ImageRecord], out: Path, file_l
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (abs(file_limit), abs(file_limit)))
     try:
-        detector = Mask2FormerDetector.from_pretrained(detector_folder)
+        detector = open_detector(detector_folder)
         extract(images=images, detector=detector, out=out, shard_size=SHARD)
     except StoreError as error:
         os.write(sys.stderr.fileno(), f"{error}\n".encode())
@@ -123,12 +124,12 @@ def uninterrupted(
 
 
 def test_extract_here_gives_what_the_detector_says(
-    detector: Mask2FormerDetector, images: list[ImageRecord], tmp_path: Path, uninterrupted: dict[str, str]
+    detector: Detector, images: list[ImageRecord], tmp_path: Path, uninterrupted: dict[str, str]
 ) -> None:
     store = extract(images=images, detector=detector, out=tmp_path / "store", shard_size=SHARD)
     assert hashes(tmp_path / "store") == uninterrupted
     assert store.image_ids == tuple(record.id for record in images)
-    assert store.manifest.detector == json.loads(json.dumps(detector.description()))
+    assert store.manifest.detector == detector.description()
     assert store.manifest.environment["device"] == "cpu"
     # The batches of extraction: whole shards here, as a shard is smaller than a batch.
     batch = [Image.open(record.path).convert("RGB") for record in images[4:8]]
@@ -203,7 +204,7 @@ def with_bad_images(images: list[ImageRecord], folder: Path) -> list[ImageRecord
 
 
 def test_a_bad_image_stops_extraction_and_says_what_to_do(
-    detector: Mask2FormerDetector, images: list[ImageRecord], tmp_path: Path
+    detector: Detector, images: list[ImageRecord], tmp_path: Path
 ) -> None:
     bad = with_bad_images(images, tmp_path)
     bad[1] = images[1]
@@ -220,7 +221,7 @@ def test_a_bad_image_stops_extraction_and_says_what_to_do(
 
 
 def test_bad_images_can_be_left_out(
-    detector: Mask2FormerDetector,
+    detector: Detector,
     images: list[ImageRecord],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -240,7 +241,7 @@ def test_bad_images_can_be_left_out(
 
 @pytest.mark.parametrize("shard_size", [1, 3, 64])
 def test_any_shard_size_holds_the_same_candidates(
-    detector: Mask2FormerDetector, images: list[ImageRecord], tmp_path: Path, shard_size: int
+    detector: Detector, images: list[ImageRecord], tmp_path: Path, shard_size: int
 ) -> None:
     few = images[:7]
     store = extract(images=few, detector=detector, out=tmp_path / "store", shard_size=shard_size)
@@ -255,10 +256,10 @@ def test_any_shard_size_holds_the_same_candidates(
 
 
 def test_another_detector_may_not_go_on(
-    tiny_detector: Path, detector: Mask2FormerDetector, images: list[ImageRecord], tmp_path: Path
+    tiny_detector: Path, detector: Detector, images: list[ImageRecord], tmp_path: Path
 ) -> None:
     extract(images=images[:3], detector=detector, out=tmp_path / "store")
-    other = Mask2FormerDetector.from_pretrained(str(tiny_detector), candidates=7, image_size=96)
+    other = open_detector(str(tiny_detector), candidates=7, image_size=96)
     with pytest.raises(StoreError) as caught:
         extract(images=images[:3], detector=other, out=tmp_path / "store")
     assert "detector.image_size: the store has 64, not 96" in str(caught.value)
@@ -267,7 +268,7 @@ def test_another_detector_may_not_go_on(
         extract(images=images[1:4], detector=detector, out=tmp_path / "store")
 
 
-def test_arguments_that_cannot_work(detector: Mask2FormerDetector, images: list[ImageRecord], tmp_path: Path) -> None:
+def test_arguments_that_cannot_work(detector: Detector, images: list[ImageRecord], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="shard_size 0"):
         extract(images=images, detector=detector, out=tmp_path / "store", shard_size=0)
     with pytest.raises(DataError, match="'image 0' is given more than once"):
@@ -275,13 +276,13 @@ def test_arguments_that_cannot_work(detector: Mask2FormerDetector, images: list[
     assert not (tmp_path / "store").exists()
 
 
-def test_a_store_of_no_images_is_a_store(detector: Mask2FormerDetector, tmp_path: Path) -> None:
+def test_a_store_of_no_images_is_a_store(detector: Detector, tmp_path: Path) -> None:
     store = extract(images=[], detector=detector, out=tmp_path / "store")
     assert len(store) == 0 and store.tensors([]).features.shape == (0, 20, 32)
 
 
 def test_progress_goes_to_stderr_with_speed(
-    detector: Mask2FormerDetector,
+    detector: Detector,
     images: list[ImageRecord],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

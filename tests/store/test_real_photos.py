@@ -16,7 +16,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from transformers import Mask2FormerForUniversalSegmentation
 
-from aligncat.detectors.mask2former import Mask2FormerDetector
+from aligncat.detectors.registry import open_detector
 from aligncat.store.extract import extract
 from aligncat.store.reader import Store
 from aligncat.types import ImageRecord
@@ -37,9 +37,9 @@ def photos() -> list[ImageRecord]:
 
 def extract_and_weigh(detector_folder: Path, out: Path, report: Path) -> None:
     """Extract in a process of its own, and note the memory that it took beyond the bare detector's."""
-    detector = Mask2FormerDetector.from_pretrained(str(detector_folder), candidates=KEPT)
+    detector = open_detector(str(detector_folder), candidates=KEPT)
     for _ in range(2):
-        detector.forward(torch.zeros(1, 3, SIZE, SIZE))
+        detector.forward(np.zeros((1, 3, SIZE, SIZE), np.float32))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     extract(images=photos(), detector=detector, out=out)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -8,11 +8,11 @@ import pytest
 
 from aligncat.errors import DataError
 from aligncat.evaluation.answers import Answers
-from aligncat.evaluation.metrics import Scores
+from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.results import Result
 from aligncat.studies.orderings import ordering
 
-NO_SCORES = Scores(1, 0.0, 0.0, 0, None, None, None, None, None, None)
+NO_METRICS = Metrics(1, 0.0, 0.0, 0, None, None, None, None, None, None)
 
 
 def answers(config: str, seed: int, right, images=None) -> Answers:
@@ -25,7 +25,7 @@ def answers(config: str, seed: int, right, images=None) -> Answers:
             "right": right.tolist(),
         }
     )
-    return Answers(Result("toy", "val", None, config, "d", "clean", seed, {}, NO_SCORES), (), {}, table)
+    return Answers(Result("toy", "val", None, config, "d", "clean", seed, {}, NO_METRICS), (), {}, table)
 
 
 def test_the_difference_is_the_mean_over_the_seeds():

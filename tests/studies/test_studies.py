@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from aligncat.alignment.config import TABLES, AlignmentConfig
 from aligncat.errors import ConfigError
 from aligncat.evaluation.published import published_ablation
-from aligncat.studies.studies import STUDIES, rows_for, study_of
+from aligncat.studies.studies import STUDIES, StudyName, study_of
+from aligncat.studies.study import ALIGNCAT, Study, StudyRow, rows_for
 from aligncat.training.presets import load_preset
 
 
@@ -28,7 +31,7 @@ def test_every_row_of_every_study_fits_every_preset(preset: str) -> None:
 def test_the_papers_rows_are_its_presets_with_its_figures(table: str) -> None:
     rows = rows_for(study_of(table), load_preset("refcoco"))
     names = [row.name for row, _ in rows]
-    assert names == list(TABLES[f"Table {table[-1]}"]) == list(published_ablation(table))  # type: ignore[arg-type]
+    assert names == list(TABLES[f"Table {table[-1]}"]) == list(published_ablation(table))
     for row, settings in rows:
         assert settings.alignment == AlignmentConfig.preset(row.name)
 
@@ -49,3 +52,15 @@ def test_fewer_pairs_take_as_many_steps() -> None:
 def test_there_is_no_other_study() -> None:
     with pytest.raises(ConfigError, match="there is no study 'table6'; there are table3, "):
         study_of("table6")
+
+
+def test_another_study_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (ALIGNCAT, StudyRow("tiny=3", "3", alignment={"keep": 3}), StudyRow("tiny=10", "10", alignment={"keep": 10}))
+    monkeypatch.setitem(STUDIES, "tiny", Study("tiny", "K, the refined set", rows, reference="aligncat"))
+    found = rows_for(study_of("tiny"), load_preset("mojiref"))
+    # 10 is the preset's own K, so that row is not there twice
+    assert [(row.name, settings.alignment.keep) for row, settings in found] == [("aligncat", 10), ("tiny=3", 3)]
+
+
+def test_the_command_line_offers_every_study() -> None:
+    assert get_args(StudyName) == tuple(STUDIES)

@@ -74,7 +74,7 @@ def test_no_truth_can_be_reached_from_what_learns(world: World) -> None:
     train, val = (load_split(world.data, name) for name in ("train", "val"))
     store = world.open()
     vocabulary = Vocabulary.from_expressions(expression.text for expression in train.expressions)
-    config = ModelConfig(replace(ALIGNMENT, visual_dim=store.manifest.feature_dim, classes=3), TEXT)
+    config = ModelConfig(ALIGNMENT, TEXT)
     batches = GroundingData(
         train=train,
         val=val,
@@ -85,7 +85,8 @@ def test_no_truth_can_be_reached_from_what_learns(world: World) -> None:
         seed=0,
         with_labels=True,
     )
-    module = GroundingModule(GroundingModel(config, len(vocabulary)), TRAINING, batches.steps_per_epoch)
+    model = GroundingModel(config, len(vocabulary), feature_dim=store.manifest.feature_dim, classes=3)
+    module = GroundingModule(model, TRAINING, batches.steps_per_epoch)
     reached = everything_below([module, batches, next(iter(batches.train_dataloader()))])
     assert any(isinstance(each, torch.Tensor) for each in reached)  # it did look inside
     assert not any(isinstance(each, Truth | Overlaps) for each in reached)

@@ -29,9 +29,6 @@ class AlignmentConfig:
         alpha: weight of S_class in S_coarse (Eq. 9).
         keep: K, the most candidates in the refined set.
         dim: of the shared spaces (Eq. 6, 7, 12, 13).
-        visual_dim: d_v, of the detector's query features.
-        text_dim: d_t, of f_t and F_w; even, because the Bi-GRU gives half of it to each direction.
-        classes: C, categories that the detector has.
         temperature: tau of InfoNCE (Eq. 16).
         coarse_positive: the positive of the coarse space's loss: q* ("chosen"), or the candidate of highest S_coarse
             ("coarse"), the coarse stage's own best. They differ where the fine stage chooses.
@@ -53,9 +50,6 @@ class AlignmentConfig:
     alpha: float = 100.0
     keep: int = 10
     dim: int = 512
-    visual_dim: int = 256
-    text_dim: int = 512
-    classes: int = 80
     temperature: float = 1.0
     coarse_positive: Positive = "chosen"
     negatives_per_image: int = 4
@@ -65,7 +59,7 @@ class AlignmentConfig:
     detach_classifier: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("keep", "dim", "visual_dim", "text_dim", "classes", "negatives_per_image"):
+        for name in ("keep", "dim", "negatives_per_image"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"alignment.{name} is {getattr(self, name)}; it has to be at least 1")
         for name in ("alpha", "temperature"):
@@ -74,8 +68,6 @@ class AlignmentConfig:
         for name in ("lambda_1", "lambda_2"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"alignment.{name} is {getattr(self, name)}; it cannot be negative")
-        if self.fine and self.text_dim % 2:
-            raise ConfigError(f"alignment.text_dim is {self.text_dim}; the Bi-GRU needs an even number")
         if self.category_stage == "confidence" and self.category_train == self.category_infer == "none":
             raise ConfigError(
                 "alignment.category_stage is 'confidence' but no category is used: set category_train or "
@@ -105,20 +97,19 @@ class AlignmentConfig:
             raise ConfigError(f"no alignment preset {name!r}; there are {', '.join(PRESETS)}")
         return replace(PRESETS[name], **changes)
 
+    @property
+    def stages(self) -> dict[str, Any]:
+        """The fields that the rows of the paper's tables differ in, by name."""
+        names = ("order", "category_train", "category_infer", "category_stage")
+        return {name: getattr(self, name) for name in names}
+
     def with_stages(self, name: str) -> AlignmentConfig:
-        """This config's sizes and weights with the stages and categories of a preset.
+        """Return this config with the stages of a preset; every other field keeps its value.
 
         Raises:
             ConfigError: there is no such preset.
         """
-        row = AlignmentConfig.preset(name)
-        return replace(
-            self,
-            order=row.order,
-            category_train=row.category_train,
-            category_infer=row.category_infer,
-            category_stage=row.category_stage,
-        )
+        return replace(self, **AlignmentConfig.preset(name).stages)
 
     @classmethod
     def querymatch(cls, **changes: Any) -> AlignmentConfig:
@@ -126,20 +117,49 @@ class AlignmentConfig:
         return cls.preset("querymatch", **changes)
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of the alignment model that its inputs decide.
+
+    Attributes:
+        visual_dim: d_v, the length of the detector's query features.
+        text_dim: d_t, the length of f_t and of each word's feature in F_w.
+        classes: C, the number of the detector's categories.
+    """
+
+    visual_dim: int
+    text_dim: int
+    classes: int
+
+    def __post_init__(self) -> None:
+        for name in ("visual_dim", "text_dim", "classes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it has to be at least 1")
+
+
 _NO_CATEGORY: dict[str, Any] = {"category_train": "none", "category_infer": "none"}
 
 PRESETS: dict[str, AlignmentConfig] = {
+    # The last row of Tables 3, 4 and 5.
     "aligncat": AlignmentConfig(),
+    # QueryMatch; Table 3: S_global.
     "querymatch": AlignmentConfig(order="coarse", **_NO_CATEGORY),
+    # Table 3: S_global + S_class.
     "global+class": AlignmentConfig(order="coarse"),
+    # Table 3: S_global + S_fine; Table 4: no category.
     "global+fine": AlignmentConfig(**_NO_CATEGORY),
+    # Table 3: S_fine + S_global + S_class.
     "fine+global+class": AlignmentConfig(order="fine-coarse"),
+    # Table 4: c* in training, no category at inference.
     "label-in-training": AlignmentConfig(category_infer="none"),
+    # Table 4: no category in training, c^T at inference; Table 5: c* is not injected.
     "classifier-at-inference": AlignmentConfig(category_train="none"),
+    # Table 4: c^T in training and at inference.
     "classifier-in-both": AlignmentConfig(category_train="classifier"),
+    # Table 5: c* in the confidence-based selection.
     "category-at-confidence": AlignmentConfig(category_stage="confidence"),
 }
-"""Every row of Tables 3, 4 and 5, once."""
+"""The config of every row of Tables 3, 4 and 5; `--alignment NAME` sets its stages."""
 
 TABLES: dict[str, tuple[str, ...]] = {
     "Table 3": ("querymatch", "global+class", "global+fine", "fine+global+class", "aligncat"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aligncat.alignment.config import AlignmentConfig, TrainCategory
+from aligncat.alignment.config import AlignmentConfig, Sizes, TrainCategory
 from aligncat.alignment.losses import Objective
 from aligncat.alignment.phrase_attention import PhraseAttention
 from aligncat.alignment.scores import category_score, coarse_score, fine_score, global_score
@@ -22,15 +22,20 @@ class AlignmentModel(nn.Module):
 
     Args:
         config: the values.
+        sizes: of its inputs.
+
+    Raises:
+        ConfigError: the config has a fine-grained space and `sizes.text_dim` is odd.
     """
 
-    def __init__(self, config: AlignmentConfig) -> None:
+    def __init__(self, config: AlignmentConfig, sizes: Sizes) -> None:
         super().__init__()
         self.config = config
-        self.global_query = nn.Linear(config.visual_dim, config.dim)  # Eq. 6
-        self.global_text = nn.Linear(config.text_dim, config.dim)  # Eq. 7
-        self.fine = FineSpace(config) if config.fine else None
-        self.classifier = nn.Linear(config.text_dim, config.classes) if config.classifier else None
+        self.sizes = sizes
+        self.global_query = nn.Linear(sizes.visual_dim, config.dim)  # Eq. 6
+        self.global_text = nn.Linear(sizes.text_dim, config.dim)  # Eq. 7
+        self.fine = FineSpace(sizes, config.dim) if config.fine else None
+        self.classifier = nn.Linear(sizes.text_dim, sizes.classes) if config.classifier else None
         self.objective = Objective(config)
 
     def forward(
@@ -140,14 +145,18 @@ class FineSpace(nn.Module):
     """The fine-grained shared space: phrase attention and both projections (Eq. 10 to 13).
 
     Args:
-        config: the sizes.
+        sizes: of the inputs.
+        dim: d, of the shared space.
+
+    Raises:
+        ConfigError: `sizes.text_dim` is odd.
     """
 
-    def __init__(self, config: AlignmentConfig) -> None:
+    def __init__(self, sizes: Sizes, dim: int) -> None:
         super().__init__()
-        self.phrase_attention = PhraseAttention(config.text_dim)
-        self.text = nn.Linear(config.text_dim, config.dim)
-        self.query = nn.Linear(config.visual_dim, config.dim)
+        self.phrase_attention = PhraseAttention(sizes.text_dim)
+        self.text = nn.Linear(sizes.text_dim, dim)
+        self.query = nn.Linear(sizes.visual_dim, dim)
 
     def forward(self, features: Tensor, words: Tensor, word_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Project candidates (B, O, d_v) and words (B, L, d_t).

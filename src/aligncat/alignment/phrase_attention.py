@@ -6,16 +6,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from aligncat.errors import ConfigError
+
 
 class PhraseAttention(nn.Module):
     """F_w -> f_w, with one weight for each word.
 
     Args:
-        dim: d_t, of the words and of the result; each direction of the Bi-GRU has half of it.
+        dim: d_t, of the words and of the result; even, because each direction of the Bi-GRU has half of it.
+
+    Raises:
+        ConfigError: `dim` is odd.
     """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
+        if dim % 2:
+            raise ConfigError(f"text.dim is {dim}; the Bi-GRU needs an even number")
         self.gru = nn.GRU(dim, dim // 2, batch_first=True, bidirectional=True)
         self.weigh = nn.Linear(dim, 1)
 

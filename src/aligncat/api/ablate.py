@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from aligncat.datasets.config import DataConfig
 from aligncat.errors import ConfigError
 from aligncat.evaluation.results import Seen
-from aligncat.studies.studies import StudyName, rows_for, study_of
+from aligncat.studies.studies import StudyName, study_of
+from aligncat.studies.study import rows_for
 from aligncat.training.presets import load_preset, preset_of
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def ablate(
         seen=seen,
     )
     loaded = LoadedInputs(inputs)
-    detector = str(opened.manifest.detector["name"])
+    detector = opened.manifest.detector.name
     with files_read_once():
         judged = {
             split: judge(loaded.split(split), detector, training=loaded.training_images, claim=seen)
@@ -121,7 +122,7 @@ def ablate(
         }
         for row in rows
     }
-    published = published_ablation(study) if study in ("table3", "table4", "table5") else {}
+    published = published_ablation(study)
     result = StudyResult.of(chosen, list(rows.values()), answers, published)
     result.save(out / f"{study}-{data.division}.json")
     return result

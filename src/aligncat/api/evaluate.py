@@ -69,6 +69,7 @@ def evaluate(
     from aligncat.grounder.folder import SHIPPED
     from aligncat.grounder.grounder import Grounder
     from aligncat.grounder.model_card import write_model_card
+    from aligncat.report.card import card_results
     from aligncat.store.reader import Store
 
     if model_card and grounder.resolve() == SHIPPED:
@@ -91,6 +92,6 @@ def evaluate(
                 save_answers(answers, out, name)
             found.append(answers)
     if model_card:
-        path = write_model_card(grounder, [answers.result for answers in found])
+        path = write_model_card(grounder, card_results([answers.result for answers in found]))
         logger.info("%s: these results are in it", path)
     return found

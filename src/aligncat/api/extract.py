@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aligncat.datasets.config import DataConfig
 from aligncat.detectors.preprocessing import DEFAULT_MODE, PreprocessingMode
+from aligncat.detectors.registry import open_detector
 from aligncat.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ def extract(
     from aligncat.datasets.load import load_split
     from aligncat.datasets.photos import photos_in
     from aligncat.datasets.split_names import split_names
-    from aligncat.detectors.mask2former import Mask2FormerDetector
     from aligncat.store.extract import extract_images
 
     if (data is None) == (images is None):
@@ -77,7 +77,7 @@ def extract(
         records = {record.id: record for record in photos_in(images)}
     return extract_images(
         images=[records[key] for key in sorted(records)],
-        detector=Mask2FormerDetector.from_pretrained(
+        detector=open_detector(
             detector,
             candidates=candidates,
             image_size=image_size,

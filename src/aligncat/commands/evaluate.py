@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from aligncat.commands.published import published_beside
+from aligncat.report.published_tables import published_beside
 from aligncat.report.terminal import causes_table, masks_table, results_table, slices_table
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def show(answers: Sequence[Answers]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(results_table(results), masks_table(results))
     for result in results:
-        if result.scores.by_kind:
+        if result.metrics.by_kind:
             console.print(slices_table([result]))
     console.print(*map(causes_table, answers))
     if (beside := published_beside(results)) is not None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
+from aligncat.detectors.device import default_device
 from aligncat.errors import ConfigError
 from aligncat.files.images import read_image
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.overlay import draw_groundings
+from aligncat.grounder.plain import to_json
 from aligncat.types import Grounding
 
 
@@ -25,6 +24,7 @@ def ground(
     grounder: str = str(SHIPPED),
     detector: str | None = None,
     text_encoder: str | None = None,
+    device: str | None = None,
     overlay: Path | None = None,
 ) -> list[Grounding]:
     """Find the objects that phrases mean in one image, and print them as JSON.
@@ -36,6 +36,7 @@ def ground(
             MojiRef's drawings and no photos.
         detector: where the grounder's detector is now, if not where it was in training: a folder or hub name.
         text_encoder: the same for a frozen transformer that reads its phrases.
+        device: where to compute: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
         overlay: a picture to write with the boxes, masks and phrases drawn on the photo.
 
     Returns:
@@ -44,31 +45,21 @@ def ground(
     Raises:
         ImageError: the image cannot be read.
         DataError: a phrase has no words.
-        ConfigError: there is no such grounder, or the overlay cannot be written there.
+        ConfigError: there is no such grounder or device, or the overlay cannot be written there.
         DetectorError: its detector cannot be loaded.
     """
     if overlay is not None:
         _check_overlay(overlay)
     picture = read_image(image)
-    loaded = Grounder.from_pretrained(grounder, detector=detector, text_encoder=text_encoder)
+    loaded = Grounder.from_pretrained(
+        grounder, device=device or default_device(), detector=detector, text_encoder=text_encoder
+    )
     found = loaded.ground(picture, expressions)
     if overlay is not None:
         draw_groundings(picture, found).save(overlay)
     text = json.dumps([to_json(grounding) for grounding in found], indent=2, ensure_ascii=False, allow_nan=False)
     print(text)
     return found
-
-
-def to_json(grounding: Grounding) -> dict[str, Any]:
-    """A grounding as plain data: the mask's runs are text, as in COCO's result files, and a score that does not exist
-    (-inf, of a candidate left out by confidence) is null, since JSON has no infinities."""
-    plain = asdict(grounding)
-    for candidate in plain["candidates"]:
-        candidate["scores"] = {
-            name: score if math.isfinite(score) else None for name, score in candidate["scores"].items()
-        }
-    plain["mask"] = {"size": list(grounding.mask["size"]), "counts": grounding.mask["counts"].decode("ascii")}
-    return plain
 
 
 def _check_overlay(path: Path) -> None:

@@ -1,14 +1,14 @@
-"""How a photo becomes the square that the detector takes, and how what it says there goes back to the photo.
+"""Convert an image into the square that a detector takes: numpy and PIL only.
 
-Three modes, by name:
+There are three modes:
 
-- `letterbox-416`: the photo, its aspect kept, centred on grey in a square of 416 px or of the detector's own size.
-  Shrinking is antialiased.
-- `letterbox-416-to-800`: what QueryMatch does. A letterbox of 416 px, shrunk without antialiasing as cv2.resize does,
-  then brought to 800 px (its "shortest edge") as detectron2 does.
-- `hub-384`: what the image processors of the hub's COCO checkpoints do. The photo fills 384 x 384, its aspect lost.
+- `letterbox-416`: the image keeps its aspect and is centred on grey in a square of 416 px, or of the detector's own
+  size. Shrinking is antialiased.
+- `letterbox-416-to-800`: QueryMatch's way. A letterbox of 416 px, shrunk without antialiasing as cv2.resize does, then
+  resized to 800 px (its "shortest edge") as detectron2 does.
+- `hub-384`: the way of the image processors of the hub's COCO checkpoints. The image is stretched to 384 x 384.
 
-In all three, pixels are then normalised by ImageNet's mean and spread.
+In all three, pixels are then normalised with ImageNet's mean and standard deviation.
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from aligncat.detectors.protocol import JSON
 from aligncat.errors import ConfigError
-from aligncat.geometry import PADDING_GREY, Letterbox, letterbox_image, mask_to_original
+from aligncat.geometry import PADDING_GREY, Letterbox, letterbox_image
+from aligncat.types import JSON
 
 PreprocessingMode = Literal["letterbox-416", "letterbox-416-to-800", "hub-384"]
 DEFAULT_MODE: PreprocessingMode = "letterbox-416"
@@ -44,10 +42,10 @@ _FITS: dict[PreprocessingMode, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """One of the modes, at a size.
+    """A preprocessing mode at a size.
 
     Attributes:
-        mode: its name.
+        mode: the mode's name.
         size: side of the square that the detector takes, pixels.
     """
 
@@ -56,15 +54,16 @@ class Preprocessing:
 
     @classmethod
     def of(cls, mode: PreprocessingMode, image_size: int | None = None, own_size: int | None = None) -> Self:
-        """A mode at the size that is asked for, else at the detector's own, else at the one in its name.
+        """Return a mode at the requested size, or else at the detector's own, or else at the size in its name.
 
         Args:
-            mode: its name.
-            image_size: the side that is asked for, pixels.
+            mode: the mode's name.
+            image_size: the requested side, pixels.
             own_size: the side that the detector was trained with, pixels.
 
         Raises:
-            ConfigError: there is no such mode, it has another size than is asked for, or the size is too small.
+            ConfigError: there is no such mode, the mode has a fixed size other than `image_size`, or the size is too
+                small.
         """
         if mode not in get_args(PreprocessingMode):
             raise ConfigError(f"preprocessing {mode!r} is not known; use one of {', '.join(_SIDES)}")
@@ -80,14 +79,16 @@ class Preprocessing:
         return cls(mode, side)
 
     def description(self) -> dict[str, JSON]:
-        """All that decides the detector's pixels, beside the size."""
+        """Return everything but the size that decides the detector's pixels, as JSON."""
         padding: dict[str, JSON] = {} if self.mode == "hub-384" else {"padding": PADDING_GREY}
         return {"mode": self.mode, "fit": _FITS[self.mode], **padding, "mean": list(_MEAN), "std": list(_STD)}
 
     def square(self, image: Image.Image) -> tuple[Image.Image, Letterbox]:
-        """An RGB photo as the (size, size) square that the detector takes, and where the photo lies in it.
+        """Convert an RGB image into the (size, size) square that the detector takes.
 
-        The place is in pixels of the letterbox, which `letterbox-416-to-800` enlarges as a whole.
+        Returns:
+            The square, and where the image lies in it, in pixels of the letterbox (which `letterbox-416-to-800`
+            enlarges as a whole).
         """
         if self.mode == "letterbox-416":
             return letterbox_image(image, self.size)
@@ -96,21 +97,9 @@ class Preprocessing:
         square, place = letterbox_image(image, _LETTERBOX, antialias=False)
         return square.resize((self.size, self.size), Image.Resampling.BILINEAR), place
 
-    def boxes_to_square(self, boxes: ArrayLike, place: Letterbox) -> NDArray[np.float64]:
-        """Boxes of the photo, (..., 4) xyxy pixels, in pixels of the square."""
-        return place.to_square(boxes) * (self.size / place.size)
-
-    def boxes_to_photo(self, boxes: ArrayLike, place: Letterbox) -> NDArray[np.float64]:
-        """Boxes of the square, (..., 4) xyxy pixels, in pixels of the photo: the inverse of `boxes_to_square`."""
-        return place.to_photo(np.asarray(boxes, dtype=np.float64) * (place.size / self.size))
-
-    def mask_to_photo(self, logits: NDArray[np.floating], place: Letterbox) -> NDArray[np.bool_]:
-        """The (height, width) mask of the photo from (h, w) logits of the square; see `mask_to_original`."""
-        return mask_to_original(logits, place)
-
 
 def squash_image(image: Image.Image, size: int) -> tuple[Image.Image, Letterbox]:
-    """An RGB image that fills a size × size square, whatever its aspect (bilinear, antialiased).
+    """Stretch an RGB image to a size × size square (bilinear, antialiased).
 
     Returns:
         The square, and where the image lies in it: everywhere.
@@ -119,11 +108,13 @@ def squash_image(image: Image.Image, size: int) -> tuple[Image.Image, Letterbox]
     return square, Letterbox.squashed(image.width, image.height, size)
 
 
-def normalize(squares: Sequence[Image.Image]) -> Tensor:
-    """RGB images of one size as the detector takes them: ImageNet's mean and spread, on the scale of 0 to 1.
+def normalize(squares: Sequence[Image.Image]) -> NDArray[np.float32]:
+    """Scale RGB images of one size to 0 to 1 and normalise them with ImageNet's mean and standard deviation.
 
     Returns:
-        (B, 3, size, size) float32.
+        (B, 3, size, size) float32. The channels are the last axis in memory.
     """
-    pixels = torch.from_numpy(np.stack([np.asarray(square) for square in squares])).permute(0, 3, 1, 2)
-    return (pixels.float() / 255 - torch.tensor(_MEAN).view(3, 1, 1)) / torch.tensor(_STD).view(3, 1, 1)
+    mean, std = (np.array(values, dtype=np.float32) for values in (_MEAN, _STD))
+    pixels = np.stack([np.asarray(square) for square in squares]).astype(np.float32)
+    normalised: NDArray[np.float32] = (pixels / np.float32(255) - mean) / std
+    return normalised.transpose(0, 3, 1, 2)

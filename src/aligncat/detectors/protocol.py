@@ -1,53 +1,81 @@
-"""What the rest of aligncat asks of a detector."""
+"""The interface of a detector, and of the function that opens one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Sequence
+from typing import Protocol
 
 from PIL import Image
 
+from aligncat.detectors.description import DetectorDescription
+from aligncat.detectors.folder import DetectorFolder
+from aligncat.detectors.preprocessing import Preprocessing
 from aligncat.types import Candidates
-
-JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
 
 
 class Detector(Protocol):
-    """A frozen detector: the same image gives the same candidates, whenever it is asked."""
+    """A frozen detector. The same image always gives the same candidates."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The category names, by contiguous index."""
+        """The category names, by contiguous class index."""
 
     @property
     def feature_dim(self) -> int:
-        """d_v, the numbers in a query's feature."""
+        """d_v, the length of a query feature."""
 
     @property
     def candidates(self) -> int:
-        """O, the most candidates that it gives for an image."""
+        """O, the most candidates for an image."""
 
     @property
     def batch_size(self) -> int:
-        """Images per forward pass that suits it; the batch may move the last bits of a result."""
+        """The number of images to pass to `detect` at once. It can change the last bits of a result."""
 
     @property
     def device(self) -> str:
-        """Where it computes, such as "cpu" or "cuda"."""
+        """Where the model runs, such as "cpu" or "cuda"."""
 
-    def description(self) -> dict[str, JSON]:
-        """Everything that decides what it says of an image: name, weights' hash, preprocessing, O, rules.
-
-        Two detectors with equal descriptions, their "name" apart, are one.
-        """
+    def description(self) -> DetectorDescription:
+        """Return everything that decides the candidates of an image."""
 
     def detect(self, images: Sequence[Image.Image], ids: Sequence[str]) -> list[Candidates]:
-        """The candidates of each image, in one forward pass.
+        """Find the candidates of each image, in one forward pass.
 
         Args:
-            images: RGB, of any size.
-            ids: their image ids, one each.
+            images: B RGB images of any size.
+            ids: their B image ids.
 
         Returns:
-            One Candidates an image, best candidate first; fewer than O where there are no more.
+            B records, best candidate first, with boxes in xyxy pixels and masks at the size of the image. A record
+            holds fewer than O candidates if the image has no more.
+
+        Raises:
+            DetectorError: the model's output is not finite.
+        """
+
+
+class DetectorFactory(Protocol):
+    """The class or function that a registry row names; it loads a detector of its family."""
+
+    def __call__(
+        self,
+        folder: DetectorFolder,
+        *,
+        preprocessing: Preprocessing,
+        candidates: int,
+        every_query: bool,
+        device: str,
+    ) -> Detector:
+        """Load the detector in a folder.
+
+        Args:
+            folder: the detector's files.
+            preprocessing: how an image becomes the square that the model takes.
+            candidates: O, the most candidates for an image.
+            every_query: keep each of the N queries once, under its most confident class, whatever `candidates` is.
+            device: "cpu", "cuda", "cuda:1" and so on.
+
+        Raises:
+            DetectorError: the files are missing, damaged or incomplete.
         """

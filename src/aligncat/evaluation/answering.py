@@ -11,10 +11,10 @@ from aligncat.errors import StoreError
 from aligncat.evaluation.answers import Answers, answers_table
 from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.leak import judge
-from aligncat.evaluation.metrics import score
+from aligncat.evaluation.metrics import measure
 from aligncat.evaluation.results import Result
 from aligncat.files.atomic import write_atomic
-from aligncat.store.manifest import differences
+from aligncat.store.manifest import detector_differences
 from aligncat.store.reader import Store
 from aligncat.versions import installed_versions
 
@@ -34,13 +34,10 @@ def open_queries(folder: Path, grounder: Grounder) -> Store:
         StoreError: it is not finished, was made by another detector, or holds the best candidates alone.
     """
     store = Store.open(folder)
-    if not store.manifest.every_query:
+    if not store.manifest.detector.every_query:
         raise StoreError(f"{folder} holds the best candidates alone: extract it anew with --every_query")
-    ours, theirs = (
-        {key: value for key, value in description.items() if key not in ("candidates", "every_query")}
-        for description in (grounder.detector_description, store.manifest.detector)
-    )
-    if differing := list(differences({"detector": theirs}, {"detector": ours})):
+    ignoring = ("candidates", "every_query")
+    if differing := detector_differences(store.manifest.detector, grounder.detector_description, ignoring=ignoring):
         raise StoreError(f"{folder}: made by another detector than the grounder's. " + "; ".join(differing))
     return store
 
@@ -98,7 +95,7 @@ def answer(
         ConfigError: `seen` contradicts what is known.
     """
     split, store = questions.split, questions.store
-    detector = str(grounder.detector_description["name"])
+    detector = grounder.detector_description.name
     judgement = judge(split, detector, training=training, claim=seen)
     choices = grounder.choose(store, split)
     result = Result(
@@ -110,14 +107,14 @@ def answer(
         seen=judgement.seen,
         seed=seed_of(grounder),
         versions=installed_versions(),
-        scores=score(questions.overlaps, choices.choice, choices.predicted),
+        metrics=measure(questions.overlaps, choices.choice, choices.predicted),
         images=len(split.images),
         images_seen=judgement.images_seen,
         seen_claimed=judgement.claimed,
     )
     provenance = {
         "grounder": None if folder is None else str(folder.absolute()),
-        "store": store.manifest.detector,
+        "store": store.manifest.detector.to_json(),
         "alignment": asdict(grounder.model.config.alignment),
     }
     table = answers_table(questions, choices, queries)

@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 from aligncat.errors import DataError
 from aligncat.evaluation.causes import causes
 from aligncat.evaluation.metrics import Outcomes
-from aligncat.evaluation.overlaps import REC_THRESHOLD
 from aligncat.evaluation.results import Result
 from aligncat.files.atomic import write_atomic
-from aligncat.geometry import box_iou
+from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.choices import object_probability
 from aligncat.language.tokens import tokenize
+from aligncat.wording import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,7 @@ class Answers:
     """The answers of one grounder on one split.
 
     Attributes:
-        result: the figures, with all that must be said beside them.
+        result: the metrics, with what must be said beside them.
         labels: the detector's category names, by contiguous index.
         provenance: plain data: "grounder" (its folder), "store" (the detector's description), "alignment" (the config).
         table: E rows of SCHEMA. `choice` is -1 where the image has no candidate; `score` is the probability of the
@@ -127,7 +127,7 @@ class Answers:
             answers = cls(result, tuple(said["labels"]), said["provenance"], table.replace_schema_metadata(None))
         except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
             raise DataError(
-                f"{path} does not hold the answers that `aligncat evaluate --out` writes: {str(error).splitlines()[0]}"
+                f"{path} does not hold the answers that `aligncat evaluate --out` writes: {first_line(error)}"
             ) from error
         if not answers.table.schema.equals(SCHEMA):
             raise DataError(f"{path} was written by another version of aligncat: evaluate again")
@@ -232,7 +232,7 @@ def _query_right(split: Split, truth: Mapping[str, Truth], queries: Store) -> ND
     """(E,) whether the box of some query passes."""
     boxes = dict(zip(split.images, queries.boxes(list(split.images)), strict=True))
     best = {
-        (e.image_id, e.referent_id): box_iou(truth[e.referent_id].box[None], boxes[e.image_id]).max() > REC_THRESHOLD
+        (e.image_id, e.referent_id): box_iou(truth[e.referent_id].box[None], boxes[e.image_id]).max() > SAME_OBJECT_IOU
         for e in split.expressions
     }
     return np.array([best[e.image_id, e.referent_id] for e in split.expressions])

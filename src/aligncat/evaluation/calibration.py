@@ -1,4 +1,4 @@
-"""Whether a score can be believed: is an answer of score 0.9 right nine times in ten?"""
+"""Calibration of probabilities: is an answer of probability 0.9 right nine times in ten?"""
 
 from __future__ import annotations
 
@@ -16,47 +16,47 @@ _ROUNDING = 1e-5  # a sum of float32 shares may pass 1 by this much
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reliability:
-    """The answers in B bins of equal width by score; bin b is (edges[b], edges[b + 1]], and 0 is in the first.
+    """The answers in B bins of equal width by probability; bin b is (edges[b], edges[b + 1]], and 0 is in the first.
 
     Attributes:
         edges: (B + 1,) float64, from 0 to 1.
         counts: (B,) int64, answers in each bin.
-        score: (B,) float64, mean score in the bin; NaN where it is empty.
+        probability: (B,) float64, mean probability in the bin; NaN where it is empty.
         accuracy: (B,) float64, share of right answers in the bin; NaN where it is empty.
-        error: expected calibration error, the mean over the answers of |accuracy - score| of their bin (Naeini,
+        error: expected calibration error, the mean over the answers of |accuracy - probability| of their bin (Naeini,
             Cooper & Hauskrecht 2015; Guo et al. 2017, Eq. 3).
     """
 
     edges: NDArray[np.float64]
     counts: NDArray[np.int64]
-    score: NDArray[np.float64]
+    probability: NDArray[np.float64]
     accuracy: NDArray[np.float64]
     error: float
 
 
-def reliability(scores: ArrayLike, right: ArrayLike, bins: int = BINS) -> Reliability:
-    """Sort answers into bins by score and compare each bin's accuracy with its score.
+def reliability(probability: ArrayLike, right: ArrayLike, bins: int = BINS) -> Reliability:
+    """Sort answers into bins by probability and compare each bin's accuracy with its mean probability.
 
     Args:
-        scores: (E,) the probability that the answer is right, in [0, 1]; at least one.
+        probability: (E,) the probability that the answer is right, in [0, 1]; at least one.
         right: (E,) bool, whether it is.
         bins: how many bins, B.
 
     Raises:
-        ValueError: there is no answer, the lengths differ, or a score is no probability.
+        ValueError: there is no answer, the lengths differ, or a probability is outside [0, 1].
     """
-    probability, outcome = np.asarray(scores, np.float64), np.asarray(right, bool)
-    if probability.ndim != 1 or probability.shape != outcome.shape or not probability.size:
-        raise ValueError(f"scores of shape {probability.shape} and outcomes of shape {outcome.shape} are no answers")
-    if not ((probability >= 0) & (probability <= 1 + _ROUNDING)).all():
-        raise ValueError("a score is no probability between 0 and 1")
-    probability = np.minimum(probability, 1)
+    claimed, outcome = np.asarray(probability, np.float64), np.asarray(right, bool)
+    if claimed.ndim != 1 or claimed.shape != outcome.shape or not claimed.size:
+        raise ValueError(f"probabilities of shape {claimed.shape} and outcomes of shape {outcome.shape} are no answers")
+    if not ((claimed >= 0) & (claimed <= 1 + _ROUNDING)).all():
+        raise ValueError("a probability is not between 0 and 1")
+    claimed = np.minimum(claimed, 1)
     edges = np.linspace(0, 1, bins + 1)
-    place = np.clip(np.searchsorted(edges, probability, side="left") - 1, 0, bins - 1)
+    place = np.clip(np.searchsorted(edges, claimed, side="left") - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):  # 0 / 0 in an empty bin is the NaN that is promised
-        score = np.bincount(place, probability, bins) / counts
+        mean = np.bincount(place, claimed, bins) / counts
         accuracy = np.bincount(place, outcome, bins) / counts
     filled = counts > 0
-    gaps = np.abs(accuracy - score)[filled]
-    return Reliability(edges, counts, score, accuracy, float((gaps * counts[filled]).sum() / counts.sum()))
+    gaps = np.abs(accuracy - mean)[filled]
+    return Reliability(edges, counts, mean, accuracy, float((gaps * counts[filled]).sum() / counts.sum()))

@@ -1,4 +1,4 @@
-"""Where on its way from the detector to the choice a referent was lost: one cause for every wrong answer."""
+"""Find one cause for every wrong answer: the stage between detector and choice at which the referent was lost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import numpy as np
 
 from aligncat.datasets.categories import canonical_category
-from aligncat.evaluation.overlaps import REC_THRESHOLD
+from aligncat.geometry import SAME_OBJECT_IOU
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,12 +53,12 @@ def causes(
     candidate_categories: NDArray[np.int64],
     query_right: NDArray[np.bool_] | None = None,
 ) -> list[str]:
-    """The cause of every wrong answer, "right" for the others; the counts of all add up to E.
+    """Return the cause of every wrong answer, and "right" for the others; the counts of all add up to E.
 
     Where the truth does not name the referent's category, that of the surest candidate with a right box stands in.
 
     Args:
-        overlaps: the table of E expressions, whose `of_referent` and `same_category` know of the annotated objects.
+        overlaps: of the E expressions, whose `of_referent` and `same_category` know of the annotated objects.
         choices: of the same expressions.
         labels: the detector's category names, by contiguous index.
         candidate_categories: (E, O) c^V; -1 where there is no candidate.
@@ -67,7 +67,7 @@ def causes(
     count = min(overlaps.box_iou.shape[1] - 1, choices.kept.shape[1])
     rows = np.arange(len(overlaps))
     chosen = np.where(overlaps.valid.any(axis=1), choices.choice, -1)
-    passing = overlaps.box_iou[:, :count] > REC_THRESHOLD
+    passing = overlaps.box_iou[:, :count] > SAME_OBJECT_IOU
     kept = choices.kept[:, :count]
     names = np.array([*map(canonical_category, labels), ""])
     first = np.take_along_axis(candidate_categories[:, :count], passing.argmax(axis=1)[:, None], axis=1)[:, 0]
@@ -100,7 +100,7 @@ def causes(
         "wrong_category": ~of_category,
         "wrong_object": np.ones(len(rows), dtype=bool),
     }
-    right = overlaps.box_iou[rows, chosen] > REC_THRESHOLD
+    right = overlaps.box_iou[rows, chosen] > SAME_OBJECT_IOU
     found: list[str] = np.select([right, *tests.values()], [RIGHT, *tests], RIGHT).tolist()
     return found
 

@@ -30,7 +30,7 @@ def judge_choices(overlaps: Overlaps) -> Callable[[NDArray[np.int64]], tuple[flo
     """
 
     def judge(choice: NDArray[np.int64]) -> tuple[float, float | None]:
-        scores = Outcomes.of(overlaps, choice).scores(np.ones(len(overlaps), dtype=bool))
-        return scores.rec, scores.res_miou
+        metrics = Outcomes.of(overlaps, choice).metrics(np.ones(len(overlaps), dtype=bool))
+        return metrics.rec, metrics.res_miou
 
     return judge

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from aligncat.datasets.rows import as_mapping, parse_json, required_int, required_list, required_str
 from aligncat.datasets.split import Split
-from aligncat.detectors.mask2former import MINI
+from aligncat.detectors.registry import known_detector
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.results import Seen
 from aligncat.types import ImageRecord
@@ -117,20 +118,22 @@ def _photo_name(split: Split, record: ImageRecord) -> str:
 
 
 def known_by_name(detector: str, dataset: str) -> TrainingImages | None:
-    """What a detector's name says of its training: the shipped one learned from scenes that are in no MojiRef; the
-    hub's COCO checkpoints learned from all of train2017.
+    """Return what a detector was trained on, as `KNOWN_DETECTORS` of the detector registry says.
 
     Args:
         detector: its name.
         dataset: what it is evaluated on.
 
     Returns:
-        What it was trained on, or None where the name does not say.
+        Its training images, or None if its name does not say.
     """
-    if detector == MINI and dataset.startswith("mojiref"):
-        return TrainingImages("MojiRef's training scenes", lambda photo: False, None)
-    if detector.startswith("facebook/mask2former") and "coco" in detector:
-        return read_training_images("coco-train2017")
+    known = known_detector(detector)
+    if known is None or known.trained_on is None:
+        return None
+    if known.trained_on in NAMED:
+        return TrainingImages(known.trained_on, NAMED[known.trained_on], None)
+    if known.unseen is not None and fnmatchcase(dataset, known.unseen):
+        return TrainingImages(known.trained_on, lambda photo: False, None)
     return None
 
 

@@ -1,14 +1,15 @@
-"""The figures of a set of choices: REC, RES, the candidates' oracle, and why wrong answers are wrong."""
+"""Metrics of a set of choices: REC, RES, the oracle of the candidates, and shares of errors."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncat.evaluation.overlaps import REC_THRESHOLD, Overlaps, same_category
+from aligncat.evaluation.overlaps import Overlaps, same_category
+from aligncat.geometry import SAME_OBJECT_IOU
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,24 +20,48 @@ PRECISION_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
-class Errors:
-    """Of all expressions, the share whose box is wrong for each reason; the three sum to 1 - REC accuracy.
+class ErrorShares:
+    """Shares of all expressions whose answer is wrong, by what was chosen; the three sum to 1 - REC.
+
+    These shares look at the candidates and the chosen object alone. `evaluation.causes` tells why an answer is wrong,
+    in more detail: docs/experiments.md says how the two relate.
 
     Attributes:
-        not_among_candidates: no candidate's box passes IoU 0.5, so no choice could be right.
-        wrong_category: one passes, but the object of the one chosen is of another category than the referent.
-        wrong_object: one passes, and the category of the one chosen is right, so that it is another object of
-            it (or the right object in a box that is off).
+        out_of_reach: no candidate's box exceeds IoU 0.5, so no choice could be right: 1 - oracle.
+        other_category: some candidate's box does, and an object of another category than the referent's was chosen.
+        same_category: some candidate's box does, and another object of the referent's category was chosen, or the
+            referent itself with a poor box.
     """
 
-    not_among_candidates: float
-    wrong_category: float
-    wrong_object: float
+    out_of_reach: float
+    other_category: float
+    same_category: float
+
+    def to_json(self) -> dict[str, float]:
+        """Return the shares under the keys of a stored result."""
+        return {key: getattr(self, name) for key, name in _STORED_ERRORS.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, float]) -> ErrorShares:
+        """Invert `to_json`.
+
+        Raises:
+            KeyError: a key is not one of a stored result's.
+        """
+        return cls(**{_STORED_ERRORS[key]: value for key, value in values.items()})
+
+
+_STORED_ERRORS = {
+    "not_among_candidates": "out_of_reach",
+    "wrong_category": "other_category",
+    "wrong_object": "same_category",
+}
+"""Field of `ErrorShares` by its key in a stored result. Two keys are older than the causes of the same name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
-    """The figures of a set of expressions, as fractions of 1; None where they are not defined.
+class Metrics:
+    """Metrics of a set of expressions, as fractions of 1; None where they are not defined.
 
     Attributes:
         expressions: how many sentences.
@@ -48,9 +73,9 @@ class Scores:
         oracle_res_miou: res_miou if the mask with the best IoU were always chosen.
         precision: by threshold "0.5" to "0.9", share whose chosen mask has an IoU above it (strictly).
         category_accuracy: share whose category the text classifier reads right, of those whose truth has one.
-        errors: why wrong boxes are wrong; None where a referent's category would be needed and is not known.
-        by_kind: the same figures for each `Expression.kind`.
-        by_attribute: for each attribute kind, the same figures where it is "needed", and where "redundant".
+        errors: shares of wrong boxes; None where a referent's category would be needed and is not known.
+        by_kind: the same metrics for each `Expression.kind`.
+        by_attribute: for each attribute kind, the same metrics where it is "needed", and where "redundant".
     """
 
     expressions: int
@@ -62,29 +87,29 @@ class Scores:
     oracle_res_miou: float | None
     precision: Mapping[str, float] | None
     category_accuracy: float | None
-    errors: Errors | None
-    by_kind: Mapping[str, Scores] = field(default_factory=dict)
-    by_attribute: Mapping[str, Mapping[str, Scores]] = field(default_factory=dict)
+    errors: ErrorShares | None
+    by_kind: Mapping[str, Metrics] = field(default_factory=dict)
+    by_attribute: Mapping[str, Mapping[str, Metrics]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; slices have no slices of their own, so theirs are left out."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if not f.name.startswith("by_")}
         own["precision"] = None if self.precision is None else dict(self.precision)
-        own["errors"] = None if self.errors is None else asdict(self.errors)
+        own["errors"] = None if self.errors is None else self.errors.to_json()
         if self.by_kind:
-            own["by_kind"] = {kind: scores.to_json() for kind, scores in self.by_kind.items()}
+            own["by_kind"] = {kind: metrics.to_json() for kind, metrics in self.by_kind.items()}
         if self.by_attribute:
             own["by_attribute"] = {
-                attribute: {role: scores.to_json() for role, scores in roles.items()}
+                attribute: {role: metrics.to_json() for role, metrics in roles.items()}
                 for attribute, roles in self.by_attribute.items()
             }
         return own
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Scores:
-        """The inverse of `to_json`."""
+    def from_json(cls, values: Mapping[str, Any]) -> Metrics:
+        """Invert `to_json`."""
         own = dict(values)
-        own["errors"] = None if own["errors"] is None else Errors(**own["errors"])
+        own["errors"] = None if own["errors"] is None else ErrorShares.from_json(own["errors"])
         own["by_kind"] = {kind: cls.from_json(v) for kind, v in own.get("by_kind", {}).items()}
         own["by_attribute"] = {
             attribute: {role: cls.from_json(v) for role, v in roles.items()}
@@ -92,17 +117,17 @@ class Scores:
         }
         return cls(**own)
 
-    def slices(self) -> dict[str, Scores]:
+    def slices(self) -> dict[str, Metrics]:
         """Every slice under one name: "kind color+place", "color needed", "color redundant"."""
-        named = {f"kind {kind}": scores for kind, scores in self.by_kind.items()}
+        named = {f"kind {kind}": metrics for kind, metrics in self.by_kind.items()}
         for attribute, roles in self.by_attribute.items():
-            named |= {f"{attribute} {role}": scores for role, scores in roles.items()}
+            named |= {f"{attribute} {role}": metrics for role, metrics in roles.items()}
         return named
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """What became of each of E expressions: the rows that figures are means over.
+    """The outcome of each of E answers; metrics are means over these rows.
 
     Attributes:
         right: (E,) bool, the chosen box passes.
@@ -131,7 +156,7 @@ class Outcomes:
         """Look up what was chosen.
 
         Args:
-            overlaps: the table of E expressions.
+            overlaps: of the E expressions.
             choice: (E,) integers, the candidate chosen for each. Where the image has no candidate the value
                 does not matter (-1 by custom): the answer is wrong, with IoU 0.
             predicted: E category names that the text classifier read, None for "nothing read".
@@ -145,8 +170,8 @@ class Outcomes:
         mask_iou = overlaps.intersections / np.where(overlaps.unions == 0, 1, overlaps.unions)
         has_category = np.array([category is not None for category in overlaps.referent_categories])
         return cls(
-            right=overlaps.box_iou[rows, chosen] > REC_THRESHOLD,
-            reachable=overlaps.box_iou.max(axis=1) > REC_THRESHOLD,
+            right=overlaps.box_iou[rows, chosen] > SAME_OBJECT_IOU,
+            reachable=overlaps.box_iou.max(axis=1) > SAME_OBJECT_IOU,
             mask_iou=mask_iou[rows, chosen],
             best_mask_iou=mask_iou.max(axis=1),
             intersection=overlaps.intersections[rows, chosen],
@@ -156,12 +181,16 @@ class Outcomes:
             category_read=None if predicted is None else _category_read(overlaps, predicted),
         )
 
-    def scores(self, rows: NDArray[np.bool_]) -> Scores:
-        """The figures of the rows chosen by a (E,) mask, at least one, without slices."""
+    def metrics(self, rows: NDArray[np.bool_]) -> Metrics:
+        """Return the metrics of some rows, without slices.
+
+        Args:
+            rows: (E,) True for the rows to take, at least one.
+        """
         with_mask = rows & ~np.isnan(self.union)
         with_category = rows & self.has_category
         union = float(self.union[with_mask].sum())
-        return Scores(
+        return Metrics(
             expressions=int(rows.sum()),
             rec=float(self.right[rows].mean()),
             oracle_rec=float(self.reachable[rows].mean()),
@@ -180,23 +209,23 @@ class Outcomes:
         ious = self.mask_iou[with_mask]
         return {str(threshold): float((ious > threshold).mean()) for threshold in PRECISION_THRESHOLDS}
 
-    def _errors(self, rows: NDArray[np.bool_]) -> Errors | None:
+    def _errors(self, rows: NDArray[np.bool_]) -> ErrorShares | None:
         missed = rows & ~self.right & self.reachable
         if not self.has_category[missed].all():
             return None
         count = rows.sum()
-        return Errors(
-            not_among_candidates=float((rows & ~self.reachable).sum() / count),
-            wrong_category=float((missed & ~self.same_category).sum() / count),
-            wrong_object=float((missed & self.same_category).sum() / count),
+        return ErrorShares(
+            out_of_reach=float((rows & ~self.reachable).sum() / count),
+            other_category=float((missed & ~self.same_category).sum() / count),
+            same_category=float((missed & self.same_category).sum() / count),
         )
 
 
-def score(overlaps: Overlaps, choice: ArrayLike, predicted: Sequence[str | None] | None = None) -> Scores:
-    """Score the candidates chosen for every expression of a split, as a whole and by slice.
+def measure(overlaps: Overlaps, choice: ArrayLike, predicted: Sequence[str | None] | None = None) -> Metrics:
+    """Measure the candidates chosen for every expression of a split, as a whole and by slice.
 
     Args:
-        overlaps: the table of E expressions.
+        overlaps: of the E expressions.
         choice: (E,) integers, the candidate chosen for each; -1 where the image has none, which is wrong.
         predicted: E category names that the text classifier read, for `category_accuracy`.
 
@@ -204,25 +233,25 @@ def score(overlaps: Overlaps, choice: ArrayLike, predicted: Sequence[str | None]
         ValueError: the lengths differ, or a choice is not one of its image's candidates.
     """
     outcomes = Outcomes.of(overlaps, choice, predicted)
-    whole = outcomes.scores(np.ones(len(overlaps), dtype=bool))
+    whole = outcomes.metrics(np.ones(len(overlaps), dtype=bool))
     kinds = [expression.kind for expression in overlaps.expressions]
     recorded = sorted({kind for kind in kinds if kind is not None})
     return replace(
         whole,
-        by_kind={kind: outcomes.scores(np.array([k == kind for k in kinds])) for kind in recorded},
+        by_kind={kind: outcomes.metrics(np.array([k == kind for k in kinds])) for kind in recorded},
         by_attribute=_by_attribute(overlaps, outcomes),
     )
 
 
-def _by_attribute(overlaps: Overlaps, outcomes: Outcomes) -> dict[str, dict[str, Scores]]:
+def _by_attribute(overlaps: Overlaps, outcomes: Outcomes) -> dict[str, dict[str, Metrics]]:
     attributes = sorted({a for e in overlaps.expressions for a in (*e.needed, *e.redundant)})
-    sliced: dict[str, dict[str, Scores]] = {}
+    sliced: dict[str, dict[str, Metrics]] = {}
     for attribute in attributes:
         roles = {
             "needed": np.array([attribute in e.needed for e in overlaps.expressions]),
             "redundant": np.array([attribute in e.redundant for e in overlaps.expressions]),
         }
-        sliced[attribute] = {role: outcomes.scores(rows) for role, rows in roles.items() if rows.any()}
+        sliced[attribute] = {role: outcomes.metrics(rows) for role, rows in roles.items() if rows.any()}
     return sliced
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from aligncat.datasets.categories import canonical_category
 from aligncat.errors import DataError
-from aligncat.geometry import box_iou, mask_overlap
+from aligncat.geometry import SAME_OBJECT_IOU, box_iou, mask_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +25,6 @@ AnnotatedObjects: TypeAlias = "Mapping[str, tuple[NDArray[np.float64], Sequence[
 
 OF_REFERENT = 0.25
 """Above this IoU, a box that overlaps no other object more is a poor box of the referent, not one of something else."""
-
-REC_THRESHOLD = 0.5
-"""A box stands for an object when their IoU exceeds this (strictly), as in the paper, section 5.1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +46,6 @@ class Overlaps:
         box_iou: (E, O + 1) float64.
         intersections: (E, O + 1) float64, pixels that mask and truth share; NaN where the truth has no mask.
         unions: (E, O + 1) float64, pixels that either has; NaN where the truth has no mask.
-        detector_agrees: (E, O + 1) bool, the detector's category c^V is the referent's.
         same_category: (E, O + 1) bool, the candidate's object is of the referent's category: by the annotated
             object that the candidate's box overlaps best where one passes IoU 0.5, by c^V otherwise.
         of_referent: (E, O + 1) bool, the candidate is the referent, be its box good or poor: an IoU above 0.25
@@ -67,7 +63,6 @@ class Overlaps:
     box_iou: NDArray[np.float64]
     intersections: NDArray[np.float64]
     unions: NDArray[np.float64]
-    detector_agrees: NDArray[np.bool_]
     same_category: NDArray[np.bool_]
     of_referent: NDArray[np.bool_]
     same_category_objects: NDArray[np.int64]
@@ -127,7 +122,6 @@ class Overlaps:
             box_iou=table["box_iou"],
             intersections=table["intersection"],
             unions=table["union"],
-            detector_agrees=table["detector_agrees"],
             same_category=table["same_category"],
             of_referent=table["of_referent"],
             same_category_objects=alike,
@@ -148,7 +142,6 @@ _CELL = np.dtype(
         ("box_iou", np.float64),
         ("intersection", np.float64),
         ("union", np.float64),
-        ("detector_agrees", np.bool_),
         ("same_category", np.bool_),
         ("of_referent", np.bool_),
         ("same_category_objects", np.int64),
@@ -186,7 +179,6 @@ def _referent_table(
         row["intersection"], row["union"] = _mask_cells(candidates, referent_id, truth)
         row["valid"][:count] = True
         row["box_iou"][:count] = box_iou(truth.box[None], candidates.boxes)[0]
-        row["detector_agrees"][:count] = [same_category(name, truth.category) for name in claimed]
         row["same_category"][:count] = [same_category(name, truth.category) for name in seen_as]
         row["of_referent"] = _of_referent(row["box_iou"], candidates.boxes, objects)
         row["same_category_objects"] = _others_alike(truth, objects)
@@ -224,7 +216,7 @@ def _categories_by_truth(
     object_boxes, names = objects
     overlap = box_iou(boxes, object_boxes)
     best = overlap.argmax(axis=1)
-    passes = overlap.max(axis=1) > REC_THRESHOLD
+    passes = overlap.max(axis=1) > SAME_OBJECT_IOU
     return [names[b] if ok else claim for b, ok, claim in zip(best, passes, claimed, strict=True)]
 
 

@@ -1,12 +1,12 @@
-"""The paper's Tables 1 to 5 as data. Nothing here was measured by this package."""
+"""Published tables as data. This package measured none of their values."""
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from aligncat.datasets.rows import (
     as_mapping,
@@ -19,16 +19,17 @@ from aligncat.datasets.rows import (
 )
 from aligncat.errors import DataError
 
-SHIPPED = Path(__file__).with_name("published.toml")
-SOURCE = "Wang et al., AlignCAT, ACM MM 2025"
+_FOLDER = Path(__file__).with_name("papers")
+PAPERS = (_FOLDER / "aligncat.toml",)
+"""One file for each paper, in the order in which they are shown. papers/aligncat.toml describes the format."""
 
 Task: TypeAlias = Literal["rec", "res"]
-Ablation: TypeAlias = Literal["table3", "table4", "table5"]
 
 _NONE = "-"
-_TABLE_KEYS = ("number", "title", "task", "metric", "note", "columns", "rows")
+_PAPER_KEYS = ("source", "table")
+_TABLE_KEYS = ("number", "study", "title", "task", "metric", "note", "columns", "rows")
 _COLUMN_KEYS = ("dataset", "split_by", "split")
-_ROW_KEYS = ("name", "venue", "reference", "preset", "figures")
+_ROW_KEYS = ("name", "venue", "reference", "preset", "values")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +55,36 @@ class Row:
         name: what it is.
         venue: where it was published, as the paper gives it; None for the paper's own rows.
         reference: its number in the paper's bibliography; None for the paper's own rows.
-        preset: the name of the same setting in `aligncat.alignment.PRESETS`; None where it is none of them.
-        figures: percent, one a column; None where the paper has none.
+        preset: the name of the same setting in `aligncat.alignment.config.PRESETS`; None where it is none of them.
+        values: percent, one for each column; None where the paper has none.
     """
 
     name: str
     venue: str | None
     reference: int | None
     preset: str | None
-    figures: tuple[float | None, ...]
+    values: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedTable:
-    """A table of the paper.
+    """A table of a paper.
 
     Attributes:
+        source: how the paper is cited.
         number: the paper's.
+        study: the study that has the same rows (`aligncat.studies`); None where the rows are systems.
         title: what it compares.
         task: rec or res.
-        metric: what the figures are.
+        metric: what the values are.
         note: what must be known to read it; None where it is plain.
         columns: what was measured on.
         rows: in the paper's order.
     """
 
+    source: str
     number: int
+    study: str | None
     title: str
     task: Task
     metric: str
@@ -89,8 +94,8 @@ class PublishedTable:
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedFigure:
-    """One figure, with all that must be said beside it.
+class PublishedValue:
+    """One value, with what must be said beside it.
 
     Attributes:
         table: the table that it stands in.
@@ -106,21 +111,22 @@ class PublishedFigure:
 
 
 def read_published(path: Path) -> tuple[PublishedTable, ...]:
-    """Read tables of published figures.
+    """Read the published tables of one paper.
 
     Args:
-        path: a TOML file as published.toml describes itself.
+        path: a TOML file as papers/aligncat.toml describes itself.
 
     Raises:
-        DataError: the file is missing, not TOML, or a table, column, row or figure is not as asked.
+        DataError: the file is missing or not TOML, or a table, column, row or value is wrong.
     """
     try:
         document = tomllib.loads(read_text(path))
     except ValueError as error:
         raise DataError(f"{path}: cannot be read as a TOML file ({error})") from error
-    _known(document, ("table",), str(path))
+    _known(document, _PAPER_KEYS, str(path))
+    source = required_str(document, "source", str(path))
     tables = tuple(
-        _table(value, f"{path}: table {place}")
+        _table(value, source, f"{path}: table {place}")
         for place, value in enumerate(required_list(document, "table", str(path)), start=1)
     )
     numbers = [table.number for table in tables]
@@ -129,16 +135,42 @@ def read_published(path: Path) -> tuple[PublishedTable, ...]:
     return tables
 
 
-@cache
 def published_tables() -> tuple[PublishedTable, ...]:
-    """The paper's Tables 1 to 5."""
-    return read_published(SHIPPED)
+    """Return the tables of all `PAPERS`."""
+    return tuple(table for path in PAPERS for table in read_published(path))
 
 
-def published_figures(
+def select_published(
+    *, table: int | None = None, dataset: str | None = None, split: str | None = None, task: Task | None = None
+) -> tuple[PublishedTable, ...]:
+    """Return the published tables with the columns that are asked for, and with the rows that have a value there.
+
+    Args:
+        table: one table, by number; all by default.
+        dataset: the columns of one dataset; all by default.
+        split: the columns of one split; all by default.
+        task: rec or res; both by default.
+
+    Raises:
+        DataError: no table has such a column.
+    """
+    found = tuple(
+        _with_columns(each, kept)
+        for each in published_tables()
+        if table in (None, each.number) and task in (None, each.task)
+        if (kept := [place for place, column in enumerate(each.columns) if _is_of(column, dataset, split)])
+    )
+    if not found:
+        asked = {"table": table, "dataset": dataset, "split": split, "task": task}
+        wanted = ", ".join(f"{name} {value}" for name, value in asked.items() if value is not None)
+        raise DataError(f"there is no published figure for {wanted}: {_contents()}")
+    return found
+
+
+def published_values(
     dataset: str, split: str, split_by: str | None = None, task: Task | None = None
-) -> tuple[PublishedFigure, ...]:
-    """The figures of Tables 1 and 2, systems side by side, for a split of a dataset.
+) -> tuple[PublishedValue, ...]:
+    """Return the published values of systems on a split of a dataset.
 
     Args:
         dataset: by name.
@@ -147,37 +179,66 @@ def published_figures(
         task: rec or res; both by default.
 
     Returns:
-        In the paper's order; empty where the paper has none.
+        In the order of the papers and their tables; empty where no paper has the split.
     """
     return tuple(
-        PublishedFigure(table, column, row, value)
+        PublishedValue(table, column, row, value)
         for table in published_tables()
-        if table.number in (1, 2) and task in (None, table.task)
+        if table.study is None and task in (None, table.task)
         for row in table.rows
-        for column, value in zip(table.columns, row.figures, strict=True)
+        for column, value in zip(table.columns, row.values, strict=True)
         if value is not None
         and (column.dataset, column.split) == (dataset, split)
         and split_by in (None, column.split_by)
     )
 
 
-def published_ablation(table: Ablation) -> dict[str, dict[str, float]]:
-    """An ablation table, which is of REC on RefCOCO.
+def published_ablation(study: str) -> dict[str, dict[str, float]]:
+    """Return the published rows of a study, which are of REC on RefCOCO.
 
     Returns:
-        Name of a preset -> split (val, testA, testB) -> percent; rows in the paper's order.
+        Name of a preset -> split (val, testA, testB) -> percent; rows in the paper's order. Empty where no paper has
+        the study.
     """
-    [found] = [each for each in published_tables() if f"table{each.number}" == table]
     return {
         row.preset: {
-            column.split: value for column, value in zip(found.columns, row.figures, strict=True) if value is not None
+            column.split: value for column, value in zip(table.columns, row.values, strict=True) if value is not None
         }
-        for row in found.rows
+        for table in published_tables()
+        if table.study == study
+        for row in table.rows
         if row.preset is not None
     }
 
 
-def _table(value: object, where: str) -> PublishedTable:
+def _is_of(column: Column, dataset: str | None, split: str | None) -> bool:
+    return dataset in (None, column.dataset) and split in (None, column.split)
+
+
+def _with_columns(table: PublishedTable, kept: Sequence[int]) -> PublishedTable:
+    """Return a table with some of its columns, without the rows that have no value in these."""
+    rows = [replace(row, values=tuple(row.values[place] for place in kept)) for row in table.rows]
+    return replace(
+        table,
+        columns=tuple(table.columns[place] for place in kept),
+        rows=tuple(row for row in rows if any(value is not None for value in row.values)),
+    )
+
+
+def _contents() -> str:
+    """Return what there is to ask for, in words."""
+    tables = [
+        f"Table {table.number} has {table.task} on "
+        + ", ".join(
+            f"{dataset} ({' '.join(column.split for column in table.columns if column.dataset == dataset)})"
+            for dataset in dict.fromkeys(column.dataset for column in table.columns)
+        )
+        for table in published_tables()
+    ]
+    return "; ".join(tables)
+
+
+def _table(value: object, source: str, where: str) -> PublishedTable:
     table = as_mapping(value, where)
     _known(table, _TABLE_KEYS, where)
     [task] = [name for name in get_args(Task) if name == required_str(table, "task", where)] or [None]
@@ -188,7 +249,9 @@ def _table(value: object, where: str) -> PublishedTable:
         for place, each in enumerate(required_list(table, "columns", where), start=1)
     )
     return PublishedTable(
+        source=source,
         number=required_int(table, "number", where),
+        study=optional_str(table, "study", where),
         title=required_str(table, "title", where),
         task=task,
         metric=required_str(table, "metric", where),
@@ -210,19 +273,19 @@ def _column(value: object, where: str) -> Column:
 def _row(value: object, columns: int, where: str) -> Row:
     row = as_mapping(value, where)
     _known(row, _ROW_KEYS, where)
-    figures = tuple(_figure(each, where) for each in required_list(row, "figures", where))
-    if len(figures) != columns:
-        raise DataError(f"{where}: has {len(figures)} figures for {columns} columns")
+    values = tuple(_percentage(each, where) for each in required_list(row, "values", where))
+    if len(values) != columns:
+        raise DataError(f"{where}: has {len(values)} values for {columns} columns")
     return Row(
         name=required_str(row, "name", where),
         venue=optional_str(row, "venue", where),
         reference=required_int(row, "reference", where) if "reference" in row else None,
         preset=optional_str(row, "preset", where),
-        figures=figures,
+        values=values,
     )
 
 
-def _figure(value: object, where: str) -> float | None:
+def _percentage(value: object, where: str) -> float | None:
     if value == _NONE:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
@@ -234,3 +297,10 @@ def _known(row: object, keys: tuple[str, ...], where: str) -> None:
     unknown = [key for key in as_mapping(row, where) if key not in keys]
     if unknown:
         raise DataError(f"{where}: key {unknown[0]!r} is not known; there are {', '.join(keys)}")
+
+
+if TYPE_CHECKING:
+    TableNumber: TypeAlias = int
+else:
+    # The command line offers the numbers that there are.
+    TableNumber = Literal[tuple(sorted({table.number for table in published_tables()}))]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from aligncat.errors import DataError
-from aligncat.evaluation.metrics import Scores
+from aligncat.evaluation.metrics import Metrics
 from aligncat.files.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 Seen: TypeAlias = Literal["clean", "leaked", "unknown"]
 """Whether the detector was trained on images of the split: "clean" when it was not, "leaked" when it was."""
 
-Figure: TypeAlias = Callable[[Scores], float | None]
-"""Reads one figure out of scores; None where it is not defined."""
+Metric: TypeAlias = Callable[[Metrics], float | None]
+"""Reads one metric; returns None where it is not defined."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The scores of one trained model on one split.
+    """The metrics of one trained model on one split.
 
     Attributes:
         dataset: by name.
@@ -37,7 +37,7 @@ class Result:
         seen: whether the detector was trained on the split's images.
         seed: of the training; None where nothing random was trained.
         versions: by package, of what computed it (`installed_versions`).
-        scores: the figures, with the number of expressions.
+        metrics: of the split, with the number of expressions. Stored under the key "scores".
         images: how many photos the split has; None where they were not counted.
         images_seen: how many of them the detector is known to have been trained on; None where nothing is known.
         seen_claimed: whether `seen` is what the user said, as neither a list nor the detector's name showed it.
@@ -51,15 +51,15 @@ class Result:
     seen: Seen
     seed: int | None
     versions: Mapping[str, str]
-    scores: Scores
+    metrics: Metrics
     images: int | None = None
     images_seen: int | None = None
     seen_claimed: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, undefined figures as None."""
-        own = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**own, "versions": dict(self.versions), "scores": self.scores.to_json()}
+        """Return plain values, undefined metrics as None."""
+        own = {"scores" if f.name == "metrics" else f.name: getattr(self, f.name) for f in fields(self)}
+        return {**own, "versions": dict(self.versions), "scores": self.metrics.to_json()}
 
     def save(self, path: Path) -> None:
         """Write as JSON: wholly, or not at all.
@@ -85,7 +85,7 @@ class Result:
 
     @classmethod
     def from_json(cls, values: Any, where: str) -> Result:
-        """The inverse of `to_json`.
+        """Invert `to_json`.
 
         Args:
             values: what `to_json` gave.
@@ -95,7 +95,8 @@ class Result:
             DataError: it is not a result.
         """
         try:
-            result = cls(**{**values, "scores": Scores.from_json(values["scores"])})
+            said = {key: value for key, value in values.items() if key != "scores"}
+            result = cls(**said, metrics=Metrics.from_json(values["scores"]))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(f"{where} is not a result that `aligncat evaluate` wrote: {error!r}") from error
         if result.seen not in get_args(Seen):
@@ -105,7 +106,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A figure over seeds.
+    """A metric over seeds.
 
     Attributes:
         mean: over the seeds.
@@ -128,7 +129,7 @@ class Summary:
 
     @property
     def first(self) -> Result:
-        """The first seed's result: what it says beside the scores is true of all."""
+        """The first seed's result: all but its seed and metrics is true of all."""
         return self.results[0]
 
     @property
@@ -136,9 +137,9 @@ class Summary:
         """The seed of each result."""
         return tuple(result.seed for result in self.results)
 
-    def figure(self, read: Figure) -> Spread | None:
-        """Mean and spread of what `read` finds in the seeds' scores; None if a seed leaves it undefined."""
-        values = [read(result.scores) for result in self.results]
+    def metric(self, read: Metric) -> Spread | None:
+        """Return mean and spread of a metric over the seeds; None if it is not defined for one of them."""
+        values = [read(result.metrics) for result in self.results]
         defined = [value for value in values if value is not None]
         if len(defined) < len(values):
             return None
@@ -165,9 +166,9 @@ def summarise(results: Sequence[Result]) -> Summary:
                     f"results of {name} {getattr(first, name)!r} and {getattr(result, name)!r} have no "
                     "common mean: summarise them apart"
                 )
-        if result.scores.expressions != first.scores.expressions:
+        if result.metrics.expressions != first.metrics.expressions:
             raise DataError(
-                f"results over {first.scores.expressions} and {result.scores.expressions} expressions of "
+                f"results over {first.metrics.expressions} and {result.metrics.expressions} expressions of "
                 f"{first.dataset} {first.split} have no common mean: evaluate both on the same data"
             )
     summary = Summary(tuple(results))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from aligncat.evaluation.overlaps import REC_THRESHOLD
+from aligncat.geometry import SAME_OBJECT_IOU
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +47,7 @@ def staircase(table: pa.Table) -> Staircase:
         raise ValueError("no answer, so no share of them")
     ious, kept = table["ious"].combine_chunks(), table["kept"].combine_chunks()
     rows = np.asarray(pc.list_parent_indices(ious))
-    passing = np.asarray(pc.list_flatten(ious)) > REC_THRESHOLD
+    passing = np.asarray(pc.list_flatten(ious)) > SAME_OBJECT_IOU
     still = np.asarray(pc.list_flatten(kept), dtype=bool)
     found, fine = table["query_right"], table["fine_scores"]
     return Staircase(

@@ -1,4 +1,4 @@
-"""What a grounder made of some expressions, out of one forward pass: plain arrays, words and names."""
+"""Convert an `Alignment` into `Choices`: arrays, words and names on the CPU."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncat.geometry import box_iou
+from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.language.tokens import Tokens
 from aligncat.types import Alignment, Choices
 
-SAME_OBJECT = 0.5
-"""Two candidates stand for one object when the IoU of their boxes exceeds this, as in the metric (section 5.1)."""
-
 
 def choices_of(alignment: Alignment, expressions: Sequence[str], vocabulary: Tokens, labels: Sequence[str]) -> Choices:
-    """Read the choices out of a forward pass.
+    """Convert an `Alignment` into `Choices`.
 
     Args:
-        alignment: of E expressions.
+        alignment: of E expressions, on any device.
         expressions: their E texts.
-        vocabulary: which words the weights are of.
+        vocabulary: tells which words the weights belong to.
         labels: the detector's category names, by contiguous index.
     """
     scores = {
@@ -34,12 +31,12 @@ def choices_of(alignment: Alignment, expressions: Sequence[str], vocabulary: Tok
     # An image without candidates has no probability to share out, and softmax gives NaN.
     shares = alignment.final_scores.masked_fill(~alignment.kept, float("-inf")).softmax(dim=1).nan_to_num(0.0)
     return Choices(
-        choice=alignment.choice.numpy(),
-        kept=alignment.kept.numpy(),
-        probabilities=shares.numpy(),
-        scores={name: values.numpy() for name, values in scores.items() if values is not None},
+        choice=alignment.choice.cpu().numpy(),
+        kept=alignment.kept.cpu().numpy(),
+        probabilities=shares.cpu().numpy(),
+        scores={name: values.cpu().numpy() for name, values in scores.items() if values is not None},
         predicted=None if logits is None else tuple(labels[index] for index in logits.argmax(dim=1).tolist()),
-        category_matched=alignment.category_matched.numpy(),
+        category_matched=alignment.category_matched.cpu().numpy(),
         word_weights=tuple(
             () if weights is None else vocabulary.weigh(text, weights[row].tolist())
             for row, text in enumerate(expressions)
@@ -48,7 +45,7 @@ def choices_of(alignment: Alignment, expressions: Sequence[str], vocabulary: Tok
 
 
 def join_choices(parts: Sequence[Choices]) -> Choices:
-    """The choices of several batches as one, in their order."""
+    """Concatenate the choices of several batches, in their order."""
     predicted = [part.predicted for part in parts if part.predicted is not None]
     return Choices(
         choice=np.concatenate([part.choice for part in parts]),
@@ -62,15 +59,16 @@ def join_choices(parts: Sequence[Choices]) -> Choices:
 
 
 def object_probability(probabilities: NDArray[np.float32], boxes: NDArray[np.float32], choice: int) -> float:
-    """How probable the chosen object is: the sum over the candidates that stand for the same object.
+    """Return the probability of the chosen object: the sum over the candidates of that object.
 
-    A detector proposes one object more than once, and the share of each proposal says little by itself.
+    A detector proposes one object more than once, so the probability of a single candidate is too low. A candidate is
+    of the chosen object if the IoU of its box and the chosen one's exceeds SAME_OBJECT_IOU.
 
     Args:
         probabilities: (O,), those of `Choices`.
         boxes: (O, 4) xyxy pixels.
         choice: index of the chosen candidate.
     """
-    same = box_iou(boxes[choice][None], boxes)[0] > SAME_OBJECT
+    same = box_iou(boxes[choice][None], boxes)[0] > SAME_OBJECT_IOU
     same[choice] = True  # also where its box is empty
     return float(probabilities[same].sum())

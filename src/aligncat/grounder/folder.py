@@ -1,8 +1,201 @@
-"""The folder of a grounder."""
+"""Read and write the folder of a grounder, and find it on the hub."""
 
 from __future__ import annotations
 
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from aligncat.alignment.config import AlignmentConfig
+from aligncat.alignment.old_sizes import without_old_sizes
+from aligncat.detectors.description import DetectorDescription
+from aligncat.errors import ConfigError, DataError, DetectorError
+from aligncat.files.atomic import write_atomic
+from aligncat.grounder.model import GroundingModel, ModelConfig
+from aligncat.language.config import TextEncoderConfig
+from aligncat.language.pretrained import PretrainedText, load_pretrained_text, untrained_text
+from aligncat.language.tokens import Tokens
+from aligncat.language.vocabulary import Vocabulary
+from aligncat.wording import first_line
+
+FORMAT = 1
+FILES = CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocabulary.json"
+TEXT = "text"  # the subfolder with a trained transformer's config and tokenizer
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "mojiref-grounder"
-"""The grounder that the package ships; it knows MojiRef's drawings."""
+"""The folder of the grounder that aligncat ships. It was trained on MojiRef's drawings."""
+
+
+class Contents(NamedTuple):
+    """What a grounder's folder holds, in the order of `Grounder`'s arguments, which describe it."""
+
+    model: GroundingModel
+    vocabulary: Tokens
+    labels: tuple[str, ...]
+    detector_description: DetectorDescription
+    provenance: Mapping[str, Any]
+    pretrained: PretrainedText | None
+
+    def config(self) -> dict[str, Any]:
+        """Return what config.json holds."""
+        encoder = None
+        if self.pretrained is not None:
+            encoder = {"name": self.pretrained.name, "sha256": self.pretrained.sha256}
+        return {
+            "format": FORMAT,
+            "alignment": asdict(self.model.config.alignment),
+            "text": asdict(self.model.config.text),
+            "text_encoder": encoder,
+            "feature_dim": self.model.alignment.sizes.visual_dim,
+            "labels": list(self.labels),
+            "detector": self.detector_description.to_json(),
+            "provenance": dict(self.provenance),
+        }
+
+
+def write_folder(contents: Contents, folder: Path) -> None:
+    """Write a grounder's folder: each file atomically, config.json last.
+
+    Args:
+        contents: what to write.
+        folder: it has to exist.
+    """
+    # Copies: safetensors refuses tensors that share memory, and T5 holds the vectors of its vocabulary twice.
+    weights = {name: tensor.contiguous().clone() for name, tensor in contents.model.state_dict().items()}
+    write_atomic(folder / WEIGHTS, save(weights))
+    if isinstance(contents.vocabulary, Vocabulary):
+        vocabulary = json.dumps(contents.vocabulary.to_dict(), ensure_ascii=False)
+        write_atomic(folder / VOCABULARY, vocabulary.encode())
+    if contents.pretrained is not None and contents.model.config.text.train_encoder:
+        _write_text_encoder(contents.pretrained, folder / TEXT)
+    config = json.dumps(contents.config(), indent=2, ensure_ascii=False) + "\n"
+    write_atomic(folder / CONFIG, config.encode())
+
+
+def find_folder(name_or_folder: str | Path, **download: Any) -> Path:
+    """Return a grounder's folder: a local one as it is, another from the hub.
+
+    Args:
+        name_or_folder: the folder, or a name on the hub.
+        download: arguments of `huggingface_hub.snapshot_download`.
+
+    Raises:
+        ConfigError: there is no such folder, and the hub has no such grounder.
+    """
+    folder = Path(name_or_folder)
+    if folder.is_dir():
+        return folder
+    try:
+        return Path(snapshot_download(str(name_or_folder), allow_patterns=[*FILES, f"{TEXT}/*"], **download))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise ConfigError(
+            f"{name_or_folder} is neither a folder nor a grounder on the hub ({first_line(error)}): give the folder "
+            "that `aligncat train` wrote"
+        ) from error
+
+
+def read_folder(folder: Path, text_encoder: str | None = None) -> Contents:
+    """Read a grounder's folder; only JSON and safetensors are read.
+
+    Args:
+        folder: the folder that `aligncat train` wrote.
+        text_encoder: where its frozen transformer is now, if it has one that has moved: a folder or hub name.
+
+    Raises:
+        ConfigError: the folder is not a grounder, it is damaged, or its text encoder cannot be loaded.
+    """
+    _need(folder, CONFIG, WEIGHTS)
+    try:
+        config = current_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
+        if config["format"] != FORMAT:
+            raise ValueError(f"its format is {config['format']!r}, not {FORMAT}")
+        model_config = ModelConfig(
+            alignment=AlignmentConfig(**config["alignment"]), text=TextEncoderConfig(**config["text"])
+        )
+        pretrained, vocabulary = _read_text_encoder(folder, model_config.text, config, text_encoder)
+        labels = tuple(config["labels"])
+        model = GroundingModel(
+            model_config,
+            len(vocabulary),
+            feature_dim=config["feature_dim"],
+            classes=len(labels),
+            pretrained=pretrained,
+        )
+        model.load_state_dict(load_file(folder / WEIGHTS))
+        detector = DetectorDescription.from_json(config["detector"])
+        return Contents(model, vocabulary, labels, detector, config["provenance"], pretrained)
+    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, DataError, DetectorError) as error:
+        raise ConfigError(
+            f"{folder} is damaged or was written by another version of aligncat ({first_line(error)}): train it again"
+        ) from error
+
+
+def current_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the values of a config.json in today's form; earlier versions kept the sizes among the alignment's fields.
+
+    Args:
+        config: the values of the file.
+        where: the file, for the warning that `without_old_sizes` logs.
+
+    Raises:
+        KeyError: it has no alignment, or no length of the detector's features.
+    """
+    alignment = config["alignment"]
+    feature_dim = config["feature_dim"] if "feature_dim" in config else alignment["visual_dim"]
+    return {**config, "alignment": without_old_sizes(alignment, where), "feature_dim": feature_dim}
+
+
+def _write_text_encoder(pretrained: PretrainedText, folder: Path) -> None:
+    """Write a trained transformer's config and tokenizer, each file atomically; its weights are in WEIGHTS."""
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        pretrained.save(Path(scratch))
+        for path in sorted(Path(scratch).iterdir()):
+            write_atomic(folder / path.name, path.read_bytes())
+
+
+def _need(folder: Path, *names: str) -> None:
+    """Make sure that the files of a grounder are there.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise ConfigError(
+            f"{folder} is not a grounder: {', '.join(missing)} is missing; give the folder that `aligncat train` "
+            "wrote, and if it was interrupted, run the same command again"
+        )
+
+
+def _read_text_encoder(
+    folder: Path, text: TextEncoderConfig, config: Mapping[str, Any], text_encoder: str | None
+) -> tuple[PretrainedText | None, Tokens]:
+    """Return a grounder's transformer, if it has one, and what turns expressions into token ids.
+
+    A trained transformer is read from the grounder's folder, a frozen one from its own folder or the hub.
+
+    Raises:
+        ConfigError: it cannot be loaded, or is not the one that the grounder was trained with.
+        DataError: the vocabulary is damaged.
+    """
+    if text.recurrent:
+        _need(folder, VOCABULARY)
+        return None, Vocabulary.load(folder / VOCABULARY)
+    name, sha256 = config["text_encoder"]["name"], config["text_encoder"]["sha256"]
+    if text.train_encoder:
+        found = untrained_text(folder / TEXT, name, sha256)
+        return found, found.pieces
+    found = load_pretrained_text(text_encoder or name)
+    if found.sha256 != sha256:
+        raise ConfigError(
+            f"the text encoder {found.name!r} is not the one that the grounder {folder} was trained with: restore that "
+            "one, give a copy of it as text_encoder, or train again with this one"
+        )
+    return found, found.pieces

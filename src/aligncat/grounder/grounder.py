@@ -1,44 +1,33 @@
-"""A trained grounder: a folder that anybody can load, and a call that finds what phrases mean in an image."""
+"""A trained grounder: it finds the objects that expressions mean in an image."""
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub import ModelCard, ModelHubMixin
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 
-from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.split import Split
-from aligncat.detectors.load import load_detector
+from aligncat.detectors.description import DetectorDescription
+from aligncat.detectors.device import check_device
 from aligncat.detectors.protocol import Detector
-from aligncat.errors import ConfigError, DataError, DetectorError
-from aligncat.evaluation.results import Result
-from aligncat.files.atomic import write_atomic
+from aligncat.detectors.registry import load_detector
+from aligncat.errors import DataError, DetectorError
 from aligncat.files.images import as_rgb
 from aligncat.grounder.batches import SplitTensors
 from aligncat.grounder.choices import choices_of, join_choices, object_probability
-from aligncat.grounder.model import GroundingModel, ModelConfig
-from aligncat.grounder.model_card import model_card
-from aligncat.language.config import TextEncoderConfig
-from aligncat.language.pretrained import PretrainedText, load_pretrained_text, untrained_text
+from aligncat.grounder.folder import Contents, find_folder, read_folder, write_folder
+from aligncat.grounder.model import GroundingModel
+from aligncat.grounder.model_card import CardResult, model_card
+from aligncat.language.pretrained import PretrainedText
 from aligncat.language.tokens import Tokens, tokenize
-from aligncat.language.vocabulary import Vocabulary
 from aligncat.store.reader import Store
 from aligncat.types import Candidates, CandidateScore, Choices, Grounding
-
-FORMAT = 1
-FILES = CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocabulary.json"
-TEXT = "text"  # the folder of a trained transformer's config and tokenizer
 
 
 class Grounder(ModelHubMixin):
@@ -56,7 +45,7 @@ class Grounder(ModelHubMixin):
         model: GroundingModel,
         vocabulary: Tokens,
         labels: Sequence[str],
-        detector_description: Mapping[str, Any],
+        detector_description: DetectorDescription,
         provenance: Mapping[str, Any],
         pretrained: PretrainedText | None = None,
     ) -> None:
@@ -73,10 +62,31 @@ class Grounder(ModelHubMixin):
         self.model = model.eval()
         self.vocabulary = vocabulary
         self.labels = tuple(labels)
-        self.detector_description = dict(detector_description)
+        self.detector_description = detector_description
         self.provenance = dict(provenance)
         self.pretrained = pretrained
         self._detector: Detector | None = None
+
+    @property
+    def device(self) -> str:
+        """Where it computes, such as "cpu" or "cuda:0"."""
+        return str(next(self.model.parameters()).device)
+
+    def to(self, device: str) -> Self:
+        """Move the grounder to a device, and return it. Its detector is loaded there at the next use.
+
+        Args:
+            device: "cpu", "cuda", "cuda:1", "mps" and so on.
+
+        Raises:
+            ConfigError: there is no such device.
+        """
+        check_device(device)
+        before = self.device
+        self.model.to(device)
+        if self.device != before:
+            self._detector = None
+        return self
 
     @property
     def detector(self) -> Detector:
@@ -86,7 +96,7 @@ class Grounder(ModelHubMixin):
             DetectorError: it cannot be loaded, or is not the one that made the training store.
         """
         if self._detector is None:
-            self._detector = load_detector(self.detector_description)
+            self._detector = load_detector(self.detector_description, device=self.device)
         return self._detector
 
     def ground(self, image: str | Path | Image.Image, expressions: Sequence[str]) -> list[Grounding]:
@@ -137,11 +147,12 @@ class Grounder(ModelHubMixin):
             raise DetectorError("the detector found nothing in the image: try another image or detector")
         tokens = self.vocabulary.encode(expressions, self.model.config.text.max_length)
         count = len(expressions)
+        device = self.device
         alignment = self.model(
-            torch.tensor(candidates.features).expand(count, -1, -1),
-            torch.tensor(candidates.categories).long().expand(count, -1),
-            torch.ones(count, len(candidates), dtype=torch.bool),
-            tokens,
+            torch.tensor(candidates.features, device=device).expand(count, -1, -1),
+            torch.tensor(candidates.categories, device=device).long().expand(count, -1),
+            torch.ones(count, len(candidates), dtype=torch.bool, device=device),
+            tokens.to(device),
         )
         choices = choices_of(alignment, expressions, self.vocabulary, self.labels)
         return [self._grounding(row, expression, candidates, choices) for row, expression in enumerate(expressions)]
@@ -163,8 +174,10 @@ class Grounder(ModelHubMixin):
         max_length = self.model.config.text.max_length
         tensors = SplitTensors(split, store, self.vocabulary, max_length=max_length, with_labels=False)
         parts = []
+        device = self.device
         for batch in tensors.batches(256):
-            alignment = self.model(batch.features, batch.categories, batch.valid, batch.tokens)
+            inputs = (batch.features, batch.categories, batch.valid, batch.tokens)
+            alignment = self.model(*(tensor.to(device) for tensor in inputs))
             texts = [split.expressions[row].text for row in batch.rows.tolist()]
             parts.append(choices_of(alignment, texts, self.vocabulary, self.labels))
         return join_choices(parts)
@@ -176,7 +189,7 @@ class Grounder(ModelHubMixin):
             expression=expression,
             box=_box(candidates, choice),
             mask=candidates.masks[choice],
-            score=object_probability(shares, candidates.boxes, choice),
+            probability=object_probability(shares, candidates.boxes, choice),
             category=self.labels[candidates.categories[choice]],
             predicted_category=None if choices.predicted is None else choices.predicted[row],
             category_matched=bool(choices.category_matched[row]),
@@ -196,47 +209,29 @@ class Grounder(ModelHubMixin):
         )
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        """Write the folder: each file whole, the config last."""
-        # Copies, as safetensors takes no two tensors in one memory, and T5 has its vocabulary's vectors twice.
-        weights = {name: tensor.contiguous().clone() for name, tensor in self.model.state_dict().items()}
-        write_atomic(save_directory / WEIGHTS, save(weights))
-        if isinstance(self.vocabulary, Vocabulary):
-            vocabulary = json.dumps(self.vocabulary.to_dict(), ensure_ascii=False)
-            write_atomic(save_directory / VOCABULARY, vocabulary.encode())
-        if self.pretrained is not None and self.model.config.text.train_encoder:
-            _save_text(self.pretrained, save_directory / TEXT)
-        config = json.dumps(self._config(), indent=2, ensure_ascii=False) + "\n"
-        write_atomic(save_directory / CONFIG, config.encode())
+        write_folder(self._contents(), save_directory)
 
-    def generate_model_card(self, *, results: Sequence[Result] = ()) -> ModelCard:
-        """The README.md of its folder; the mixin's `save_pretrained` and `push_to_hub` write it where there is none.
+    def generate_model_card(self, *, results: Sequence[CardResult] = ()) -> ModelCard:
+        """Return the README.md of its folder, which the mixin's `save_pretrained` and `push_to_hub` write.
 
         Args:
-            results: as `aligncat.grounder.model_card.model_card` takes them. `save_pretrained` and `push_to_hub` hand
-                them on: `grounder.push_to_hub("me/mine", model_card_kwargs={"results": results})`.
+            results: as `aligncat.grounder.model_card.model_card` takes them. `save_pretrained` and `push_to_hub` pass
+                them on: `grounder.push_to_hub("me/mine", model_card_kwargs={"results": card_results(results)})`, where
+                `aligncat.report.card.card_results` converts what `aligncat.evaluate` returned.
         """
-        return model_card(self._config(), results)
+        return model_card(self._contents().config(), results)
 
-    def _config(self) -> dict[str, Any]:
-        """What config.json holds."""
-        encoder = None
-        if self.pretrained is not None:
-            encoder = {"name": self.pretrained.name, "sha256": self.pretrained.sha256}
-        return {
-            "format": FORMAT,
-            "alignment": asdict(self.model.config.alignment),
-            "text": asdict(self.model.config.text),
-            "text_encoder": encoder,
-            "labels": list(self.labels),
-            "detector": self.detector_description,
-            "provenance": self.provenance,
-        }
+    def _contents(self) -> Contents:
+        return Contents(
+            self.model, self.vocabulary, self.labels, self.detector_description, self.provenance, self.pretrained
+        )
 
     @classmethod
     def from_pretrained(
         cls,
         pretrained_model_name_or_path: str | Path,
         *,
+        device: str = "cpu",
         detector: str | None = None,
         text_encoder: str | None = None,
         force_download: bool = False,
@@ -246,13 +241,16 @@ class Grounder(ModelHubMixin):
         revision: str | None = None,
         **model_kwargs: Any,
     ) -> Self:
-        """Load a grounder; nothing but JSON and safetensors is read.
+        """Load a grounder; only JSON and safetensors are read.
 
-        The mixin's own would parse the folder's config before this class can say what is wrong with it.
+        It replaces the mixin's own method, which would parse config.json before this class can say what is wrong
+        with it.
 
         Args:
             pretrained_model_name_or_path: the folder that `aligncat train` wrote, or a hub name.
-            detector: where the detector that it was trained with is now, if not where it was: a folder or hub name.
+            device: where the grounder and its detector compute: "cpu", "cuda", "cuda:1", "mps" and so on.
+                `aligncat.detectors.device.default_device` returns the accelerator of this machine.
+            detector: where the detector that it was trained with is now, if it has moved: a folder or hub name.
             text_encoder: the same for a frozen transformer that reads its expressions.
             force_download: from the hub, again.
             token: the hub's, for a private grounder.
@@ -262,111 +260,25 @@ class Grounder(ModelHubMixin):
             model_kwargs: there are none.
 
         Raises:
-            ConfigError: there is no such grounder, it is damaged, or its text encoder is not to be had.
+            ConfigError: there is no such grounder, it is damaged, its text encoder cannot be loaded, or there is no
+                such device.
         """
         if model_kwargs:
             raise TypeError(f"Grounder.from_pretrained has no argument {next(iter(model_kwargs))!r}")
-        folder = Path(pretrained_model_name_or_path)
-        if not folder.is_dir():
-            try:
-                folder = Path(
-                    snapshot_download(
-                        str(pretrained_model_name_or_path),
-                        revision=revision,
-                        cache_dir=cache_dir,
-                        force_download=force_download,
-                        local_files_only=local_files_only,
-                        token=token,
-                        allow_patterns=[*FILES, f"{TEXT}/*"],
-                    )
-                )
-            except (HfHubHTTPError, HFValidationError, OSError) as error:
-                raise ConfigError(
-                    f"{pretrained_model_name_or_path} is neither a folder nor a grounder that the hub gives out "
-                    f"({_first_line(error)}): give the folder that `aligncat train` wrote"
-                ) from error
-        grounder = cls._from_folder(folder, text_encoder)
+        folder = find_folder(
+            pretrained_model_name_or_path,
+            revision=revision,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            token=token,
+        )
+        grounder = cls(*read_folder(folder, text_encoder))
         if detector is not None:
-            grounder.detector_description["name"] = detector
-        return grounder
-
-    @classmethod
-    def _from_folder(cls, folder: Path, text_encoder: str | None) -> Self:
-        _need(folder, CONFIG, WEIGHTS)
-        try:
-            config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-            if config["format"] != FORMAT:
-                raise ValueError(f"its format is {config['format']!r}, not {FORMAT}")
-            model_config = ModelConfig(
-                alignment=AlignmentConfig(**config["alignment"]), text=TextEncoderConfig(**config["text"])
-            )
-            if len(config["labels"]) != model_config.alignment.classes:
-                raise ValueError(f"it has {len(config['labels'])} labels, not {model_config.alignment.classes}")
-            pretrained, vocabulary = _read_with(folder, model_config.text, config, text_encoder)
-            model = GroundingModel(model_config, len(vocabulary), pretrained=pretrained)
-            model.load_state_dict(load_file(folder / WEIGHTS))
-            return cls(model, vocabulary, config["labels"], config["detector"], config["provenance"], pretrained)
-        except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, DataError) as error:
-            raise ConfigError(
-                f"{folder} is damaged or was written by another version of aligncat ({_first_line(error)}): "
-                "train it again"
-            ) from error
-
-
-def _save_text(pretrained: PretrainedText, folder: Path) -> None:
-    """Write a trained transformer's config and tokenizer, each file whole; its weights are in WEIGHTS."""
-    folder.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        pretrained.save(Path(scratch))
-        for path in sorted(Path(scratch).iterdir()):
-            write_atomic(folder / path.name, path.read_bytes())
-
-
-def _need(folder: Path, *names: str) -> None:
-    """Make sure that the files of a grounder are there.
-
-    Raises:
-        ConfigError: one is not.
-    """
-    if missing := [name for name in names if not (folder / name).is_file()]:
-        raise ConfigError(
-            f"{folder} is not a grounder: {', '.join(missing)} is missing; give the folder that `aligncat train` "
-            "wrote, and if it was interrupted, run the same command again"
-        )
-
-
-def _read_with(
-    folder: Path, text: TextEncoderConfig, config: Mapping[str, Any], text_encoder: str | None
-) -> tuple[PretrainedText | None, Tokens]:
-    """The transformer of a grounder, if it has one, and what makes token ids of expressions.
-
-    A trained transformer comes from the grounder's folder, a frozen one from where it was or is now.
-
-    Raises:
-        ConfigError: it cannot be loaded, or is not the one that the grounder was trained with.
-        DataError: the vocabulary is damaged.
-    """
-    if text.recurrent:
-        _need(folder, VOCABULARY)
-        return None, Vocabulary.load(folder / VOCABULARY)
-    name, sha256 = config["text_encoder"]["name"], config["text_encoder"]["sha256"]
-    if text.train_encoder:
-        found = untrained_text(folder / TEXT, name, sha256)
-        return found, found.pieces
-    found = load_pretrained_text(text_encoder or name)
-    if found.sha256 != sha256:
-        raise ConfigError(
-            f"the text encoder {found.name!r} is not the one that the grounder {folder} was trained with: restore that "
-            "one, give a copy of it as text_encoder, or train again with this one"
-        )
-    return found, found.pieces
+            grounder.detector_description = replace(grounder.detector_description, name=detector)
+        return grounder.to(device)
 
 
 def _box(candidates: Candidates, slot: int) -> tuple[float, float, float, float]:
     x1, y1, x2, y2 = np.asarray(candidates.boxes[slot], float).tolist()
     return x1, y1, x2, y2
-
-
-def _first_line(error: Exception) -> str:
-    lines: Iterator[str] = (line.strip() for line in str(error).splitlines() if line.strip())
-    return next(lines, type(error).__name__)

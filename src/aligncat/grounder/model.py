@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from aligncat.alignment.config import AlignmentConfig
+from aligncat.alignment.config import AlignmentConfig, Sizes
 from aligncat.alignment.model import AlignmentModel
-from aligncat.errors import ConfigError
 from aligncat.language.config import TextEncoderConfig
 from aligncat.language.encoder import TextEncoder
 from aligncat.language.pretrained import PretrainedText
@@ -18,7 +17,7 @@ from aligncat.types import Alignment
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What is learned.
+    """The settings of a grounding model.
 
     Attributes:
         alignment: which scores choose, and how they are learned.
@@ -28,27 +27,29 @@ class ModelConfig:
     alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
     text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
 
-    def __post_init__(self) -> None:
-        if self.alignment.text_dim != self.text.dim:
-            raise ConfigError(
-                f"alignment.text_dim is {self.alignment.text_dim} and text.dim is {self.text.dim}: make them equal"
-            )
-
 
 class GroundingModel(nn.Module):
     """From candidates and token ids to an Alignment.
 
     Args:
-        config: what is learned.
+        config: which scores choose, and how expressions are read.
         words: size of the vocabulary, special symbols included.
+        feature_dim: d_v, the length of the detector's query features.
+        classes: C, the number of the detector's categories.
         vectors: (words, word_dim) initial word vectors, or None to start from scratch.
         pretrained: the transformer that `config.text.encoder` names; None where that is "recurrent".
+
+    Raises:
+        ConfigError: the settings and sizes do not fit each other.
     """
 
     def __init__(
         self,
         config: ModelConfig,
         words: int,
+        *,
+        feature_dim: int,
+        classes: int,
         vectors: Tensor | None = None,
         pretrained: PretrainedText | None = None,
     ) -> None:
@@ -59,7 +60,8 @@ class GroundingModel(nn.Module):
             self.text = TextEncoder(config.text, words, vectors)
         else:
             self.text = TransformerTextEncoder(config.text, pretrained)
-        self.alignment = AlignmentModel(config.alignment)
+        sizes = Sizes(visual_dim=feature_dim, text_dim=config.text.dim, classes=classes)
+        self.alignment = AlignmentModel(config.alignment, sizes)
 
     def forward(
         self,

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +18,11 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.constants import CONFIG_NAME, REPOCARD_NAME
 
 from aligncat.alignment.config import PRESETS, AlignmentConfig
-from aligncat.detectors.mask2former import MINI
+from aligncat.detectors.registry import OPENMOJI_CREDIT, known_detector
 from aligncat.errors import ConfigError
-from aligncat.evaluation.leak import known_by_name
-from aligncat.evaluation.metrics import Scores
-from aligncat.evaluation.results import Result, Summary, summaries
 from aligncat.files.atomic import write_atomic
-from aligncat.report.terminal import detector_training
+from aligncat.grounder.folder import current_config
+from aligncat.wording import percent
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
 TAGS = ["visual-grounding", "referring-expression-comprehension", "referring-expression-segmentation"]
@@ -34,22 +35,53 @@ NAMES = {
     "mojiref+": "MojiRef+",
     "mojirefg": "MojiRefg",
 }
-_PHOTO = "COCO_train2014_000000000009.jpg"  # all photos of RefCOCO and its kin are of train2014
-_OPENMOJI = (
-    "- OpenMoji: what it learned from is made of drawings of OpenMoji, changed in colour, size and surroundings. All "
-    "emojis designed by [OpenMoji](https://openmoji.org), the open-source emoji and icon project. License: "
-    "[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/)."
-)
-_FIGURES: tuple[tuple[str, Callable[[Scores], float | None]], ...] = (
-    ("REC", lambda scores: scores.rec),
-    ("oracle", lambda scores: scores.oracle_rec),
-    ("RES mIoU", lambda scores: scores.res_miou),
-    ("oracle", lambda scores: scores.oracle_res_miou),
-    ("category", lambda scores: scores.category_accuracy),
-)
+_COLUMNS = {"rec": "REC", "rec_oracle": "oracle", "miou": "RES mIoU", "miou_oracle": "oracle", "category": "category"}
 
 
-def write_model_card(folder: Path, results: Sequence[Result] = ()) -> Path:
+@dataclass(frozen=True, slots=True)
+class CardResult:
+    """What a card says of one measurement: these weights, or the same training with another seed, on one split.
+
+    `aligncat.report.card.card_results` makes it of an evaluation's result.
+
+    Attributes:
+        dataset: by name.
+        split: by name.
+        split_by: who divided the data; None where the dataset has only one division.
+        config: name of what was trained.
+        detector: name of the detector whose candidates were chosen from.
+        seen: "clean", "leaked" or "unknown": whether the detector was trained on the split's images.
+        seen_claimed: whether `seen` is only what the user said.
+        seen_in_words: the same as a phrase.
+        seed: of the training; None where nothing random was trained.
+        expressions: how many were asked.
+        rec: accuracy of the boxes, in [0, 1].
+        rec_oracle: REC if the best candidate were always chosen.
+        miou: mean IoU of the masks; None where the truth has none.
+        miou_oracle: RES mean IoU if the best candidate were always chosen.
+        category: accuracy of c^T; None where it is not defined.
+        rec_by_kind: REC by what an expression needs.
+    """
+
+    dataset: str
+    split: str
+    split_by: str | None
+    config: str
+    detector: str
+    seen: str
+    seen_claimed: bool
+    seen_in_words: str
+    seed: int | None
+    expressions: int
+    rec: float
+    rec_oracle: float
+    miou: float | None = None
+    miou_oracle: float | None = None
+    category: float | None = None
+    rec_by_kind: Mapping[str, float] = field(default_factory=dict)
+
+
+def write_model_card(folder: Path, results: Sequence[CardResult] = ()) -> Path:
     """Write the card of a grounder's folder anew.
 
     Args:
@@ -61,11 +93,11 @@ def write_model_card(folder: Path, results: Sequence[Result] = ()) -> Path:
 
     Raises:
         ConfigError: the folder is not a grounder.
-        DataError: results of one config and split do not fit each other (`aligncat.evaluation.summarise`).
         OSError: the folder cannot be written.
     """
+    config = folder / CONFIG_NAME
     try:
-        card = model_card(json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8")), results)
+        card = model_card(current_config(json.loads(config.read_text(encoding="utf-8")), str(config)), results)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{folder} is not a grounder ({error!r}): give the folder that `aligncat train` wrote"
@@ -75,23 +107,19 @@ def write_model_card(folder: Path, results: Sequence[Result] = ()) -> Path:
     return path
 
 
-def model_card(config: Mapping[str, Any], results: Sequence[Result] = ()) -> ModelCard:
+def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) -> ModelCard:
     """The card of a grounder: data, detector and leak verdict, results, limits, settings, licences.
 
     Args:
         config: what config.json holds.
         results: of these weights (those with the same seed) and, for the spread, of the same training with other
             seeds, under the same name; none where it has not been measured.
-
-    Raises:
-        DataError: results of one config and split do not fit each other (`aligncat.evaluation.summarise`).
     """
     provenance, detector = config["provenance"], config["detector"]
     data = provenance.get("data")
     alignment = AlignmentConfig(**config["alignment"])
     preset = next((name for name in PRESETS if alignment.with_stages(name) == alignment), "a config of its own")
     dataset = NAMES.get(data["dataset"], "own data") if data else "data that was not recorded"
-    rows = summaries(results)
     seed = provenance.get("training", {}).get("seed")
     own = [result for result in results if result.seed == seed]
     trained = [data["dataset"]] if data and data["dataset"] in NAMES else []
@@ -117,8 +145,8 @@ def model_card(config: Mapping[str, Any], results: Sequence[Result] = ()) -> Mod
             "sha256": _plain(weights),
         },
         "leak": _leak(str(detector.get("name")), data, results),
-        "rows": _table(rows, seed),
-        "spread": any(len(row.results) > 1 for row in rows),
+        "rows": _table(results, seed),
+        "spread": any(len(group) > 1 for group in _groups(results)),
         "slices": _slices(own),
         "limits": "\n".join(_limits(config, own)),
         "settings": _indented(
@@ -171,54 +199,63 @@ def _detector_name(detector: Mapping[str, Any]) -> str:
     return f"{Path(name).name} (a local folder)" if Path(name).is_absolute() else name
 
 
-def _leak(detector: str, data: Mapping[str, Any] | None, results: Sequence[Result]) -> dict[str, str]:
+def _leak(detector: str, data: Mapping[str, Any] | None, results: Sequence[CardResult]) -> dict[str, str]:
     """Whether the detector has seen the evaluation images: as counted or claimed, and else as its name says."""
     if results:
         verdicts = {f"said to be {result.seen}" if result.seen_claimed else result.seen for result in results}
-        said = "; ".join(dict.fromkeys(f"{r.dataset} {r.split}: {detector_training(r)}" for r in results))
+        said = "; ".join(dict.fromkeys(f"{r.dataset} {r.split}: {r.seen_in_words}" for r in results))
         return {"verdict": verdicts.pop() if len(verdicts) == 1 else "it depends on the split", "reason": _plain(said)}
     dataset = str(data["dataset"]) if data else ""
-    known = known_by_name(detector, dataset)
-    if known is not None and dataset.startswith("refco") and known.holds(_PHOTO):
-        where = f"it was trained on {known.name}, which has the photos of every split of {NAMES[dataset]}"
+    known = known_detector(detector)
+    if known is not None and dataset in known.seen:
+        where = f"it was trained on {known.trained_on}, which has the photos of every split of {NAMES[dataset]}"
         return {"verdict": "leaked", "reason": f"{where}: figures on val and test are too good"}
-    if known is not None and known.holds(_PHOTO) is False:
-        return {"verdict": "clean", "reason": f"it was trained on {known.name}, which are in no split"}
+    if known is not None and known.unseen is not None and fnmatchcase(dataset, known.unseen):
+        return {"verdict": "clean", "reason": f"it was trained on {known.trained_on}, which are in no split"}
     return {"verdict": "unknown", "reason": "`aligncat audit` counts the photos, where the detector's list is at hand"}
 
 
-def _table(rows: Sequence[Summary], seed: int | None) -> str:
+def _groups(results: Sequence[CardResult]) -> list[list[CardResult]]:
+    """The results of each split and config, over their seeds."""
+    groups: dict[tuple[object, ...], list[CardResult]] = {}
+    for r in results:
+        key = (r.dataset, r.split, r.split_by, r.config, r.detector, r.seen, r.seen_claimed)
+        groups.setdefault(key, []).append(r)
+    return list(groups.values())
+
+
+def _table(results: Sequence[CardResult], seed: int | None) -> str:
     """A line for these weights, and one for the seeds together where there are several."""
     lines = []
-    for row in rows:
-        first = row.first
-        said = [first.dataset, first.split, first.split_by or "-", first.config, detector_training(first)]
-        if seed in row.seeds:
-            one = Summary((row.results[row.seeds.index(seed)],))
-            lines.append([*said, f"{seed} (these weights)" if seed is not None else "none", *_figures(one)])
-        if len(row.results) > 1 or seed not in row.seeds:
-            lines.append([*said, ", ".join(map(str, row.seeds)), *_figures(row)])
-    headings = ["dataset", "split", "split by", "config", "the detector", "seeds", "N", *(name for name, _ in _FIGURES)]
+    for group in _groups(results):
+        first = group[0]
+        said = [first.dataset, first.split, first.split_by or "-", first.config, first.seen_in_words]
+        own = [result for result in group if result.seed == seed]
+        if own:
+            lines.append([*said, "none" if seed is None else f"{seed} (these weights)", *_metrics(own)])
+        if len(group) > 1 or not own:
+            lines.append([*said, ", ".join(str(result.seed) for result in group), *_metrics(group)])
+    headings = ["dataset", "split", "split by", "config", "the detector", "seeds", "N", *_COLUMNS.values()]
     return _markdown(headings, lines) if lines else ""
 
 
-def _figures(row: Summary) -> list[str]:
-    cells = [f"{row.first.scores.expressions:,}"]
-    for _, read in _FIGURES:
-        spread = row.figure(read)
-        if spread is None:
-            cells.append("-")
+def _metrics(group: Sequence[CardResult]) -> Iterator[str]:
+    """The number of expressions, then the mean of each metric in percent, with its deviation over several seeds."""
+    yield f"{group[0].expressions:,}"
+    for name in _COLUMNS:
+        values = [getattr(result, name) for result in group]
+        if None in values:
+            yield percent(None)
         else:
-            deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.1f}"
-            cells.append(f"{100 * spread.mean:.1f}{deviation}")
-    return cells
+            deviation = statistics.stdev(values) if len(values) > 1 else None
+            yield percent(statistics.fmean(values), deviation, plus_minus=" ± ")
 
 
-def _slices(own: Sequence[Result]) -> dict[str, str] | None:
+def _slices(own: Sequence[CardResult]) -> dict[str, str] | None:
     """REC by what a phrase needs, a line a split, and what the columns are; None where the data does not say."""
-    names = list(dict.fromkeys(kind for result in own for kind in result.scores.by_kind if "+" not in kind))
+    names = list(dict.fromkeys(kind for result in own for kind in result.rec_by_kind if "+" not in kind))
     lines = [
-        [result.dataset, result.split, *(_percent(result.scores.by_kind.get(name)) for name in names)] for result in own
+        [result.dataset, result.split, *(percent(result.rec_by_kind.get(name)) for name in names)] for result in own
     ]
     if not names:
         return None
@@ -236,11 +273,7 @@ def _columns(names: Sequence[str]) -> str:
     )
 
 
-def _percent(scores: Scores | None) -> str:
-    return "-" if scores is None else f"{100 * scores.rec:.1f}"
-
-
-def _limits(config: Mapping[str, Any], own: Sequence[Result]) -> list[str]:
+def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:
     data, text = config["provenance"].get("data"), config["text"]
     limits = [
         "- It chooses among what the detector found: what that misses, or gives a poor mask, cannot be answered.",
@@ -254,11 +287,9 @@ def _limits(config: Mapping[str, Any], own: Sequence[Result]) -> list[str]:
         limits.append(
             "- It knows drawings only: it learned from MojiRef's scenes, and answers nothing useful of photos."
         )
-    if config["detector"].get("name") == MINI:
-        limits.append(
-            "- Colour is weak: the query features of the mini detector hold little of it, so that phrases that need it "
-            "are answered worse than those that need a place or a size."
-        )
+    known = known_detector(str(config["detector"].get("name")))
+    if known is not None and known.limit is not None:
+        limits.append(f"- {known.limit}")
     if any(result.seen == "leaked" for result in own):
         limits.append("- Its figures on splits whose images the detector has seen are too good.")
     return limits
@@ -266,27 +297,22 @@ def _limits(config: Mapping[str, Any], own: Sequence[Result]) -> list[str]:
 
 def _licences(config: Mapping[str, Any]) -> list[str]:
     name, data = str(config["detector"].get("name")), config["provenance"].get("data")
-    licences = ["- Code and the weights in this folder: Apache-2.0."]
-    if name == MINI:
-        licences.append("- The mini detector ships with aligncat and was trained on drawings of OpenMoji.")
-    elif name.startswith("facebook/"):
-        licences.append(
-            f"- The detector {_plain(name)} is not in this folder; its weights are "
-            "[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), so that both together serve "
-            "non-commercial use only."
-        )
-    else:
-        licences.append("- The detector has a licence of its own.")
-    if name == MINI or (data and data["dataset"].startswith("mojiref")):
-        licences.append(_OPENMOJI)
-    return licences
+    known = known_detector(name)
+    licence = "The detector has a licence of its own."
+    if known is not None and known.licence is not None:
+        licence = known.licence.format(name=_plain(name))
+    credits = [known.credit] if known is not None and known.credit is not None else []
+    if data and data["dataset"].startswith("mojiref") and OPENMOJI_CREDIT not in credits:
+        credits.append(OPENMOJI_CREDIT)
+    lines = ["Code and the weights in this folder: Apache-2.0.", licence, *credits]
+    return [f"- {line}" for line in lines]
 
 
-def _eval_results(result: Result) -> list[EvalResult]:
+def _eval_results(result: CardResult) -> list[EvalResult]:
     """The head's entries for one split; figures in percent."""
-    figures = [("accuracy", "REC accuracy at IoU > 0.5, percent", result.scores.rec)]
-    if result.scores.res_miou is not None:
-        figures.append(("mean_iou", "RES mean IoU, percent", result.scores.res_miou))
+    figures = [("accuracy", "REC accuracy at IoU > 0.5, percent", result.rec)]
+    if result.miou is not None:
+        figures.append(("mean_iou", "RES mean IoU, percent", result.miou))
     return [
         EvalResult(
             task_type="visual-grounding",
@@ -299,7 +325,7 @@ def _eval_results(result: Result) -> list[EvalResult]:
             metric_name=name,
             metric_value=round(100 * value, 2),
             metric_args={
-                "expressions": result.scores.expressions,
+                "expressions": result.expressions,
                 "detector": _one_line(_detector_name({"name": result.detector})),
                 "detector_has_seen_the_images": _has_seen(result),
                 "seed": result.seed,
@@ -309,7 +335,7 @@ def _eval_results(result: Result) -> list[EvalResult]:
     ]
 
 
-def _has_seen(result: Result) -> bool | str:
+def _has_seen(result: CardResult) -> bool | str:
     if result.seen == "unknown":
         return "unknown"
     leaked = result.seen == "leaked"

@@ -48,7 +48,7 @@ def _answers_overview(run: RunOnSplit) -> dict[str, Any]:
     return {
         "labels": list(run.answers.labels),
         "cause": columns["cause"],
-        "score": numbers(columns["score"]),
+        "probability": numbers(columns["score"]),
         "box": [
             None if choice is None or choice < 0 else numbers(boxes[4 * choice : 4 * choice + 4], _PIXEL)
             for choice, boxes in zip(columns["choice"], columns["boxes"], strict=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from aligncat.errors import DataError
+from aligncat.detectors.description import DetectorDescription
+from aligncat.errors import DataError, DetectorError
 from aligncat.evaluation.answers import Answers
 from aligncat.evaluation.results import Result
-from aligncat.store.manifest import MANIFEST, differences
+from aligncat.store.manifest import MANIFEST, detector_differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,15 +77,18 @@ def _refuse_other_stores(runs: Mapping[Path, Answers]) -> None:
 
     How many candidates were kept may differ from config to config, as in the study of it, but not inside one.
     """
-    seen: dict[tuple[str, ...], tuple[Path, Mapping[str, Any]]] = {}
+    seen: dict[tuple[str, ...], tuple[Path, DetectorDescription]] = {}
     for path, answers in runs.items():
         made, result = answers.provenance.get("store"), answers.result
         if not isinstance(made, Mapping):
             continue
-        of_any_config = {name: value for name, value in made.items() if name != "candidates"}
-        for key, store in (((result.detector,), of_any_config), ((result.detector, result.config), made)):
+        try:
+            store = DetectorDescription.from_json(made)
+        except DetectorError as error:
+            raise DataError(f"{path}: {error}") from error
+        for key, ignoring in (((result.detector,), ("candidates",)), ((result.detector, result.config), ())):
             first, expected = seen.setdefault(key, (path, store))
-            if differing := list(differences({"detector": expected}, {"detector": store})):
+            if differing := detector_differences(expected, store, ignoring=ignoring):
                 raise DataError(
                     f"{first} and {path} are of different stores, which both call their detector {result.detector!r}: "
                     f"in the first, {'; '.join(differing)}; report them apart, or evaluate one again"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligncat.evaluation.causes import CAUSES
 from aligncat.evaluation.error_tables import error_tables
-from aligncat.evaluation.published import SOURCE, published_figures
+from aligncat.evaluation.published import published_values
 from aligncat.report.scripts import number
 from aligncat.report.terminal import result_lines
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def results(of: Sequence[Result]) -> list[dict[str, Any]]:
-    """A line for every config and split: what must be said beside a figure, and the figures in percent.
+    """Return a line for every config and split: what must be said beside a metric, and the metrics in percent.
 
     Raises:
         DataError: the results of one config's seeds do not fit each other.
@@ -44,12 +44,12 @@ def published(of: Sequence[Result]) -> list[dict[str, Any]]:
     """
     lines: dict[tuple[str, ...], dict[str, Any]] = {}
     for result in of:
-        for figure in published_figures(result.dataset, result.split, result.split_by):
-            column, row = figure.column, figure.row
+        for found in published_values(result.dataset, result.split, result.split_by):
+            column, row, paper = found.column, found.row, found.table.source
             said = {"dataset": column.dataset, "split": column.split, "split_by": column.split_by, "system": row.name}
-            source = f"{row.venue}, as in {SOURCE}" if row.venue else SOURCE
-            line = lines.setdefault(tuple(said.values()), {**said, "source": source, "rec": None, "res": None})
-            line[figure.table.task] = figure.value
+            said["source"] = f"{row.venue}, as in {paper}" if row.venue else paper
+            line = lines.setdefault(tuple(said.values()), {**said, "rec": None, "res": None})
+            line[found.table.task] = found.value
     return list(lines.values())
 
 

@@ -8,8 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from aligncat.evaluation.error_tables import error_tables
-from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Scores
-from aligncat.evaluation.results import Figure, Result, Spread, Summary, summaries, summarise
+from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Metrics
+from aligncat.evaluation.results import Metric, Result, Spread, Summary, summaries, summarise
+from aligncat.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,30 +19,30 @@ if TYPE_CHECKING:
     from aligncat.studies.orderings import Ordering
 
 
-def _precision(threshold: str) -> Figure:
-    return lambda scores: scores.precision[threshold] if scores.precision else None
+def _precision(threshold: str) -> Metric:
+    return lambda metrics: metrics.precision[threshold] if metrics.precision else None
 
 
-_FIGURES: dict[str, Figure] = {
-    "REC": lambda scores: scores.rec,
-    "REC oracle": lambda scores: scores.oracle_rec,
-    "RES mIoU": lambda scores: scores.res_miou,
-    "RES oracle": lambda scores: scores.oracle_res_miou,
-    "Category": lambda scores: scores.category_accuracy,
+_METRICS: dict[str, Metric] = {
+    "REC": lambda metrics: metrics.rec,
+    "REC oracle": lambda metrics: metrics.oracle_rec,
+    "RES mIoU": lambda metrics: metrics.res_miou,
+    "RES oracle": lambda metrics: metrics.oracle_res_miou,
+    "Category": lambda metrics: metrics.category_accuracy,
 }
 
-_MASK_FIGURES: dict[str, Figure] = {
-    "oIoU": lambda scores: scores.res_oiou,
+_MASK_METRICS: dict[str, Metric] = {
+    "oIoU": lambda metrics: metrics.res_oiou,
     **{f"P@{threshold}": _precision(str(threshold)) for threshold in PRECISION_THRESHOLDS},
 }
 
-_SLICE_FIGURES: dict[str, Figure] = {
-    "REC": lambda scores: scores.rec,
-    "REC oracle": lambda scores: scores.oracle_rec,
-    "RES mIoU": lambda scores: scores.res_miou,
-    "Out of reach": lambda scores: scores.errors.not_among_candidates if scores.errors else None,
-    "Wrong category": lambda scores: scores.errors.wrong_category if scores.errors else None,
-    "Wrong object": lambda scores: scores.errors.wrong_object if scores.errors else None,
+_SLICE_METRICS: dict[str, Metric] = {
+    "REC": lambda metrics: metrics.rec,
+    "REC oracle": lambda metrics: metrics.oracle_rec,
+    "RES mIoU": lambda metrics: metrics.res_miou,
+    "Out of reach": lambda metrics: metrics.errors.out_of_reach if metrics.errors else None,
+    "Other category": lambda metrics: metrics.errors.other_category if metrics.errors else None,
+    "Same category": lambda metrics: metrics.errors.same_category if metrics.errors else None,
 }
 
 _CAPTION = "percent; ± sample standard deviation over the seeds, where they differ"
@@ -64,7 +65,7 @@ def results_table(results: Sequence[Result]) -> Table:
     Raises:
         DataError: results of one config and split do not fit each other (`summarise`).
     """
-    return _one_line_each(results, _FIGURES)
+    return _one_line_each(results, _METRICS)
 
 
 def masks_table(results: Sequence[Result]) -> Table:
@@ -73,11 +74,11 @@ def masks_table(results: Sequence[Result]) -> Table:
     Raises:
         DataError: results of one config and split do not fit each other (`summarise`).
     """
-    return _one_line_each(results, _MASK_FIGURES)
+    return _one_line_each(results, _MASK_METRICS)
 
 
 def result_lines(results: Sequence[Result]) -> list[tuple[dict[str, str], int, dict[str, Spread | None]]]:
-    """The lines of `results_table` and `masks_table` as values: the words, the number of expressions, the figures.
+    """The lines of `results_table` and `masks_table` as values: the words, the number of expressions, the metrics.
 
     Raises:
         DataError: results of one config and split do not fit each other (`summarise`).
@@ -85,26 +86,26 @@ def result_lines(results: Sequence[Result]) -> list[tuple[dict[str, str], int, d
     return [
         (
             _said(row),
-            row.first.scores.expressions,
-            {name: row.figure(read) for name, read in (_FIGURES | _MASK_FIGURES).items()},
+            row.first.metrics.expressions,
+            {name: row.metric(read) for name, read in (_METRICS | _MASK_METRICS).items()},
         )
         for row in summaries(results)
     ]
 
 
 def slices_table(results: Sequence[Result]) -> Table:
-    """One line a config, split and slice (all, each kind, each attribute by its role), with causes of errors.
+    """Return one line for each config, split and slice (all, kinds, attributes by role), with `ErrorShares`.
 
     Raises:
         DataError: results of one config and split do not fit each other (`summarise`).
     """
     rows = summaries(results)
-    table, said = _table(rows, ["Slice"], _SLICE_FIGURES)
+    table, said = _table(rows, ["Slice"], _SLICE_METRICS)
     for row in rows:
-        for name in ("all", *row.first.scores.slices()):
-            figures = [_percent(row.figure(_of_slice(name, read))) for read in _SLICE_FIGURES.values()]
-            count = _slice(row.first.scores, name).expressions
-            table.add_row(*(_said(row)[column] for column in said), name, str(count), *figures)
+        for name in ("all", *row.first.metrics.slices()):
+            cells = [_percent(row.metric(_of_slice(name, read))) for read in _SLICE_METRICS.values()]
+            count = _slice(row.first.metrics, name).expressions
+            table.add_row(*(_said(row)[column] for column in said), name, str(count), *cells)
         table.add_section()
     return table
 
@@ -115,7 +116,7 @@ def study_table(
     results: Mapping[str, Mapping[str, Sequence[Result]]],
     paper: Mapping[str, Mapping[str, float]],
 ) -> Table:
-    """REC of the rows of a study on every split, with the paper's figure on RefCOCO beside it where there is one.
+    """REC of the rows of a study on every split, with the published one on RefCOCO beside it where there is one.
 
     Args:
         title: of the study.
@@ -139,7 +140,7 @@ def study_table(
     for name, summary in rows.items():
         cells: list[str] = []
         for split in splits:
-            cells.append(_percent(summary[split].figure(lambda scores: scores.rec)))
+            cells.append(_percent(summary[split].metric(lambda metrics: metrics.rec)))
             if paper:
                 cells.append(f"{paper[name][split]:.2f}" if split in paper.get(name, {}) else "-")
         table.add_row(labels[name], *cells)
@@ -175,25 +176,25 @@ def causes_table(answers: Answers) -> Table:
     for name in rows[0]:
         table.add_column(name.replace("_", " "), justify="left" if name == "slice" else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(_percent(Spread(v, None)) if name == "rec" else str(v) for name, v in row.items()))
+        table.add_row(*(percent(v) if name == "rec" else str(v) for name, v in row.items()))
     return table
 
 
-def _one_line_each(results: Sequence[Result], figures: Mapping[str, Figure]) -> Table:
+def _one_line_each(results: Sequence[Result], metrics: Mapping[str, Metric]) -> Table:
     rows = summaries(results)
-    table, said = _table(rows, [], figures)
+    table, said = _table(rows, [], metrics)
     for row in rows:
-        cells = [_percent(row.figure(read)) for read in figures.values()]
-        table.add_row(*(_said(row)[name] for name in said), str(row.first.scores.expressions), *cells)
+        cells = [_percent(row.metric(read)) for read in metrics.values()]
+        table.add_row(*(_said(row)[name] for name in said), str(row.first.metrics.expressions), *cells)
     return table
 
 
-def _slice(scores: Scores, name: str) -> Scores:
-    return scores if name == "all" else scores.slices()[name]
+def _slice(metrics: Metrics, name: str) -> Metrics:
+    return metrics if name == "all" else metrics.slices()[name]
 
 
-def _of_slice(name: str, read: Figure) -> Figure:
-    return lambda scores: read(_slice(scores, name))
+def _of_slice(name: str, read: Metric) -> Metric:
+    return lambda metrics: read(_slice(metrics, name))
 
 
 def _said(row: Summary) -> dict[str, str]:
@@ -218,7 +219,7 @@ def detector_training(result: Result) -> str:
     return _SEEN[result.seen]
 
 
-def _table(rows: Sequence[Summary], names: Sequence[str], figures: Mapping[str, Figure]) -> tuple[Table, list[str]]:
+def _table(rows: Sequence[Summary], names: Sequence[str], metrics: Mapping[str, Metric]) -> tuple[Table, list[str]]:
     """A table titled with what the rows share, and the headings of its first columns: what they do not."""
     said = [_said(row) for row in rows]
     values = {name: list(dict.fromkeys(line[name] for line in said)) for name in (said[0] if said else ())}
@@ -227,13 +228,11 @@ def _table(rows: Sequence[Summary], names: Sequence[str], figures: Mapping[str, 
     table = Table(title=title, caption=_CAPTION, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for name in (*varying, *names):
         table.add_column(name, overflow="fold")
-    for name in ("N", *figures):
+    for name in ("N", *metrics):
         table.add_column(name, justify="right", overflow="fold")  # a digit is never cut off
     return table, varying
 
 
 def _percent(spread: Spread | None) -> str:
-    if spread is None:
-        return "-"
-    deviation = f"±{100 * spread.deviation:.1f}" if spread.deviation else ""
-    return f"{100 * spread.mean:.1f}{deviation}"
+    """Return mean and deviation in percent; a deviation of 0 is left out."""
+    return "-" if spread is None else percent(spread.mean, spread.deviation or None)

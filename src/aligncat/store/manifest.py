@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from aligncat.detectors.protocol import JSON, Detector
-from aligncat.errors import StoreError
+from aligncat.detectors.description import DetectorDescription
+from aligncat.detectors.protocol import Detector
+from aligncat.errors import DetectorError, StoreError
 from aligncat.files.atomic import write_atomic
+from aligncat.files.differences import Difference, differences
+from aligncat.types import JSON
 from aligncat.versions import installed_versions
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-# A file or folder may be renamed without becoming another detector: its hashes tell.
-_NAMES = frozenset({"detector.name"})
-# What a store means that was made before there was a choice.
-_ONCE = {"detector.preprocessing.mode": "letterbox-416"}
 _PACKAGES = ("aligncat", "pillow", "pyarrow", "torch", "transformers")
 
 
@@ -41,7 +40,7 @@ class Manifest:
     """
 
     format: int
-    detector: Mapping[str, JSON]
+    detector: DetectorDescription
     labels: Sequence[str]
     feature_dim: int
     candidates: int
@@ -88,7 +87,11 @@ class Manifest:
             raise StoreError(f"{path}: format {found!r}; this aligncat reads format {FORMAT}: extract again.")
         if missing := [field.name for field in fields(cls) if field.name not in content]:
             raise StoreError(f"{path}: lacks {', '.join(missing)}; delete the store and extract again.")
-        return cls(**{field.name: content[field.name] for field in fields(cls)})
+        try:
+            detector = DetectorDescription.from_json(content["detector"])
+        except DetectorError as error:
+            raise StoreError(f"{path}: {error}") from error
+        return cls(**{field.name: content[field.name] for field in fields(cls)} | {"detector": detector})
 
     def write(self, folder: Path) -> None:
         """Write it into the folder, the same manifest always as the same bytes.
@@ -96,7 +99,7 @@ class Manifest:
         Raises:
             OSError: it could not be written.
         """
-        text = json.dumps(asdict(self), indent=2, ensure_ascii=False, sort_keys=True)
+        text = json.dumps(self._to_json(), indent=2, ensure_ascii=False, sort_keys=True)
         write_atomic(folder / MANIFEST, text.encode() + b"\n")
 
     def narrowed(self, candidates: int) -> Self:
@@ -107,12 +110,16 @@ class Manifest:
         """
         if candidates > self.candidates:
             raise StoreError(f"the store holds {self.candidates} candidates an image, not {candidates}: extract more")
-        return replace(self, candidates=candidates, detector={**self.detector, "candidates": candidates})
+        return replace(self, candidates=candidates, detector=replace(self.detector, candidates=candidates))
 
-    @property
-    def every_query(self) -> bool:
-        """Whether it holds each of the detector's queries once, instead of the best candidates."""
-        return bool(self.detector.get("every_query"))
+    def differences(self, other: Manifest) -> list[str]:
+        """Return where another manifest differs, one readable line a key; the detector's name does not count."""
+        first, second = ({**each._to_json(), "detector": None} for each in (self, other))
+        lines = [_line(each) for each in differences(first, second)]
+        return sorted(lines + detector_differences(self.detector, other.detector))
+
+    def _to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "detector": self.detector.to_json()}
 
     @property
     def shards(self) -> int:
@@ -129,20 +136,22 @@ def shard_name(shard: int) -> str:
     return f"shard-{shard:05d}.parquet"
 
 
-def differences(stored: Mapping[str, Any], given: Mapping[str, Any], *, prefix: str = "") -> Iterator[str]:
-    """Where two nested descriptions differ, one readable line a key; names alone do not count."""
-    for key in sorted({*stored, *given}):
-        path = f"{prefix}{key}"
-        here, there = (side.get(key, _ONCE.get(path)) for side in (stored, given))
-        if isinstance(here, Mapping) and isinstance(there, Mapping):
-            yield from differences(here, there, prefix=f"{path}.")
-        elif path not in _NAMES and _plain(here) != _plain(there):
-            yield f"{path}: the store has {_short(here)}, not {_short(there)}"
+def detector_differences(
+    stored: DetectorDescription, given: DetectorDescription, *, ignoring: Collection[str] = ()
+) -> list[str]:
+    """Return where the detector of a store differs from another one, one readable line a key.
+
+    Args:
+        stored: the detector that made the store.
+        given: the other detector.
+        ignoring: keys that do not count, besides the name.
+    """
+    found = stored.differences(given, ignoring=ignoring)
+    return [_line(each._replace(path=f"detector.{each.path}")) for each in found]
 
 
-def _plain(value: Any) -> Any:
-    """A value as JSON gives it back, where tuples are lists."""
-    return json.loads(json.dumps(value))
+def _line(difference: Difference) -> str:
+    return f"{difference.path}: the store has {_short(difference.first)}, not {_short(difference.second)}"
 
 
 def _short(value: Any) -> str:

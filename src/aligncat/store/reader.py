@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aligncat.detectors.protocol import JSON
+from aligncat.detectors.description import DetectorDescription
 from aligncat.errors import StoreError
-from aligncat.store.manifest import Manifest, differences, shard_name
+from aligncat.store.manifest import Manifest, detector_differences, shard_name
 from aligncat.store.writer import COMPLETE, SkippedImage, StoreWriter
 from aligncat.types import RLE, Candidates
 
@@ -69,7 +69,7 @@ class Store:
         self._shard = lru_cache(_CACHED_SHARDS)(self._read_shard)
 
     @classmethod
-    def open(cls, folder: Path, *, expect: Mapping[str, JSON] | None = None) -> Self:
+    def open(cls, folder: Path, *, expect: DetectorDescription | None = None) -> Self:
         """Open a finished store.
 
         Args:
@@ -81,13 +81,9 @@ class Store:
             StoreError: it is missing, unfinished, damaged, or was made by another detector.
         """
         manifest = Manifest.read(folder)
-        wanted = (
-            manifest.candidates if expect is None else int(cast("int", expect.get("candidates", manifest.candidates)))
-        )
+        wanted = manifest.candidates if expect is None else expect.candidates
         described = manifest.narrowed(wanted) if wanted < manifest.candidates else manifest
-        if expect is not None and (
-            differing := list(differences({"detector": described.detector}, {"detector": expect}))
-        ):
+        if expect is not None and (differing := detector_differences(described.detector, expect)):
             raise StoreError(
                 f"{folder}: made by another detector; extract into another folder. " + "; ".join(differing)
             )

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from aligncat.errors import StoreError
 from aligncat.files.atomic import remove_parts, write_atomic
-from aligncat.store.manifest import MANIFEST, Manifest, differences, shard_name
+from aligncat.store.manifest import MANIFEST, Manifest, shard_name
 from aligncat.types import Candidates
 
 COMPLETE = "complete.json"
@@ -63,7 +63,7 @@ class StoreWriter:
         stored = Manifest.read(folder)
         # What is finished is not touched, so it does not matter which versions would be used now.
         wanted = manifest if writer.missing() else replace(manifest, environment=stored.environment)
-        if differing := list(differences(asdict(stored), asdict(wanted))):
+        if differing := stored.differences(wanted):
             raise StoreError(f"{folder}: holds a store of something else; give another folder. " + "; ".join(differing))
         return writer
 

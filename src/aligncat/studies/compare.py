@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from aligncat.evaluation.answers import Answers
     from aligncat.evaluation.results import Result
-    from aligncat.studies.studies import Study, StudyRow
+    from aligncat.studies.study import Study, StudyRow
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aligncat.evaluation.leak import Judgement, TrainingImages
     from aligncat.evaluation.results import Seen
     from aligncat.store.reader import Store
-    from aligncat.studies.studies import StudyRow
+    from aligncat.studies.study import StudyRow
     from aligncat.training.presets import Preset
 
 ANSWERS = "answers"  # the subfolder of a run's folder
@@ -120,13 +120,12 @@ class StudyRun:
         if not all(self._is_answered(split, loaded, judged[split]) for split in loaded.inputs.splits):
             return False
         store = loaded.inputs.stores[self.row.candidates]
-        alignment = replace(self.settings.alignment, visual_dim=store.manifest.feature_dim, classes=len(store.labels))
         settings = {
-            "alignment": asdict(alignment),
+            "alignment": asdict(self.settings.alignment),
             "text": asdict(self.settings.text),
             "training": asdict(self.settings.training),
             "data": describe_split(self.row.training_split(loaded.split("train"), self.seed)),
-            "store": store.manifest.detector,
+            "store": store.manifest.detector.to_json(),
             "word_vectors": None if self.word_vectors is None else self.word_vectors.name,
         }
         check_settings(self.folder, settings)

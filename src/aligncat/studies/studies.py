@@ -1,111 +1,13 @@
-"""Ablation studies as data: each row is a change of the one config, of the candidates, or of the training split."""
+"""The ablation studies: the paper's Tables 3 to 5, and studies of our own. A new study is one entry of `STUDIES`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from aligncat.alignment.config import PRESETS, TABLES
-from aligncat.datasets.split import Split
+from aligncat.alignment.config import TABLES
 from aligncat.errors import ConfigError
-from aligncat.studies.subsets import over_specified, share_of_referents
-from aligncat.training.presets import Preset
-
-StudyName: TypeAlias = Literal[
-    "table3",
-    "table4",
-    "table5",
-    "over-specification",
-    "pairs",
-    "candidates",
-    "keep",
-    "alpha",
-    "negatives",
-    "weighting",
-    "temperature",
-    "ranks",
-    "positives",
-    "text",
-]
-"""The paper's Tables 3 to 5, and studies of our own."""
-
-
-@dataclass(frozen=True)
-class StudyRow:
-    """One config of a study.
-
-    Attributes:
-        name: of its folders; rows of one name are one config, whatever the study.
-        label: in the table.
-        stages: the preset whose stages and categories it has.
-        alignment: fields of AlignmentConfig that it changes.
-        text: fields of TextEncoderConfig that it changes.
-        ranks: of TrainingConfig; None for the preset's.
-        candidates: O, the best of the store's candidates that it sees; None for all.
-        over_specified: rate at which the training phrases say more than is needed; None for the data as it is.
-        pairs: share of the training referents; it takes as many steps as with all of them.
-        word_vectors: a file or name of word vectors to start from.
-    """
-
-    name: str
-    label: str
-    stages: str = "aligncat"
-    alignment: Mapping[str, Any] = field(default_factory=dict)
-    text: Mapping[str, Any] = field(default_factory=dict)
-    ranks: int | None = None
-    candidates: int | None = None
-    over_specified: float | None = None
-    pairs: float = 1.0
-    word_vectors: Path | None = None
-
-    def settings(self, preset: Preset) -> Preset:
-        """A preset's sizes, optimiser and schedule with this row's changes.
-
-        Raises:
-            ConfigError: a change does not fit the preset.
-        """
-        training = preset.training
-        return Preset(
-            alignment=replace(preset.alignment.with_stages(self.stages), **self.alignment),
-            text=replace(preset.text, **self.text),
-            training=replace(
-                training,
-                ranks=training.ranks if self.ranks is None else self.ranks,
-                epochs=round(training.epochs / self.pairs),
-                warmup_epochs=training.warmup_epochs / self.pairs,
-            ),
-        )
-
-    def training_split(self, split: Split, seed: int) -> Split:
-        """What of a training split it learns from.
-
-        Raises:
-            DataError: the data does not record what is redundant in a sentence, and the row asks for it.
-        """
-        if self.over_specified is not None:
-            split = over_specified(split, self.over_specified, seed)
-        return split if self.pairs == 1 else share_of_referents(split, self.pairs, seed)
-
-
-@dataclass(frozen=True)
-class Study:
-    """Rows to compare.
-
-    Attributes:
-        name: on the command line.
-        title: what varies.
-        rows: in the table's order.
-        reference: name of the row that a study of our own holds the others against; None for the paper's tables,
-            of which all pairs are compared.
-    """
-
-    name: StudyName
-    title: str
-    rows: tuple[StudyRow, ...]
-    reference: str | None = None
-
+from aligncat.studies.study import ALIGNCAT, Study, StudyRow
 
 _LABELS = {
     "querymatch": "S_global",
@@ -131,16 +33,15 @@ _TITLES = {
     "Table 4": ("which category is injected, when", _CATEGORY_LABELS),
     "Table 5": ("where the category is injected", _STAGE_LABELS),
 }
-ALIGNCAT = StudyRow("aligncat", "as it is")
 
 
 def _paper(table: str) -> Study:
     title, labels = _TITLES[table]
     rows = tuple(StudyRow(name, labels[name], stages=name) for name in TABLES[table])
-    return Study(table.replace(" ", "").lower(), f"{table}: {title}", rows)  # type: ignore[arg-type]
+    return Study(table.replace(" ", "").lower(), f"{table}: {title}", rows)
 
 
-def _one_field(name: StudyName, title: str, field_name: str, values: tuple[float, ...]) -> Study:
+def _one_field(name: str, title: str, field_name: str, values: tuple[float, ...]) -> Study:
     """A study of one number of AlignmentConfig; the preset's own value is the row "aligncat"."""
     rows = tuple(StudyRow(f"{name}={value:g}", f"{value:g}", alignment={field_name: value}) for value in values)
     return Study(name, title, (ALIGNCAT, *rows), reference=ALIGNCAT.name)
@@ -150,7 +51,7 @@ def _weighting(name: str, label: str, **changes: Any) -> StudyRow:
     return StudyRow(f"weighting={name}", label, alignment=changes)
 
 
-STUDIES: dict[StudyName, Study] = {
+STUDIES: dict[str, Study] = {
     study.name: study
     for study in (
         *map(_paper, TABLES),
@@ -220,10 +121,17 @@ STUDIES: dict[StudyName, Study] = {
         ),
     )
 }
+"""By name, in the order of the command line's help."""
+
+if TYPE_CHECKING:
+    StudyName: TypeAlias = str
+else:
+    # The command line offers the names that there are.
+    StudyName = Literal[tuple(STUDIES)]
 
 
 def study_of(name: str) -> Study:
-    """A study by its name.
+    """Return a study by its name.
 
     Raises:
         ConfigError: there is none of that name.
@@ -231,21 +139,3 @@ def study_of(name: str) -> Study:
     if name not in STUDIES:
         raise ConfigError(f"there is no study {name!r}; there are {', '.join(STUDIES)}")
     return STUDIES[name]
-
-
-def rows_for(study: Study, preset: Preset) -> list[tuple[StudyRow, Preset]]:
-    """A study's rows with their settings, without those that a preset has for its own ("alpha = 100").
-
-    Raises:
-        ConfigError: a row does not fit the preset.
-    """
-    rows: list[tuple[StudyRow, Preset]] = []
-    for row in study.rows:
-        try:
-            settings = row.settings(preset)
-        except ConfigError as error:
-            raise ConfigError(f"{study.name}, row {row.label!r}: {error}") from error
-        same_data = row.candidates is None and row.over_specified is None
-        if row.name in PRESETS or not same_data or settings != ALIGNCAT.settings(preset):
-            rows.append((row, settings))
-    return rows

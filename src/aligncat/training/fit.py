@@ -6,7 +6,7 @@ import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +92,12 @@ def fit(
         StoreError: the store lacks an image.
         KeyboardInterrupt: Ctrl-C, after a log line that says how to resume.
     """
-    alignment = replace(alignment, visual_dim=store.manifest.feature_dim, classes=len(store.labels))
     config = ModelConfig(alignment=alignment, text=text)
     vocabulary, pretrained = _read_text_with(text, train, word_vectors)
     provenance = {
         "data": describe_split(train),
         "val_split": None if validation is None else validation.split.split,
-        "store": store.manifest.detector,
+        "store": store.manifest.detector.to_json(),
         "training": asdict(training),
         "word_vectors": None if word_vectors is None else word_vectors.name,
         "text_encoder": None if pretrained is None else {"name": pretrained.name, "sha256": pretrained.sha256},
@@ -113,7 +112,14 @@ def fit(
         found = load_word_vectors(word_vectors, vocabulary, seed=training.seed)
         logger.info("%s has %d of %d words", word_vectors, found.found, found.words)
         vectors = found.table
-    model = GroundingModel(config, len(vocabulary), vectors, pretrained)
+    model = GroundingModel(
+        config,
+        len(vocabulary),
+        feature_dim=store.manifest.feature_dim,
+        classes=len(store.labels),
+        vectors=vectors,
+        pretrained=pretrained,
+    )
     splits = (train,) if validation is None else (train, validation.split)
     batches = GroundingData(
         train=train,

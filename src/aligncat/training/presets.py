@@ -9,6 +9,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from aligncat.alignment.config import AlignmentConfig
+from aligncat.alignment.old_sizes import accept_old_sizes, drop_old_sizes
 from aligncat.datasets.config import DataConfig
 from aligncat.errors import ConfigError
 from aligncat.language.config import TextEncoderConfig
@@ -49,10 +50,13 @@ def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Prese
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--data", type=dict)
     parser.add_class_arguments(AlignmentConfig, "alignment")
+    accept_old_sizes(parser)
     parser.add_class_arguments(TextEncoderConfig, "text")
     parser.add_class_arguments(TrainingConfig, "training")
     try:
-        values = parser.instantiate(parser.parse_path(path))
+        parsed = parser.parse_path(path)
+        drop_old_sizes(parsed)
+        values = parser.instantiate(parsed)
     except ArgumentError as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
     training = replace(values.training, seed=seed)

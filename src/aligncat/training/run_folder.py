@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aligncat.alignment.config import AlignmentConfig
+from aligncat.alignment.old_sizes import without_old_sizes
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import PART_SUFFIX, write_atomic
@@ -50,6 +51,7 @@ def check_settings(out: Path, settings: Mapping[str, Any]) -> None:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigError(f"{path} is damaged ({error}): choose another --out") from error
+    found["alignment"] = without_old_sizes(found.get("alignment", {}), str(path))
     # A run that started before a field existed had the value that is now the field's default.
     for part, default in (
         ("alignment", AlignmentConfig()),

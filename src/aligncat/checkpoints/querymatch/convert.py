@@ -81,9 +81,7 @@ def querymatch_model(
             "give the very file that it was trained with"
         )
     config = ModelConfig(
-        alignment=AlignmentConfig.querymatch(
-            dim=sizes.hidden, visual_dim=sizes.visual, text_dim=sizes.hidden, classes=classes
-        ),
+        alignment=AlignmentConfig.querymatch(dim=sizes.hidden),
         text=TextEncoderConfig(
             word_dim=sizes.word_dim,
             dim=sizes.hidden,
@@ -96,7 +94,7 @@ def querymatch_model(
             unknown_rate=0.0,
         ),
     )
-    model = GroundingModel(config, words)
+    model = GroundingModel(config, words, feature_dim=sizes.visual, classes=classes)
     model.load_state_dict(
         {weight.target: torch.cat([state[name].float() for name in weight.sources]) for weight in expected}
     )

@@ -12,11 +12,12 @@ from aligncat.checkpoints.mask2former.folder import CONFIG as DETECTOR_CONFIG
 from aligncat.checkpoints.mask2former.folder import import_detector
 from aligncat.checkpoints.querymatch.convert import DETECTOR, check_word_order, querymatch_model, querymatch_vocabulary
 from aligncat.checkpoints.tensors import read_tensors
-from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.preprocessing import PreprocessingMode
+from aligncat.detectors.registry import open_detector
 from aligncat.errors import CheckpointError, ConfigError
 from aligncat.files.hashes import file_sha256
-from aligncat.grounder.grounder import CONFIG, Grounder
+from aligncat.grounder.folder import CONFIG
+from aligncat.grounder.grounder import Grounder
 from aligncat.versions import installed_versions
 
 logger = logging.getLogger(__name__)
@@ -66,13 +67,13 @@ def import_querymatch(
     querymatch_model(tensors, words=len(vocabulary), classes=1, max_length=max_words, source=str(checkpoint))
     check_word_order(vocabulary, tensors["lang_encoder.embedding.weight"], str(checkpoint))
     name = detector or _own_detector(tensors, checkpoint, out)
-    loaded = Mask2FormerDetector.from_pretrained(name, candidates=CANDIDATES, preprocessing=preprocessing)
+    loaded = open_detector(name, candidates=CANDIDATES, preprocessing=preprocessing)
     model = querymatch_model(
         tensors, words=len(vocabulary), classes=len(loaded.labels), max_length=max_words, source=str(checkpoint)
     )
-    if loaded.feature_dim != model.config.alignment.visual_dim:
+    if loaded.feature_dim != (wanted := model.alignment.sizes.visual_dim):
         raise CheckpointError(
-            f"{checkpoint}: reads query features of {model.config.alignment.visual_dim} numbers, and those of the "
+            f"{checkpoint}: reads query features of {wanted} numbers, and those of the "
             f"detector {name} have {loaded.feature_dim}: give the detector that it was trained with"
         )
     provenance = {

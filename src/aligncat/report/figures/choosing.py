@@ -113,10 +113,10 @@ def _common_rows(runs: Sequence[Answers]) -> dict[str, tuple[int, ...]]:
 
 
 def typical_failures(table: pa.Table) -> dict[Cause, tuple[int, int]]:
-    """For each cause, in their own order: how many failures there are, and the row of the typical one.
+    """Return for each cause how many failures there are, and the row of a typical one; causes in their own order.
 
-    The typical one is the middle one by score (the lower of two middle ones; equals by id): neither the most striking
-    nor the mildest.
+    The typical one is the median by probability (the lower of two; equals by id): neither the most striking nor the
+    mildest.
     """
     columns = table.select(["expression_id", "score", "cause"]).to_pydict()
     found: dict[Cause, tuple[int, int]] = {}

@@ -60,4 +60,4 @@ def measures(answer: Mapping[str, Any]) -> str:
     if answer["choice"] < 0:
         return "no candidate to choose"
     mask = "" if answer["mask_iou"] is None else f", mask {answer['mask_iou']:.2f}"
-    return f"box IoU {answer['box_iou']:.2f}{mask}; score {answer['score']:.2f}"
+    return f"box IoU {answer['box_iou']:.2f}{mask}; probability {answer['score']:.2f}"

@@ -128,11 +128,11 @@ def _numbers(split: str, runs: Sequence[Answers]) -> Iterator[_Plan]:
     yield _Plan(
         f"calibration {split}",
         ".svg",
-        f"Calibration of the score, {split}",
-        "How many answers of a score are right, in ten bins of equal width, each at its mean score, with Wilson's 95% "
-        "intervals; on the dotted line a score is the probability it claims to be. Below, how many answers each bin "
-        "has. ECE is the expected calibration error, the mean distance from the line over the answers. The score is "
-        "the share of the softmax over the refined set that falls on the chosen object.",
+        f"Calibration of the probability, {split}",
+        "How many answers of a probability are right, in ten bins of equal width, each at its mean probability, with "
+        "Wilson's 95% intervals; on the dotted line as many are right as the probability says. Below, how many answers "
+        "each bin has. ECE is the expected calibration error, the mean distance from the line over the answers. The "
+        "probability is the share of the softmax over the refined set that falls on the chosen object.",
         partial(calibration_figure, runs),
     )
 
@@ -181,8 +181,8 @@ def _of_one_run(split: str, config: str, run: Answers, per_kind: int) -> Iterato
         f"failures {config} {split}",
         ".png",
         f"Failures of {config} by cause, {split}",
-        "A panel a cause, in the order in which causes are asked; each shows the failure whose score is the median of "
-        "its cause. " + _DRAWN,
+        "A panel a cause, in the order in which causes are asked; each shows the failure whose probability is the "
+        "median of its cause. " + _DRAWN,
         partial(failures_figure, run),
     )
 

@@ -1,4 +1,4 @@
-"""Reliability diagrams: is an answer of score 0.9 right nine times in ten?"""
+"""Reliability diagrams: is an answer of probability 0.9 right nine times in ten?"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COLUMNS, _PANEL, _ROW = 4, 2.3, 3.4  # inches
 
 @house_style()
 def calibration_figure(runs: Sequence[Answers]) -> Figure:
-    """Draw for every run its accuracy by score, in ten bins, with Wilson's 95% intervals and the counts below.
+    """Draw for every run its accuracy by probability, in ten bins, with Wilson's 95% intervals and the counts below.
 
     Args:
         runs: of one split.
@@ -71,11 +71,11 @@ def calibration_figure(runs: Sequence[Answers]) -> Figure:
 
 def _draw_accuracy(axes: Axes, found: Reliability, color: Color) -> None:
     filled = found.counts > 0
-    score, accuracy = 100 * found.score[filled], 100 * found.accuracy[filled]
+    probability, accuracy = 100 * found.probability[filled], 100 * found.accuracy[filled]
     low, high = wilson(found.accuracy[filled], found.counts[filled])
     axes.plot([0, 100], [0, 100], color=FAINT, linestyle="dotted", linewidth=1, gid="diagonal")
-    axes.vlines(score, 100 * low, 100 * high, color=color, linewidth=1, clip_on=False)
-    axes.plot(score, accuracy, color=color, marker="o", ms=4, linewidth=1.2, clip_on=False, gid="accuracy")
+    axes.vlines(probability, 100 * low, 100 * high, color=color, linewidth=1, clip_on=False)
+    axes.plot(probability, accuracy, color=color, marker="o", ms=4, linewidth=1.2, clip_on=False, gid="accuracy")
     axes.set(xlim=(0, 102), ylim=(0, 102), xticks=range(0, 101, 25), yticks=range(0, 101, 25))
     axes.tick_params(labelbottom=False)
 
@@ -83,6 +83,6 @@ def _draw_accuracy(axes: Axes, found: Reliability, color: Color) -> None:
 def _draw_counts(axes: Axes, found: Reliability, color: Color) -> None:
     edges = 100 * found.edges
     bars = axes.bar(edges[:-1], found.counts, np.diff(edges), align="edge", color=color, alpha=0.6, edgecolor="white")
-    axes.set(xlim=(0, 102), xticks=range(0, 101, 25), xlabel="score, %", ylim=(0, 1.25 * found.counts.max()))
+    axes.set(xlim=(0, 102), xticks=range(0, 101, 25), xlabel="probability, %", ylim=(0, 1.25 * found.counts.max()))
     fullest = int(found.counts.argmax())
     axes.bar_label(bars, [f"{c:,}" if i == fullest else "" for i, c in enumerate(found.counts)], fontsize=6, color=INK)

@@ -198,7 +198,7 @@
   function cardOf(answers, row) {
     const image = split.images[split.image[row]];
     const boxes = [{ box: split.truth[row], role: "truth" }, { box: answers.box[row], role: "chosen" }];
-    const score = answers.score[row];
+    const probability = answers.probability[row];
     return report.element(
       "span", { class: "answer" },
       report.picture(image, boxes),
@@ -206,7 +206,7 @@
         "span", { class: "said" },
         shown.length > 1 ? report.said("span", report.index.runs[answers.run].name, { class: "name" }) : null,
         report.verdict(answers.cause[row]),
-        report.element("span", { class: "number", text: score === null ? "" : `score ${score.toFixed(2)}` }),
+        report.element("span", { class: "number", text: probability === null ? "" : `probability ${probability.toFixed(2)}` }),
       ),
     );
   }

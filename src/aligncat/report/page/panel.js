@@ -31,7 +31,7 @@
     const say = (name, text, hint) => list.append(report.element("dt", { text: name, title: hint }), report.element("dd", { dir: "auto", text }));
     const cause = report.index.causes.find(({ name }) => name === answers.cause[row]);
     if (cause) say("cause", cause.meaning);
-    say("score", answers.score[row].toFixed(3), "the probability of the chosen object among the candidates kept");
+    say("probability", answers.probability[row].toFixed(3), "of the chosen object among the candidates kept");
     say("box IoU", details.box_iou.toFixed(3));
     if (details.mask_iou !== null) say("mask IoU", details.mask_iou.toFixed(3));
     if (details.choice >= 0) say("chosen class", answers.labels[details.candidates.categories[details.choice]], "what the detector says of the choice");

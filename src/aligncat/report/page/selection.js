@@ -54,8 +54,8 @@
   report.orders = (runs) => [
     ...(runs.length > 1 ? [["changed", "changed first", byChange]] : []),
     ["data", "as in the data", (rows) => rows],
-    ["unsure", "least sure first", by((row, _, shown) => shown[0].score[row])],
-    ["sure", "surest first", by((row, _, shown) => shown[0].score[row], -1)],
+    ["unsure", "least sure first", by((row, _, shown) => shown[0].probability[row])],
+    ["sure", "surest first", by((row, _, shown) => shown[0].probability[row], -1)],
     ["alike", "most objects alike first", by((row, split) => split.same_category[row], -1)],
     ["small", "smallest referent first", by((row, split) => split.size[row])],
     ["long", "longest expression first", by((row, split) => split.length[row], -1)],

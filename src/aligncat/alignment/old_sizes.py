@@ -1,0 +1,55 @@
+"""Read settings of earlier versions, which hold sizes that are no longer configured.
+
+The sizes of `aligncat.alignment.config.Sizes` were once fields of `AlignmentConfig`. YAML files, config.json and
+settings.json from then still hold them.
+"""
+
+from __future__ import annotations
+
+import logging
+from argparse import SUPPRESS
+from collections.abc import Mapping
+from typing import Any
+
+OLD_SIZES = ("visual_dim", "text_dim", "classes")
+
+logger = logging.getLogger(__name__)
+
+
+def without_old_sizes(alignment: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return alignment settings without the sizes of earlier versions, and log one warning if there are any.
+
+    Args:
+        alignment: the fields of an `AlignmentConfig` by name, as a file holds them.
+        where: the file, for the warning.
+    """
+    _warn([name for name in OLD_SIZES if name in alignment], f"{where}: ")
+    return {name: value for name, value in alignment.items() if name not in OLD_SIZES}
+
+
+def accept_old_sizes(parser: Any) -> None:
+    """Let a parser read the sizes of earlier versions, which its help does not show; `drop_old_sizes` removes them.
+
+    Args:
+        parser: a jsonargparse.ArgumentParser that has the arguments of an `AlignmentConfig` under "alignment".
+    """
+    for name in OLD_SIZES:
+        parser.add_argument(f"--alignment.{name}", type=int, default=SUPPRESS, help=SUPPRESS)
+
+
+def drop_old_sizes(values: Any) -> None:
+    """Remove the sizes of earlier versions from parsed values, and log one warning if there are any.
+
+    Args:
+        values: the jsonargparse.Namespace that the parser of `accept_old_sizes` returned.
+    """
+    found = [name for name in OLD_SIZES if f"alignment.{name}" in values]
+    for name in found:
+        values.pop(f"alignment.{name}")
+    _warn(found, "")
+
+
+def _warn(names: list[str], where: str) -> None:
+    if names:
+        keys = ", ".join(f"alignment.{name}" for name in names)
+        logger.warning("%signored %s: the store and text.dim decide these sizes", where, keys)

@@ -1,0 +1,34 @@
+"""Choose the device to compute on."""
+
+from __future__ import annotations
+
+from aligncat.errors import ConfigError
+from aligncat.wording import first_line
+
+
+def default_device() -> str:
+    """Return the accelerator of this machine, "cuda" or "mps", or "cpu" where there is none."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def check_device(device: str) -> None:
+    """Make sure that torch can compute on a device.
+
+    Args:
+        device: "cpu", "cuda", "cuda:1", "mps" and so on.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter: a torch that was built without CUDA
+        raise ConfigError(
+            f"device {device!r} cannot be used here ({first_line(error)}): name another, such as cpu"
+        ) from error

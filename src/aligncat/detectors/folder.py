@@ -1,0 +1,70 @@
+"""The folder that holds a detector's config.json and weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from aligncat.errors import DetectorError
+
+CONFIG = "config.json"
+_IMAGE_SIZE_KEY = "aligncat_image_size"
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorFolder:
+    """A detector's files, as transformers' `save_pretrained` writes them.
+
+    Attributes:
+        name: what the user calls the detector: "mini", a hub name, or a local folder.
+        path: the folder.
+        config: the content of its config.json.
+    """
+
+    name: str
+    path: Path
+    config: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, name: str, path: Path) -> Self:
+        """Read a folder's config.json.
+
+        Raises:
+            DetectorError: config.json is missing or not JSON.
+        """
+        file = path / CONFIG
+        try:
+            config = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise DetectorError(f"{path}: no config.json; give a folder that save_pretrained wrote.") from error
+        except ValueError as error:
+            raise DetectorError(f"{file}: not JSON ({error}); restore it from the model's source.") from error
+        return cls(name, path, config if isinstance(config, dict) else {})
+
+    @property
+    def image_size(self) -> int | None:
+        """Side of the square that the model was trained with, pixels, if config.json records it."""
+        size: int | None = self.config.get(_IMAGE_SIZE_KEY)
+        return size
+
+    @property
+    def config_file(self) -> Path:
+        """The path of config.json."""
+        return self.path / CONFIG
+
+    def safetensors(self) -> list[Path]:
+        """Return the weights' files, sorted by name.
+
+        Raises:
+            DetectorError: the folder has none.
+        """
+        weights = sorted(self.path.glob("*.safetensors"))
+        if not weights:
+            raise DetectorError(
+                f"{self.path}: no *.safetensors file; aligncat loads no pickled weights: convert the model to "
+                "safetensors (transformers' save_pretrained writes it)."
+            )
+        return weights

@@ -1,0 +1,86 @@
+"""The part that all query-based detectors share: preprocessing, forward pass, candidates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from aligncat.detectors.candidates import RawOutput, image_candidates, pair_confidences
+from aligncat.detectors.description import DetectorDescription
+from aligncat.detectors.preprocessing import Preprocessing, normalize
+from aligncat.types import Candidates
+
+
+class QueryDetector(ABC):
+    """A `Detector` whose family implements `forward` and nothing else."""
+
+    def __init__(
+        self,
+        description: DetectorDescription,
+        preprocessing: Preprocessing,
+        *,
+        labels: Sequence[str],
+        feature_dim: int,
+        device: str,
+        batch_size: int,
+    ) -> None:
+        """Set what `detect` needs beside the model.
+
+        Args:
+            description: everything that decides the candidates.
+            preprocessing: how an image becomes the square that the model takes.
+            labels: the category names, by contiguous class index.
+            feature_dim: d_v, the length of a query feature.
+            device: where the model runs, such as "cpu" or "cuda".
+            batch_size: the number of images to pass to `detect` at once.
+        """
+        self._description = description
+        self.preprocessing = preprocessing
+        self.labels = tuple(labels)
+        self.feature_dim = feature_dim
+        self.device = device
+        self.batch_size = batch_size
+
+    @property
+    def candidates(self) -> int:
+        """O, the most candidates for an image."""
+        return self._description.candidates
+
+    def description(self) -> DetectorDescription:
+        """Return everything that decides the candidates of an image."""
+        return self._description
+
+    @abstractmethod
+    def forward(self, pixels: NDArray[np.float32]) -> RawOutput:
+        """Run the model on a batch of squares.
+
+        Args:
+            pixels: (B, 3, size, size), from `normalize`.
+        """
+
+    def confidences(self, class_logits: NDArray[np.float32], mask_logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the confidence of every (query, class) pair of one image; see `pair_confidences`."""
+        return pair_confidences(class_logits, mask_logits)
+
+    def detect(self, images: Sequence[Image.Image], ids: Sequence[str]) -> list[Candidates]:
+        """Find the candidates of each image, in one forward pass; see `Detector.detect`."""
+        if not images:
+            return []
+        squares, places = zip(*map(self.preprocessing.square, images), strict=True)
+        output = self.forward(normalize(squares))
+        return [
+            image_candidates(
+                output,
+                row,
+                image_id=image_id,
+                place=place,
+                candidates=self.candidates,
+                every_query=self._description.every_query,
+                confidence_rule=self.confidences,
+            )
+            for row, (image_id, place) in enumerate(zip(ids, places, strict=True))
+        ]

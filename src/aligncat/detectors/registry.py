@@ -1,0 +1,205 @@
+"""The detectors that aligncat knows, as data, and the functions that open one.
+
+To add a detector family, write one module with a `DetectorFactory` and add one row to `FAMILIES`. To add what is known
+of a published checkpoint, add one row to `KNOWN_DETECTORS`. Importing this module imports no family and no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+
+from aligncat.detectors.description import DetectorDescription
+from aligncat.detectors.folder import DetectorFolder
+from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, PreprocessingMode
+from aligncat.detectors.protocol import Detector, DetectorFactory
+from aligncat.errors import ConfigError, DetectorError
+
+MINI = "mini"
+OPENMOJI_CREDIT = (
+    "OpenMoji: what it learned from is made of drawings of OpenMoji, changed in colour, size and surroundings. All "
+    "emojis designed by [OpenMoji](https://openmoji.org), the open-source emoji and icon project. License: "
+    "[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorFamily:
+    """An architecture whose checkpoints aligncat can load.
+
+    Attributes:
+        name: `model_type` in a checkpoint's config.json.
+        factory: "module:attribute" of the family's `DetectorFactory`.
+        extra: the extra of aligncat that the family needs; None for the base install.
+        modules: the modules that the extra installs.
+    """
+
+    name: str
+    factory: str
+    extra: str | None = None
+    modules: tuple[str, ...] = ()
+
+
+FAMILIES: tuple[DetectorFamily, ...] = (
+    DetectorFamily(name="mask2former", factory="aligncat.detectors.mask2former:Mask2FormerDetector"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDetector:
+    """Facts about checkpoints that go by a name.
+
+    Attributes:
+        name: a glob pattern for the names.
+        folder: where the package holds the checkpoint, if it ships it.
+        trained_on: the images that it was trained on: a set that `aligncat audit` knows by name, such as
+            "coco-train2017", or a description of images that are in no evaluation split.
+        seen: the datasets of which it has seen the photos of every split.
+        unseen: a glob pattern for the datasets of which it has seen no image.
+        licence: one sentence about its licence for a model card, Markdown; "{name}" stands for the detector's name.
+        limit: one sentence about its weakness for a model card, Markdown.
+        credit: whom a model card has to credit, Markdown.
+    """
+
+    name: str
+    folder: Path | None = None
+    trained_on: str | None = None
+    seen: tuple[str, ...] = ()
+    unseen: str | None = None
+    licence: str | None = None
+    limit: str | None = None
+    credit: str | None = None
+
+
+_CC_BY_NC = (
+    "The detector {name} is not in this folder; its weights are "
+    "[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), so that both together serve non-commercial use "
+    "only."
+)
+KNOWN_DETECTORS: tuple[KnownDetector, ...] = (
+    KnownDetector(
+        name=MINI,
+        folder=Path(__file__).resolve().parents[1] / "assets" / "mini-detector",
+        trained_on="MojiRef's training scenes",
+        unseen="mojiref*",
+        licence="The mini detector ships with aligncat and was trained on drawings of OpenMoji.",
+        limit="Colour is weak: the query features of the mini detector hold little of it, so that phrases that need it "
+        "are answered worse than those that need a place or a size.",
+        credit=OPENMOJI_CREDIT,
+    ),
+    KnownDetector(
+        name="facebook/mask2former*coco*",
+        trained_on="coco-train2017",
+        seen=("refcoco", "refcoco+", "refcocog"),
+        licence=_CC_BY_NC,
+    ),
+    KnownDetector(name="facebook/mask2former*", licence=_CC_BY_NC),
+)
+"""The first row that matches a name counts."""
+
+
+def known_detector(name: str) -> KnownDetector | None:
+    """Return what is known of a detector by its name, or None."""
+    return next((known for known in KNOWN_DETECTORS if fnmatchcase(name, known.name)), None)
+
+
+def open_detector(
+    name: str,
+    *,
+    candidates: int = 20,
+    image_size: int | None = None,
+    preprocessing: PreprocessingMode = DEFAULT_MODE,
+    device: str = "cpu",
+    every_query: bool = False,
+) -> Detector:
+    """Load a detector from the hub, from a local folder, or the one that aligncat ships.
+
+    Args:
+        name: a hub name such as "facebook/mask2former-swin-tiny-coco-instance", a folder with config.json and
+            safetensors, or "mini".
+        candidates: O, the (query, class) pairs to keep for an image.
+        image_size: side of the letterbox that images are fitted into, pixels; by default what the model's config.json
+            has as "aligncat_image_size", else 416. The other preprocessing modes have a fixed size.
+        preprocessing: how an image becomes the model's square; see `aligncat.detectors.preprocessing`.
+        device: "cpu", "cuda", "cuda:1" and so on.
+        every_query: keep each of the N queries once, under its most confident class, whatever `candidates` is.
+
+    Raises:
+        DetectorError: there is no such model, its family is unknown or needs an extra that is not installed, or its
+            weights are incomplete, damaged or not in safetensors.
+        ConfigError: candidates or image_size is out of range, or the preprocessing mode has another size.
+    """
+    folder = DetectorFolder.read(name, _path(name))
+    factory = _factory(folder)
+    fit = Preprocessing.of(preprocessing, image_size, folder.image_size)
+    if candidates < 1:
+        raise ConfigError(f"candidates {candidates}: at least one candidate must be kept.")
+    return factory(folder, preprocessing=fit, candidates=candidates, every_query=every_query, device=device)
+
+
+def load_detector(description: DetectorDescription, *, device: str = "cpu") -> Detector:
+    """Load the detector that a description names, and check that it is the same one.
+
+    Args:
+        description: `Detector.description` of the detector that made a store or trained a grounder.
+        device: where to run it.
+
+    Raises:
+        DetectorError: it cannot be loaded, or differs from the description in anything but its name.
+    """
+    detector = open_detector(
+        description.name,
+        candidates=description.candidates,
+        image_size=description.image_size,
+        preprocessing=cast("PreprocessingMode", description.preprocessing_mode),  # open_detector checks it
+        device=device,
+        every_query=description.every_query,
+    )
+    if differing := description.differences(detector.description()):
+        raise DetectorError(
+            f"the detector {description.name!r} is not the one that was used before (it differs in "
+            f"{', '.join(each.path for each in differing)}): restore the original, or extract and train again with "
+            "this one"
+        )
+    return detector
+
+
+def _path(name: str) -> Path:
+    known = known_detector(name)
+    if known is not None and known.folder is not None:
+        if not known.folder.is_dir():
+            raise DetectorError(f"this installation has no {name} detector in aligncat/assets; reinstall aligncat.")
+        return known.folder
+    return Path(name) if Path(name).is_dir() else _download(name)
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["config.json", "*.safetensors"]))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise DetectorError(
+            f"{name}: neither a folder here nor a model that the hub gives out ({type(error).__name__}); check the "
+            "name and the network, or download it and give its folder."
+        ) from error
+
+
+def _factory(folder: DetectorFolder) -> DetectorFactory:
+    kind = folder.config.get("model_type")
+    family = next((family for family in FAMILIES if family.name == kind), None)
+    if family is None:
+        known = " or ".join(repr(family.name) for family in FAMILIES)
+        raise DetectorError(f"{folder.config_file}: model_type is {kind!r}, not {known}; give a detector of that kind.")
+    if missing := [module for module in family.modules if find_spec(module) is None]:
+        raise DetectorError(
+            f"{folder.name}: detectors of the family {family.name} need {', '.join(missing)}, not installed: "
+            f"pip install 'aligncat[{family.extra}]'"
+        )
+    module, attribute = family.factory.split(":")
+    return cast("DetectorFactory", getattr(import_module(module), attribute))

@@ -1,0 +1,42 @@
+"""Comparison of nested JSON objects, key by key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from aligncat.types import JSON
+
+
+class Difference(NamedTuple):
+    """A value in which two nested JSON objects differ.
+
+    Attributes:
+        path: the keys that lead to the value, joined by dots.
+        first: the first object's value, or None if it has none.
+        second: the second object's value, or None if it has none.
+    """
+
+    path: str
+    first: JSON
+    second: JSON
+
+
+def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:
+    """Yield every value in which two nested JSON objects differ, sorted by key.
+
+    A missing key equals None, and a tuple equals a list with the same values.
+    """
+    for key in sorted({*first, *second}):
+        here, there = first.get(key), second.get(key)
+        if isinstance(here, Mapping) and isinstance(there, Mapping):
+            for inner in differences(here, there):
+                yield inner._replace(path=f"{key}.{inner.path}")
+        elif _as_json(here) != _as_json(there):
+            yield Difference(key, here, there)
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value as a JSON file would give it back."""
+    return json.loads(json.dumps(value))

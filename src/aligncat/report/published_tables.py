@@ -1,0 +1,137 @@
+"""Published tables to read, and published values beside ours, never as ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from aligncat.evaluation.published import published_values
+from aligncat.evaluation.results import summaries
+from aligncat.report.terminal import detector_training
+from aligncat.wording import percent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aligncat.evaluation.published import Column, PublishedTable, PublishedValue, Row, Task
+    from aligncat.evaluation.results import Metric, Result, Summary
+
+_TITLE_WIDTH = 88  # so that a title is not broken over a narrow table
+_CAPTION_WIDTH = 110  # the same for what is said of our lines
+_METRICS: dict[Task, Metric] = {"rec": lambda metrics: metrics.rec, "res": lambda metrics: metrics.res_miou}
+
+
+def published_table(table: PublishedTable) -> Table:
+    """Return one line for each row of a published table, under a title that says who published it."""
+    title = (
+        f"Published, not measured here: Table {table.number} of {table.source}\n{table.title}: {table.metric}, percent"
+    )
+    note = Text(table.note) if table.note else None
+    shown = Table(title=Text(title), caption=note, box=SIMPLE_HEAD, pad_edge=False, min_width=_TITLE_WIDTH)
+    shown.add_column("System" if table.study is None else "Setting")
+    if with_venue := any(row.venue for row in table.rows):
+        shown.add_column("Venue")
+    for column in table.columns:
+        shown.add_column(Text(f"{column.dataset}\n{column.split_by}\n{column.split}"), justify="right")
+    for row in table.rows:
+        cells = [row.name, row.venue or ""] if with_venue else [row.name]
+        shown.add_row(*map(Text, cells), *("-" if value is None else f"{value:.2f}" for value in row.values))
+    return shown
+
+
+def published_beside(results: Sequence[Result]) -> Table | None:
+    """Return the published values of the splits that were measured, with ours below them.
+
+    Args:
+        results: of one or more configs, datasets, splits and seeds.
+
+    Returns:
+        One line for each system, or None where nothing is published of the splits.
+
+    Raises:
+        DataError: results of one config and split do not fit each other (`aligncat.evaluation.results.summarise`).
+    """
+    ours = [(summary, values) for summary in summaries(results) if (values := _values_of(summary.first))]
+    if not ours:
+        return None
+    published = [each for _, values in ours for each in values]
+    sources = list(dict.fromkeys(each.table.source for each in published))
+    columns = sorted(dict.fromkeys((each.table.task, each.column) for each in published), key=lambda key: key[0])
+    headings = [f"{task.upper()}\n{on.dataset}\n{on.split_by} {on.split}" for task, on in columns]
+    title = (
+        f"Published figures, not measured here ({'; '.join(sources)}), and ours below them\n"
+        f"percent: {_metrics_of(published, sources)}"
+    )
+    caption = Text(_conditions([summary for summary, _ in ours]))
+    table = Table(title=Text(title), caption=caption, box=SIMPLE_HEAD, pad_edge=False, min_width=_CAPTION_WIDTH)
+    for heading in ("Whose", "System", "Venue"):
+        table.add_column(heading, overflow="fold")
+    for heading in headings:
+        table.add_column(Text(heading), justify="right", overflow="fold")
+    cell_of = {
+        (each.table.source, each.row.name, each.table.task, each.column): f"{each.value:.2f}" for each in published
+    }
+    rows = {(each.table.source, each.row.name): each.row for each in published}
+    # What can be trained here stands next to ours.
+    for (source, name), row in sorted(rows.items(), key=lambda item: item[1].preset is not None):
+        venue = _venue(row, source, alone=len(sources) == 1)
+        cells = [cell_of.get((source, name, *key), "-") for key in columns]
+        table.add_row("published", Text(name), Text(venue), *cells)
+    table.add_section()
+    for config, detector in dict.fromkeys((s.first.config, s.first.detector) for s, _ in ours):
+        own = [s for s, _ in ours if (s.first.config, s.first.detector) == (config, detector)]
+        cells = [_percent(own, task, column) for task, column in columns]
+        table.add_row("measured here", Text(config), "", *cells)
+    return table
+
+
+def _values_of(result: Result) -> tuple[PublishedValue, ...]:
+    """Return the published values of a result's split, of the tasks that the result has.
+
+    A file that does not say who divided RefCOCOg may be of either division, so nothing stands beside it.
+    """
+    if result.split_by is None and result.dataset == "refcocog":
+        return ()
+    found = published_values(result.dataset, result.split, result.split_by)
+    return tuple(each for each in found if _METRICS[each.table.task](result.metrics) is not None)
+
+
+def _metrics_of(published: Sequence[PublishedValue], sources: Sequence[str]) -> str:
+    """Return what is measured in which table, in words."""
+    tables = {(each.table.number, each.table.source): each.table for each in published}
+    return ", ".join(
+        f"{table.task.upper()} {table.metric} (Table {number}{'' if len(sources) == 1 else f' of {source}'})"
+        for (number, source), table in sorted(tables.items(), key=lambda item: item[0])
+    )
+
+
+def _venue(row: Row, source: str, *, alone: bool) -> str:
+    """Return where a row was published, and which paper says so where there are several."""
+    if alone:
+        return row.venue or "the paper itself"
+    return f"{row.venue}, as in {source}" if row.venue else source
+
+
+def _percent(rows: Sequence[Summary], task: Task, column: Column) -> str:
+    """Return our value of a column, "-" where we have none."""
+    for row in rows:
+        on = (row.first.dataset, row.first.split, row.first.split_by or column.split_by)
+        spread = row.metric(_METRICS[task])
+        if on == (column.dataset, column.split, column.split_by) and spread is not None:
+            return percent(spread.mean, spread.deviation, decimals=2)
+    return "-"
+
+
+def _conditions(ours: Sequence[Summary]) -> str:
+    """Return what must be said of our lines: detector, what it has seen, sentences and seeds."""
+    lines = []
+    for row in ours:
+        first, seeds = row.first, ", ".join("none" if seed is None else str(seed) for seed in row.seeds)
+        lines.append(
+            f"{first.config} on {first.dataset} {first.split}: {first.metrics.expressions:,} sentences; detector "
+            f"{first.detector} {detector_training(first)}; seeds {seeds}"
+        )
+    return "\n".join([*lines, "The systems differ in their detectors."])

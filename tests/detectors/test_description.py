@@ -1,0 +1,87 @@
+"""A detector's description: what files of today and of older versions hold, and what counts as another detector."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from helpers.descriptions import detector_description
+
+from aligncat.commands.ground import SHIPPED
+from aligncat.detectors.description import DetectorDescription
+from aligncat.errors import DetectorError
+from aligncat.files.differences import Difference
+
+
+def shipped(*keys: str) -> dict[str, Any]:
+    """An object in the config.json of the grounder that the package ships."""
+    content: dict[str, Any] = json.loads((SHIPPED / "config.json").read_text(encoding="utf-8"))
+    for key in keys:
+        content = content[key]
+    return content
+
+
+@pytest.mark.parametrize("keys", [("detector",), ("provenance", "store")])
+def test_the_shipped_grounders_description_comes_back_byte_for_byte(keys: tuple[str, ...]) -> None:
+    content = shipped(*keys)
+    description = DetectorDescription.from_json(content)
+    assert json.dumps(description.to_json()) == json.dumps(content)
+    assert (description.name, description.image_size, description.candidates) == ("mini", 160, 20)
+    assert (description.every_query, description.unknown) == (False, {})
+
+
+def test_a_description_from_before_there_were_modes_comes_back_without_one() -> None:
+    content = shipped("detector")
+    del content["preprocessing"]["mode"]
+    description = DetectorDescription.from_json(content)
+    assert json.dumps(description.to_json()) == json.dumps(content)
+    assert description.preprocessing_mode == "letterbox-416"
+    assert not description.differences(DetectorDescription.from_json(shipped("detector")))
+
+
+def test_every_query_is_written_only_if_it_is_set() -> None:
+    description = detector_description(every_query=True)
+    assert description.to_json()["every_query"] is True
+    assert DetectorDescription.from_json(description.to_json()) == description
+    assert description.differences(detector_description()) == [Difference("every_query", True, None)]
+
+
+def test_keys_of_another_version_are_kept_and_compared() -> None:
+    content = {**shipped("detector"), "tiles": {"rows": 2}}
+    description = DetectorDescription.from_json(content)
+    assert description.unknown == {"tiles": {"rows": 2}}
+    assert description.to_json() == content
+    ours = DetectorDescription.from_json(shipped("detector"))
+    assert ours.differences(description) == [Difference("tiles", None, {"rows": 2})]
+
+
+def test_a_name_is_no_difference_and_a_key_can_be_ignored() -> None:
+    first = detector_description()
+    other = replace(first, name="copy", candidates=5, preprocessing={"mode": "hub-384"})
+    assert not first.differences(replace(first, name="copy"))
+    assert first.differences(other) == [
+        Difference("candidates", 20, 5),
+        Difference("preprocessing.mode", "letterbox-416", "hub-384"),
+    ]
+    assert [each.path for each in first.differences(other, ignoring=("candidates",))] == ["preprocessing.mode"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_size": "160"}, "has '160' as its image_size"),
+        ({"candidates": True}, "has True as its candidates"),
+        ({"preprocessing": None}, "has None as its preprocessing"),
+        ({"every_query": 1}, "has 1 as its every_query"),
+    ],
+)
+def test_a_value_of_another_type_is_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(DetectorError, match=message):
+        DetectorDescription.from_json({**shipped("detector"), **change})
+
+
+def test_missing_keys_are_named() -> None:
+    with pytest.raises(DetectorError, match="lacks weights_sha256, config_sha256, architecture, image_size"):
+        DetectorDescription.from_json({"name": "mini"})

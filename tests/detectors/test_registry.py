@@ -1,0 +1,129 @@
+"""The registry: a family is one file and one row, a known checkpoint is one row, and importing it needs no torch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.fabricate import write_image
+from PIL import Image
+
+from aligncat.detectors import registry
+from aligncat.detectors.description import DetectorDescription
+from aligncat.detectors.protocol import Detector
+from aligncat.detectors.registry import (
+    FAMILIES,
+    KNOWN_DETECTORS,
+    DetectorFamily,
+    KnownDetector,
+    known_detector,
+    load_detector,
+    open_detector,
+)
+from aligncat.errors import DetectorError, StoreError
+from aligncat.evaluation.leak import known_by_name
+from aligncat.store.extract import extract
+from aligncat.store.manifest import Manifest
+from aligncat.store.reader import Store
+from aligncat.types import ImageRecord
+
+WITHOUT_TORCH = ("candidates", "description", "folder", "preprocessing", "protocol", "query_detector", "registry")
+SIZE = 64
+
+
+@pytest.mark.parametrize("module", WITHOUT_TORCH)
+def test_a_module_imports_without_torch_and_transformers(module: str) -> None:
+    code = (
+        f"import sys, aligncat.detectors.{module}; "
+        "print([name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.fixture
+def bright_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a detector of a new family: its module is `bright_box.py`, and its row is all that is added."""
+    shutil.copyfile(Path(__file__).parents[1] / "helpers" / "bright_box.py", tmp_path / "bright_box.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    row = DetectorFamily(name="bright-box", factory="bright_box:BrightBoxDetector")
+    monkeypatch.setattr(registry, "FAMILIES", (*FAMILIES, row))
+    folder = tmp_path / "bright"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "bright-box", "aligncat_image_size": SIZE}))
+    return folder
+
+
+def white_box(path: Path) -> ImageRecord:
+    """A black photo of 128 x 128 with a white box from (32, 64) to (96, 128)."""
+    pixels = np.zeros((128, 128, 3), np.uint8)
+    pixels[64:128, 32:96] = 255
+    Image.fromarray(pixels).save(path)
+    return ImageRecord("white", path)
+
+
+def test_a_new_family_is_one_file_and_one_row(bright_box: Path, tmp_path: Path) -> None:
+    detector = open_detector(str(bright_box), candidates=3)
+    assert detector.description().architecture == "bright-box"
+    store = extract(images=[white_box(tmp_path / "white.png")], detector=detector, out=tmp_path / "store")
+    opened = Store.open(tmp_path / "store", expect=detector.description())
+    assert opened.manifest == store.manifest
+    assert opened.labels == ("bright", "dark")
+    found = opened.candidates("white")
+    # Query 0 is the bright part. Its class probabilities are 8/10, 1/10 and, for no object, 1/10; its mask's is 3/4.
+    np.testing.assert_allclose(found.confidences[0], 0.8 * 0.75, rtol=1e-6)
+    assert (found.queries[0], found.categories[0], found.boxes[0].tolist()) == (0, 0, [32, 64, 96, 128])
+    assert load_detector(opened.manifest.detector).description() == detector.description()
+
+
+def test_stores_of_two_families_are_told_apart(bright_box: Path, tiny_detector: Path, tmp_path: Path) -> None:
+    image = ImageRecord("a", write_image(tmp_path / "a.png", 0))
+    extract(images=[image], detector=open_detector(str(bright_box)), out=tmp_path / "store")
+    with pytest.raises(StoreError, match=r'detector\.architecture: the store has "bright-box", not "mask2former"'):
+        Store.open(tmp_path / "store", expect=open_detector(str(tiny_detector)).description())
+
+
+def test_a_missing_extra_is_named_before_anything_is_imported(
+    bright_box: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = DetectorFamily("bright-box", "no_such_module:Detector", extra="bright", modules=("no_such_runtime",))
+    monkeypatch.setattr(registry, "FAMILIES", (*FAMILIES, row))
+    with pytest.raises(DetectorError, match=r"need no_such_runtime, not installed: pip install 'aligncat\[bright\]'"):
+        open_detector(str(bright_box))
+
+
+def test_an_unknown_family_is_refused_with_the_known_ones(bright_box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "FAMILIES", FAMILIES)
+    with pytest.raises(DetectorError, match="model_type is 'bright-box', not 'mask2former'"):
+        open_detector(str(bright_box))
+
+
+def test_facts_about_a_checkpoint_are_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = KnownDetector(name="lab/bright-*", trained_on="coco-train2014", licence="The detector {name} is MIT.")
+    assert known_detector("lab/bright-large") is None
+    monkeypatch.setattr(registry, "KNOWN_DETECTORS", (*KNOWN_DETECTORS, row))
+    assert known_detector("lab/bright-large") == row
+    known = known_by_name("lab/bright-large", "refcoco")
+    assert known is not None and known.holds("COCO_train2014_000000000009.jpg")
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_every_family_loads_from_its_row(family: DetectorFamily, tiny_detector: Path) -> None:
+    """A family needs a tiny checkpoint here; `tiny_detector` is Mask2Former's."""
+    checkpoints = {"mask2former": tiny_detector}
+    detector: Detector = open_detector(str(checkpoints[family.name]))
+    assert detector.description().architecture == family.name
+    content = json.loads(json.dumps(detector.description().to_json()))
+    assert DetectorDescription.from_json(content) == detector.description()
+    assert Manifest.of(detector, ["a"], 1).detector == detector.description()
+
+
+def test_the_mini_detector_is_a_row() -> None:
+    mini = known_detector("mini")
+    assert mini is not None and mini.folder is not None and (mini.folder / "config.json").is_file()
+    assert known_detector("somebody/mini") is None

@@ -1,0 +1,180 @@
+"""A grounder on a device: what it computes there, and that every tensor crosses to the device and back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers.tiny_run import World
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.overrides import TorchFunctionMode
+
+from aligncat.datasets.load import load_split
+from aligncat.detectors.device import check_device, default_device
+from aligncat.errors import ConfigError
+from aligncat.files.images import as_rgb
+from aligncat.grounder.folder import SHIPPED
+from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.model import GroundingModel
+from aligncat.types import Grounding
+
+PHRASES = ["red person", "the dog on the left", "couch"]
+PICTURE_PHRASES = ["the green cat", "the book on the left", "the largest flower", "a dog"]
+PICTURE = Path(__file__).resolve().parents[2] / "docs" / "img" / "mojiref.jpg"
+
+
+class Crossings(TorchFunctionMode):
+    """Fails where a tensor becomes a numpy array that did not come from `.cpu()`.
+
+    A CPU cannot show that otherwise: there, `.numpy()` works on every tensor.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.brought: list[Tensor] = []  # kept alive, so that no other tensor gets the id of one of them
+        self.arrays = 0
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func is Tensor.numpy:
+            assert any(args[0] is tensor for tensor in self.brought), "a bare .numpy() on what the model returned"
+            self.arrays += 1
+        found = func(*args, **(kwargs or {}))
+        if func is Tensor.cpu:
+            self.brought.append(found)
+        return found
+
+
+def test_no_tensor_becomes_an_array_before_it_is_on_the_cpu(trained: Path, world: World) -> None:
+    grounder, split, store = Grounder.from_pretrained(trained), load_split(world.data, "val"), world.open()
+    candidates = store.candidates(split.expressions[0].image_id)
+    with Crossings() as crossings:
+        grounder.ground_candidates(candidates, PHRASES)
+    assert crossings.arrays >= 4, "the choice, the kept set, the probabilities and the scores"
+    with Crossings() as crossings:
+        grounder.choose(store, split)
+    assert crossings.arrays >= 4
+
+
+@pytest.mark.parametrize("call", ["ground_candidates", "choose"])
+def test_the_model_gets_its_inputs_on_its_own_device(call: str, trained: Path, world: World) -> None:
+    """The meta device has shapes and no values, so the pass stops where the model is entered."""
+    grounder, split, store = Grounder.from_pretrained(trained), load_split(world.data, "val"), world.open()
+    candidates = store.candidates(split.expressions[0].image_id)
+    grounder.model.to("meta")
+    devices: set[str] = set()
+
+    class ReachedError(Exception):
+        pass
+
+    def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if isinstance(module, GroundingModel):
+            devices.update(str(tensor.device) for tensor in inputs)
+            raise ReachedError
+
+    hook = register_module_forward_pre_hook(look)
+    try:
+        with pytest.raises(ReachedError):
+            if call == "choose":
+                grounder.choose(store, split)
+            else:
+                grounder.ground_candidates(candidates, PHRASES)
+    finally:
+        hook.remove()
+    assert devices == {"meta"}
+
+
+def test_moving_returns_the_grounder_and_keeps_a_detector_that_is_there(trained: Path) -> None:
+    grounder = Grounder.from_pretrained(trained, device="cpu")
+    detector = grounder.detector
+    assert grounder.to("cpu") is grounder and grounder.device == "cpu"
+    assert grounder.detector is detector
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "nonsense"])
+def test_a_device_that_is_not_there_is_an_error_of_one_line(device: str, trained: Path) -> None:
+    for call in (
+        lambda: check_device(device),
+        lambda: Grounder.from_pretrained(trained, device=device),
+        lambda: Grounder.from_pretrained(trained).to(device),
+    ):
+        with pytest.raises(ConfigError, match=f"device '{device}' cannot be used here") as error:
+            call()
+        assert "\n" not in str(error.value)
+
+
+def test_the_default_is_an_accelerator_where_there_is_one() -> None:
+    accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    assert default_device() == accelerator
+    check_device(default_device())
+
+
+def test_the_module_is_imported_without_torch() -> None:
+    code = "import sys, aligncat.detectors.device; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@pytest.fixture
+def exact() -> Iterator[None]:
+    """Without TF32, which cuDNN uses by default and which keeps three digits of a product's factors."""
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        yield
+
+
+@cuda
+def test_cuda_chooses_among_candidates_as_the_cpu_does(exact: None) -> None:
+    cpu, grounder = Grounder.from_pretrained(SHIPPED), Grounder.from_pretrained(SHIPPED, device="cuda")
+    assert grounder.device.startswith("cuda")
+    with Image.open(PICTURE) as image:
+        [candidates] = cpu.detector.detect([as_rgb(image)], ["image"])
+    compare(
+        grounder.ground_candidates(candidates, PICTURE_PHRASES),
+        cpu.ground_candidates(candidates, PICTURE_PHRASES),
+        tolerance=1e-4,
+    )
+
+
+@cuda
+def test_cuda_grounds_a_picture_as_the_cpu_does(exact: None) -> None:
+    """Detector included: its features are stored as float16, where a last bit is a thousandth of the value."""
+    expected = Grounder.from_pretrained(SHIPPED).ground(PICTURE, PICTURE_PHRASES)
+    grounder = Grounder.from_pretrained(SHIPPED, device="cuda")
+    assert grounder.detector.device.startswith("cuda")
+    compare(grounder.ground(PICTURE, PICTURE_PHRASES), expected, tolerance=1e-3)
+    assert grounder.to("cpu").ground(PICTURE, PICTURE_PHRASES) == expected
+
+
+@cuda
+def test_cuda_chooses_and_saves_as_the_cpu_does(exact: None, trained: Path, world: World, tmp_path: Path) -> None:
+    split, store = load_split(world.data, "val"), world.open()
+    expected = Grounder.from_pretrained(trained).choose(store, split)
+    grounder = Grounder.from_pretrained(trained, device="cuda")
+    found = grounder.choose(store, split)
+    assert found.choice.tolist() == expected.choice.tolist()
+    assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
+    grounder.save_pretrained(tmp_path / "saved")
+    assert (tmp_path / "saved" / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
+
+
+def compare(found: Sequence[Grounding], expected: Sequence[Grounding], *, tolerance: float) -> None:
+    for one, other in zip(found, expected, strict=True):
+        assert (one.choice, one.category, one.predicted_category) == (
+            other.choice,
+            other.category,
+            other.predicted_category,
+        )
+        assert one.box == pytest.approx(other.box, abs=1.0)
+        assert one.probability == pytest.approx(other.probability, abs=tolerance)
+        probabilities = [candidate.probability for candidate in other.candidates]
+        assert [candidate.probability for candidate in one.candidates] == pytest.approx(probabilities, abs=tolerance)
