@@ -32,6 +32,7 @@ from aligncat.language.encoder import TextEncoderConfig
 from aligncat.language.tokens import tokenize
 from aligncat.language.vectors import GLOVE_50D
 from aligncat.store.reader import Store
+from aligncat.wording import percent
 
 # MojiRef's words, and what else people call the same thing; the first is taken whose words training all lacks. MojiRef
 # says both "couch" and "sofa", for instance, so both become a settee.
@@ -232,7 +233,7 @@ def _pair(split: Split, synonyms: Mapping[tuple[str, ...], str]) -> tuple[Split,
 def _cell(values: list[float]) -> str:
     mean = sum(values) / len(values)
     deviation = (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5 if len(values) > 1 else None
-    return f"{100 * mean:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+    return percent(mean, deviation, plus_minus=" ± ")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from aligncat.evaluation.published import published_ablation
 from aligncat.evaluation.results import Metric, Result, Summary, summarise
 from aligncat.grounder.model_card import NAMES, write_model_card
 from aligncat.report.terminal import detector_training
+from aligncat.wording import percent
 
 ROOT = Path(__file__).resolve().parent
 RESULTS, PAGE = ROOT / "results", ROOT / "results.md"
@@ -264,19 +265,12 @@ def signed(values: Sequence[float]) -> str:
 
 def spread(summary: Summary, read: Metric) -> str:
     found = summary.metric(read)
-    if found is None:
-        return "-"
-    deviation = "" if found.deviation is None else f" ± {100 * found.deviation:.1f}"
-    return f"{100 * found.mean:.1f}{deviation}"
+    return "-" if found is None else percent(found.mean, found.deviation, plus_minus=" ± ")
 
 
 def mean(summary: Summary, read: Metric) -> str:
     found = summary.metric(read)
     return percent(None if found is None else found.mean)
-
-
-def percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def yes(holds: bool) -> str:

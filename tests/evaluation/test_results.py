@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from aligncat.errors import DataError
+from aligncat.evaluation.causes import CAUSES
 from aligncat.evaluation.metrics import measure
 from aligncat.evaluation.results import Result, summaries, summarise
 from aligncat.report.terminal import masks_table, results_table, slices_table
@@ -177,11 +178,17 @@ def test_table_shows_mean_and_spread_in_percent_and_undefined_as_a_dash(result):
 
 
 def test_slices_table_has_a_line_for_each_slice_with_its_own_count(result):
-    found = {name: figures for name, *figures in lines_of(slices_table([result]))}
-    # N, REC, oracle, mIoU, not among the candidates, wrong category, wrong object
+    found = {name: metrics for name, *metrics in lines_of(slices_table([result]))}
+    # N, REC, oracle, mIoU, out of reach, other category, same category
     assert found["all"] == ["4", "50.0", "75.0", "75.0", "25.0", "25.0", "0.0"]
     assert found["kind color"] == ["2", "50.0", "100.0", "75.0", "0.0", "50.0", "0.0"]
     assert found["place redundant"] == ["2", "100.0", "100.0", "100.0", "0.0", "0.0", "0.0"]
+
+
+def test_no_heading_of_a_share_of_errors_is_the_name_of_a_cause(result):
+    headings = {str(column.header).lower() for column in slices_table([result]).columns}
+    assert {"out of reach", "other category", "same category"} <= headings
+    assert not headings & {cause.replace("_", " ") for cause in CAUSES}
 
 
 def test_table_of_nothing_is_empty():

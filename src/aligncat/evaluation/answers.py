@@ -20,6 +20,7 @@ from aligncat.files.atomic import write_atomic
 from aligncat.geometry import box_iou
 from aligncat.grounder.choices import object_probability
 from aligncat.language.tokens import tokenize
+from aligncat.wording import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,7 +128,7 @@ class Answers:
             answers = cls(result, tuple(said["labels"]), said["provenance"], table.replace_schema_metadata(None))
         except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
             raise DataError(
-                f"{path} does not hold the answers that `aligncat evaluate --out` writes: {str(error).splitlines()[0]}"
+                f"{path} does not hold the answers that `aligncat evaluate --out` writes: {first_line(error)}"
             ) from error
         if not answers.table.schema.equals(SCHEMA):
             raise DataError(f"{path} was written by another version of aligncat: evaluate again")

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from aligncat.errors import ImageError
 from aligncat.geometry import MAX_PIXELS
+from aligncat.wording import first_line
 
 _WHITE = (255, 255, 255, 255)
 # What Pillow's decoders are known to raise on damaged files, beside OSError; none is a fault of ours.
@@ -95,7 +96,7 @@ def _too_large(path: Path, found: str, max_pixels: int) -> str:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = first_line(error)
     if isinstance(error, UnidentifiedImageError):
         reason = "the file is empty" if path.stat().st_size == 0 else "not a known image format, or corrupt"
     return f"{path}: the image cannot be read ({reason}); replace or remove it."

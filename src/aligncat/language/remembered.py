@@ -7,11 +7,10 @@ from itertools import groupby
 from typing import Self
 
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from aligncat.console import track
 from aligncat.language.vocabulary import PAD
 
 _BATCH = 256
@@ -34,8 +33,7 @@ class RememberedStates:
         groups = (list(group) for _, group in groupby(rows, key=len))
         parts = [group[start : start + _BATCH] for group in groups for start in range(0, len(group), _BATCH)]
         self._states: dict[tuple[int, ...], Tensor] = {}
-        console = Console(stderr=True)
-        for part in track(parts, "reading expressions", console=console, transient=True, disable=not progress):
+        for part in track(parts, "reading expressions", transient=True, shown=progress):
             self._states.update(zip(part, read(torch.tensor(part, device=tokens.device)), strict=True))
 
     def __len__(self) -> int:

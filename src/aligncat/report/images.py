@@ -6,9 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
+from aligncat.console import track
 from aligncat.errors import ImageError
 from aligncat.files.images import read_image
 
@@ -35,8 +34,7 @@ def copy_images(paths: Sequence[Path], folder: Path) -> list[str | None]:
     """
     folder.mkdir()
     side = max(SHORTEST, min(LONGEST, round(LONGEST * math.sqrt(MANY / max(len(paths), 1)))))
-    console = Console(stderr=True)
-    numbered = track(enumerate(paths), "copying pictures", total=len(paths), console=console, transient=True)
+    numbered = track(enumerate(paths), "copying pictures", total=len(paths), transient=True)
     return [_copy(path, folder / f"{number:05}.jpg", side) for number, path in numbered]
 
 

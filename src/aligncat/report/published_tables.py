@@ -11,6 +11,7 @@ from rich.text import Text
 from aligncat.evaluation.published import published_values
 from aligncat.evaluation.results import summaries
 from aligncat.report.terminal import detector_training
+from aligncat.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,8 +121,7 @@ def _percent(rows: Sequence[Summary], task: Task, column: Column) -> str:
         on = (row.first.dataset, row.first.split, row.first.split_by or column.split_by)
         spread = row.metric(_METRICS[task])
         if on == (column.dataset, column.split, column.split_by) and spread is not None:
-            deviation = "" if spread.deviation is None else f"±{100 * spread.deviation:.2f}"
-            return f"{100 * spread.mean:.2f}{deviation}"
+            return percent(spread.mean, spread.deviation, decimals=2)
     return "-"
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Metrics
 from aligncat.evaluation.results import Metric, Result, Spread, Summary, summaries, summarise
+from aligncat.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -175,7 +176,7 @@ def causes_table(answers: Answers) -> Table:
     for name in rows[0]:
         table.add_column(name.replace("_", " "), justify="left" if name == "slice" else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(_percent(Spread(v, None)) if name == "rec" else str(v) for name, v in row.items()))
+        table.add_row(*(percent(v) if name == "rec" else str(v) for name, v in row.items()))
     return table
 
 
@@ -233,7 +234,5 @@ def _table(rows: Sequence[Summary], names: Sequence[str], metrics: Mapping[str, 
 
 
 def _percent(spread: Spread | None) -> str:
-    if spread is None:
-        return "-"
-    deviation = f"±{100 * spread.deviation:.1f}" if spread.deviation else ""
-    return f"{100 * spread.mean:.1f}{deviation}"
+    """Return mean and deviation in percent; a deviation of 0 is left out."""
+    return "-" if spread is None else percent(spread.mean, spread.deviation or None)

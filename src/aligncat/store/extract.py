@@ -9,18 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
+from aligncat.console import progress_bar
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, ImageError
 from aligncat.files.images import read_image
@@ -93,7 +85,8 @@ def _extract_shards(
     # Batches never cross a shard's border, so that a resumed run makes up the same ones.
     step = detector.batch_size
     batches = [shard[start : start + step] for shard in shards for start in range(0, len(shard), step)]
-    with _progress() as progress, ThreadPoolExecutor(1) as pool:
+    details = (MofNCompleteColumn(), _ImagesPerSecond(), TimeRemainingColumn())
+    with progress_bar(*details, speed_period=_SPEED_SECONDS) as progress, ThreadPoolExecutor(1) as pool:
         task = progress.add_task("extract", total=writer.manifest.images, completed=writer.images_done())
         pictures = _read_ahead(batches, pool)
         try:
@@ -157,15 +150,3 @@ class _ImagesPerSecond(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text(f"{speed:.1f} images/s" if speed else "- images/s")
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _ImagesPerSecond(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        speed_estimate_period=_SPEED_SECONDS,
-    )

@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from aligncat.evaluation.staircase import staircase
 from aligncat.report.figures.grouping import NothingToDrawError, by_config
 from aligncat.report.figures.style import FAINT, across, house_style, label
+from aligncat.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ def staircase_figure(runs: Sequence[Answers]) -> Figure:
         heights = [0 if share is None else 100 * share for share in shares]
         left = np.arange(len(STAGES)) - 0.42 + (place + 0.5) * width
         bars = axes.bar(left, heights, 0.92 * width, color=config.color, hatch=config.hatch, edgecolor="white", lw=0)
-        labels = ["" if share is None else f"{100 * share:.1f}" for share in shares]
+        labels = ["" if share is None else percent(share) for share in shares]
         axes.bar_label(bars, labels, rotation=90 if standing else 0, padding=2, fontsize=7)
     for place, stage in enumerate(STAGES):
         if all(getattr(found, stage) is None for found, _ in drawn):

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import pytest
+from rich.progress import MofNCompleteColumn
+
+from aligncat.console import error_console, output_console, progress_bar, track
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_pipe_has_a_fixed_width_and_a_terminal_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert (output_console().width, output_console(piped_width=140).width) == (120, 140)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "97")
+    assert output_console().width == 97
+
+
+def test_results_alone_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    output_console().print("result")
+    error_console().print("remark")
+    with progress_bar(MofNCompleteColumn()) as progress:
+        progress.update(progress.add_task("counting", total=3), advance=3)
+    assert list(track(range(3), "tracking")) == [0, 1, 2]
+    assert list(track(iter("ab"), "hidden", total=2, shown=False)) == ["a", "b"]
+    said = capsys.readouterr()
+    assert said.out == "result\n"
+    assert "remark" in said.err and "counting" in said.err and "3/3" in said.err and "tracking" in said.err
+    assert "hidden" not in said.err
+
+
+def test_neither_module_imports_torch() -> None:
+    code = "import sys, aligncat.console, aligncat.wording; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
