@@ -88,10 +88,13 @@ def test_the_committed_card_is_what_the_stored_results_make(make_results: Module
     }
 
 
-def test_stored_results_are_written_again_byte_for_byte() -> None:
+def test_stored_results_are_written_again_with_the_same_keys_in_the_same_order() -> None:
     stored = json.loads((STORED / "shipped-grounder.json").read_text(encoding="utf-8"))["results"]
-    again = [Result.from_json(values, "shipped-grounder.json").to_json() for values in stored]
-    assert len(stored) == 9 and json.dumps(again) == json.dumps(stored)
+    assert len(stored) == 9
+    for values in stored:
+        again = Result.from_json(values, "shipped-grounder.json").to_json()
+        assert again.pop("seen_claimed") is False, "younger than the stored files"
+        assert json.dumps(again) == json.dumps(values)
 
 
 def test_figures_of_the_page_are_those_of_the_files(make_results: ModuleType, tmp_path: Path) -> None:
