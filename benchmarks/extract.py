@@ -35,14 +35,14 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 def save_real_size_detector(folder: Path) -> Path:
     """Write a Swin-Tiny Mask2Former with random weights, as COCO instance checkpoints are configured."""
     torch.manual_seed(0)
-    backbone = SwinConfig(
+    backbone = SwinConfig(  # type: ignore[call-arg]
         embed_dim=96,
         depths=[2, 2, 6, 2],
         num_heads=[3, 6, 12, 24],
         window_size=7,
         out_features=["stage1", "stage2", "stage3", "stage4"],
     )
-    config = Mask2FormerConfig(backbone_config=backbone, num_queries=100, num_labels=80)
+    config = Mask2FormerConfig(backbone_config=backbone, num_queries=100, num_labels=80)  # type: ignore[call-arg]
     Mask2FormerForUniversalSegmentation(config).save_pretrained(folder)
     return folder
 
