@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 WHEEL := build/wheel
 
-.PHONY: quickstart test lint slow docs wheel base-check wheel-check browser clean
+.PHONY: quickstart test lint hooks slow docs wheel base-check wheel-check browser clean
 
 quickstart: $(VENV)/.ready
 	$(BIN)/aligncat quickstart
@@ -17,6 +17,10 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Run the checks of .pre-commit-config.yaml before each commit of this clone.
+hooks: $(VENV)/.ready
+	$(BIN)/pre-commit install
 
 slow: $(VENV)/.ready
 	$(BIN)/python -m pytest -m slow
@@ -44,7 +48,7 @@ browser:
 	apt-get update
 	apt-get install --yes --no-install-recommends chromium chromium-driver
 
-# constraints.txt keeps pip from fetching a CUDA build of torch.
+# On Linux, add `PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu` for the CPU build of torch.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
