@@ -27,7 +27,7 @@ slow: $(VENV)/.ready
 
 # The site of the documentation, in build/site. A broken link or an unknown name in it is an error.
 docs: $(VENV)/.ready
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The wheel, installed without extras into an environment of its own. The two checks below use it.
 wheel:
