@@ -59,7 +59,7 @@ def measure(text: TextEncoderConfig, config: AlignmentConfig, sizes: Sizes) -> d
 
     def step() -> None:
         aligned = model(features, categories, valid, *encoder(tokens), labels)
-        model.losses(aligned, valid, image_index, labels)["total"].backward()
+        model.losses(aligned, valid, image_index, labels)["total"].backward()  # type: ignore[no-untyped-call]
 
     return {
         "text encoder, forward": milliseconds(lambda: encoder(tokens)),

@@ -27,7 +27,7 @@ from aligncat.detectors.query_detector import QueryDetector
 from aligncat.detectors.registry import open_detector
 from aligncat.files.images import read_image
 from aligncat.geometry import letterbox_image
-from aligncat.store.extract import extract
+from aligncat.store.extract import extract_images
 from aligncat.types import ImageRecord
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -36,14 +36,14 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 def save_real_size_detector(folder: Path) -> Path:
     """Write a Swin-Tiny Mask2Former with random weights, as COCO instance checkpoints are configured."""
     torch.manual_seed(0)
-    backbone = SwinConfig(
+    backbone = SwinConfig(  # type: ignore[call-arg]
         embed_dim=96,
         depths=[2, 2, 6, 2],
         num_heads=[3, 6, 12, 24],
         window_size=7,
         out_features=["stage1", "stage2", "stage3", "stage4"],
     )
-    config = Mask2FormerConfig(backbone_config=backbone, num_queries=100, num_labels=80)
+    config = Mask2FormerConfig(backbone_config=backbone, num_queries=100, num_labels=80)  # type: ignore[call-arg]
     Mask2FormerForUniversalSegmentation(config).save_pretrained(folder)
     return folder
 
@@ -92,7 +92,7 @@ def main() -> None:
             block = images[start : start + options.block]
             bare += bare_seconds(detector, block)
             begun = seconds()
-            extract(images=block, detector=detector, out=Path(scratch) / f"store-{start:05d}")
+            extract_images(images=block, detector=detector, out=Path(scratch) / f"store-{start:05d}")
             whole += seconds() - begun
     figures = {
         "images": len(images),

@@ -99,10 +99,10 @@ def learn(row: Row, texts: list[str], labels: Tensor, vectors: Path, seed: int) 
     steps = row.epochs * (len(texts) // BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     for _ in range(row.epochs):
-        for batch in torch.randperm(len(texts)).split(BATCH)[: len(texts) // BATCH]:
+        for batch in torch.split(torch.randperm(len(texts)), BATCH)[: len(texts) // BATCH]:
             loss = nn.functional.cross_entropy(model([texts[i] for i in batch]), labels[batch])
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()

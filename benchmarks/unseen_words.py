@@ -127,7 +127,12 @@ SIZES = {
     "small": ("tiny", "miniature"),
     "little": ("tiny", "miniature"),
 }
-WORDS = {"nouns": NOUNS, "colours": COLOURS, "sizes": SIZES, "all three": {**NOUNS, **COLOURS, **SIZES}}
+WORDS: dict[str, Mapping[str, tuple[str, ...]]] = {
+    "nouns": NOUNS,
+    "colours": COLOURS,
+    "sizes": SIZES,
+    "all three": {**NOUNS, **COLOURS, **SIZES},
+}
 
 NAMES = {tuple(words.split()) for words in WORDS["all three"]}
 
@@ -215,7 +220,8 @@ def main() -> None:
                 progress=False,
             )
             for words, (usual, changed) in pairs.items():
-                scores[words].append(tuple(metrics_on(grounder, data, store, s) for s in (usual, changed)))
+                sides = metrics_on(grounder, data, store, usual), metrics_on(grounder, data, store, changed)
+                scores[words].append(sides)
         for words, found in scores.items():
             cells = [_cell([s.rec for s in side]) for side in zip(*found, strict=True)]
             read = [_cell([s.category_accuracy or 0.0 for s in side]) for side in zip(*found, strict=True)]

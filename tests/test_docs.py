@@ -16,7 +16,7 @@ from aligncat.api.evaluate import evaluate
 from aligncat.cli import VERBS, settings
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 VARIABLE = re.compile(r"\$\w+")  # of a job script: there is a number in it
 COMMANDS = sorted(
     {
@@ -40,11 +40,11 @@ def test_the_docs_have_commands() -> None:
 
 
 def test_the_make_targets_of_the_docs_exist() -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {
         target
         for page in (*PAGES, ROOT / "CONTRIBUTING.md")
-        for target in re.findall(r"^    make (\w+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        for target in re.findall(r"^    make ([\w-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert {"quickstart", "test"} <= named <= targets
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
@@ -46,13 +46,17 @@ class Page:
 
     def cells(self, rows: str) -> list[list[str]]:
         """The words of every cell of some rows."""
-        return self.run(
+        cells: list[list[str]] = self.run(
             "return [...document.querySelectorAll(arguments[0])].map((r) => [...r.cells].map((c) => c.textContent))",
             rows,
         )
+        return cells
 
     def texts(self, selector: str) -> list[str]:
-        return self.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector)
+        texts: list[str] = self.run(
+            "return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector
+        )
+        return texts
 
     def click(self, selector: str, place: int = 0) -> Page:
         self.run("document.querySelectorAll(arguments[0])[arguments[1]].click()", selector, place)
@@ -101,7 +105,8 @@ class Page:
         image = Image.open(io.BytesIO(self.driver.get_screenshot_as_png())).convert("RGB")
         across, down = int(left + x * width), int(top + y * height)
         around = range(-reach, reach + 1)
-        return [image.getpixel((across + right, down + below)) for right in around for below in around]
+        places = [(across + right, down + below) for right in around for below in around]
+        return [cast("tuple[int, int, int]", image.getpixel(place)) for place in places]
 
     def errors(self) -> list[str]:
         """What the console says since the page was opened."""

@@ -26,12 +26,13 @@ def photo_logits(logits: NDArray[Any], width: int, height: int, size: int) -> ND
     x1, y1 = np.minimum(x0 + 1, last_x), np.minimum(y0 + 1, last_y)
     right, down = (x - x0)[None, :], (y - y0)[:, None]
     values = logits.astype(np.float64)
-    return (
+    between: NDArray[np.float64] = (
         values[np.ix_(y0, x0)] * (1 - right) * (1 - down)
         + values[np.ix_(y0, x1)] * right * (1 - down)
         + values[np.ix_(y1, x0)] * (1 - right) * down
         + values[np.ix_(y1, x1)] * right * down
     )
+    return between
 
 
 def largest_component(mask: NDArray[np.bool_]) -> list[int]:

@@ -87,7 +87,7 @@ def answers(rows: Sequence[dict[str, Any]], *, provenance: Mapping[str, Any] | N
     """The answers of one run; `identity` changes what its result says."""
     rec = sum(answer["right"] for answer in rows) / len(rows)
     metrics = Metrics(len(rows), rec, 1.0, len(rows), rec, rec, 1.0, None, None, None)
-    said = {
+    said: dict[str, Any] = {
         "dataset": "toy",
         "split": "val",
         "split_by": None,

@@ -114,7 +114,7 @@ def swin_block(w: Weights, name: str, x: Tensor, heads: int, window: int, shift:
             here = slice(top, top + window), slice(left, left + window)
             cells, regions = shifted[here].reshape(-1, channels), region[here].reshape(-1)
             apart = torch.where(regions[:, None] == regions[None], 0.0, float("-inf"))
-            query, key, value = w.linear(name + "attn.qkv", cells, 3 * channels).split(channels, dim=1)
+            query, key, value = w.linear(name + "attn.qkv", cells, 3 * channels).chunk(3, dim=1)
             seen = w.linear(name + "attn.proj", attention(query, key, value, heads, bias + apart), channels)
             result[here] = seen.reshape(window, window, channels)
     back = torch.zeros_like(result)
@@ -214,7 +214,7 @@ def deformable_attention(
     )
     read = torch.zeros(count, heads, hidden // heads)
     for level, ((height, width), level_values) in enumerate(
-        zip(sizes, values.split([height * width for height, width in sizes]), strict=True)
+        zip(sizes, torch.split(values, [height * width for height, width in sizes]), strict=True)
     ):
         for head in range(heads):
             grid = level_values.reshape(height, width, heads, -1)[:, :, head]
@@ -246,7 +246,7 @@ def pixel_decoder(
         x = w.layer_norm(layer + "norm1", x + deformable_attention(w, layer + "self_attn.", x, place, sizes, heads))
         inside = w.linear(layer + "linear1", x, feedforward).relu()
         x = w.layer_norm(layer + "norm2", x + w.linear(layer + "linear2", inside, hidden))
-    split = list(x.split([height * width for height, width in sizes]))
+    split = list(torch.split(x, [height * width for height, width in sizes]))
     fine = F.conv2d(maps[0], w.get(name + "adapter_1.weight", hidden, maps[0].shape[1], 1, 1))
     fine = w.group_norm(name + "adapter_1.norm", fine)
     finest = split[-1].T.reshape(1, hidden, *sizes[-1])
@@ -264,8 +264,8 @@ def multihead(
     w: Weights, name: str, query: Tensor, key: Tensor, value: Tensor, heads: int, forbidden: Tensor | None
 ) -> Tensor:
     hidden = query.shape[1]
-    projections = w.get(name + "in_proj_weight", 3 * hidden, hidden).split(hidden)
-    biases = w.get(name + "in_proj_bias", 3 * hidden).split(hidden)
+    projections = w.get(name + "in_proj_weight", 3 * hidden, hidden).chunk(3)
+    biases = w.get(name + "in_proj_bias", 3 * hidden).chunk(3)
     q, k, v = (x @ p.T + b for x, p, b in zip((query, key, value), projections, biases, strict=True))
     return w.linear(name + "out_proj", attention(q, k, v, heads, forbidden), hidden)
 

@@ -64,8 +64,8 @@ def gru(w: Weights, inputs: Tensor) -> Tensor:
     of_state = w.get("lang_encoder.GRU.weight_hh_l0", 3 * HIDDEN, HIDDEN), w.get("lang_encoder.GRU.bias_hh_l0", 48)
     state, states = torch.zeros(HIDDEN), []
     for step in inputs:
-        reset_in, update_in, new_in = (of_input[0] @ step + of_input[1]).split(HIDDEN)
-        reset_by, update_by, new_by = (of_state[0] @ state + of_state[1]).split(HIDDEN)
+        reset_in, update_in, new_in = (of_input[0] @ step + of_input[1]).chunk(3)
+        reset_by, update_by, new_by = (of_state[0] @ state + of_state[1]).chunk(3)
         update = (update_in + update_by).sigmoid()
         new = (new_in + (reset_in + reset_by).sigmoid() * new_by).tanh()
         state = (1 - update) * new + update * state

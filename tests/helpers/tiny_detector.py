@@ -15,8 +15,10 @@ def save_tiny_detector(
 ) -> Path:
     """Write a 64 px detector with 8 queries and 32-d features; about 0.2 M parameters."""
     torch.manual_seed(seed)
-    backbone = SwinConfig(embed_dim=12, depths=[1, 1, 1, 1], num_heads=[1, 2, 2, 4], window_size=4, out_features=STAGES)
-    config = Mask2FormerConfig(
+    backbone = SwinConfig(  # type: ignore[call-arg]
+        embed_dim=12, depths=[1, 1, 1, 1], num_heads=[1, 2, 2, 4], window_size=4, out_features=STAGES
+    )
+    config = Mask2FormerConfig(  # type: ignore[call-arg]
         backbone_config=backbone,
         feature_size=32,
         mask_feature_size=32,

@@ -38,7 +38,7 @@ class AlignmentModel(nn.Module):
         self.classifier = nn.Linear(sizes.text_dim, sizes.classes) if config.classifier else None
         self.objective = Objective(config)
 
-    def forward(
+    def forward(  # noqa: PLR0917 - one tensor for each thing that the paper's model reads
         self,
         features: Tensor,
         categories: Tensor,

@@ -91,7 +91,9 @@ def _write(folder: Path, recipe: MojiRefConfig) -> None:
         height, width = scene.pixels.shape[:2]
         instances["images"].append({"id": image_id, "file_name": file_name, "width": width, "height": height})
         for flavour in FLAVOURS:
-            refs[flavour] += _refs(recipe, flavour, split, index, scene, annotations, file_name)
+            refs[flavour] += _refs(
+                recipe, flavour, split, index, scene=scene, annotations=annotations, file_name=file_name
+            )
     for flavour in FLAVOURS:
         (folder / flavour).mkdir()
         (folder / flavour / "instances.json").write_text(json.dumps(instances))
@@ -137,6 +139,7 @@ def _refs(
     flavour: Flavour,
     split: str,
     index: int,
+    *,
     scene: Scene,
     annotations: list[dict[str, Any]],
     file_name: str,

@@ -196,11 +196,28 @@ def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorC
     naming = _ObjectNames(model.model.pixel_level_module.encoder).train()
     first = recipe.pretraining_images // recipe.batch_size
     naming_state = out.with_name(out.name + ".naming.pt")
-    _train(naming, naming, recipe, (0, first), recipe.pretraining_rate, naming_state, save_every, "naming objects")
+    _train(
+        naming,
+        naming,
+        recipe,
+        steps=(0, first),
+        peak_rate=recipe.pretraining_rate,
+        state_file=naming_state,
+        save_every=save_every,
+        title="naming objects",
+    )
     steps = (first, first + recipe.images // recipe.batch_size)
     state = out.with_name(out.name + ".state.pt")
-    loss_of = partial(_loss, model)
-    average = _train(model, loss_of, recipe, steps, recipe.learning_rate, state, save_every, "detecting objects")
+    average = _train(
+        model,
+        partial(_loss, model),
+        recipe,
+        steps=steps,
+        peak_rate=recipe.learning_rate,
+        state_file=state,
+        save_every=save_every,
+        title="detecting objects",
+    )
     _save(average, out, recipe)
     for file in (naming_state, state):
         file.unlink(missing_ok=True)
@@ -211,6 +228,7 @@ def _train(
     model: nn.Module,
     loss_of: Callable[[list[_Example]], Tensor],
     recipe: MiniDetectorConfig,
+    *,
     steps: tuple[int, int],
     peak_rate: float,
     state_file: Path,

@@ -41,6 +41,10 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        self._check_rates()
+        self._check_batches()
+
+    def _check_rates(self) -> None:
         for name in ("epochs", "learning_rate", "eps", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"training.{name} is {getattr(self, name)}; it must be above 0")
@@ -49,6 +53,15 @@ class TrainingConfig:
                 raise ConfigError(f"training.{name} is {getattr(self, name)}; it cannot be negative")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ConfigError(f"training.betas is {self.betas}; each must be in [0, 1)")
+        if not 0 <= self.warmup_epochs < self.epochs:
+            raise ConfigError(
+                f"training.warmup_epochs is {self.warmup_epochs}; it must be at least 0 and below "
+                f"training.epochs ({self.epochs})"
+            )
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"training.ema_decay is {self.ema_decay}; it must be in [0, 1)")
+
+    def _check_batches(self) -> None:
         if not 0 <= self.seed < 2**32:
             raise ConfigError(f"training.seed is {self.seed}; it must be in [0, 2^32)")
         if self.batch_size < 2:
@@ -61,10 +74,3 @@ class TrainingConfig:
                 f"training.ranks is {self.ranks}; it must divide training.batch_size ({self.batch_size}) into parts of "
                 "at least 2"
             )
-        if not 0 <= self.warmup_epochs < self.epochs:
-            raise ConfigError(
-                f"training.warmup_epochs is {self.warmup_epochs}; it must be at least 0 and below "
-                f"training.epochs ({self.epochs})"
-            )
-        if not 0 <= self.ema_decay < 1:
-            raise ConfigError(f"training.ema_decay is {self.ema_decay}; it must be in [0, 1)")

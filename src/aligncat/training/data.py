@@ -125,8 +125,12 @@ class GroundingData(pl.LightningDataModule):
 
 
 def _own_generator() -> torch.Generator:
-    """Iterating a DataLoader draws a number, even without workers. From the global generator that would shift the
-    dropout of the epoch, and of a resumed run otherwise than of a whole one: Lightning then iterates sooner."""
+    """Return a generator for a DataLoader alone.
+
+    A DataLoader consumes a random number each time it is iterated, even without workers. Taken from the global
+    generator, that number would shift the dropout, and differently in a resumed run. A generator of its own keeps
+    resumed runs identical.
+    """
     return torch.Generator()
 
 

@@ -67,7 +67,7 @@
     })));
     const names = Object.keys(details.scores);
     const columns = [
-      { title: "#", hint: "by the detector’s confidence", numeric: true }, { title: "class", hint: "c^V, what the detector says" }, 
+      { title: "#", hint: "by the detector’s confidence", numeric: true }, { title: "class", hint: "c^V, what the detector says" },
       ...(staged ? [{ title: "kept", hint: "whether the second stage could choose it" }] : []),
       { title: "IoU", hint: "of its box with the truth", numeric: true }, { title: "probability", numeric: true },
       ...names.map((name) => ({ title: `S ${name}`, numeric: true })), { title: "confidence", hint: "the detector’s", numeric: true },

@@ -1,0 +1,10 @@
+"""Run the command line: `python -m aligncat VERB [options]`."""
+
+from __future__ import annotations
+
+import sys
+
+from aligncat.cli import main
+
+if __name__ == "__main__":  # a worker process that is spawned imports this module again
+    sys.exit(main())

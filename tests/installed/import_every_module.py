@@ -1,0 +1,50 @@
+"""Import every module of aligncat with the base install alone; only those that need an extra may fail.
+
+`make base-check` runs it in an environment without extras, `tests/test_base_install.py` in an imitation of one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import aligncat
+
+# The modules that need an extra, and which one. Every other module imports with the base install.
+NEEDS = {
+    "aligncat.report.figures.comparison": "report",
+    "aligncat.report.figures.distractors": "report",
+    "aligncat.report.figures.failures": "report",
+    "aligncat.report.figures.reliability": "report",
+    "aligncat.report.figures.sheet": "report",
+    "aligncat.report.figures.stairs": "report",
+    "aligncat.report.figures.style": "report",
+    "aligncat.report.figures.training_curves": "report",
+    "aligncat.report.figures.word_weights": "report",
+}
+
+
+def main() -> int:
+    """Import every module, and print those that fail or succeed against NEEDS.
+
+    Returns:
+        The exit status: 0 if exactly the modules of NEEDS failed.
+    """
+    names = [each.name for each in pkgutil.walk_packages(aligncat.__path__, "aligncat.", onerror=lambda name: None)]
+    failed: dict[str, str] = {}
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            failed[name] = str(error)
+    for name in sorted(failed.keys() - NEEDS.keys()):
+        print(f"{name} does not import with the base install: {failed[name]}")
+    for name in sorted(NEEDS.keys() - failed.keys()):
+        print(f"{name} imports, although NEEDS says that it needs the extra {NEEDS[name]}")
+    print(f"{len(names)} modules tried, {len(failed)} failed, {len(NEEDS)} need an extra")
+    return 0 if failed.keys() == NEEDS.keys() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
