@@ -27,6 +27,7 @@ class BrightBoxDetector(QueryDetector):
         every_query: bool,
         device: str,
     ) -> None:
+        """Make a detector, which has no weights; see `DetectorFactory`."""
         description = DetectorDescription(
             name=folder.name,
             weights_sha256="none",
@@ -49,7 +50,7 @@ class BrightBoxDetector(QueryDetector):
         cells = pixels.reshape(batch, channels, size // CELL, CELL, size // CELL, CELL).mean(axis=(3, 5))
         bright = cells.mean(axis=1) > 0
         inside = np.stack([bright, ~bright], axis=1)
-        class_logits = np.log(np.float32([[8, 1, 1], [1, 8, 1]])) + np.zeros((batch, 1, 1), np.float32)
+        class_logits = np.log(np.array([[8, 1, 1], [1, 8, 1]], np.float32)) + np.zeros((batch, 1, 1), np.float32)
         mask_logits = np.where(inside, np.log(np.float32(3)), -np.log(np.float32(3)))
         weights = inside[:, :, None] / np.maximum(inside.sum(axis=(2, 3)), 1)[:, :, None, None, None]
         features = (cells[:, None] * weights).sum(axis=(3, 4)).astype(np.float32)
