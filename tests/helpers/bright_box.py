@@ -27,6 +27,7 @@ class BrightBoxDetector(QueryDetector):
         every_query: bool,
         device: str,
     ) -> None:
+        """Make a detector, which has no weights; see `DetectorFactory`."""
         description = DetectorDescription(
             name=folder.name,
             weights_sha256="none",
