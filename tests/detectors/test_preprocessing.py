@@ -21,7 +21,7 @@ from aligncat.detectors.protocol import Detector
 from aligncat.detectors.registry import load_detector, open_detector
 from aligncat.errors import ConfigError, DetectorError, StoreError
 from aligncat.geometry import letterbox_image, mask_to_original
-from aligncat.store.extract import extract
+from aligncat.store.extract import extract_images
 from aligncat.store.manifest import Manifest
 from aligncat.types import ImageRecord
 
@@ -169,12 +169,12 @@ def test_the_mode_is_in_the_description_and_loads_again(hub_detector: Detector) 
 
 def test_a_store_of_another_mode_is_refused(hub_detector: Detector, tiny_detector: Path, tmp_path: Path) -> None:
     images = [ImageRecord("a", write_image(tmp_path / "a.png", 0))]
-    store = extract(images=images, detector=hub_detector, out=tmp_path / "store")
+    store = extract_images(images=images, detector=hub_detector, out=tmp_path / "store")
     assert store.manifest.detector.preprocessing["mode"] == "hub-384"
     for mode in ("letterbox-416", "letterbox-416-to-800"):
         other = open_detector(str(tiny_detector), preprocessing=mode)  # type: ignore[arg-type]
         with pytest.raises(StoreError, match=f'preprocessing.mode: the store has "hub-384", not "{mode}"'):
-            extract(images=images, detector=other, out=tmp_path / "store")
+            extract_images(images=images, detector=other, out=tmp_path / "store")
 
 
 def test_what_was_made_before_there_were_modes_is_a_letterboxs(tiny_detector: Path, tmp_path: Path) -> None:
@@ -193,11 +193,11 @@ def test_what_was_made_before_there_were_modes_is_a_letterboxs(tiny_detector: Pa
     with pytest.raises(DetectorError, match="differs in weights_sha256"):
         load_detector(replace(before, weights_sha256="0"))
     images = [ImageRecord("a", write_image(tmp_path / "a.png", 0))]
-    extract(images=images, detector=detector, out=tmp_path / "store")
+    extract_images(images=images, detector=detector, out=tmp_path / "store")
     path = tmp_path / "store/manifest.json"
     manifest = json.loads(path.read_text())
     del manifest["detector"]["preprocessing"]["mode"]
     path.write_text(json.dumps(manifest))
-    assert extract(images=images, detector=detector, out=tmp_path / "store").manifest == Manifest.read(
+    assert extract_images(images=images, detector=detector, out=tmp_path / "store").manifest == Manifest.read(
         tmp_path / "store"
     )

@@ -27,7 +27,7 @@ from aligncat.detectors.registry import (
 )
 from aligncat.errors import DetectorError, StoreError
 from aligncat.evaluation.leak import known_by_name
-from aligncat.store.extract import extract
+from aligncat.store.extract import extract_images
 from aligncat.store.manifest import Manifest
 from aligncat.store.reader import Store
 from aligncat.types import ImageRecord
@@ -70,7 +70,7 @@ def white_box(path: Path) -> ImageRecord:
 def test_a_new_family_is_one_file_and_one_row(bright_box: Path, tmp_path: Path) -> None:
     detector = open_detector(str(bright_box), candidates=3)
     assert detector.description().architecture == "bright-box"
-    store = extract(images=[white_box(tmp_path / "white.png")], detector=detector, out=tmp_path / "store")
+    store = extract_images(images=[white_box(tmp_path / "white.png")], detector=detector, out=tmp_path / "store")
     opened = Store.open(tmp_path / "store", expect=detector.description())
     assert opened.manifest == store.manifest
     assert opened.labels == ("bright", "dark")
@@ -83,7 +83,7 @@ def test_a_new_family_is_one_file_and_one_row(bright_box: Path, tmp_path: Path) 
 
 def test_stores_of_two_families_are_told_apart(bright_box: Path, tiny_detector: Path, tmp_path: Path) -> None:
     image = ImageRecord("a", write_image(tmp_path / "a.png", 0))
-    extract(images=[image], detector=open_detector(str(bright_box)), out=tmp_path / "store")
+    extract_images(images=[image], detector=open_detector(str(bright_box)), out=tmp_path / "store")
     with pytest.raises(StoreError, match=r'detector\.architecture: the store has "bright-box", not "mask2former"'):
         Store.open(tmp_path / "store", expect=open_detector(str(tiny_detector)).description())
 

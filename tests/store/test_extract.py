@@ -22,7 +22,7 @@ from PIL import Image
 from aligncat.detectors.protocol import Detector
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import ConfigError, DataError, ImageError, StoreError
-from aligncat.store.extract import extract
+from aligncat.store.extract import extract_images
 from aligncat.store.reader import Store
 from aligncat.types import ImageRecord
 
@@ -73,7 +73,7 @@ def child(detector_folder: str, images: Sequence[ImageRecord], out: Path, file_l
         resource.setrlimit(resource.RLIMIT_FSIZE, (abs(file_limit), abs(file_limit)))
     try:
         detector = open_detector(detector_folder)
-        extract(images=images, detector=detector, out=out, shard_size=SHARD)
+        extract_images(images=images, detector=detector, out=out, shard_size=SHARD)
     except StoreError as error:
         os.write(sys.stderr.fileno(), f"{error}\n".encode())
         os._exit(1)
@@ -126,7 +126,7 @@ def uninterrupted(
 def test_extract_here_gives_what_the_detector_says(
     detector: Detector, images: list[ImageRecord], tmp_path: Path, uninterrupted: dict[str, str]
 ) -> None:
-    store = extract(images=images, detector=detector, out=tmp_path / "store", shard_size=SHARD)
+    store = extract_images(images=images, detector=detector, out=tmp_path / "store", shard_size=SHARD)
     assert hashes(tmp_path / "store") == uninterrupted
     assert store.image_ids == tuple(record.id for record in images)
     assert store.manifest.detector == detector.description()
@@ -209,14 +209,14 @@ def test_a_bad_image_stops_extraction_and_says_what_to_do(
     bad = with_bad_images(images, tmp_path)
     bad[1] = images[1]
     with pytest.raises(ImageError) as caught:
-        extract(images=bad, detector=detector, out=tmp_path / "store", shard_size=SHARD)
+        extract_images(images=bad, detector=detector, out=tmp_path / "store", shard_size=SHARD)
     message = str(caught.value)
     assert f"{tmp_path / 'missing.png'}: no such image file" in message
     assert "--skip-bad-images" in message
     assert f"4 of {COUNT} images are safe" in message
     assert shards(tmp_path / "store") == 1
     # Mended, it goes on.
-    store = extract(images=images, detector=detector, out=tmp_path / "store", shard_size=SHARD)
+    store = extract_images(images=images, detector=detector, out=tmp_path / "store", shard_size=SHARD)
     assert len(store) == COUNT
 
 
@@ -228,7 +228,9 @@ def test_bad_images_can_be_left_out(
 ) -> None:
     bad = with_bad_images(images, tmp_path)
     with caplog.at_level(logging.WARNING):
-        store = extract(images=bad, detector=detector, out=tmp_path / "store", shard_size=SHARD, skip_bad_images=True)
+        store = extract_images(
+            images=bad, detector=detector, out=tmp_path / "store", shard_size=SHARD, skip_bad_images=True
+        )
     left_out = [f"image {number}" for number in (1, 6, 8, 9, 10, 11)]
     assert [each.id for each in store.skipped] == left_out
     assert store.image_ids == tuple(each.id for each in images if each.id not in left_out)
@@ -244,7 +246,7 @@ def test_any_shard_size_holds_the_same_candidates(
     detector: Detector, images: list[ImageRecord], tmp_path: Path, shard_size: int
 ) -> None:
     few = images[:7]
-    store = extract(images=few, detector=detector, out=tmp_path / "store", shard_size=shard_size)
+    store = extract_images(images=few, detector=detector, out=tmp_path / "store", shard_size=shard_size)
     assert shards(tmp_path / "store") == -(-7 // shard_size)
     for record in few:
         [direct] = detector.detect([Image.open(record.path).convert("RGB")], [record.id])
@@ -258,26 +260,26 @@ def test_any_shard_size_holds_the_same_candidates(
 def test_another_detector_may_not_go_on(
     tiny_detector: Path, detector: Detector, images: list[ImageRecord], tmp_path: Path
 ) -> None:
-    extract(images=images[:3], detector=detector, out=tmp_path / "store")
+    extract_images(images=images[:3], detector=detector, out=tmp_path / "store")
     other = open_detector(str(tiny_detector), candidates=7, image_size=96)
     with pytest.raises(StoreError) as caught:
-        extract(images=images[:3], detector=other, out=tmp_path / "store")
+        extract_images(images=images[:3], detector=other, out=tmp_path / "store")
     assert "detector.image_size: the store has 64, not 96" in str(caught.value)
     assert "candidates: the store has 20, not 7" in str(caught.value)
     with pytest.raises(StoreError, match="image_ids_sha256"):
-        extract(images=images[1:4], detector=detector, out=tmp_path / "store")
+        extract_images(images=images[1:4], detector=detector, out=tmp_path / "store")
 
 
 def test_arguments_that_cannot_work(detector: Detector, images: list[ImageRecord], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="shard_size 0"):
-        extract(images=images, detector=detector, out=tmp_path / "store", shard_size=0)
+        extract_images(images=images, detector=detector, out=tmp_path / "store", shard_size=0)
     with pytest.raises(DataError, match="'image 0' is given more than once"):
-        extract(images=[images[0], images[1], images[0]], detector=detector, out=tmp_path / "store")
+        extract_images(images=[images[0], images[1], images[0]], detector=detector, out=tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
 
 def test_a_store_of_no_images_is_a_store(detector: Detector, tmp_path: Path) -> None:
-    store = extract(images=[], detector=detector, out=tmp_path / "store")
+    store = extract_images(images=[], detector=detector, out=tmp_path / "store")
     assert len(store) == 0 and store.tensors([]).features.shape == (0, 20, 32)
 
 
@@ -287,7 +289,7 @@ def test_progress_goes_to_stderr_with_speed(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    extract(images=images[:5], detector=detector, out=tmp_path / "store", shard_size=2)
+    extract_images(images=images[:5], detector=detector, out=tmp_path / "store", shard_size=2)
     output = capsys.readouterr()
     assert output.out == ""
     assert re.search(r"extract .* 5/5 \d+\.\d images/s 0:00:00", output.err)

@@ -17,7 +17,7 @@ from pycocotools import mask as coco_mask
 from transformers import Mask2FormerForUniversalSegmentation
 
 from aligncat.detectors.registry import open_detector
-from aligncat.store.extract import extract
+from aligncat.store.extract import extract_images
 from aligncat.store.reader import Store
 from aligncat.types import ImageRecord
 
@@ -41,7 +41,7 @@ def extract_and_weigh(detector_folder: Path, out: Path, report: Path) -> None:
     for _ in range(2):
         detector.forward(np.zeros((1, 3, SIZE, SIZE), np.float32))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    extract(images=photos(), detector=detector, out=out)
+    extract_images(images=photos(), detector=detector, out=out)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     report.write_text(json.dumps({"extra_megabytes": (after - before) / 1024}))
 

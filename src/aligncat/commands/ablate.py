@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from aligncat.console import output_console
 from aligncat.report.terminal import orderings_table, study_table
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 def show(result: StudyResult) -> None:
     """Print the REC accuracy of every row, beside the paper's, and whether one row is ahead of another."""
-    console = Console(width=None if Console().is_terminal else 140)
+    console = output_console(piped_width=140)
     labels = {row.name: row.label for row in result.rows}
     console.print(
         study_table(result.study.title, labels, result.results, result.published),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aligncat.console import output_console
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.formats.layout import refs_file
 from aligncat.datasets.formats.read_once import files_read_once
@@ -69,7 +68,7 @@ def audit(
             names = _evaluated(config, splits, whole=config is data)
             read += (load_split(config, name, skip_bad_rows=skip_bad_rows, check_images=False) for name in names)
     audits = [audit_split(split, training) for split in read]
-    Console(width=None if sys.stdout.isatty() else 120).print(audit_table(audits, training.name))
+    output_console().print(audit_table(audits, training.name))
     if out is not None:
         _write_lists(out, training, read)
         if absent := [each for each in kin if not _is_there(each)]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aligncat.console import output_console
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.prepare.check import Report, SplitCheck, check_dataset
 from aligncat.errors import DataError
@@ -78,7 +77,7 @@ def _write_names(path: Path, names: tuple[str, ...]) -> None:
 
 def show(report: Report) -> None:
     """Print what was found: the table, then what is wrong."""
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = output_console()
     console.print(counts_table(report))
     for line in remarks(report):
         console.print(Text(line), soft_wrap=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from aligncat.console import output_console
 from aligncat.report.published_tables import published_beside
 from aligncat.report.terminal import causes_table, masks_table, results_table, slices_table
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 def show(answers: Sequence[Answers]) -> None:
     """Print the metrics, the causes of wrong answers, and the published figures of the same splits."""
     results = [each.result for each in answers]
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = output_console()
     console.print(results_table(results), masks_table(results))
     for result in results:
         if result.metrics.by_kind:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from rich.console import Console
-
+from aligncat.console import output_console
 from aligncat.datasets.config import DatasetName
 from aligncat.evaluation.published import PublishedTable, TableNumber, Task, select_published
 from aligncat.report.published_tables import published_table
@@ -33,7 +30,7 @@ def published(
         DataError: no table has such a value.
     """
     found = select_published(table=table, dataset=dataset, split=split, task=task)
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = output_console()
     for each in found:
         console.print(published_table(each))
     return found

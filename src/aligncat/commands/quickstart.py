@@ -12,6 +12,7 @@ from rich.console import Console
 
 from aligncat.api.extract import extract
 from aligncat.api.train import train
+from aligncat.console import PIPED_WIDTH, output_console
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split
 from aligncat.evaluation.answering import answer
@@ -42,7 +43,7 @@ def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Pat
     Returns:
         The folder.
     """
-    console = Console()
+    console = output_console()
     started = time.perf_counter()
     data = DataConfig(path=out / "mojiref", dataset="mojiref")
     with _stage(console, "Making a small MojiRef"):
@@ -74,7 +75,7 @@ def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Pat
     for result in results:
         result.save(out / "results" / f"{result.config}-{result.split}.json")
     with (out / "results" / "table.txt").open("w", encoding="utf-8") as file:
-        Console(file=file, width=120).print(table)
+        Console(file=file, width=PIPED_WIDTH).print(table)
     console.print(f"{len(pictures)} pictures, both grounders and the results are in [bold]{out.resolve()}[/bold]")
     console.print(f"Whole time: {time.perf_counter() - started:.0f} s")
     return out

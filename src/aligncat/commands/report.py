@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
+from aligncat.console import error_console
 
 
 def show(page: Path) -> None:
     """Print the path of the report's page."""
-    Console(stderr=True).print(f"open {page}", highlight=False, soft_wrap=True)
+    error_console().print(f"open {page}", highlight=False, soft_wrap=True)

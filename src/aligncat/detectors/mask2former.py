@@ -18,6 +18,7 @@ from aligncat.detectors.query_detector import QueryDetector
 from aligncat.errors import DetectorError
 from aligncat.files.hashes import files_sha256
 from aligncat.quiet import quiet_loading
+from aligncat.wording import first_line
 
 # Measured on 2 cores: eight 128 px images in one pass take half the time of eight passes; at 416 px, one image per
 # pass is the fastest.
@@ -110,8 +111,7 @@ def _load(folder: DetectorFolder) -> Mask2FormerForUniversalSegmentation:
                 output_loading_info=True,
             )  # type: ignore[misc]  # its annotation leaves out the pair that output_loading_info gives
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise DetectorError(f"{folder.path}: the weights cannot be loaded ({reason}).") from error
+        raise DetectorError(f"{folder.path}: the weights cannot be loaded ({first_line(error)}).") from error
     # transformers fills missing tensors with random numbers and only logs it.
     if missing := sorted(name for name in info["missing_keys"] if not name.endswith(_UNREAD)):
         raise DetectorError(

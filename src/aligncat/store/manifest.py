@@ -16,6 +16,7 @@ from aligncat.files.atomic import write_atomic
 from aligncat.files.differences import Difference, differences
 from aligncat.types import JSON
 from aligncat.versions import installed_versions
+from aligncat.wording import truncated
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -151,9 +152,8 @@ def detector_differences(
 
 
 def _line(difference: Difference) -> str:
-    return f"{difference.path}: the store has {_short(difference.first)}, not {_short(difference.second)}"
+    return f"{difference.path}: the store has {_as_json(difference.first)}, not {_as_json(difference.second)}"
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 72 else f"{text[:69]}..."
+def _as_json(value: Any) -> str:
+    return truncated(json.dumps(value, ensure_ascii=False), 72)

@@ -21,6 +21,7 @@ from aligncat.errors import StoreError
 from aligncat.store.manifest import Manifest, detector_differences, shard_name
 from aligncat.store.writer import COMPLETE, SkippedImage, StoreWriter
 from aligncat.types import RLE, Candidates
+from aligncat.wording import first_line
 
 # Evaluation meets images in any order; this many shards with O = 20 are some tens of megabytes.
 _CACHED_SHARDS = 32
@@ -259,8 +260,7 @@ def _read(folder: Path, shard: int, columns: list[str] | None) -> pa.Table:
     try:
         return pq.read_table(path, columns=columns).combine_chunks()
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise StoreError(f"{path}: cannot be read ({reason}); delete it and run extract again.") from error
+        raise StoreError(f"{path}: cannot be read ({first_line(error)}); delete it and run extract again.") from error
 
 
 def _values(table: pa.Table, column: str) -> NDArray[Any]:

@@ -16,9 +16,9 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 
+from aligncat.console import progress_bar
 from aligncat.errors import AligncatError
 from aligncat.studies.runs import LoadedInputs, StudyInputs, StudyRun
 
@@ -40,7 +40,10 @@ def work_all(runs: Sequence[StudyRun], loaded: LoadedInputs, workers: int, *, th
     """
     _share_stores(loaded)
     waiting = deque(runs)
-    with _progress() as progress, _workers(loaded.inputs, workers, threads) as idle:
+    with (
+        progress_bar(MofNCompleteColumn(), TimeElapsedColumn()) as progress,
+        _workers(loaded.inputs, workers, threads) as idle,
+    ):
         task = progress.add_task("ablate", total=len(runs))
         busy: set[Connection] = set()
         failure: Exception | None = None
@@ -146,15 +149,3 @@ def _end_with_parent() -> None:
     assert parent is not None, "a worker has a parent"
     parent.join()
     os._exit(1)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    ) as progress:
-        yield progress

@@ -1,0 +1,141 @@
+"""The import graph, held against the layers of the design."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import aligncat
+
+SOURCE = Path(aligncat.__file__).parent
+
+# A package may import from its own layer and from the layers below it.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("cli", "__main__"),
+    ("commands",),
+    ("api",),
+    ("report", "studies"),
+    ("training", "evaluation"),
+    ("checkpoints", "grounder"),
+    ("mojiref", "store", "datasets"),
+    ("detectors",),
+    ("files", "language", "alignment", "geometry"),
+    ("types", "errors", "versions", "quiet", "console", "wording"),
+)
+# Packages of one layer that must not import each other.
+SIBLINGS = (("training", "evaluation"),)
+DATA = {"assets", "configs"}  # no modules
+ALIGNMENT_MAY_IMPORT = {"alignment", "types", "errors"}
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    """By module (dotted, below aligncat), the modules of aligncat that it imports anywhere, also inside functions."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in SOURCE.rglob("*.py"):
+        module = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "aligncat":
+                inside = node.module.removeprefix("aligncat").lstrip(".")
+                names = [f"{inside}.{alias.name}" for alias in node.names if is_module(f"{inside}.{alias.name}")]
+                found[module] |= set(names) if names else {inside}
+            elif isinstance(node, ast.Import):
+                found[module] |= {
+                    a.name.removeprefix("aligncat.") for a in node.names if a.name.startswith("aligncat.")
+                }
+    return found
+
+
+def is_module(dotted: str) -> bool:
+    path = SOURCE.joinpath(*dotted.strip(".").split("."))
+    return path.with_suffix(".py").is_file() or path.is_dir()
+
+
+def package(module: str) -> str:
+    return module.split(".")[0]
+
+
+def layer(module: str) -> int:
+    return next(depth for depth, names in enumerate(LAYERS) if package(module) in names)
+
+
+def arrows() -> list[tuple[str, str]]:
+    """(importing module, imported module), without the lazy public API."""
+    return [(one, other) for one, others in imports().items() if one != "__init__" for other in sorted(others)]
+
+
+def test_every_package_has_a_layer() -> None:
+    there = {path.stem if path.suffix == ".py" else path.name for path in SOURCE.iterdir()} - DATA
+    there -= {"__init__", "__pycache__", "py"}
+    assert {name for name in there if not name.startswith("py.")} <= {name for names in LAYERS for name in names}
+
+
+def test_arrows_point_down() -> None:
+    assert len(arrows()) > 300  # it did look
+    assert [f"{one} imports {other}" for one, other in arrows() if layer(one) > layer(other)] == []
+
+
+@pytest.mark.parametrize(("one", "other"), [*SIBLINGS, *((b, a) for a, b in SIBLINGS)])
+def test_siblings_do_not_import_each_other(one: str, other: str) -> None:
+    assert [f"{a} imports {b}" for a, b in arrows() if package(a) == one and package(b) == other] == []
+
+
+def test_no_verb_is_imported_by_another_package_or_another_verb() -> None:
+    assert [f"{one} imports {other}" for one, other in arrows() if package(other) == "commands"] == []
+
+
+def test_the_paper_imports_torch_types_and_errors_alone() -> None:
+    for path in sorted((SOURCE / "alignment").glob("*.py")):
+        names = {
+            name
+            for node in ast.walk(ast.parse(path.read_text()))
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+        }
+        ours = {name.split(".")[1] for name in names if name.startswith("aligncat.")}
+        others = {name.split(".")[0] for name in names if not name.startswith("aligncat")}
+        assert ours <= ALIGNMENT_MAY_IMPORT, path.name
+        assert others - set(sys.stdlib_module_names) <= {"torch"}, path.name
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "aligncat",
+        *sorted(
+            "aligncat." + ".".join(path.parent.relative_to(SOURCE).parts)
+            for path in SOURCE.rglob("__init__.py")
+            if path.parent != SOURCE
+        ),
+        "aligncat.cli",
+        "aligncat.alignment.config",
+        "aligncat.language.config",
+        "aligncat.training.config",
+        "aligncat.training.presets",
+        "aligncat.detectors.candidates",
+        "aligncat.detectors.registry",
+        "aligncat.detectors.description",
+        "aligncat.detectors.protocol",
+        "aligncat.api.ablate",
+        "aligncat.api.evaluate",
+        "aligncat.api.extract",
+        "aligncat.api.prepare",
+        "aligncat.api.report",
+        "aligncat.api.train",
+    ],
+)
+def test_it_imports_without_torch(module: str) -> None:
+    code = f"import sys; sys.modules['torch'] = sys.modules['transformers'] = None; import {module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
