@@ -151,7 +151,7 @@ class TestMistakes:
             (["train", *TRAIN, "--training.bogus", "3"], "--training.bogus"),
             (["train", *TRAIN, "--training.epochs", "many"], "training.epochs"),
             (["train", *TRAIN[:-2]], "out"),
-            (["train", *TRAIN, "--data.dataset", "refcok"], "refcok"),
+            (["train", *TRAIN, "--data.dataset", "a/b"], "dataset 'a/b'"),
             (["train", *TRAIN, "--config", "no-such-preset"], "no-such-preset"),
             (["train", *TRAIN, "--config", "refcoc"], "--config refcoc: no such file, and no preset of this name"),
             (["train", *TRAIN, "--config=refcoc"], "refcoco, refcoco+, refcocog-google, refcocog-umd ("),

@@ -60,19 +60,18 @@ def extract(
         ImageError: an image cannot be read.
         StoreError: the folder holds another store, or cannot be written.
     """
-    from aligncat.datasets.formats.read_once import files_read_once
-    from aligncat.datasets.load import load_split
+    from aligncat.datasets.formats.annotation_files import AnnotationFiles
+    from aligncat.datasets.load import load_split, split_names
     from aligncat.datasets.photos import photos_in
-    from aligncat.datasets.split_names import split_names
     from aligncat.store.extract import extract_images
 
     if (data is None) == (images is None):
         raise ConfigError("give either a dataset (--data.path, --data.dataset) or a folder of photos (--images)")
     records: dict[str, ImageRecord] = {}
     if data is not None:
-        with files_read_once():
-            for split in splits or split_names(data):
-                records |= load_split(data, split, skip_bad_rows=skip_bad_rows).images
+        with AnnotationFiles() as files:
+            for split in splits or split_names(data, files=files):
+                records |= load_split(data, split, skip_bad_rows=skip_bad_rows, files=files).images
     elif images is not None:
         records = {record.id: record for record in photos_in(images)}
     return extract_images(

@@ -6,7 +6,6 @@ import sys
 
 from rich.console import Console
 
-from aligncat.datasets.config import DatasetName
 from aligncat.evaluation.published import PublishedTable, TableNumber, Task, select_published
 from aligncat.report.published_tables import published_table
 
@@ -14,7 +13,7 @@ from aligncat.report.published_tables import published_table
 def published(
     *,
     table: TableNumber | None = None,
-    dataset: DatasetName | None = None,
+    dataset: str | None = None,
     split: str | None = None,
     task: Task | None = None,
 ) -> tuple[PublishedTable, ...]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from aligncat.datasets.rows import as_mapping, parse_json, required_int, required_list, required_str
 from aligncat.datasets.split import Split
 from aligncat.detectors.registry import known_detector
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.results import Seen
+from aligncat.files.fields import as_mapping, parse_json, required_int, required_list, required_str
 from aligncat.types import ImageRecord
 
 _COCO_FILE = re.compile(r"(?:COCO_(?P<release>(?:train|val)2014|test201[45])_)?(?P<id>\d{12})\.\w+", re.ASCII)

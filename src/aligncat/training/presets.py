@@ -73,7 +73,7 @@ def preset_of(data: DataConfig) -> str:
     Raises:
         ConfigError: the dataset has no preset.
     """
-    if data.dataset.startswith("mojiref"):
+    if known_dataset(data.dataset).photos == "mojiref":
         return "mojiref"
     if data.division not in ("refcoco", "refcoco+", "refcocog-umd", "refcocog-google"):
         raise ConfigError(f"there is no preset for {data.division}: name one with --preset, such as refcoco")

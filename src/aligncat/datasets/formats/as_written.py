@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aligncat.datasets.rows import as_mapping, required_id, required_list
+from aligncat.files.fields import as_mapping, required_id, required_list
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from aligncat.datasets.rows import required, required_int, required_list, shorten
 from aligncat.errors import DataError
+from aligncat.files.fields import required, required_int, required_list, shorten
 from aligncat.geometry import MAX_PIXELS
 from aligncat.types import RLE
 

@@ -1,4 +1,4 @@
-"""Gather a split whose rows may each tell a part of a referent, as SimREC's, the hub's and a CSV's do."""
+"""Gather a split from rows that may each hold only a part of a referent, as in SimREC's JSON or a CSV."""
 
 from __future__ import annotations
 
@@ -6,20 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.formats.refer import image_records
+from aligncat.datasets.formats.bad_rows import BadRows, expression_text
+from aligncat.datasets.formats.layout import image_records
 from aligncat.datasets.lexicon import Lexicon
-from aligncat.datasets.rows import (
-    BadRows,
-    as_mapping,
-    expression_text,
-    optional_str,
-    optional_strs,
-    required,
-    required_id,
-    required_list,
-)
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError
+from aligncat.files.fields import as_mapping, optional_str, optional_strs, required, required_id, required_list
 from aligncat.types import Expression
 
 
@@ -105,11 +97,10 @@ class Referents:
         self._referents[referent_id] = referent
         self._photos[image_id] = photo
 
-    def split(self, categories: Collection[str] | None = None, *, check_images: bool) -> Split:
-        """All that was gathered, referents in the order in which they came up.
+    def split(self, *, check_images: bool) -> Split:
+        """Return all that was gathered, referents in the order in which they came up.
 
         Args:
-            categories: every category that the dataset knows; those that occur, sorted, where it does not say.
             check_images: whether every image must exist.
 
         Raises:
@@ -125,8 +116,7 @@ class Referents:
             for expression in _expressions(referent_id, referent, lexicon)
         )
         self._bad_rows.report(len(expressions))
-        names = categories or sorted({e.category for e in expressions if e.category is not None})
-        return Split(self._config.dataset, self._split, self._config.split_by, images, expressions, tuple(names))
+        return Split(self._config.dataset, self._split, self._config.split_by, images, expressions)
 
 
 def read_sentences(row: Mapping[str, object], texts: str, ids: str, where: str) -> list[Sentence]:
