@@ -254,7 +254,12 @@ def test_the_check_ends_well_where_all_is_well(
 
 @pytest.mark.parametrize(
     ("dataset", "how"),
-    [("own", "the folder that they are in"), ("mojiref", "data mojiref"), ("refclef", "saiapr_tc-12")],
+    [
+        ("own", "the folder that they are in"),
+        ("stamps", "the folder that they are in"),
+        ("mojiref", "data mojiref"),
+        ("refclef", "saiapr_tc-12"),
+    ],
 )
 def test_where_photos_are_missing_it_says_how_to_have_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], dataset: str, how: str

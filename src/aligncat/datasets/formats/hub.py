@@ -140,7 +140,7 @@ def _splits(config: DataConfig) -> tuple[str, ...]:
 def _rows(
     config: DataConfig, split: str, refers: Sequence[str], answers: Sequence[str]
 ) -> Iterator[tuple[str, int, Mapping[str, object]]]:
-    """(file and row for messages, number over all files, row) of a split; only the columns of its layout are read."""
+    """Yield (file and row for messages, number over all files, row) of a split, with the columns of its layout."""
     count = 0
     for path in _parquet_files(config):
         names = _columns(path)
@@ -189,7 +189,7 @@ def _read(path: Path, columns: Sequence[str]) -> list[Mapping[str, object]]:
 
 
 def _split_in_name(path: Path) -> str:
-    """ "val" of val-00000-of-00005.parquet."""
+    """Return the split that a file's name begins with: val of val-00000-of-00005.parquet."""
     return check_split_name(path.stem.split("-")[0], str(path))
 
 

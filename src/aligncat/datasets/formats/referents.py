@@ -40,10 +40,11 @@ class _Referent:
 
 
 class Referents:
-    """The referents of a split, as rows tell of them."""
+    """The referents of a split, gathered row by row."""
 
     def __init__(self, config: DataConfig, split: str, bad_rows: BadRows) -> None:
-        """
+        """Start without any.
+
         Args:
             config: where the dataset is.
             split: the split's name.
@@ -65,14 +66,14 @@ class Referents:
         sentences: Collection[Sentence],
         where: str,
     ) -> None:
-        """Take in what one row tells.
+        """Add what one row holds.
 
         Args:
-            referent_id: the object that it speaks of.
+            referent_id: the object that the row is about.
             image_id: the image that it is in.
             photo: that image's file, below the folder of the images.
             category: the object's, by name, where the row gives one.
-            sentences: what is said of it. A sentence without an id is numbered within its referent.
+            sentences: the sentences that refer to it. One without an id is numbered within its referent.
             where: file and row, for messages.
 
         Raises:
@@ -120,7 +121,7 @@ class Referents:
 
 
 def read_sentences(row: Mapping[str, object], texts: str, ids: str, where: str) -> list[Sentence]:
-    """The sentences of a row, with the ids and kinds that it may give in lists beside them.
+    """Read the sentences of a row, with their ids and kinds, which the row may give in lists of the same length.
 
     Args:
         row: the row.
@@ -152,7 +153,7 @@ def read_sentences(row: Mapping[str, object], texts: str, ids: str, where: str) 
 
 
 def read_sentence(text: object, sentence_id: str | None, row: Mapping[str, object], where: str) -> Sentence:
-    """One sentence, with the kinds that a row may give.
+    """Read one sentence, with the kinds that a row may give.
 
     Raises:
         DataError: it says nothing, or a kind is not as it should be.
