@@ -21,10 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.formats.read_once import files_read_once
-from aligncat.datasets.load import load_split
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
+from aligncat.datasets.load import load_objects, load_split
 from aligncat.evaluation.answers import Answers
-from aligncat.evaluation.objects import load_objects
 from aligncat.geometry import box_iou
 
 VERTICAL = {"above": "above", "over": "above", "below": "below", "under": "below"}
@@ -44,9 +43,9 @@ def main() -> None:
     parser.add_argument("answers", type=Path, nargs="+")
     arguments = parser.parse_args()
     found: dict[str, list[tuple[bool, float]]] = defaultdict(list)
-    with files_read_once():
+    with AnnotationFiles() as files:
         for path in arguments.answers:
-            add_answers(found, arguments.data, Answers.load(path))
+            add_answers(found, arguments.data, Answers.load(path), files)
     if not found:
         parser.error("no phrase of these answers needs a relation alone: give answers on MojiRef, which records it")
     shown = Table("relation", "phrases", "right, %", "at random, %")
@@ -56,10 +55,13 @@ def main() -> None:
     Console().print(shown)
 
 
-def add_answers(found: dict[str, list[tuple[bool, float]]], data: Path, answers: Answers) -> None:
+def add_answers(
+    found: dict[str, list[tuple[bool, float]]], data: Path, answers: Answers, files: AnnotationFiles
+) -> None:
     """Add to each of ROWS, for every phrase that needs a relation alone: is it right, and its chance at random."""
     config = DataConfig(data, answers.result.dataset)
-    objects = load_objects(config, load_split(config, answers.result.split, check_images=False))
+    split = load_split(config, answers.result.split, check_images=False, files=files)
+    objects = load_objects(config, split, files=files)
     for row in answers.table.to_pylist():
         if row["needed"] != ["relation"]:
             continue

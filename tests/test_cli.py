@@ -151,7 +151,6 @@ class TestMistakes:
             (["train", *TRAIN, "--training.bogus", "3"], "--training.bogus"),
             (["train", *TRAIN, "--training.epochs", "many"], "training.epochs"),
             (["train", *TRAIN[:-2]], "out"),
-            (["train", *TRAIN, "--data.dataset", "refcok"], "refcok"),
             (["train", *TRAIN, "--config", "no-such-preset"], "no-such-preset"),
             (["train", *TRAIN, "--config", "refcoc"], "--config refcoc: no such file, and no preset of this name"),
             (["train", *TRAIN, "--config=refcoc"], "refcoco, refcoco+, refcocog-google, refcocog-umd ("),
@@ -169,6 +168,20 @@ class TestMistakes:
         assert left.value.code == 2
         [line] = capsys.readouterr().err.splitlines()
         assert line.startswith(f"aligncat {words[0]}: ") and said in line
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["--data.dataset", "a/b"], "dataset 'a/b': the name must have letters"),
+            (["--data.format", "coco"], "format 'coco' is not known; use one of refer, simrec, hub, coco-csv, jsonl"),
+        ],
+    )
+    def test_a_dataset_that_cannot_be_is_one_line_and_status_1(
+        self, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["train", *TRAIN, *words]) == 1
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith("aligncat train: ") and said in line
 
     @pytest.mark.parametrize(
         "content", ["training: {epochs: 3, warmup: 1}\n", "trainin: {epochs: 3}\n", "training: [1, 2\n", "- 1\n"]

@@ -9,9 +9,9 @@ from helpers.fabricate import jsonl_rows, write_image, write_jsonl_dataset, writ
 from helpers.tiny_run import CANDIDATES, World
 
 from aligncat.api.extract import extract
-from aligncat.datasets.config import DataConfig, DatasetName
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.load import split_names
 from aligncat.datasets.photos import photos_in
-from aligncat.datasets.split_names import split_names
 from aligncat.errors import ConfigError, DataError, StoreError
 
 
@@ -85,7 +85,7 @@ class TestSplitNames:
         ],
     )
     def test_refers_files_say_which_splits_there_are(
-        self, tmp_path: Path, dataset: DatasetName, split_by: str, written: list[str], names: tuple[str, ...]
+        self, tmp_path: Path, dataset: str, split_by: str, written: list[str], names: tuple[str, ...]
     ) -> None:
         files = write_refer_dataset(tmp_path, dataset, split_by, dict.fromkeys(written, 1))
         assert split_names(files.config) == names

@@ -14,9 +14,8 @@ from helpers.fabricate import jsonl_rows, write_image, write_jsonl_dataset, writ
 from helpers.fabricate_hub import PHOTO, answers_row, refers_row, write_parquet
 
 from aligncat.commands.convert import convert_data
-from aligncat.datasets.config import DataConfig, Format
-from aligncat.datasets.load import load_split, load_truth
-from aligncat.datasets.split_names import split_names
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.load import load_split, load_truth, split_names
 from aligncat.errors import DataError
 from aligncat.geometry import MAX_PIXELS
 
@@ -99,7 +98,7 @@ def test_a_split_that_could_not_be_a_files_name_is_refused_before_anything_is_wr
     before = sorted(tmp_path.rglob("*"))
     for to in ("jsonl", "simrec", "refer"):
         with pytest.raises(DataError, match=r"here/.* cannot be a split's name.*rename it"):
-            convert_data(data=config, to=to, out=tmp_path / "deep/out/of")  # type: ignore[arg-type]
+            convert_data(data=config, to=to, out=tmp_path / "deep/out/of")
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -139,10 +138,10 @@ def test_a_photo_elsewhere_is_an_error_with_its_place(tmp_path: Path, make: Make
 
 @pytest.mark.parametrize("make", [refer, simrec, jsonl])
 @pytest.mark.parametrize("to", ["simrec", "jsonl", "refer"])
-def test_half_a_character_is_an_error_with_its_place(tmp_path: Path, make: Make, to: Format) -> None:
+def test_half_a_character_is_an_error_with_its_place(tmp_path: Path, make: Make, to: str) -> None:
     config = make(tmp_path / "data", {"text": "a dog \ud83d"})
     with pytest.raises(DataError, match=r"(row 1|train\[0\]|jsonl:1).*half a character"):
-        convert_data(data=config, to=to, out=tmp_path / "out")  # type: ignore[arg-type]
+        convert_data(data=config, to=to, out=tmp_path / "out")
 
 
 @pytest.mark.parametrize("make", [refer, phrases, hub])

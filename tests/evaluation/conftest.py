@@ -74,7 +74,7 @@ def truth_of(box: Sequence[int], category: str | None, *, mask: bool = True) -> 
 
 
 def split_of(expressions: Sequence[Expression]) -> Split:
-    return Split("toy", "val", "unc", {}, tuple(expressions), LABELS)
+    return Split("toy", "val", "unc", {}, tuple(expressions))
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ def answers(make_store, make) -> Answers:
         Expression("e1", "left", "i1", "person", redundant=("place",)),
         Expression("e2", "right", "i1", "the dog on the right side there", needed=("place",)),
     )
-    split = Split("toy", "val", "unc", {"i1": ImageRecord("i1", Path("i1.png"))}, expressions, LABELS)
+    split = Split("toy", "val", "unc", {"i1": ImageRecord("i1", Path("i1.png"))}, expressions)
     truth = {"left": make.truth(LEFT, "person"), "right": make.truth(RIGHT, "dog", mask=False)}
     objects = {"i1": (np.array([LEFT, RIGHT, (0, 0, 2, 2)], dtype=float), ["person", "dog", "person"])}
     table = Overlaps.of(store, split, truth, objects=objects)

@@ -90,7 +90,7 @@ def test_a_bad_list_is_an_error_that_says_where(tmp_path: Path, content: bytes |
 
 def split_of(*photos: str, dataset: str = "refcoco") -> Split:
     images = {str(number): ImageRecord(str(number), Path("photos") / name) for number, name in enumerate(photos)}
-    return Split(dataset, "val", "unc", images, (), ())
+    return Split(dataset, "val", "unc", images, ())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from aligncat.datasets.config import DataConfig, DatasetName
+from aligncat.datasets.config import DataConfig
 
 WIDTH, HEIGHT = 48, 40
 CATEGORIES = {1: "person", 18: "dog", 63: "couch"}
@@ -98,7 +98,7 @@ class ReferFiles:
 
 def write_refer_dataset(
     root: Path,
-    dataset: DatasetName = "refcoco",
+    dataset: str = "refcoco",
     split_by: str = "unc",
     splits: dict[str, int] | None = None,
     image_folder: str = "images/mscoco/images/train2014",

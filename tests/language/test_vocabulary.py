@@ -21,12 +21,6 @@ def test_special_symbols_come_first_and_words_as_first_seen() -> None:
     assert vocabulary.id("dog") == 8
 
 
-def test_rare_words_are_left_out() -> None:
-    vocabulary = Vocabulary.from_expressions(TEXTS, min_count=2)
-    assert vocabulary.words == ("left", "cat", "the")
-    assert vocabulary.id("red") == UNK
-
-
 def test_encode_pads_to_the_longest_and_cuts_at_max_length() -> None:
     vocabulary = Vocabulary.from_expressions(TEXTS)
     tokens = vocabulary.encode(["Cat!", "the red cat"], max_length=15)

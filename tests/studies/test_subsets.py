@@ -23,7 +23,7 @@ def split() -> Split:
             more = ("color",) if sentence and number < REFERENTS - 4 else ()
             expressions.append(Expression(f"{number}-{sentence}", f"r{number}", f"i{number // 2}", "x", redundant=more))
     images = {f"i{n}": ImageRecord(f"i{n}", Path()) for n in range(REFERENTS // 2)}
-    return Split("toy", "train", None, images, tuple(expressions), ())
+    return Split("toy", "train", None, images, tuple(expressions))
 
 
 def referents(split: Split) -> set[str]:
@@ -49,6 +49,6 @@ def test_the_rate_changes_the_words_and_not_the_referents(split: Split, rate: fl
 
 
 def test_data_that_does_not_record_it_is_refused(split: Split) -> None:
-    bare = Split("toy", "train", None, split.images, split.expressions[-12:], ())
+    bare = Split("toy", "train", None, split.images, split.expressions[-12:])
     with pytest.raises(DataError, match="only MojiRef records"):
         over_specified(bare, 0.5, seed=0)

@@ -30,7 +30,7 @@ def split_of(counts: list[int]) -> Split:
         for referent, count in enumerate(counts)
         for k in range(count)
     )
-    return Split("jsonl", "train", None, {}, expressions, ())
+    return Split("jsonl", "train", None, {}, expressions)
 
 
 def epoch_of(sampler: OneSentencePerReferent, epoch: int) -> list[int]:

@@ -24,7 +24,7 @@ from aligncat.training.module import GroundingModule
 from aligncat.types import Truth
 
 SOURCE = Path(aligncat.__file__).parent
-TRUTH = {"Truth", "Overlaps", "load_objects"}  # and every reader of truth: load_truth, load_simrec_truth and so on
+TRUTH = {"Truth", "Overlaps", "load_objects", "annotated_objects"}  # and every reader of truth: load_truth and so on
 LEARNERS = [
     *sorted(SOURCE.glob("training/*.py")),
     *sorted(SOURCE.glob("alignment/*.py")),

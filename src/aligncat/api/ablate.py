@@ -65,8 +65,7 @@ def ablate(
         StoreError: the store is not finished, or lacks an image.
         KeyboardInterrupt: Ctrl-C; finished rows, and the finished epochs of others, are kept.
     """
-    from aligncat.datasets.formats.read_once import files_read_once
-    from aligncat.datasets.split_names import split_names
+    from aligncat.datasets.load import split_names
     from aligncat.evaluation.answers import Answers
     from aligncat.evaluation.leak import judge
     from aligncat.evaluation.published import published_ablation
@@ -106,12 +105,12 @@ def ablate(
     )
     loaded = LoadedInputs(inputs)
     detector = opened.manifest.detector.name
-    with files_read_once():
-        judged = {
-            split: judge(loaded.split(split), detector, training=loaded.training_images, claim=seen)
-            for split in inputs.splits
-        }
-        todo = [run for run in runs if not run.is_done(loaded, judged)]
+    loaded.read_splits()
+    judged = {
+        split: judge(loaded.split(split), detector, training=loaded.training_images, claim=seen)
+        for split in inputs.splits
+    }
+    todo = [run for run in runs if not run.is_done(loaded, judged)]
     if todo:
         work_all(todo, loaded, min(count, len(todo)), threads=max(1, cores // count))
     rows = {run.row.name: run.row for run in runs}

@@ -61,8 +61,8 @@ def evaluate(
         DataError: the dataset, or the list of the detector's images, cannot be read.
         StoreError: the store was made by another detector, or lacks an image.
     """
-    from aligncat.datasets.formats.read_once import files_read_once
-    from aligncat.datasets.split_names import split_names
+    from aligncat.datasets.formats.annotation_files import AnnotationFiles
+    from aligncat.datasets.load import split_names
     from aligncat.evaluation.answering import answer, open_queries, save_answers, seed_of
     from aligncat.evaluation.leak import read_training_images
     from aligncat.evaluation.questions import Questions
@@ -82,9 +82,9 @@ def evaluate(
     training = None if detector_images is None else read_training_images(detector_images)
     every_query = None if queries is None else open_queries(queries, loaded)
     found: list[Answers] = []
-    with files_read_once():
-        for split in splits or [split for split in split_names(data) if split != "train"]:
-            questions = Questions.load(data, opened, split, skip_bad_rows=skip_bad_rows)
+    with AnnotationFiles() as files:
+        for split in splits or [split for split in split_names(data, files=files) if split != "train"]:
+            questions = Questions.load(data, opened, split, skip_bad_rows=skip_bad_rows, files=files)
             answers = answer(
                 loaded, config, questions, folder=grounder, queries=every_query, training=training, seen=seen
             )

@@ -25,7 +25,7 @@ def extract(
     candidates: int = 20,
     image_size: int | None = None,
     preprocessing: PreprocessingMode = DEFAULT_MODE,
-    device: str = "cpu",
+    device: str | None = None,
     every_query: bool = False,
     skip_bad_images: bool = False,
     skip_bad_rows: bool = False,
@@ -44,7 +44,7 @@ def extract(
         image_size: side of the letterbox that images are fitted into, px; by default the detector's own, else 416.
         preprocessing: how an image becomes the detector's square: letterbox-416, letterbox-416-to-800 (as QueryMatch
             does) or hub-384 (as the hub's image processors do). The latter two have the size in their names.
-        device: "cpu", "cuda", "cuda:1" and so on.
+        device: where to run it: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
         every_query: keep each of the detector's N queries once, whatever `candidates` says: not to learn from, but for
             `aligncat evaluate --queries`, which then tells what the detector missed from what the filter dropped.
         skip_bad_images: leave out images that cannot be read, and list them, instead of stopping.
@@ -54,25 +54,28 @@ def extract(
         The store.
 
     Raises:
-        ConfigError: not exactly one of data and images is given, or the preprocessing has another size.
+        ConfigError: not exactly one of data and images is given, the preprocessing has another size, or the device
+            cannot be used.
         DataError: the dataset cannot be read.
         DetectorError: the detector cannot be loaded.
         ImageError: an image cannot be read.
         StoreError: the folder holds another store, or cannot be written.
     """
-    from aligncat.datasets.formats.read_once import files_read_once
-    from aligncat.datasets.load import load_split
+    from aligncat.datasets.formats.annotation_files import AnnotationFiles
+    from aligncat.datasets.load import load_split, split_names
     from aligncat.datasets.photos import photos_in
-    from aligncat.datasets.split_names import split_names
+    from aligncat.detectors.device import check_device, default_device
     from aligncat.store.extract import extract_images
 
     if (data is None) == (images is None):
         raise ConfigError("give either a dataset (--data.path, --data.dataset) or a folder of photos (--images)")
+    on = device or default_device()
+    check_device(on)
     records: dict[str, ImageRecord] = {}
     if data is not None:
-        with files_read_once():
-            for split in splits or split_names(data):
-                records |= load_split(data, split, skip_bad_rows=skip_bad_rows).images
+        with AnnotationFiles() as files:
+            for split in splits or split_names(data, files=files):
+                records |= load_split(data, split, skip_bad_rows=skip_bad_rows, files=files).images
     elif images is not None:
         records = {record.id: record for record in photos_in(images)}
     return extract_images(
@@ -82,7 +85,7 @@ def extract(
             candidates=candidates,
             image_size=image_size,
             preprocessing=preprocessing,
-            device=device,
+            device=on,
             every_query=every_query,
         ),
         out=out,

@@ -55,7 +55,7 @@ def train(
         StoreError: the store is not finished, or lacks an image.
         KeyboardInterrupt: Ctrl-C, after a log line that says how to resume.
     """
-    from aligncat.datasets.formats.read_once import files_read_once
+    from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import load_split, load_truth
     from aligncat.evaluation.judge import judge_choices
     from aligncat.evaluation.overlaps import Overlaps
@@ -64,11 +64,11 @@ def train(
 
     opened = Store.open(store)
     validation = None
-    with files_read_once():
-        learned = load_split(data, train_split, skip_bad_rows=skip_bad_rows, check_images=False)
+    with AnnotationFiles() as files:
+        learned = load_split(data, train_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
         if val_split is not None:
-            val = load_split(data, val_split, skip_bad_rows=skip_bad_rows, check_images=False)
-            truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows)
+            val = load_split(data, val_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
+            truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows, files=files)
             validation = ValidationSplit(val, judge_choices(Overlaps.of(opened, val, truth)))
     return fit(
         train=learned,

@@ -12,12 +12,13 @@ from rich.text import Text
 
 from aligncat.console import output_console
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.formats.layout import refs_file
-from aligncat.datasets.formats.read_once import files_read_once
-from aligncat.datasets.load import load_split
+from aligncat.datasets.formats import USUAL_FORMAT
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
+from aligncat.datasets.formats.refs import refs_file
+from aligncat.datasets.known import known_dataset
+from aligncat.datasets.load import load_split, split_names
 from aligncat.datasets.prepare.prepare import SETS
 from aligncat.datasets.split import Split
-from aligncat.datasets.split_names import split_names
 from aligncat.errors import DataError
 from aligncat.evaluation.leak import SplitAudit, TrainingImages, audit_split, read_training_images, without
 from aligncat.files.atomic import write_atomic
@@ -64,9 +65,11 @@ def audit(
     read: list[Split] = []
     kin = _kin(data)
     for config in (data, *filter(_is_there, kin)):
-        with files_read_once():
-            names = _evaluated(config, splits, whole=config is data)
-            read += (load_split(config, name, skip_bad_rows=skip_bad_rows, check_images=False) for name in names)
+        with AnnotationFiles() as files:
+            names = _evaluated(config, splits, files, whole=config is data)
+            read += (
+                load_split(config, name, skip_bad_rows=skip_bad_rows, check_images=False, files=files) for name in names
+            )
     audits = [audit_split(split, training) for split in read]
     output_console().print(audit_table(audits, training.name))
     if out is not None:
@@ -98,21 +101,21 @@ def audit_table(audits: list[SplitAudit], name: str) -> Table:
     return table
 
 
-def _evaluated(config: DataConfig, splits: tuple[str, ...] | None, *, whole: bool) -> list[str]:
+def _evaluated(config: DataConfig, splits: tuple[str, ...] | None, files: AnnotationFiles, *, whole: bool) -> list[str]:
     """The splits of a set that are evaluated on: those asked for, of which a set beside the dataset may lack some."""
     if splits and whole:
         return list(splits)
-    return [split for split in split_names(config) if (split in splits if splits else split != "train")]
+    return [split for split in split_names(config, files=files) if (split in splits if splits else split != "train")]
 
 
 def _kin(data: DataConfig) -> list[DataConfig]:
     """The sets that are cut from the same photos as one of RefCOCO's, in the same folder, whether there or not."""
-    if not data.dataset.startswith("refcoco"):
+    if known_dataset(data.dataset).photos != "coco":
         return []
     kin = [
-        replace(data, dataset=dataset, split_by=split_by, format="refer")
+        replace(data, dataset=dataset, split_by=split_by, format=USUAL_FORMAT)
         for dataset, split_by in SETS.values()
-        if dataset != "refclef"
+        if known_dataset(dataset).photos == "coco"
     ]
     return [each for each in kin if each.division != data.division]
 

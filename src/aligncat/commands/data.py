@@ -10,6 +10,7 @@ from rich.text import Text
 
 from aligncat.console import output_console
 from aligncat.datasets.config import DataConfig
+from aligncat.datasets.known import known_dataset
 from aligncat.datasets.prepare.check import Report, SplitCheck, check_dataset
 from aligncat.errors import DataError
 from aligncat.files.atomic import write_atomic
@@ -17,10 +18,9 @@ from aligncat.files.atomic import write_atomic
 _SHOWN = 10
 _COUNTS = ("referents", "sentences", "images")
 _PHOTOS = {
-    "refclef": "its photos are the subset of SAIAPR TC-12 that REFER calls saiapr_tc-12.zip",
+    "saiapr": "its photos are the subset of SAIAPR TC-12 that REFER calls saiapr_tc-12.zip",
     "mojiref": "make the scenes again with `aligncat data mojiref`",
-    "own": "give the folder that they are in",
-    "refco": "its photos are COCO train2014: fetch and unzip http://images.cocodataset.org/zips/train2014.zip (13 GB)",
+    "coco": "its photos are COCO train2014: fetch and unzip http://images.cocodataset.org/zips/train2014.zip (13 GB)",
 }
 
 
@@ -101,7 +101,7 @@ def remarks(report: Report) -> list[str]:
     lines = _first("bad row", report.problems)
     if report.missing:
         more = ", ... (all: data check --missing FILE)" if len(report.missing) > 3 else ""
-        how = next(text for start, text in _PHOTOS.items() if report.data.dataset.startswith(start))
+        how = _PHOTOS.get(known_dataset(report.data.dataset).photos or "", "give the folder that they are in")
         lines += [
             f"{len(report.missing):,} of {report.photos:,} photos are not in {report.photo_folder}: "
             f"{', '.join(report.missing[:3])}{more}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from aligncat.console import output_console
-from aligncat.datasets.config import DatasetName
 from aligncat.evaluation.published import PublishedTable, TableNumber, Task, select_published
 from aligncat.report.published_tables import published_table
 
@@ -11,7 +10,7 @@ from aligncat.report.published_tables import published_table
 def published(
     *,
     table: TableNumber | None = None,
-    dataset: DatasetName | None = None,
+    dataset: str | None = None,
     split: str | None = None,
     task: Task | None = None,
 ) -> tuple[PublishedTable, ...]:

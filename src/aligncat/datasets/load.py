@@ -7,47 +7,26 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
-from typing import Protocol
 
-from aligncat.datasets.config import UNKNOWN_DIVISION, DataConfig, Format
-from aligncat.datasets.formats.coco_csv import load_csv_split, load_csv_truth
-from aligncat.datasets.formats.hub import load_hub_split, load_hub_truth
-from aligncat.datasets.formats.jsonl import load_jsonl_split, load_jsonl_truth
-from aligncat.datasets.formats.refer import load_refer_split
-from aligncat.datasets.formats.refer_truth import load_refer_truth
-from aligncat.datasets.formats.simrec import load_simrec_split, load_simrec_truth
+from aligncat.datasets.config import UNKNOWN_DIVISION, DataConfig, format_of
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
+from aligncat.datasets.formats.format import Objects, ReadOptions
 from aligncat.datasets.split import Split
+from aligncat.errors import DataError
 from aligncat.types import Truth
 
 logger = logging.getLogger(__name__)
 
 
-class _SplitReader(Protocol):
-    def __call__(self, config: DataConfig, split: str, *, skip_bad_rows: bool, check_images: bool) -> Split: ...
-
-
-class _TruthReader(Protocol):
-    def __call__(self, config: DataConfig, split: str, *, skip_bad_rows: bool) -> dict[str, Truth]: ...
-
-
-_SPLITS: dict[Format, _SplitReader] = {
-    "refer": load_refer_split,
-    "simrec": load_simrec_split,
-    "hub": load_hub_split,
-    "coco-csv": load_csv_split,
-    "jsonl": load_jsonl_split,
-}
-_TRUTHS: dict[Format, _TruthReader] = {
-    "refer": load_refer_truth,
-    "simrec": load_simrec_truth,
-    "hub": load_hub_truth,
-    "coco-csv": load_csv_truth,
-    "jsonl": load_jsonl_truth,
-}
-
-
-def load_split(config: DataConfig, split: str, *, skip_bad_rows: bool = False, check_images: bool = True) -> Split:
+def load_split(
+    config: DataConfig,
+    split: str,
+    *,
+    skip_bad_rows: bool = False,
+    collect_bad_rows: list[DataError] | None = None,
+    check_images: bool = True,
+    files: AnnotationFiles | None = None,
+) -> Split:
     """Read the images and expressions of one split; never a box or a mask, which need not even be there.
 
     Args:
@@ -56,23 +35,38 @@ def load_split(config: DataConfig, split: str, *, skip_bad_rows: bool = False, c
             file's name in jsonl.
         skip_bad_rows: leave out rows that are not as the format asks, and report them in one warning of the
             logger `aligncat.datasets`, instead of raising an error at the first.
+        collect_bad_rows: a list that takes the errors of the rows that are left out, in place of the warning; the
+            split may then be empty.
         check_images: whether every image must exist. Work that reads a store does without the images.
+        files: the annotation files parsed so far, where several splits are read.
 
     Returns:
         The split.
 
     Raises:
-        DataError: when a file, a row or an expression is not what the format asks for.
-        ImageError: when an image is missing.
-        UnsafePickleError: when refs(<split_by>).p holds anything but plain data.
+        DataError: a file, a row or an expression is not what the format asks for.
+        ImageError: an image is missing.
+        UnsafePickleError: refs(<split_by>).p holds anything but plain data.
     """
     if config.split_by == UNKNOWN_DIVISION:
-        _ask_for_division(config.path)
+        _warn_once(
+            f"{config.path}: does not say which of RefCOCOg's two divisions it is, whose val splits are not "
+            'comparable: results say "unknown"; say --data.split_by umd or google (if its file is refs(unknown).p, '
+            "where you converted it)"
+        )
+    options = _options(skip_bad_rows, collect_bad_rows, files, check_images=check_images)
     with _paused_garbage_collector():
-        return _SPLITS[config.file_format](config, split, skip_bad_rows=skip_bad_rows, check_images=check_images)
+        return format_of(config).read_split(config, split, options)
 
 
-def load_truth(config: DataConfig, split: str, *, skip_bad_rows: bool = False) -> dict[str, Truth]:
+def load_truth(
+    config: DataConfig,
+    split: str,
+    *,
+    skip_bad_rows: bool = False,
+    collect_bad_rows: list[DataError] | None = None,
+    files: AnnotationFiles | None = None,
+) -> dict[str, Truth]:
     """Read the boxes and masks of one split. Evaluation only.
 
     Args:
@@ -80,29 +74,79 @@ def load_truth(config: DataConfig, split: str, *, skip_bad_rows: bool = False) -
         split: the split's name, as in the data.
         skip_bad_rows: leave out referents whose truth is not as the format asks, and report them in one
             warning.
+        collect_bad_rows: a list that takes the errors of the referents that are left out, in place of the warning.
+        files: the annotation files parsed so far, where several splits are read.
 
     Returns:
         referent id -> its box and mask; the mask is None where the data has none.
 
     Raises:
-        DataError: when a referent's box or mask is missing or is not what the format asks for.
+        DataError: a referent's box or mask is missing or is not what the format asks for.
     """
     with _paused_garbage_collector():
-        return _TRUTHS[config.file_format](config, split, skip_bad_rows=skip_bad_rows)
+        return format_of(config).read_truth(config, split, _options(skip_bad_rows, collect_bad_rows, files))
 
 
-@cache  # once for a dataset, however many of its splits are read
-def _ask_for_division(path: Path) -> None:
-    logger.warning(
-        "%s: does not say which of RefCOCOg's two divisions it is, whose val splits are not comparable: results say "
-        '"unknown"; say --data.split_by umd or google (if its file is refs(unknown).p, where you converted it)',
-        path,
+def load_objects(config: DataConfig, split: Split, *, files: AnnotationFiles | None = None) -> Objects:
+    """Read every annotated object in a split's images, also those that no expression refers to. Evaluation only.
+
+    Crowds are left out: their box is not one object's.
+
+    Args:
+        config: where the dataset is.
+        split: which images.
+        files: the annotation files parsed so far.
+
+    Returns:
+        image id -> boxes, (n, 4) xyxy pixels, and n category names. Empty where the format describes referents alone.
+
+    Raises:
+        DataError: the annotations are missing or not as the format asks.
+    """
+    list_objects = format_of(config).list_objects
+    return {} if list_objects is None else list_objects(config, split.images, files or AnnotationFiles())
+
+
+def split_names(config: DataConfig, *, files: AnnotationFiles | None = None) -> tuple[str, ...]:
+    """List the splits of a dataset, the training split first.
+
+    Args:
+        config: where the dataset is.
+        files: the annotation files parsed so far.
+
+    Returns:
+        The names.
+
+    Raises:
+        DataError: the files that name the splits are missing or cannot be read, or a name cannot be a split's.
+    """
+    return format_of(config).split_names(config, files or AnnotationFiles())
+
+
+def _options(
+    skip_bad_rows: bool,
+    collect_bad_rows: list[DataError] | None,
+    files: AnnotationFiles | None,
+    *,
+    check_images: bool = True,
+) -> ReadOptions:
+    return ReadOptions(
+        skip_bad_rows=skip_bad_rows or collect_bad_rows is not None,
+        collected=collect_bad_rows,
+        check_images=check_images,
+        files=files or AnnotationFiles(),
     )
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """Log a warning the first time that this process gives it."""
+    logger.warning("%s", message)
 
 
 @contextmanager
 def _paused_garbage_collector() -> Iterator[None]:
-    """Do not look for garbage among the millions of new objects of a large file: it takes half the time."""
+    """Pause Python's garbage collector: its scans of a large file's new objects take half of the reading time."""
     was_on = gc.isenabled()
     gc.disable()
     try:

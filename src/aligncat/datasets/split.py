@@ -15,11 +15,9 @@ class Split:
         dataset: the dataset's name.
         split: the split's name, as in the data.
         split_by: who divided the data; None where nobody said, "unknown" where that leaves open which of RefCOCOg's
-            two it is.
-        images: image id -> record, the images that the expressions are said of, in the order they come up.
+            two divisions it is.
+        images: image id -> record, the images that the expressions refer to, in the order they come up.
         expressions: every sentence, in the file's order.
-        category_names: REFER: every category of instances.json in the order of its ids; jsonl: the categories
-            that occur in this split, sorted.
     """
 
     dataset: str
@@ -27,10 +25,9 @@ class Split:
     split_by: str | None
     images: dict[str, ImageRecord]
     expressions: tuple[Expression, ...]
-    category_names: tuple[str, ...]
 
     def sentences_by_referent(self) -> dict[str, list[Expression]]:
-        """Group the expressions by the object that they mean.
+        """Group the expressions by the object that they refer to.
 
         Returns:
             referent id -> its sentences; referents and sentences in the file's order.

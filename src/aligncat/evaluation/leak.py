@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from aligncat.datasets.rows import as_mapping, parse_json, required_int, required_list, required_str
+from aligncat.datasets.known import known_dataset
 from aligncat.datasets.split import Split
 from aligncat.detectors.registry import known_detector
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.results import Seen
+from aligncat.files.fields import as_mapping, parse_json, required_int, required_list, required_str
 from aligncat.types import ImageRecord
 
 _COCO_FILE = re.compile(r"(?:COCO_(?P<release>(?:train|val)2014|test201[45])_)?(?P<id>\d{12})\.\w+", re.ASCII)
@@ -114,7 +115,7 @@ def _photo_name(split: Split, record: ImageRecord) -> str:
     name = record.path.name
     matched = _COCO_FILE.fullmatch(name)
     plain = matched is not None and matched["release"] is None
-    return f"COCO_train2014_{name}" if plain and split.dataset.startswith("refcoco") else name
+    return f"COCO_train2014_{name}" if plain and known_dataset(split.dataset).photos == "coco" else name
 
 
 def known_by_name(detector: str, dataset: str) -> TrainingImages | None:

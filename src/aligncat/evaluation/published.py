@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from aligncat.datasets.rows import (
+from aligncat.errors import DataError
+from aligncat.files.fields import (
     as_mapping,
     optional_str,
     read_text,
@@ -17,7 +18,6 @@ from aligncat.datasets.rows import (
     required_str,
     shorten,
 )
-from aligncat.errors import DataError
 
 _FOLDER = Path(__file__).with_name("papers")
 PAPERS = (_FOLDER / "aligncat.toml",)

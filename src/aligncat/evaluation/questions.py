@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from aligncat.datasets.formats.read_once import files_read_once
-from aligncat.datasets.load import load_split, load_truth
-from aligncat.evaluation.objects import load_objects
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
+from aligncat.datasets.load import load_objects, load_split, load_truth
 from aligncat.evaluation.overlaps import Overlaps
 
 if TYPE_CHECKING:
@@ -36,7 +35,15 @@ class Questions:
     overlaps: Overlaps
 
     @classmethod
-    def load(cls, data: DataConfig, store: Store, split_name: str, *, skip_bad_rows: bool = False) -> Self:
+    def load(
+        cls,
+        data: DataConfig,
+        store: Store,
+        split_name: str,
+        *,
+        skip_bad_rows: bool = False,
+        files: AnnotationFiles | None = None,
+    ) -> Self:
         """Read a split and its truth.
 
         Args:
@@ -44,13 +51,14 @@ class Questions:
             store: the candidates of its images.
             split_name: the split.
             skip_bad_rows: leave out bad rows and report them, instead of stopping.
+            files: the annotation files parsed so far, where several splits are read.
 
         Raises:
             DataError: the dataset cannot be read, or the split has no expression.
             StoreError: the store lacks an image.
         """
-        with files_read_once():
-            split = load_split(data, split_name, skip_bad_rows=skip_bad_rows, check_images=False)
-            truth = load_truth(data, split_name, skip_bad_rows=skip_bad_rows)
-            overlaps = Overlaps.of(store, split, truth, objects=load_objects(data, split))
+        files = files or AnnotationFiles()
+        split = load_split(data, split_name, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
+        truth = load_truth(data, split_name, skip_bad_rows=skip_bad_rows, files=files)
+        overlaps = Overlaps.of(store, split, truth, objects=load_objects(data, split, files=files))
         return cls(split, truth, store, overlaps)

@@ -18,6 +18,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.constants import CONFIG_NAME, REPOCARD_NAME
 
 from aligncat.alignment.config import PRESETS, AlignmentConfig
+from aligncat.datasets.known import known_dataset
 from aligncat.detectors.registry import OPENMOJI_CREDIT, known_detector
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
@@ -283,7 +284,7 @@ def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:
     ]
     if text.get("encoder", "recurrent") == "recurrent" and not text.get("vector_words", 0):
         limits.append("- A word that its training phrases did not have is read as unknown.")
-    if data and data["dataset"].startswith("mojiref"):
+    if data and known_dataset(data["dataset"]).photos == "mojiref":
         limits.append(
             "- It knows drawings only: it learned from MojiRef's scenes, and answers nothing useful of photos."
         )
@@ -302,7 +303,7 @@ def _licences(config: Mapping[str, Any]) -> list[str]:
     if known is not None and known.licence is not None:
         licence = known.licence.format(name=_plain(name))
     credits = [known.credit] if known is not None and known.credit is not None else []
-    if data and data["dataset"].startswith("mojiref") and OPENMOJI_CREDIT not in credits:
+    if data and known_dataset(data["dataset"]).photos == "mojiref" and OPENMOJI_CREDIT not in credits:
         credits.append(OPENMOJI_CREDIT)
     lines = ["Code and the weights in this folder: Apache-2.0.", licence, *credits]
     return [f"- {line}" for line in lines]

@@ -45,22 +45,19 @@ class Vocabulary:
             raise DataError(f"the word {twice!r} is in the vocabulary twice; make it from expressions again")
 
     @classmethod
-    def from_expressions(cls, texts: Iterable[str], min_count: int = 1) -> Vocabulary:
+    def from_expressions(cls, texts: Iterable[str]) -> Vocabulary:
         """Collect the words of a training split (and of no other: val and test must stay unseen).
 
         Args:
             texts: sentences.
-            min_count: a word seen fewer times is left out, so it is UNK in training too.
 
         Raises:
             DataError: a sentence has no words, or there are no sentences.
         """
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(_words(text))
-        if not counts:
+        words = list(dict.fromkeys(word for text in texts for word in _words(text)))
+        if not words:
             raise DataError("no expressions to make a vocabulary from; is the training split empty?")
-        return cls([word for word, count in counts.items() if count >= min_count])
+        return cls(words)
 
     def __len__(self) -> int:
         return len(SPECIAL) + len(self.words)

@@ -6,6 +6,7 @@ from dataclasses import asdict, astuple, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.load import load_split
 from aligncat.evaluation.answering import answer, open_queries, save_answers
 from aligncat.evaluation.answers import Answers
@@ -59,6 +60,12 @@ class LoadedInputs:
         self.inputs = inputs
         self._splits: dict[str, Split] = {}
         self._questions: dict[tuple[int | None, str], Questions] = {}
+
+    def read_splits(self) -> None:
+        """Read the expressions of all splits; this way each annotation file is parsed once."""
+        with AnnotationFiles() as files:
+            for name in ("train", *self.inputs.splits):
+                self._splits[name] = load_split(self.inputs.data, name, check_images=False, files=files)
 
     def split(self, name: str) -> Split:
         """Return a split's expressions."""

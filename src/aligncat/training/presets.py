@@ -11,6 +11,7 @@ from jsonargparse import ArgumentParser
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.alignment.old_sizes import accept_old_sizes, drop_old_sizes
 from aligncat.datasets.config import DataConfig
+from aligncat.datasets.known import known_dataset
 from aligncat.errors import ConfigError
 from aligncat.language.config import TextEncoderConfig
 from aligncat.training.config import TrainingConfig
@@ -73,7 +74,7 @@ def preset_of(data: DataConfig) -> str:
     Raises:
         ConfigError: the dataset has no preset.
     """
-    if data.dataset.startswith("mojiref"):
+    if known_dataset(data.dataset).photos == "mojiref":
         return "mojiref"
     if data.division not in ("refcoco", "refcoco+", "refcocog-umd", "refcocog-google"):
         raise ConfigError(f"there is no preset for {data.division}: name one with --preset, such as refcoco")

@@ -14,8 +14,7 @@ from helpers.fabricate_hub import write_parquet as write
 from pycocotools import mask as coco_mask
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.load import load_split, load_truth
-from aligncat.datasets.split_names import split_names
+from aligncat.datasets.load import load_split, load_truth, split_names
 from aligncat.errors import DataError, ImageError, MissingTruthError
 
 

@@ -15,8 +15,7 @@ from helpers.fabricate import HEIGHT, WIDTH, things_of, write_image
 from pycocotools import mask as coco_mask
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.load import load_split, load_truth
-from aligncat.datasets.split_names import split_names
+from aligncat.datasets.load import load_split, load_truth, split_names
 from aligncat.errors import DataError, ImageError, MissingTruthError
 
 
@@ -91,7 +90,7 @@ def test_a_training_row_is_a_referent(files: SimrecFiles) -> None:
         ("40:0", "40", "5", "red dog", "dog", False),
         ("40:1", "40", "5", "dog on left", "dog", False),
     ]
-    assert (split.dataset, split.split, split.category_names) == ("refcoco", "train", ("dog",))
+    assert (split.dataset, split.split) == ("refcoco", "train")
     assert split.images["5"].path == files.config.path / "images/train2014/COCO_train2014_000000000005.jpg"
 
 

@@ -11,11 +11,10 @@ import pytest
 from helpers.fabricate import HEIGHT, WIDTH, ReferFiles, run_lengths_of, things_of, write_refer_dataset
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.load import load_truth
+from aligncat.datasets.load import load_truth, split_names
 from aligncat.datasets.prepare.check import check_dataset
 from aligncat.datasets.prepare.counts import Counts, published_counts
 from aligncat.datasets.prepare.prepare import SETS
-from aligncat.datasets.split_names import split_names
 from aligncat.errors import ConfigError
 
 FOUND = {"train": Counts(8, 16, 4), "val": Counts(4, 8, 2), "testA": Counts(2, 4, 1), "testB": Counts(2, 4, 1)}

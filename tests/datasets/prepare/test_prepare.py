@@ -13,7 +13,7 @@ from helpers.fabricate import write_refer_dataset
 from helpers.site_server import Page, Site
 
 from aligncat.cli import main, settings
-from aligncat.datasets.config import DataConfig, DatasetName
+from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split, load_truth
 from aligncat.datasets.prepare.prepare import SETS, prepare_set
 from aligncat.errors import DataError, DownloadError
@@ -245,7 +245,7 @@ def test_the_names_of_all_missing_photos_are_written_whole(tmp_path: Path, capsy
 
 @pytest.mark.parametrize("dataset", ["mojiref", "own"])
 def test_the_check_ends_well_where_all_is_well(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], dataset: DatasetName
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dataset: str
 ) -> None:
     write_refer_dataset(tmp_path, dataset)
     assert main(["data", "check", "--data.path", str(tmp_path), "--data.dataset", dataset]) == 0
@@ -254,10 +254,15 @@ def test_the_check_ends_well_where_all_is_well(
 
 @pytest.mark.parametrize(
     ("dataset", "how"),
-    [("own", "the folder that they are in"), ("mojiref", "data mojiref"), ("refclef", "saiapr_tc-12")],
+    [
+        ("own", "the folder that they are in"),
+        ("stamps", "the folder that they are in"),
+        ("mojiref", "data mojiref"),
+        ("refclef", "saiapr_tc-12"),
+    ],
 )
 def test_where_photos_are_missing_it_says_how_to_have_them(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], dataset: DatasetName, how: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dataset: str, how: str
 ) -> None:
     shutil.rmtree(write_refer_dataset(tmp_path, dataset).image_folder)
     assert main(["data", "check", "--data.path", str(tmp_path), "--data.dataset", dataset]) == 1

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.checkpoints.check_keys import check_keys
-from aligncat.datasets.rows import as_mapping, optional_strs, parse_json, read_text, required_list
 from aligncat.errors import CheckpointError
+from aligncat.files.fields import as_mapping, optional_strs, parse_json, read_text, required_list
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.language.config import TextEncoderConfig
 from aligncat.language.tokens import tokenize

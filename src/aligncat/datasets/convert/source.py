@@ -1,47 +1,36 @@
-"""What of a dataset goes into another format: its referents with their sentences, photos and truth."""
+"""What goes from one format into another: the referents with their sentences, photos and truth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aligncat.datasets.config import DataConfig, Format
+from aligncat.datasets.config import DataConfig, format_of
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.as_written import AsWritten
-from aligncat.datasets.formats.coco_csv import csv_as_written
-from aligncat.datasets.formats.hub import hub_as_written
-from aligncat.datasets.formats.jsonl import jsonl_as_written
+from aligncat.datasets.formats.instances import Instances
 from aligncat.datasets.formats.layout import image_folder, likely_image_folder
-from aligncat.datasets.formats.refer import Instances
-from aligncat.datasets.formats.refer_truth import refer_as_written
 from aligncat.datasets.load import load_split, load_truth
-from aligncat.datasets.rows import gather_bad_rows
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, ImageError, MissingTruthError
 from aligncat.types import Expression, Truth
 
-_AS_WRITTEN: Mapping[Format, Callable[[DataConfig, str], dict[str, AsWritten]]] = {
-    "refer": refer_as_written,
-    "hub": hub_as_written,
-    "coco-csv": csv_as_written,
-    "jsonl": jsonl_as_written,
-    "simrec": lambda config, split: {},
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Referent:
-    """An object that is referred to, as any format can hold it.
+    """An object that expressions refer to, as any format can hold it.
 
     Attributes:
         id: unique in its split.
         image_id: the image that it is in.
-        photo: that image's file, below the folder of the images.
-        category: the label that the data gives it, by name.
-        derived: the category that its phrases name, where the data gives none.
-        sentences: what is said of it.
+        photo: the image's file, below the folder of the images.
+        category: the category that the data gives it, by name.
+        derived: the category that its sentences name, where the data gives none.
+        sentences: the expressions that refer to it.
         truth: its box and mask, where the data has them.
-        as_written: what else the source's files say of it.
+        as_written: what else the source's files hold about it.
     """
 
     id: str
@@ -62,46 +51,48 @@ class Source:
         config: where it is.
         splits: its splits by name, as learners see them.
         photos: the folder of its images.
+        files: its parsed annotation files.
     """
 
     config: DataConfig
     splits: Mapping[str, Split]
     photos: Path
+    files: AnnotationFiles
 
     @classmethod
-    def read(cls, config: DataConfig, names: tuple[str, ...]) -> Source:
+    def read(cls, config: DataConfig, names: tuple[str, ...], files: AnnotationFiles) -> Source:
         """Read the expressions of the splits; the photos need not be there.
 
         Raises:
             DataError: a file, a row or an expression is not what the format asks for.
         """
-        splits = {name: load_split(config, name, check_images=False) for name in names}
+        splits = {name: load_split(config, name, check_images=False, files=files) for name in names}
         folder = likely_image_folder(config)
-        if config.file_format != "jsonl":
-            files = {
+        if not format_of(config).images_beside_files:
+            file_names = {
                 record.path.relative_to(folder).as_posix(): None
                 for split in splits.values()
                 for record in split.images.values()
             }
-            try:
-                folder = image_folder(config, files)
-            except ImageError:  # none is there, and none is needed where the files tell of the images' sizes
-                return cls(config, splits, folder)
-        return cls(config, splits, folder)
+            # No image may be there, and none is needed where the files give the images' sizes.
+            with suppress(ImageError):
+                folder = image_folder(config, file_names)
+        return cls(config, splits, folder, files)
 
     def instances(self) -> Instances | None:
-        """Its instances.json, which REFER's layout can take over whole."""
-        return Instances.read(self.config) if self.config.file_format in ("refer", "coco-csv") else None
+        """Return its instances.json, which REFER's layout can copy, or None where its format has none."""
+        read = format_of(self.config).instances
+        return None if read is None else read(self.config, self.files)
 
     def referents(self, name: str) -> Iterator[Referent]:
-        """The referents of a split, with their truth.
+        """Read the referents of a split, with their truth where there is one.
 
         Raises:
-            DataError: a box or a mask is not what the format asks for; that there is none is no error.
+            DataError: a box or a mask is not what the format asks for; a missing one is no error.
         """
         split = self.splits[name]
-        truths = _truths(self.config, name)
-        written = _AS_WRITTEN[self.config.file_format](self.config, name)
+        truths = self._truths(name)
+        written = format_of(self.config).as_written(self.config, name, self.files)
         folder = likely_image_folder(self.config)
         for referent_id, sentences in split.sentences_by_referent().items():
             first = sentences[0]
@@ -116,11 +107,9 @@ class Source:
                 as_written=written.get(referent_id, AsWritten()),
             )
 
-
-def _truths(config: DataConfig, split: str) -> dict[str, Truth]:
-    with gather_bad_rows() as errors:
-        truths = load_truth(config, split, skip_bad_rows=True)
-    bad: list[DataError] = [error for error in errors if not isinstance(error, MissingTruthError)]
-    if bad:
-        raise bad[0]
-    return truths
+    def _truths(self, name: str) -> dict[str, Truth]:
+        errors: list[DataError] = []
+        truths = load_truth(self.config, name, collect_bad_rows=errors, files=self.files)
+        if bad := [error for error in errors if not isinstance(error, MissingTruthError)]:
+            raise bad[0]
+        return truths

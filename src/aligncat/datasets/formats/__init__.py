@@ -1,1 +1,18 @@
-"""One module per annotation format."""
+"""Dataset formats: one module and one row for each.
+
+A row names the `Format` record at the end of the format's module. The module is imported when a dataset asks for it.
+"""
+
+from __future__ import annotations
+
+FORMATS: dict[str, str] = {
+    "refer": "aligncat.datasets.formats.refer:REFER",
+    "simrec": "aligncat.datasets.formats.simrec:SIMREC",
+    "hub": "aligncat.datasets.formats.hub:HUB",
+    "coco-csv": "aligncat.datasets.formats.coco_csv:COCO_CSV",
+    "jsonl": "aligncat.datasets.formats.jsonl:JSONL",
+}
+"""Name of a format, as in `--data.format` -> "module:record"."""
+
+USUAL_FORMAT = "refer"
+"""The format of a dataset that does not say one."""

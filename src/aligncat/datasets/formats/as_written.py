@@ -1,22 +1,22 @@
-"""What a dataset's files say of a referent beyond what anybody reads, so that a conversion can say it again."""
+"""What a dataset's files hold about a referent that only a conversion keeps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aligncat.datasets.rows import as_mapping, required_id, required_list
+from aligncat.files.fields import as_mapping, required_id, required_list
 
 
 @dataclass(frozen=True, slots=True)
 class AsWritten:
-    """A referent as its files have it.
+    """What the files hold about a referent beyond its expressions and its truth.
 
     Attributes:
-        annotation_id: of its annotation in COCO's format, where there is one.
-        annotation: that annotation's "segmentation", "area" and "iscrowd", those of them that are there.
-        file_name: what REFER calls its picture, which is no photo's file.
-        sentences: sentence id -> its "raw" and "tokens", as REFER has them; those of them that are there.
+        annotation_id: the id of its annotation in COCO's format, where there is one.
+        annotation: that annotation's "segmentation", "area" and "iscrowd", where they are there.
+        file_name: the `file_name` of REFER's row, which is not the photo's file.
+        sentences: sentence id -> its "raw" and "tokens" in REFER's layout, where they are there.
     """
 
     annotation_id: str | None = None
@@ -26,13 +26,13 @@ class AsWritten:
 
 
 def kept_of_annotation(row: Mapping[str, object]) -> dict[str, object]:
-    """What is kept of a row of COCO's annotations: the mask as it was drawn, its area, whether it is of a crowd."""
+    """Return the mask as it was drawn, its area and the crowd flag of a row of COCO's annotations."""
     kept = {"segmentation": row.get("segmentation"), "iscrowd": row.get("iscrowd"), "area": row.get("area")}
     return {key: value for key, value in kept.items() if value is not None}
 
 
 def kept_of_sentences(ref: Mapping[str, object], where: str) -> dict[str, dict[str, object]]:
-    """What is kept of the sentences of a row of REFER's: the text before it was cleaned, and its words.
+    """Return the raw text and the tokens of each sentence in a row of REFER's, by sentence id.
 
     Args:
         ref: the row, with "sentences".

@@ -1,7 +1,8 @@
-"""Boxes and masks as files write them -> Truth's xyxy pixels and RLE. Evaluation only.
+"""Parse and check the boxes and masks of annotation files. Evaluation only.
 
-The formats are COCO's (cocodataset.org/#format-data): a box is [x, y, width, height], a mask is a list of
-polygons [x1, y1, x2, y2, ...] or run lengths {"size": [height, width], "counts": list or compressed string}.
+COCO's forms are read (cocodataset.org/#format-data): a box is [x, y, width, height], a mask is a list of polygons
+[x1, y1, x2, y2, ...] or run lengths {"size": [height, width], "counts": list or compressed string}. They become xyxy
+pixels and compressed run lengths.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from aligncat.datasets.rows import required, required_int, required_list, shorten
 from aligncat.errors import DataError
+from aligncat.files.fields import required, required_int, required_list, shorten
 from aligncat.geometry import MAX_PIXELS
 from aligncat.types import RLE
 
 _CORNERS_OF_A_POLYGON = 3
-# pycocotools takes memory for every fifth of a pixel of an outline, and dies where there is too little.
+# pycocotools allocates memory for every fifth of a pixel of an outline, and crashes when it runs out.
 _LONGEST_OUTLINE = 1e6
 
 
@@ -39,14 +40,14 @@ class Canvas:
 
 
 def image_size(row: Mapping[str, object], where: str) -> tuple[int, int]:
-    """(width, height) in pixels that a row says of its image.
+    """Return the width and height of an image in pixels.
 
     Args:
         row: COCO's row of an image, with "width" and "height".
         where: file and row, for messages.
 
     Raises:
-        DataError: one is missing or below 1, or together they are more than any image that is read.
+        DataError: one is missing or below 1, or the image has more pixels than the limit.
     """
     width, height = required_int(row, "width", where), required_int(row, "height", where)
     for key, pixels in (("width", width), ("height", height)):
@@ -91,7 +92,7 @@ def read_box(value: object, canvas: Canvas, *, corners: bool) -> NDArray[np.floa
 
 
 def read_mask(value: object, canvas: Canvas) -> RLE:
-    """Read a mask in any of COCO's three forms, or in RefCLEF's: a list of run lengths.
+    """Read a mask in one of COCO's three forms, or in RefCLEF's: a list of run lengths.
 
     Args:
         value: polygons or several run lengths, which are united, or run lengths.
@@ -121,7 +122,7 @@ def read_mask(value: object, canvas: Canvas) -> RLE:
 
 
 def box_around(mask: RLE) -> NDArray[np.float64]:
-    """The smallest box around all of a mask.
+    """Return the smallest box around a whole mask.
 
     Returns:
         (4,) xyxy pixels; x2 and y2 are exclusive.
@@ -131,12 +132,12 @@ def box_around(mask: RLE) -> NDArray[np.float64]:
 
 
 def _is_coordinate(value: object) -> bool:
-    # The bounds turn away NaN and infinity, which JSON readers let pass, and integers too long for a float.
+    # The bounds also reject NaN and infinity, which JSON readers accept, and integers too long for a float.
     return isinstance(value, int | float) and not isinstance(value, bool) and -1e9 < value < 1e9
 
 
 def _polygon(value: object, canvas: Canvas) -> list[float]:
-    # Checked here because pycocotools takes a "polygon" of four numbers for a box without a word.
+    # Checked here because pycocotools silently takes a "polygon" of four numbers for a box.
     if (
         not isinstance(value, list | tuple)
         or len(value) < 2 * _CORNERS_OF_A_POLYGON
@@ -174,7 +175,7 @@ def _run_lengths(value: Mapping[str, object], canvas: Canvas) -> RLE:
         rle = None
     else:
         raise DataError(f"{canvas.where}: 'counts' must be whole numbers or a compressed string, not {shorten(counts)}")
-    # pycocotools trusts the runs and reads memory that it never wrote when they are too few.
+    # pycocotools trusts the runs: it reads uninitialized memory when they are too few.
     if any(run < 0 for run in runs) or sum(runs) != canvas.width * canvas.height:
         raise DataError(
             f"{canvas.where}: the mask's run lengths cover {sum(runs)} pixels of an image of "
@@ -184,8 +185,9 @@ def _run_lengths(value: Mapping[str, object], canvas: Canvas) -> RLE:
 
 
 def _decompress(counts: bytes, canvas: Canvas) -> list[int]:
-    """The runs of a compressed string: signed base-32 digits from 48 on, the lowest first; from the
-    fourth run on, what is written is the difference to the run two before (pycocotools' rleToString).
+    """Decode a compressed string: signed base-32 digits from character 48 on, the lowest first.
+
+    From the fourth run on, a run is written as its difference to the run two before (pycocotools' rleToString).
     """
     runs: list[int] = []
     number = shift = 0

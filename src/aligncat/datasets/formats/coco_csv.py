@@ -1,4 +1,4 @@
-"""Read COCO's annotations and a CSV of phrases: <path>/instances.json and <path>/phrases.csv.
+"""COCO's annotations and a CSV of phrases: <path>/instances.json and <path>/phrases.csv.
 
     annotation_id,phrase,split
     1767,the red mug on the left,train
@@ -15,26 +15,29 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
+from aligncat.datasets.formats.annotations import annotated_objects, annotation_truth
 from aligncat.datasets.formats.as_written import AsWritten, kept_of_annotation
-from aligncat.datasets.formats.layout import phrases_file
-from aligncat.datasets.formats.refer import Instances
-from aligncat.datasets.formats.refer_truth import annotation_truth, annotations_by_id
+from aligncat.datasets.formats.bad_rows import BadRows, check_split_name, expression_text, required_photo
+from aligncat.datasets.formats.format import Format, ReadOptions
+from aligncat.datasets.formats.instances import Instances
+from aligncat.datasets.formats.layout import existing_file
 from aligncat.datasets.formats.referents import Referents, Sentence
-from aligncat.datasets.rows import BadRows, check_split_name, expression_text, read_text, required_photo
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, MissingTruthError
+from aligncat.files.fields import read_text
 from aligncat.types import Truth
 
 _COLUMNS = ("image_id", "annotation_id", "phrase", "split", "sentence_id")
 
 
-def load_csv_split(config: DataConfig, split: str, *, skip_bad_rows: bool, check_images: bool) -> Split:
+def read_csv_split(config: DataConfig, split: str, options: ReadOptions) -> Split:
     """Read one split; see `load_split`."""
-    instances = Instances.read(config)
-    annotations = annotations_by_id(instances)
-    bad_rows = BadRows(phrases_file(config), skip=skip_bad_rows)
+    instances = _instances(config, options.files)
+    annotations = instances.annotations
+    bad_rows = options.bad_rows(_phrases_file(config))
     referents = Referents(config, split, bad_rows)
-    for where, row in _rows_of_split(config, split, bad_rows):
+    for where, row in _rows_of_split(config, split, options.files, bad_rows):
         with bad_rows:
             annotation = _annotation(row, annotations, instances, where)
             image_id, image = instances.image(annotation or row, where)
@@ -51,16 +54,16 @@ def load_csv_split(config: DataConfig, split: str, *, skip_bad_rows: bool, check
                 [Sentence(text, row["sentence_id"] or None)],
                 where,
             )
-    return referents.split(instances.categories.values(), check_images=check_images)
+    return referents.split(check_images=options.check_images)
 
 
-def load_csv_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> dict[str, Truth]:
+def read_csv_truth(config: DataConfig, split: str, options: ReadOptions) -> dict[str, Truth]:
     """Read the truth of one split; see `load_truth`."""
-    instances = Instances.read(config)
-    annotations = annotations_by_id(instances)
-    bad_rows = BadRows(phrases_file(config), skip=skip_bad_rows)
+    instances = _instances(config, options.files)
+    annotations = instances.annotations
+    bad_rows = options.bad_rows(_phrases_file(config))
     truths: dict[str, Truth] = {}
-    for where, row in _rows_of_split(config, split, bad_rows):
+    for where, row in _rows_of_split(config, split, options.files, bad_rows):
         with bad_rows:
             if _referent_id(row) in truths:
                 continue
@@ -74,35 +77,45 @@ def load_csv_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> di
     return truths
 
 
-def csv_splits(config: DataConfig) -> tuple[str, ...]:
-    """The names of the splits that the CSV has, "train" first.
+def csv_splits(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]:
+    """List the splits of the CSV, "train" first.
 
     Raises:
-        DataError: when the file is missing or not as the format asks.
+        DataError: the file is missing or not as the format asks.
     """
-    names = dict.fromkeys(row["split"] for _, row in _rows(config, BadRows(phrases_file(config), skip=True)))
+    names = dict.fromkeys(row["split"] for _, row in _rows(config, files, BadRows(_phrases_file(config), skip=True)))
     return tuple(sorted(names, key=lambda name: name != "train"))
 
 
-def csv_as_written(config: DataConfig, split: str) -> dict[str, AsWritten]:
-    """Referent id -> what its annotation says of it, where it has one.
+def csv_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:
+    """Read what only a conversion keeps of each annotation, by referent id.
 
     Raises:
-        DataError: when a row is not as the format asks.
+        DataError: a row is not as the format asks.
     """
-    instances = Instances.read(config)
-    annotations = annotations_by_id(instances)
+    instances = _instances(config, files)
+    annotations = instances.annotations
     found: dict[str, AsWritten] = {}
-    for where, row in _rows_of_split(config, split, BadRows(phrases_file(config), skip=False)):
+    for where, row in _rows_of_split(config, split, files, BadRows(_phrases_file(config), skip=False)):
         annotation = _annotation(row, annotations, instances, where)
         if annotation is not None:
             found[_referent_id(row)] = AsWritten(row["annotation_id"], kept_of_annotation(annotation))
     return found
 
 
-def _rows_of_split(config: DataConfig, split: str, bad_rows: BadRows) -> Iterator[tuple[str, dict[str, str]]]:
+def _instances(config: DataConfig, files: AnnotationFiles) -> Instances:
+    return Instances.read(existing_file(config.path / "instances.json", "*.json", "path"), files)
+
+
+def _phrases_file(config: DataConfig) -> Path:
+    return existing_file(config.path / "phrases.csv", "*.csv", "path")
+
+
+def _rows_of_split(
+    config: DataConfig, split: str, files: AnnotationFiles, bad_rows: BadRows
+) -> Iterator[tuple[str, dict[str, str]]]:
     found: dict[str, None] = {}
-    for where, row in _rows(config, bad_rows):
+    for where, row in _rows(config, files, bad_rows):
         found[row["split"]] = None
         if row["split"] == split:
             yield where, row
@@ -110,10 +123,10 @@ def _rows_of_split(config: DataConfig, split: str, bad_rows: BadRows) -> Iterato
         raise DataError(f"{bad_rows.source}: no split {split!r}; it has {', '.join(found) or 'no rows'}")
 
 
-def _rows(config: DataConfig, bad_rows: BadRows) -> Iterator[tuple[str, dict[str, str]]]:
-    """(file and line for messages, the row with every column, empty where the file has none, and its line)."""
-    path = phrases_file(config)
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+def _rows(config: DataConfig, files: AnnotationFiles, bad_rows: BadRows) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield (file and line for messages, the row with every column, "" where the file lacks it, and its line)."""
+    path = _phrases_file(config)
+    reader = csv.reader(io.StringIO(files.read(read_text, path), newline=""), strict=True)
     try:
         header = _header(path, next(reader, []))
         for cells in reader:
@@ -161,3 +174,13 @@ def _annotation(
     if number and number not in annotations:
         raise DataError(f"{where}: annotation_id {number} is not among the annotations of {instances.path}")
     return annotations[number] if number else None
+
+
+COCO_CSV = Format(
+    read_split=read_csv_split,
+    read_truth=read_csv_truth,
+    split_names=csv_splits,
+    list_objects=lambda config, images, files: annotated_objects(_instances(config, files), images),
+    as_written=csv_as_written,
+    instances=_instances,
+)

@@ -1,4 +1,4 @@
-"""Read the hub's RefCOCO-like sets from local Parquet files, <path>/*.parquet or <path>/data/*.parquet.
+"""RefCOCO and its kin as the Hugging Face hub has them: local Parquet files, <path>/*.parquet or <path>/data/*.parquet.
 
 Two layouts are known, by their columns:
 
@@ -20,25 +20,25 @@ from pathlib import Path, PurePosixPath
 
 from aligncat.datasets.categories import COCO_CATEGORIES
 from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.as_written import AsWritten, kept_of_annotation, kept_of_sentences
+from aligncat.datasets.formats.bad_rows import check_split_name, required_photo
 from aligncat.datasets.formats.boxes_and_masks import Canvas, image_size, read_box, read_mask
-from aligncat.datasets.formats.layout import likely_image_folder, parquet_files
+from aligncat.datasets.formats.format import Format, ReadOptions
+from aligncat.datasets.formats.layout import folder_contents, likely_image_folder
 from aligncat.datasets.formats.referents import Referents, read_sentence, read_sentences
 from aligncat.datasets.photos import photo_size
-from aligncat.datasets.rows import (
-    BadRows,
+from aligncat.datasets.split import Split
+from aligncat.errors import DataError, MissingTruthError
+from aligncat.files.fields import (
     as_mapping,
-    check_split_name,
     parse_json,
     required,
     required_id,
     required_int,
     required_list,
-    required_photo,
     required_str,
 )
-from aligncat.datasets.split import Split
-from aligncat.errors import DataError, MissingTruthError
 from aligncat.types import Truth
 
 _REFER_COLUMNS = ("ref_id", "image_id", "category_id", "split", "sentences", "image_path")
@@ -51,9 +51,9 @@ _ANSWER_AS_WRITTEN = ("segmentation",)
 _REFERS_PHOTO = re.compile(r"(COCO_\w+?_(\d{12}))(?:_\d+)?(\.\w+)")
 
 
-def load_hub_split(config: DataConfig, split: str, *, skip_bad_rows: bool, check_images: bool) -> Split:
+def read_hub_split(config: DataConfig, split: str, options: ReadOptions) -> Split:
     """Read one split; see `load_split`."""
-    bad_rows = BadRows(config.path, skip=skip_bad_rows)
+    bad_rows = options.bad_rows(config.path)
     referents = Referents(config, split, bad_rows)
     for where, number, row in _rows(config, split, _REFER_COLUMNS, _ANSWER_COLUMNS):
         with bad_rows:
@@ -76,12 +76,12 @@ def load_hub_split(config: DataConfig, split: str, *, skip_bad_rows: bool, check
                 ],
                 where,
             )
-    return referents.split(check_images=check_images)
+    return referents.split(check_images=options.check_images)
 
 
-def load_hub_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> dict[str, Truth]:
+def read_hub_truth(config: DataConfig, split: str, options: ReadOptions) -> dict[str, Truth]:
     """Read the truth of one split; see `load_truth`."""
-    bad_rows = BadRows(config.path, skip=skip_bad_rows)
+    bad_rows = options.bad_rows(config.path)
     folder = likely_image_folder(config)
     truths: dict[str, Truth] = {}
     for where, number, row in _rows(config, split, _REFER_TRUTH, _ANSWER_TRUTH):
@@ -96,8 +96,8 @@ def load_hub_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> di
     return truths
 
 
-def hub_as_written(config: DataConfig, split: str) -> dict[str, AsWritten]:
-    """Referent id -> what its row says of it.
+def hub_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:
+    """Read what only a conversion keeps, by referent id.
 
     Raises:
         DataError: a row is not as its layout asks.
@@ -116,14 +116,18 @@ def hub_as_written(config: DataConfig, split: str) -> dict[str, AsWritten]:
     return found
 
 
-def hub_splits(config: DataConfig) -> tuple[str, ...]:
-    """The names of the splits that the files have, "train" first.
+def hub_splits(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]:
+    """List the splits of the files, "train" first.
 
     Raises:
-        DataError: when a file cannot be read, is in neither layout, or has a name that cannot be a split's.
+        DataError: a file cannot be read, is in neither layout, or has a name that cannot be a split's.
     """
+    return _splits(config)
+
+
+def _splits(config: DataConfig) -> tuple[str, ...]:
     names: dict[str, None] = {}
-    for path in parquet_files(config):
+    for path in _parquet_files(config):
         if "split" in _columns(path):
             names |= dict.fromkeys(
                 _split_of(row, _place(path, number)) for number, row in enumerate(_read(path, ("split",)))
@@ -136,9 +140,9 @@ def hub_splits(config: DataConfig) -> tuple[str, ...]:
 def _rows(
     config: DataConfig, split: str, refers: Sequence[str], answers: Sequence[str]
 ) -> Iterator[tuple[str, int, Mapping[str, object]]]:
-    """(file and row for messages, number over all files, row) of a split; only the columns of its layout are read."""
+    """Yield (file and row for messages, number over all files, row) of a split, with the columns of its layout."""
     count = 0
-    for path in parquet_files(config):
+    for path in _parquet_files(config):
         names = _columns(path)
         columns = refers if "sentences" in names else answers
         if missing := [name for name in columns if name not in names]:
@@ -155,7 +159,14 @@ def _rows(
                 yield where, count, row
                 count += 1
     if not count:
-        raise DataError(f"{config.path}: no split {split!r}; it has {', '.join(hub_splits(config)) or 'no rows'}")
+        raise DataError(f"{config.path}: no split {split!r}; it has {', '.join(_splits(config)) or 'no rows'}")
+
+
+def _parquet_files(config: DataConfig) -> list[Path]:
+    found = sorted(config.path.glob("*.parquet")) or sorted((config.path / "data").glob("*.parquet"))
+    if not found:
+        raise DataError(f"{config.path}: no *.parquet; {folder_contents(config.path, '*')}; check `path`")
+    return found
 
 
 def _columns(path: Path) -> list[str]:
@@ -178,7 +189,7 @@ def _read(path: Path, columns: Sequence[str]) -> list[Mapping[str, object]]:
 
 
 def _split_in_name(path: Path) -> str:
-    """ "val" of val-00000-of-00005.parquet."""
+    """Return the split that a file's name begins with: val of val-00000-of-00005.parquet."""
     return check_split_name(path.stem.split("-")[0], str(path))
 
 
@@ -225,3 +236,11 @@ def _truth_of_answers_row(row: Mapping[str, object], folder: Path, where: str) -
     canvas = Canvas(*photo_size(folder / photo, where), where)
     polygon = row.get("segmentation")
     return Truth(read_box(row["bbox"], canvas, corners=False), read_mask([polygon], canvas) if polygon else None)
+
+
+HUB = Format(
+    read_split=read_hub_split,
+    read_truth=read_hub_truth,
+    split_names=hub_splits,
+    as_written=hub_as_written,
+)

@@ -1,4 +1,4 @@
-"""Read data of your own: one JSON object a line in <path>/<split>.jsonl.
+"""JSON lines, for data of your own: one JSON object per line in <path>/<split>.jsonl.
 
     {"image": "photos/1.jpg", "expression": ["the red cup", "cup on the left"], "category": "cup",
      "box": [10, 20, 50, 80], "mask": {"size": [480, 640], "counts": "..."}}
@@ -6,31 +6,38 @@
 `image` is relative to the file's folder (or to `DataConfig.images`), `expression` is one phrase or a list of
 phrases for the same object, `category` is optional: where it is missing, the one that the phrases name is taken.
 `box` ([x1, y1, x2, y2] pixels) and `mask` (COCO run lengths or polygons) are optional and only evaluation reads them.
-`id`, `image_id`, `expression_ids` and `kinds` are what `aligncat data convert` keeps of another format.
+`id`, `image_id`, `expression_ids` and `kinds` hold what `aligncat data convert` keeps of another format.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from aligncat.datasets.config import DataConfig
+from aligncat.datasets.convert.source import Source
+from aligncat.datasets.convert.writing import drawn_mask, number_or_text, recorded_kinds, tracked_referents
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.as_written import AsWritten, kept_of_annotation
+from aligncat.datasets.formats.bad_rows import check_split_name, required_photo, unique_id
 from aligncat.datasets.formats.boxes_and_masks import Canvas, box_around, read_box, read_mask
-from aligncat.datasets.formats.layout import jsonl_file, likely_image_folder
+from aligncat.datasets.formats.format import Format, ReadOptions
+from aligncat.datasets.formats.layout import existing_file, likely_image_folder
 from aligncat.datasets.formats.referents import Referents, read_sentences
 from aligncat.datasets.photos import photo_size
-from aligncat.datasets.rows import BadRows, as_mapping, optional_str, parse_json, required_id, required_photo, unique_id
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, ImageError, MissingTruthError
+from aligncat.files.fields import as_mapping, optional_str, parse_json, required_id
 from aligncat.types import Truth
 
 _KEYS = ("image", "expression", "category", "box", "mask", "id", "image_id", "expression_ids", "kinds")
 
 
-def load_jsonl_split(config: DataConfig, split: str, *, skip_bad_rows: bool, check_images: bool) -> Split:
+def read_jsonl_split(config: DataConfig, split: str, options: ReadOptions) -> Split:
     """Read one split; see `load_split`."""
-    bad_rows = BadRows(jsonl_file(config, split), skip=skip_bad_rows)
+    bad_rows = options.bad_rows(_file(config, split))
     referents = Referents(config, split, bad_rows)
     folder = likely_image_folder(config)
     ids: set[str] = set()
@@ -39,7 +46,7 @@ def load_jsonl_split(config: DataConfig, split: str, *, skip_bad_rows: bool, che
             where = f"{bad_rows.source}:{number}"
             row = _row(line, where)
             name = required_photo(row, "image", where)
-            if check_images and not (folder / name).is_file():
+            if options.check_images and not (folder / name).is_file():
                 raise ImageError(f"{where}: {folder / name}: no such file; `image` is relative to {folder}")
             sentences = read_sentences(row, "expression", "expression_ids", where)
             image_id = name if row.get("image_id") is None else required_id(row, "image_id", where)
@@ -49,9 +56,9 @@ def load_jsonl_split(config: DataConfig, split: str, *, skip_bad_rows: bool, che
     return referents.split(check_images=False)
 
 
-def load_jsonl_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> dict[str, Truth]:
+def read_jsonl_truth(config: DataConfig, split: str, options: ReadOptions) -> dict[str, Truth]:
     """Read the truth of one split; see `load_truth`."""
-    bad_rows = BadRows(jsonl_file(config, split), skip=skip_bad_rows)
+    bad_rows = options.bad_rows(_file(config, split))
     folder = likely_image_folder(config)
     truths: dict[str, Truth] = {}
     for number, line in _lines(bad_rows.source):
@@ -64,14 +71,27 @@ def load_jsonl_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> 
     return truths
 
 
-def jsonl_as_written(config: DataConfig, split: str) -> dict[str, AsWritten]:
-    """Referent id -> its mask as it was drawn, where it has one.
+def jsonl_splits(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]:
+    """List the splits, from the names of the files, "train" first.
+
+    Raises:
+        DataError: there is no file, or its name cannot be a split's.
+    """
+    found = (check_split_name(path.stem, str(path)) for path in config.path.glob("*.jsonl"))
+    names = sorted(found, key=lambda name: (name != "train", name))
+    if not names:
+        raise DataError(f"{config.path} holds no <split>.jsonl: give the folder that does")
+    return tuple(names)
+
+
+def jsonl_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:
+    """Read each referent's mask as it was drawn, by referent id.
 
     Raises:
         DataError: a line is not as the format asks.
     """
     found: dict[str, AsWritten] = {}
-    path = jsonl_file(config, split)
+    path = _file(config, split)
     for number, line in _lines(path):
         where = f"{path}:{number}"
         row = _row(line, where)
@@ -80,8 +100,36 @@ def jsonl_as_written(config: DataConfig, split: str) -> dict[str, AsWritten]:
     return found
 
 
+def write_jsonl(source: Source, config: DataConfig, folder: Path) -> None:
+    """Write <split>.jsonl, one line per referent."""
+    for name in source.splits:
+        rows = []
+        for referent in tracked_referents(source, name):
+            row: dict[str, Any] = {
+                "image": referent.photo,
+                "expression": [sentence.text for sentence in referent.sentences],
+                "id": number_or_text(referent.id),
+                "image_id": number_or_text(referent.image_id),
+                "expression_ids": [number_or_text(sentence.id) for sentence in referent.sentences],
+                **recorded_kinds(referent.sentences),
+            }
+            if referent.category is not None:
+                row["category"] = referent.category
+            if referent.truth is not None:
+                row["box"] = referent.truth.box.tolist()
+                if referent.truth.mask is not None:
+                    row["mask"] = drawn_mask(referent, referent.truth.mask)
+            rows.append(json.dumps(row, ensure_ascii=False) + "\n")
+        (folder / f"{name}.jsonl").write_text("".join(rows), encoding="utf-8")
+
+
+def _file(config: DataConfig, split: str) -> Path:
+    check_split_name(split, f"{config.path}/<split>.jsonl")
+    return existing_file(config.path / f"{split}.jsonl", "*.jsonl", "split")
+
+
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers from 1."""
+    """Yield the lines that are not blank, with their numbers from 1."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
@@ -115,3 +163,13 @@ def _truth(row: Mapping[str, object], photo: Path, where: str) -> Truth:
     if rle is not None:
         return Truth(box_around(rle), rle, category)
     raise MissingTruthError(f"{where}: neither 'box' nor 'mask', without which the line cannot be evaluated")
+
+
+JSONL = Format(
+    read_split=read_jsonl_split,
+    read_truth=read_jsonl_truth,
+    split_names=jsonl_splits,
+    as_written=jsonl_as_written,
+    write=write_jsonl,
+    images_beside_files=True,
+)

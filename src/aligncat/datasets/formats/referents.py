@@ -1,4 +1,4 @@
-"""Gather a split whose rows may each tell a part of a referent, as SimREC's, the hub's and a CSV's do."""
+"""Gather a split from rows that may each hold only a part of a referent, as in SimREC's JSON or a CSV."""
 
 from __future__ import annotations
 
@@ -6,20 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.formats.refer import image_records
+from aligncat.datasets.formats.bad_rows import BadRows, expression_text
+from aligncat.datasets.formats.layout import image_records
 from aligncat.datasets.lexicon import Lexicon
-from aligncat.datasets.rows import (
-    BadRows,
-    as_mapping,
-    expression_text,
-    optional_str,
-    optional_strs,
-    required,
-    required_id,
-    required_list,
-)
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError
+from aligncat.files.fields import as_mapping, optional_str, optional_strs, required, required_id, required_list
 from aligncat.types import Expression
 
 
@@ -48,10 +40,11 @@ class _Referent:
 
 
 class Referents:
-    """The referents of a split, as rows tell of them."""
+    """The referents of a split, gathered row by row."""
 
     def __init__(self, config: DataConfig, split: str, bad_rows: BadRows) -> None:
-        """
+        """Start without any.
+
         Args:
             config: where the dataset is.
             split: the split's name.
@@ -73,14 +66,14 @@ class Referents:
         sentences: Collection[Sentence],
         where: str,
     ) -> None:
-        """Take in what one row tells.
+        """Add what one row holds.
 
         Args:
-            referent_id: the object that it speaks of.
+            referent_id: the object that the row is about.
             image_id: the image that it is in.
             photo: that image's file, below the folder of the images.
             category: the object's, by name, where the row gives one.
-            sentences: what is said of it. A sentence without an id is numbered within its referent.
+            sentences: the sentences that refer to it. One without an id is numbered within its referent.
             where: file and row, for messages.
 
         Raises:
@@ -105,11 +98,10 @@ class Referents:
         self._referents[referent_id] = referent
         self._photos[image_id] = photo
 
-    def split(self, categories: Collection[str] | None = None, *, check_images: bool) -> Split:
-        """All that was gathered, referents in the order in which they came up.
+    def split(self, *, check_images: bool) -> Split:
+        """Return all that was gathered, referents in the order in which they came up.
 
         Args:
-            categories: every category that the dataset knows; those that occur, sorted, where it does not say.
             check_images: whether every image must exist.
 
         Raises:
@@ -125,12 +117,11 @@ class Referents:
             for expression in _expressions(referent_id, referent, lexicon)
         )
         self._bad_rows.report(len(expressions))
-        names = categories or sorted({e.category for e in expressions if e.category is not None})
-        return Split(self._config.dataset, self._split, self._config.split_by, images, expressions, tuple(names))
+        return Split(self._config.dataset, self._split, self._config.split_by, images, expressions)
 
 
 def read_sentences(row: Mapping[str, object], texts: str, ids: str, where: str) -> list[Sentence]:
-    """The sentences of a row, with the ids and kinds that it may give in lists beside them.
+    """Read the sentences of a row, with their ids and kinds, which the row may give in lists of the same length.
 
     Args:
         row: the row.
@@ -162,7 +153,7 @@ def read_sentences(row: Mapping[str, object], texts: str, ids: str, where: str) 
 
 
 def read_sentence(text: object, sentence_id: str | None, row: Mapping[str, object], where: str) -> Sentence:
-    """One sentence, with the kinds that a row may give.
+    """Read one sentence, with the kinds that a row may give.
 
     Raises:
         DataError: it says nothing, or a kind is not as it should be.

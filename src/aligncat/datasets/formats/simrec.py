@@ -1,31 +1,38 @@
-"""Read SimREC's JSON, which RefCLIP and QueryMatch read too: <path>/anns/<dataset>.json.
+"""SimREC's JSON, which RefCLIP and QueryMatch read too: <path>/anns/<dataset>.json.
 
     {"train": [{"iid": 98304, "bbox": [x, y, width, height], "cat_id": 0, "refs": ["red cup"], "mask_id": 7}]}
 
 The layout is that of github.com/luogen1996/SimREC. A training row is a referent; in the other splits a row is a
 sentence, and `mask_id` says which rows speak of the same object: it is REFER's ref_id. `cat_id` is contiguous in
 COCO's 80 categories. The mask is `<path>/masks/<dataset>/<mask_id>.npy`, not zero where the object is. SimREC's
-own readers take a photo's name from `iid`; ours, and theirs without harm, allow more keys, see docs/formats.md.
+own readers take a photo's name from `iid`. Ours knows more keys, which theirs ignore: see docs/formats.md.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from aligncat.datasets.categories import COCO_NAMES
 from aligncat.datasets.config import DataConfig
+from aligncat.datasets.convert.source import Referent, Source
+from aligncat.datasets.convert.writing import corner_and_sides, number_or_text, recorded_kinds, tracked_referents
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
+from aligncat.datasets.formats.bad_rows import check_split_name, required_photo
 from aligncat.datasets.formats.boxes_and_masks import Canvas, read_box
-from aligncat.datasets.formats.layout import likely_image_folder, simrec_file
-from aligncat.datasets.formats.read_once import read_once
+from aligncat.datasets.formats.format import Format, ReadOptions
+from aligncat.datasets.formats.layout import existing_file, likely_image_folder
 from aligncat.datasets.formats.referents import Referents, read_sentences
+from aligncat.datasets.known import known_dataset
 from aligncat.datasets.photos import photo_size
-from aligncat.datasets.rows import (
-    BadRows,
+from aligncat.datasets.split import Split
+from aligncat.errors import DataError, MissingTruthError
+from aligncat.files.fields import (
     as_mapping,
-    check_split_name,
     optional_str,
     parse_json,
     read_text,
@@ -33,25 +40,22 @@ from aligncat.datasets.rows import (
     required_id,
     required_int,
     required_list,
-    required_photo,
 )
-from aligncat.datasets.split import Split
-from aligncat.errors import DataError, MissingTruthError
-from aligncat.geometry import MAX_PIXELS, encode_mask
+from aligncat.geometry import MAX_PIXELS, decode_mask, encode_mask
 from aligncat.types import RLE, Truth
 
-_COCO_PHOTO = "COCO_train2014_{:012d}.jpg"
+_COCO_INDICES = {name: index for index, name in enumerate(COCO_NAMES)}
 
 
-def load_simrec_split(config: DataConfig, split: str, *, skip_bad_rows: bool, check_images: bool) -> Split:
+def read_simrec_split(config: DataConfig, split: str, options: ReadOptions) -> Split:
     """Read one split; see `load_split`."""
-    bad_rows = BadRows(simrec_file(config), skip=skip_bad_rows)
+    bad_rows = options.bad_rows(_file(config))
     referents = Referents(config, split, bad_rows)
-    for where, number, value in _rows(config, split):
+    for where, number, value in _rows(config, split, options.files):
         with bad_rows:
             row = as_mapping(value, where)
             sentences = read_sentences(row, "refs", "sent_ids", where)
-            photo = photo_name(row, config.dataset, where)
+            photo = _photo_name(row, config.dataset, where)
             referents.add(
                 _referent_id(row, split, number, where),
                 required_id(row, "iid", where),
@@ -60,17 +64,17 @@ def load_simrec_split(config: DataConfig, split: str, *, skip_bad_rows: bool, ch
                 sentences,
                 where,
             )
-    return referents.split(check_images=check_images)
+    return referents.split(check_images=options.check_images)
 
 
-def load_simrec_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) -> dict[str, Truth]:
+def read_simrec_truth(config: DataConfig, split: str, options: ReadOptions) -> dict[str, Truth]:
     """Read the truth of one split; see `load_truth`."""
-    bad_rows = BadRows(simrec_file(config), skip=skip_bad_rows)
+    bad_rows = options.bad_rows(_file(config))
     folder = likely_image_folder(config)
     masks = config.path / "masks" / config.dataset
     truths: dict[str, Truth] = {}
     boxes: dict[str, object] = {}
-    for where, number, value in _rows(config, split):
+    for where, number, value in _rows(config, split, options.files):
         with bad_rows:
             row = as_mapping(value, where)
             referent_id = _referent_id(row, split, number, where)
@@ -79,47 +83,103 @@ def load_simrec_truth(config: DataConfig, split: str, *, skip_bad_rows: bool) ->
                     raise DataError(f"{where}: referent {referent_id} had another 'bbox' in an earlier row")
                 continue
             boxes[referent_id] = row.get("bbox")
-            photo = folder / photo_name(row, config.dataset, where)
+            photo = folder / _photo_name(row, config.dataset, where)
             truths[referent_id] = _truth(row, photo, masks, where)
     bad_rows.report(len(truths))
     return truths
 
 
-def simrec_splits(config: DataConfig) -> tuple[str, ...]:
-    """The names of the splits that the file has, "train" first.
+def simrec_splits(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]:
+    """List the splits of the file, "train" first.
 
     Raises:
-        DataError: when the file is missing or not as the format asks.
+        DataError: the file is missing or not as the format asks.
     """
-    return tuple(sorted(_document(config), key=lambda name: name != "train"))
+    return tuple(sorted(_document(config, files), key=lambda name: name != "train"))
 
 
-def photo_name(row: Mapping[str, object], dataset: str, where: str) -> str:
-    """The file of a row's photo: what it says, or else what SimREC makes of the image's number.
+def write_simrec(source: Source, config: DataConfig, folder: Path) -> None:
+    """Write anns/<dataset>.json and masks/<dataset>/<mask_id>.npy.
 
-    Raises:
-        DataError: it says nothing and the image has no number, or it names a file outside the folder of the photos.
+    As in SimREC's own script, a row is a referent in the training split and a sentence in the others.
     """
+    masks = folder / "masks" / config.dataset
+    masks.mkdir(parents=True)
+    ids = [referent_id for split in source.splits.values() for referent_id in split.sentences_by_referent()]
+    # QueryMatch asks for whole numbers, and one folder holds the masks of all splits.
+    keep = len(set(ids)) == len(ids) and all(isinstance(number_or_text(referent_id), int) for referent_id in ids)
+    document: dict[str, list[dict[str, Any]]] = {}
+    count = 0
+    for name in source.splits:
+        document[name] = []
+        for referent in tracked_referents(source, name):
+            mask_id = int(referent.id) if keep else count
+            count += 1
+            row = _simrec_row(referent, config.dataset)
+            if not keep or referent.truth is None or referent.truth.mask is None:
+                row["ref_id"] = number_or_text(referent.id)
+            if referent.truth is not None and referent.truth.mask is not None:
+                row["mask_id"] = mask_id
+                np.save(masks / f"{mask_id}.npy", decode_mask(referent.truth.mask).astype(np.uint8))
+            together = [referent.sentences] if name == "train" else [(each,) for each in referent.sentences]
+            document[name] += (
+                {
+                    **row,
+                    "refs": [sentence.text for sentence in sentences],
+                    "sent_ids": [number_or_text(sentence.id) for sentence in sentences],
+                    **recorded_kinds(sentences),
+                }
+                for sentences in together
+            )
+    (folder / "anns").mkdir()
+    text = json.dumps(document, ensure_ascii=False)
+    (folder / "anns" / f"{config.dataset}.json").write_text(text, encoding="utf-8")
+
+
+def _simrec_row(referent: Referent, dataset: str) -> dict[str, Any]:
+    iid = number_or_text(referent.image_id)
+    row: dict[str, Any] = {"iid": iid}
+    if isinstance(iid, str) or _photo_name(row, dataset, "") != referent.photo:
+        row["file_name"] = referent.photo
+    if referent.truth is not None:
+        row["bbox"] = corner_and_sides(referent.truth)
+    if referent.category in _COCO_INDICES:
+        row["cat_id"] = _COCO_INDICES[referent.category]
+    elif referent.category is not None:
+        row["category"] = referent.category
+    return row
+
+
+def _photo_name(row: Mapping[str, object], dataset: str, where: str) -> str:
+    """The file of a row's photo: the row's `file_name`, or else the name that SimREC makes of the image's number."""
     if row.get("file_name") is not None:
         return required_photo(row, "file_name", where)
     if isinstance(row.get("iid"), str):
         raise DataError(f"{where}: 'iid' is no number, which would name the photo; add 'file_name'")
     number = required_int(row, "iid", where)
-    return f"{number}.jpg" if dataset == "refclef" else _COCO_PHOTO.format(number)
+    return known_dataset(dataset).photo_name.format(number)
 
 
-def _document(config: DataConfig) -> Mapping[str, object]:
-    path = simrec_file(config)
-    document = as_mapping(read_once("rows", path, lambda: parse_json(read_text(path), str(path))), str(path))
+def _file(config: DataConfig) -> Path:
+    return existing_file(config.path / "anns" / f"{config.dataset}.json", "*.json", "dataset")
+
+
+def _parse(path: Path) -> Mapping[str, object]:
+    return as_mapping(parse_json(read_text(path), str(path)), str(path))
+
+
+def _document(config: DataConfig, files: AnnotationFiles) -> Mapping[str, object]:
+    path = _file(config)
+    document = files.read(_parse, path)
     for name in document:
         check_split_name(name, str(path))
     return document
 
 
-def _rows(config: DataConfig, split: str) -> Iterator[tuple[str, int, object]]:
-    """(file and row for messages, number from 0, row) of a split."""
-    path = simrec_file(config)
-    document = _document(config)
+def _rows(config: DataConfig, split: str, files: AnnotationFiles) -> Iterator[tuple[str, int, object]]:
+    """Yield (file and row for messages, number from 0, row) of a split."""
+    path = _file(config)
+    document = _document(config, files)
     if split not in document:
         raise DataError(f"{path}: no split {split!r}; it has {', '.join(document) or 'none'}")
     for number, row in enumerate(required_list(document, split, str(path))):
@@ -165,7 +225,7 @@ def _truth(row: Mapping[str, object], photo: Path, masks: Path, where: str) -> T
 
 
 def _mask(row: Mapping[str, object], masks: Path, where: str) -> RLE | None:
-    """The row's mask; None where it names none, or nobody made the masks, as SimREC's script may leave them out."""
+    """The row's mask; None where the row names none, or the folder of masks is missing: SimREC's script may omit it."""
     if row.get("mask_id") is None or not masks.is_dir():
         return None
     path = masks / f"{required_int(row, 'mask_id', where)}.npy"
@@ -183,3 +243,11 @@ def _mask(row: Mapping[str, object], masks: Path, where: str) -> RLE | None:
     if not pixels.any():
         raise DataError(f"{where}: {path}: the mask covers no pixel of its image")
     return encode_mask(pixels != 0)
+
+
+SIMREC = Format(
+    read_split=read_simrec_split,
+    read_truth=read_simrec_truth,
+    split_names=simrec_splits,
+    write=write_simrec,
+)

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryDirectory
-from typing import IO, cast, get_args
+from typing import IO, cast
 
-from aligncat.datasets.config import DatasetName
+from aligncat.datasets.known import KNOWN
 from aligncat.errors import DataError
 
 # REFER's archives unpack to some hundred megabytes, five to ten times their size.
@@ -130,8 +130,8 @@ def annotation_files(folder: Path) -> list[Path]:
 
 
 def is_another(folder_name: str, dataset: str) -> bool:
-    """Whether a folder has the name of another dataset than the one that is looked for."""
-    return folder_name != dataset and folder_name in get_args(DatasetName)
+    """Return whether a folder has the name of another known dataset than the one to find."""
+    return folder_name != dataset and folder_name in KNOWN
 
 
 def require(folder: Path, needed: Sequence[str], source: Path) -> list[Path]:

@@ -9,13 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from aligncat.datasets.config import DataConfig
-from aligncat.datasets.formats.layout import image_folder, likely_image_folder, refs_file
-from aligncat.datasets.formats.read_once import files_read_once
-from aligncat.datasets.formats.refer import splits_in_refs
-from aligncat.datasets.load import load_split, load_truth
+from aligncat.datasets.config import DataConfig, format_of
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
+from aligncat.datasets.formats.layout import image_folder, likely_image_folder
+from aligncat.datasets.formats.refer import REFER
+from aligncat.datasets.formats.refs import refs_file
+from aligncat.datasets.load import load_split, load_truth, split_names
 from aligncat.datasets.prepare.counts import Counts, published_counts
-from aligncat.datasets.rows import gather_bad_rows
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError, DataError, ImageError
 
@@ -79,22 +79,22 @@ def check_dataset(data: DataConfig) -> Report:
     Raises:
         ConfigError: the dataset is not in REFER's layout.
     """
-    if data.file_format != "refer":
+    if format_of(data) is not REFER:
         raise ConfigError(f"{data.path}: what can be checked is REFER's layout, not {data.file_format}")
-    with files_read_once():
-        return _check(data)
+    with AnnotationFiles() as files:
+        return _check(data, files)
 
 
-def _check(data: DataConfig) -> Report:
+def _check(data: DataConfig, files: AnnotationFiles) -> Report:
     published = published_counts(data.dataset, data.split_by)
     problems: list[str] = []
     photos: dict[str, None] = {}
     checks = []
     referents: dict[str, str] = {}
     sentences: dict[str, str] = {}
-    names = _split_names(data, tuple(published), problems)
+    names = _split_names(data, tuple(published), problems, files)
     for name in track(names, f"checking {data.dataset}", console=Console(stderr=True), transient=True):
-        split = _read(data, name, problems)
+        split = _read(data, name, problems, files)
         found = None
         if split is not None:
             folder = likely_image_folder(data)
@@ -108,23 +108,25 @@ def _check(data: DataConfig) -> Report:
     return Report(data, tuple(checks), tuple(dict.fromkeys(problems)), len(photos), folder, missing)
 
 
-def _split_names(data: DataConfig, published: tuple[str, ...], problems: list[str]) -> tuple[str, ...]:
+def _split_names(
+    data: DataConfig, published: tuple[str, ...], problems: list[str], files: AnnotationFiles
+) -> tuple[str, ...]:
     try:
-        return tuple(dict.fromkeys((*published, *splits_in_refs(data))))
+        return tuple(dict.fromkeys((*published, *split_names(data, files=files))))
     except DataError as error:
         problems.append(str(error))
         return published
 
 
-def _read(data: DataConfig, name: str, problems: list[str]) -> Split | None:
-    """The split as far as it can be read; what cannot is added to the problems."""
+def _read(data: DataConfig, name: str, problems: list[str], files: AnnotationFiles) -> Split | None:
+    """Return the split as far as it can be read, and add what is wrong with it to the problems."""
     split = None
-    with gather_bad_rows() as bad_rows:
-        try:
-            split = load_split(data, name, skip_bad_rows=True, check_images=False)
-            load_truth(data, name, skip_bad_rows=True)
-        except DataError as error:
-            problems.append(str(error))
+    bad_rows: list[DataError] = []
+    try:
+        split = load_split(data, name, collect_bad_rows=bad_rows, check_images=False, files=files)
+        load_truth(data, name, collect_bad_rows=bad_rows, files=files)
+    except DataError as error:
+        problems.append(str(error))
     problems += map(str, bad_rows)
     return split
 

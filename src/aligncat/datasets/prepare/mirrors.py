@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from aligncat.datasets.rows import as_mapping, optional_str, required_list, required_str, shorten
 from aligncat.errors import DataError
+from aligncat.files.fields import as_mapping, optional_str, required_list, required_str, shorten
 
 SHIPPED = Path(__file__).with_name("mirrors.toml")
 _KEYS = ("url", "sha256")

@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from aligncat.datasets.config import DatasetName
 from aligncat.datasets.prepare.archive import (
     annotation_files,
     copy_stream,
@@ -23,7 +22,7 @@ from aligncat.errors import DataError, DownloadError
 
 SetName = Literal["refcoco", "refcoco+", "refcocog-umd", "refcocog-google", "refclef"]
 
-SETS: dict[SetName, tuple[DatasetName, str]] = {
+SETS: dict[SetName, tuple[str, str]] = {
     "refcoco": ("refcoco", "unc"),
     "refcoco+": ("refcoco+", "unc"),
     "refcocog-umd": ("refcocog", "umd"),

@@ -1,4 +1,4 @@
-"""Annotation files are read once within `files_read_once`, and never kept beyond it."""
+"""Annotation files are parsed once through `AnnotationFiles`, and never kept beyond its block."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 from helpers.fabricate import ReferFiles, write_refer_dataset
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.formats.read_once import files_read_once
-from aligncat.datasets.load import load_split, load_truth
-from aligncat.datasets.split_names import split_names
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
+from aligncat.datasets.load import load_split, load_truth, split_names
 from aligncat.errors import DataError
 
 
@@ -29,11 +28,13 @@ def remove(files: ReferFiles) -> None:
 def test_every_split_and_truth_comes_from_one_reading(files: ReferFiles) -> None:
     names = split_names(files.config)
     apart = [(load_split(files.config, name), load_truth(files.config, name)) for name in names]
-    with files_read_once():
-        assert split_names(files.config) == names
-        load_truth(files.config, "train")
+    with AnnotationFiles() as kept:
+        assert split_names(files.config, files=kept) == names
+        load_truth(files.config, "train", files=kept)
         remove(files)
-        together = [(load_split(files.config, name), load_truth(files.config, name)) for name in names]
+        together = [
+            (load_split(files.config, name, files=kept), load_truth(files.config, name, files=kept)) for name in names
+        ]
     for (split, truth), (kept_split, kept_truth) in zip(apart, together, strict=True):
         assert kept_split == split
         assert {key: (t.box.tolist(), t.mask) for key, t in kept_truth.items()} == {
@@ -42,29 +43,29 @@ def test_every_split_and_truth_comes_from_one_reading(files: ReferFiles) -> None
 
 
 def test_nothing_is_kept_afterwards(files: ReferFiles) -> None:
-    with files_read_once():
-        load_split(files.config, "val")
-        with files_read_once():
-            load_split(files.config, "val")
+    with AnnotationFiles() as kept:
+        load_split(files.config, "val", files=kept)
         remove(files)
-        load_split(files.config, "val")  # the inner one did not end it
+        load_split(files.config, "val", files=kept)
+        with pytest.raises(DataError):
+            load_split(files.config, "val")  # only what is passed along is shared
     with pytest.raises(DataError):
-        load_split(files.config, "val")
+        load_split(files.config, "val", files=kept)
 
 
 def test_two_datasets_are_not_mixed_up(files: ReferFiles, tmp_path: Path) -> None:
     other = write_refer_dataset(tmp_path / "other", splits={"val": 1})
-    with files_read_once():
-        assert len(load_split(files.config, "val").images) == 2
-        assert len(load_split(other.config, "val").images) == 1
+    with AnnotationFiles() as kept:
+        assert len(load_split(files.config, "val", files=kept).images) == 2
+        assert len(load_split(other.config, "val", files=kept).images) == 1
 
 
 def test_a_file_that_cannot_be_read_is_an_error_each_time(files: ReferFiles) -> None:
     remove(files)
-    with files_read_once():
+    with AnnotationFiles() as kept:
         for _ in range(2):
             with pytest.raises(DataError):
-                load_split(files.config, "val")
+                load_split(files.config, "val", files=kept)
 
 
 def test_simrecs_file_is_read_once_too(tmp_path: Path) -> None:
@@ -73,7 +74,8 @@ def test_simrecs_file_is_read_once_too(tmp_path: Path) -> None:
     row = {"iid": 5, "bbox": [1, 2, 3, 4], "cat_id": 0, "refs": ["left man"]}
     path.write_text(json.dumps({"train": [row], "val": [row]}))
     config = DataConfig(tmp_path, "refcoco", format="simrec")
-    with files_read_once():
-        assert split_names(config) == ("train", "val")
+    with AnnotationFiles() as kept:
+        assert split_names(config, files=kept) == ("train", "val")
         path.write_text("")
-        assert [e.text for e in load_split(config, "val", check_images=False).expressions] == ["left man"]
+        split = load_split(config, "val", check_images=False, files=kept)
+        assert [e.text for e in split.expressions] == ["left man"]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from aligncat.datasets.config import DataConfig
+from aligncat.datasets.load import load_objects
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError
-from aligncat.evaluation.objects import load_objects
 from aligncat.types import ImageRecord
 
 ANNOTATIONS = [
@@ -30,7 +30,7 @@ def written(folder: Path, annotations: list[dict]) -> DataConfig:
     return DataConfig(folder, "refcoco")
 
 
-SPLIT = Split("refcoco", "val", "unc", {"7": ImageRecord("7", Path("7.jpg"))}, (), ())
+SPLIT = Split("refcoco", "val", "unc", {"7": ImageRecord("7", Path("7.jpg"))}, ())
 
 
 def test_objects_of_the_splits_images_come_as_corners_and_names_without_crowds(tmp_path):

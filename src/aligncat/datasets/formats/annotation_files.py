@@ -1,0 +1,47 @@
+"""Cache of parsed annotation files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+
+class AnnotationFiles:
+    """Parsed annotation files, so that reading several splits parses each file once.
+
+        with AnnotationFiles() as files:
+            for split in split_names(data, files=files):
+                load_split(data, split, files=files)
+
+    RefCOCO's files take seconds to parse and half a gigabyte of memory. They are freed at the end of the block.
+    """
+
+    def __init__(self) -> None:
+        self._parsed: dict[tuple[Callable[[Path], Any], Path], Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._parsed.clear()
+
+    def read(self, parse: Callable[[Path], T], path: Path) -> T:
+        """Parse a file, or return what the same function made of it before.
+
+        Args:
+            parse: a module's function that parses the file. Nobody may change what it returns.
+            path: the file.
+
+        Returns:
+            What `parse` returned. An error is not kept: the next call parses the file again.
+        """
+        if (parse, path) not in self._parsed:
+            self._parsed[parse, path] = parse(path)
+        parsed: T = self._parsed[parse, path]
+        return parsed

@@ -1,0 +1,73 @@
+"""Boxes, masks and categories of the annotations in instances.json. Evaluation only."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aligncat.datasets.formats.boxes_and_masks import Canvas, image_size, read_box, read_mask
+from aligncat.errors import DataError
+from aligncat.files.fields import as_mapping, required, required_id, required_list
+from aligncat.geometry import xywh_to_xyxy
+from aligncat.types import Truth
+
+if TYPE_CHECKING:
+    from aligncat.datasets.formats.format import Objects
+    from aligncat.datasets.formats.instances import Instances
+
+
+def annotation_truth(annotation: Mapping[str, object], image_id: str, category: str, instances: Instances) -> Truth:
+    """Read the box and the mask of one annotation.
+
+    Args:
+        annotation: its row.
+        image_id: the image that it is in.
+        category: the object's, by name.
+        instances: the file of the annotation and the image.
+
+    Raises:
+        DataError: the box or the mask is missing or is not what COCO's format asks for.
+    """
+    place = f"{instances.path}: annotation {annotation['id']}"
+    image = instances.images[image_id]
+    canvas = Canvas(*image_size(image, f"{instances.path}: image {image_id}"), place)
+    segmentation = annotation.get("segmentation")
+    return Truth(
+        box=read_box(required(annotation, "bbox", place), canvas, corners=False),
+        mask=None if segmentation is None else read_mask(segmentation, canvas),
+        category=category,
+    )
+
+
+def annotated_objects(instances: Instances, images: Container[str]) -> Objects:
+    """List all annotated objects of some images, without crowds; a box without area stays, and overlaps nothing.
+
+    Args:
+        instances: the annotations.
+        images: ids of the images.
+
+    Raises:
+        DataError: an annotation is not as COCO's format asks.
+    """
+    found: dict[str, list[tuple[list[float], str]]] = defaultdict(list)
+    for number, value in enumerate(required_list(instances.document, "annotations", str(instances.path))):
+        where = f"{instances.path}: annotations[{number}]"
+        row = as_mapping(value, where)
+        image_id = required_id(row, "image_id", where)
+        if image_id in images and not row.get("iscrowd"):
+            found[image_id].append((_corner_and_sides(row, where), instances.category_name(row, where)))
+    return {
+        image_id: (xywh_to_xyxy([box for box, _ in objects]), [name for _, name in objects])
+        for image_id, objects in found.items()
+    }
+
+
+def _corner_and_sides(row: Mapping[str, object], where: str) -> list[float]:
+    box = required_list(row, "bbox", where)
+    numbers = [float(side) for side in box if isinstance(side, int | float)]
+    if len(box) != 4 or len(numbers) != 4 or not np.isfinite(numbers).all():
+        raise DataError(f"{where}: the box must be four finite numbers [x, y, width, height], not {box!r:.60}")
+    return numbers

@@ -1,0 +1,102 @@
+"""Read instances.json, COCO's file of images, categories and annotations (cocodataset.org/#format-data).
+
+Nothing here looks at a box or a mask; `annotations` does, for evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
+from aligncat.datasets.formats.bad_rows import unique_id
+from aligncat.errors import DataError
+from aligncat.files.fields import (
+    as_mapping,
+    parse_json,
+    read_text,
+    required_id,
+    required_int,
+    required_list,
+    required_str,
+)
+
+
+@dataclass(frozen=True)
+class Instances:
+    """The content of an instances.json.
+
+    Attributes:
+        path: the file.
+        document: all of it.
+        images: image id -> its row.
+        categories: category id -> name, in the order of the ids.
+    """
+
+    path: Path
+    document: Mapping[str, object]
+    images: dict[str, Mapping[str, object]]
+    categories: dict[int, str]
+
+    @classmethod
+    def read(cls, path: Path, files: AnnotationFiles) -> Instances:
+        """Read the file, or return what was read of it before.
+
+        Raises:
+            DataError: the file is not JSON, or not as COCO's format asks.
+        """
+        return files.read(_parse, path)
+
+    @cached_property
+    def annotations(self) -> dict[str, Mapping[str, object]]:
+        """Annotation id -> its row.
+
+        Raises:
+            DataError: a row has no id, or that of an earlier one.
+        """
+        rows: dict[str, Mapping[str, object]] = {}
+        for number, value in enumerate(required_list(self.document, "annotations", str(self.path))):
+            where = f"{self.path}: annotations[{number}]"
+            row = as_mapping(value, where)
+            rows[unique_id(required_id(row, "id", where), rows, where)] = row
+        return rows
+
+    def category_name(self, row: Mapping[str, object], where: str) -> str:
+        """Return the name of the category that a ref or an annotation gives by its id.
+
+        Raises:
+            DataError: instances.json does not have the category.
+        """
+        number = required_int(row, "category_id", where)
+        if number not in self.categories:
+            known = ", ".join(map(str, self.categories))
+            raise DataError(f"{where}: category_id {number} is not in {self.path}, which has {known}")
+        return self.categories[number]
+
+    def image(self, row: Mapping[str, object], where: str) -> tuple[str, Mapping[str, object]]:
+        """Return the id and the row of the image that a ref or an annotation gives by its id.
+
+        Raises:
+            DataError: instances.json does not have the image.
+        """
+        image_id = required_id(row, "image_id", where)
+        if image_id not in self.images:
+            raise DataError(f"{where}: image_id {image_id} is not among the images of {self.path}")
+        return image_id, self.images[image_id]
+
+
+def _parse(path: Path) -> Instances:
+    document = as_mapping(parse_json(read_text(path), str(path)), str(path))
+    images: dict[str, Mapping[str, object]] = {}
+    for number, value in enumerate(required_list(document, "images", str(path))):
+        where = f"{path}: images[{number}]"
+        row = as_mapping(value, where)
+        images[unique_id(required_id(row, "id", where), images, where)] = row
+    categories: dict[int, str] = {}
+    for number, value in enumerate(required_list(document, "categories", str(path))):
+        where = f"{path}: categories[{number}]"
+        row = as_mapping(value, where)
+        categories[unique_id(required_int(row, "id", where), categories, where)] = required_str(row, "name", where)
+    return Instances(path, document, images, dict(sorted(categories.items())))

@@ -1,0 +1,184 @@
+"""Write a dataset in REFER's layout."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import pickle
+from pathlib import Path
+from typing import Any
+
+from pycocotools import mask as coco_mask
+
+from aligncat.datasets.categories import COCO_CATEGORIES, canonical_category
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.convert.source import Referent, Source
+from aligncat.datasets.convert.writing import (
+    corner_and_sides,
+    drawn_mask,
+    number_or_text,
+    recorded_kinds,
+    tracked_referents,
+)
+from aligncat.datasets.formats.instances import Instances
+from aligncat.datasets.photos import photo_size
+from aligncat.errors import DataError
+from aligncat.types import Expression, Truth
+
+_COCO_IDS = {canonical_category(name): number for number, name in COCO_CATEGORIES.items()}
+
+logger = logging.getLogger(__name__)
+
+
+def write_refer(source: Source, config: DataConfig, folder: Path) -> None:
+    """Write <dataset>/refs(<split_by>).p and <dataset>/instances.json.
+
+    The instances.json of a source that has one is copied, with the objects that no expression refers to.
+
+    Args:
+        source: the dataset to write.
+        config: how the result will be read.
+        folder: the folder to write into.
+
+    Raises:
+        DataError: a referent has no category, which REFER's layout asks for.
+        ImageError: only a photo gives the size of an image, and it is not there.
+    """
+    target = folder / config.dataset
+    target.mkdir()
+    given = source.instances()
+    instances = _NewInstances(source) if given is None else _GivenInstances(given)
+    refs = []
+    derived = 0
+    for name in source.splits:
+        for referent in tracked_referents(source, name):
+            category = referent.category or referent.derived
+            if category is None:
+                raise DataError(
+                    f"{source.config.path}: split {name}, referent {referent.id}: no category, which REFER's layout "
+                    "asks for; add it to the data, or convert to jsonl or simrec"
+                )
+            derived += referent.category is None
+            annotation_id, category_id = instances.place(referent, category)
+            refs.append(
+                {
+                    "ref_id": number_or_text(referent.id),
+                    "ann_id": annotation_id,
+                    "image_id": number_or_text(referent.image_id),
+                    "category_id": category_id,
+                    "file_name": referent.as_written.file_name or referent.photo,
+                    "split": name,
+                    "sent_ids": [number_or_text(sentence.id) for sentence in referent.sentences],
+                    "sentences": [_refer_sentence(sentence, referent) for sentence in referent.sentences],
+                }
+            )
+    if derived:
+        logger.warning("%d referents got the category that their phrases name, as the data gives them none", derived)
+    (target / f"refs({config.split_by}).p").write_bytes(pickle.dumps(refs, protocol=2))
+    (target / "instances.json").write_bytes(instances.content())
+
+
+class _GivenInstances:
+    """The source's instances.json, copied."""
+
+    def __init__(self, instances: Instances) -> None:
+        self._path = instances.path
+        self._categories = {name: number for number, name in reversed(instances.categories.items())}
+
+    def place(self, referent: Referent, category: str) -> tuple[int | str, int]:
+        """Return the ids of a referent's annotation (-1 where it has none) and category."""
+        if category not in self._categories:
+            raise DataError(f"{self._path}: referent {referent.id} is a {category}, which is no category of this file")
+        annotation_id = referent.as_written.annotation_id
+        return -1 if annotation_id is None else number_or_text(annotation_id), self._categories[category]
+
+    def content(self) -> bytes:
+        return self._path.read_bytes()
+
+
+class _NewInstances:
+    """A new instances.json, of the referents alone."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._images: dict[str, dict[str, Any]] = {}
+        self._annotations: dict[int | str, dict[str, Any]] = {}
+        self._numbers = itertools.count(1)
+        self._categories: dict[str, int] = {}
+
+    def place(self, referent: Referent, category: str) -> tuple[int | str, int]:
+        """Add a referent's annotation and category, and return their ids (-1 for no annotation).
+
+        Raises:
+            DataError: another object has the same annotation id.
+            ImageError: the photo is not there, and nothing else gives its size.
+        """
+        category_id = self._category_id(category)
+        image = self._images.setdefault(
+            referent.image_id, {"id": number_or_text(referent.image_id), "file_name": referent.photo}
+        )
+        truth = referent.truth
+        if truth is None:
+            return -1, category_id
+        if "width" not in image:
+            image["width"], image["height"] = self._size(truth, referent)
+        number = self._annotation_id(referent)
+        annotation: dict[str, Any] = {
+            "id": number,
+            "image_id": image["id"],
+            "category_id": category_id,
+            "bbox": corner_and_sides(truth),
+            "iscrowd": 0,
+        }
+        if truth.mask is not None:
+            annotation["segmentation"] = drawn_mask(referent, truth.mask)
+            annotation["area"] = int(coco_mask.area(truth.mask))
+        annotation |= referent.as_written.annotation
+        if self._annotations.setdefault(number, annotation) != annotation:
+            raise DataError(
+                f"{self._source.config.path}: referent {referent.id} has annotation {number}, and so has another "
+                "object before it; give each an id of its own"
+            )
+        return number, category_id
+
+    def content(self) -> bytes:
+        categories = [
+            {"id": number, "name": name} for name, number in sorted(self._categories.items(), key=lambda item: item[1])
+        ]
+        document = {
+            "images": list(self._images.values()),
+            "annotations": list(self._annotations.values()),
+            "categories": categories,
+        }
+        return json.dumps(document, ensure_ascii=False).encode()
+
+    def _annotation_id(self, referent: Referent) -> int | str:
+        """Return the source's id, which several referents may share, or the next free one."""
+        given = referent.as_written.annotation_id
+        return next(n for n in self._numbers if n not in self._annotations) if given is None else number_or_text(given)
+
+    def _category_id(self, name: str) -> int:
+        """Return COCO's id of a category that COCO has under this name or another, or else a new id above COCO's."""
+        if name not in self._categories:
+            coco = _COCO_IDS.get(canonical_category(name))
+            taken = self._categories.values()
+            free = max([*COCO_CATEGORIES, *taken]) + 1
+            self._categories[name] = free if coco is None or coco in taken else coco
+        return self._categories[name]
+
+    def _size(self, truth: Truth, referent: Referent) -> tuple[int, int]:
+        if truth.mask is not None:
+            height, width = truth.mask["size"]
+            return width, height
+        return photo_size(self._source.photos / referent.photo, f"referent {referent.id} has a box and no mask")
+
+
+def _refer_sentence(sentence: Expression, referent: Referent) -> dict[str, Any]:
+    kinds = recorded_kinds([sentence]).get("kinds", [{}])[0]
+    written = {
+        "raw": sentence.text,
+        "tokens": sentence.text.split(),
+        **referent.as_written.sentences.get(sentence.id, {}),
+    }
+    return {"sent_id": number_or_text(sentence.id), "sent": sentence.text, **written, **kinds}
