@@ -1,4 +1,4 @@
-"""Makes docs/img/mojiref.jpg: the first scenes of MojiRef's val, each with one of its phrases and the referent's box.
+"""Draw docs/img/mojiref.jpg: the first scenes of MojiRef's val, each with one phrase and the referent's box.
 
 python docs/make_contact_sheet.py
 """
@@ -25,19 +25,19 @@ OUT = Path(__file__).parent / "img" / "mojiref.jpg"
 
 
 def main() -> None:
-    """Make the scenes in a temporary folder and draw the sheet."""
+    """Generate the scenes in a temporary folder and draw the sheet."""
     cells = []
     with tempfile.TemporaryDirectory() as folder:
         root = make_mojiref(out=Path(folder) / "mojiref", recipe=MojiRefConfig(train=0, val=2 * COLUMNS * ROWS, test=0))
-        configs = {name: DataConfig(root, name) for name in FLAVOURS}  # type: ignore[arg-type]
+        configs = {name: DataConfig(root, name) for name in FLAVOURS}
         splits = {name: load_split(config, "val") for name, config in configs.items()}
         truths = {name: load_truth(config, "val") for name, config in configs.items()}
         shared = [i for i in splits["mojiref"].images if all(i in split.images for split in splits.values())]
         rng = np.random.default_rng(0)
         for number, image_id in enumerate(shared[: COLUMNS * ROWS]):
             flavour = list(FLAVOURS)[number % len(FLAVOURS)]
-            said = [e for e in splits[flavour].expressions if e.image_id == image_id]
-            expression = said[rng.integers(len(said))]
+            phrases = [e for e in splits[flavour].expressions if e.image_id == image_id]
+            expression = phrases[rng.integers(len(phrases))]
             with Image.open(splits[flavour].images[image_id].path) as picture:
                 cells.append(_cell(picture, flavour, expression, truths[flavour][expression.referent_id].box))
     rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _cell(picture: Image.Image, flavour: str, expression: Expression, box: np.ndarray) -> Image.Image:
-    """One scene at the bottom left of a square, and below it the phrase and what it says."""
+    """Return a picture of one scene with the phrase and its kinds of attributes below."""
     name, color = FLAVOURS[flavour]
     scale = SIDE / max(picture.size)
     picture = picture.resize((round(scale * picture.width), round(scale * picture.height)), Image.Resampling.LANCZOS)
@@ -61,7 +61,7 @@ def _cell(picture: Image.Image, flavour: str, expression: Expression, box: np.nd
         high = [min(side, round(scale * value) + margin) - 1 for value, side in zip(box[2:], picture.size, strict=True)]
         draw.rectangle((*low, *high), outline=shade, width=width)
     kinds = [(expression.needed, "needed"), (expression.redundant, "added")]
-    note = "; ".join(f"{', '.join(said)} {why}" for said, why in kinds if said) or "category only"
+    note = "; ".join(f"{', '.join(names)} {role}" for names, role in kinds if names) or "category only"
     lines = [(line, INK, 16, 20) for line in textwrap.wrap(expression.text, 33)]
     lines += [(line, color, 12, 16) for line in textwrap.wrap(f"{name}: {note}", 44)]
     cell = Image.new("RGB", (SIDE, SIDE + 6 + sum(line[3] for line in lines)), PAGE)

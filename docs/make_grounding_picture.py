@@ -1,8 +1,9 @@
-"""Makes docs/img/grounding.png: phrases grounded by the shipped grounder in scenes of a MojiRef.
+"""Draw docs/img/grounding.png: phrases that the shipped grounder grounds in MojiRef scenes.
 
     python docs/make_grounding_picture.py MOJIREF
 
-The scenes are the first four of val, not picked by hand; each gets its first phrase about every referent.
+MOJIREF is a folder that `aligncat data mojiref` wrote. The picture shows the first four scenes of val, not picked by
+hand, each with the first phrase about every referent.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ TILE, GAP, COLUMNS = 480, 12, 4
 
 
 def main() -> None:
+    """Draw the scenes side by side."""
     split = load_split(DataConfig(path=Path(sys.argv[1]), dataset="mojiref"), "val")
     grounder = Grounder.from_pretrained(SHIPPED)
     sheet = Image.new("RGB", (COLUMNS * (TILE + GAP) + GAP, TILE + 2 * GAP), "white")

@@ -1,8 +1,8 @@
-"""Makes docs/img/report.png: the first screen of a report, in a headless Chromium.
+"""Take docs/img/report.png: a screenshot of a report in headless Chromium.
 
     python docs/make_report_picture.py REPORT
 
-REPORT is a folder that `aligncat report` wrote. Needs chromium, chromedriver and selenium.
+REPORT is a folder that `aligncat report` wrote. The script needs chromium, chromedriver and selenium.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ WIDTH, HEIGHT, COLOURS = 1360, 960, 256
 
 
 def main() -> None:
+    """Open the report, wait for its pictures and save the screenshot."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or ""
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
@@ -38,8 +39,7 @@ def main() -> None:
         picture = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
     finally:
         driver.quit()
-    few = picture.quantize(COLOURS, kmeans=4)
-    few.save(Path(__file__).parent / "img" / "report.png", optimize=True)
+    picture.quantize(COLOURS, kmeans=4).save(Path(__file__).parent / "img" / "report.png", optimize=True)
 
 
 if __name__ == "__main__":

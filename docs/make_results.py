@@ -1,10 +1,10 @@
-"""Makes docs/results.md, and the model card of the grounder that ships, from docs/results/*.json.
+"""Write docs/results.md and the model card of the shipped grounder from docs/results/*.json.
 
     python docs/make_results.py [--studies ablations/*.json] [--shipped results/*.json]
 
---studies first takes over what `aligncat ablate` wrote; --shipped takes over the results of the grounder that ships and
-of the same training with other seeds. Both are cut down to what is shown. Nobody edits the page by hand: the words are
-in docs/findings.md.
+--studies first imports files that `aligncat ablate` wrote. --shipped first imports the results of the shipped grounder
+and of the same training with other seeds. Both keep only the fields that the page shows. Do not edit results.md by
+hand; docs/findings.md holds the interpretation.
 """
 
 from __future__ import annotations
@@ -34,22 +34,27 @@ KINDS = ("category", "place", "relation", "color", "size")
 DECIMALS = 5
 INTRODUCTION = """# Results on MojiRef
 
-This page is made by `python docs/make_results.py` from the files in `docs/results/`. [findings.md](findings.md) says
-what they mean, [experiments.md](experiments.md) how they are measured. The files are what
+`python docs/make_results.py` generates this page from the files in `docs/results/`. [findings.md](findings.md)
+interprets the numbers, and [experiments.md](experiments.md) describes how they are measured. Commands such as
 
     aligncat ablate table3 --data.path mojiref --data.dataset mojiref --store store --out ablations
 
-and its like leave: every row of a study gets the same preset (`configs/mojiref.yaml`), data, candidates and steps; the
-seed decides initial weights, sentences, order and dropout. Metrics are percent, mean ± sample standard deviation over
-the seeds. REC: the box passes IoU 0.5. RES: mean IoU of the masks. Oracle: if the best candidate were always chosen.
-Wrong answers are *out of reach* (no candidate passes), or the chosen object is of an *other category* than the
-referent's, or of the *same category*; [experiments.md](experiments.md#shares-and-causes-of-errors) has the causes.
-What is marked *published* is the paper's, on RefCOCO, and not measured here."""
+wrote the files. All rows of a study share the preset (`configs/mojiref.yaml`), data, candidates and number of steps.
+The seed determines initial weights, sampled sentences, their order and dropout. Metrics are in percent: mean ± sample
+standard deviation over the seeds.
+
+- **REC**: share of the expressions whose chosen box passes IoU 0.5.
+- **RES mIoU**: mean IoU of the masks.
+- **oracle**: the metric to its left if the best candidate were always chosen.
+- **out of reach**, **other category**, **same category**: shares of wrong answers. No candidate passes; or one passes,
+  and the chosen object is of another category than the referent, or of the same one. The
+  [causes of errors](experiments.md#shares-and-causes-of-errors) are a separate list.
+- **published**: the paper's value on RefCOCO, not measured here."""
 
 
 @dataclass(frozen=True)
 class StoredRow:
-    """A row of a stored study: its results by split, one for each seed."""
+    """A row of a stored study: its results by split, one per seed."""
 
     name: str
     label: str
@@ -58,7 +63,7 @@ class StoredRow:
 
 @dataclass(frozen=True)
 class StudyFile:
-    """What `aligncat ablate` left of a study on a dataset."""
+    """A study on one dataset, as `aligncat ablate` stored it."""
 
     study: str
     title: str
@@ -71,10 +76,10 @@ class StudyFile:
 
 
 def main() -> None:
-    """Take over what is given, then write the page and the card."""
+    """Import the given files, then write the page and the card."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=Path, nargs="+", default=[], help="files that `aligncat ablate` wrote")
-    parser.add_argument("--shipped", type=Path, nargs="+", default=[], help="files that `aligncat evaluate` wrote")
+    parser.add_argument("--studies", type=Path, nargs="+", default=[], help="JSON files that `aligncat ablate` wrote")
+    parser.add_argument("--shipped", type=Path, nargs="+", default=[], help="JSON files that `aligncat evaluate` wrote")
     arguments = parser.parse_args()
     for path in arguments.studies:
         write_json(RESULTS / path.name, cut_study(read_json(path)))
@@ -86,10 +91,10 @@ def main() -> None:
 
 
 def page(folder: Path) -> str:
-    """The page of a folder of JSON files.
+    """Return the page for a folder of JSON files.
 
     Raises:
-        DataError: a file is not as asked.
+        DataError: if a file is not a stored study or result.
     """
     own = (SHIPPED_RESULTS, SPEED)
     files = [read_study(path) for path in sorted(folder.glob("*.json")) if path.name not in own]
@@ -107,8 +112,8 @@ def page(folder: Path) -> str:
 
 
 def study_section(file: StudyFile) -> list[str]:
-    """Metrics by row and split, comparisons, and REC by what a phrase needs."""
-    parts = [f"## {file.title[0].upper()}{file.title[1:]}, on {NAMES[file.dataset]}", said_of(file)]
+    """Return the section of a study: metrics by row and split, comparisons, and REC by needed attribute."""
+    parts = [f"## {file.title[0].upper()}{file.title[1:]}, on {NAMES[file.dataset]}", conditions(file)]
     paper = published_ablation(file.study)
     headings = ["REC", "oracle", "RES mIoU", "oracle", "out of reach", "other category", "same category"]
     rows = [
@@ -125,19 +130,22 @@ def study_section(file: StudyFile) -> list[str]:
         parts += ["Is the first row ahead of the second? REC, points:", orderings_table(file)]
     if needed := needs_table(file):
         parts += [
-            'REC on val by the one attribute that a phrase needs to tell the referent from others ("category": none):',
+            "REC on val by the one attribute that a phrase needs to single out the referent. Under *category* are the "
+            "phrases that need no attribute.",
             needed,
         ]
     return parts
 
 
-def said_of(file: StudyFile) -> str:
-    """What must be said of every metric of a study."""
+def conditions(file: StudyFile) -> str:
+    """Return the conditions shared by all metrics of a study: division, expressions, detector and seeds."""
     splits = file.rows[0].splits
     first = next(iter(splits.values())).first
     seen = {name: detector_training(summary.first) for name, summary in splits.items()}
     same = len(set(seen.values())) == 1
-    about = next(iter(seen.values())) if same else "; ".join(f"{name}: it {said}" for name, said in seen.items())
+    about = (
+        next(iter(seen.values())) if same else "; ".join(f"{name}: it {training}" for name, training in seen.items())
+    )
     counts = ", ".join(f"{name} {summary.first.metrics.expressions:,}" for name, summary in splits.items())
     seeds = ", ".join(map(str, next(iter(splits.values())).seeds))
     return (
@@ -147,7 +155,7 @@ def said_of(file: StudyFile) -> str:
 
 
 def orderings_table(file: StudyFile) -> str:
-    """The comparisons of rows that the study made."""
+    """Return the table of the study's pairwise comparisons of rows."""
     labels = {row.name: row.label for row in file.rows}
     rows = [
         [
@@ -165,7 +173,7 @@ def orderings_table(file: StudyFile) -> str:
 
 
 def needs_table(file: StudyFile) -> str:
-    """REC on val by kind of phrase, mean of the seeds; empty where the data does not say."""
+    """Return REC on val by kind of phrase, as mean over the seeds; empty if the data records no kinds."""
     rows = {row.label: row.splits["val"] for row in file.rows if "val" in row.splits}
     found = [name for name in KINDS if any(name in summary.first.metrics.by_kind for summary in rows.values())]
     lines = [[label, *(mean(summary, of_kind(name)) for name in found)] for label, summary in rows.items()]
@@ -173,7 +181,7 @@ def needs_table(file: StudyFile) -> str:
 
 
 def aims_section(files: Sequence[StudyFile]) -> list[str]:
-    """AlignCAT against QueryMatch, by what the project set itself before it had results; paired by seed."""
+    """Return the section that compares AlignCAT with QueryMatch, paired by seed, against the goals set beforehand."""
     lines: list[list[str]] = [
         ["AlignCAT at least 3 points above QueryMatch (REC)"],
         ["other-category errors at most half of QueryMatch's"],
@@ -188,16 +196,16 @@ def aims_section(files: Sequence[StudyFile]) -> list[str]:
         share = statistics.fmean(by_seed(ours, METRICS[0])) / statistics.fmean(by_seed(ours, METRICS[1]))
         lines[0].append(f"{yes(statistics.fmean(margins) >= 3)} ({signed(margins)})")
         lines[1].append(f"{yes(2 * wrong <= their_wrong)} ({100 * wrong:.1f} against {100 * their_wrong:.1f})")
-        asked = file.dataset == "mojiref"
-        lines[2].append(f"{yes(share >= 0.75) if asked else 'not asked'} ({100 * share:.1f}%)")
+        verdict = yes(share >= 0.75) if file.dataset == "mojiref" else "no goal"
+        lines[2].append(f"{verdict} ({100 * share:.1f}%)")
     if not shown:
         return []
-    headings = ["aim, on the mean of the splits", *(NAMES[file.dataset] for file, _, _ in shown)]
-    return ["## Against what this project set itself", table(headings, lines)]
+    headings = ["goal, on the mean of the splits", *(NAMES[file.dataset] for file, _, _ in shown)]
+    return ["## Goals set before the first results", table(headings, lines)]
 
 
 def shipped_section(results: Sequence[Result]) -> list[str]:
-    """The grounder in the package, with the commands that make it."""
+    """Return the section of the shipped grounder, with the commands that train it."""
     seed = read_json(SHIPPED / "config.json")["provenance"]["training"]["seed"]
     own = [result for result in results if result.seed == seed]
     first = own[0]
@@ -211,8 +219,8 @@ def shipped_section(results: Sequence[Result]) -> list[str]:
     ]
     headings = ["REC", "oracle", "RES mIoU", "oracle", "oIoU", "category read right"]
     return [
-        "## The grounder that ships",
-        f"`{first.config}` with seed {seed} on the default {NAMES[first.dataset]}:",
+        "## The shipped grounder",
+        f"`{first.config}` with seed {seed}, trained on the default {NAMES[first.dataset]}:",
         "\n".join(
             f"    {command}"
             for command in (
@@ -223,7 +231,7 @@ def shipped_section(results: Sequence[Result]) -> list[str]:
             )
         ),
         f"Split by {first.split_by or 'none'}; detector {first.detector}, which {detector_training(first)}. "
-        "The model card\n(`src/aligncat/assets/mojiref-grounder/README.md`) has the spread over seeds.",
+        "The model card\n(`src/aligncat/assets/mojiref-grounder/README.md`) shows the spread over the seeds.",
         table(["split", "expressions", *headings], rows),
     ]
 
@@ -233,9 +241,9 @@ METRICS: tuple[Metric, ...] = (
     lambda metrics: metrics.oracle_rec,
     lambda metrics: metrics.res_miou,
     lambda metrics: metrics.oracle_res_miou,
-    lambda metrics: metrics.errors and metrics.errors.out_of_reach,
-    lambda metrics: metrics.errors and metrics.errors.other_category,
-    lambda metrics: metrics.errors and metrics.errors.same_category,
+    lambda metrics: metrics.errors.out_of_reach if metrics.errors else None,
+    lambda metrics: metrics.errors.other_category if metrics.errors else None,
+    lambda metrics: metrics.errors.same_category if metrics.errors else None,
 )
 SHIPPED_METRICS: tuple[Metric, ...] = (
     lambda metrics: metrics.res_oiou,
@@ -244,18 +252,18 @@ SHIPPED_METRICS: tuple[Metric, ...] = (
 
 
 def of_kind(name: str) -> Metric:
-    """REC of the phrases of a kind."""
+    """Return the metric "REC of the phrases of a kind"."""
     return lambda metrics: metrics.by_kind[name].rec if name in metrics.by_kind else None
 
 
 def by_seed(row: StoredRow, read: Metric) -> list[float]:
-    """A metric's mean over the splits, for each seed."""
+    """Return a metric's mean over the splits, one value per seed."""
     columns = [[read(result.metrics) for result in summary.results] for summary in row.splits.values()]
     return [statistics.fmean(value for value in values if value is not None) for values in zip(*columns, strict=True)]
 
 
 def over_splits(row: StoredRow, read: Metric) -> str:
-    """A metric's mean over the splits, with its spread over the seeds."""
+    """Return a metric's mean over the splits, with its spread over the seeds."""
     values = [100 * value for value in by_seed(row, read)]
     return f"{statistics.fmean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
 
@@ -279,31 +287,31 @@ def yes(holds: bool) -> str:
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of Markdown."""
+    """Return a Markdown table."""
     headings = list(headings)
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
 def read_study(path: Path) -> StudyFile:
-    """Read a study's file.
+    """Read a stored study.
 
     Raises:
-        DataError: it is not one.
+        DataError: if the file is not a study.
     """
     content = read_json(path)
     try:
         rows = tuple(StoredRow(row["name"], row["label"], by_split(row["results"], path)) for row in content["rows"])
         file = StudyFile(content["study"], content["title"], content["dataset"], rows, content["orderings"])
         if file.dataset not in NAMES or not rows or not all(row.splits for row in rows):
-            raise ValueError("no dataset that is known, or no results")
+            raise ValueError("unknown dataset, or no results")
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(f"{path} is not what `aligncat ablate` writes: {error!r}") from error
+        raise DataError(f"{path} is not a study that `aligncat ablate` wrote: {error!r}") from error
     return file
 
 
 def by_split(results: Sequence[Mapping[str, Any]], path: Path) -> dict[str, Summary]:
-    """Results of a row by split, in the order of the file."""
+    """Return a row's results by split, in the order of the file."""
     found: dict[str, list[Result]] = {}
     for values in results:
         result = Result.from_json(values, str(path))
@@ -312,14 +320,17 @@ def by_split(results: Sequence[Mapping[str, Any]], path: Path) -> dict[str, Summ
 
 
 def read_shipped(path: Path) -> list[Result]:
-    """The results of the grounder that ships.
+    """Read the results of the shipped grounder.
 
     Raises:
-        DataError: they are of other weights, or are none.
+        DataError: if the file cannot be read or its results belong to other weights.
     """
     content = read_json(path)
     if content["weights_sha256"] != shipped_weights():
-        raise DataError(f"{path} has the results of other weights than those that ship: evaluate these (--shipped)")
+        raise DataError(
+            f"{path} holds results of other weights than the shipped ones; "
+            "evaluate the shipped grounder and import the results with --shipped"
+        )
     return [Result.from_json(values, str(path)) for values in content["results"]]
 
 
@@ -328,13 +339,13 @@ def shipped_weights() -> str:
 
 
 def cut_study(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A study's file without what the page does not show."""
+    """Return a study's content with only the fields that the page shows."""
     rows = [{**row, "results": [cut_result(each) for each in row["results"]]} for row in content["rows"]]
     return {**content, "rows": rows}
 
 
 def cut_result(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A result with the slices of KINDS alone, and without the precision of these."""
+    """Return a result with the slices of KINDS only, and without the precision of these slices."""
     scores = {name: value for name, value in values["scores"].items() if not name.startswith("by_")}
     kinds = {name: {**each, "precision": None} for name, each in values["scores"].get("by_kind", {}).items()}
     return {**values, "scores": {**scores, "by_kind": {name: kinds[name] for name in KINDS if name in kinds}}}
@@ -354,7 +365,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def rounded(content: Any) -> Any:
-    """The same with every fraction at DECIMALS."""
+    """Return the content with every float rounded to DECIMALS."""
     if isinstance(content, float):
         return round(content, DECIMALS)
     if isinstance(content, dict):

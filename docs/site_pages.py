@@ -1,4 +1,4 @@
-"""A hook of mkdocs: the site has README, CONTRIBUTING and CHANGELOG as pages, with their links into docs/ adapted."""
+"""An mkdocs hook that adds README, CONTRIBUTING and CHANGELOG to the site as pages."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that lie outside docs/."""
+    """Add the pages outside docs/, with their links adapted."""
     for name, page in PAGES.items():
         text = (ROOT / name).read_text(encoding="utf-8")
-        files.append(File.generated(config, page, content=_LINK.sub(_link_in_the_site, text)))
+        files.append(File.generated(config, page, content=_LINK.sub(_site_link, text)))
     return files
 
 
-def _link_in_the_site(link: re.Match[str]) -> str:
-    """A link of a page in the repository's root, as it is in the site, where docs/ is the root."""
+def _site_link(link: re.Match[str]) -> str:
+    """Rewrite a link relative to the repository's root as a link relative to docs/, the root of the site."""
     target = link[1]
     return f"]({PAGES.get(target, target.removeprefix('docs/'))})"

@@ -1,4 +1,4 @@
-"""docs/results.md and the shipped model card are what the stored JSON makes, and the page says what its figures are."""
+"""Tests that docs/results.md and the shipped model card match the stored JSON files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make_results() -> ModuleType:
 
 
 def result(config: str, seed: int, rec: float, wrong: float, **changes: Any) -> Result:
-    """1,000 phrases, of which some need a colour; REC of those is half of all."""
+    """Return a result of 1,000 phrases; the phrases that need a colour have half the overall REC."""
     errors = ErrorShares(0.05, wrong, 1 - rec - wrong - 0.05)
     whole = Metrics(1_000, rec, 0.95, 1_000, rec / 2, None, 0.9, {"0.5": rec}, None, errors)
     slices = {"color": replace(whole, expressions=100, rec=rec / 2), "color+size": replace(whole, rec=0.1)}
@@ -46,7 +46,7 @@ def result(config: str, seed: int, rec: float, wrong: float, **changes: Any) -> 
 
 
 def study(**changes: Any) -> dict[str, Any]:
-    """Two rows and two seeds on val and testA, worked out by hand below."""
+    """Return a study of two rows and two seeds on val and testA; the tests' numbers are calculated by hand."""
     recs = {"querymatch": [(0.5, 0.3), (0.6, 0.2)], "aligncat": [(0.8, 0.1), (0.8, 0.1)]}
     rows = [
         {
@@ -71,12 +71,12 @@ def folder_with(tmp_path: Path, content: object, name: str = "table3-mojiref.jso
     return tmp_path
 
 
-def test_the_committed_page_is_what_the_stored_files_make(make_results: ModuleType) -> None:
+def test_the_committed_page_matches_the_stored_files(make_results: ModuleType) -> None:
     committed = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert make_results.page(STORED) == committed, "run python docs/make_results.py"
 
 
-def test_the_committed_card_is_what_the_stored_results_make(make_results: ModuleType) -> None:
+def test_the_committed_card_matches_the_stored_results(make_results: ModuleType) -> None:
     results = make_results.read_shipped(STORED / make_results.SHIPPED_RESULTS)
     config = json.loads((SHIPPED / "config.json").read_text(encoding="utf-8"))
     card = (SHIPPED / "README.md").read_text(encoding="utf-8")
@@ -88,16 +88,16 @@ def test_the_committed_card_is_what_the_stored_results_make(make_results: Module
     }
 
 
-def test_stored_results_are_written_again_with_the_same_keys_in_the_same_order() -> None:
+def test_reading_and_writing_a_stored_result_keeps_its_keys_and_their_order() -> None:
     stored = json.loads((STORED / "shipped-grounder.json").read_text(encoding="utf-8"))["results"]
     assert len(stored) == 9
     for values in stored:
         again = Result.from_json(values, "shipped-grounder.json").to_json()
-        assert again.pop("seen_claimed") is False, "younger than the stored files"
+        assert again.pop("seen_claimed") is False, "a key that was added after these files were stored"
         assert json.dumps(again) == json.dumps(values)
 
 
-def test_figures_of_the_page_are_those_of_the_files(make_results: ModuleType, tmp_path: Path) -> None:
+def test_the_page_shows_the_numbers_of_the_files(make_results: ModuleType, tmp_path: Path) -> None:
     page = make_results.page(folder_with(tmp_path, study()))
     lines = page.splitlines()
     assert "## Table 3: scores, on MojiRef" in lines
@@ -115,26 +115,28 @@ def test_figures_of_the_page_are_those_of_the_files(make_results: ModuleType, tm
     assert "| AlignCAT at least 75% of the oracle (REC) | yes (84.2%) |" in lines
 
 
-def test_every_study_says_what_it_was_measured_on(make_results: ModuleType, tmp_path: Path) -> None:
+def test_every_study_states_its_data_detector_and_seeds(make_results: ModuleType, tmp_path: Path) -> None:
     content = study()
     for row in content["rows"]:
         for each in row["results"]:
             each |= {"seen": "leaked", "detector": "swin"} if each["split"] == "testA" else {"detector": "swin"}
     page = make_results.page(folder_with(tmp_path, content))
-    said = (
+    conditions = (
         "Split by unc; expressions: val 1,000, testA 1,000; detector swin, which val: it has not seen the images; "
         "testA: it HAS SEEN the images; seeds 0, 1."
     )
-    assert said in page
+    assert conditions in page
 
 
-def test_a_study_of_our_own_has_nothing_published_beside_it(make_results: ModuleType, tmp_path: Path) -> None:
+def test_a_study_without_a_table_in_the_paper_shows_no_published_values(
+    make_results: ModuleType, tmp_path: Path
+) -> None:
     content = study(study="keep", orderings=[])
     page = make_results.page(folder_with(tmp_path, content, "keep-mojiref.json"))
-    assert "published REC" not in page and "Is the first row ahead" not in page and "set itself" not in page
+    assert "published REC" not in page and "Is the first row ahead" not in page and "Goals" not in page
 
 
-def test_cutting_a_study_changes_nothing_that_is_shown(make_results: ModuleType, tmp_path: Path) -> None:
+def test_cutting_a_study_leaves_the_page_unchanged(make_results: ModuleType, tmp_path: Path) -> None:
     content = study()
     whole = make_results.page(folder_with(tmp_path, content))
     make_results.write_json(tmp_path / "table3-mojiref.json", make_results.cut_study(content))
@@ -154,12 +156,14 @@ def test_cutting_a_study_changes_nothing_that_is_shown(make_results: ModuleType,
         study(rows=[{"name": "a", "label": "a", "results": []}]),
     ],
 )
-def test_a_file_that_is_no_study_is_named(content: object, make_results: ModuleType, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_study_is_named_in_the_error(
+    content: object, make_results: ModuleType, tmp_path: Path
+) -> None:
     with pytest.raises(DataError, match=r"table3-mojiref\.json"):
         make_results.page(folder_with(tmp_path, content))
 
 
-def test_results_of_other_weights_are_not_taken_for_the_shipped_ones(make_results: ModuleType, tmp_path: Path) -> None:
+def test_results_of_other_weights_than_the_shipped_ones_are_refused(make_results: ModuleType, tmp_path: Path) -> None:
     path = Path(shutil.copy(STORED / make_results.SHIPPED_RESULTS, tmp_path))
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "weights_sha256": "0" * 64}))
@@ -170,8 +174,8 @@ def test_results_of_other_weights_are_not_taken_for_the_shipped_ones(make_result
 @pytest.mark.parametrize(
     "name", ["table3-mojiref", "table3-mojiref+", "table3-mojirefg", "table4-mojiref", "table5-mojiref"]
 )
-def test_the_papers_tables_are_stored_whole(make_results: ModuleType, name: str) -> None:
-    """Every row of the paper's table, three seeds or more on every split, and every pair of rows compared."""
+def test_the_papers_tables_are_stored_completely(make_results: ModuleType, name: str) -> None:
+    """Check every row of the paper's table, at least three seeds per split, and a comparison of every pair of rows."""
     file = make_results.read_study(STORED / f"{name}.json")
     assert [row.name for row in file.rows] == list(published_ablation(name.partition("-")[0]))
     for row in file.rows:
