@@ -1,11 +1,11 @@
-"""Time of one training step from tokens and stored candidates to gradients, by part, on one thread.
+"""Measure the time of one training step by part, from tokens and stored candidates to gradients.
 
-Run: python benchmarks/alignment.py [threads]
+python benchmarks/alignment.py [--threads N]
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +34,7 @@ SETTINGS = {
 
 
 def milliseconds(part: Callable[[], Any], repeats: int = 5) -> float:
-    """The fastest of some runs after one to warm up."""
+    """Return the processor time of the fastest of several runs, after one warm-up run."""
     part()
     times = []
     for _ in range(repeats):
@@ -45,7 +45,7 @@ def milliseconds(part: Callable[[], Any], repeats: int = 5) -> float:
 
 
 def measure(text: TextEncoderConfig, config: AlignmentConfig, sizes: Sizes) -> dict[str, float]:
-    """Milliseconds of each part of a step, with random candidates and words."""
+    """Return the milliseconds of each part of a step, on random candidates and words."""
     torch.manual_seed(0)
     encoder, model = TextEncoder(text, WORDS).train(), AlignmentModel(config, sizes).train()
     tokens = torch.randint(3, WORDS, (BATCH, LENGTH)) * (torch.arange(LENGTH) < torch.randint(2, LENGTH, (BATCH, 1)))
@@ -72,10 +72,16 @@ def measure(text: TextEncoderConfig, config: AlignmentConfig, sizes: Sizes) -> d
     }
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1)
+    torch.set_num_threads(parser.parse_args().threads)
     print(f"batch {BATCH}, {SLOTS} candidates, {torch.get_num_threads()} thread(s), milliseconds")
     for name, setting in SETTINGS.items():
         print(name)
         for part, value in measure(*setting).items():
             print(f"  {part:<24}{value:8.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,9 @@
-"""How often the lexicon names the category of a phrase, and how often rightly.
+"""Measure how many phrases get a category from the lexicon, and how many of these are right.
 
     python benchmarks/category_lexicon.py FILE
 
-FILE is a JSON list of {"image_id", "expression", "category"}. The rules and words were made with the images of even
-ids in view and no others, so the figures of the odd ids are not fitted.
+FILE is a JSON list of {"image_id", "expression", "category"}. The rules and words were written while looking only at
+images with even ids, so the results of the odd ids are not fitted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHOWN = 4
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path)
-    parser.add_argument("--lexicon", type=Path, default=None, help="a file of your own that adds to the package's")
+    parser.add_argument("--lexicon", type=Path, default=None, help="a TOML file that extends the package's lexicon")
     arguments = parser.parse_args()
     rows = json.loads(arguments.file.read_text(encoding="utf-8"))
     lexicon = Lexicon.load(arguments.lexicon)
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _worst(pairs: list[tuple[str, str | None]]) -> Table:
-    """The categories with the most wrong answers, and what they are taken for."""
+    """Return a table of the categories with the most wrong answers, and of the answers that replaced them."""
     wrong = Counter(theirs for theirs, ours in pairs if ours not in (None, theirs))
     table = Table("category", "expressions", "right", "wrong", "none", "taken for")
     for category, count in wrong.most_common(WORST):

@@ -1,8 +1,10 @@
-"""Time reading a dataset of RefCOCO's size: `python benchmarks/datasets.py`.
+"""Measure the time of reading a dataset of RefCOCO's size.
 
-Fabricates 50,000 referents with 120,000 sentences in 19,994 images (RefCOCO has 50,000 and 142,210) and an
-instances.json of 200,000 annotations, without image files, and prints how much CPU time reading takes next to
-what Python's own pickle and json take for the same files.
+    python benchmarks/datasets.py
+
+The script fabricates 50,000 referents with 120,000 sentences in 19,994 images (RefCOCO has 50,000 and 142,210) and
+an instances.json of 200,000 annotations, without image files. It prints the CPU time of our readers beside that of
+Python's own pickle and json for the same files.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What extraction costs beyond the detector's own forward passes, and how much memory it takes.
+"""Measure the cost of extraction on top of the detector's forward passes, and its memory.
 
     python benchmarks/extract.py PHOTOS_FOLDER [--detector NAME_OR_FOLDER] [--images N]
 
-Extracts block by block and, before each block, times the bare model on the same images, already decoded and
-letterboxed, in the batches that extraction uses: so both meet the same load of the machine. The last line
-is JSON. Without --detector, a Mask2Former of the real size (Swin-Tiny, 100 queries, 80 classes) with random
-weights stands in: its masks are noise, the worst case for boxes and run lengths.
+The script extracts block by block. Before each block it times the bare model on the same images, already decoded and
+letterboxed, in the batches that extraction uses, so that both run under the same load. The last line of output is JSON.
+Without --detector, the detector is a Mask2Former of real size (Swin-Tiny, 100 queries, 80 classes) with random weights.
+Its masks are noise, which is the worst case for boxes and run lengths.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 def save_real_size_detector(folder: Path) -> Path:
-    """Write a Swin-Tiny Mask2Former with random weights, as COCO instance checkpoints are configured."""
+    """Write a Swin-Tiny Mask2Former with random weights and the configuration of COCO instance checkpoints."""
     torch.manual_seed(0)
     backbone = SwinConfig(  # type: ignore[call-arg]
         embed_dim=96,
@@ -49,12 +49,12 @@ def save_real_size_detector(folder: Path) -> Path:
 
 
 def seconds() -> NDArray[np.float64]:
-    """Now: on the clock, and in processor time of all threads, which a busy machine does not stretch."""
+    """Return (wall-clock time, processor time of all threads); a busy machine does not prolong the latter."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
 def bare_seconds(detector: QueryDetector, images: list[ImageRecord]) -> NDArray[np.float64]:
-    """What the model's forward passes alone take."""
+    """Return the wall-clock and processor time of the model's forward passes only."""
     total = np.zeros(2)
     for start in range(0, len(images), detector.batch_size):
         batch = images[start : start + detector.batch_size]
@@ -66,7 +66,7 @@ def bare_seconds(detector: QueryDetector, images: list[ImageRecord]) -> NDArray[
 
 
 def peak_megabytes() -> float:
-    """The most memory that the process has held, MB."""
+    """Return the peak memory of the process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -74,13 +74,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--detector")
-    parser.add_argument("--images", type=int, help="only the first N")
-    parser.add_argument("--block", type=int, default=10, help="images between changes of side")
+    parser.add_argument("--images", type=int, help="use only the first N photos")
+    parser.add_argument("--block", type=int, default=10, help="images that each of the two sides processes in a row")
     options = parser.parse_args()
     paths = sorted(path for path in options.photos.iterdir() if path.suffix.lower() in SUFFIXES)
     images = [ImageRecord(path.stem, path) for path in paths[: options.images]]
     if not images:
-        parser.error(f"{options.photos} holds no photo (looked for {', '.join(sorted(SUFFIXES))})")
+        parser.error(f"{options.photos}: no photo in this folder (suffixes: {', '.join(sorted(SUFFIXES))})")
     with tempfile.TemporaryDirectory() as scratch:
         name = options.detector or str(save_real_size_detector(Path(scratch) / "detector"))
         detector = open_detector(name)

@@ -1,9 +1,9 @@
-"""How good the mini detector is on scenes that it has not seen: recall of boxes, and class of those found.
+"""Measure the mini detector on scenes that it has not seen: recall of boxes, and accuracy of their classes.
 
     python benchmarks/mini_detector.py [DETECTOR] [--scenes 500]
 
-For every object of MojiRef's val scenes, the candidate of highest box IoU is looked at (the most confident where
-several share a mask): does it pass 0.5, and if so, is its class right?
+For every object of MojiRef's val scenes, the script takes the candidate with the highest box IoU (the most confident
+one if several share a mask) and checks whether it passes 0.5 and, if so, whether its class is right.
 """
 
 from __future__ import annotations

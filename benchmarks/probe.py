@@ -1,9 +1,11 @@
-"""What a linear classifier reads from the frozen query features of MojiRef: run it with --help.
+"""Probe what a linear classifier can read from the frozen query features on MojiRef.
 
-For every annotated object that a candidate stands for (box IoU above 0.5, the best one), asks the
-candidate's feature for the object's category, colour, place and size, by the same definitions as the
-grammar's. Supervised, and tested on images that were held out: a ceiling for what a linear projection can
-learn from phrases. It prints the share right, and what always naming the commonest label gives.
+    python benchmarks/probe.py MOJIREF STORE
+
+For every annotated object with a matching candidate (the one with the highest box IoU, if above 0.5), the probe
+predicts the object's category, colour, place and size from the candidate's feature, with the grammar's definitions.
+The probe is supervised and tested on held-out images, so it is a ceiling for what a linear projection can learn from
+phrases. The script prints the accuracy, and the accuracy of always naming the most common label.
 """
 
 from __future__ import annotations
@@ -36,18 +38,18 @@ QUESTIONS = {
 }
 
 HELD_OUT = 0.3
-"""Share of the groups that the probe is tested on."""
+"""Share of the groups that are held out for testing."""
 
 PENALTY = 1e-3
-"""Weight of the squared norm: keeps separable classes from growing without bound."""
+"""Weight of the squared norm. It keeps the weights finite where classes are separable."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("mojiref", type=Path, help="the folder that `aligncat data mojiref` wrote")
     parser.add_argument("store", type=Path, help="the folder that `aligncat extract` wrote for it")
-    parser.add_argument("--images", type=int, default=2000, help="at most so many images, the store's first")
-    parser.add_argument("--seed", type=int, default=0, help="picks the images that are held out")
+    parser.add_argument("--images", type=int, default=2000, help="use the first N images of the store")
+    parser.add_argument("--seed", type=int, default=0, help="determines the held-out images")
     options = parser.parse_args()
     store = Store.open(options.store)
     examples: dict[str, list[tuple[NDArray[np.float16], str, str]]] = defaultdict(list)
@@ -83,7 +85,7 @@ def main() -> None:
 def annotated_images(
     mojiref: Path, image_ids: list[str]
 ) -> Iterator[tuple[str, list[dict[str, Any]], dict[int, str], tuple[int, int]]]:
-    """Id, annotations, the categories' names and (width, height) of each image that has annotations."""
+    """Yield id, annotations, category names and (width, height) of each image that has annotations."""
     instances = json.loads((mojiref / "mojiref" / "instances.json").read_text(encoding="utf-8"))
     names = {category["id"]: category["name"] for category in instances["categories"]}
     sizes = {str(image["id"]): (image["width"], image["height"]) for image in instances["images"]}
@@ -96,7 +98,7 @@ def annotated_images(
 
 
 def answers(row: dict[str, Any], category: str, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
-    """What is asked of an object, and the answer; a question with no strictly true answer is not asked."""
+    """Yield the questions about an object with their answers; questions without a strictly true answer are left out."""
     color = row["attributes"]["color"]
     x, y, width, height = row["bbox"]
     item = Item(category, (), color, (x, y, x + width, y + height), size)
@@ -114,10 +116,10 @@ class Probe:
     """The result of a linear probe.
 
     Attributes:
-        accuracy: share of the held-out examples that it labels right.
-        majority: the same for always naming the training part's commonest label, which takes no reading.
-        trained_on: examples.
-        tested_on: examples.
+        accuracy: share of the held-out examples that the probe labels correctly.
+        majority: the same share for always naming the most common label of the training part.
+        trained_on: number of training examples.
+        tested_on: number of held-out examples.
     """
 
     accuracy: float
@@ -130,46 +132,44 @@ def linear_probe(features: Tensor, labels: Tensor, groups: Sequence[str], *, cla
     """Train multinomial logistic regression on 70% of the groups and test it on the others.
 
     Args:
-        features: (n, d) float, standardised here by the training part's mean and deviation.
+        features: (n, d) float; standardised here with the mean and deviation of the training part.
         labels: (n,) int64 in [0, classes).
-        groups: n names, such as image ids: examples of one group are never on both sides.
-        classes: how many labels there are.
-        seed: picks the groups that are held out.
+        groups: n names, such as image ids; all examples of a group are either for training or for testing.
+        classes: number of different labels.
+        seed: determines the held-out groups.
 
     Raises:
-        DataError: the groups are too few to hold one out.
+        DataError: if there are too few groups to hold one out.
     """
     held_out = torch.from_numpy(_held_out(groups, seed))
     train_x, test_x = features[~held_out].double(), features[held_out].double()
     train_y, test_y = labels[~held_out], labels[held_out]
     mean, deviation = train_x.mean(dim=0), train_x.std(dim=0, correction=0)
-    # a feature that never varies says nothing, and must not divide by zero
+    # A constant feature carries no information; scale 1 avoids a division by zero.
     scale = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
     weight, bias = _fit((train_x - mean) / scale, train_y, classes)
     predicted = ((test_x - mean) / scale @ weight + bias).argmax(dim=1)
-    commonest = torch.bincount(train_y, minlength=classes).argmax()
+    most_common = torch.bincount(train_y, minlength=classes).argmax()
     return Probe(
         accuracy=float((predicted == test_y).double().mean()),
-        majority=float((test_y == commonest).double().mean()),
+        majority=float((test_y == most_common).double().mean()),
         trained_on=len(train_y),
         tested_on=len(test_y),
     )
 
 
 def _held_out(groups: Sequence[str], seed: int) -> NDArray[np.bool_]:
-    """(n,) bool, True for the examples of the groups that are held out."""
+    """Return (n,) bool, True for the examples of the held-out groups."""
     names = np.unique(np.array(groups, dtype=np.str_))
     count = round(HELD_OUT * len(names))
     if not 0 < count < len(names):
-        raise DataError(
-            f"a probe holds out {HELD_OUT:.0%} of the groups, and {len(names)} are too few: give more images"
-        )
+        raise DataError(f"{len(names)} groups are too few to hold out {HELD_OUT:.0%} of them; use more images")
     chosen = np.random.default_rng(seed).permutation(names)[:count]
     return np.isin(np.array(groups, dtype=np.str_), chosen)
 
 
 def _fit(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """(d, classes) weight and (classes,) bias of L2-penalised multinomial logistic regression: convex."""
+    """Return the (d, classes) weight and (classes,) bias of L2-penalised multinomial logistic regression."""
     weight = torch.zeros(features.shape[1], classes, dtype=features.dtype, requires_grad=True)
     bias = torch.zeros(classes, dtype=features.dtype, requires_grad=True)
     optimiser = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
@@ -177,7 +177,7 @@ def _fit(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor
     def loss() -> Tensor:
         optimiser.zero_grad()
         value = cross_entropy(features @ weight + bias, labels) + PENALTY * weight.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]  # torch types neither this nor the step below
+        value.backward()  # type: ignore[no-untyped-call]  # torch has no types for this and the step below
         return value
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]

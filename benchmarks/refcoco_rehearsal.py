@@ -1,11 +1,11 @@
-"""RefCOCO at its real size, rehearsed without a photo: what a run costs in time, memory and disk.
+"""Measure the time, memory and disk space of a RefCOCO run, on fabricated data of RefCOCO's size.
 
     python benchmarks/refcoco_rehearsal.py [--folder FOLDER]
 
-REFER files with RefCOCO's exact counts (unc: 19,994 images, 50,000 referents, 142,210 sentences), word vectors and a
-store of random features (O 20, 256-d) stand in for the real ones. Opening, the check, one epoch of training at the
-paper's configuration and evaluation of val, every answer written, run through the public functions, each in a process
-of its own, so that each has a peak of memory of its own.
+The script fabricates REFER files with RefCOCO's exact counts (unc: 19,994 images, 50,000 referents, 142,210 sentences),
+word vectors and a store of random features (O 20, 256-d); no photo is needed. It then measures five steps: opening the
+dataset, checking it, one epoch of training at the paper's configuration, evaluation of val with every answer written,
+and detection. Each step runs in its own process, so that each has its own peak of memory.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ COUNTS = {
     "testA": (750, 1_975, 5_657),
     "testB": (750, 1_810, 5_095),
 }
-OTHER_ANNOTATIONS = 7  # an image; the real file annotates every object of its images, 197,000 in all
+OTHER_ANNOTATIONS = 7  # per image; the real file annotates every object of its images, 197,000 in total
 CATEGORIES = 80
 CANDIDATES, FEATURE_DIM, SHARD = 20, 256, 500
 WIDTH, HEIGHT = 640, 480
 VECTORS = "vectors.txt"
-WORDS = 9_000  # different ones, of which few make up most of what is said
+WORDS = 9_000  # vocabulary size; a few words make up most of the text
 EPOCHS = 25
-OPENING, EVALUATION, MEMORY, LOADING = 10, 180, 4, 0.1  # what it may take: seconds, seconds, GB, share of the epoch
+OPENING, EVALUATION, MEMORY, LOADING = 10, 180, 4, 0.1  # limits: seconds, seconds, GB, share of the epoch
 
 
 def fabricate(folder: Path) -> None:
@@ -87,7 +87,7 @@ def fabricate(folder: Path) -> None:
             annotation = _annotation(rng, len(annotations), image["id"])
             annotations.append(annotation)
             count = sentences // referents + (referent < sentences % referents)
-            said = [_sentence(rng, sent_id + n) for n in range(count)]
+            sentence_rows = [_sentence(rng, sent_id + n) for n in range(count)]
             sent_id += count
             refs.append(
                 {
@@ -97,8 +97,8 @@ def fabricate(folder: Path) -> None:
                     "category_id": annotation["category_id"],
                     "file_name": f"COCO_train2014_{image['id']:012d}_{annotation['id']}.jpg",
                     "split": split,
-                    "sent_ids": [each["sent_id"] for each in said],
-                    "sentences": said,
+                    "sent_ids": [each["sent_id"] for each in sentence_rows],
+                    "sentences": sentence_rows,
                 }
             )
     categories = [{"id": n + 1, "name": _label(n), "supercategory": "thing"} for n in range(CATEGORIES)]
@@ -195,7 +195,7 @@ def open_dataset(folder: Path) -> dict[str, float]:
 
 
 def check(folder: Path) -> dict[str, float]:
-    """What `aligncat data check` does: every row and every photo, of which there is none."""
+    """Run `aligncat data check`: it reads every row and looks for every photo (all are missing)."""
     begun = time.perf_counter()
     report = check_dataset(_data(folder))
     if any(split.differs for split in report.splits):
@@ -204,7 +204,7 @@ def check(folder: Path) -> dict[str, float]:
 
 
 def train_one_epoch(folder: Path) -> dict[str, float]:
-    """One epoch at the paper's configuration, validation included, and what gathering its batches takes by itself."""
+    """Train one epoch at the paper's configuration with validation; then time the gathering of its batches alone."""
     preset = load_preset("refcoco")
     begun = time.perf_counter()
     train(
@@ -230,7 +230,7 @@ def train_one_epoch(folder: Path) -> dict[str, float]:
 
 
 def evaluate_val(folder: Path) -> dict[str, float]:
-    """Measure the grounder on every sentence of val, and write every answer."""
+    """Evaluate the grounder on every sentence of val and write every answer."""
     grounder = Grounder.from_pretrained(folder / "run")
     store = Store.open(folder / "store")
     begun = time.perf_counter()
@@ -240,7 +240,7 @@ def evaluate_val(folder: Path) -> dict[str, float]:
 
 
 def detect(folder: Path) -> dict[str, float]:
-    """Seconds an image of a Mask2Former of real size (Swin-Tiny, 100 queries) at 416 px."""
+    """Return the seconds per image of a Mask2Former of real size (Swin-Tiny, 100 queries) at 416 px."""
     from aligncat.detectors.registry import open_detector
 
     detector = open_detector(str(save_real_size_detector(folder / "detector")), image_size=416)
@@ -267,7 +267,9 @@ def _phase(function: Callable[[Path], dict[str, float]], folder: Path, threads: 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--folder", type=Path, help="an empty folder to work in and keep; a temporary one by default")
+    parser.add_argument(
+        "--folder", type=Path, help="an empty folder for all files, which is kept; default: a temporary folder"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

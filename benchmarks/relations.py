@@ -1,11 +1,12 @@
-"""Whether relations are read, or only their direction, on MojiRef: REC of the phrases that need a relation.
+"""Measure REC of the MojiRef phrases that need a relation, with and without a direction.
 
     python benchmarks/relations.py DATA ANSWERS [ANSWERS ...]
 
-DATA is MojiRef's folder, ANSWERS are files of `aligncat evaluate` or `aligncat ablate` (.parquet), one for each seed.
-"left of", "above" and the like give a direction, "next to", "beside" and "near" none. Who reads the direction alone and
-not the object that it is from would choose the object of the category that lies farthest that way; how often that would
-be right is shown too, and how often a choice at random among the objects of the category would be.
+DATA is MojiRef's folder. ANSWERS are .parquet files of `aligncat evaluate` or `aligncat ablate`, one per seed.
+"Left of", "above" and similar words give a direction; "next to", "beside" and "near" give none. A model that reads only
+the direction, and not the object it starts from, would choose the object of the category that lies farthest in that
+direction. The script also prints how often this rule would be right, and how often a random choice among the objects of
+the category would be.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ DIRECTED, FARTHEST, NEARER, ALWAYS, UNDIRECTED = ROWS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("answers", type=Path, nargs="+")
     arguments = parser.parse_args()
@@ -47,7 +48,7 @@ def main() -> None:
         for path in arguments.answers:
             add_answers(found, arguments.data, Answers.load(path), files)
     if not found:
-        parser.error("no phrase of these answers needs a relation alone: give answers on MojiRef, which records it")
+        parser.error("no phrase of these answers needs only a relation; give answers on MojiRef, which records needs")
     shown = Table("relation", "phrases", "right, %", "at random, %")
     for name in filter(found.get, ROWS):
         right, chance = 100 * np.mean(found[name], axis=0)
@@ -58,7 +59,7 @@ def main() -> None:
 def add_answers(
     found: dict[str, list[tuple[bool, float]]], data: Path, answers: Answers, files: AnnotationFiles
 ) -> None:
-    """Add to each of ROWS, for every phrase that needs a relation alone: is it right, and its chance at random."""
+    """Add (right, chance of a random choice) to each of ROWS, for every phrase that needs only a relation."""
     config = DataConfig(data, answers.result.dataset)
     split = load_split(config, answers.result.split, check_images=False, files=files)
     objects = load_objects(config, split, files=files)
@@ -79,7 +80,7 @@ def add_answers(
 
 
 def direction(words: Sequence[str]) -> str | None:
-    """The direction that a phrase's relation gives: a key of AXES, or None ("next to")."""
+    """Return the direction of a phrase's relation: a key of AXES, or None (as for "next to")."""
     for word, after in zip(words, [*words[1:], ""], strict=True):
         if word in VERTICAL:
             return VERTICAL[word]
@@ -89,7 +90,7 @@ def direction(words: Sequence[str]) -> str | None:
 
 
 def lies_farthest(box: NDArray[np.float64], alike: NDArray[np.float64], way: str) -> bool:
-    """Whether of some boxes, (n, 4) xyxy, the one that is `box` has its centre farthest in a direction."""
+    """Return whether `box` has the farthest centre in a direction among the boxes `alike`, (n, 4) xyxy."""
     axis, sign = AXES[way]
     centres = sign * (alike[:, axis] + alike[:, axis + 2])
     return int(box_iou(box[None], alike)[0].argmax()) == int(centres.argmax())

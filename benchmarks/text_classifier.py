@@ -1,10 +1,11 @@
-"""The text classifier (Eq. 18 on f_t) on expressions that people wrote: which encoder reads the category best.
+"""Compare text encoders for the text classifier (Eq. 18 on f_t) on expressions that people wrote.
 
     python benchmarks/text_classifier.py FILE
 
-FILE is a JSON list of {"image_id", "expression", "category"}. It learns from 3,000 expressions and is measured on those
-of all other images, beside the lexicon, which learns from none. Sizes are configs/mojiref.yaml's, and the numbers of
-steps and the rates are fixed beforehand: nothing is chosen by what is measured.
+FILE is a JSON list of {"image_id", "expression", "category"}. The classifier learns from 3,000 expressions and is
+tested on the expressions of all other images, beside the lexicon, which learns from none. Sizes come from
+configs/mojiref.yaml. The numbers of steps and the learning rates were fixed beforehand, so nothing is tuned on the test
+expressions.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Row:
-    """A way to read.
+    """A compared encoder.
 
     Attributes:
-        text: the encoder.
+        text: settings of the encoder.
         vectors: whether it starts from word vectors.
         epochs: passes over the training expressions.
     """
@@ -52,7 +53,7 @@ class Row:
 
 
 def rows(word_dim: int) -> dict[str, Row]:
-    """What is compared; `word_dim` is that of the word vectors."""
+    """Return the compared encoders by name; `word_dim` is the dimension of the word vectors."""
     text = load_preset("mojiref").text
     glove = replace(text, word_dim=word_dim)
     return {
@@ -67,7 +68,7 @@ def rows(word_dim: int) -> dict[str, Row]:
 
 
 class Classifier(nn.Module):
-    """f_t and a linear layer to the categories."""
+    """A text encoder with a linear layer from f_t to the categories."""
 
     def __init__(self, row: Row, texts: list[str], vectors: Path, seed: int) -> None:
         super().__init__()
@@ -116,7 +117,7 @@ def right(model: Classifier, texts: list[str], labels: Tensor) -> float:
 
 
 def divide(data: list[dict[str, object]]) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-    """3,000 expressions to learn from, and those of other images."""
+    """Return 3,000 training expressions, and the test expressions of all other images."""
     images = sorted({row["image_id"] for row in data}, key=str)
     random.Random(0).shuffle(images)
     place = {image: index for index, image in enumerate(images)}
@@ -131,7 +132,7 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--word_vectors", type=Path, default=GLOVE_50D)
     parser.add_argument("--word_dim", type=int, default=50)
-    parser.add_argument("--seeds", type=int, default=3, help="MiniLM's rows, which are slow, take one")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds; the slow rows of MiniLM use one")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

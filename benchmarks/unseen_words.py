@@ -1,10 +1,10 @@
-"""What a grounder makes of words that training never had: from scratch, with GloVe, with MiniLM.
+"""Measure grounders on words that training lacked: trained from scratch, with GloVe and with MiniLM.
 
     python benchmarks/unseen_words.py --data MOJIREF --store STORE --out RUNS
 
-Trains one grounder an encoder and seed, then asks for the same objects of the val split twice: with MojiRef's
-own words, and with synonyms that the training split does not have. Scores are of the expressions that have such a word,
-so the two columns are of the same objects. A run that is there already is not repeated.
+The script trains one grounder per encoder and seed. It then asks twice for the same objects of the val split: with
+MojiRef's own words, and with synonyms that the training split lacks. Only expressions with such a word are measured, so
+both columns describe the same objects. Existing runs are not repeated.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from aligncat.store.reader import Store
 from aligncat.training.presets import load_preset
 from aligncat.wording import percent
 
-# MojiRef's words, and what else people call the same thing; the first is taken whose words training all lacks. MojiRef
-# says both "couch" and "sofa", for instance, so both become a settee.
+# Synonyms of MojiRef's words. The first synonym whose words are all missing from training is used. MojiRef says both
+# "couch" and "sofa", for instance, so both become "settee".
 NOUNS = {
     "couch": ("sofa", "settee"),
     "sofa": ("settee",),
@@ -138,7 +138,7 @@ NAMES = {tuple(words.split()) for words in WORDS["all three"]}
 
 @dataclass(frozen=True)
 class Encoder:
-    """A way to read, and the vectors it starts from."""
+    """A text encoder and the word vectors that it starts from."""
 
     text: TextEncoderConfig
     vectors: Path | None = None
@@ -154,7 +154,7 @@ def encoders(text: TextEncoderConfig) -> dict[str, Encoder]:
 
 
 def unseen(table: Mapping[str, tuple[str, ...]], known: set[str]) -> dict[tuple[str, ...], str]:
-    """The words of a table, and for each the first synonym of whose words training had none."""
+    """Return, for each name in a table, the first synonym whose words are all missing from training."""
     found = {}
     for words, synonyms in table.items():
         fresh = next((synonym for synonym in synonyms if known.isdisjoint(tokenize(synonym))), None)
@@ -164,7 +164,7 @@ def unseen(table: Mapping[str, tuple[str, ...]], known: set[str]) -> dict[tuple[
 
 
 def reworded(text: str, synonyms: Mapping[tuple[str, ...], str]) -> str:
-    """A phrase with the synonyms of its words. Two words of one name stay together: an "orange fruit" has no colour."""
+    """Replace the words of a phrase by synonyms. Names of two words stay together: "orange fruit" has no colour."""
     words, new, place = tokenize(text), [], 0
     while place < len(words):
         length = 2 if tuple(words[place : place + 2]) in NAMES else 1
@@ -229,7 +229,7 @@ def main() -> None:
 
 
 def _pair(split: Split, synonyms: Mapping[tuple[str, ...], str]) -> tuple[Split, Split]:
-    """The expressions that have a word with a synonym, as they are and with the synonyms."""
+    """Return the expressions that have a word with a synonym, once unchanged and once with the synonyms."""
     usual = tuple(e for e in split.expressions if reworded(e.text, synonyms) != " ".join(tokenize(e.text)))
     changed = tuple(replace(e, text=reworded(e.text, synonyms)) for e in usual)
     return replace(split, expressions=usual), replace(split, expressions=changed)

@@ -1,9 +1,9 @@
-"""What phrase attention weighs, on MojiRef: the weights of Eq. 11 by the sort of word they fall on.
+"""Measure the weights of phrase attention (Eq. 11) by sort of word, on MojiRef.
 
     python benchmarks/word_weights.py ANSWERS [ANSWERS ...]
 
-ANSWERS are files of `aligncat evaluate` or `aligncat ablate` (.parquet), one for each seed. A word's weight is
-multiplied by the number of words of its phrase, so that 1 is an equal share. Phrases of one word are left out.
+ANSWERS are .parquet files of `aligncat evaluate` or `aligncat ablate`, one per seed. Each weight is multiplied by the
+number of words in its phrase, so that 1 is an equal share. Phrases of one word are left out.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ COLUMNS = ("first noun", "second noun", "relation", "color", "place", "size", "f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("answers", type=Path, nargs="+")
     shares: dict[str, list[float]] = defaultdict(list)
     for path in parser.parse_args().answers:
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def sorts(words: Sequence[str]) -> Iterator[str]:
-    """The sort of each word; what is of no other is a noun, and the second object's behind a relation."""
+    """Yield the sort of each word. A word of no other sort is a noun; after a relation it counts as the second noun."""
     related = False
     for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
         sort = SORTS.get(word, "noun")

@@ -1,4 +1,4 @@
-"""The linear probe of benchmarks/probe.py against scipy's optimum."""
+"""Tests of the linear probe in benchmarks/probe.py, also against scipy's optimum."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ linear_probe = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchma
 
 
 def clouds(seed: int, spread: float, count: int = 300) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
-    """Three clouds in five dimensions; ten examples a group."""
+    """Return three clouds in five dimensions, with ten examples per group."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, count)
     features = 100 * rng.normal(size=(3, 5))[labels] + 100 * spread * rng.normal(size=(count, 5)) + 1000
     return torch.tensor(features), torch.tensor(labels), [f"image {i // 10}" for i in range(count)]
 
 
-def test_separable_labels_are_read_and_random_ones_are_not():
+def test_the_probe_reads_separable_labels_but_not_random_ones():
     features, labels, groups = clouds(0, spread=0.1)
     found = linear_probe(features, labels, groups, classes=3, seed=0)
     assert found.accuracy == 1
@@ -34,8 +34,8 @@ def test_separable_labels_are_read_and_random_ones_are_not():
     assert linear_probe(features, shuffled, groups, classes=3, seed=0).accuracy < 0.5
 
 
-def test_groups_are_never_on_both_sides():
-    # the feature is the group, which tells the label of the groups that were trained on, and of no other
+def test_no_group_is_in_both_training_and_test():
+    # The feature identifies the group, so it predicts the labels of training groups only.
     rng = np.random.default_rng(0)
     group = np.repeat(np.arange(100), 5)
     labels = torch.tensor(rng.integers(0, 2, 100)[group])
@@ -44,20 +44,20 @@ def test_groups_are_never_on_both_sides():
     assert found.accuracy == pytest.approx(0.5, abs=0.25)
 
 
-def test_same_seed_same_answer():
+def test_the_same_seed_gives_the_same_result():
     features, labels, groups = clouds(1, spread=1.0)
     assert linear_probe(features, labels, groups, classes=3, seed=3) == linear_probe(
         features, labels, groups, classes=3, seed=3
     )
 
 
-def test_constant_feature_and_half_precision_do_no_harm():
+def test_a_constant_feature_and_half_precision_are_harmless():
     features, labels, groups = clouds(0, spread=0.1)
     features = torch.cat([features / 100, torch.full((len(features), 1), 7.0)], dim=1).half()
     assert linear_probe(features, labels, groups, classes=3, seed=0).accuracy > 0.97
 
 
-def test_accuracy_is_that_of_scipys_optimum():
+def test_the_accuracy_equals_that_of_scipys_optimum():
     features, labels, groups = clouds(2, spread=1.0)
     found = linear_probe(features, labels, groups, classes=3, seed=0)
     held_out = np.isin(groups, np.random.default_rng(0).permutation(np.unique(groups))[:9])
@@ -76,6 +76,6 @@ def test_accuracy_is_that_of_scipys_optimum():
     assert found.accuracy == pytest.approx((predicted == y[held_out]).mean(), abs=0.012)
 
 
-def test_one_group_cannot_be_split():
+def test_a_single_group_is_refused():
     with pytest.raises(DataError, match="too few"):
         linear_probe(torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64), ["a"] * 4, classes=2, seed=0)

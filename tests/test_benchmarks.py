@@ -1,4 +1,4 @@
-"""What a benchmark says rests on is right; that it runs is for whoever runs it."""
+"""Tests of the calculations inside benchmarks. The benchmarks as a whole are not run here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
         ("a cat at the top of the picture", ["function", "first noun", *["function"] * 2, "place", *["function"] * 3]),
     ],
 )
-def test_words_are_sorted_by_what_they_say(phrase: str, sorted_as: list[str]) -> None:
+def test_each_word_gets_its_sort(phrase: str, sorted_as: list[str]) -> None:
     sorts = runpy.run_path(str(BENCHMARKS / "word_weights.py"))["sorts"]
     assert list(sorts(phrase.split())) == sorted_as
 
@@ -38,12 +38,12 @@ def test_words_are_sorted_by_what_they_say(phrase: str, sorted_as: list[str]) ->
         ("right cup next to the orange", None),
     ],
 )
-def test_directions_are_those_of_the_relation_not_of_the_place(phrase: str, way: str | None) -> None:
+def test_the_direction_comes_from_the_relation_and_not_from_the_place(phrase: str, way: str | None) -> None:
     assert runpy.run_path(str(BENCHMARKS / "relations.py"))["direction"](phrase.split()) == way
 
 
 @pytest.mark.parametrize(("way", "which"), [("left", 0), ("right", 1), ("above", 1), ("below", 2)])
-def test_the_farthest_object_is_told_by_its_centre(way: str, which: int) -> None:
+def test_the_farthest_object_is_the_one_with_the_farthest_centre(way: str, which: int) -> None:
     alike = np.array([[0, 40, 20, 60], [50, 0, 90, 20], [10, 10, 40, 99]], float)  # centres: 10, 50; 70, 10; 25, 54.5
     lies_farthest = runpy.run_path(str(BENCHMARKS / "relations.py"))["lies_farthest"]
     assert [lies_farthest(box, alike, way) for box in alike] == [number == which for number in range(3)]
