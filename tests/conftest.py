@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests share."""
+"""Fixtures shared by the tests of several packages."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from helpers.tiny_run import World, make_world, run
 
 @pytest.fixture(scope="session")
 def tiny_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny Mask2Former with random weights."""
+    """Return the folder of a tiny Mask2Former with random weights."""
     return save_tiny_detector(tmp_path_factory.mktemp("detector") / "tiny")
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A dataset and a store to train on; tests only read it."""
+    """Return a dataset and a store to train on. Tests only read it."""
     return make_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="session")
 def trained(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an AlignCAT grounder, trained for four epochs; tests only read it."""
+    """Return the folder of an AlignCAT grounder that was trained for four epochs. Tests only read it."""
     out = tmp_path_factory.mktemp("trained") / "AlignCAT"
     run(world, out)
     return out

@@ -6,7 +6,7 @@ from aligncat.wording import first_line, percent, truncated
 
 
 @pytest.mark.parametrize(
-    ("asked", "options", "read"),
+    ("arguments", "options", "text"),
     [
         ((0.4567,), {}, "45.7"),
         ((0.4567, 0.0123), {}, "45.7±1.2"),
@@ -15,15 +15,17 @@ from aligncat.wording import first_line, percent, truncated
         ((None,), {}, "-"),
     ],
 )
-def test_a_share_is_read_in_percent(asked: tuple[float | None, ...], options: dict[str, object], read: str) -> None:
-    assert percent(*asked, **options) == read  # type: ignore[arg-type]
+def test_a_share_is_formatted_in_percent(
+    arguments: tuple[float | None, ...], options: dict[str, object], text: str
+) -> None:
+    assert percent(*arguments, **options) == text  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("text", "read"), [("abcdefgh", "abcdefgh"), ("abcdefghi", "abcde..."), ("", "")])
-def test_a_long_text_is_cut_to_the_length_asked_for(text: str, read: str) -> None:
-    assert truncated(text, 8) == read
+@pytest.mark.parametrize(("text", "shortened"), [("abcdefgh", "abcdefgh"), ("abcdefghi", "abcde..."), ("", "")])
+def test_a_long_text_is_cut_to_the_given_length(text: str, shortened: str) -> None:
+    assert truncated(text, 8) == shortened
 
 
-@pytest.mark.parametrize(("message", "read"), [("\n  one \ntwo", "one"), ("", "ValueError"), (" \n", "ValueError")])
-def test_an_error_is_told_in_one_line(message: str, read: str) -> None:
-    assert first_line(ValueError(message)) == read
+@pytest.mark.parametrize(("message", "line"), [("\n  one \ntwo", "one"), ("", "ValueError"), (" \n", "ValueError")])
+def test_an_error_is_shortened_to_its_first_line(message: str, line: str) -> None:
+    assert first_line(ValueError(message)) == line
