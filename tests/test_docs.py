@@ -99,3 +99,16 @@ def test_relative_links_of_the_docs_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_contributing_names_files_tables_and_tests_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"`([A-Z_]+)` in `([\w/]+\.py)`", text)
+    assert {"FAMILIES", "FORMATS", "STUDIES", "PAPERS", "VERBS"} <= {table for table, _ in rows}
+    for table, module in rows:
+        assert re.search(rf"^{table}\b", (ROOT / "src" / "aligncat" / module).read_text(), re.MULTILINE), table
+    for name in re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", text):
+        path, _, test = name.partition("::")
+        assert f"def {test}" in (ROOT / path).read_text(), name
+    for path in re.findall(r"^\| `([\w/]+(?:\.py|/))`", text.partition("## Layout")[2], re.MULTILINE):
+        assert (ROOT / "src" / "aligncat" / path).exists(), path
