@@ -1,4 +1,4 @@
-# The only tools needed: Python 3.11 or newer, make and git. `make test PYTHON=python3.13` takes another Python.
+# You need Python 3.11 or newer, make and git. `make test PYTHON=python3.13` uses another Python.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,18 +18,18 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Run the checks of .pre-commit-config.yaml before each commit of this clone.
+# Install the checks of .pre-commit-config.yaml, which then run before each commit in this clone.
 hooks: $(VENV)/.ready
 	$(BIN)/pre-commit install
 
 slow: $(VENV)/.ready
 	$(BIN)/python -m pytest -m slow
 
-# The site of the documentation, in build/site. A broken link or an unknown name in it is an error.
+# Build the documentation site in build/site. A broken link or an unknown name is an error.
 docs: $(VENV)/.ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# The wheel, installed without extras into an environment of its own. The two checks below use it.
+# Build the wheel and install it without extras into its own environment, for the two checks below.
 wheel:
 	rm -rf $(WHEEL)
 	$(PYTHON) -m venv $(WHEEL)
@@ -43,12 +43,12 @@ base-check: wheel
 wheel-check: wheel
 	$(WHEEL)/bin/python tests/installed/ground_a_picture.py
 
-# The tests of the report page open it in a real Chromium. Debian and Ubuntu, as root; elsewhere install both by hand.
+# Install Chromium for the tests of the report page. For Debian and Ubuntu, as root; elsewhere install both by hand.
 browser:
 	apt-get update
 	apt-get install --yes --no-install-recommends chromium chromium-driver
 
-# On Linux, add `PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu` for the CPU build of torch.
+# On Linux, set PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu to get the CPU build of torch.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'

@@ -1,4 +1,4 @@
-"""The workflow runs what anybody can run here, on the Pythons that the package names."""
+"""The workflow runs commands of this repository, on the Python versions that the package supports."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def test_each_job_runs_one_script_or_make_target_of_the_repository() -> None:
     for job in JOBS.values():
         [command] = [step["run"] for step in job["steps"] if "run" in step]
         assert command in allowed
-    assert (ROOT / ".ci" / "run").stat().st_mode & 0o100, "an executable file"
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o100, ".ci/run is not executable"
 
 
-def test_the_tests_run_on_every_python_that_the_package_names() -> None:
+def test_the_tests_run_on_every_supported_python() -> None:
     named = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
     assert JOBS["tests"]["strategy"]["matrix"]["python"] == named
     assert PROJECT["requires-python"] == f">={named[0]}"
 
 
-def test_torch_is_pinned_in_the_constraints_alone() -> None:
+def test_torch_is_pinned_in_the_constraints_only() -> None:
     [requirement] = [line for line in PROJECT["dependencies"] if re.match(r"torch\b", line)]
     assert re.fullmatch(r"torch>=[\d.]+", requirement)
     assert re.search(r"^torch==[\d.]+$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
 
 
-def test_the_hooks_run_from_the_environment_of_the_project() -> None:
+def test_the_hooks_run_from_the_projects_environment() -> None:
     [local] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
-    assert local["repo"] == "local", "other repositories are fetched at the first commit"
+    assert local["repo"] == "local", "hooks of other repositories would be downloaded"
     assert all(hook["language"] == "system" and hook["entry"].startswith(".venv/bin/") for hook in local["hooks"])

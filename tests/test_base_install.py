@@ -1,4 +1,4 @@
-"""No module imports by accident what only an extra installs."""
+"""No module needs a package that only an extra installs, except those that say so."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_every_module_imports_with_the_base_install_alone(tmp_path: Path) -> None:
+def test_every_module_imports_with_the_base_install_only(tmp_path: Path) -> None:
     for installed in base_install():
         for name in {file.parts[0] for file in installed.files or ()} - {"..", "__pycache__"}:
             link = tmp_path / name
@@ -32,7 +32,7 @@ def test_every_module_imports_with_the_base_install_alone(tmp_path: Path) -> Non
 
 
 def base_install() -> list[Distribution]:
-    """aligncat and every distribution that it requires, directly or not, without an extra of aligncat."""
+    """Return aligncat and all distributions that it requires, directly or indirectly, without its extras."""
     waiting = [Requirement("aligncat")]
     seen: dict[tuple[str, str], Distribution] = {}
     while waiting:

@@ -1,4 +1,4 @@
-"""What the README and the docs tell a stranger to type is accepted, and their Python runs."""
+"""The commands of the README and the docs parse, their Python runs, and their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aligncat.cli import VERBS, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-VARIABLE = re.compile(r"\$\w+")  # of a job script: there is a number in it
+VARIABLE = re.compile(r"\$\w+")  # a variable of a job script, which stands for a number
 COMMANDS = sorted(
     {
         (page.name, VARIABLE.sub("0", line.strip().split("   #")[0]))
@@ -29,7 +29,7 @@ COMMANDS = sorted(
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
-def test_a_command_of_the_docs_is_accepted(page: str, command: str) -> None:
+def test_a_command_of_the_docs_parses(page: str, command: str) -> None:
     words = shlex.split(command)[1:]
     name = next(verb for verb in VERBS if words[: len(verb.split())] == verb.split())
     settings(name, words[len(name.split()) :])
@@ -76,26 +76,26 @@ def test_the_python_of_the_other_pages_runs(
     Path("lists/train-on.txt").write_text("1.jpg\n3.jpg\n")
     evaluate(grounder=trained, data=world.data, store=world.store, splits=("val",), out=Path("results"))
     capsys.readouterr()
-    said = []
+    outputs = []
     for page, blocks in (("refcoco-data.md", 1), ("reproduction.md", 2)):
         codes = python_of(f"docs/{page}")
         assert len(codes) == blocks
         for code in codes:
             exec(compile(code, page, "exec"), {})
-            said.append(capsys.readouterr().out)
-    assert said[0].startswith("False ()"), "not RefCOCO's counts, and no bad row"
+            outputs.append(capsys.readouterr().out)
+    assert outputs[0].startswith("False ()"), "the counts are not RefCOCO's, and no row is bad"
     kept = json.loads(Path("instances_train2017_without_refcoco.json").read_text())
     assert [each["id"] for each in kept["images"]] == [1, 3]
     assert [each["image_id"] for each in kept["annotations"]] == [1, 3]
-    assert "69.03" in said[2] and trained.name in said[2], "the paper's figure of val beside ours"
+    assert "69.03" in outputs[2] and trained.name in outputs[2], "the paper's value on val is not beside ours"
 
 
 def python_of(page: str) -> list[str]:
-    """The blocks of Python of a page."""
+    """Return the Python blocks of a page."""
     return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_relative_links_of_the_docs_lead_somewhere() -> None:
+def test_relative_links_of_the_docs_exist() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -1,6 +1,6 @@
-"""Make a few scenes, ground their phrases with the grounder that the package ships, and compare with the truth.
+"""Make a few scenes, ground their phrases with the shipped grounder, and compare the boxes with the truth.
 
-`make wheel-check` runs it in an environment that has the wheel alone. It calls the command line only.
+`make wheel-check` runs this in an environment that has only the wheel. It uses only the command line.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-# What must be right at IoU > 0.5, in percent. The shipped grounder answers about 85% of MojiRef's val.
+# Percent of the phrases that must be right (IoU > 0.5). The shipped grounder reaches about 85% on MojiRef's val.
 NEEDED = 60
 
 
 def main() -> int:
-    """Print how many phrases were grounded.
+    """Print how many phrases were grounded correctly.
 
     Returns:
         The exit status: 1 if too few are right.
@@ -25,7 +25,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         aligncat("data", "mojiref", "--out", folder, "--recipe.train=0", "--recipe.val=4", "--recipe.test=0")
         right = [found for referents in phrases(Path(folder)) for found in grounded(Path(folder), *referents)]
-    print(f"{sum(right)} of {len(right)} phrases are grounded right")
+    print(f"{sum(right)} of {len(right)} phrases are grounded correctly")
     return 0 if len(right) > 10 and 100 * sum(right) >= NEEDED * len(right) else 1
 
 

@@ -1,6 +1,7 @@
-"""Import every module of aligncat with the base install alone; only those that need an extra may fail.
+"""Import every module of aligncat with the base install. Only modules that need an extra may fail.
 
-`make base-check` runs it in an environment without extras, `tests/test_base_install.py` in an imitation of one.
+`make base-check` runs this in an environment without extras. `tests/test_base_install.py` imitates such an
+environment.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 
 import aligncat
 
-# The modules that need an extra, and which one. Every other module imports with the base install.
+# Modules that need an extra -> the extra. Every other module must import with the base install.
 NEEDS = {
     "aligncat.report.figures.comparison": "report",
     "aligncat.report.figures.distractors": "report",
@@ -26,10 +27,10 @@ NEEDS = {
 
 
 def main() -> int:
-    """Import every module, and print those that fail or succeed against NEEDS.
+    """Import every module, and print the differences from NEEDS.
 
     Returns:
-        The exit status: 0 if exactly the modules of NEEDS failed.
+        The exit status: 0 if exactly the modules in NEEDS failed.
     """
     names = [each.name for each in pkgutil.walk_packages(aligncat.__path__, "aligncat.", onerror=lambda name: None)]
     failed: dict[str, str] = {}
