@@ -72,8 +72,9 @@ VERBS: dict[str, Verb] = {
         "Check a dataset: counts against the published ones, every bad row, every missing photo.",
     ),
     "data convert": Verb(
-        "aligncat.commands.convert:convert_data",
+        "aligncat.datasets.convert.convert:convert_dataset",
         "Write a dataset in another format: REFER's layout, SimREC's JSON with masks, or JSON lines.",
+        "aligncat.commands.convert:show",
     ),
     "extract": Verb(
         "aligncat.api.extract:extract",

@@ -1,4 +1,4 @@
-"""`aligncat data convert`: what comes out says what went in."""
+"""`aligncat data convert`: the converted dataset has the same content."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from helpers.fabricate_hub import PHOTO, answers_row, refers_row, write_parquet
 from pycocotools import mask as coco_mask
 
 from aligncat.cli import main
-from aligncat.commands.convert import convert_data
+from aligncat.commands.convert import show
 from aligncat.datasets.config import DataConfig
+from aligncat.datasets.convert.convert import convert_dataset
 from aligncat.datasets.load import load_split, load_truth, split_names
 from aligncat.errors import DataError, ImageError, MissingTruthError
 from aligncat.files.pickles import load_plain_pickle
@@ -41,7 +42,7 @@ def mojiref(tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
 
 
 def content(config: DataConfig) -> dict[str, Any]:
-    """All that a dataset says, by split: sentences, photos, boxes, masks as pixels."""
+    """Return everything that a dataset holds, by split: sentences, photos, boxes, categories and masks as pixels."""
     found: dict[str, Any] = {}
     for name in split_names(config):
         split, truth = load_split(config, name), load_truth(config, name)
@@ -56,20 +57,20 @@ def content(config: DataConfig) -> dict[str, Any]:
 
 
 def convert(config: DataConfig, to: str, out: Path) -> DataConfig:
-    return convert_data(data=config, to=to, out=out)
+    return convert_dataset(data=config, to=to, out=out)
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_nothing_of_mojiref_is_lost_on_the_way(mojiref: DataConfig, tmp_path: Path, target: str) -> None:
+def test_mojiref_is_converted_without_loss(mojiref: DataConfig, tmp_path: Path, target: str) -> None:
     before = content(mojiref)
-    assert any(e.needed and e.redundant for e in before["train"]["expressions"]), "else kinds are not put to the test"
+    assert any(e.needed and e.redundant for e in before["train"]["expressions"]), "otherwise kinds are not tested"
     written = convert(mojiref, target, tmp_path / "out")
     assert (written.dataset, written.file_format) == ("mojiref+", target)
     assert content(written) == before
 
 
 @pytest.mark.parametrize(("first", "second"), list(permutations(TARGETS, 2)))
-def test_nothing_is_lost_over_two_formats_and_back(
+def test_mojiref_is_converted_to_two_formats_and_back_without_loss(
     mojiref: DataConfig, tmp_path: Path, first: str, second: str
 ) -> None:
     there = convert(convert(mojiref, first, tmp_path / "one"), second, tmp_path / "two")
@@ -82,7 +83,7 @@ def test_nothing_is_lost_over_two_formats_and_back(
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_own_data_with_odd_ids_names_and_boxes_alone_come_through(tmp_path: Path, target: str) -> None:
+def test_own_data_with_unusual_ids_and_names_and_without_masks_is_converted(tmp_path: Path, target: str) -> None:
     rows = jsonl_rows(3)
     rows[0] |= {"id": "mug-007", "expression_ids": ["a", 12], "category": "forklift", "expression": ["Ça, là!", "“it”"]}
     rows[1] |= {"image_id": "second", "box": [1.25, 2.5, 30.125, 20.0]}
@@ -96,23 +97,23 @@ def test_own_data_with_odd_ids_names_and_boxes_alone_come_through(tmp_path: Path
 
 
 @pytest.mark.parametrize("target", ["simrec", "jsonl"])
-def test_a_category_that_was_read_in_the_phrase_is_not_written_as_if_it_were_given(tmp_path: Path, target: str) -> None:
+def test_a_derived_category_is_not_written(tmp_path: Path, target: str) -> None:
     config = write_jsonl_dataset(tmp_path, {"train": [{**jsonl_rows(1)[0], "category": None}]})
     written = convert(config, target, tmp_path / "out")
     assert {(e.category, e.derived) for e in load_split(written, "train").expressions} == {("person", True)}
     assert load_truth(written, "train")["train:1"].category is None
 
 
-def test_refers_layout_takes_the_category_of_the_phrase_and_says_so(
+def test_a_derived_category_is_written_to_refers_layout_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = write_jsonl_dataset(tmp_path, {"train": [{**jsonl_rows(1)[0], "category": None}]})
     written = convert(config, "refer", tmp_path / "out")
     assert {e.category for e in load_split(written, "train").expressions} == {"person"}
-    assert any("1 referents got the category that their phrases name" in message for message in caplog.messages)
+    assert any("1 referents without a category got the one" in message for message in caplog.messages)
 
 
-def test_refers_layout_without_any_category_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_missing_category_is_an_error_in_refers_layout_and_leaves_no_files(tmp_path: Path) -> None:
     rows = [{**jsonl_rows(1)[0], "category": None, "expression": "that one there"}]
     config = write_jsonl_dataset(tmp_path / "own", {"train": rows})
     with pytest.raises(DataError, match=r"split train, referent train:1: no category.* convert to jsonl or simrec"):
@@ -121,7 +122,7 @@ def test_refers_layout_without_any_category_is_an_error_and_leaves_nothing(tmp_p
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_data_without_truth_comes_through_and_still_has_none(tmp_path: Path, target: str) -> None:
+def test_data_without_truth_is_converted_without_truth(tmp_path: Path, target: str) -> None:
     rows = [{key: row[key] for key in ("image", "expression", "category")} for row in jsonl_rows(3)]
     config = write_jsonl_dataset(tmp_path / "own", {"train": rows})
     written = convert(config, target, tmp_path / "out")
@@ -134,7 +135,7 @@ SOUNDS = ("", "é", "“", "“—”", "狗", "\\", '"', ",", "\t", "🙂", "A-
 
 
 def random_rows(seed: int) -> list[dict[str, Any]]:
-    """Rows of own data in which everything that may be there is there or not."""
+    """Return rows of JSON lines, each with a random subset of the optional keys."""
     rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
     for number in range(int(rng.integers(1, 12))):
@@ -158,7 +159,7 @@ def random_rows(seed: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_random_data_comes_through_random_formats(tmp_path: Path, seed: int) -> None:
+def test_random_data_is_converted_through_random_formats_without_loss(tmp_path: Path, seed: int) -> None:
     before = write_jsonl_dataset(tmp_path / "0", {"train": random_rows(seed), "val": random_rows(100 + seed)})
     config = before
     for step, target in enumerate(np.random.default_rng(seed).choice(TARGETS, 3), start=1):
@@ -166,7 +167,7 @@ def test_random_data_comes_through_random_formats(tmp_path: Path, seed: int) -> 
         assert content(config) == content(before)
 
 
-def test_the_hubs_rows_come_through_and_back_to_refers_layout(tmp_path: Path) -> None:
+def test_the_hubs_rows_are_converted_without_loss(tmp_path: Path) -> None:
     for number in range(5):
         write_image(tmp_path / "images" / PHOTO.format(number), number)
     write_parquet(tmp_path / "train-0.parquet", refers_row(0), refers_row(1))
@@ -180,7 +181,7 @@ def test_the_hubs_rows_come_through_and_back_to_refers_layout(tmp_path: Path) ->
     assert content(convert(answers, "simrec", tmp_path / "answers")) == content(answers)
 
 
-def test_phrases_beside_cocos_annotations_become_refers_layout(tmp_path: Path) -> None:
+def test_cocos_annotations_with_a_csv_are_converted_to_refers_layout(tmp_path: Path) -> None:
     files = write_refer_dataset(tmp_path / "refer", image_folder="images")
     files.instances_path.replace(tmp_path / "refer/instances.json")
     rows = ["annotation_id,image_id,phrase,split", "5000,,red person,train", "5003,,blue one,val", "5000,,he,train"]
@@ -199,7 +200,7 @@ def test_phrases_beside_cocos_annotations_become_refers_layout(tmp_path: Path) -
         load_truth(again, "train")
 
 
-def test_bad_truth_is_an_error_and_not_left_out(tmp_path: Path) -> None:
+def test_bad_truth_is_an_error(tmp_path: Path) -> None:
     rows = jsonl_rows(2)
     rows[1]["mask"] = [[1.0, 1.0, 5.0, 5.0]]
     config = write_jsonl_dataset(tmp_path / "own", {"train": rows})
@@ -208,7 +209,7 @@ def test_bad_truth_is_an_error_and_not_left_out(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_objects_and_categories_that_nobody_refers_to_stay_in_refers_layout(tmp_path: Path) -> None:
+def test_refers_layout_keeps_objects_that_no_expression_refers_to(tmp_path: Path) -> None:
     files = write_refer_dataset(tmp_path / "refer")
     files.instances["annotations"].append({**files.instances["annotations"][0], "id": 99, "iscrowd": 1})
     files.save()
@@ -222,14 +223,14 @@ KEPT = ("segmentation", "bbox", "category_id", "image_id")
 
 
 def written_annotations(config: DataConfig) -> dict[int, dict[str, Any]]:
-    """Referent's id -> its annotation, both as the files have them, read without aligncat's readers."""
+    """Return each referent's annotation by the referent's id, read from the files without aligncat's readers."""
     folder = config.path / config.dataset
     refs = pickle.loads((folder / f"refs({config.split_by}).p").read_bytes())
     rows = {row["id"]: row for row in json.loads((folder / "instances.json").read_text())["annotations"]}
     return {ref["ref_id"]: rows[ref["ann_id"]] for ref in refs}
 
 
-def test_masks_stay_as_they_were_drawn_from_refer_to_json_lines_and_back(mojiref: DataConfig, tmp_path: Path) -> None:
+def test_masks_are_unchanged_from_refer_to_json_lines_and_back(mojiref: DataConfig, tmp_path: Path) -> None:
     fabricated = write_refer_dataset(tmp_path / "fabricated").config
     forms = set()
     for number, config in enumerate((mojiref, fabricated)):
@@ -241,10 +242,10 @@ def test_masks_stay_as_they_were_drawn_from_refer_to_json_lines_and_back(mojiref
         )
         assert len(back) == len(before)
         forms |= {type(row["segmentation"]) for row in before.values()}
-    assert forms == {list, dict}, "else polygons and run lengths are not both put to the test"
+    assert forms == {list, dict}, "otherwise polygons and run lengths are not both tested"
 
 
-def test_what_the_hub_has_of_refers_files_is_written_as_it_is(tmp_path: Path) -> None:
+def test_annotations_and_raw_text_from_the_hub_are_written_unchanged(tmp_path: Path) -> None:
     row = refers_row(0)
     annotation = json.loads(row["raw_anns"]) | {"iscrowd": 1, "area": 123.5, "image_id": 0, "category_id": 1}
     second = refers_row(0, "val", ref_id=77, raw_anns=json.dumps(annotation))
@@ -262,15 +263,15 @@ def test_what_the_hub_has_of_refers_files_is_written_as_it_is(tmp_path: Path) ->
     assert refs[0]["sentences"] == row["sentences"] and refs[0]["sentences"][0]["raw"] == "RED THING"
 
 
-def test_one_annotation_of_two_objects_is_an_error(tmp_path: Path) -> None:
+def test_an_annotation_id_of_two_objects_is_an_error(tmp_path: Path) -> None:
     clash = refers_row(1, raw_anns=refers_row(0)["raw_anns"])
     write_parquet(tmp_path / "train-0.parquet", refers_row(0), clash)
-    with pytest.raises(DataError, match="referent 31 has annotation 70, and so has another object before it"):
+    with pytest.raises(DataError, match="referent 31 has annotation 70, which an earlier object has too"):
         convert(DataConfig(tmp_path, "refcoco", format="hub"), "refer", tmp_path / "out")
 
 
-def test_simrecs_files_are_what_its_own_script_writes(tmp_path: Path) -> None:
-    """Against its data_process.py: a training row a referent, a val row a sentence, masks by ref_id."""
+def test_simrecs_files_match_the_output_of_its_own_script(tmp_path: Path) -> None:
+    """The reference is its data_process.py: training rows are referents, val rows sentences, masks are by ref_id."""
     files = write_refer_dataset(tmp_path / "refer")
     convert(files.config, "simrec", tmp_path / "out")
     rows = json.loads((tmp_path / "out/anns/refcoco.json").read_text())
@@ -279,7 +280,7 @@ def test_simrecs_files_are_what_its_own_script_writes(tmp_path: Path) -> None:
     x1, y1, x2, y2 = left.box
     assert rows["train"][0] == {
         "iid": 1000,
-        "file_name": "COCO_train2014_000000001000.png",  # SimREC takes .jpg for granted
+        "file_name": "COCO_train2014_000000001000.png",  # SimREC assumes .jpg
         "bbox": [x1, y1, x2 - x1, y2 - y1],
         "cat_id": 0,
         "mask_id": 0,
@@ -295,7 +296,7 @@ def test_simrecs_files_are_what_its_own_script_writes(tmp_path: Path) -> None:
     assert mask.sum() == (x2 - x1) * (y2 - y1) == mask[y1:y2, x1:x2].sum()
 
 
-def test_a_photo_of_coco_needs_no_name_in_simrecs_file(tmp_path: Path) -> None:
+def test_coco_photos_need_no_file_name_in_simrecs_format(tmp_path: Path) -> None:
     files = write_refer_dataset(tmp_path / "refer")
     for image in files.instances["images"]:
         (files.image_folder / image["file_name"]).rename(files.image_folder / f"COCO_train2014_{image['id']:012d}.jpg")
@@ -307,12 +308,12 @@ def test_a_photo_of_coco_needs_no_name_in_simrecs_file(tmp_path: Path) -> None:
     assert content(written) == content(files.config)
 
 
-def test_some_splits_alone(mojiref: DataConfig, tmp_path: Path) -> None:
-    convert_data(data=mojiref, to="jsonl", out=tmp_path / "out", splits=("val",))
+def test_only_the_named_splits_are_written(mojiref: DataConfig, tmp_path: Path) -> None:
+    convert_dataset(data=mojiref, to="jsonl", out=tmp_path / "out", splits=("val",))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["val.jsonl"]
 
 
-def test_the_photos_are_only_needed_where_their_size_is(tmp_path: Path) -> None:
+def test_photos_are_only_needed_if_nothing_else_gives_their_size(tmp_path: Path) -> None:
     files = write_refer_dataset(tmp_path / "refer")
     for path in files.image_folder.iterdir():
         path.unlink()
@@ -324,22 +325,22 @@ def test_the_photos_are_only_needed_where_their_size_is(tmp_path: Path) -> None:
         convert(replace(own, images=tmp_path / "gone"), "refer", tmp_path / "never")
 
 
-def test_a_folder_that_holds_something_is_left_alone(mojiref: DataConfig, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_left_unchanged(mojiref: DataConfig, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
     with pytest.raises(DataError, match="not empty"):
         convert(mojiref, "jsonl", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_some_splits_of_refers_layout_are_read_without_naming_them(mojiref: DataConfig, tmp_path: Path) -> None:
-    written = convert_data(data=mojiref, to="refer", out=tmp_path / "out", splits=("val", "testB"))
+def test_the_reader_lists_only_the_splits_that_were_written(mojiref: DataConfig, tmp_path: Path) -> None:
+    written = convert_dataset(data=mojiref, to="refer", out=tmp_path / "out", splits=("val", "testB"))
     assert split_names(written) == ("val", "testB")
     assert content(written) == {name: part for name, part in content(mojiref).items() if name in ("val", "testB")}
 
 
 @pytest.mark.parametrize("to", ["refer", "simrec", "jsonl"])
 @pytest.mark.parametrize("split_by", ["google", None])
-def test_who_divided_refcocog_is_said_of_what_is_written(
+def test_the_division_of_refcocog_is_kept_and_logged(
     tmp_path: Path, to: str, split_by: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     umd = write_refer_dataset(tmp_path / "refer", "refcocog", "umd", {"train": 1, "val": 1}).config
@@ -347,18 +348,19 @@ def test_who_divided_refcocog_is_said_of_what_is_written(
     assert load_split(simrec, "val").split_by == "umd"
     with caplog.at_level("INFO", logger="aligncat"):
         written = convert(replace(simrec, split_by=split_by), to, tmp_path / "out")
-    said = caplog.messages[-1]
-    assert said.endswith(f" --data.split_by {written.split_by}") == (to == "refer" or split_by is not None)
+        show(written)
+    logged = caplog.messages[-1]
+    assert logged.endswith(f" --data.split_by {written.split_by}") == (to == "refer" or split_by is not None)
     assert load_split(written, "val").split_by == (split_by or "unknown")
 
 
-def test_the_verb(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_verb_writes_the_dataset_and_logs_how_to_read_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     files = write_refer_dataset(tmp_path / "refer")
     words = ["data", "convert", "--data.path", str(tmp_path / "refer"), "--data.dataset", "refcoco"]
     with caplog.at_level("INFO", logger="aligncat"):
         assert main([*words, "--to", "jsonl", "--out", str(tmp_path / "out")]) == 0
-    said = caplog.messages[-1]
-    assert f"--data.dataset refcoco --data.format jsonl --data.images {files.image_folder}" in said
+    logged = caplog.messages[-1]
+    assert f"--data.dataset refcoco --data.format jsonl --data.images {files.image_folder}" in logged
     line = json.loads((tmp_path / "out/train.jsonl").read_text().splitlines()[0])
     assert line["image"] == "COCO_train2014_000000001000.png"
     assert line["box"] == list(things_of(0)[0].box)

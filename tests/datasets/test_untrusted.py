@@ -1,4 +1,4 @@
-"""What a stranger's files may claim, through every reader: names that lead elsewhere, half characters, huge sizes."""
+"""Untrusted files in every format: paths that leave the dataset's folder, half characters, huge sizes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 from helpers.fabricate import jsonl_rows, write_image, write_jsonl_dataset, write_refer_dataset
 from helpers.fabricate_hub import PHOTO, answers_row, refers_row, write_parquet
 
-from aligncat.commands.convert import convert_data
 from aligncat.datasets.config import DataConfig
+from aligncat.datasets.convert.convert import convert_dataset
 from aligncat.datasets.load import load_split, load_truth, split_names
 from aligncat.errors import DataError
 from aligncat.geometry import MAX_PIXELS
 
 Values = dict[str, Any]
-"""What the one row of a fabricated dataset says: its "split", "photo", "text", or "width" and "height"."""
+"""Values in the single row of a fabricated dataset: "split", "photo", "text", "width" or "height"."""
 
 
 def refer(root: Path, values: Values) -> DataConfig:
@@ -74,12 +74,12 @@ def jsonl(root: Path, values: Values) -> DataConfig:
 
 Make = Callable[[Path, Values], DataConfig]
 IN_FILES: tuple[Make, ...] = (refer, phrases, simrec, hub)
-"""The formats that have the names of splits in their files; the others have them in the names of files."""
+"""The formats whose files contain the names of splits. The others have them in the names of files."""
 
 
 @pytest.mark.parametrize("make", [*IN_FILES, answers, jsonl])
 @pytest.mark.parametrize("name", ["train", "val.2_x+y", "été"])
-def test_a_good_name_of_a_split_is_read(tmp_path: Path, make: Make, name: str) -> None:
+def test_a_valid_split_name_is_read(tmp_path: Path, make: Make, name: str) -> None:
     assert name in split_names(make(tmp_path, {"split": name}))
 
 
@@ -91,14 +91,12 @@ def test_a_good_name_of_a_split_is_read(tmp_path: Path, make: Make, name: str) -
         *((jsonl, name) for name in ("a b", "a(1)")),
     ],
 )
-def test_a_split_that_could_not_be_a_files_name_is_refused_before_anything_is_written(
-    tmp_path: Path, make: Make, name: str
-) -> None:
+def test_an_invalid_split_name_is_refused_before_anything_is_written(tmp_path: Path, make: Make, name: str) -> None:
     config = make(tmp_path / "deep/in/here", {"split": name})
     before = sorted(tmp_path.rglob("*"))
     for to in ("jsonl", "simrec", "refer"):
         with pytest.raises(DataError, match=r"here/.* cannot be a split's name.*rename it"):
-            convert_data(data=config, to=to, out=tmp_path / "deep/out/of")
+            convert_dataset(data=config, to=to, out=tmp_path / "deep/out/of")
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -111,25 +109,25 @@ def test_a_split_that_could_not_be_a_files_name_is_refused_before_anything_is_wr
         (simrec, "json: "),
     ],
 )
-def test_the_error_says_where_the_name_is(tmp_path: Path, make: Make, place: str) -> None:
+def test_the_error_says_where_the_invalid_name_is(tmp_path: Path, make: Make, place: str) -> None:
     with pytest.raises(DataError, match=place + r"'\.\./evil' cannot be a split's name"):
         split_names(make(tmp_path, {"split": "../evil"}))
 
 
 @pytest.mark.parametrize("make", [*IN_FILES, answers, jsonl])
-def test_a_split_that_the_user_names_leads_nowhere_else(tmp_path: Path, make: Make) -> None:
+def test_a_split_named_by_the_user_cannot_leave_the_folder(tmp_path: Path, make: Make) -> None:
     config = make(tmp_path / "data", {})
     shutil.copytree(tmp_path / "data", tmp_path / "other")
     with pytest.raises(DataError):
-        convert_data(data=config, to="jsonl", out=tmp_path / "out", splits=("../other/train",))
+        convert_dataset(data=config, to="jsonl", out=tmp_path / "out", splits=("../other/train",))
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("make", [refer, phrases, simrec, answers, jsonl])
 @pytest.mark.parametrize("name", ["/photos/0.png", "C:\\0.png", "../0.png", "a/../../0.png", "\ud800.png"])
-def test_a_photo_elsewhere_is_an_error_with_its_place(tmp_path: Path, make: Make, name: str) -> None:
+def test_a_photo_outside_its_folder_is_an_error_that_says_where(tmp_path: Path, make: Make, name: str) -> None:
     if make is answers and not name.isascii():
-        pytest.skip("Parquet holds no half characters")
+        pytest.skip("Parquet cannot hold half characters")
     config = make(tmp_path, {"photo": name})
     for read in (load_split, load_truth) if make in (simrec, jsonl) else (load_split,):
         with pytest.raises(DataError, match=r"(json|jsonl:1|parquet).*(must be relative|half a character)"):
@@ -138,10 +136,10 @@ def test_a_photo_elsewhere_is_an_error_with_its_place(tmp_path: Path, make: Make
 
 @pytest.mark.parametrize("make", [refer, simrec, jsonl])
 @pytest.mark.parametrize("to", ["simrec", "jsonl", "refer"])
-def test_half_a_character_is_an_error_with_its_place(tmp_path: Path, make: Make, to: str) -> None:
+def test_half_a_character_is_an_error_that_says_where(tmp_path: Path, make: Make, to: str) -> None:
     config = make(tmp_path / "data", {"text": "a dog \ud83d"})
     with pytest.raises(DataError, match=r"(row 1|train\[0\]|jsonl:1).*half a character"):
-        convert_data(data=config, to=to, out=tmp_path / "out")
+        convert_dataset(data=config, to=to, out=tmp_path / "out")
 
 
 @pytest.mark.parametrize("make", [refer, phrases, hub])
@@ -156,7 +154,7 @@ def test_half_a_character_is_an_error_with_its_place(tmp_path: Path, make: Make,
         ({"width": 2**70}, "'width' must be a whole number"),
     ],
 )
-def test_a_size_that_no_photo_has_is_an_error_with_its_place(
+def test_an_impossible_photo_size_is_an_error_that_says_where(
     tmp_path: Path, make: Make, size: Values, message: str
 ) -> None:
     config = make(tmp_path, size)
@@ -164,7 +162,7 @@ def test_a_size_that_no_photo_has_is_an_error_with_its_place(
         load_truth(config, "train")
 
 
-@pytest.mark.filterwarnings("ignore:overflow")  # numpy's, on its way to the error
+@pytest.mark.filterwarnings("ignore:overflow")  # numpy warns before it raises the error
 @pytest.mark.parametrize("shape", [(10**6, 10**6), (10**30, 1), (2**32, 2**32), (41, 48)])
 def test_a_mask_that_claims_more_than_its_file_holds_is_an_error(tmp_path: Path, shape: tuple[int, int]) -> None:
     config = simrec(tmp_path, {})
@@ -177,19 +175,19 @@ def test_a_mask_that_claims_more_than_its_file_holds_is_an_error(tmp_path: Path,
         load_truth(config, "train")
 
 
-def test_a_mask_of_more_pixels_than_any_image_is_an_error(tmp_path: Path) -> None:
+def test_a_mask_with_more_pixels_than_the_limit_is_an_error(tmp_path: Path) -> None:
     config = simrec(tmp_path, {})
     with_mask(config)
     with (tmp_path / "masks/refcoco/3.npy").open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (MAX_PIXELS + 1, 1)}
         np.lib.format.write_array_header_1_0(file, header)
-        file.truncate(file.tell() + MAX_PIXELS + 1)  # a hole, which takes no room on the disk
+        file.truncate(file.tell() + MAX_PIXELS + 1)  # a sparse file, which takes no space on the disk
     with pytest.raises(DataError, match=r"train\[0\]: .*3\.npy: 64,000,001 pixels are more than the limit"):
         load_truth(config, "train")
 
 
 def with_mask(config: DataConfig) -> None:
-    """Let the row name a mask."""
+    """Add a mask's id to the row."""
     path = config.path / "anns/refcoco.json"
     rows = json.loads(path.read_text())
     rows["train"][0]["mask_id"] = 3

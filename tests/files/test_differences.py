@@ -1,11 +1,11 @@
-"""Nested JSON objects, compared key by key."""
+"""Comparison of nested JSON objects, key by key."""
 
 from __future__ import annotations
 
 from aligncat.files.differences import Difference, differences
 
 
-def test_equal_objects_have_no_difference_and_every_other_key_is_named() -> None:
+def test_every_key_that_differs_is_named() -> None:
     assert not list(differences({"a": [1, 2], "b": {"c": 1}}, {"a": (1, 2), "b": {"c": 1}}))
     assert list(differences({"a": 1, "b": {"c": 1}}, {"b": {"c": 2}, "d": 3})) == [
         Difference("a", 1, None),
@@ -14,5 +14,5 @@ def test_equal_objects_have_no_difference_and_every_other_key_is_named() -> None
     ]
 
 
-def test_an_object_differs_from_a_value_as_a_whole() -> None:
+def test_an_object_and_a_scalar_are_one_difference() -> None:
     assert list(differences({"a": {"b": 1}}, {"a": 1})) == [Difference("a", {"b": 1}, 1)]

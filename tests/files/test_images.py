@@ -1,4 +1,4 @@
-"""Pictures of every kind that turn up, and those that must be refused."""
+"""Images of every mode are read; damaged and oversized files are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aligncat.files.images import read_image
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size and holds no pixel."""
+    """Return a PNG whose header gives a size but which has no pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -80,7 +80,7 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, corner: t
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".gif", ".webp", ".bmp", ".tif"])
 @pytest.mark.parametrize("kept", [0.02, 0.3, 0.8])
-def test_a_truncated_file_is_refused_by_name(tmp_path: Path, suffix: str, kept: float) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path, suffix: str, kept: float) -> None:
     path = tmp_path / f"cut{suffix}"
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path)
@@ -109,13 +109,13 @@ def test_corrupt_pixel_data_is_refused(tmp_path: Path) -> None:
         (png_header(0, 5), r"cannot be read|image is empty"),
         (b"P6\n5 0\n255\n", r"cannot be read|image is empty"),
         (png_header(9000, 8000), r"too large \(9000 by 8000 pixels\); the limit is 64 megapixels"),
-        (png_header(12000, 10000), r"too large"),  # where Pillow warns
-        (png_header(20000, 10000), r"too large"),  # where Pillow refuses
+        (png_header(12000, 10000), r"too large"),  # Pillow warns
+        (png_header(20000, 10000), r"too large"),  # Pillow raises an error
         (png_header(2**31 - 1, 2**31 - 1), r"too large"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_what_is_no_usable_picture_is_refused_before_decoding(tmp_path: Path, content: bytes, message: str) -> None:
+def test_an_unusable_file_is_refused_before_decoding(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "bad.png"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=message) as caught:
@@ -123,7 +123,7 @@ def test_what_is_no_usable_picture_is_refused_before_decoding(tmp_path: Path, co
     assert str(path) in str(caught.value)
 
 
-def test_floating_point_pictures_are_refused(tmp_path: Path) -> None:
+def test_floating_point_images_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((3, 4), np.float32)).save(tmp_path / "depth.tif")
     with pytest.raises(ImageError, match="floating-point"):
         read_image(tmp_path / "depth.tif")
@@ -135,7 +135,7 @@ def test_a_missing_file_is_an_image_error(tmp_path: Path, name: str) -> None:
         read_image(tmp_path / name)
 
 
-def test_the_limit_is_the_callers(tmp_path: Path) -> None:
+def test_the_caller_sets_the_limit(tmp_path: Path) -> None:
     Image.new("RGB", (20, 10)).save(tmp_path / "small.png")
     assert read_image(tmp_path / "small.png", max_pixels=200).size == (20, 10)
     with pytest.raises(ImageError, match=r"too large \(20 by 10 pixels\); the limit is 0.000199 megapixels"):

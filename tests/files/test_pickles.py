@@ -1,3 +1,5 @@
+"""Restricted unpickling: plain data from every protocol, and no code."""
+
 from __future__ import annotations
 
 import contextlib
@@ -21,7 +23,7 @@ PLAIN = [{"a": 1, "b": [1.5, None, True], "c": ("x", "ü", "日"), "d": {1, 2}, 
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_plain_data_comes_back_from_every_protocol(tmp_path: Path, protocol: int) -> None:
+def test_plain_data_is_read_from_every_protocol(tmp_path: Path, protocol: int) -> None:
     path = tmp_path / "plain.p"
     path.write_bytes(pickle.dumps(PLAIN, protocol))
     assert load_plain_pickle(path) == PLAIN
@@ -34,10 +36,12 @@ def test_bytes_are_plain_data(tmp_path: Path) -> None:
 
 
 def python2_string(data: bytes, protocol: int) -> bytes:
-    """What Python 2's pickle writes for a `str`: STRING with repr's escapes, or SHORT_BINSTRING."""
+    """Return a `str` as Python 2 pickles it: STRING with repr's escapes, SHORT_BINSTRING or BINSTRING."""
     if protocol == 0:
         return b"S" + repr(data)[1:].encode("ascii") + b"\n"
-    return b"U" + struct.pack("<B", len(data)) + data
+    if len(data) < 256:
+        return b"U" + struct.pack("<B", len(data)) + data
+    return b"T" + struct.pack("<i", len(data)) + data
 
 
 @pytest.mark.parametrize("protocol", [0, 2])
@@ -48,6 +52,11 @@ def python2_string(data: bytes, protocol: int) -> bytes:
         (b'it\'s "here"\n', 'it\'s "here"\n'),
         ("caf\u00e9 日".encode(), "caf\u00e9 日"),
         (b"caf\xe9 door", "caf\u00e9 door"),
+        (b"caf\xe9 " + "日\u00e9".encode() + b"\xff", "caf\u00e9 日\u00e9\u00ff"),
+        ("日".encode()[:2] + b"!", "\u00e6\u0097!"),
+        ("🙂".encode()[:3], "\u00f0\u009f\u0099"),
+        (b"\xed\xa0\x80", "\u00ed\u00a0\u0080"),  # a surrogate, which is not valid UTF-8
+        (b"\xe9" * 300, "\u00e9" * 300),
         (b"", ""),
     ],
 )
@@ -59,6 +68,25 @@ def test_python_2_strings_become_str(tmp_path: Path, protocol: int, written: byt
     assert load_plain_pickle(path) == [{"sent": read}]
 
 
+def test_one_latin_1_string_changes_no_other_value(tmp_path: Path) -> None:
+    path = tmp_path / "old.p"
+    others = [1, 2**70, 1.5, "caf\u00e9 \ud83d", ("x", None), {"a": [{3}]}, "U\x04abcd", "S'x'\n"]
+    rest = pickle.dumps(others, 2)[2:-1]
+    for protocol in (0, 2):
+        odd, plain = python2_string(b"caf\xe9", protocol), python2_string("caf\u00e9".encode(), protocol)
+        # The odd string is memoised at index 99 and used again at the end.
+        path.write_bytes(b"\x80\x02(" + odd + b"q\x63" + rest + plain + b"h\x63l.")
+        assert load_plain_pickle(path) == ["caf\u00e9", others, "caf\u00e9", "caf\u00e9"]
+
+
+@pytest.mark.parametrize("damage", [b"S'\\xz'\n", b"Sunquoted\n", b"S'\n"])
+def test_a_damaged_string_beside_a_latin_1_string_is_an_error(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "old.p"
+    path.write_bytes(b"(U\x01\xe9" + damage + b"l.")
+    with pytest.raises(DataError, match=r"old\.p: damaged, truncated, or not a pickle"):
+        load_plain_pickle(path)
+
+
 def test_python_2_set_and_long_are_read(tmp_path: Path) -> None:
     path = tmp_path / "old.p"
     path.write_bytes(b"(lc__builtin__\nset\n((lI1\naL2L\natRa.")
@@ -66,7 +94,7 @@ def test_python_2_set_and_long_are_read(tmp_path: Path) -> None:
 
 
 class Reduces:
-    """Pickles as a call of a function."""
+    """An object whose pickle calls a function."""
 
     def __init__(self, function: object, *arguments: object) -> None:
         self.call = function, arguments
@@ -76,7 +104,7 @@ class Reduces:
 
 
 def hostile(witness: Path) -> dict[str, bytes]:
-    """Pickles each of which would create the file `witness`, were it loaded by pickle.load."""
+    """Return pickles that create the file `witness` when pickle.load loads them."""
     code = f"open({str(witness)!r}, 'w').close()"
     system = Reduces(os.system, f"touch '{witness}'")
     return {
@@ -107,7 +135,7 @@ def test_a_hostile_pickle_is_refused_and_nothing_runs(tmp_path: Path, name: str)
 
 @pytest.mark.parametrize("name", [name for name in hostile(Path("x")) if "getattr" not in name])
 def test_the_hostile_pickles_are_hostile(tmp_path: Path, name: str) -> None:
-    """Without this the test above could pass because its pickles do nothing."""
+    """Otherwise, the test above could pass because its pickles do nothing."""
     witness = tmp_path / "witness"
     pickle.loads(hostile(witness)[name])
     assert witness.exists()
@@ -139,7 +167,7 @@ def test_setting_state_on_an_allowed_class_changes_nothing(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_a_truncated_pickle_is_an_error_wherever_it_ends(tmp_path: Path, protocol: int) -> None:
+def test_a_pickle_truncated_anywhere_is_an_error(tmp_path: Path, protocol: int) -> None:
     whole = pickle.dumps(PLAIN, protocol)
     for length in range(len(whole)):
         path = tmp_path / f"{length}-cut.p"
@@ -149,19 +177,19 @@ def test_a_truncated_pickle_is_an_error_wherever_it_ends(tmp_path: Path, protoco
 
 
 @pytest.mark.parametrize("data", [b"<html>404</html>", b"\x89PNG\r\n", b"[]", bytes(range(256)), b"\x80\x63."])
-def test_a_file_that_is_no_pickle_is_an_error(tmp_path: Path, data: bytes) -> None:
+def test_a_file_that_is_not_a_pickle_is_an_error(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "no.p"
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"no\.p"):
         load_plain_pickle(path)
 
 
-def test_every_damaged_byte_gives_data_or_our_error(tmp_path: Path) -> None:
+def test_damage_to_any_byte_gives_data_or_a_data_error(tmp_path: Path) -> None:
     whole = pickletools.optimize(pickle.dumps([{"ref_id": 1, "sentences": [{"sent": "dog"}]}], 2))
     opcodes = [opcode.code.encode("latin-1") for opcode in pickletools.opcodes]
     for position in range(len(whole)):
         for damage in random.Random(position).sample([*opcodes, b"\x00", b"\xff", b"\n", b"z"], 16):
-            # A new file each time, as writing over one waits for the disk on some file systems.
+            # A new file each time: overwriting one waits for the disk on some file systems.
             path = tmp_path / f"{position}-{damage[0]}.p"
             path.write_bytes(whole[:position] + damage + whole[position + 1 :])
             with contextlib.suppress(DataError):
@@ -177,7 +205,7 @@ def test_every_damaged_byte_gives_data_or_our_error(tmp_path: Path) -> None:
         pickle.dumps("r" * 300, 4)[:-1] + b"r" + struct.pack("<I", 2**28) + b".",
     ],
 )
-def test_a_memo_index_that_asks_for_gigabytes_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_a_memo_index_that_needs_gigabytes_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "bomb.p"
     path.write_bytes(data)
     tracemalloc.start()

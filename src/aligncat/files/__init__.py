@@ -1,1 +1,1 @@
-"""Reading and writing files: atomic writes, new folders, pickles and images from strangers."""
+"""File access: atomic writes, new folders, hashes, and safe reading of pickles and images."""

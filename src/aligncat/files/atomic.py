@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ PART_SUFFIX = ".part"
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file under another name, make it durable, and only then give it its name.
+    """Write a file so that readers see either its old content or all of the new content.
 
-    Killed at any moment, this leaves the old file or the new one, and at most a `.part` beside it.
+    The content goes into a `.part` file beside it, which is synced to disk and then renamed. A process that is killed
+    leaves at most that `.part` file behind.
+
+    Args:
+        path: the file.
+        content: its new content.
 
     Raises:
-        OSError: it could not be written, as on a full disk; the `.part` is gone again.
+        OSError: the file cannot be written, for example because the disk is full. The `.part` file is removed.
     """
     part = path.with_name(path.name + PART_SUFFIX)
     try:
@@ -30,13 +35,13 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """Clear away what killed writers left unfinished."""
+    """Remove the `.part` files that killed processes left in a folder."""
     for part in folder.glob(f"*{PART_SUFFIX}"):
         part.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there, and a rename needs no sync
+    if os.name == "nt":  # Windows cannot open a folder, and a rename needs no sync there
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

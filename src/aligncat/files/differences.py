@@ -14,8 +14,8 @@ class Difference(NamedTuple):
 
     Attributes:
         path: the keys that lead to the value, joined by dots.
-        first: the first object's value, or None if it has none.
-        second: the second object's value, or None if it has none.
+        first: the value in the first object, or None if the key is missing.
+        second: the value in the second object, or None if the key is missing.
     """
 
     path: str
@@ -38,5 +38,5 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator
 
 
 def _as_json(value: Any) -> Any:
-    """Return a value as a JSON file would give it back."""
+    """Return the value as it would be after a round trip through a JSON file."""
     return json.loads(json.dumps(value))

@@ -1,4 +1,4 @@
-"""SHA-256 of files, the hash that every artefact records."""
+"""SHA-256 hashes of files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def files_sha256(paths: Iterable[Path], *, with_names: bool = False) -> str:
 
     Args:
         paths: the files.
-        with_names: hash each file's name, followed by a zero byte, before its digest.
+        with_names: whether to hash each file's name, followed by a zero byte, before its digest.
+
+    Returns:
+        The hash in hexadecimal.
     """
     total = hashlib.sha256()
     for path in paths:

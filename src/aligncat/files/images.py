@@ -1,4 +1,4 @@
-"""Reading a picture file that may be anything, safely."""
+"""Safe reading of image files from unknown sources."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from aligncat.geometry import MAX_PIXELS
 from aligncat.wording import first_line
 
 _WHITE = (255, 255, 255, 255)
-# What Pillow's decoders are known to raise on damaged files, beside OSError; none is a fault of ours.
+# Errors that Pillow's decoders are known to raise on damaged files.
 _DECODER_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError)
 _DAMAGE = (*_DECODER_ERRORS, struct.error, zlib.error)
 
 
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Read an image file as 8-bit RGB, the right way up.
+    """Read an image file as 8-bit RGB in its displayed orientation.
 
-    The EXIF orientation is applied; transparency is laid on white; 16-bit grey is reduced to 8 bits; of an
-    animation, the first frame is taken. The size is checked before a pixel is decoded.
+    The EXIF orientation is applied, transparent pixels are blended with white, 16-bit grey is reduced to 8 bits, and
+    only the first frame of an animation is read. The size is checked before any pixel is decoded.
 
     Args:
         path: the file.
-        max_pixels: the largest width × height that is accepted.
+        max_pixels: the largest width × height to accept.
 
     Raises:
-        ImageError: the file is missing, corrupt, truncated, empty, too large, or of an unknown format.
+        ImageError: the file is missing, corrupt, truncated, empty, too large, or in an unknown format.
     """
     if not path.is_file():
         raise ImageError(f"{path}: no such image file; check the dataset's image folder.")
     try:
         opened = Image.open(path)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        # Pillow refuses the largest by itself; of large ones it warns, which a caller may make an error.
+        # Pillow raises an error for very large images and a warning for large ones, which a caller may turn into an
+        # error.
         raise ImageError(_too_large(path, str(error), max_pixels)) from error
     except _DAMAGE as error:
         raise ImageError(_unreadable(path, error)) from error
@@ -54,18 +55,18 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def as_rgb(image: str | Path | Image.Image) -> Image.Image:
-    """A picture as `read_image` gives it, whether it is a file or was opened before.
+    """Return an image file or a PIL image as 8-bit RGB, converted as by `read_image`.
 
     Args:
-        image: a file, or a PIL image.
+        image: a file or a PIL image.
 
     Raises:
-        ImageError: it cannot be read, is empty, or is of floating-point numbers.
+        ImageError: the image cannot be read, is empty, or has floating-point pixels.
     """
     if not isinstance(image, Image.Image):
         return read_image(Path(image))
     if 0 in image.size:
-        raise ImageError(f"the image is empty ({_size(image)}): give another")
+        raise ImageError(f"the image is empty ({_size(image)}); give another image")
     try:
         return _to_rgb(image)
     except ValueError as error:
@@ -75,7 +76,7 @@ def as_rgb(image: str | Path | Image.Image) -> Image.Image:
 def _to_rgb(image: Image.Image) -> Image.Image:
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
-        raise ValueError("floating-point images have no fixed range; save it as 8-bit")
+        raise ValueError("floating-point images have no fixed range; save it with 8 bits per channel")
     if image.mode.startswith("I"):
         grey = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
         return Image.fromarray(grey.astype(np.uint8), "L").convert("RGB")
@@ -92,7 +93,7 @@ def _size(image: Image.Image) -> str:
 
 def _too_large(path: Path, found: str, max_pixels: int) -> str:
     limit = f"{max_pixels / 1e6:g} megapixels"
-    return f"{path}: the image is too large ({found}); the limit is {limit}: scale it down or remove it."
+    return f"{path}: the image is too large ({found}); the limit is {limit}; scale it down or remove it."
 
 
 def _unreadable(path: Path, error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""A dataset's folder that is there whole or not at all."""
+"""Folders that appear only when they are complete."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from aligncat.errors import DataError
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to write into, which gets its name when all is written, and is gone when that fails.
+    """Create a folder under a temporary name, and rename it at the end of the block or remove it on an error.
 
     Args:
-        out: its name; it must not exist, or be an empty folder.
+        out: the folder's final path. It must not exist or must be an empty folder.
+
+    Yields:
+        The folder to write into, beside `out`.
 
     Raises:
-        DataError: it holds something already, or cannot be written, as on a full disk.
+        DataError: `out` is not empty, or the folder cannot be written, for example because the disk is full.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out} exists and is not empty; choose another folder or remove it first")
@@ -31,6 +34,8 @@ def new_folder(out: Path) -> Iterator[Path]:
             out.rmdir()
         unfinished.rename(out)
     except OSError as error:
-        raise DataError(f"{out}: cannot be written ({error}); make room, or choose another folder") from error
-    finally:  # also on Ctrl-C: half a data set is of no use, and its name would not tell
+        raise DataError(
+            f"{out}: cannot be written ({error}); make room on the disk, or choose another folder"
+        ) from error
+    finally:  # also on Ctrl-C: an incomplete dataset is useless, and its name would not show that
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Annotation files are parsed once through `AnnotationFiles`, and never kept beyond its block."""
+"""`AnnotationFiles` parses each file once and keeps nothing after its block."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def files(tmp_path: Path) -> ReferFiles:
     return write_refer_dataset(tmp_path)
 
 
-def remove(files: ReferFiles) -> None:
-    """Nothing can be read of a file that is gone, so what is still loaded was kept."""
+def empty(files: ReferFiles) -> None:
+    """Empty the dataset's files. A dataset that can still be read comes from the cache."""
     for path in (files.config.path / files.config.dataset).iterdir():
         path.write_bytes(b"")
 
 
-def test_every_split_and_truth_comes_from_one_reading(files: ReferFiles) -> None:
+def test_all_splits_and_truths_come_from_one_reading(files: ReferFiles) -> None:
     names = split_names(files.config)
     apart = [(load_split(files.config, name), load_truth(files.config, name)) for name in names]
     with AnnotationFiles() as kept:
         assert split_names(files.config, files=kept) == names
         load_truth(files.config, "train", files=kept)
-        remove(files)
+        empty(files)
         together = [
             (load_split(files.config, name, files=kept), load_truth(files.config, name, files=kept)) for name in names
         ]
@@ -42,13 +42,13 @@ def test_every_split_and_truth_comes_from_one_reading(files: ReferFiles) -> None
         }
 
 
-def test_nothing_is_kept_afterwards(files: ReferFiles) -> None:
+def test_nothing_is_kept_after_the_block(files: ReferFiles) -> None:
     with AnnotationFiles() as kept:
         load_split(files.config, "val", files=kept)
-        remove(files)
+        empty(files)
         load_split(files.config, "val", files=kept)
         with pytest.raises(DataError):
-            load_split(files.config, "val")  # only what is passed along is shared
+            load_split(files.config, "val")  # nothing is cached without `files`
     with pytest.raises(DataError):
         load_split(files.config, "val", files=kept)
 
@@ -61,7 +61,7 @@ def test_two_datasets_are_not_mixed_up(files: ReferFiles, tmp_path: Path) -> Non
 
 
 def test_a_file_that_cannot_be_read_is_an_error_each_time(files: ReferFiles) -> None:
-    remove(files)
+    empty(files)
     with AnnotationFiles() as kept:
         for _ in range(2):
             with pytest.raises(DataError):

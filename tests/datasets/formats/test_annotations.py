@@ -1,3 +1,5 @@
+"""All annotated objects of a split's images."""
+
 from __future__ import annotations
 
 import json
@@ -33,7 +35,7 @@ def written(folder: Path, annotations: list[dict]) -> DataConfig:
 SPLIT = Split("refcoco", "val", "unc", {"7": ImageRecord("7", Path("7.jpg"))}, ())
 
 
-def test_objects_of_the_splits_images_come_as_corners_and_names_without_crowds(tmp_path):
+def test_the_objects_of_the_splits_images_are_listed_without_crowds(tmp_path):
     objects = load_objects(written(tmp_path, ANNOTATIONS), SPLIT)
     assert list(objects) == ["7"]
     boxes, names = objects["7"]
@@ -42,11 +44,11 @@ def test_objects_of_the_splits_images_come_as_corners_and_names_without_crowds(t
 
 
 @pytest.mark.parametrize("box", [[1, 2, 3], [1, 2, 3, "4"], [1, 2, 3, float("nan")], "1234", None])
-def test_bad_box_is_named(tmp_path, box):
+def test_a_bad_box_is_an_error_that_says_where(tmp_path, box):
     config = written(tmp_path, [*ANNOTATIONS, {**ANNOTATIONS[0], "bbox": box}])
     with pytest.raises(DataError, match=r"instances\.json: annotations\[4\]"):
         load_objects(config, SPLIT)
 
 
-def test_own_data_knows_no_other_objects(tmp_path):
+def test_json_lines_have_no_other_objects(tmp_path):
     assert load_objects(DataConfig(tmp_path, "jsonl"), SPLIT) == {}

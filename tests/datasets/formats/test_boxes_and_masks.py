@@ -1,3 +1,5 @@
+"""Boxes and masks in all forms of the formats, and bad ones."""
+
 from __future__ import annotations
 
 import json
@@ -32,7 +34,7 @@ def compressed(box: tuple[int, int, int, int]) -> dict[str, Any]:
     return {"size": [HEIGHT, WIDTH], "counts": rle["counts"].decode()}
 
 
-def test_truth_is_the_rectangles_that_were_drawn(tmp_path: Path) -> None:
+def test_truth_matches_the_drawn_rectangles(tmp_path: Path) -> None:
     files = write_refer_dataset(tmp_path)
     truth = load_truth(files.config, "val")
     assert list(truth) == ["8", "9", "10", "11"]
@@ -43,7 +45,7 @@ def test_truth_is_the_rectangles_that_were_drawn(tmp_path: Path) -> None:
         np.testing.assert_array_equal(coco_mask.decode(referent.mask), filled(thing.box))
 
 
-# One pixel is left out of the polygons, whose halves would be half a pixel wide.
+# Polygons are not tested on a single pixel, which cannot be split into two halves of whole pixels.
 @pytest.mark.parametrize(
     ("form", "box"),
     [(form, box) for form in (polygons_of, run_lengths_of, compressed) for box in ((3, 4, 20, 30), (0, 0, 48, 40))]
@@ -69,14 +71,14 @@ def test_compressed_counts_of_random_masks_pass_the_check() -> None:
         (None, "list of polygons or run lengths"),
         ("mask.png", "list of polygons or run lengths"),
         ([], "list of polygons or run lengths"),
-        ([[1, 2, 3, 4]], "at least 6 finite numbers"),  # pycocotools would take it for a box
+        ([[1, 2, 3, 4]], "at least 6 finite numbers"),  # pycocotools would read it as a box
         ([[1, 2, 3, 4, 5, 6, 7]], "at least 6 finite numbers"),
         ([[1, 2, 3, 4, 5, float("nan")]], "at least 6 finite numbers"),
         ([[1, 2, 3, 4, 5, 10**400]], "at least 6 finite numbers"),
         ([1, 2, 3, 4, 5, 6], "a polygon must be a list"),
-        ([[0, 0, 1e8, 0, 1e8, 1e8]], "outline is 300,000,000 pixels long"),  # pycocotools would die of it
+        ([[0, 0, 1e8, 0, 1e8, 1e8]], "outline is 300,000,000 pixels long"),  # pycocotools would crash
         ([[0, 0, 1e5, 0] * 10], "outline is 2,000,000 pixels long"),
-        ([[5e8] * 6], "or that far off its image of 48 x 40"),
+        ([[5e8] * 6], "or lies far outside its image of 48 x 40"),
         ([[100, 100, 120, 100, 120, 120]], "covers no pixel"),
         ({"counts": [WIDTH * HEIGHT]}, "key 'size' is missing"),
         ({"size": [HEIGHT, WIDTH]}, "key 'counts' is missing"),
@@ -151,7 +153,7 @@ def without(key: str) -> Any:
     [
         (without("bbox"), "annotation 5001: key 'bbox' is missing"),
         (without("image_id"), "annotation 5001: key 'image_id' is missing"),
-        (annotation(image_id=1001), "its image is 1000, but .*annotation 5001 is of image 1001"),
+        (annotation(image_id=1001), "its image is 1000, but .*annotation 5001 belongs to image 1001"),
         (annotation(bbox=[1, 2, 0, 4]), "annotation 5001: .*has no area"),
         (annotation(segmentation=[]), "annotation 5001: the mask must be"),
         (
@@ -186,7 +188,7 @@ def test_truth_needs_the_images_size(tmp_path: Path, key: str, value: object) ->
         load_truth(files.config, "train")
 
 
-def test_a_dataset_of_boxes_alone_has_no_masks(tmp_path: Path) -> None:
+def test_a_dataset_with_boxes_only_has_no_masks(tmp_path: Path) -> None:
     files = write_refer_dataset(tmp_path)
     for row in files.instances["annotations"]:
         del row["segmentation"]
@@ -195,7 +197,7 @@ def test_a_dataset_of_boxes_alone_has_no_masks(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not REAL_PHOTOS.is_dir(), reason="the 100 COCO photos are not on this machine")
-def test_masks_of_real_annotations_equal_pycocotools_own(tmp_path: Path) -> None:
+def test_masks_of_real_annotations_equal_those_of_pycocotools(tmp_path: Path) -> None:
     instances = json.loads((REAL_PHOTOS / "instances.json").read_text())
     annotations = [row for number, row in enumerate(instances["annotations"]) if number % 4 == 0 or row["iscrowd"]]
     refs = [

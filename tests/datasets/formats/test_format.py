@@ -1,4 +1,4 @@
-"""A format is one module and one row: a tiny one is added here."""
+"""Adding a format takes one module and one row, shown with a tiny format."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from helpers.tiny_run import World
 
 import aligncat
 from aligncat.cli import main
-from aligncat.commands.convert import convert_data
 from aligncat.datasets.config import DataConfig
+from aligncat.datasets.convert.convert import convert_dataset
 from aligncat.datasets.formats import FORMATS
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.format import Format, find_format
@@ -27,7 +27,7 @@ SOURCE = Path(aligncat.__file__).parent
 def tsv(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataConfig:
     """The tiny world's dataset, converted to the new format."""
     monkeypatch.setitem(FORMATS, "tsv", "helpers.tsv_format:TSV")
-    return convert_data(data=world.data, to="tsv", out=tmp_path / "tsv")
+    return convert_dataset(data=world.data, to="tsv", out=tmp_path / "tsv")
 
 
 def test_the_new_format_is_read(world: World, tsv: DataConfig) -> None:
@@ -50,18 +50,18 @@ def test_the_new_format_is_evaluated(world: World, tsv: DataConfig) -> None:
 
 
 def test_the_new_format_is_converted_back(world: World, tsv: DataConfig, tmp_path: Path) -> None:
-    back = convert_data(data=tsv, to="refer", out=tmp_path / "back")
+    back = convert_dataset(data=tsv, to="refer", out=tmp_path / "back")
     assert load_split(back, "val").expressions == load_split(world.data, "val").expressions
     assert load_truth(back, "val").keys() == load_truth(world.data, "val").keys()
 
 
-def test_bad_rows_of_the_new_format_are_raised_logged_or_collected(
+def test_errors_of_bad_rows_of_the_new_format_are_raised_logged_or_collected(
     tsv: DataConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tsv.path / "val.tsv"
     first = path.read_text().splitlines()[1].split("\t")[0]
     path.write_text(path.read_text() + f"{first}\t9999\tother.png\t\t\ta dog\t\t\t\t\n")
-    with pytest.raises(DataError, match=rf"val\.tsv:18: referent {first} is a None in image 9999 here"):
+    with pytest.raises(DataError, match=rf"val\.tsv:18: referent {first} has category None and image 9999 here"):
         load_split(tsv, "val")
     kept = len(load_split(tsv, "val", skip_bad_rows=True).expressions)
     assert kept == 16 and "skipped 1 bad rows, kept 16" in caplog.text
@@ -78,18 +78,18 @@ def test_the_verb_takes_the_new_format(tsv: DataConfig, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_row_names_a_record(name: str) -> None:
+def test_every_row_names_a_format_record(name: str) -> None:
     assert isinstance(find_format(name), Format)
 
 
-def test_a_format_that_is_only_read_is_not_written(world: World, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="format hub can be read and not written; use one of refer, simrec, jsonl"):
-        convert_data(data=world.data, to="hub", out=tmp_path / "out")
+def test_writing_an_unknown_or_read_only_format_is_an_error(world: World, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="format hub can only be read, not written; use one of refer, simrec, jsonl"):
+        convert_dataset(data=world.data, to="hub", out=tmp_path / "out")
     with pytest.raises(ConfigError, match="format 'csv' is not known; use one of refer, simrec, hub, coco-csv, jsonl"):
-        convert_data(data=world.data, to="csv", out=tmp_path / "out")
+        convert_dataset(data=world.data, to="csv", out=tmp_path / "out")
 
 
-def test_nothing_outside_a_formats_module_compares_its_name() -> None:
+def test_no_module_compares_the_name_of_a_format() -> None:
     named = [
         f"{path.relative_to(SOURCE)}:{node.lineno}"
         for path in SOURCE.rglob("*.py")
@@ -101,8 +101,7 @@ def test_nothing_outside_a_formats_module_compares_its_name() -> None:
     assert not named
 
 
-def test_files_that_were_parsed_are_shared_by_every_format_of_instances(world: World) -> None:
-    """The object lister and the truth reader take the same instances.json."""
+def test_the_object_lister_and_the_truth_reader_share_the_parsed_instances(world: World) -> None:
     with AnnotationFiles() as files:
         split = load_split(world.data, "val", files=files)
         load_truth(world.data, "val", files=files)

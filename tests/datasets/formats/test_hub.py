@@ -1,4 +1,4 @@
-"""Parquet files as jxu124 and lmms-lab lay them out on the hub."""
+"""Parquet files in the layouts of jxu124 and lmms-lab."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def assert_drawn(truth: Any, number: int) -> None:
 
 
 class TestJxu124:
-    def test_splits_are_refers_not_the_hubs(self, refers: DataConfig) -> None:
+    def test_splits_come_from_the_rows_not_from_file_names(self, refers: DataConfig) -> None:
         assert split_names(refers) == ("train", "testA", "val")
         with pytest.raises(DataError, match="no split 'validation'; it has train, testA, val"):
             load_split(refers, "validation")
 
-    def test_ids_are_refers(self, refers: DataConfig) -> None:
+    def test_ids_are_those_of_refer(self, refers: DataConfig) -> None:
         split = load_split(refers, "train")
         assert [(e.id, e.referent_id, e.image_id, e.category) for e in split.expressions[:3]] == [
             ("0", "30", "0", "person"),
@@ -67,14 +67,14 @@ class TestJxu124:
         assert list(split.images) == ["0", "1", "2"]
         assert split.images["2"].path == refers.path / "images" / PHOTO.format(2)
 
-    def test_truth_is_the_rectangles_that_were_drawn(self, refers: DataConfig) -> None:
+    def test_truth_matches_the_drawn_rectangles(self, refers: DataConfig) -> None:
         truths = load_truth(refers, "train")
         assert list(truths) == ["30", "31", "32"]
         for number, truth in enumerate(truths.values()):
             assert_drawn(truth, number)
             assert truth.category == things_of(number)[0].category
 
-    def test_the_split_has_no_need_of_any_column_of_truth(self, refers: DataConfig) -> None:
+    def test_a_split_is_read_without_the_columns_of_truth(self, refers: DataConfig) -> None:
         whole = load_split(refers, "val")
         row = {k: v for k, v in refers_row(3, "val").items() if k not in ("raw_anns", "bbox", "raw_image_info")}
         write(refers.path / "data/validation-00000-of-00001-ef56.parquet", row)
@@ -85,7 +85,7 @@ class TestJxu124:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"category_id": 12}, "'category_id' 12 is none of COCO's"),
+            ({"category_id": 12}, "'category_id' is 12, but COCO has no category with this id"),
             ({"sentences": []}, "'sentences' is empty"),
             ({"sentences": [{"sent": "..", "sent_id": 9}]}, "empty expression"),
             ({"sentences": [{"sent": "a dog", "sent_id": 1}]}, "the id 1 was used before"),
@@ -123,27 +123,27 @@ class TestJxu124:
 
 
 class TestLmmsLab:
-    def test_the_split_is_in_the_files_name(self, answers: DataConfig) -> None:
+    def test_the_split_comes_from_the_file_name(self, answers: DataConfig) -> None:
         assert split_names(answers) == ("testA", "val")
         split = load_split(answers, "val")
         assert [e.id for e in split.expressions] == [f"val:{n}:{k}" for n in range(3) for k in range(2)]
 
-    def test_the_photo_and_its_number_follow_from_refers_file_name(self, answers: DataConfig) -> None:
+    def test_the_photo_and_its_id_come_from_refers_file_name(self, answers: DataConfig) -> None:
         split = load_split(answers, "testA")
         assert {key: record.path.name for key, record in split.images.items()} == {"3": PHOTO.format(3)}
 
-    def test_the_category_is_read_in_the_phrases(self, answers: DataConfig) -> None:
+    def test_the_category_comes_from_the_phrases(self, answers: DataConfig) -> None:
         found = {(e.category, e.derived) for e in load_split(answers, "testA").expressions}
         assert found == {(things_of(3)[0].category, True)}
 
-    def test_truth_is_the_rectangles_that_were_drawn(self, answers: DataConfig) -> None:
+    def test_truth_matches_the_drawn_rectangles(self, answers: DataConfig) -> None:
         truths = load_truth(answers, "val")
         assert list(truths) == ["val:0", "val:1", "val:2"]
         for number, truth in enumerate(truths.values()):
             assert_drawn(truth, number)
             assert truth.category is None
 
-    def test_rows_without_masks_or_boxes(self, answers: DataConfig) -> None:
+    def test_a_row_can_lack_the_mask_but_not_the_box(self, answers: DataConfig) -> None:
         path = answers.path / "data/testA-00000-of-00001.parquet"
         write(path, answers_row(3), answers_row(4, segmentation=[]))
         assert load_truth(answers, "testA")["testA:1"].mask is None
@@ -151,19 +151,19 @@ class TestLmmsLab:
         with pytest.raises(MissingTruthError, match="row 1: no 'bbox'"):
             load_truth(answers, "testA")
 
-    def test_a_photo_that_is_missing_is_an_error(self, answers: DataConfig) -> None:
+    def test_a_missing_photo_is_an_error(self, answers: DataConfig) -> None:
         (answers.path / "images" / PHOTO.format(3)).unlink()
         with pytest.raises(ImageError, match=PHOTO.format(3)):
             load_split(replace(answers, images=answers.path / "images"), "testA")
 
 
-def test_parquet_of_another_layout_says_which_are_known(config: DataConfig) -> None:
+def test_an_unknown_layout_is_an_error_that_names_the_known_ones(config: DataConfig) -> None:
     write(config.path / "val-0.parquet", {"caption": "a dog", "split": "val"})
     with pytest.raises(DataError, match=r"val-0.*lacks the columns answer, file_name and has caption, split; .*jxu124"):
         load_split(config, "val")
 
 
-def test_a_file_that_is_no_parquet_is_an_error(config: DataConfig) -> None:
+def test_a_file_that_is_not_parquet_is_an_error(config: DataConfig) -> None:
     (config.path / "val-0.parquet").write_bytes(b"PAR1 caf\xe9")
     for read in (load_split, load_truth):
         with pytest.raises(DataError, match=r"val-0\.parquet: cannot be read as Parquet"):

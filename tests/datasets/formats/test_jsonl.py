@@ -1,3 +1,5 @@
+"""JSON lines, good and bad."""
+
 from __future__ import annotations
 
 import json
@@ -45,7 +47,7 @@ def test_ids_of_two_splits_differ(tmp_path: Path) -> None:
     assert len(set(ids)) == len(ids) == 10
 
 
-def test_one_phrase_and_nothing_else_is_enough(tmp_path: Path) -> None:
+def test_an_image_and_a_phrase_are_enough(tmp_path: Path) -> None:
     config = write_lines(tmp_path, '{"image": "photos/0.png", "expression": "the dog"}')
     [expression] = load_split(config, "train").expressions
     assert (expression.text, expression.category, expression.derived) == ("the dog", "dog", True)
@@ -59,30 +61,28 @@ def test_one_phrase_and_nothing_else_is_enough(tmp_path: Path) -> None:
         (["the bowl", "man in blue"], "bowl"),
         (["the one on the left", "that thing"], None),
     ],
-    ids=["one phrase says it", "most say it", "equally many, the first", "none says it"],
+    ids=["one phrase names it", "most phrases name it", "a tie, first wins", "no phrase names it"],
 )
-def test_the_phrases_of_a_row_say_its_category_together(
-    tmp_path: Path, phrases: list[str], category: str | None
-) -> None:
+def test_all_phrases_of_a_row_determine_its_category(tmp_path: Path, phrases: list[str], category: str | None) -> None:
     config = write_lines(tmp_path, row(expression=phrases, category=None))
     expressions = load_split(config, "train").expressions
     assert {(e.category, e.derived) for e in expressions} == {(category, category is not None)}
 
 
-def test_a_category_that_is_given_is_not_asked_of_the_phrase(tmp_path: Path) -> None:
+def test_a_given_category_takes_precedence_over_the_phrase(tmp_path: Path) -> None:
     config = write_lines(tmp_path, row(expression="the dog", category="forklift"))
     [expression] = load_split(config, "train").expressions
     assert (expression.category, expression.derived) == ("forklift", False)
 
 
-def test_words_of_ones_own_name_categories_too(tmp_path: Path) -> None:
+def test_a_lexicon_adds_words_for_categories(tmp_path: Path) -> None:
     config = write_lines(tmp_path, row(expression="the lift truck with a dog", category=None))
     (tmp_path / "words.toml").write_text('[names]\nforklift = ["lift truck"]\n')
     config = replace(config, lexicon=tmp_path / "words.toml")
     assert {e.category for e in load_split(config, "train").expressions} == {"forklift"}
 
 
-def test_ids_and_kinds_are_those_that_are_given(tmp_path: Path) -> None:
+def test_given_ids_and_kinds_are_kept(tmp_path: Path) -> None:
     kinds = [{"kind": "color", "needed": ["color"], "redundant": ["size"]}, {}]
     config = write_lines(tmp_path, row(id=7, image_id=9, expression_ids=["a", 2], kinds=kinds))
     first, second = load_split(config, "train").expressions
@@ -92,7 +92,7 @@ def test_ids_and_kinds_are_those_that_are_given(tmp_path: Path) -> None:
     assert list(load_truth(config, "train")) == ["7"]
 
 
-def test_a_derived_category_is_no_truth(tmp_path: Path) -> None:
+def test_truth_has_no_derived_category(tmp_path: Path) -> None:
     config = write_lines(tmp_path, row(expression="the dog", category=None))
     assert load_truth(config, "train")["train:1"].category is None
 
@@ -111,7 +111,7 @@ def test_a_split_is_the_same_without_boxes_and_masks(tmp_path: Path) -> None:
         load_truth(config, "train")
 
 
-def test_truth_is_the_rectangles_that_were_drawn(tmp_path: Path) -> None:
+def test_truth_matches_the_drawn_rectangles(tmp_path: Path) -> None:
     truth = load_truth(write_jsonl_dataset(tmp_path), "train")
     assert list(truth) == ["train:1", "train:2", "train:3"]
     for number, referent in enumerate(truth.values()):
@@ -123,16 +123,16 @@ def test_truth_is_the_rectangles_that_were_drawn(tmp_path: Path) -> None:
         assert pixels.sum() == (x2 - x1) * (y2 - y1) == pixels[y1:y2, x1:x2].sum()
 
 
-def test_a_mask_alone_gives_the_box_around_it(tmp_path: Path) -> None:
+def test_a_mask_without_a_box_gives_the_box_around_it(tmp_path: Path) -> None:
     config = write_lines(tmp_path, row(box=None))
     assert load_truth(config, "train")["train:1"].box.tolist() == list(things_of(0)[0].box)
 
 
-def test_a_box_alone_has_no_mask(tmp_path: Path) -> None:
+def test_a_box_without_a_mask_is_read(tmp_path: Path) -> None:
     assert load_truth(write_lines(tmp_path, row(mask=None)), "train")["train:1"].mask is None
 
 
-def test_a_photo_taken_sideways_has_its_shown_size(tmp_path: Path) -> None:
+def test_a_photo_taken_sideways_has_its_displayed_size(tmp_path: Path) -> None:
     config = write_lines(tmp_path, row(image="photos/side.jpg", mask=polygons_of((30, 40, 35, 44)), box=None))
     exif = Image.Exif()
     exif[0x0112] = 6  # rotate 90 degrees clockwise to show
@@ -142,7 +142,7 @@ def test_a_photo_taken_sideways_has_its_shown_size(tmp_path: Path) -> None:
     assert np.argwhere(coco_mask.decode(mask)).max(axis=0).tolist() == [43, 34]
 
 
-def test_images_can_be_in_a_folder_of_their_own(tmp_path: Path) -> None:
+def test_images_can_be_in_another_folder(tmp_path: Path) -> None:
     write_jsonl_dataset(tmp_path / "data", {"train": jsonl_rows(1)})
     write_image(tmp_path / "elsewhere" / "photos" / "0.png", 0)
     config = DataConfig(tmp_path / "data", "jsonl", images=tmp_path / "elsewhere")
@@ -166,7 +166,7 @@ BAD_LINES: dict[str, tuple[str, str]] = {
     "image empty": (row(image=""), "'image' must be a string that is not empty"),
     "image absolute": (row(image="/photos/0.png"), "must be relative"),
     "image on a drive": (row(image="C:\\photos\\0.png"), "must be relative"),
-    "image missing": (row(image="photos/9.png"), r"photos/9\.png: no such file; `image` is relative to"),
+    "image missing": (row(image="photos/9.png"), r"photos/9\.png: no such file; 'image' is relative to"),
     "expression empty": (row(expression=""), "empty expression ''"),
     "expression punctuation": (row(expression=["dog", "?!"]), r"empty expression '\?!'"),
     "expressions none": (row(expression=[]), "'expression' is an empty list"),
@@ -226,7 +226,7 @@ def test_a_line_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
         load_split(config, "train")
 
 
-def test_a_split_that_does_not_exist_lists_those_that_do(tmp_path: Path) -> None:
+def test_a_missing_split_lists_the_existing_ones(tmp_path: Path) -> None:
     config = write_jsonl_dataset(tmp_path)
     with pytest.raises(DataError, match=r"test\.jsonl: no such file; .* has train\.jsonl, val\.jsonl; check `split`"):
         load_split(config, "test")
@@ -238,13 +238,13 @@ def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
         load_split(config, "train")
 
 
-def test_a_missing_image_is_an_image_error_unless_images_are_not_needed(tmp_path: Path) -> None:
+def test_a_missing_image_is_an_error_only_if_images_are_checked(tmp_path: Path) -> None:
     config = write_lines(tmp_path, row(image="photos/9.png"))
     with pytest.raises(ImageError):
         load_split(config, "train")
     assert len(load_split(config, "train", check_images=False).expressions) == 2
 
 
-def test_a_long_expression_loads_whole(tmp_path: Path) -> None:
+def test_a_long_expression_is_read_completely(tmp_path: Path) -> None:
     config = write_lines(tmp_path, row(expression="dog " * 10_000))
     assert load_split(config, "train").expressions[0].text == "dog " * 10_000

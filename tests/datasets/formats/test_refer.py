@@ -1,3 +1,5 @@
+"""REFER's layout, good and bad."""
+
 from __future__ import annotations
 
 import copy
@@ -121,14 +123,14 @@ def test_a_split_is_the_same_without_boxes_and_masks(
         load_truth(files.config, "train")
 
 
-def test_work_on_a_store_does_without_images(files: ReferFiles) -> None:
+def test_images_can_be_missing_if_they_are_not_checked(files: ReferFiles) -> None:
     whole = load_split(files.config, "train")
     for record in whole.images.values():
         record.path.unlink()
     assert load_split(files.config, "train", check_images=False) == whole
 
 
-def test_a_long_expression_loads_whole(files: ReferFiles) -> None:
+def test_a_long_expression_is_read_completely(files: ReferFiles) -> None:
     text = "dog " * 10_000
     files.refs[0]["sentences"][0]["sent"] = text
     files.save()
@@ -157,7 +159,7 @@ def dropping_sentence(key: str) -> Change:
 ROW = r"refs\(unc\)\.p: row 1 \(ref_id 1\)"
 SENTENCE = ROW + r", sentences\[1\]"
 
-# How a row is made bad -> (what the message says, how many of the 16 training sentences are left).
+# Name -> (change that makes a row bad, pattern of the message, number of the 16 training sentences that are left).
 BAD_ROWS: dict[str, tuple[Change, str, int]] = {
     "empty expression": (setting_sentence("sent", ""), SENTENCE + ": empty expression ''", 15),
     "blank expression": (setting_sentence("sent", " \t\n"), SENTENCE + ": empty expression", 15),
@@ -220,7 +222,7 @@ def test_a_bad_row_is_an_error_that_says_where(files: ReferFiles, name: str) -> 
 
 
 @pytest.mark.parametrize("name", BAD_ROWS)
-def test_a_bad_row_can_be_skipped_but_not_silently(
+def test_a_bad_row_can_be_skipped_with_a_warning(
     files: ReferFiles, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     change, _, left = BAD_ROWS[name]
@@ -234,7 +236,9 @@ def test_a_bad_row_can_be_skipped_but_not_silently(
     assert f"bad rows, kept {left}: " in warning and "refs(unc).p" in warning
 
 
-def test_the_warning_counts_all_and_shows_the_first(files: ReferFiles, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_warning_counts_all_bad_rows_and_shows_the_first(
+    files: ReferFiles, caplog: pytest.LogCaptureFixture
+) -> None:
     for ref in files.refs[:5]:
         ref["sentences"][0]["sent"] = "?"
     files.save()
@@ -244,7 +248,7 @@ def test_the_warning_counts_all_and_shows_the_first(files: ReferFiles, caplog: p
     assert warning.count("empty expression") == 3 and warning.endswith("and 2 more")
 
 
-def test_nothing_is_said_when_nothing_is_skipped(files: ReferFiles, caplog: pytest.LogCaptureFixture) -> None:
+def test_there_is_no_warning_if_no_row_is_skipped(files: ReferFiles, caplog: pytest.LogCaptureFixture) -> None:
     load_split(files.config, "train", skip_bad_rows=True)
     load_truth(files.config, "train", skip_bad_rows=True)
     assert not caplog.messages
@@ -265,18 +269,18 @@ def test_a_bad_row_of_another_split_does_not_matter(files: ReferFiles) -> None:
 
 
 @pytest.mark.parametrize("load", [load_split, load_truth])
-def test_a_split_that_does_not_exist_lists_those_that_do(files: ReferFiles, load: Callable[..., object]) -> None:
+def test_a_missing_split_lists_the_existing_ones(files: ReferFiles, load: Callable[..., object]) -> None:
     with pytest.raises(DataError, match=r"no split 'test'; it has testA, testB, train, val"):
         load(files.config, "test")
 
 
-def test_a_missing_split_by_lists_those_that_exist(tmp_path: Path) -> None:
+def test_a_missing_split_by_lists_the_existing_ones(tmp_path: Path) -> None:
     write_refer_dataset(tmp_path, "refcocog", "umd")
     with pytest.raises(DataError, match=r"refs\(unc\)\.p: no such file; .*refcocog has refs\(umd\)\.p; .*split_by"):
         load_split(DataConfig(tmp_path, "refcocog"), "train")
 
 
-def test_a_missing_dataset_lists_what_is_there(tmp_path: Path) -> None:
+def test_a_missing_dataset_lists_the_existing_files(tmp_path: Path) -> None:
     write_refer_dataset(tmp_path)
     with pytest.raises(DataError, match=r"refcoco\+/instances\.json: no such file; .* has images, refcoco;"):
         load_split(DataConfig(tmp_path, "refcoco+"), "train")
@@ -305,7 +309,7 @@ def test_a_datasets_name_is_part_of_file_names(tmp_path: Path, name: str) -> Non
 
 
 @pytest.mark.parametrize("data", [{"refs": []}, ("a",), "text", None])
-def test_refs_that_are_no_list_are_an_error(files: ReferFiles, data: object) -> None:
+def test_refs_that_are_not_a_list_are_an_error(files: ReferFiles, data: object) -> None:
     files.refs_path.write_bytes(pickle.dumps(data))
     with pytest.raises(DataError, match=r"refs\(unc\)\.p: must hold a list of refs, not"):
         load_split(files.config, "train")
@@ -350,7 +354,7 @@ def test_instances_that_are_not_text_are_an_error(files: ReferFiles) -> None:
 
 
 def template_refs(instances: dict[str, Any]) -> list[dict[str, Any]]:
-    """One ref for each photo's annotation that is the only one of its category: "the <category>"."""
+    """Return a ref "the <category>" for each annotation that is the only one of its category in its photo."""
     names = {category["id"]: category["name"] for category in instances["categories"]}
     kinds = [(a["image_id"], a["category_id"]) for a in instances["annotations"]]
     refs = []
@@ -372,7 +376,7 @@ def template_refs(instances: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(not REAL_PHOTOS.is_dir(), reason="the 100 COCO photos are not on this machine")
-def test_plain_coco_photos_are_read_through_the_refer_layout(tmp_path: Path) -> None:
+def test_real_coco_photos_are_read_in_refers_layout(tmp_path: Path) -> None:
     instances = json.loads((REAL_PHOTOS / "instances.json").read_text())
     config = DataConfig(tmp_path, "refcoco", images=REAL_PHOTOS / "images")
     files = ReferFiles(config, REAL_PHOTOS / "images", template_refs(instances), copy.deepcopy(instances)).save()

@@ -1,4 +1,4 @@
-"""SimREC's JSON, as its own script writes it and as it should not be."""
+"""SimREC's JSON, as its own script writes it, and bad files."""
 
 from __future__ import annotations
 
@@ -26,21 +26,23 @@ def refcocog(tmp_path: Path, split_by: str | None) -> DataConfig:
     return DataConfig(tmp_path, "refcocog", split_by, format="simrec")
 
 
-def test_a_refcocog_of_which_nobody_said_the_division_is_unknown_and_asks(
+def test_refcocog_without_a_named_division_is_called_unknown_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = refcocog(tmp_path, None)
     splits = [load_split(config, "val", check_images=False) for _ in range(2)]
     assert [split.split_by for split in splits] == ["unknown", "unknown"]
-    assert ["--data.split_by umd or google" in message for message in caplog.messages] == [True], "said once"
+    assert ["--data.split_by umd or google" in message for message in caplog.messages] == [True], (
+        "the warning is logged once"
+    )
 
 
-def test_the_division_that_the_user_names_is_recorded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_division_named_by_the_user_is_recorded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert load_split(refcocog(tmp_path, "google"), "val", check_images=False).split_by == "google"
     assert not caplog.messages
 
 
-def test_refcoco_needs_nobody_to_say_it(files: SimrecFiles, caplog: pytest.LogCaptureFixture) -> None:
+def test_refcoco_needs_no_named_division(files: SimrecFiles, caplog: pytest.LogCaptureFixture) -> None:
     assert load_split(files.config, "val", check_images=False).split_by is None
     assert not caplog.messages
 
@@ -62,14 +64,14 @@ class SimrecFiles:
 
 @pytest.fixture
 def files(tmp_path: Path) -> SimrecFiles:
-    """One training row, two val rows of one referent, as SimREC's script makes them of the things on the left."""
+    """One training row and two val rows of one referent, as SimREC's script writes them, for the things on the left."""
     config = DataConfig(tmp_path, "refcoco", format="simrec")
     rows = []
     for number in range(2):
         x1, y1, x2, y2 = things_of(number)[0].box
         write_image(tmp_path / "images/train2014" / f"COCO_train2014_{number + 5:012d}.jpg", number)
         mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-        mask[y1:y2, x1:x2] = 1 + number  # where REFER's polygons overlap, SimREC counts them
+        mask[y1:y2, x1:x2] = 1 + number  # a pixel's value is the number of REFER's polygons that cover it
         (tmp_path / "masks/refcoco").mkdir(parents=True, exist_ok=True)
         np.save(tmp_path / f"masks/refcoco/{number + 40}.npy", mask)
         rows.append({"iid": number + 5, "bbox": [x1, y1, x2 - x1, y2 - y1], "cat_id": 16, "mask_id": number + 40})
@@ -100,7 +102,7 @@ def test_rows_of_one_mask_are_sentences_of_one_referent(files: SimrecFiles) -> N
     assert list(load_truth(files.config, "val")) == ["41"]
 
 
-def test_truth_is_the_rectangle_that_was_drawn(files: SimrecFiles) -> None:
+def test_truth_matches_the_drawn_rectangle(files: SimrecFiles) -> None:
     for number, name in enumerate(("train", "val")):
         [truth] = load_truth(files.config, name).values()
         x1, y1, x2, y2 = things_of(number)[0].box
@@ -110,7 +112,7 @@ def test_truth_is_the_rectangle_that_was_drawn(files: SimrecFiles) -> None:
         assert pixels.sum() == (x2 - x1) * (y2 - y1) == pixels[y1:y2, x1:x2].sum()
 
 
-def test_the_files_say_which_splits_there_are(files: SimrecFiles) -> None:
+def test_the_file_determines_the_splits(files: SimrecFiles) -> None:
     files.rows = dict.fromkeys(("val", "testA", "train"), files.rows["val"])
     assert split_names(files.save()) == ("train", "val", "testA")
     with pytest.raises(DataError, match=r"refcoco\.json: no split 'test'; it has val, testA, train"):
@@ -128,7 +130,7 @@ def test_a_split_is_the_same_without_boxes_and_masks(files: SimrecFiles) -> None
         load_truth(files.config, "val")
 
 
-def test_without_a_folder_of_masks_there_are_boxes_alone(files: SimrecFiles) -> None:
+def test_without_a_folder_of_masks_only_boxes_are_read(files: SimrecFiles) -> None:
     for path in (files.config.path / "masks/refcoco").iterdir():
         path.unlink()
     (files.config.path / "masks/refcoco").rmdir()
@@ -136,27 +138,27 @@ def test_without_a_folder_of_masks_there_are_boxes_alone(files: SimrecFiles) -> 
     assert truth.mask is None and truth.box.tolist() == list(things_of(0)[0].box)
 
 
-def test_masks_do_without_the_photos(files: SimrecFiles) -> None:
+def test_truth_with_masks_needs_no_photos(files: SimrecFiles) -> None:
     (files.config.path / "images/train2014/COCO_train2014_000000000005.jpg").unlink()
     assert list(load_truth(files.config, "train")) == ["40"]
     with pytest.raises(ImageError):
         load_split(files.config, "train")
 
 
-def test_refclefs_photos_have_bare_numbers(files: SimrecFiles) -> None:
+def test_refclefs_photos_are_named_by_number(files: SimrecFiles) -> None:
     config = DataConfig(files.config.path, "refclef", format="simrec")
     (config.path / "anns/refclef.json").write_text(json.dumps(files.rows))
     assert load_split(config, "train", check_images=False).images["5"].path.name == "5.jpg"
 
 
-def test_own_photos_and_categories_have_names(files: SimrecFiles) -> None:
+def test_rows_can_name_their_photo_and_category(files: SimrecFiles) -> None:
     files.rows["train"] = [{"iid": "a", "file_name": "b.png", "refs": "lift truck", "category": "forklift"}]
     write_image(files.config.path / "images/train2014/b.png", 0)
     [expression] = load_split(files.save(), "train").expressions
     assert (expression.referent_id, expression.image_id, expression.category) == ("train:0", "a", "forklift")
 
 
-def test_a_category_that_is_missing_is_read_in_all_sentences_of_the_referent(files: SimrecFiles) -> None:
+def test_a_missing_category_comes_from_all_sentences_of_the_referent(files: SimrecFiles) -> None:
     for row, text in zip(files.rows["val"], ("the one on the left", "man in blue"), strict=True):
         row |= {"refs": [text], "cat_id": None}
     assert {(e.category, e.derived) for e in load_split(files.save(), "val").expressions} == {("person", True)}
@@ -165,10 +167,10 @@ def test_a_category_that_is_missing_is_read_in_all_sentences_of_the_referent(fil
 BAD_ROWS: dict[str, tuple[dict[str, Any], str]] = {
     "no image": ({"iid": None}, "'iid' must be"),
     "image without a file": ({"iid": 77}, r"COCO_train2014_000000000077\.jpg: no such file"),
-    "image without a number": ({"iid": "x"}, "'iid' is no number"),
+    "image without a number": ({"iid": "x"}, "'iid' is not a number"),
     "no sentence": ({"refs": []}, "'refs' is an empty list"),
     "empty sentence": ({"refs": ["red dog", " ?"]}, "empty expression"),
-    "category that COCO lacks": ({"cat_id": 80}, "'cat_id' 80 is none of COCO's 80"),
+    "category that COCO lacks": ({"cat_id": 80}, "'cat_id' is 80, but COCO's categories are counted from 0 to 79"),
     "ids for other sentences": ({"sent_ids": [1]}, "1 'sent_ids' for 2 sentences"),
     "duplicated sentence ids": ({"sent_ids": [1, 1]}, "the id 1 was used before"),
     "kinds of other sentences": ({"kinds": [{}, {}, {}]}, "3 'kinds' for 2 sentences"),
@@ -187,7 +189,7 @@ def test_a_bad_row_is_an_error_with_file_and_row(files: SimrecFiles, name: str) 
     assert [e.referent_id for e in kept] == ["1", "1"]
 
 
-def test_sentence_ids_are_unique_over_rows(files: SimrecFiles) -> None:
+def test_a_sentence_id_in_two_rows_is_an_error(files: SimrecFiles) -> None:
     for row in files.rows["val"]:
         row["sent_ids"] = [9]
     with pytest.raises(DataError, match=r"val\[1\]: the id 9 was used before"):
@@ -196,10 +198,12 @@ def test_sentence_ids_are_unique_over_rows(files: SimrecFiles) -> None:
 
 def test_rows_of_one_referent_that_differ_are_an_error(files: SimrecFiles) -> None:
     files.rows["val"][1]["cat_id"] = 0
-    with pytest.raises(DataError, match=r"val\[1\]: referent 41 is a person in image 6 here, and was a dog"):
+    with pytest.raises(
+        DataError, match=r"val\[1\]: referent 41 has category person and image 6 here, but category dog"
+    ):
         load_split(files.save(), "val")
     files.rows["val"][1]["bbox"] = [0, 0, 1, 1]
-    with pytest.raises(DataError, match=r"val\[1\]: referent 41 had another 'bbox'"):
+    with pytest.raises(DataError, match=r"val\[1\]: referent 41 has another 'bbox'"):
         load_truth(files.save(), "val")
 
 
@@ -257,7 +261,7 @@ def test_bad_truth_is_an_error_with_file_and_row(
         (b'{"train": [1]}', r"train\[0\]: must be a mapping"),
         (b'{"train": []}', "no usable row"),
     ],
-    ids=["Latin-1", "cut off", "a list", "a split that is no list", "a row that is none", "empty"],
+    ids=["Latin-1", "cut off", "a list", "a split that is not a list", "a row that is not a mapping", "empty"],
 )
 def test_a_damaged_file_is_an_error(files: SimrecFiles, content: bytes, message: str) -> None:
     files.path.write_bytes(content)
@@ -265,7 +269,7 @@ def test_a_damaged_file_is_an_error(files: SimrecFiles, content: bytes, message:
         load_split(files.config, "train")
 
 
-def test_a_file_that_is_not_there_lists_those_that_are(files: SimrecFiles) -> None:
+def test_a_missing_file_lists_the_existing_ones(files: SimrecFiles) -> None:
     config = DataConfig(files.config.path, "refcoco+", format="simrec")
     with pytest.raises(DataError, match=r"refcoco\+\.json: no such file; .* has refcoco\.json; check `dataset`"):
         load_split(config, "train")

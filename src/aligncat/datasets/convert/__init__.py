@@ -1,1 +1,1 @@
-"""Write a dataset in another format."""
+"""Conversion of datasets from one format to another."""

@@ -1,4 +1,4 @@
-"""What goes from one format into another: the referents with their sentences, photos and truth."""
+"""The source of a conversion: referents with their sentences, photos and truth."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from aligncat.types import Expression, Truth
 
 @dataclass(frozen=True, slots=True)
 class Referent:
-    """An object that expressions refer to, as any format can hold it.
+    """An object that expressions refer to, in a form that does not depend on a dataset format.
 
     Attributes:
         id: unique in its split.
-        image_id: the image that it is in.
-        photo: the image's file, below the folder of the images.
-        category: the category that the data gives it, by name.
-        derived: the category that its sentences name, where the data gives none.
+        image_id: the image that shows it.
+        photo: the image's file, relative to the folder of the images.
+        category: its category's name in the data, or None.
+        derived: the name of the category that its sentences mention if the data gives none, or None.
         sentences: the expressions that refer to it.
-        truth: its box and mask, where the data has them.
-        as_written: what else the source's files hold about it.
+        truth: its box and mask, or None if the data has neither.
+        as_written: further details from the source's files.
     """
 
     id: str
@@ -48,8 +48,8 @@ class Source:
     """A dataset to convert.
 
     Attributes:
-        config: where it is.
-        splits: its splits by name, as learners see them.
+        config: the dataset's configuration.
+        splits: its splits by name, without boxes and masks.
         photos: the folder of its images.
         files: its parsed annotation files.
     """
@@ -61,10 +61,10 @@ class Source:
 
     @classmethod
     def read(cls, config: DataConfig, names: tuple[str, ...], files: AnnotationFiles) -> Source:
-        """Read the expressions of the splits; the photos need not be there.
+        """Read the expressions of the given splits. The photos may be missing.
 
         Raises:
-            DataError: a file, a row or an expression is not what the format asks for.
+            DataError: a file, a row or an expression does not follow the format.
         """
         splits = {name: load_split(config, name, check_images=False, files=files) for name in names}
         folder = likely_image_folder(config)
@@ -74,21 +74,21 @@ class Source:
                 for split in splits.values()
                 for record in split.images.values()
             }
-            # No image may be there, and none is needed where the files give the images' sizes.
+            # All images may be missing: they are not needed if the files give the images' sizes.
             with suppress(ImageError):
                 folder = image_folder(config, file_names)
         return cls(config, splits, folder, files)
 
     def instances(self) -> Instances | None:
-        """Return its instances.json, which REFER's layout can copy, or None where its format has none."""
+        """Return the dataset's instances.json, which REFER's layout can copy, or None if its format has none."""
         read = format_of(self.config).instances
         return None if read is None else read(self.config, self.files)
 
     def referents(self, name: str) -> Iterator[Referent]:
-        """Read the referents of a split, with their truth where there is one.
+        """Read the referents of a split, with their truth if the data has it.
 
         Raises:
-            DataError: a box or a mask is not what the format asks for; a missing one is no error.
+            DataError: a box or a mask does not follow the format. A missing one is not an error.
         """
         split = self.splits[name]
         truths = self._truths(name)

@@ -1,6 +1,6 @@
-"""Dataset formats: one module and one row for each.
+"""Dataset formats: one module and one row of `FORMATS` for each.
 
-A row names the `Format` record at the end of the format's module. The module is imported when a dataset asks for it.
+A row names the `Format` record at the end of the format's module. The module is imported when a dataset needs it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ FORMATS: dict[str, str] = {
     "coco-csv": "aligncat.datasets.formats.coco_csv:COCO_CSV",
     "jsonl": "aligncat.datasets.formats.jsonl:JSONL",
 }
-"""Name of a format, as in `--data.format` -> "module:record"."""
+"""Name of a format, as given to `--data.format` -> "module:record"."""
 
 USUAL_FORMAT = "refer"
-"""The format of a dataset that does not say one."""
+"""The format of a dataset whose configuration names none."""

@@ -11,13 +11,13 @@ T = TypeVar("T")
 
 
 class AnnotationFiles:
-    """Parsed annotation files, so that reading several splits parses each file once.
+    """A cache of parsed annotation files: reading several splits parses each file only once.
 
         with AnnotationFiles() as files:
             for split in split_names(data, files=files):
                 load_split(data, split, files=files)
 
-    RefCOCO's files take seconds to parse and half a gigabyte of memory. They are freed at the end of the block.
+    RefCOCO's files take seconds to parse and half a gigabyte of memory. The memory is freed at the end of the block.
     """
 
     def __init__(self) -> None:
@@ -32,14 +32,14 @@ class AnnotationFiles:
         self._parsed.clear()
 
     def read(self, parse: Callable[[Path], T], path: Path) -> T:
-        """Parse a file, or return what the same function made of it before.
+        """Parse a file, or return the cached result of an earlier call with the same function and path.
 
         Args:
-            parse: a module's function that parses the file. Nobody may change what it returns.
+            parse: a module-level function that parses the file. Its result is shared and must not be modified.
             path: the file.
 
         Returns:
-            What `parse` returned. An error is not kept: the next call parses the file again.
+            The result of `parse`. Errors are not cached: the next call parses the file again.
         """
         if (parse, path) not in self._parsed:
             self._parsed[parse, path] = parse(path)

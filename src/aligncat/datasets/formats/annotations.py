@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 def annotation_truth(annotation: Mapping[str, object], image_id: str, category: str, instances: Instances) -> Truth:
-    """Read the box and the mask of one annotation.
+    """Read the box and mask of one annotation.
 
     Args:
-        annotation: its row.
-        image_id: the image that it is in.
-        category: the object's, by name.
-        instances: the file of the annotation and the image.
+        annotation: the annotation's row.
+        image_id: the id of its image.
+        category: the name of the object's category.
+        instances: the file that holds the annotation and the image.
 
     Raises:
-        DataError: the box or the mask is missing or is not what COCO's format asks for.
+        DataError: the box is missing, or the box or the mask does not follow COCO's format.
     """
     place = f"{instances.path}: annotation {annotation['id']}"
     image = instances.images[image_id]
@@ -43,14 +43,16 @@ def annotation_truth(annotation: Mapping[str, object], image_id: str, category: 
 
 
 def annotated_objects(instances: Instances, images: Container[str]) -> Objects:
-    """List all annotated objects of some images, without crowds; a box without area stays, and overlaps nothing.
+    """List all annotated objects of the given images, except crowds.
+
+    Boxes without area are included; they overlap nothing.
 
     Args:
         instances: the annotations.
         images: ids of the images.
 
     Raises:
-        DataError: an annotation is not as COCO's format asks.
+        DataError: an annotation does not follow COCO's format.
     """
     found: dict[str, list[tuple[list[float], str]]] = defaultdict(list)
     for number, value in enumerate(required_list(instances.document, "annotations", str(instances.path))):

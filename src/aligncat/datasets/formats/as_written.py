@@ -1,4 +1,4 @@
-"""What a dataset's files hold about a referent that only a conversion keeps."""
+"""Details of a referent that only conversions use: ids, masks as drawn, raw text and tokens."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from aligncat.files.fields import as_mapping, required_id, required_list
 
 @dataclass(frozen=True, slots=True)
 class AsWritten:
-    """What the files hold about a referent beyond its expressions and its truth.
+    """Details of a referent as its files have them, beyond its expressions and its truth.
 
     Attributes:
-        annotation_id: the id of its annotation in COCO's format, where there is one.
-        annotation: that annotation's "segmentation", "area" and "iscrowd", where they are there.
-        file_name: the `file_name` of REFER's row, which is not the photo's file.
-        sentences: sentence id -> its "raw" and "tokens" in REFER's layout, where they are there.
+        annotation_id: the id of its annotation in COCO's format, or None.
+        annotation: the annotation's "segmentation", "area" and "iscrowd", as far as they are given.
+        file_name: the `file_name` in REFER's row, which is not the name of the photo's file.
+        sentences: sentence id -> its "raw" and "tokens" in REFER's layout, as far as they are given.
     """
 
     annotation_id: str | None = None
@@ -25,17 +25,17 @@ class AsWritten:
     sentences: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
-def kept_of_annotation(row: Mapping[str, object]) -> dict[str, object]:
-    """Return the mask as it was drawn, its area and the crowd flag of a row of COCO's annotations."""
-    kept = {"segmentation": row.get("segmentation"), "iscrowd": row.get("iscrowd"), "area": row.get("area")}
-    return {key: value for key, value in kept.items() if value is not None}
+def annotation_details(row: Mapping[str, object]) -> dict[str, object]:
+    """Return the mask as drawn, the area and the crowd flag of a COCO annotation, as far as they are given."""
+    details = {"segmentation": row.get("segmentation"), "iscrowd": row.get("iscrowd"), "area": row.get("area")}
+    return {key: value for key, value in details.items() if value is not None}
 
 
-def kept_of_sentences(ref: Mapping[str, object], where: str) -> dict[str, dict[str, object]]:
-    """Return the raw text and the tokens of each sentence in a row of REFER's, by sentence id.
+def sentence_details(ref: Mapping[str, object], where: str) -> dict[str, dict[str, object]]:
+    """Return the raw text and the tokens of each sentence in one of REFER's rows, by sentence id.
 
     Args:
-        ref: the row, with "sentences".
+        ref: the row, with its "sentences".
         where: file and row, for messages.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Check rows of annotation files, and raise, log or collect what is wrong with them."""
+"""Checks for rows of annotation files, and the choice to raise, log or collect their errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from aligncat.errors import DataError
-from aligncat.files.fields import is_name, required_str, shorten, writable
+from aligncat.files.fields import check_encodable, is_name, required_str, shorten
 
 Id = TypeVar("Id", str, int)
 
@@ -21,16 +21,15 @@ logger = logging.getLogger(__name__)
 
 
 class BadRows:
-    """Context manager for reading one row: lets its DataError out, or keeps it and goes on with the next row."""
+    """A context manager for reading one row, which raises the row's DataError or skips the row.
+
+    Args:
+        source: the file, for the report.
+        skip: whether to skip bad rows. Otherwise the first one raises its error.
+        collected: a list to which the errors of all skipped rows are added. `report` then logs nothing.
+    """
 
     def __init__(self, source: Path, *, skip: bool, collected: list[DataError] | None = None) -> None:
-        """Decide what happens to a bad row.
-
-        Args:
-            source: the file, named in the report.
-            skip: whether to go on after a bad row.
-            collected: a list that takes the errors of all skipped rows; `report` then logs nothing.
-        """
         self.source = source
         self.skip = skip
         self.errors: list[DataError] = []
@@ -51,7 +50,7 @@ class BadRows:
         """Log one warning about all skipped rows, or add their errors to the list that collects them.
 
         Args:
-            kept: how many rows are usable.
+            kept: the number of usable rows.
 
         Raises:
             DataError: no row is usable, and no list collects the errors.
@@ -69,23 +68,20 @@ class BadRows:
 
 
 def expression_text(value: object, where: str) -> str:
-    """Return an expression's text after checking that it has a word.
+    """Return an expression's text unchanged after checking that it contains more than spaces and punctuation.
 
     Args:
-        value: the expression as the file has it.
+        value: the expression in the file.
         where: file and row, for the message.
 
-    Returns:
-        The text, unchanged.
-
     Raises:
-        DataError: the value is not a string, holds half a character, or is only spaces and punctuation.
+        DataError: the value is not a string, contains half a character, or has only spaces and punctuation.
     """
     if not isinstance(value, str):
         raise DataError(f"{where}: the expression must be a string, not {shorten(value)}")
     if not any(character.isalnum() or unicodedata.category(character)[0] not in "PZC" for character in value):
-        raise DataError(f"{where}: empty expression {shorten(value)}; write a phrase, or remove the row")
-    return writable(value, where)
+        raise DataError(f"{where}: empty expression {shorten(value)}; write a phrase or remove the row")
+    return check_encodable(value, where)
 
 
 def check_split_name(name: str, where: str) -> str:
@@ -96,23 +92,23 @@ def check_split_name(name: str, where: str) -> str:
         where: file and row, for the message.
 
     Raises:
-        DataError: the name has other characters than letters, digits and . _ + -, or is "." or "..".
+        DataError: the name contains characters other than letters, digits and . _ + -, or is "." or "..".
     """
     if not is_name(name):
         raise DataError(
-            f"{where}: {shorten(name)} cannot be a split's name, which has letters, digits and . _ + - alone; rename it"
+            f"{where}: {shorten(name)} cannot be a split's name; rename it, using only letters, digits and . _ + -"
         )
     return name
 
 
 def required_photo(row: Mapping[str, object], key: str, where: str) -> str:
-    """Return a photo's normalized path, which must be relative to the folder of the photos and inside it."""
+    """Return a photo's normalized path, which must be relative to the folder of the photos and must not leave it."""
     name = required_str(row, key, where)
     path = posixpath.normpath(name)
     if PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute() or path.split("/")[0] == "..":
         raise DataError(
-            f"{where}: {key!r} {shorten(name)} must be relative to the folder of the photos and in it, so that the "
-            "data can be moved; name that folder with `images`"
+            f"{where}: {key!r} {shorten(name)} must be relative to the folder of the photos and lie inside it; set "
+            "that folder with `images`"
         )
     return path
 

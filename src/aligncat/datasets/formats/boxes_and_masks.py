@@ -1,8 +1,8 @@
 """Parse and check the boxes and masks of annotation files. Evaluation only.
 
-COCO's forms are read (cocodataset.org/#format-data): a box is [x, y, width, height], a mask is a list of polygons
-[x1, y1, x2, y2, ...] or run lengths {"size": [height, width], "counts": list or compressed string}. They become xyxy
-pixels and compressed run lengths.
+COCO's forms are read (cocodataset.org/#format-data): a box is [x, y, width, height]; a mask is a list of polygons
+[x1, y1, x2, y2, ...] or run lengths {"size": [height, width], "counts": list or compressed string}. Boxes become xyxy
+pixels, and masks become compressed run lengths.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from aligncat.geometry import MAX_PIXELS
 from aligncat.types import RLE
 
 _CORNERS_OF_A_POLYGON = 3
-# pycocotools allocates memory for every fifth of a pixel of an outline, and crashes when it runs out.
+# Pixels. pycocotools allocates memory for every fifth of a pixel of an outline, and crashes when memory runs out.
 _LONGEST_OUTLINE = 1e6
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """The image that a box or a mask lies on.
+    """The size of the image that a box or a mask belongs to.
 
     Attributes:
         width: pixels.
@@ -47,15 +47,15 @@ def image_size(row: Mapping[str, object], where: str) -> tuple[int, int]:
         where: file and row, for messages.
 
     Raises:
-        DataError: one is missing or below 1, or the image has more pixels than the limit.
+        DataError: the width or the height is missing or below 1, or the image has more pixels than the limit.
     """
     width, height = required_int(row, "width", where), required_int(row, "height", where)
     for key, pixels in (("width", width), ("height", height)):
         if pixels < 1:
-            raise DataError(f"{where}: {key!r} must be at least 1 pixel, not {pixels}; write the photo's own")
+            raise DataError(f"{where}: {key!r} must be at least 1 pixel, not {pixels}; write the photo's {key}")
     if width * height > MAX_PIXELS:
         raise DataError(
-            f"{where}: an image of {width} x {height} pixels is more than the limit of {MAX_PIXELS:,}; write the "
+            f"{where}: an image of {width} x {height} pixels has more than the limit of {MAX_PIXELS:,}; write the "
             "photo's own 'width' and 'height'"
         )
     return width, height
@@ -66,14 +66,14 @@ def read_box(value: object, canvas: Canvas, *, corners: bool) -> NDArray[np.floa
 
     Args:
         value: four numbers in pixels.
-        canvas: the image it lies on.
-        corners: whether the numbers are [x1, y1, x2, y2]; COCO's [x, y, width, height] otherwise.
+        canvas: the size of its image.
+        corners: whether the numbers are [x1, y1, x2, y2]. Otherwise they are COCO's [x, y, width, height].
 
     Returns:
-        (4,) xyxy pixels, as written: a box that passes the image's edge is not clipped.
+        (4,) xyxy pixels. A box that extends beyond the image is not clipped.
 
     Raises:
-        DataError: when it is not four finite numbers, has no area, or does not touch the image.
+        DataError: the value is not four finite numbers, or the box has no area or lies outside the image.
     """
     order = "[x1, y1, x2, y2]" if corners else "[x, y, width, height]"
     if not isinstance(value, list | tuple) or len(value) != 4 or not all(map(_is_coordinate, value)):
@@ -92,17 +92,17 @@ def read_box(value: object, canvas: Canvas, *, corners: bool) -> NDArray[np.floa
 
 
 def read_mask(value: object, canvas: Canvas) -> RLE:
-    """Read a mask in one of COCO's three forms, or in RefCLEF's: a list of run lengths.
+    """Read a mask in one of COCO's three forms or in RefCLEF's form, a list of run lengths.
 
     Args:
-        value: polygons or several run lengths, which are united, or run lengths.
-        canvas: the image it lies on.
+        value: run lengths, or a list of polygons or run lengths, whose union is the mask.
+        canvas: the size of its image.
 
     Returns:
         Compressed run lengths at the image's size.
 
     Raises:
-        DataError: when it is none of the forms, has another size than the image, or covers no pixel.
+        DataError: the value has none of these forms, its size differs from the image's, or the mask covers no pixel.
     """
     if isinstance(value, dict):
         rle = _run_lengths(value, canvas)
@@ -122,7 +122,7 @@ def read_mask(value: object, canvas: Canvas) -> RLE:
 
 
 def box_around(mask: RLE) -> NDArray[np.float64]:
-    """Return the smallest box around a whole mask.
+    """Return the smallest box that contains a mask.
 
     Returns:
         (4,) xyxy pixels; x2 and y2 are exclusive.
@@ -132,12 +132,12 @@ def box_around(mask: RLE) -> NDArray[np.float64]:
 
 
 def _is_coordinate(value: object) -> bool:
-    # The bounds also reject NaN and infinity, which JSON readers accept, and integers too long for a float.
+    # The bounds also reject NaN and infinity, which JSON readers accept, and integers that no float can hold.
     return isinstance(value, int | float) and not isinstance(value, bool) and -1e9 < value < 1e9
 
 
 def _polygon(value: object, canvas: Canvas) -> list[float]:
-    # Checked here because pycocotools silently takes a "polygon" of four numbers for a box.
+    # pycocotools would silently read a "polygon" of four numbers as a box.
     if (
         not isinstance(value, list | tuple)
         or len(value) < 2 * _CORNERS_OF_A_POLYGON
@@ -152,7 +152,7 @@ def _polygon(value: object, canvas: Canvas) -> list[float]:
     outline = np.abs(np.diff(corners, axis=0, append=corners[:1])).max(axis=1).sum()
     if max(outline, np.abs(corners).max()) > _LONGEST_OUTLINE:
         raise DataError(
-            f"{canvas.where}: a polygon's outline is {outline:,.0f} pixels long, or that far off its image of "
+            f"{canvas.where}: a polygon's outline is {outline:,.0f} pixels long, or lies far outside its image of "
             f"{canvas.width} x {canvas.height}; give its corners in pixels"
         )
     return list(value)
@@ -175,7 +175,7 @@ def _run_lengths(value: Mapping[str, object], canvas: Canvas) -> RLE:
         rle = None
     else:
         raise DataError(f"{canvas.where}: 'counts' must be whole numbers or a compressed string, not {shorten(counts)}")
-    # pycocotools trusts the runs: it reads uninitialized memory when they are too few.
+    # pycocotools does not check the runs: it reads uninitialized memory if they cover too few pixels.
     if any(run < 0 for run in runs) or sum(runs) != canvas.width * canvas.height:
         raise DataError(
             f"{canvas.where}: the mask's run lengths cover {sum(runs)} pixels of an image of "
@@ -185,16 +185,17 @@ def _run_lengths(value: Mapping[str, object], canvas: Canvas) -> RLE:
 
 
 def _decompress(counts: bytes, canvas: Canvas) -> list[int]:
-    """Decode a compressed string: signed base-32 digits from character 48 on, the lowest first.
+    """Decode a compressed run-length string, as pycocotools' rleToString writes it.
 
-    From the fourth run on, a run is written as its difference to the run two before (pycocotools' rleToString).
+    A run is a signed base-32 number, lowest digit first; the digit 0 is the character 48. From the fourth run on, the
+    number is the difference from the run two positions before.
     """
     runs: list[int] = []
     number = shift = 0
     for character in counts:
         digit = character - 48
         if not 0 <= digit < 64 or shift > 60:
-            raise DataError(f"{canvas.where}: the mask's 'counts' are not a compressed run-length string")
+            raise DataError(f"{canvas.where}: the mask's 'counts' is not a compressed run-length string")
         number |= (digit & 31) << shift
         shift += 5
         if digit & 32:
@@ -204,5 +205,5 @@ def _decompress(counts: bytes, canvas: Canvas) -> list[int]:
         runs.append(number + (runs[-2] if len(runs) > 2 else 0))
         number = shift = 0
     if shift:
-        raise DataError(f"{canvas.where}: the mask's 'counts' end in the middle of a run")
+        raise DataError(f"{canvas.where}: the mask's 'counts' ends in the middle of a run")
     return runs

@@ -1,10 +1,10 @@
-"""COCO's annotations and a CSV of phrases: <path>/instances.json and <path>/phrases.csv.
+"""COCO's annotations with a CSV of phrases: <path>/instances.json and <path>/phrases.csv.
 
     annotation_id,phrase,split
     1767,the red mug on the left,train
 
-The CSV has a header and the columns `phrase`, `split`, and `annotation_id` or `image_id` or both, in any order;
-`sentence_id` may be there too. A row without an annotation can be trained on and not evaluated.
+The CSV has a header with the columns `phrase`, `split`, and `annotation_id` or `image_id` or both, in any order.
+`sentence_id` is optional. A row without an annotation can be used for training but not for evaluation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.annotations import annotated_objects, annotation_truth
-from aligncat.datasets.formats.as_written import AsWritten, kept_of_annotation
+from aligncat.datasets.formats.as_written import AsWritten, annotation_details
 from aligncat.datasets.formats.bad_rows import BadRows, check_split_name, expression_text, required_photo
 from aligncat.datasets.formats.format import Format, ReadOptions
 from aligncat.datasets.formats.instances import Instances
@@ -43,7 +43,8 @@ def read_csv_split(config: DataConfig, split: str, options: ReadOptions) -> Spli
             image_id, image = instances.image(annotation or row, where)
             if row["image_id"] not in ("", image_id):
                 raise DataError(
-                    f"{where}: image_id {row['image_id']}, but annotation {row['annotation_id']} is of {image_id}"
+                    f"{where}: image_id is {row['image_id']}, but annotation {row['annotation_id']} belongs to image "
+                    f"{image_id}; correct one of them"
                 )
             text = expression_text(row["phrase"], where)
             referents.add(
@@ -69,7 +70,7 @@ def read_csv_truth(config: DataConfig, split: str, options: ReadOptions) -> dict
                 continue
             annotation = _annotation(row, annotations, instances, where)
             if annotation is None:
-                raise MissingTruthError(f"{where}: no annotation_id, without which the row cannot be evaluated")
+                raise MissingTruthError(f"{where}: no annotation_id; evaluation needs one in every row")
             image_id, _ = instances.image(annotation, where)
             category = instances.category_name(annotation, where)
             truths[_referent_id(row)] = annotation_truth(annotation, image_id, category, instances)
@@ -81,17 +82,17 @@ def csv_splits(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]:
     """List the splits of the CSV, "train" first.
 
     Raises:
-        DataError: the file is missing or not as the format asks.
+        DataError: the file is missing or does not follow the format.
     """
     names = dict.fromkeys(row["split"] for _, row in _rows(config, files, BadRows(_phrases_file(config), skip=True)))
     return tuple(sorted(names, key=lambda name: name != "train"))
 
 
 def csv_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:
-    """Read what only a conversion keeps of each annotation, by referent id.
+    """Read the details of each referent's annotation, by referent id.
 
     Raises:
-        DataError: a row is not as the format asks.
+        DataError: a row does not follow the format.
     """
     instances = _instances(config, files)
     annotations = instances.annotations
@@ -99,7 +100,7 @@ def csv_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> di
     for where, row in _rows_of_split(config, split, files, BadRows(_phrases_file(config), skip=False)):
         annotation = _annotation(row, annotations, instances, where)
         if annotation is not None:
-            found[_referent_id(row)] = AsWritten(row["annotation_id"], kept_of_annotation(annotation))
+            found[_referent_id(row)] = AsWritten(row["annotation_id"], annotation_details(annotation))
     return found
 
 
@@ -124,7 +125,7 @@ def _rows_of_split(
 
 
 def _rows(config: DataConfig, files: AnnotationFiles, bad_rows: BadRows) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield (file and line for messages, the row with every column, "" where the file lacks it, and its line)."""
+    """Yield (file and line for messages, row). A row has its "line" and every column, "" where the file has none."""
     path = _phrases_file(config)
     reader = csv.reader(io.StringIO(files.read(read_text, path), newline=""), strict=True)
     try:
@@ -144,7 +145,7 @@ def _rows(config: DataConfig, files: AnnotationFiles, bad_rows: BadRows) -> Iter
 def _header(path: Path, cells: list[str]) -> list[str]:
     header = [name.strip() for name in cells]
     if unknown := [name for name in header if name not in _COLUMNS]:
-        raise DataError(f"{path}:1: column {unknown[0]!r} is not known; there may be {', '.join(_COLUMNS)}")
+        raise DataError(f"{path}:1: column {unknown[0]!r} is not known; the known ones are {', '.join(_COLUMNS)}")
     missing = [name for name in ("phrase", "split") if name not in header]
     if not {"image_id", "annotation_id"} & {*header}:
         missing.append("annotation_id (or image_id)")
@@ -158,7 +159,7 @@ def _row(header: list[str], cells: list[str], where: str) -> dict[str, str]:
         raise DataError(f"{where}: {len(cells)} cells for {len(header)} columns; a phrase with a comma needs quotes")
     row = dict.fromkeys(_COLUMNS, "") | dict(zip(header, (cell.strip() for cell in cells), strict=True))
     if not row["split"] or not (row["annotation_id"] or row["image_id"]):
-        raise DataError(f"{where}: 'split', and 'annotation_id' or 'image_id', must not be empty")
+        raise DataError(f"{where}: the row needs a 'split', and an 'annotation_id' or an 'image_id'")
     return row
 
 
@@ -169,7 +170,7 @@ def _referent_id(row: Mapping[str, str]) -> str:
 def _annotation(
     row: Mapping[str, str], annotations: Mapping[str, Mapping[str, object]], instances: Instances, where: str
 ) -> Mapping[str, object] | None:
-    """The annotation that a row names; None where it names an image alone."""
+    """Return the annotation that a row names, or None if it names only an image."""
     number = row["annotation_id"]
     if number and number not in annotations:
         raise DataError(f"{where}: annotation_id {number} is not among the annotations of {instances.path}")

@@ -30,13 +30,13 @@ Objects: TypeAlias = "dict[str, tuple[NDArray[np.float64], list[str]]]"
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """How to read a split; `load_split` describes the options.
+    """How to read a split; see `load_split`.
 
     Attributes:
-        skip_bad_rows: whether to go on after a row that is not as the format asks.
-        collected: a list that takes the errors of skipped rows, in place of the warning.
+        skip_bad_rows: whether to skip rows that do not follow the format.
+        collected: a list to which the errors of skipped rows are added, instead of one warning.
         check_images: whether every image must exist.
-        files: the annotation files parsed so far.
+        files: the cache of parsed annotation files.
     """
 
     skip_bad_rows: bool = False
@@ -45,28 +45,28 @@ class ReadOptions:
     files: AnnotationFiles = field(default_factory=AnnotationFiles)
 
     def bad_rows(self, source: Path) -> BadRows:
-        """Return what to do about the bad rows of a file."""
+        """Return the context manager for reading the rows of a file."""
         return BadRows(source, skip=self.skip_bad_rows, collected=self.collected)
 
 
-def _nothing_more(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:
+def _no_details(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:
     return {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """How datasets of one format are read and written.
+    """The functions that read and write datasets of one format.
 
     Attributes:
-        read_split: reads the images and expressions of a split; never a box or a mask.
-        read_truth: reads referent id -> box and mask. Evaluation only.
+        read_split: reads the images and expressions of a split, but no boxes or masks.
+        read_truth: reads the box and mask of each referent, by referent id. Evaluation only.
         split_names: lists the splits, the training split first.
-        list_objects: lists all annotated objects of the given images, also those that no expression refers to.
-            Evaluation only. None where the files describe referents alone.
-        as_written: reads referent id -> what only a conversion keeps of it.
-        instances: reads COCO's instances.json, which a conversion copies. None where the format has no such file.
-        write: writes a dataset into a folder, to be read with the given config. None where the format is read only.
-        split_by: who divides the data into splits where the config does not say, as the name of a file needs it.
+        list_objects: lists all annotated objects of the given images, including those that no expression refers to.
+            Evaluation only. None if the files describe only referents.
+        as_written: reads the details that only conversions use, by referent id.
+        instances: reads COCO's instances.json, which a conversion copies. None if the format has no such file.
+        write: writes a dataset into a folder, where the given config reads it. None if the format is read-only.
+        split_by: the division to read if the config names none, in formats whose file names contain the division.
         images_beside_files: whether the images lie beside the annotation files, not in one of REFER's usual folders.
     """
 
@@ -74,7 +74,7 @@ class Format:
     read_truth: Callable[[DataConfig, str, ReadOptions], dict[str, Truth]]
     split_names: Callable[[DataConfig, AnnotationFiles], tuple[str, ...]]
     list_objects: Callable[[DataConfig, Container[str], AnnotationFiles], Objects] | None = None
-    as_written: Callable[[DataConfig, str, AnnotationFiles], dict[str, AsWritten]] = _nothing_more
+    as_written: Callable[[DataConfig, str, AnnotationFiles], dict[str, AsWritten]] = _no_details
     instances: Callable[[DataConfig, AnnotationFiles], Instances] | None = None
     write: Callable[[Source, DataConfig, Path], None] | None = None
     split_by: str | None = None
@@ -85,7 +85,7 @@ def find_format(name: str) -> Format:
     """Import a format's record.
 
     Raises:
-        ConfigError: no format has this name.
+        ConfigError: the format is unknown.
     """
     if name not in FORMATS:
         raise ConfigError(f"format {name!r} is not known; use one of {', '.join(FORMATS)}")

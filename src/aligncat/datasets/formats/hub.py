@@ -1,15 +1,15 @@
-"""RefCOCO and its kin as the Hugging Face hub has them: local Parquet files, <path>/*.parquet or <path>/data/*.parquet.
+"""Parquet files of RefCOCO, RefCOCO+ and RefCOCOg from the Hugging Face hub: <path>/*.parquet or <path>/data/*.parquet.
 
-Two layouts are known, by their columns:
+The files must be on disk. Two layouts are recognised by their columns:
 
-- jxu124's (jxu124/refcoco, refcocoplus, refcocog): REFER's rows whole. `split` says where a row belongs; `bbox`
-  is [x1, y1, x2, y2]; `raw_anns` and `raw_image_info` are COCO's rows as JSON text, `image_path` ends in the photo's
+- jxu124's (jxu124/refcoco, refcocoplus, refcocog) has REFER's complete rows. `split` is the row's split, `bbox` is
+  [x1, y1, x2, y2], `raw_anns` and `raw_image_info` are COCO's rows as JSON text, and `image_path` ends in the photo's
   name.
-- lmms-lab's (lmms-lab/RefCOCO, RefCOCOplus, RefCOCOg): `answer` has the phrases, `file_name` is REFER's, from which
-  the photo's name follows; `bbox` is [x, y, width, height], `segmentation` one polygon. The split is the beginning of
-  the file's name. It has no category and no training split, and it puts two divisions of the data in one.
+- lmms-lab's (lmms-lab/RefCOCO, RefCOCOplus, RefCOCOg) has the phrases in `answer`. `file_name` is REFER's and contains
+  the photo's name, `bbox` is [x, y, width, height], and `segmentation` is one polygon. The split is the beginning of
+  the file's name. There are no categories and no training split, and two divisions of the data are mixed.
 
-The photos are COCO's train2014, in a folder; pictures inside the Parquet files are not read.
+The photos are COCO's train2014, in a folder. Images inside the Parquet files are not read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from aligncat.datasets.categories import COCO_CATEGORIES
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
-from aligncat.datasets.formats.as_written import AsWritten, kept_of_annotation, kept_of_sentences
+from aligncat.datasets.formats.as_written import AsWritten, annotation_details, sentence_details
 from aligncat.datasets.formats.bad_rows import check_split_name, required_photo
 from aligncat.datasets.formats.boxes_and_masks import Canvas, image_size, read_box, read_mask
 from aligncat.datasets.formats.format import Format, ReadOptions
@@ -47,7 +47,7 @@ _REFER_AS_WRITTEN = ("ref_id", "split", "sentences", "raw_anns")
 _ANSWER_COLUMNS = ("answer", "file_name")
 _ANSWER_TRUTH = ("file_name", "bbox", "segmentation")
 _ANSWER_AS_WRITTEN = ("segmentation",)
-# REFER's own file names end in a number of the object, which COCO's do not have.
+# REFER's file names are COCO's with the object's number appended.
 _REFERS_PHOTO = re.compile(r"(COCO_\w+?_(\d{12}))(?:_\d+)?(\.\w+)")
 
 
@@ -87,7 +87,7 @@ def read_hub_truth(config: DataConfig, split: str, options: ReadOptions) -> dict
     for where, number, row in _rows(config, split, _REFER_TRUTH, _ANSWER_TRUTH):
         with bad_rows:
             if row.get("bbox") is None:
-                raise MissingTruthError(f"{where}: no 'bbox', without which the row cannot be evaluated")
+                raise MissingTruthError(f"{where}: no 'bbox'; evaluation needs one in every row")
             if "raw_anns" in row:
                 truths[required_id(row, "ref_id", where)] = _truth_of_refers_row(row, where)
             else:
@@ -97,10 +97,10 @@ def read_hub_truth(config: DataConfig, split: str, options: ReadOptions) -> dict
 
 
 def hub_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:
-    """Read what only a conversion keeps, by referent id.
+    """Read the details that only conversions use, by referent id.
 
     Raises:
-        DataError: a row is not as its layout asks.
+        DataError: a row does not follow its layout.
     """
     found: dict[str, AsWritten] = {}
     for where, number, row in _rows(config, split, _REFER_AS_WRITTEN, _ANSWER_AS_WRITTEN):
@@ -108,8 +108,8 @@ def hub_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> di
             annotation = {} if row["raw_anns"] is None else _json(row, "raw_anns", where)
             found[required_id(row, "ref_id", where)] = AsWritten(
                 annotation_id=None if annotation.get("id") is None else required_id(annotation, "id", where),
-                annotation=kept_of_annotation(annotation),
-                sentences=kept_of_sentences(row, where),
+                annotation=annotation_details(annotation),
+                sentences=sentence_details(row, where),
             )
         elif polygon := row["segmentation"]:
             found[f"{split}:{number}"] = AsWritten(annotation={"segmentation": [polygon]})
@@ -120,7 +120,7 @@ def hub_splits(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]:
     """List the splits of the files, "train" first.
 
     Raises:
-        DataError: a file cannot be read, is in neither layout, or has a name that cannot be a split's.
+        DataError: a file cannot be read or has neither layout, or the name of a split is not valid.
     """
     return _splits(config)
 
@@ -140,14 +140,21 @@ def _splits(config: DataConfig) -> tuple[str, ...]:
 def _rows(
     config: DataConfig, split: str, refers: Sequence[str], answers: Sequence[str]
 ) -> Iterator[tuple[str, int, Mapping[str, object]]]:
-    """Yield (file and row for messages, number over all files, row) of a split, with the columns of its layout."""
+    """Yield (file and row for messages, the row's number over all files, row) for each row of a split.
+
+    Args:
+        config: the dataset.
+        split: the split's name.
+        refers: the columns to read in jxu124's layout.
+        answers: the columns to read in lmms-lab's layout.
+    """
     count = 0
     for path in _parquet_files(config):
         names = _columns(path)
         columns = refers if "sentences" in names else answers
         if missing := [name for name in columns if name not in names]:
             raise DataError(
-                f"{path}: lacks the columns {', '.join(missing)} and has {', '.join(names)}; the layouts that are "
+                f"{path}: lacks the columns {', '.join(missing)} and has {', '.join(names)}; the layouts that can be "
                 "read are jxu124's and lmms-lab's, see docs/formats.md"
             )
         by_row = "split" in columns
@@ -189,7 +196,7 @@ def _read(path: Path, columns: Sequence[str]) -> list[Mapping[str, object]]:
 
 
 def _split_in_name(path: Path) -> str:
-    """Return the split that a file's name begins with: val of val-00000-of-00005.parquet."""
+    """Return the split at the beginning of a file's name: val for val-00000-of-00005.parquet."""
     return check_split_name(path.stem.split("-")[0], str(path))
 
 
@@ -202,7 +209,10 @@ def _place(path: Path, number: int) -> str:
 
 
 def _photo(row: Mapping[str, object], where: str) -> tuple[str, str]:
-    """The id and the file of a photo; the id is COCO's number, as in REFER's files, so that one store serves both."""
+    """Return the id and the file name of a photo.
+
+    The id is COCO's number, as in REFER's files: a store of one serves the other.
+    """
     name = required_photo(row, "file_name", where)
     found = _REFERS_PHOTO.fullmatch(name)
     return (str(int(found[2])), found[1] + found[3]) if found else (name, name)
@@ -211,12 +221,12 @@ def _photo(row: Mapping[str, object], where: str) -> tuple[str, str]:
 def _category(row: Mapping[str, object], where: str) -> str:
     number = required_int(row, "category_id", where)
     if number not in COCO_CATEGORIES:
-        raise DataError(f"{where}: 'category_id' {number} is none of COCO's")
+        raise DataError(f"{where}: 'category_id' is {number}, but COCO has no category with this id")
     return COCO_CATEGORIES[number]
 
 
 def _json(row: Mapping[str, object], key: str, where: str) -> Mapping[str, object]:
-    """A row of COCO's, as JSON text in a column."""
+    """Return one of COCO's rows, which a column holds as JSON text."""
     return as_mapping(parse_json(required_str(row, key, where), f"{where}, {key}"), f"{where}, {key}")
 
 

@@ -1,6 +1,6 @@
-"""Read instances.json, COCO's file of images, categories and annotations (cocodataset.org/#format-data).
+"""Reader of instances.json, COCO's file of images, categories and annotations (cocodataset.org/#format-data).
 
-Nothing here looks at a box or a mask; `annotations` does, for evaluation.
+This module does not look at boxes or masks. The module `annotations` reads them for evaluation.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Instances:
 
     Attributes:
         path: the file.
-        document: all of it.
+        document: its whole content.
         images: image id -> its row.
         categories: category id -> name, in the order of the ids.
     """
@@ -42,10 +42,10 @@ class Instances:
 
     @classmethod
     def read(cls, path: Path, files: AnnotationFiles) -> Instances:
-        """Read the file, or return what was read of it before.
+        """Read the file, or return its cached content.
 
         Raises:
-            DataError: the file is not JSON, or not as COCO's format asks.
+            DataError: the file is not JSON or does not follow COCO's format.
         """
         return files.read(_parse, path)
 
@@ -54,7 +54,7 @@ class Instances:
         """Annotation id -> its row.
 
         Raises:
-            DataError: a row has no id, or that of an earlier one.
+            DataError: a row has no id, or the id of an earlier row.
         """
         rows: dict[str, Mapping[str, object]] = {}
         for number, value in enumerate(required_list(self.document, "annotations", str(self.path))):
@@ -64,22 +64,30 @@ class Instances:
         return rows
 
     def category_name(self, row: Mapping[str, object], where: str) -> str:
-        """Return the name of the category that a ref or an annotation gives by its id.
+        """Return the name of a ref's or an annotation's category.
+
+        Args:
+            row: the ref or the annotation, with its "category_id".
+            where: file and row, for messages.
 
         Raises:
-            DataError: instances.json does not have the category.
+            DataError: instances.json has no category with this id.
         """
         number = required_int(row, "category_id", where)
         if number not in self.categories:
             known = ", ".join(map(str, self.categories))
-            raise DataError(f"{where}: category_id {number} is not in {self.path}, which has {known}")
+            raise DataError(f"{where}: category_id {number} is not in {self.path}, which has the ids {known}")
         return self.categories[number]
 
     def image(self, row: Mapping[str, object], where: str) -> tuple[str, Mapping[str, object]]:
-        """Return the id and the row of the image that a ref or an annotation gives by its id.
+        """Return the id and the row of a ref's or an annotation's image.
+
+        Args:
+            row: the ref or the annotation, with its "image_id".
+            where: file and row, for messages.
 
         Raises:
-            DataError: instances.json does not have the image.
+            DataError: instances.json has no image with this id.
         """
         image_id = required_id(row, "image_id", where)
         if image_id not in self.images:

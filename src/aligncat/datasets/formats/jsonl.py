@@ -1,12 +1,12 @@
-"""JSON lines, for data of your own: one JSON object per line in <path>/<split>.jsonl.
+"""JSON lines, for your own data: one JSON object per line in <path>/<split>.jsonl.
 
     {"image": "photos/1.jpg", "expression": ["the red cup", "cup on the left"], "category": "cup",
      "box": [10, 20, 50, 80], "mask": {"size": [480, 640], "counts": "..."}}
 
-`image` is relative to the file's folder (or to `DataConfig.images`), `expression` is one phrase or a list of
-phrases for the same object, `category` is optional: where it is missing, the one that the phrases name is taken.
-`box` ([x1, y1, x2, y2] pixels) and `mask` (COCO run lengths or polygons) are optional and only evaluation reads them.
-`id`, `image_id`, `expression_ids` and `kinds` hold what `aligncat data convert` keeps of another format.
+`image` is relative to the file's folder (or to `DataConfig.images`). `expression` is one phrase or a list of phrases
+for the same object. `category` is optional; if it is missing, it is the category that the phrases mention. `box`
+([x1, y1, x2, y2] pixels) and `mask` (COCO run lengths or polygons) are optional, and only evaluation reads them.
+`aligncat data convert` writes `id`, `image_id`, `expression_ids` and `kinds` to preserve the values of other formats.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from aligncat.datasets.config import DataConfig
 from aligncat.datasets.convert.source import Source
 from aligncat.datasets.convert.writing import drawn_mask, number_or_text, recorded_kinds, tracked_referents
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
-from aligncat.datasets.formats.as_written import AsWritten, kept_of_annotation
+from aligncat.datasets.formats.as_written import AsWritten, annotation_details
 from aligncat.datasets.formats.bad_rows import check_split_name, required_photo, unique_id
 from aligncat.datasets.formats.boxes_and_masks import Canvas, box_around, read_box, read_mask
 from aligncat.datasets.formats.format import Format, ReadOptions
@@ -47,7 +47,7 @@ def read_jsonl_split(config: DataConfig, split: str, options: ReadOptions) -> Sp
             row = _row(line, where)
             name = required_photo(row, "image", where)
             if options.check_images and not (folder / name).is_file():
-                raise ImageError(f"{where}: {folder / name}: no such file; `image` is relative to {folder}")
+                raise ImageError(f"{where}: {folder / name}: no such file; 'image' is relative to {folder}")
             sentences = read_sentences(row, "expression", "expression_ids", where)
             image_id = name if row.get("image_id") is None else required_id(row, "image_id", where)
             referent_id = _referent_id(row, split, number, ids, where)
@@ -72,30 +72,30 @@ def read_jsonl_truth(config: DataConfig, split: str, options: ReadOptions) -> di
 
 
 def jsonl_splits(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]:
-    """List the splits, from the names of the files, "train" first.
+    """List the splits by the names of the files, "train" first.
 
     Raises:
-        DataError: there is no file, or its name cannot be a split's.
+        DataError: there is no .jsonl file, or the name of a split is not valid.
     """
     found = (check_split_name(path.stem, str(path)) for path in config.path.glob("*.jsonl"))
     names = sorted(found, key=lambda name: (name != "train", name))
     if not names:
-        raise DataError(f"{config.path} holds no <split>.jsonl: give the folder that does")
+        raise DataError(f"{config.path}: no <split>.jsonl file; set `path` to the folder that holds them")
     return tuple(names)
 
 
 def jsonl_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:
-    """Read each referent's mask as it was drawn, by referent id.
+    """Read each referent's mask as drawn, by referent id.
 
     Raises:
-        DataError: a line is not as the format asks.
+        DataError: a line does not follow the format.
     """
     found: dict[str, AsWritten] = {}
     path = _file(config, split)
     for number, line in _lines(path):
         where = f"{path}:{number}"
         row = _row(line, where)
-        written = AsWritten(annotation=kept_of_annotation({"segmentation": row.get("mask")}))
+        written = AsWritten(annotation=annotation_details({"segmentation": row.get("mask")}))
         found[_referent_id(row, split, number, found, where)] = written
     return found
 
@@ -129,7 +129,7 @@ def _file(config: DataConfig, split: str) -> Path:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that are not blank, with their numbers from 1."""
+    """Yield (number from 1, line) for each line that is not blank."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
@@ -144,7 +144,7 @@ def _row(line: bytes, where: str) -> Mapping[str, object]:
     row = as_mapping(parse_json(text, where), where)
     for key in row:
         if key not in _KEYS:
-            raise DataError(f"{where}: key {key!r} is not known; a line may have {', '.join(_KEYS)}")
+            raise DataError(f"{where}: key {key!r} is not known; the known ones are {', '.join(_KEYS)}")
     return row
 
 
@@ -162,7 +162,7 @@ def _truth(row: Mapping[str, object], photo: Path, where: str) -> Truth:
         return Truth(read_box(box, canvas, corners=True), rle, category)
     if rle is not None:
         return Truth(box_around(rle), rle, category)
-    raise MissingTruthError(f"{where}: neither 'box' nor 'mask', without which the line cannot be evaluated")
+    raise MissingTruthError(f"{where}: neither 'box' nor 'mask'; evaluation needs at least one of them in every line")
 
 
 JSONL = Format(

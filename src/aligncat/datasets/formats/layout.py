@@ -1,4 +1,4 @@
-"""Find a dataset's files and images, and say what there is instead when they are missing."""
+"""Find a dataset's files and images, or raise an error that lists the existing files."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def existing_file(path: Path, pattern: str, option: str) -> Path:
 
     Args:
         path: the file.
-        pattern: which of the neighbours of a missing file to list.
-        option: the option of `DataConfig` to check when it is missing.
+        pattern: a glob for the files in the same folder that the message lists.
+        option: the option of `DataConfig` that the message tells the user to check.
 
     Raises:
-        DataError: the file is missing; the message lists the files that there are.
+        DataError: the file is missing. The message lists the existing files.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; {folder_contents(path.parent, pattern)}; check `{option}`")
@@ -31,39 +31,42 @@ def existing_file(path: Path, pattern: str, option: str) -> Path:
 
 
 def image_folder(config: DataConfig, file_names: Iterable[str]) -> Path:
-    """Return the folder of a dataset's images: the one given, or the first usual place that holds any of them.
+    """Return the folder of a dataset's images: the configured one, or the first usual one that holds any of them.
 
     Args:
-        config: where the dataset is.
-        file_names: the image files that must be in it.
+        config: the dataset's configuration.
+        file_names: the image files.
 
     Raises:
-        ImageError: the folder given does not exist, or no usual place has any of the files.
+        ImageError: the configured folder does not exist, or no usual folder holds any of the files.
     """
     if config.images is not None:
         if not config.images.is_dir():
-            there = folder_contents(config.images, "*")
-            raise ImageError(f"{config.images}: the images folder does not exist; {there}")
+            contents = folder_contents(config.images, "*")
+            raise ImageError(f"{config.images}: the images folder does not exist; {contents}; check `images`")
         return config.images
     names = list(file_names)
-    places = usual_image_folders(config)
-    for place in places:
-        if place.is_dir() and any((place / name).is_file() for name in names):
-            return place
+    folders = usual_image_folders(config)
+    for folder in folders:
+        if folder.is_dir() and any((folder / name).is_file() for name in names):
+            return folder
     raise ImageError(
         f"{config.dataset}: none of its images (the first is {names[0] if names else 'unnamed'}) is in "
-        f"{', '.join(map(str, places))}; put them there or name their folder with `images`"
+        f"{', '.join(map(str, folders))}; put them into one of these folders, or set their folder with `images`"
     )
 
 
 def usual_image_folders(config: DataConfig) -> tuple[Path, ...]:
-    """Return the places where REFER's users keep the images, in the order in which they are tried."""
+    """Return the folders where REFER's users keep the images, in the order in which they are tried."""
     images = config.path / "images"
     return *(images / name for name in known_dataset(config.dataset).image_folders), images / config.dataset, images
 
 
 def likely_image_folder(config: DataConfig) -> Path:
-    """Return where the images would be: the folder given, or the first usual place that exists, whatever it holds."""
+    """Return the folder where the images should be: the configured one, or the first usual one that exists.
+
+    The folder's contents are not checked.
+    """
     if config.images is not None:
         return config.images
     if format_of(config).images_beside_files:
@@ -77,13 +80,16 @@ def image_records(
     """Find a dataset's images.
 
     Args:
-        config: where the dataset is.
-        file_names: image id -> file, below the folder of the images.
-        bad_rows: what to do about an image that is missing.
-        check: whether to look for them at all.
+        config: the dataset's configuration.
+        file_names: image id -> file, relative to the folder of the images.
+        bad_rows: raises or skips missing images.
+        check: whether to check that the images exist.
 
     Returns:
-        Image id -> record of the images that exist, or of all of them if `check` is False.
+        Image id -> record, of the images that exist, or of all images if `check` is False.
+
+    Raises:
+        ImageError: the images or their folder are missing.
     """
     if not file_names:
         return {}
@@ -102,7 +108,12 @@ def image_records(
 
 
 def folder_contents(folder: Path, pattern: str) -> str:
-    """Describe what a folder holds, or the nearest folder above it that exists."""
+    """Describe the contents of a folder, or of its nearest existing parent.
+
+    Args:
+        folder: the folder.
+        pattern: a glob for the files to list. If none match, or the folder is missing, all files are listed.
+    """
     while not folder.is_dir() and folder != folder.parent:
         folder, pattern = folder.parent, "*"
     names = sorted(entry.name for entry in folder.glob(pattern)) or sorted(entry.name for entry in folder.iterdir())

@@ -1,7 +1,7 @@
 """REFER's layout: <path>/<dataset>/refs(<split_by>).p and instances.json.
 
-The layout is that of github.com/lichengunc/refer. RefCOCO, RefCOCO+ and RefCOCOg are distributed in it, and MojiRef
-is written in it. The reader here looks at no box and no mask; `refer_truth` does, for evaluation.
+The layout is that of github.com/lichengunc/refer, in which RefCOCO, RefCOCO+ and RefCOCOg are distributed. MojiRef uses
+it too. This module does not look at boxes or masks. The module `refer_truth` reads them for evaluation.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ def read_refer_split(config: DataConfig, split: str, options: ReadOptions) -> Sp
 
 
 def _expression(value: object, where: str, referent_id: str, image_id: str, category: str) -> Expression:
-    """One sentence of a ref: `sent`, which every published method reads, not `raw`, which REFER cleaned."""
+    """Return one sentence of a ref as an expression.
+
+    Its text is `sent`, which every published method reads. REFER's authors cleaned it from `raw`.
+    """
     sentence = as_mapping(value, where)
     return Expression(
         id=required_id(sentence, "sent_id", where),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aligncat.datasets.formats.annotations import annotation_truth
-from aligncat.datasets.formats.as_written import AsWritten, kept_of_annotation, kept_of_sentences
+from aligncat.datasets.formats.as_written import AsWritten, annotation_details, sentence_details
 from aligncat.datasets.formats.bad_rows import BadRows, unique_id
 from aligncat.datasets.formats.refs import refer_instances, refs_file, refs_of_split
 from aligncat.errors import DataError
@@ -35,7 +35,7 @@ def read_refer_truth(config: DataConfig, split: str, options: ReadOptions) -> di
 
 
 def refer_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:
-    """Read what only a conversion keeps, by referent id.
+    """Read the details that only conversions use, by referent id.
 
     Raises:
         DataError: a row of the split lacks an id.
@@ -46,9 +46,9 @@ def refer_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> 
         annotation_id = required_id(row, "ann_id", where)
         found[required_id(row, "ref_id", where)] = AsWritten(
             annotation_id=annotation_id,
-            annotation=kept_of_annotation(annotations.get(annotation_id, {})),
+            annotation=annotation_details(annotations.get(annotation_id, {})),
             file_name=optional_str(row, "file_name", where),
-            sentences=kept_of_sentences(row, where),
+            sentences=sentence_details(row, where),
         )
     return found
 
@@ -66,5 +66,5 @@ def _truth(
     place = f"{instances.path}: annotation {annotation_id}"
     image_id, _ = instances.image(row, where)
     if required_id(annotation, "image_id", place) != image_id:
-        raise DataError(f"{where}: its image is {image_id}, but {place} is of image {annotation['image_id']}")
+        raise DataError(f"{where}: its image is {image_id}, but {place} belongs to image {annotation['image_id']}")
     return annotation_truth(annotation, image_id, instances.category_name(row, where), instances)

@@ -1,4 +1,4 @@
-"""Write a dataset in REFER's layout."""
+"""Writer of REFER's layout."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ logger = logging.getLogger(__name__)
 def write_refer(source: Source, config: DataConfig, folder: Path) -> None:
     """Write <dataset>/refs(<split_by>).p and <dataset>/instances.json.
 
-    The instances.json of a source that has one is copied, with the objects that no expression refers to.
+    If the source has an instances.json, it is copied, including the objects that no expression refers to.
 
     Args:
         source: the dataset to write.
-        config: how the result will be read.
+        config: the configuration that will read the result.
         folder: the folder to write into.
 
     Raises:
-        DataError: a referent has no category, which REFER's layout asks for.
-        ImageError: only a photo gives the size of an image, and it is not there.
+        DataError: a referent has no category, or two objects have the same annotation id.
+        ImageError: the size of an image is only known from its photo, which is missing.
     """
     target = folder / config.dataset
     target.mkdir()
     given = source.instances()
-    instances = _NewInstances(source) if given is None else _GivenInstances(given)
+    instances = _NewInstances(source) if given is None else _CopiedInstances(given)
     refs = []
     derived = 0
     for name in source.splits:
@@ -56,8 +56,8 @@ def write_refer(source: Source, config: DataConfig, folder: Path) -> None:
             category = referent.category or referent.derived
             if category is None:
                 raise DataError(
-                    f"{source.config.path}: split {name}, referent {referent.id}: no category, which REFER's layout "
-                    "asks for; add it to the data, or convert to jsonl or simrec"
+                    f"{source.config.path}: split {name}, referent {referent.id}: no category, but REFER's layout "
+                    "requires one; add it to the data, or convert to jsonl or simrec"
                 )
             derived += referent.category is None
             annotation_id, category_id = instances.place(referent, category)
@@ -74,22 +74,25 @@ def write_refer(source: Source, config: DataConfig, folder: Path) -> None:
                 }
             )
     if derived:
-        logger.warning("%d referents got the category that their phrases name, as the data gives them none", derived)
+        logger.warning("%d referents without a category got the one that their phrases mention", derived)
     (target / f"refs({config.split_by}).p").write_bytes(pickle.dumps(refs, protocol=2))
     (target / "instances.json").write_bytes(instances.content())
 
 
-class _GivenInstances:
-    """The source's instances.json, copied."""
+class _CopiedInstances:
+    """A copy of the source's instances.json."""
 
     def __init__(self, instances: Instances) -> None:
         self._path = instances.path
         self._categories = {name: number for number, name in reversed(instances.categories.items())}
 
     def place(self, referent: Referent, category: str) -> tuple[int | str, int]:
-        """Return the ids of a referent's annotation (-1 where it has none) and category."""
+        """Return the ids of a referent's annotation (-1 if it has none) and category."""
         if category not in self._categories:
-            raise DataError(f"{self._path}: referent {referent.id} is a {category}, which is no category of this file")
+            raise DataError(
+                f"{self._path}: no category {category!r}, which is the category of referent {referent.id}; add it to "
+                "the file's categories"
+            )
         annotation_id = referent.as_written.annotation_id
         return -1 if annotation_id is None else number_or_text(annotation_id), self._categories[category]
 
@@ -98,7 +101,7 @@ class _GivenInstances:
 
 
 class _NewInstances:
-    """A new instances.json, of the referents alone."""
+    """A new instances.json, which contains only the referents."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -112,7 +115,7 @@ class _NewInstances:
 
         Raises:
             DataError: another object has the same annotation id.
-            ImageError: the photo is not there, and nothing else gives its size.
+            ImageError: the size of the image is only known from its photo, which is missing.
         """
         category_id = self._category_id(category)
         image = self._images.setdefault(
@@ -137,8 +140,8 @@ class _NewInstances:
         annotation |= referent.as_written.annotation
         if self._annotations.setdefault(number, annotation) != annotation:
             raise DataError(
-                f"{self._source.config.path}: referent {referent.id} has annotation {number}, and so has another "
-                "object before it; give each an id of its own"
+                f"{self._source.config.path}: referent {referent.id} has annotation {number}, which an earlier object "
+                "has too; give each object its own annotation id"
             )
         return number, category_id
 
@@ -154,12 +157,12 @@ class _NewInstances:
         return json.dumps(document, ensure_ascii=False).encode()
 
     def _annotation_id(self, referent: Referent) -> int | str:
-        """Return the source's id, which several referents may share, or the next free one."""
+        """Return the annotation's id in the source, which several referents may share, or the next free id."""
         given = referent.as_written.annotation_id
         return next(n for n in self._numbers if n not in self._annotations) if given is None else number_or_text(given)
 
     def _category_id(self, name: str) -> int:
-        """Return COCO's id of a category that COCO has under this name or another, or else a new id above COCO's."""
+        """Return COCO's id of a category (also for COCO's categories under other names), or a new id above COCO's."""
         if name not in self._categories:
             coco = _COCO_IDS.get(canonical_category(name))
             taken = self._categories.values()

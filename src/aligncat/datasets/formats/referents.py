@@ -1,4 +1,4 @@
-"""Gather a split from rows that may each hold only a part of a referent, as in SimREC's JSON or a CSV."""
+"""Build a split from rows that may each hold only some of a referent's sentences, as in SimREC's JSON or a CSV."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from aligncat.types import Expression
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence as a file has it.
+    """One sentence of a row.
 
     Attributes:
         text: the sentence.
-        id: its id, where the file gives one.
+        id: its id, or None if the file gives none.
         needed, redundant, kind: see `Expression`.
     """
 
@@ -40,16 +40,15 @@ class _Referent:
 
 
 class Referents:
-    """The referents of a split, gathered row by row."""
+    """The referents of a split, collected row by row.
+
+    Args:
+        config: the dataset's configuration.
+        split: the split's name.
+        bad_rows: raises or skips missing images, and reports all skipped rows.
+    """
 
     def __init__(self, config: DataConfig, split: str, bad_rows: BadRows) -> None:
-        """Start without any.
-
-        Args:
-            config: where the dataset is.
-            split: the split's name.
-            bad_rows: what to do about a row that is not as its format asks.
-        """
         self._config = config
         self._split = split
         self._bad_rows = bad_rows
@@ -66,27 +65,29 @@ class Referents:
         sentences: Collection[Sentence],
         where: str,
     ) -> None:
-        """Add what one row holds.
+        """Add one row.
 
         Args:
-            referent_id: the object that the row is about.
-            image_id: the image that it is in.
-            photo: that image's file, below the folder of the images.
-            category: the object's, by name, where the row gives one.
-            sentences: the sentences that refer to it. One without an id is numbered within its referent.
+            referent_id: the id of the row's referent.
+            image_id: the id of its image.
+            photo: the image's file, relative to the folder of the images.
+            category: the name of the referent's category, or None if the row gives none.
+            sentences: sentences that refer to it. A sentence without an id is numbered within its referent.
             where: file and row, for messages.
 
         Raises:
-            DataError: the row contradicts one before it, or an id is used twice.
+            DataError: the row contradicts an earlier one, or a sentence's id is used twice.
         """
         referent = self._referents.get(referent_id, _Referent(image_id, category))
         if (referent.image_id, referent.category) != (image_id, category):
             raise DataError(
-                f"{where}: referent {referent_id} is a {category} in image {image_id} here, and was a "
-                f"{referent.category} in image {referent.image_id} in an earlier row"
+                f"{where}: referent {referent_id} has category {category} and image {image_id} here, but category "
+                f"{referent.category} and image {referent.image_id} in an earlier row"
             )
         if self._photos.get(image_id, photo) != photo:
-            raise DataError(f"{where}: image {image_id} is {photo} here, and was {self._photos[image_id]} before")
+            raise DataError(
+                f"{where}: image {image_id} is {photo} here, but {self._photos[image_id]} in an earlier row"
+            )
         named: dict[str, Sentence] = {}
         for number, sentence in enumerate(sentences, start=len(referent.sentences)):
             sentence_id = sentence.id or f"{referent_id}:{number}"
@@ -99,13 +100,13 @@ class Referents:
         self._photos[image_id] = photo
 
     def split(self, *, check_images: bool) -> Split:
-        """Return all that was gathered, referents in the order in which they came up.
+        """Return the split, with its referents in the order in which they were added.
 
         Args:
             check_images: whether every image must exist.
 
         Raises:
-            DataError: nothing was gathered.
+            DataError: the split has no usable row.
             ImageError: an image is missing.
         """
         images = image_records(self._config, self._photos, self._bad_rows, check=check_images)
@@ -121,21 +122,22 @@ class Referents:
 
 
 def read_sentences(row: Mapping[str, object], texts: str, ids: str, where: str) -> list[Sentence]:
-    """Read the sentences of a row, with their ids and kinds, which the row may give in lists of the same length.
+    """Read the sentences of a row, with their ids and kinds if the row has them.
 
     Args:
-        row: the row.
-        texts: the key of the sentences, one string or a list of them.
-        ids: the key of their ids, which may be missing. So may "kinds", a list of {kind, needed, redundant}.
+        row: the row. Its optional key "kinds" is a list of {kind, needed, redundant}, one for each sentence.
+        texts: the key of the sentences, one string or a list of strings.
+        ids: the optional key of the sentences' ids, one for each sentence.
         where: file and row, for messages.
 
     Raises:
-        DataError: there is no sentence, one says nothing, or a list beside them is not as long as theirs.
+        DataError: there is no sentence, a sentence is empty, or the number of ids or kinds differs from the number of
+            sentences.
     """
     value = required(row, texts, where)
     listed = value if isinstance(value, list) else [value]
     if not listed:
-        raise DataError(f"{where}: {texts!r} is an empty list; write a phrase, or remove the row")
+        raise DataError(f"{where}: {texts!r} is an empty list; write a phrase or remove the row")
     given: list[str] | list[None] = [None] * len(listed)
     kinds: list[object] = [{}] * len(listed)
     if row.get(ids) is not None:
@@ -143,9 +145,11 @@ def read_sentences(row: Mapping[str, object], texts: str, ids: str, where: str) 
         given = [required_id(parts, number, f"{where}, {ids}") for number in parts]
     if row.get("kinds") is not None:
         kinds = required_list(row, "kinds", where)
-    for key, beside in ((ids, given), ("kinds", kinds)):
-        if len(beside) != len(listed):
-            raise DataError(f"{where}: {len(beside)} {key!r} for {len(listed)} sentences; give one each, or none")
+    for key, values in ((ids, given), ("kinds", kinds)):
+        if len(values) != len(listed):
+            raise DataError(
+                f"{where}: {len(values)} {key!r} for {len(listed)} sentences; give one for each sentence, or none"
+            )
     return [
         read_sentence(text, sentence_id, as_mapping(kind, f"{where}, kinds[{number}]"), where)
         for number, (text, sentence_id, kind) in enumerate(zip(listed, given, kinds, strict=True))
@@ -153,10 +157,16 @@ def read_sentences(row: Mapping[str, object], texts: str, ids: str, where: str) 
 
 
 def read_sentence(text: object, sentence_id: str | None, row: Mapping[str, object], where: str) -> Sentence:
-    """Read one sentence, with the kinds that a row may give.
+    """Return one sentence, with the kinds that the row gives.
+
+    Args:
+        text: the sentence.
+        sentence_id: its id, or None if the file gives none.
+        row: the optional keys "kind", "needed" and "redundant".
+        where: file and row, for messages.
 
     Raises:
-        DataError: it says nothing, or a kind is not as it should be.
+        DataError: the sentence is empty, or a kind has the wrong type.
     """
     return Sentence(
         text=expression_text(text, where),
@@ -168,7 +178,7 @@ def read_sentence(text: object, sentence_id: str | None, row: Mapping[str, objec
 
 
 def _expressions(referent_id: str, referent: _Referent, lexicon: Lexicon) -> list[Expression]:
-    """The sentences of a referent; its category is read in them where the data gives none."""
+    """Return the expressions of a referent, with the category that they mention if the data gives none."""
     texts = [sentence.text for sentence in referent.sentences.values()]
     category = referent.category or lexicon.category_of_all(texts)
     return [

@@ -1,4 +1,4 @@
-"""Find REFER's two files, and read the rows of refs(<split_by>).p."""
+"""Locate the two files of REFER's layout and read the rows of refs(<split_by>).p."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _USUAL_ORDER = ("train", "val", "test", "testA", "testB", "testC")
 
 
 def refs_file(config: DataConfig) -> Path:
-    """Return REFER's file of expressions.
+    """Return the path of refs(<split_by>).p, REFER's file of expressions.
 
     Raises:
-        DataError: it is missing; the message lists the files that there are.
+        DataError: the file is missing. The message lists the existing files.
     """
     return _dataset_file(config, f"refs({config.split_by}).p", "refs(*).p", "split_by")
 
@@ -30,7 +30,7 @@ def refer_instances(config: DataConfig, files: AnnotationFiles) -> Instances:
     """Read the images, categories and annotations.
 
     Raises:
-        DataError: instances.json is missing, not JSON, or not as COCO's format asks.
+        DataError: instances.json is missing, is not JSON, or does not follow COCO's format.
     """
     return Instances.read(_dataset_file(config, "instances.json", "*.json", "path"), files)
 
@@ -41,16 +41,16 @@ def refs_of_split(
     """Return the rows of one split in refs(<split_by>).p.
 
     Args:
-        config: where the dataset is.
-        split: the split's name, as in the data.
-        files: the annotation files parsed so far.
-        bad_rows: what to do about rows that do not say their split.
+        config: the dataset's configuration.
+        split: the split's name in the data.
+        files: the cache of parsed annotation files.
+        bad_rows: raises or skips rows without a valid split name.
 
     Returns:
-        (file and row for messages, row) in the file's order.
+        (file and row for messages, row) for each row, in the file's order.
 
     Raises:
-        DataError: the file is missing or not a list of refs, or has no row of the split.
+        DataError: the file is missing, is not a list of refs, or has no row of the split.
     """
     path, refs = _refs(config, files)
     rows = []
@@ -69,10 +69,10 @@ def refs_of_split(
 
 
 def splits_in_refs(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]:
-    """List the splits of refs(<split_by>).p: REFER's in their usual order, then others as they come up.
+    """List the splits of refs(<split_by>).p: REFER's own in their usual order, then others in the file's order.
 
     Raises:
-        DataError: the file is missing or not a list of refs, or a name cannot be a split's.
+        DataError: the file is missing or is not a list of refs, or the name of a split is not valid.
     """
     path, refs = _refs(config, files)
     names: dict[str, None] = {}
@@ -93,5 +93,5 @@ def _refs(config: DataConfig, files: AnnotationFiles) -> tuple[Path, list[object
 
 def _dataset_file(config: DataConfig, name: str, pattern: str, option: str) -> Path:
     folder = config.path / config.dataset
-    # A dataset may have any name, so a misspelt name is a folder that does not exist.
+    # A dataset may have any name, so a misspelt name shows up as a folder that does not exist.
     return existing_file(folder / name, pattern, option if folder.is_dir() else "path`, `dataset` and `format")

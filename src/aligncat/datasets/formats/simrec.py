@@ -1,11 +1,12 @@
-"""SimREC's JSON, which RefCLIP and QueryMatch read too: <path>/anns/<dataset>.json.
+"""SimREC's JSON, which RefCLIP and QueryMatch also read: <path>/anns/<dataset>.json.
 
     {"train": [{"iid": 98304, "bbox": [x, y, width, height], "cat_id": 0, "refs": ["red cup"], "mask_id": 7}]}
 
-The layout is that of github.com/luogen1996/SimREC. A training row is a referent; in the other splits a row is a
-sentence, and `mask_id` says which rows speak of the same object: it is REFER's ref_id. `cat_id` is contiguous in
-COCO's 80 categories. The mask is `<path>/masks/<dataset>/<mask_id>.npy`, not zero where the object is. SimREC's
-own readers take a photo's name from `iid`. Ours knows more keys, which theirs ignore: see docs/formats.md.
+The layout is that of github.com/luogen1996/SimREC. In the training split a row is a referent. In the other splits a
+row is a sentence, and rows with the same `mask_id`, which is REFER's ref_id, refer to the same object. `cat_id` is an
+index from 0 into COCO's 80 categories. The mask is `<path>/masks/<dataset>/<mask_id>.npy`, nonzero on the object.
+SimREC's own readers derive a photo's name from `iid`. This reader knows further keys, which SimREC's ignore; see
+docs/formats.md.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def read_simrec_truth(config: DataConfig, split: str, options: ReadOptions) -> d
             referent_id = _referent_id(row, split, number, where)
             if referent_id in boxes:
                 if row.get("bbox") != boxes[referent_id]:
-                    raise DataError(f"{where}: referent {referent_id} had another 'bbox' in an earlier row")
+                    raise DataError(f"{where}: referent {referent_id} has another 'bbox' in an earlier row")
                 continue
             boxes[referent_id] = row.get("bbox")
             photo = folder / _photo_name(row, config.dataset, where)
@@ -93,7 +94,7 @@ def simrec_splits(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]
     """List the splits of the file, "train" first.
 
     Raises:
-        DataError: the file is missing or not as the format asks.
+        DataError: the file is missing or does not follow the format.
     """
     return tuple(sorted(_document(config, files), key=lambda name: name != "train"))
 
@@ -101,12 +102,17 @@ def simrec_splits(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]
 def write_simrec(source: Source, config: DataConfig, folder: Path) -> None:
     """Write anns/<dataset>.json and masks/<dataset>/<mask_id>.npy.
 
-    As in SimREC's own script, a row is a referent in the training split and a sentence in the others.
+    As in the output of SimREC's own script, a row is a referent in the training split and a sentence in the others.
+
+    Args:
+        source: the dataset to write.
+        config: the configuration that will read the result.
+        folder: the folder to write into.
     """
     masks = folder / "masks" / config.dataset
     masks.mkdir(parents=True)
     ids = [referent_id for split in source.splits.values() for referent_id in split.sentences_by_referent()]
-    # QueryMatch asks for whole numbers, and one folder holds the masks of all splits.
+    # QueryMatch requires numbers as mask ids, and one folder holds the masks of all splits.
     keep = len(set(ids)) == len(ids) and all(isinstance(number_or_text(referent_id), int) for referent_id in ids)
     document: dict[str, list[dict[str, Any]]] = {}
     count = 0
@@ -151,11 +157,15 @@ def _simrec_row(referent: Referent, dataset: str) -> dict[str, Any]:
 
 
 def _photo_name(row: Mapping[str, object], dataset: str, where: str) -> str:
-    """The file of a row's photo: the row's `file_name`, or else the name that SimREC makes of the image's number."""
+    """Return the file of a row's photo: the row's `file_name`, or the name that SimREC derives from the image's number.
+
+    Raises:
+        DataError: the name is not valid, or the row has neither a file name nor a number.
+    """
     if row.get("file_name") is not None:
         return required_photo(row, "file_name", where)
     if isinstance(row.get("iid"), str):
-        raise DataError(f"{where}: 'iid' is no number, which would name the photo; add 'file_name'")
+        raise DataError(f"{where}: 'iid' is not a number, so it does not give the photo's name; add 'file_name'")
     number = required_int(row, "iid", where)
     return known_dataset(dataset).photo_name.format(number)
 
@@ -177,7 +187,7 @@ def _document(config: DataConfig, files: AnnotationFiles) -> Mapping[str, object
 
 
 def _rows(config: DataConfig, split: str, files: AnnotationFiles) -> Iterator[tuple[str, int, object]]:
-    """Yield (file and row for messages, number from 0, row) of a split."""
+    """Yield (file and row for messages, number from 0, row) for each row of a split."""
     path = _file(config)
     document = _document(config, files)
     if split not in document:
@@ -201,17 +211,17 @@ def _category(row: Mapping[str, object], where: str) -> str | None:
     number = required_int(row, "cat_id", where)
     if not 0 <= number < len(COCO_NAMES):
         raise DataError(
-            f"{where}: 'cat_id' {number} is none of COCO's {len(COCO_NAMES)} categories, counted from 0; leave it "
-            "out and write the name under 'category'"
+            f"{where}: 'cat_id' is {number}, but COCO's categories are counted from 0 to {len(COCO_NAMES) - 1}; for "
+            "another category, leave it out and write the name under 'category'"
         )
     return COCO_NAMES[number]
 
 
 def _truth(row: Mapping[str, object], photo: Path, masks: Path, where: str) -> Truth:
     if row.get("bbox") is None:
-        raise MissingTruthError(f"{where}: no 'bbox', without which the row cannot be evaluated")
+        raise MissingTruthError(f"{where}: no 'bbox'; evaluation needs one in every row")
     mask = _mask(row, masks, where)
-    # RefCOCO is evaluated without its photos, from a store and these files: the mask has the image's size too.
+    # The mask has the image's size, too: with a store, RefCOCO can be evaluated without its photos.
     if mask is not None and not photo.is_file():
         height, width = mask["size"]
     else:
@@ -225,20 +235,23 @@ def _truth(row: Mapping[str, object], photo: Path, masks: Path, where: str) -> T
 
 
 def _mask(row: Mapping[str, object], masks: Path, where: str) -> RLE | None:
-    """The row's mask; None where the row names none, or the folder of masks is missing: SimREC's script may omit it."""
+    """Return the row's mask, or None if the row names none or there is no folder of masks.
+
+    SimREC's script can leave out the masks.
+    """
     if row.get("mask_id") is None or not masks.is_dir():
         return None
     path = masks / f"{required_int(row, 'mask_id', where)}.npy"
     try:
-        # Mapped and not read: a header that claims more than the file holds is an error, and asks for no memory.
+        # Memory mapping takes no memory for a header that claims more than the file holds, and raises an error.
         pixels = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError, OverflowError) as error:
-        raise DataError(f"{where}: {path}: cannot be read as an array ({error}); make it again") from error
+        raise DataError(f"{where}: {path}: cannot be read as an array ({error}); create it again") from error
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.dtype.kind not in "biuf":
-        raise DataError(f"{where}: {path}: must be an array of numbers, one a pixel (height, width)")
+        raise DataError(f"{where}: {path}: must be an array of numbers, one for each pixel (height, width)")
     if pixels.size > MAX_PIXELS:
         raise DataError(
-            f"{where}: {path}: {pixels.size:,} pixels are more than the limit of {MAX_PIXELS:,}; make it again"
+            f"{where}: {path}: {pixels.size:,} pixels are more than the limit of {MAX_PIXELS:,}; create it again"
         )
     if not pixels.any():
         raise DataError(f"{where}: {path}: the mask covers no pixel of its image")
