@@ -24,7 +24,7 @@ _PLAIN_GLOBALS: dict[tuple[str, str], type] = {
     ("__builtin__", "frozenset"): frozenset,
 }
 
-# Size of an opcode's argument in bytes, by the opcode's code: a number or one of pickletools' negative markers; None
+# Size of an opcode's argument in bytes, by the opcode's code: a number, or one of pickletools' negative markers; None
 # where the code is not an opcode.
 _ARGUMENT_SIZES: list[int | None] = [None] * 256
 for _opcode in pickletools.opcodes:
@@ -155,7 +155,7 @@ def load_plain_pickle(path: Path) -> object:
         # A damaged stream fails at whichever opcode comes next, with any of these errors.
         raise DataError(f"{path}: damaged, truncated, or not a pickle ({error}); fetch the file again") from error
     except (MemoryError, OverflowError) as error:
-        raise DataError(f"{path}: the pickle asks for more memory than there is; fetch the file again") from error
+        raise DataError(f"{path}: the pickle needs more memory than is available; fetch the file again") from error
 
 
 def _load(data: bytes, path: Path) -> object:
