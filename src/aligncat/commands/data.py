@@ -1,4 +1,4 @@
-"""aligncat data prepare and data check: RefCOCO and its kin, brought into place and held against what was published."""
+"""aligncat data prepare and data check: print the result of a dataset check."""
 
 from __future__ import annotations
 
@@ -10,29 +10,23 @@ from rich.text import Text
 
 from aligncat.console import output_console
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.known import known_dataset
 from aligncat.datasets.prepare.check import Report, SplitCheck, check_dataset
+from aligncat.datasets.prepare.remarks import faults, remarks
 from aligncat.errors import DataError
 from aligncat.files.atomic import write_atomic
 
-_SHOWN = 10
 _COUNTS = ("referents", "sentences", "images")
-_PHOTOS = {
-    "saiapr": "its photos are the subset of SAIAPR TC-12 that REFER calls saiapr_tc-12.zip",
-    "mojiref": "make the scenes again with `aligncat data mojiref`",
-    "coco": "its photos are COCO train2014: fetch and unzip http://images.cocodataset.org/zips/train2014.zip (13 GB)",
-}
 
 
 def show_prepared(report: Report) -> None:
-    """Print what was found, and fail where that is nothing.
+    """Print the result of the check, and fail if no split can be read.
 
     Raises:
         DataError: no split can be read.
     """
     show(report)
     if all(split.found is None for split in report.splits):
-        raise DataError(f"{report.data.path / report.data.dataset}: no split can be read, see above")
+        raise DataError(f"{report.data.path / report.data.dataset}: no split can be read; the reasons are above")
 
 
 def check_data(*, data: DataConfig, missing: Path | None = None) -> Report:
@@ -40,43 +34,27 @@ def check_data(*, data: DataConfig, missing: Path | None = None) -> Report:
 
     Args:
         data: the dataset.
-        missing: a file to write the names of all missing photos to, one a line; empty where none is missing.
+        missing: a file for the names of all missing photos, one per line; empty if none is missing.
 
     Returns:
-        What was found, where all is well.
+        The result of the check, if there is no fault.
 
     Raises:
         ConfigError: the dataset is not in REFER's layout.
-        DataError: a count differs, a row is bad, or a photo is missing; the table and the list are printed before.
+        DataError: a count differs, a row is bad, or a photo is missing; the table and the list are printed first.
             Or the list of missing photos cannot be written.
     """
     report = check_dataset(data)
     show(report)
     if missing is not None:
         _write_names(missing, report.missing)
-    faults = [
-        f"{count:,} {what}"
-        for count, what in (
-            (sum(split.differs for split in report.splits), "splits with other counts than published"),
-            (len(report.problems), "bad rows"),
-            (len(report.missing), "photos missing"),
-        )
-        if count
-    ]
-    if faults:
-        raise DataError(f"{data.path / data.dataset}: {', '.join(faults)}")
+    if found := faults(report):
+        raise DataError(f"{data.path / data.dataset}: {', '.join(found)}")
     return report
 
 
-def _write_names(path: Path, names: tuple[str, ...]) -> None:
-    try:
-        write_atomic(path, "".join(f"{name}\n" for name in names).encode())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error}); choose another place for --missing") from error
-
-
 def show(report: Report) -> None:
-    """Print what was found: the table, then what is wrong."""
+    """Print the counts and the faults."""
     console = output_console()
     console.print(counts_table(report))
     for line in remarks(report):
@@ -84,7 +62,7 @@ def show(report: Report) -> None:
 
 
 def counts_table(report: Report) -> Table:
-    """One line a split; where a count is another than the published one, both and their difference."""
+    """Return a table with one row per split; a count that differs from the published one shows both."""
     title = f"{report.data.dataset}, split by {report.data.split_by}, in {report.data.path / report.data.dataset}"
     table = Table(title=Text(title), box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Split")
@@ -96,25 +74,11 @@ def counts_table(report: Report) -> Table:
     return table
 
 
-def remarks(report: Report) -> list[str]:
-    """What is wrong beside the counts, one line each: bad rows, missing photos and where to get them."""
-    lines = _first("bad row", report.problems)
-    if report.missing:
-        more = ", ... (all: data check --missing FILE)" if len(report.missing) > 3 else ""
-        how = _PHOTOS.get(known_dataset(report.data.dataset).photos or "", "give the folder that they are in")
-        lines += [
-            f"{len(report.missing):,} of {report.photos:,} photos are not in {report.photo_folder}: "
-            f"{', '.join(report.missing[:3])}{more}",
-            f"  {how}; then name their folder with --images (prepare) or --data.images (every other verb)",
-        ]
-    elif report.photos:
-        lines.append(f"all {report.photos:,} photos are in {report.photo_folder}")
-    return lines
-
-
-def _first(what: str, problems: tuple[str, ...]) -> list[str]:
-    more = [f"and {len(problems) - _SHOWN:,} more {what}s"] if len(problems) > _SHOWN else []
-    return [*(f"{what}: {problem}" for problem in problems[:_SHOWN]), *more]
+def _write_names(path: Path, names: tuple[str, ...]) -> None:
+    try:
+        write_atomic(path, "".join(f"{name}\n" for name in names).encode())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error}); give --missing another path") from error
 
 
 def _count(split: SplitCheck, name: str) -> Text:

@@ -1,1 +1,1 @@
-"""Where expressions come from: REFER's layout (RefCOCO and kin, MojiRef) and JSON lines of your own."""
+"""Readers of expressions and truth in several file formats, and preparation and checks of RefCOCO's files."""

@@ -1,4 +1,4 @@
-"""COCO's 80 categories, their other spellings, and the way from a dataset's name to a detector's index."""
+"""COCO's 80 categories and their other spellings; the mapping from a category's name to a detector's class index."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from aligncat.errors import DetectorError
 
-# The ids have gaps: COCO drew up 91 categories and annotated 80 of them (arXiv:1405.0312, appendix II).
+# The ids have gaps, because COCO defined 91 categories and annotated 80 of them (arXiv:1405.0312, appendix II).
 COCO_CATEGORIES: dict[int, str] = {
     1: "person",
     2: "bicycle",
@@ -94,8 +94,8 @@ COCO_CATEGORIES: dict[int, str] = {
 
 COCO_NAMES: tuple[str, ...] = tuple(COCO_CATEGORIES.values())
 
-# PASCAL VOC's and darknet's names, which the labels of the hub's COCO checkpoints use, and common variants.
-# Letter case, spaces, hyphens and underscores never matter: "dining_table" and "diningtable" need no entry.
+# Names from PASCAL VOC and darknet, which the hub's COCO checkpoints use as labels, and common variants. Letter case,
+# spaces, hyphens and underscores are ignored, so "dining_table" and "diningtable" need no entry.
 ALIASES: dict[str, str] = {
     "motorbike": "motorcycle",
     "aeroplane": "airplane",
@@ -119,13 +119,13 @@ _SQUASHED_ALIASES = {_squash(alias): _squash(name) for alias, name in ALIASES.it
 
 
 def canonical_category(name: str) -> str:
-    """The key under which every spelling of a category is the same: "Motorbike" and "motorcycle" are one.
+    """Return a key that all spellings of a category share, such as "Motorbike" and "motorcycle".
 
     Args:
-        name: a category's name in anybody's spelling.
+        name: a category's name in any spelling.
 
     Returns:
-        COCO's spelling in lower case without spaces, hyphens or underscores; not meant to be shown.
+        COCO's spelling in lower case without spaces, hyphens and underscores; not for display.
     """
     squashed = _squash(name)
     return _SQUASHED_ALIASES.get(squashed, squashed)
@@ -140,17 +140,14 @@ def _positions(labels: tuple[str, ...]) -> dict[str, list[int]]:
 
 
 def category_index(name: str, labels: Sequence[str]) -> int:
-    """Find a dataset's category among a detector's labels, whatever the two call it.
+    """Return a detector's class index for a category, whose spelling may differ from the detector's label.
 
     Args:
-        name: the category, as the dataset spells it.
+        name: the category's name in the dataset.
         labels: the detector's labels, in the order of its contiguous class index.
 
-    Returns:
-        The detector's class index.
-
     Raises:
-        DetectorError: when the detector does not have the category, or has several that it could be.
+        DetectorError: no label, or more than one, matches the category.
     """
     labels = tuple(labels)
     found = _positions(labels).get(canonical_category(name), [])
@@ -161,11 +158,11 @@ def category_index(name: str, labels: Sequence[str]) -> int:
     if found:
         spellings = ", ".join(repr(labels[index]) for index in found)
         raise DetectorError(
-            f"category {name!r} could be any of the detector's labels {spellings}; use one of these spellings"
+            f"category {name!r} matches several of the detector's labels: {spellings}; use one of these spellings"
         )
     close = get_close_matches(name, labels, n=3)
     hint = f"; closest labels: {', '.join(map(repr, close))}" if close else ""
     raise DetectorError(
-        f"the detector has no category {name!r} among its {len(labels)} labels{hint}. Use a detector "
-        "trained on this dataset's categories, rename the category in the data, or leave such expressions out"
+        f"the detector has no category {name!r} among its {len(labels)} labels{hint}. Use a detector trained on this "
+        "dataset's categories, rename the category in the data, or remove its expressions from the data"
     )

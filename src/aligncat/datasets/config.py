@@ -1,4 +1,4 @@
-"""Which dataset to read, and where it is."""
+"""`DataConfig`: which dataset to read, its folder and its format."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ UNKNOWN_DIVISION = "unknown"
 
 
 def division_name(dataset: str, split_by: str | None) -> str:
-    """Return the dataset's name, followed by who divided it where several people did, as with RefCOCOg."""
+    """Return the dataset's name, with the division appended if the dataset has several, as RefCOCOg has."""
     return f"{dataset}-{split_by}" if known_dataset(dataset).shared_split_names and split_by else dataset
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where a dataset's files are.
+    """A dataset's name, folder and format.
 
     Attributes:
-        path: the folder that holds the dataset. REFER's layout has `<path>/<dataset>/refs(<split_by>).p` and
-            `<path>/<dataset>/instances.json` in it; jsonl has `<path>/<split>.jsonl`; docs/formats.md has the rest.
-        dataset: the dataset's name: letters, digits and . _ + - alone. More is known of refcoco, refcoco+, refcocog,
-            refclef, mojiref, mojiref+ and mojirefg. jsonl is short for a dataset `own` in the format jsonl.
-        split_by: who divided the data into splits: unc for RefCOCO, RefCOCO+ and MojiRef, umd or google for
-            RefCOCOg, unc or berkeley for RefCLEF. REFER's layout has it in a file's name and takes unc by default.
-            Other formats do not say it: results call the division of such a RefCOCOg "unknown" until you do.
+        path: the folder with the dataset. REFER's layout has `<path>/<dataset>/refs(<split_by>).p` and
+            `<path>/<dataset>/instances.json`; jsonl has `<path>/<split>.jsonl`. docs/formats.md describes the others.
+        dataset: the dataset's name, of letters, digits and . _ + - only. The names refcoco, refcoco+, refcocog,
+            refclef, mojiref, mojiref+ and mojirefg have defaults of their own. jsonl stands for the dataset `own` in
+            the format jsonl.
+        split_by: the division of the data into splits: unc for RefCOCO, RefCOCO+ and MojiRef, umd or google for
+            RefCOCOg, unc or berkeley for RefCLEF. In REFER's layout it is part of a file name, and unc is the
+            default. Other formats do not record it, and results call RefCOCOg's division "unknown" if it is not set.
         images: the folder of the images. The default is the first of `<path>/images/mscoco/images/train2014`,
-            `<path>/images/train2014`, `<path>/images/<dataset>` and `<path>/images` that holds any of them; for jsonl
+            `<path>/images/train2014`, `<path>/images/<dataset>` and `<path>/images` that has any of them; for jsonl
             it is the folder of the .jsonl file.
-        format: how the files are written: refer, simrec, hub, coco-csv or jsonl. The default is refer, REFER's
-            layout, and jsonl for the dataset jsonl.
-        lexicon: a TOML file with your own words for categories, added to the package's words for COCO's. An
-            expression without a category gets the one that its words name (docs/language.md).
+        format: the file format: refer, simrec, hub, coco-csv or jsonl. The default is refer (REFER's layout), and
+            jsonl for the dataset jsonl.
+        lexicon: a TOML file with your own words for categories, in addition to the package's words for COCO's
+            categories. An expression without a category gets the category that its words name (docs/language.md).
 
     Raises:
-        ConfigError: the dataset's name cannot be part of a file name, the format is not known, or the two contradict
-            each other.
+        ConfigError: the dataset's name cannot be part of a file name, the format is unknown, or the name requires
+            another format.
     """
 
     path: Path
@@ -54,14 +55,14 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not is_name(self.dataset):
             raise ConfigError(
-                f"dataset {self.dataset!r}: the name must have letters, digits and . _ + - alone, as it becomes part "
-                "of file names; name the folder that holds the dataset with `path`"
+                f"dataset {self.dataset!r}: a dataset's name may only have letters, digits and . _ + -, because it is "
+                "part of file names; give the folder of the dataset as `path`"
             )
         known = known_dataset(self.dataset)
         if known.format is not None and self.file_format != known.format:
             raise ConfigError(
-                f"dataset {self.dataset} is in format {known.format}, not in format {self.format}; call the dataset "
-                f"{known.short_for}"
+                f"dataset {self.dataset} is always in format {known.format}, not in format {self.format}; name the "
+                f"dataset {known.short_for}"
             )
         record = find_format(self.file_format)
         if self.split_by is None:
@@ -70,12 +71,12 @@ class DataConfig:
 
     @property
     def file_format(self) -> str:
-        """The name of the files' format: what `format` says, or its default."""
+        """The name of the file format: `format`, or its default."""
         return self.format or known_dataset(self.dataset).format or USUAL_FORMAT
 
     @property
     def division(self) -> str:
-        """The name for files about this dataset; see `division_name`."""
+        """The dataset's name with its division, for file names; see `division_name`."""
         return division_name(self.dataset, self.split_by)
 
 

@@ -1,4 +1,4 @@
-"""What is known of datasets by their names. Any other name is fine too: it takes the defaults."""
+"""Properties of well-known datasets, by name. Any other name is allowed and has the default properties."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class KnownDataset:
-    """What is known of a dataset.
+    """Properties of a dataset.
 
     Attributes:
-        short_for: the dataset that the name is short for, in `format`.
-        format: the only format that the name may have.
-        shared_split_names: whether several people divided the dataset into splits of the same names, so that files
-            and results are named after the division too.
-        must_say_division: whether a result is not comparable without the division, so that one that nobody said is
-            called "unknown".
-        photos: where the photos are from.
-        image_folders: where REFER's users keep the photos, below `<path>/images`, in the order they are tried.
-        photo_name: the file of a photo by the number of its image, for formats that give the number alone.
+        short_for: the dataset that this name stands for, in the format `format`.
+        format: the only format that the dataset can have; None if any is possible.
+        shared_split_names: whether several divisions of the dataset use the same split names. The names of files and
+            results then include the division.
+        must_say_division: whether results cannot be compared without the division. A missing one is then recorded as
+            "unknown".
+        photos: the source of the photos; None if it is not known.
+        image_folders: folders below `<path>/images` in which users of REFER keep the photos, in the order to try.
+        photo_name: file name of a photo as a template for the image number, for formats that have only the number.
     """
 
     short_for: str | None = None
@@ -47,5 +47,5 @@ KNOWN: dict[str, KnownDataset] = {
 
 
 def known_dataset(name: str) -> KnownDataset:
-    """Return what is known of a dataset; the defaults where nothing is."""
+    """Return the properties of a dataset; the defaults for an unknown name."""
     return KNOWN.get(name, KnownDataset())

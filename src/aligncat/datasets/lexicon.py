@@ -1,7 +1,7 @@
-"""The category that a phrase names, from its head noun and a lexicon of what people call each category.
+"""The category of a phrase, from its head noun and a lexicon of words for each category.
 
-For data whose rows have no category. There is no parser: a noun phrase ends where a preposition, a verb or the next
-article begins, and the last noun of it that the lexicon knows is its head.
+It is used for data without categories. There is no parser: a noun phrase ends at a preposition, a verb or the next
+article, and its head is its last noun in the lexicon.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CLAUSES = _words(
     "and or but while where when which who whom whose if because so though not there it he she him they "
     "is are was were be been being am has have had do does did can could will would may might must"
 )
-# Verbs without -ing and -ed, which end a noun phrase that has its noun.
+# Verbs without -ing or -ed. They end a noun phrase that already has a noun.
 _VERBS = _words(
     "sits stands wears holds looks walks lies lays rides plays hits swings uses watches eats drinks cuts carries faces "
     "leans shows appears seems stares runs jumps throws catches waits reads talks sleeps drives flies skis surfs "
@@ -45,14 +45,14 @@ _VERBS = _words(
     "built thrown grown taken broken torn bent lit laid"
 )
 _BOUNDARIES = _PREPOSITIONS | _CLAUSES | frozenset((*",;:.", _OWNER))
-# Before a noun these are no boundaries: "the closest chair", "an upside-down cup", "the blurred-out man".
+# Not boundaries before a noun: "the closest chair", "an upside-down cup", "the blurred-out man".
 _ADJECTIVES = _words("closest nearest farthest furthest down up out off")
-# They stand for a noun that the phrase does not have, unless "of" says what it is one of.
+# Placeholders for a noun that the phrase does not have, except before "of" ("one of the zebras").
 _STAND_INS = _words("one ones thing things object objects item items")
-# Over these a phrase without a known noun so far may still come to it: "a slice of pizza", "this is a dog".
+# Boundaries after which the head noun may follow if there was none before: "a slice of pizza", "this is a dog".
 _LEADING = _words("of and or , ; : . is are was there it")
 _COLOURS = _words("white black red blue green yellow brown grey gray pink purple orange tan gold golden silver beige")
-# An orange is a fruit at the end of its noun phrase and before these, otherwise a colour.
+# "orange" is the fruit before these words and at the end of a noun phrase, and the colour elsewhere.
 _AFTER_A_FRUIT = _words(
     "slice slices wedge wedges half halves piece pieces segment segments left right sitting lying laying cut"
 )
@@ -60,13 +60,13 @@ _AFTER_A_FRUIT = _words(
 
 @dataclass
 class _Chunk:
-    """Words up to a boundary.
+    """The words between two boundaries.
 
     Attributes:
-        link: the boundary before it; "" for an article, a verb, or the beginning.
-        words: all of them, without articles.
-        name: the category of its last name.
-        hint: the category of its last hint.
+        link: the boundary before the chunk; "" for an article, a verb, or the start of the phrase.
+        words: the words without articles.
+        name: the category of the last name among the words.
+        hint: the category of the last hint among the words.
     """
 
     link: str
@@ -76,11 +76,11 @@ class _Chunk:
 
 
 class Lexicon:
-    """What people call each category.
+    """Words for each category.
 
     Args:
         names: words that name an object of a category -> the category.
-        hints: words that stand for a category where a phrase has no name, such as "hand" -> the category.
+        hints: words that imply a category if the phrase has no name, such as "hand" for person -> the category.
     """
 
     def __init__(self, names: Mapping[Words, str], hints: Mapping[Words, str]) -> None:
@@ -90,14 +90,14 @@ class Lexicon:
 
     @classmethod
     def load(cls, path: Path | None = None) -> Lexicon:
-        """Read the lexicon of COCO's 80 categories, and a file of one's own that adds to it.
+        """Read the shipped lexicon of COCO's 80 categories and, optionally, a file of further words.
 
         Args:
-            path: a TOML file with the tables [names] and [hints], each from a category to a list of words, as in
-                `lexicon.toml` of this package. A word of this file means what this file says.
+            path: a TOML file with the tables [names] and [hints], each with a list of words per category, as in
+                `lexicon.toml` of this package. Its entries override the shipped ones.
 
         Raises:
-            DataError: the file is missing, or is not of this form.
+            DataError: the file is missing or does not have this form.
         """
         shipped = files("aligncat.datasets").joinpath("lexicon.toml").read_text(encoding="utf-8")
         known = [*((name, [name]) for name in COCO_NAMES), *((name, [alias]) for alias, name in ALIASES.items())]
@@ -109,15 +109,15 @@ class Lexicon:
         return cls(names, hints)
 
     def category(self, text: str) -> str | None:
-        """The category of the object that a phrase means, or None where the phrase does not say.
+        """Return the category of the object that a phrase refers to, or None if the phrase does not tell.
 
         Args:
-            text: a phrase, as its author wrote it.
+            text: the phrase, unprocessed.
         """
         chunks = self._chunks(_tokens(text))
         hint = None
         for place, chunk in enumerate(chunks):
-            if place and not _goes_on(chunks[place - 1], chunk):
+            if place and not _may_have_head(chunks[place - 1], chunk):
                 break
             if chunk.name is not None:
                 return _owned(chunk.name, chunks[place + 1 :])
@@ -125,10 +125,10 @@ class Lexicon:
         return hint
 
     def category_of_all(self, texts: Iterable[str]) -> str | None:
-        """The category that most phrases for one object name; the first of those that equally many name.
+        """Return the most frequent category of several phrases for one object; the first one in a tie.
 
         Args:
-            texts: phrases for the same object; those that name no category do not count.
+            texts: phrases for the same object. Phrases without a category do not count.
         """
         found = Counter(category for text in texts if (category := self.category(text)) is not None)
         return max(found, key=found.__getitem__, default=None)
@@ -146,18 +146,18 @@ class Lexicon:
             if name is not None or hint is not None:
                 chunk.name, chunk.hint = name or chunk.name, hint or chunk.hint
                 chunk.words += found
-                if word.endswith(("ing", "ed")) and name is None:  # "wearing": what is worn is another noun phrase
+                if word.endswith(("ing", "ed")) and name is None:  # "wearing": the clothes are a new noun phrase
                     chunks.append(chunk := _Chunk("", []))
             elif word in _BOUNDARIES and not (word in _ADJECTIVES and chunk.name is None and _is_plain(following)):
                 chunks.append(chunk := _Chunk(word, []))
-            elif (chunk.name or chunk.hint) and _begins_something_else(word, following):
+            elif (chunk.name or chunk.hint) and _ends_noun_phrase(word, following):
                 chunks.append(chunk := _Chunk("", []))
             elif word not in _DETERMINERS:
                 chunk.words.append(word)
         return chunks
 
     def _match(self, words: list[str], place: int, chunk: _Chunk) -> tuple[int, str | None, str | None]:
-        """The longest entry at a place: the number of its words, and its category as a name or as a hint."""
+        """Return the longest entry at a place: its number of words, and its category as a name or as a hint."""
         for length in range(min(self._longest, len(words) - place), 0, -1):
             entry = tuple(words[place : place + length])
             if entry in self._names and not (entry == ("orange",) and _is_colour(words, place, chunk)):
@@ -168,19 +168,19 @@ class Lexicon:
 
 
 def _owned(owner: str, rest: list[_Chunk]) -> str | None:
-    """What a name means before what follows it: "the man's tie" is a tie, "the man's hand" the man."""
+    """Return the category of a name or its possession: the tie in "the man's tie", the man in "the man's hand"."""
     if not rest or rest[0].link != _OWNER:
         return owner
     chunk = rest[0]
     if chunk.name is not None:
         return _owned(chunk.name, rest[1:])
-    # Without a word, or with a verb, the 's is an "is".
-    is_verb = not chunk.words or _begins_something_else(chunk.words[0], ".")
+    # 's before a verb or a boundary means "is".
+    is_verb = not chunk.words or _ends_noun_phrase(chunk.words[0], ".")
     return owner if chunk.hint is not None or is_verb else None
 
 
 def _is_colour(words: list[str], place: int, chunk: _Chunk) -> bool:
-    """Whether "orange" is a colour where it stands: before a noun, behind one, or beside another colour."""
+    """Return whether "orange" is a colour here: before a noun, after a noun, or next to another colour."""
     following = [*words[place + 1 : place + 3], ".", "."]
     if chunk.name is not None or (_is_plain(following[0]) and following[0] not in _AFTER_A_FRUIT):
         return True
@@ -188,21 +188,21 @@ def _is_colour(words: list[str], place: int, chunk: _Chunk) -> bool:
 
 
 def _is_plain(word: str) -> bool:
-    """Whether a word is neither a boundary nor an article."""
+    """Return whether a word is neither a boundary nor an article."""
     return word not in _BOUNDARIES and word not in _DETERMINERS
 
 
-def _begins_something_else(word: str, following: str) -> bool:
-    """Whether a word that follows a noun is no part of its noun phrase.
+def _ends_noun_phrase(word: str, following: str) -> bool:
+    """Return whether a word after a noun starts something else than a part of the noun phrase.
 
-    "a man dressed in black" ends at the participle, "an airplane shaped kite" does not.
+    The participle ends the noun phrase in "a man dressed in black", but not in "an airplane shaped kite".
     """
     ends = word in _DETERMINERS or word in _VERBS or word.endswith("ing")
     return ends or (word.endswith("ed") and not _is_plain(following))
 
 
-def _goes_on(previous: _Chunk, chunk: _Chunk) -> bool:
-    """Whether the head noun may still come, after a chunk that has none."""
+def _may_have_head(previous: _Chunk, chunk: _Chunk) -> bool:
+    """Return whether the head noun can be in this chunk if the previous one has none."""
     if not previous.words:
         return True
     if not _STAND_INS.isdisjoint(previous.words):
@@ -211,13 +211,13 @@ def _goes_on(previous: _Chunk, chunk: _Chunk) -> bool:
 
 
 def _tokens(text: str) -> list[str]:
-    """Words and the marks that matter; the apostrophe of a genitive may be a curly one, or have spaces around it."""
+    """Split a text into words and punctuation. A genitive's apostrophe may be curly or have spaces around it."""
     straight = text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     return _TOKEN.findall(re.sub(r"\s*'\s*s\b", "'s", straight))
 
 
 def _add(table: dict[Words, str], category: str, words: Iterable[str]) -> None:
-    """Enter words, and their plurals where these have no meaning of their own."""
+    """Add words to a table, and their plurals unless the table has them."""
     entries = [tuple(_tokens(word)) for word in words]
     table.update(dict.fromkeys(entries, category))
     for *first, last in entries:
@@ -236,7 +236,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise DataError(f"{path}: the lexicon cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: the lexicon cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: the lexicon is not UTF-8 text ({error}); save it as UTF-8") from error
 
@@ -244,17 +244,17 @@ def _read(path: Path) -> str:
 def _parse(
     text: str, where: str, names: Iterable[tuple[str, list[str]]] = ()
 ) -> tuple[dict[Words, str], dict[Words, str]]:
-    """The names and the hints of a lexicon; `names` are known before."""
+    """Parse a lexicon into its names, added to the given ones, and its hints."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{where}: not a lexicon, as it is not TOML ({error})") from error
+        raise DataError(f"{where}: the lexicon is not a TOML file ({error})") from error
     found: dict[str, dict[Words, str]] = {"names": {}, "hints": {}}
     for category, words in names:
         _add(found["names"], category, words)
     for key, table in tables.items():
         if key not in found:
-            raise DataError(f"{where}: {key!r} is not known; a lexicon has the tables [names] and [hints]")
+            raise DataError(f"{where}: unknown key {key!r}; a lexicon has the tables [names] and [hints]")
         if not isinstance(table, dict):
             raise DataError(f"{where}: {key!r} must be a table of categories, each with a list of words")
         for category, words in table.items():

@@ -1,4 +1,4 @@
-"""Read a split of any dataset: the expressions for everybody, the truth for evaluation."""
+"""Readers of a dataset in any format: the expressions of a split and, for evaluation only, the truth."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ def load_split(
     check_images: bool = True,
     files: AnnotationFiles | None = None,
 ) -> Split:
-    """Read the images and expressions of one split; never a box or a mask, which need not even be there.
+    """Read the images and expressions of one split. Boxes and masks are not read and need not exist.
 
     Args:
-        config: where the dataset is.
-        split: the split's name, as in the data: train, val, testA, testB or test for RefCOCO and its kin, the
-            file's name in jsonl.
-        skip_bad_rows: leave out rows that are not as the format asks, and report them in one warning of the
-            logger `aligncat.datasets`, instead of raising an error at the first.
-        collect_bad_rows: a list that takes the errors of the rows that are left out, in place of the warning; the
-            split may then be empty.
-        check_images: whether every image must exist. Work that reads a store does without the images.
-        files: the annotation files parsed so far, where several splits are read.
+        config: the dataset.
+        split: the split's name, as in the data: train, val, testA, testB or test for the RefCOCO family, the file's
+            name in jsonl.
+        skip_bad_rows: leave out rows that do not follow the format, and report them in one warning of the logger
+            `aligncat.datasets`. The default is to raise an error at the first one.
+        collect_bad_rows: a list to which the errors of bad rows are appended. The rows are left out without a
+            warning, and the split may be empty.
+        check_images: whether to check that every image exists. Images are not needed if a store is read.
+        files: annotation files parsed so far; pass the same object to read several splits.
 
     Returns:
         The split.
 
     Raises:
-        DataError: a file, a row or an expression is not what the format asks for.
+        DataError: a file, a row or an expression does not follow the format.
         ImageError: an image is missing.
-        UnsafePickleError: refs(<split_by>).p holds anything but plain data.
+        UnsafePickleError: refs(<split_by>).p has more than plain data.
     """
     if config.split_by == UNKNOWN_DIVISION:
         _warn_once(
-            f"{config.path}: does not say which of RefCOCOg's two divisions it is, whose val splits are not "
-            'comparable: results say "unknown"; say --data.split_by umd or google (if its file is refs(unknown).p, '
-            "where you converted it)"
+            f"{config.path}: does not record which of RefCOCOg's two divisions it is, and their val splits are not "
+            'comparable, so results say "unknown"; give --data.split_by umd or google (for a file refs(unknown).p, '
+            "repeat the conversion with it)"
         )
     options = _options(skip_bad_rows, collect_bad_rows, files, check_images=check_images)
     with _paused_garbage_collector():
@@ -70,38 +70,38 @@ def load_truth(
     """Read the boxes and masks of one split. Evaluation only.
 
     Args:
-        config: where the dataset is.
+        config: the dataset.
         split: the split's name, as in the data.
-        skip_bad_rows: leave out referents whose truth is not as the format asks, and report them in one
-            warning.
-        collect_bad_rows: a list that takes the errors of the referents that are left out, in place of the warning.
-        files: the annotation files parsed so far, where several splits are read.
+        skip_bad_rows: leave out referents whose truth does not follow the format, and report them in one warning.
+        collect_bad_rows: a list to which the errors of bad referents are appended. The referents are left out
+            without a warning.
+        files: annotation files parsed so far; pass the same object to read several splits.
 
     Returns:
-        referent id -> its box and mask; the mask is None where the data has none.
+        referent id -> its box and mask; the mask is None if the data has none.
 
     Raises:
-        DataError: a referent's box or mask is missing or is not what the format asks for.
+        DataError: a referent's box or mask is missing or does not follow the format.
     """
     with _paused_garbage_collector():
         return format_of(config).read_truth(config, split, _options(skip_bad_rows, collect_bad_rows, files))
 
 
 def load_objects(config: DataConfig, split: Split, *, files: AnnotationFiles | None = None) -> Objects:
-    """Read every annotated object in a split's images, also those that no expression refers to. Evaluation only.
+    """Read all annotated objects in a split's images, including those without an expression. Evaluation only.
 
-    Crowds are left out: their box is not one object's.
+    Crowds are left out, because a crowd's box is not that of one object.
 
     Args:
-        config: where the dataset is.
-        split: which images.
-        files: the annotation files parsed so far.
+        config: the dataset.
+        split: the split whose images count.
+        files: annotation files parsed so far.
 
     Returns:
-        image id -> boxes, (n, 4) xyxy pixels, and n category names. Empty where the format describes referents alone.
+        image id -> boxes, (n, 4) xyxy pixels, and n category names. Empty if the format only describes referents.
 
     Raises:
-        DataError: the annotations are missing or not as the format asks.
+        DataError: the annotations are missing or do not follow the format.
     """
     list_objects = format_of(config).list_objects
     return {} if list_objects is None else list_objects(config, split.images, files or AnnotationFiles())
@@ -111,14 +111,14 @@ def split_names(config: DataConfig, *, files: AnnotationFiles | None = None) -> 
     """List the splits of a dataset, the training split first.
 
     Args:
-        config: where the dataset is.
-        files: the annotation files parsed so far.
+        config: the dataset.
+        files: annotation files parsed so far.
 
     Returns:
         The names.
 
     Raises:
-        DataError: the files that name the splits are missing or cannot be read, or a name cannot be a split's.
+        DataError: the files with the split names are missing or cannot be read, or a name is not allowed.
     """
     return format_of(config).split_names(config, files or AnnotationFiles())
 
@@ -140,13 +140,13 @@ def _options(
 
 @cache
 def _warn_once(message: str) -> None:
-    """Log a warning the first time that this process gives it."""
+    """Log a warning once per process."""
     logger.warning("%s", message)
 
 
 @contextmanager
 def _paused_garbage_collector() -> Iterator[None]:
-    """Pause Python's garbage collector: its scans of a large file's new objects take half of the reading time."""
+    """Pause Python's garbage collector, whose scans of a large file's objects take half of the reading time."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""A plain folder of photos, and the size of one."""
+"""The photos in a folder, and the size of a photo."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from aligncat.types import ImageRecord
 
 _EXIF_ORIENTATION = 0x0112
 _FIRST_SIDEWAYS_ORIENTATION = 5
-# What Pillow is known to raise at a damaged header or EXIF block.
+# Errors that Pillow raises for a damaged header or EXIF block.
 _HEADER_ERRORS = (OSError, Image.DecompressionBombError, ValueError, SyntaxError, TypeError, struct.error)
 
 
 def photo_size(path: Path, where: str) -> tuple[int, int]:
-    """(width, height) as the image is shown, from its header; a camera held sideways says so in EXIF.
+    """Return (width, height) of an image as it is shown, with EXIF orientation applied; only the header is read.
 
     Args:
         path: the image file.
-        where: file and row that name it, for messages.
+        where: the file and row that refer to the image, for messages.
 
     Raises:
-        ImageError: it is missing or no image.
+        ImageError: the file is missing or is not an image.
     """
     try:
         with Image.open(path) as image:
@@ -36,9 +36,9 @@ def photo_size(path: Path, where: str) -> tuple[int, int]:
 
 
 def photos_in(folder: Path) -> list[ImageRecord]:
-    """Every image file below a folder, by the suffixes that Pillow reads; its id is its path in the folder.
+    """List all image files below a folder, by the suffixes that Pillow reads. An image's id is its path in the folder.
 
-    Hidden files are passed over: "._photo.jpg" is what a Mac leaves beside a photo, and is none.
+    Hidden files are left out: "._photo.jpg" is macOS metadata, not a photo.
 
     Args:
         folder: the folder.
@@ -47,10 +47,10 @@ def photos_in(folder: Path) -> list[ImageRecord]:
         The images, sorted by id.
 
     Raises:
-        DataError: the folder is missing, or holds no image file.
+        DataError: the folder is missing or has no image file.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder: give the one that holds the photos")
+        raise DataError(f"{folder} is not a folder; give the folder with the photos")
     suffixes = {suffix for suffix, format_name in Image.registered_extensions().items() if format_name in Image.OPEN}
     files = [
         path
@@ -58,6 +58,6 @@ def photos_in(folder: Path) -> list[ImageRecord]:
         if path.is_file() and path.suffix.lower() in suffixes and not path.name.startswith(".")
     ]
     if not files:
-        raise DataError(f"{folder} holds no image file that Pillow can read")
+        raise DataError(f"{folder} has no image file that Pillow can read; give the folder with the photos")
     records = [ImageRecord(id=path.relative_to(folder).as_posix(), path=path) for path in files]
     return sorted(records, key=lambda record: record.id)

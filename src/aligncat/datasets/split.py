@@ -1,4 +1,4 @@
-"""One split of a dataset, as a learner may see it: no boxes, no masks."""
+"""`Split`: the images and expressions of one split, without boxes and masks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Split:
     Attributes:
         dataset: the dataset's name.
         split: the split's name, as in the data.
-        split_by: who divided the data; None where nobody said, "unknown" where that leaves open which of RefCOCOg's
-            two divisions it is.
-        images: image id -> record, the images that the expressions refer to, in the order they come up.
-        expressions: every sentence, in the file's order.
+        split_by: the division of the data into splits; None if it is not known, "unknown" if it is not known which of
+            RefCOCOg's two divisions it is.
+        images: image id -> record for each image with an expression, in order of first appearance.
+        expressions: all expressions, in the file's order.
     """
 
     dataset: str
@@ -30,7 +30,7 @@ class Split:
         """Group the expressions by the object that they refer to.
 
         Returns:
-            referent id -> its sentences; referents and sentences in the file's order.
+            referent id -> its expressions, both in the file's order.
         """
         groups: dict[str, list[Expression]] = {}
         for expression in self.expressions:

@@ -1,1 +1,1 @@
-"""MojiRef: a benchmark of OpenMoji scenes and phrases that can be made anywhere in a minute."""
+"""MojiRef, a synthetic benchmark of OpenMoji scenes and phrases, and its mini detector."""

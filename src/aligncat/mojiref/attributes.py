@@ -1,8 +1,8 @@
-"""What is true of an object, read from its written annotation alone.
+"""Attributes of an object, computed from its annotation only.
 
-Every predicate has a strict reading (the object has the attribute) and a lenient one (a viewer might say so). A phrase
-is emitted only if the referent has its attributes strictly and no other object of its category has them even leniently.
-The thresholds are documented in docs/mojiref.md.
+Every attribute has a strict reading (the object has it) and a lenient one (a viewer might say so). A phrase is valid
+only if its attributes hold strictly for the referent and do not hold, even leniently, for another object of the same
+category. The thresholds are documented in docs/mojiref.md.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ KINDS: tuple[Kind, ...] = ("color", "size", "place", "relation")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An annotated object, as instances.json has it.
+    """An annotated object of instances.json.
 
     Attributes:
-        category: COCO's name.
-        nouns: what it may be called.
+        category: COCO's name of the category.
+        nouns: nouns that name the object.
         color: its colour word, or None.
         box: (x1, y1, x2, y2) of its visible part, pixels.
         image_size: (width, height), pixels.
@@ -35,25 +35,25 @@ class Item:
 
     @property
     def center(self) -> tuple[float, float]:
-        """(x, y) of the box's centre as fractions of the image."""
+        """The box's centre (x, y) as fractions of the image."""
         x1, y1, x2, y2 = self.box
         return (x1 + x2) / 2 / self.image_size[0], (y1 + y2) / 2 / self.image_size[1]
 
     @property
     def extent(self) -> float:
-        """The box's longer side over the image's shorter side."""
+        """The ratio of the box's longer side to the image's shorter side."""
         x1, y1, x2, y2 = self.box
         return max(x2 - x1, y2 - y1) / min(self.image_size)
 
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """Something that a phrase may say of an object.
+    """An attribute that a phrase may mention.
 
     Attributes:
-        kind: what sort of attribute it is.
+        kind: the kind of attribute.
         value: a colour word, "big" or "small", a place word, or a relation word.
-        anchor: the object that a relation is to, else None.
+        anchor: the other object of a relation; None for other kinds.
     """
 
     kind: Kind
@@ -61,11 +61,11 @@ class Attribute:
     anchor: Item | None = None
 
     def holds(self, item: Item, *, slack: float = 0.0) -> bool:
-        """Whether it is true of an item.
+        """Return whether an item has the attribute.
 
         Args:
-            item: the object asked about.
-            slack: 0 for the strict reading; larger widens every threshold, for the lenient one.
+            item: the object.
+            slack: 0 for the strict reading; a larger value widens every threshold, for the lenient one.
         """
         if self.kind == "color":
             return item.color == self.value or (slack > 0 and item.color is None)
@@ -100,12 +100,12 @@ SLACK = 0.07
 
 
 def attributes_of(item: Item, others: Sequence[Item]) -> list[Attribute]:
-    """Every attribute that is strictly true of an item.
+    """Return all attributes that an item has in the strict reading.
 
     Args:
         item: the object.
-        others: the other objects of its image. Those whose category nothing else in the image has, the item
-            included, serve as anchors of relations.
+        others: the other objects of its image. An object is an anchor of relations if it is the only one of its
+            category in the image.
     """
     true = [] if item.color is None else [Attribute("color", item.color)]
     true += [Attribute("size", value) for value in ("big", "small")]

@@ -1,4 +1,4 @@
-"""Writes MojiRef in REFER's layout: images, instances.json and refs(unc).p, for three flavours over the same scenes."""
+"""Generation of MojiRef in REFER's layout: images, instances.json and refs(unc).p, in three flavours."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ logger = logging.getLogger(__name__)
 
 SPLIT_BY = "unc"
 _GROUPS = {"testA": {"person", "animal"}, "testB": {"thing"}}
-_PER_SPLIT = 1_000_000  # image ids of a split start at this times the split's number
+_PER_SPLIT = 1_000_000  # image ids of the n-th split start at n times this
 
 
 @dataclass(frozen=True)
 class MojiRefConfig:
-    """How much of MojiRef to make.
+    """Size and seed of a MojiRef benchmark.
 
     Attributes:
-        train: scenes in the training split.
-        val: scenes in val.
-        test: scenes in testA, and as many in testB.
-        referents: at most so many objects of a scene are referred to.
-        sentences: at most so many different sentences for a referent.
-        redundancy: multiplies how often phrases say more than is needed; 1 is the human-like rate.
-        seed: decides every pixel and every word.
+        train: number of scenes in train.
+        val: number of scenes in val.
+        test: number of scenes in testA and in testB.
+        referents: maximum number of referents per scene.
+        sentences: maximum number of different sentences per referent.
+        redundancy: factor on the rate at which phrases mention more than is needed; 1 is the human-like rate.
+        seed: random seed; it determines every pixel and every word.
     """
 
     train: int = 12_000
@@ -52,22 +52,22 @@ class MojiRefConfig:
     seed: int = 0
 
     def scenes(self) -> dict[str, int]:
-        """Scenes per split."""
+        """Return the number of scenes per split."""
         return {"train": self.train, "val": self.val, "testA": self.test, "testB": self.test}
 
 
 def make_mojiref(*, out: Path, recipe: MojiRefConfig = MojiRefConfig()) -> Path:
-    """Make the MojiRef benchmark: scenes of OpenMoji objects and phrases that are true of exactly one of them.
+    """Make the MojiRef benchmark: scenes of OpenMoji objects, and phrases that fit exactly one object each.
 
     Args:
-        out: the folder to write; it must not exist, or be empty.
-        recipe: how much to make, and from which seed.
+        out: the folder to write; it must not exist, or it must be empty.
+        recipe: size and seed of the benchmark.
 
     Returns:
-        The folder. It holds images/ and, for each flavour, instances.json and refs(unc).p.
+        The folder, with images/ and, for each flavour, instances.json and refs(unc).p.
 
     Raises:
-        DataError: the folder holds something already, or cannot be written, as on a full disk.
+        DataError: the folder is not empty or cannot be written, for example because the disk is full.
     """
     with new_folder(out) as folder:
         _write(folder, recipe)
@@ -109,7 +109,7 @@ def _instances_header(config: MojiRefConfig) -> dict[str, Any]:
 
 
 def _annotations(scene: Scene, image_id: int, first: int) -> list[dict[str, Any]]:
-    """COCO annotations of a scene's objects, with what a viewer would call them and their colour."""
+    """Return COCO annotations of a scene's objects, extended by the nouns and the colour of each."""
     rows = []
     for number, entry in enumerate(scene.objects):
         y, x = np.nonzero(entry.mask)
@@ -144,7 +144,7 @@ def _refs(
     annotations: list[dict[str, Any]],
     file_name: str,
 ) -> Iterator[dict[str, Any]]:
-    """The referents of a scene, with their sentences; ids are given later."""
+    """Yield the referents of a scene with their sentences; `_number` adds the ids."""
     rng = np.random.default_rng([config.seed, SPLITS.index(split), index, 1 + FLAVOURS.index(flavour)])
     items = [_item(scene, row) for row in annotations]
     allowed = _GROUPS.get(split, {"person", "animal", "thing"})
@@ -186,7 +186,7 @@ def _item(scene: Scene, row: dict[str, Any]) -> Item:
 
 
 def _number(refs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Give referents and sentences their ids, and sentences their tokens."""
+    """Add ids to referents and sentences, and tokens to sentences."""
     sent_id = 0
     for ref_id, ref in enumerate(refs):
         sentences = []

@@ -1,7 +1,7 @@
-"""Trains the mini detector: a real, small Mask2Former that has seen MojiRef's objects, with class and mask labels only.
+"""Training of the mini detector, a small Mask2Former for MojiRef's objects, from class and mask labels only.
 
-The scenes come from a split of their own ("detector") and are composed while training, so no scene of train, val or
-test is ever among them. `docs/mini-detector.md` has the recipe and what it reached.
+Its scenes come from a separate split ("detector") and are composed during training, so none of them is in train, val,
+testA or testB. `docs/mini-detector.md` has the recipe and the results.
 """
 
 from __future__ import annotations
@@ -33,27 +33,28 @@ from aligncat.quiet import quiet_loading
 
 logger = logging.getLogger(__name__)
 
-IMAGE_SIZE = 160  # px, the side of the letterboxed square
-_CHANNELS = [48, 96, 192, 320]  # of the backbone's four stages
+IMAGE_SIZE = 160  # px, side of the letterboxed square
+_CHANNELS = [48, 96, 192, 320]  # in the backbone's four stages
 
 
 @dataclass(frozen=True)
 class MiniDetectorConfig:
-    """The recipe of the mini detector.
+    """Training settings of the mini detector.
 
     Attributes:
-        pretraining_images: images from which the backbone first learns to name objects, which it is shown by their
-            masks; it stands in for the ImageNet training of a COCO detector's backbone.
-        images: images from which the detector then learns. Every scene is used twice, the second time mirrored.
-        batch_size: images a step.
-        pretraining_rate: the peak of AdamW's learning rate, after a linear warm-up and before a cosine to zero.
-        learning_rate: the same for the detector.
-        warmup: steps.
-        weight_decay: AdamW's.
-        clip: largest gradient norm.
-        class_weight: of the class loss; the mask losses keep Mask2Former's weights.
-        ema: decay of the averaged weights, which are the ones that are saved.
-        seed: decides the scenes and the initial weights.
+        pretraining_images: number of images for the backbone's pretraining, in which it learns to classify objects
+            given their masks. It takes the place of a COCO detector's pretraining on ImageNet.
+        images: number of images for the detector's training. Every scene is used twice, the second time mirrored.
+        batch_size: images per step.
+        pretraining_rate: peak learning rate of AdamW in pretraining, after a linear warm-up and before a cosine decay
+            to zero.
+        learning_rate: peak learning rate of the detector's training, with the same schedule.
+        warmup: warm-up steps.
+        weight_decay: weight decay of AdamW.
+        clip: maximum gradient norm.
+        class_weight: weight of the class loss; the mask losses keep Mask2Former's weights.
+        ema: decay of the weight average, which is the model that is saved.
+        seed: random seed of the scenes and the initial weights.
     """
 
     pretraining_images: int = 24_000
@@ -70,9 +71,9 @@ class MiniDetectorConfig:
 
 
 def build_mini_detector(*, class_weight: float = 4.0) -> Mask2FormerForUniversalSegmentation:
-    """An untrained Mask2Former with MojiRef's categories (COCO's names) as labels, on a small ResNet.
+    """Return an untrained Mask2Former on a small ResNet, with MojiRef's categories (COCO's names) as labels.
 
-    A ResNet learns drawings from scratch several times faster than a Swin (docs/mini-detector.md).
+    From scratch, a ResNet learns drawings several times faster than a Swin (docs/mini-detector.md).
     """
     backbone = ResNetConfig(  # type: ignore[call-arg]
         embedding_size=48,
@@ -112,7 +113,7 @@ class _Example:
 
 
 class _DetectorScenes(Dataset[_Example]):
-    """The scenes of the split "detector", letterboxed; every second batch mirrors the batch before it."""
+    """Letterboxed scenes of the split "detector"; every second batch mirrors the previous one."""
 
     def __init__(self, config: MiniDetectorConfig, first: int, count: int, size: int) -> None:
         self._config, self._first, self._count, self._size = config, first, count, size
@@ -128,7 +129,7 @@ class _DetectorScenes(Dataset[_Example]):
         if batch % 2 == 1 and number in self._mirrored:
             return self._mirrored.pop(number)
         example = self._compose(number)
-        # Mirrored at once: while the loader hands an example over, its memory is moved, and must not be read.
+        # Mirror now: the data loader moves an example's memory when it is handed over, so it cannot be read later.
         mirrored = _Example(example.pixels.flip(-1), example.masks.flip(-1), example.classes.clone())
         if batch % 2 == 1:
             return mirrored
@@ -147,10 +148,10 @@ class _DetectorScenes(Dataset[_Example]):
 
 
 class _ObjectNames(nn.Module):
-    """Names objects by the backbone's features under their masks: the pretraining's head.
+    """The pretraining model: it classifies objects from the backbone's features under their masks.
 
     Args:
-        backbone: gives one feature map a stage.
+        backbone: returns one feature map per stage.
     """
 
     def __init__(self, backbone: nn.Module) -> None:
@@ -159,14 +160,14 @@ class _ObjectNames(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(channels, len(CATEGORIES)) for channels in _CHANNELS)
 
     def forward(self, batch: list[_Example]) -> Tensor:
-        """The mean cross-entropy over the objects of a batch."""
+        """Return the mean cross-entropy over the objects of a batch."""
         with torch.autocast("cpu", torch.bfloat16):
             maps = self.backbone(torch.stack([example.pixels for example in batch])).feature_maps
             logits = torch.cat([self._logits(example.masks, place, maps) for place, example in enumerate(batch)])
         return F.cross_entropy(logits.float(), torch.cat([example.classes for example in batch]))
 
     def _logits(self, masks: Tensor, place: int, maps: Sequence[Tensor]) -> Tensor:
-        """(n, C) of the n objects of one image: the sum of what each stage's mean feature under a mask says."""
+        """Return (n, C) logits for the n objects of an image, from the mean feature under each mask at each stage."""
         parts = []
         for head, features in zip(self.heads, maps, strict=True):
             weights = F.interpolate(masks[:, None], features.shape[-2:], mode="area").flatten(1)
@@ -178,18 +179,18 @@ class _ObjectNames(nn.Module):
 def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorConfig(), save_every: int = 250) -> Path:
     """Train the mini detector and save it as a Hugging Face folder with float16 weights.
 
-    Interrupted, it resumes from the last states saved beside the folder, if they are of this recipe.
+    After an interruption, the same call resumes from the last saved state, which is a file next to the folder.
 
     Args:
         out: the folder to write.
-        recipe: how much to learn, and how.
+        recipe: the training settings.
         save_every: steps between saved states.
 
     Returns:
         The folder.
 
     Raises:
-        DetectorError: a gradient is not finite, or a saved state is of another recipe.
+        DetectorError: a gradient is not finite, or the saved state belongs to another recipe.
     """
     torch.manual_seed(recipe.seed)
     model = build_mini_detector(class_weight=recipe.class_weight).train()
@@ -235,7 +236,7 @@ def _train(
     save_every: int,
     title: str,
 ) -> AveragedModel:
-    """Train on the batches of a range of steps, going on from a saved state where there is one."""
+    """Train for a range of steps, from the saved state if there is one, and return the averaged model."""
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)  # type: ignore[no-untyped-call]
     decayed = [weight for weight in model.parameters() if weight.ndim > 1]
     plain = [weight for weight in model.parameters() if weight.ndim <= 1]
@@ -255,8 +256,8 @@ def _train(
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             if not torch.isfinite(norm):
                 raise DetectorError(
-                    f"{title}: the gradient of step {done + 1} is not finite: remove {state_file.name} if it is there, "
-                    "and begin anew with smaller rates"
+                    f"{title}: the gradient of step {done + 1} is not finite; remove {state_file.name} if it exists, "
+                    "and start over with smaller learning rates"
                 )
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -303,7 +304,7 @@ def _restore(state_file: Path, parts: dict[str, Any], recipe: MiniDetectorConfig
         return 0
     state = torch.load(state_file, weights_only=True)
     if state["recipe"] != asdict(recipe):
-        raise DetectorError(f"{state_file} is of another recipe: give that one again, or remove the file")
+        raise DetectorError(f"{state_file}: belongs to another recipe; give that recipe again, or remove the file")
     for name, part in parts.items():
         part.load_state_dict(state[name])
     logger.info("resuming at step %d", state["step"])

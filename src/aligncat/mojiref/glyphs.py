@@ -1,7 +1,7 @@
-"""Which OpenMoji glyph shows which COCO category, and what people call it.
+"""The OpenMoji glyphs of each COCO category, and nouns for them.
 
-Category ids and names are COCO's. Frequencies are the numbers of instances in COCO train2017, so that MojiRef has
-COCO's long tail (people about a third).
+Category ids and names are COCO's. Frequencies are numbers of instances in COCO train2017, so that MojiRef has COCO's
+long tail (about a third of the objects are people).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ class Glyph:
     """One drawing.
 
     Attributes:
-        code: OpenMoji's hexcode, the name of its file.
-        nouns: what the drawing may be called; each is true of it.
-        tint: whether it may be drawn in a colour other than its own.
+        code: OpenMoji's hexcode, which is the file's name.
+        nouns: nouns that are true of the drawing.
+        tint: whether it may be drawn in another colour than its own.
         skin: whether OpenMoji has it in five skin tones.
     """
 
@@ -28,13 +28,13 @@ class Glyph:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A COCO category as MojiRef shows it.
+    """A COCO category with its drawings in MojiRef.
 
     Attributes:
         id: COCO's category id (1 to 90).
         name: COCO's name.
         group: "person", "animal" or "thing"; testA refers to the first two, testB to the last.
-        frequency: instances in COCO train2017.
+        frequency: number of instances in COCO train2017.
         glyphs: its drawings.
     """
 

@@ -1,7 +1,7 @@
-"""Says phrases that are true of exactly one object, as people do: with more than is needed, at a human rate.
+"""Generation of phrases that fit exactly one object, over-specified at a human-like rate.
 
-Three flavours: "mojiref" (short, absolute place allowed, like RefCOCO), "mojiref+" (no absolute place, like RefCOCO+),
-"mojirefg" (long, with relations, like RefCOCOg).
+There are three flavours: "mojiref" (short, with absolute places, like RefCOCO), "mojiref+" (without absolute places,
+like RefCOCO+) and "mojirefg" (long, with relations, like RefCOCOg).
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ from aligncat.mojiref.attributes import SLACK, Attribute, Item, Kind, attributes
 Flavour = Literal["mojiref", "mojiref+", "mojirefg"]
 FLAVOURS: tuple[Flavour, ...] = ("mojiref", "mojiref+", "mojirefg")
 
-# How readily a kind is chosen where several would do. Colour before size, as people prefer (Pechmann 1989).
+# Weight of a kind if several would do. People prefer colour to size (Pechmann 1989).
 PREFERENCE: dict[Flavour, dict[Kind, float]] = {
     "mojiref": {"place": 1.0, "color": 0.8, "size": 0.4, "relation": 0.2},
     "mojiref+": {"color": 1.0, "size": 0.5, "relation": 0.5},
     "mojirefg": {"relation": 1.0, "color": 0.8, "size": 0.4, "place": 0.3},
 }
-# How often a kind is said without need. Speakers over-describe almost one time in three (Engelhardt, Bailey & Ferreira
-# 2006), with colour far more often than with size (Pechmann 1989; Tarenskeen et al. 2015; Degen et al. 2020). The rates
-# of places and relations are our choice; docs/mojiref.md says why.
-# RefCOCO's phrases name a second object now and then ("girl with spoon"), as all short ones here do.
-# RefCOCOg's long phrases nearly always name a second object, so MojiRefg's relations are said more often.
+# How often a kind is mentioned without need. Speakers over-describe almost one time in three (Engelhardt, Bailey &
+# Ferreira 2006), with colour far more often than with size (Pechmann 1989; Tarenskeen et al. 2015; Degen et al. 2020).
+# The rates of places and relations are our choice, explained in docs/mojiref.md: RefCOCO's short phrases sometimes name
+# a second object ("girl with spoon"), and RefCOCOg's long phrases nearly always do.
 _SHORT: dict[Kind, float] = {"color": 0.5, "place": 0.4, "size": 0.2, "relation": 0.2}
 REDUNDANCY: dict[Flavour, dict[Kind, float]] = {
     "mojiref": _SHORT,
@@ -39,12 +38,12 @@ REDUNDANCY: dict[Flavour, dict[Kind, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One sentence and what it says.
+    """One sentence and the kinds of its attributes.
 
     Attributes:
         text: the sentence.
-        needed: the kinds of a smallest set of attributes that tells the referent from its peers.
-        redundant: the kinds that are said besides.
+        needed: kinds of a smallest set of attributes that distinguishes the referent from its peers.
+        redundant: kinds of the further attributes.
     """
 
     text: str
@@ -53,7 +52,7 @@ class Phrase:
 
     @property
     def kind(self) -> str:
-        """The slice it is reported under: "category" where no attribute is needed."""
+        """The name of the phrase's slice in reports; "category" if no attribute is needed."""
         return "+".join(self.needed) or "category"
 
 
@@ -65,17 +64,17 @@ def describe(
     *,
     redundancy: float = 1.0,
 ) -> Phrase | None:
-    """Say one phrase that is true of an item and of nothing else in its image.
+    """Generate a phrase that is true of an item and of no other object in its image.
 
     Args:
-        rng: decides among the phrases that would do.
-        flavour: which kinds of attributes are allowed and how the phrase sounds.
+        rng: chooses among the possible phrases.
+        flavour: determines the allowed kinds of attributes and the style.
         item: the referent.
         others: the other objects of the image.
-        redundancy: multiplies the rates of REDUNDANCY.
+        redundancy: factor on the rates of REDUNDANCY.
 
     Returns:
-        The phrase, or None where the flavour cannot tell the item from its peers.
+        The phrase, or None if the flavour cannot distinguish the item from its peers.
     """
     preference = PREFERENCE[flavour]
     available = [attribute for attribute in attributes_of(item, others) if attribute.kind in preference]
@@ -83,20 +82,20 @@ def describe(
     needed = _smallest_set(rng, preference, available, peers)
     if needed is None:
         return None
-    said = {attribute.kind for attribute in needed}
+    mentioned = {attribute.kind for attribute in needed}
     redundant: list[Attribute] = []
     for kind in preference:
-        spare = [attribute for attribute in available if attribute.kind == kind and kind not in said]
+        spare = [attribute for attribute in available if attribute.kind == kind and kind not in mentioned]
         if spare and rng.random() < redundancy * REDUNDANCY[flavour][kind]:
             redundant.append(spare[rng.integers(len(spare))])
-    text = _say(rng, flavour, item, [*needed, *redundant])
+    text = _phrase(rng, flavour, item, [*needed, *redundant])
     return Phrase(text, tuple(a.kind for a in needed), tuple(a.kind for a in redundant))
 
 
 def _smallest_set(
     rng: np.random.Generator, preference: dict[Kind, float], available: list[Attribute], peers: list[Item]
 ) -> tuple[Attribute, ...] | None:
-    """The attributes, none, one or two, that no peer has even leniently; drawn by preference among equally few."""
+    """Return a smallest set, of at most two attributes, that no peer has even leniently; drawn by preference."""
     if not peers:
         return ()
     for size in (1, 2):
@@ -142,8 +141,8 @@ _RELATION_WORDS = {
 }
 
 
-def _say(rng: np.random.Generator, flavour: Flavour, item: Item, attributes: Sequence[Attribute]) -> str:
-    """Put attributes and a noun into words."""
+def _phrase(rng: np.random.Generator, flavour: Flavour, item: Item, attributes: Sequence[Attribute]) -> str:
+    """Return a phrase for a noun of the item and the attributes."""
 
     def pick(options: Sequence[str]) -> str:
         return options[int(rng.integers(len(options)))]
@@ -158,7 +157,7 @@ def _say(rng: np.random.Generator, flavour: Flavour, item: Item, attributes: Seq
         phrase = f"{pick(_SIZES[value['size']])} {phrase}"
     if "place" in value:
         places = (_LONG_PLACES if long else _SHORT_PLACES)[value["place"]]
-        # "top car left of the bus", as "car at the top left of the bus" would be misread
+        # The last form, "top car left of the bus": "car at the top left of the bus" would be ambiguous.
         phrase = pick(places[-1:] if "relation" in value else places).format(n=phrase)
     for attribute in attributes:
         if attribute.anchor is not None:

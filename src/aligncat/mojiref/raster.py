@@ -1,7 +1,7 @@
-"""Draws a glyph, in its own colours or in another, as an RGBA picture.
+"""Drawing of a glyph as an RGBA image, in its own colours or tinted.
 
-A colour is given at the level of the SVG: fills are exchanged, outlines, skin and hair stay. So a red car keeps grey
-wheels and a man in blue keeps his face.
+A tint replaces fills in the SVG; outlines, skin and hair keep their colours. So a red car has grey wheels, and a man in
+blue keeps his face.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-# A colour word and its typical shade. These are the tints; black, grey and white occur naturally only.
+# Colour word -> its typical shade. Black, grey and white are not tints; they only occur as a drawing's own colours.
 TINTS: dict[str, tuple[int, int, int]] = {
     "red": (222, 58, 50),
     "orange": (244, 146, 40),
@@ -32,8 +32,8 @@ TINTS: dict[str, tuple[int, int, int]] = {
     "brown": (132, 86, 52),
 }
 RASTER_SIZE = 160  # px on the longer side; objects are drawn at most this large
-# px around a drawing, white as a sticker's edge. It joins what a drawing leaves apart, such as a man's head and
-# shoulders (14 px): an object in photos is seldom in pieces, and detectors take an object's box from one piece.
+# px, width of the white edge around a drawing, as on a sticker. It joins separate parts, such as a man's head and
+# shoulders (14 px apart): objects in photos are rarely in pieces, and detectors take an object's box from one piece.
 EDGE = 7
 
 _HEX = re.compile(r"#([0-9a-fA-F]{6}|[0-9a-fA-F]{3})\b")
@@ -42,11 +42,11 @@ _BODY = {"skin", "skin-shadow", "hair"}
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """A glyph drawn and cropped to what is visible of it.
+    """A drawing of a glyph, cropped to its visible part.
 
     Attributes:
         rgba: (H, W, 4) uint8, the longer side RASTER_SIZE.
-        color: the colour word that a viewer would give it, or None where none dominates.
+        color: the colour word that a viewer would use, or None if no colour dominates.
     """
 
     rgba: NDArray[np.uint8]
@@ -63,11 +63,11 @@ def draw(code: str, tint: str | None, skin: str | None = None) -> Raster:
         skin: an OpenMoji skin tone code, or None.
 
     Returns:
-        The drawing. Its colour is the tint, or what `dominant_color` reads.
+        The drawing. Its colour is the tint, or the result of `dominant_color`.
     """
     svg = _svg_text(code if skin is None else f"{code}-{skin}")
     if tint is not None:
-        svg = _exchange_fills(svg, TINTS[tint])
+        svg = _replace_fills(svg, TINTS[tint])
     rgba = _render(svg)
     return Raster(_with_edge(rgba), tint if tint is not None else dominant_color(rgba))
 
@@ -79,7 +79,7 @@ def dominant_color(rgba: NDArray[np.uint8]) -> str | None:
         rgba: (H, W, 4) uint8.
 
     Returns:
-        A colour word, or None where no colour dominates.
+        A colour word, or None if no colour dominates.
     """
     pixels = rgba[rgba[..., 3] > 200][:, :3]
     filled = pixels[pixels.max(axis=1) > 50]
@@ -113,7 +113,7 @@ def _svg_text(code: str) -> str:
 
 
 def _render(svg: str) -> NDArray[np.uint8]:
-    """Draw an SVG, crop it to its visible part, and bring its longer side to RASTER_SIZE less the edge."""
+    """Draw an SVG, crop it to its visible part, and scale its longer side to RASTER_SIZE minus the edge."""
     png = bytes(
         resvg_py.svg_to_bytes(svg_string=svg, width=2 * RASTER_SIZE, height=2 * RASTER_SIZE, skip_system_fonts=True)
     )
@@ -125,7 +125,7 @@ def _render(svg: str) -> NDArray[np.uint8]:
 
 
 def _with_edge(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lay a drawing on white that reaches EDGE px beyond it."""
+    """Add a white edge of EDGE px around a drawing."""
     drawing = Image.fromarray(np.pad(rgba, ((EDGE, EDGE), (EDGE, EDGE), (0, 0))))
     y, x = np.mgrid[-EDGE : EDGE + 1, -EDGE : EDGE + 1]
     reach = ndimage.grey_dilation(drawing.getchannel("A"), footprint=y**2 + x**2 <= EDGE**2)
@@ -134,11 +134,11 @@ def _with_edge(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Image.alpha_composite(sticker, drawing))
 
 
-def _exchange_fills(svg: str, tint: tuple[int, int, int]) -> str:
-    """Give a glyph's fills another colour, keeping how light each is relative to the others."""
+def _replace_fills(svg: str, tint: tuple[int, int, int]) -> str:
+    """Replace a glyph's fills by shades of a tint, with the same differences in lightness."""
     root = ElementTree.fromstring(svg)
     elements = [element for group in root if group.get("id") not in _BODY | {"line"} for element in group.iter()]
-    # Sorted, so that sums over them do not depend on the order of a set.
+    # Sorted, so that the sums below do not depend on a set's order.
     fills = sorted({value for element in elements for value in (element.get("fill"), element.get("stroke")) if value})
     colors = {fill: _hls(fill) for fill in fills if _HEX.fullmatch(fill)}
     light = {fill: hls for fill, hls in colors.items() if hls[1] > 0.25}
@@ -160,7 +160,7 @@ def _exchange_fills(svg: str, tint: tuple[int, int, int]) -> str:
 
 
 def _area_of(svg: str, fills: dict[str, tuple[float, float, float]]) -> int:
-    """How many pixels of a small drawing show one of the fills."""
+    """Return the number of pixels that have one of the fills, in a small drawing."""
     png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=72, height=72, skip_system_fonts=True))
     pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
     opaque = pixels[pixels[..., 3] > 250][:, :3]

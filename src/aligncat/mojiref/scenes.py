@@ -1,4 +1,4 @@
-"""Composes a scene: a background, and objects that may partly hide each other. A seed decides everything."""
+"""Composition of a scene from a seed: a background, and objects that may partly hide each other."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from scipy import ndimage
 from aligncat.mojiref.glyphs import CATEGORIES, SKIN_TONES, Category, Glyph
 from aligncat.mojiref.raster import RASTER_SIZE, TINTS, draw
 
-SIDES = (208, 256)  # px; a scene's sides are drawn between these, in steps of 16
-SPLITS = ("train", "val", "testA", "testB", "detector")  # "detector": scenes that the mini detector learns from
+SIDES = (208, 256)  # px; the range of a scene's sides, in steps of 16
+SPLITS = ("train", "val", "testA", "testB", "detector")  # "detector" has the mini detector's training scenes
 
-TINT_RATE = 0.65  # of objects that can be tinted
-GROUP_RATE = 0.75  # of scenes that have several objects of one category on purpose
-# How alike a group is, as chairs, cups and sheep are alike in photos: each its own drawing, one drawing in several
-# tints, or twins, which differ in nothing but place and a slight turn.
+TINT_RATE = 0.65  # share of the tintable objects that are tinted
+GROUP_RATE = 0.75  # share of scenes with a deliberate group of one category
+# How similar the objects of a group are, as chairs, cups and sheep are in photos, and how often: different drawings of
+# the category, one drawing in several tints, or twins, which only differ in place and a slight rotation.
 GROUP_LIKENESS = {"category": 0.35, "drawing": 0.3, "twins": 0.35}
-# Longer side of an object over the shorter side of the scene: small, medium, large, and how often each.
+# Ranges of an object's longer side over the scene's shorter side (small, medium, large), and how often each occurs.
 SCALES = ((0.19, 0.25), (0.28, 0.36), (0.42, 0.54))
 SCALE_RATES = (0.3, 0.4, 0.3)
-OVERLAP_RATE = 0.4  # of objects that may hide part of another from the start; the rest do where there is no other place
-MIN_VISIBLE = 0.6  # of an object's pixels, or it is not placed over
-MIN_WHOLE = 0.9  # of an object's visible pixels are in one piece, or it is not placed over
+OVERLAP_RATE = 0.4  # share of objects that may hide others at once; the rest do so only if there is no other place
+MIN_VISIBLE = 0.6  # minimum share of an object's pixels that stay visible
+MIN_WHOLE = 0.9  # minimum share of an object's visible pixels that are in one piece
 
 _FREQUENCIES = np.array([category.frequency for category in CATEGORIES], float)
 _FREQUENCIES /= _FREQUENCIES.sum()
@@ -38,7 +38,7 @@ class SceneObject:
     Attributes:
         category: its COCO category.
         glyph: its drawing.
-        color: the colour word that a viewer would give it, or None.
+        color: the colour word that a viewer would use, or None.
         mask: (H, W) bool, its visible pixels.
     """
 
@@ -50,11 +50,11 @@ class SceneObject:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A composed picture.
+    """A composed image.
 
     Attributes:
         pixels: (H, W, 3) uint8.
-        objects: back to front.
+        objects: the objects, back to front.
     """
 
     pixels: NDArray[np.uint8]
@@ -62,15 +62,12 @@ class Scene:
 
 
 def compose(seed: int, split: str, index: int) -> Scene:
-    """Compose the scene that a seed, a split and an index stand for.
+    """Compose one scene; the same arguments give the same bytes.
 
     Args:
-        seed: of the data set.
-        split: one of SPLITS; the splits' scenes are independent of each other.
-        index: of the scene in its split.
-
-    Returns:
-        The scene; the same arguments give the same bytes.
+        seed: the benchmark's seed.
+        split: one of SPLITS. Scenes of different splits are independent.
+        index: the scene's index in its split.
     """
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
     width, height = (int(16 * rng.integers(SIDES[0] // 16, SIDES[1] // 16 + 1)) for _ in range(2))
@@ -98,15 +95,15 @@ def compose(seed: int, split: str, index: int) -> Scene:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """How an object looks before it has a place.
+    """An object's appearance before it is placed.
 
     Attributes:
         category: its COCO category.
         glyph: its drawing.
         tint: a key of TINTS, or None for the drawing's own colours.
         skin: an OpenMoji skin tone code, or None.
-        scale: its longer side over the shorter side of the scene.
-        mirrored: left for right.
+        scale: ratio of its longer side to the scene's shorter side.
+        mirrored: whether it is flipped horizontally.
     """
 
     category: Category
@@ -118,7 +115,7 @@ class _Look:
 
 
 def _draw_looks(rng: np.random.Generator) -> list[_Look]:
-    """Three to seven objects, often with a group of one category, in random order of depth."""
+    """Draw the looks of three to seven objects, often with a group of one category, in random depth order."""
     count = int(rng.integers(3, 8))
     numbers = rng.choice(len(CATEGORIES), size=count, p=_FREQUENCIES)
     looks = [_draw_look(rng, CATEGORIES[number]) for number in numbers]
@@ -130,7 +127,7 @@ def _draw_looks(rng: np.random.Generator) -> list[_Look]:
 
 
 def _draw_look(rng: np.random.Generator, category: Category, glyph: Glyph | None = None) -> _Look:
-    """Draw a drawing of a category, unless it is given, its colour, size and mirror image."""
+    """Draw a random look for an object of a category; the drawing may be given."""
     glyph = glyph or category.glyphs[rng.integers(len(category.glyphs))]
     tint = str(rng.choice(list(TINTS))) if glyph.tint and rng.random() < TINT_RATE else None
     skin = str(rng.choice(SKIN_TONES)) if glyph.skin else None
@@ -139,7 +136,7 @@ def _draw_look(rng: np.random.Generator, category: Category, glyph: Glyph | None
 
 
 def _draw_alike(rng: np.random.Generator, look: _Look, likeness: str) -> _Look:
-    """Another object of a look's category that is like it in what GROUP_LIKENESS names."""
+    """Draw the look of another object of the same category, with a likeness of GROUP_LIKENESS."""
     if likeness == "twins":
         return look
     if likeness == "drawing":
@@ -148,7 +145,7 @@ def _draw_alike(rng: np.random.Generator, look: _Look, likeness: str) -> _Look:
 
 
 def _draw_object(rng: np.random.Generator, look: _Look, side: int) -> tuple[NDArray[np.uint8], str | None]:
-    """Draw a look with a small turn and a light of its own."""
+    """Render a look with a small random rotation and brightness; return RGBA pixels and the colour word."""
     raster = draw(look.glyph.code, look.tint, look.skin)
     scale = look.scale * side / RASTER_SIZE
     image = Image.fromarray(raster.rgba)
@@ -166,7 +163,7 @@ def _draw_object(rng: np.random.Generator, look: _Look, side: int) -> tuple[NDAr
 def _find_place(
     rng: np.random.Generator, owner: NDArray[np.int16], areas: list[int], opaque: NDArray[np.bool_]
 ) -> tuple[int, int] | None:
-    """A place (top, left) where the object fits and leaves every earlier one visible enough and whole, or None."""
+    """Return a random place (top, left) that leaves every earlier object visible enough and whole, or None."""
     height, width = opaque.shape
     if height > owner.shape[0] or width > owner.shape[1]:
         return None
@@ -190,14 +187,14 @@ def _find_place(
 
 
 def _is_whole(mask: NDArray[np.bool_]) -> bool:
-    """Whether nearly all of an object is one piece; photos seldom show an object cut in two."""
+    """Return whether nearly all of an object is one piece, as in most photos."""
     pieces, _ = ndimage.label(mask, np.ones((3, 3)))
     sizes = np.bincount(pieces.ravel())[1:]
     return bool(sizes.max() >= MIN_WHOLE * sizes.sum())
 
 
 def _background(rng: np.random.Generator, width: int, height: int) -> NDArray[np.float32]:
-    """A plain, sloping, striped, dotted or landscape ground in muted colours, with a little grain."""
+    """Return a background in muted colours with some grain: a gradient, stripes, dots, a landscape or a room."""
     kind = rng.choice(["slope", "stripes", "dots", "land", "room"], p=[0.3, 0.15, 0.15, 0.25, 0.15])
     first, second = (_muted(rng) for _ in range(2))
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)

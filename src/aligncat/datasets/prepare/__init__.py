@@ -1,1 +1,1 @@
-"""Getting RefCOCO and its kin: from an archive, a folder or a mirror into REFER's layout, and checking them."""
+"""Preparation of the RefCOCO family: from an archive, a folder or a mirror into REFER's layout, then a check."""

@@ -1,7 +1,7 @@
-"""Take a dataset's annotation files out of an archive that a stranger packed.
+"""Extraction of a dataset's annotation files from an untrusted archive.
 
-Nothing is written outside the folder, links and devices are refused, and what unpacks to far more than it weighs is
-given up before it fills the disk or the memory.
+Nothing is written outside the target folder. Links and devices are refused. An archive that unpacks to far more than
+its own size is refused before it fills the disk or the memory.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import IO, cast
 from aligncat.datasets.known import KNOWN
 from aligncat.errors import DataError
 
-# REFER's archives unpack to some hundred megabytes, five to ten times their size.
+# REFER's archives unpack to a few hundred megabytes, five to ten times their size.
 MAX_BYTES = 2 * 2**30
 _MAX_RATIO = 100
 _ALWAYS_ALLOWED = 64 * 2**20
@@ -40,8 +40,8 @@ class _Member:
     """One entry of an archive.
 
     Attributes:
-        name: its path, as written.
-        plain: whether it is a file or a folder, rather than a link, a device or a file with holes.
+        name: its path in the archive, unchanged.
+        plain: whether it is a regular file or a folder, and not a link, a device or a sparse file.
         folder: whether it is a folder.
         open: opens the file's content.
     """
@@ -53,7 +53,7 @@ class _Member:
 
 
 class _Budget:
-    """Bytes that may still be unpacked."""
+    """The number of bytes that may still be unpacked."""
 
     def __init__(self, archive: Path) -> None:
         self.archive = archive
@@ -63,13 +63,13 @@ class _Budget:
         self.left -= count
         if self.left < 0:
             raise DataError(
-                f"{self.archive}: unpacks to far more than such an archive holds, so it was given up; "
-                "fetch it from a source you trust"
+                f"{self.archive}: unpacks to far more than a dataset's archive should, so nothing was unpacked; "
+                "get it from a source you trust"
             )
 
 
 class _Metered:
-    """A stream that is read within a budget; a tar's headers count too, as their lengths are the packer's word."""
+    """A stream that counts every byte read against a budget, including tar headers, whose lengths cannot be trusted."""
 
     def __init__(self, stream: IO[bytes], budget: _Budget) -> None:
         self._stream = stream
@@ -82,38 +82,38 @@ class _Metered:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether it is a zip, a tar or a tar.gz, by its content."""
+    """Return whether a file is a zip, a tar or a tar.gz, judged by its content."""
     if not path.is_file():
         return False
     if zipfile.is_zipfile(path):
         return True
-    # Not tarfile.is_tarfile, which takes the lengths in a hostile header at their word.
+    # tarfile.is_tarfile would trust the lengths in a hostile header.
     try:
         with _decompressed(path) as stream:
             return stream.read(_TAR_HEADER)[_TAR_MAGIC] == b"ustar"
-    except (EOFError, zlib.error, gzip.BadGzipFile):  # a .gz that is cut off within its first block
+    except (EOFError, zlib.error, gzip.BadGzipFile):  # a .gz that is truncated within its first block
         return False
 
 
 def unpack_annotations(archive: Path, dataset: str, folder: Path, needed: Sequence[str] = ()) -> tuple[str, ...]:
-    """Put an archive's refs(*.p) and instances.json of a dataset into a folder: all of them, or none.
+    """Extract a dataset's refs(*.p) and instances.json from an archive into a folder: all of them, or none.
 
     Args:
         archive: a zip, a tar or a tar.gz.
-        dataset: by name; where the archive has files of several datasets in folders, it is the folder's name.
-        folder: where they go; it is made, and files of the same names are replaced.
-        needed: the names that must be among the files, before any is put there.
+        dataset: the dataset's name. If the archive has several datasets, their folders have the datasets' names.
+        folder: the target folder; it is created, and files of the same names are replaced.
+        needed: names of files that the archive must have. If one is missing, nothing is extracted.
 
     Returns:
-        The names of the files.
+        The names of the extracted files.
 
     Raises:
-        DataError: it is no such archive, is damaged, lacks such files or one that is needed, or is unsafe: a member
-            whose path leads outside, a link, or content that unpacks to far more than such an archive holds.
+        DataError: the file is not such an archive, is damaged, or lacks needed files. Or the archive is unsafe: a
+            member is a link or has a path outside the archive, or the content unpacks to far more than it should.
         OSError: the folder cannot be written.
     """
     if not is_archive(archive):
-        raise DataError(f"{archive}: neither a zip nor a tar nor a tar.gz: {_beginning(archive)}")
+        raise DataError(f"{archive}: not a zip, tar or tar.gz archive: {_beginning(archive)}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         wanted = _wanted(archive, dataset)
@@ -121,37 +121,42 @@ def unpack_annotations(archive: Path, dataset: str, folder: Path, needed: Sequen
             _write(archive, wanted, Path(staging))
             return place(Path(staging), folder, needed, archive)
     except _DAMAGED as error:
-        raise DataError(f"{archive}: damaged ({error}); fetch it again") from error
+        raise DataError(f"{archive}: damaged ({error}); download it again") from error
 
 
 def annotation_files(folder: Path) -> list[Path]:
-    """The refs(*.p) and instances.json that lie in a folder, by name."""
+    """Return the paths of a folder's refs(*.p) and instances.json, sorted."""
     return sorted(path for path in folder.iterdir() if _ANNOTATIONS.fullmatch(path.name) and path.is_file())
 
 
 def is_another(folder_name: str, dataset: str) -> bool:
-    """Return whether a folder has the name of another known dataset than the one to find."""
+    """Return whether a folder is named after a known dataset other than `dataset`."""
     return folder_name != dataset and folder_name in KNOWN
 
 
 def require(folder: Path, needed: Sequence[str], source: Path) -> list[Path]:
-    """The annotation files of a folder, among which there must be some; the source is where they are from.
+    """Return the annotation files of a folder, after checking that the needed ones exist.
+
+    Args:
+        folder: the folder.
+        needed: names of the files that must exist.
+        source: the archive or folder that the files come from, for the message.
 
     Raises:
-        DataError: one that is needed is not there.
+        DataError: a needed file is missing.
     """
     files = annotation_files(folder)
     names = [path.name for path in files]
     if lacking := [name for name in needed if name not in names]:
         raise DataError(
-            f"{source}: lacks {' and '.join(lacking)}; it has {', '.join(names) or 'none of them'}; give a source that "
-            "has all, or ask for the set that it holds"
+            f"{source}: lacks {' and '.join(lacking)}; it has {', '.join(names) or 'no annotation files'}. Give a "
+            "source that has all of them, or prepare the dataset that this source has"
         )
     return files
 
 
 def place(staging: Path, folder: Path, needed: Sequence[str], source: Path) -> tuple[str, ...]:
-    """Move the annotation files of one folder into another on the same disk, now that all are whole; see `require`."""
+    """Move the annotation files to another folder on the same disk, if `require` passes, and return their names."""
     files = require(staging, needed, source)
     folder.mkdir(parents=True, exist_ok=True)
     for path in files:
@@ -160,12 +165,12 @@ def place(staging: Path, folder: Path, needed: Sequence[str], source: Path) -> t
 
 
 def copy_stream(source: IO[bytes], target: Path, take: Callable[[int], None] | None = None) -> None:
-    """Write a stream to a new file and make it durable.
+    """Write a stream to a new file and flush it to the disk.
 
     Args:
-        source: read to its end.
-        target: the file.
-        take: told of every chunk's length before it is written.
+        source: the stream; it is read to its end.
+        target: the file; it must not exist.
+        take: called with the length of each chunk before the chunk is written.
     """
     with target.open("xb") as file:
         while chunk := source.read(_CHUNK):
@@ -177,7 +182,7 @@ def copy_stream(source: IO[bytes], target: Path, take: Callable[[int], None] | N
 
 
 def _wanted(archive: Path, dataset: str) -> dict[str, str]:
-    """Member -> file name, for the members to unpack; every member of the archive is looked at."""
+    """Check every member of the archive, and return member name -> file name of those to unpack."""
     by_folder: dict[str, dict[str, str]] = {}
     with _members(archive, _Budget(archive)) as members:
         for member in members:
@@ -187,23 +192,24 @@ def _wanted(archive: Path, dataset: str) -> dict[str, str]:
             if not member.folder and not hidden and _ANNOTATIONS.fullmatch(path.name):
                 files = by_folder.setdefault(path.parent.name, {})
                 if path.name in files.values():
-                    raise DataError(f"{archive}: has {path.name} of {path.parent.name} twice; keep the one you mean")
+                    raise DataError(f"{archive}: has {path.name} of {path.parent.name} twice; remove one of them")
                 files[member.name] = path.name
     if dataset in by_folder:
         return by_folder[dataset]
-    if len(by_folder) == 1 and not is_another(next(iter(by_folder)), dataset):  # without its folder, or renamed
+    # The archive may have the files in no folder, or in a renamed one.
+    if len(by_folder) == 1 and not is_another(next(iter(by_folder)), dataset):
         return next(iter(by_folder.values()))
     folders = f" of {dataset}, only of {', '.join(sorted(by_folder))}" if by_folder else ""
-    raise DataError(f"{archive}: holds no refs(*.p) and instances.json{folders}")
+    raise DataError(f"{archive}: has no refs(*.p) and instances.json{folders}")
 
 
 def _check_path(archive: Path, member: _Member) -> None:
     posix, windows = PurePosixPath(member.name), PureWindowsPath(member.name)
     outside = posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts)
     if outside or not member.plain:
-        what = "leads outside the archive's folder" if outside else "is a link or another thing than a plain file"
+        fault = "has a path outside the archive" if outside else "is not a regular file or folder"
         raise DataError(
-            f"{archive}: its member {member.name!r} {what}, so nothing was unpacked; fetch it from a source you trust"
+            f"{archive}: the member {member.name!r} {fault}, so nothing was unpacked; get it from a source you trust"
         )
 
 
@@ -219,7 +225,7 @@ def _write(archive: Path, wanted: dict[str, str], staging: Path) -> None:
 
 @contextmanager
 def _members(archive: Path, budget: _Budget) -> Iterator[Iterator[_Member]]:
-    """The members in order; a tar's content must be read before the next is asked for, within the budget."""
+    """Open an archive for iteration; a tar's members must be read in order, and count against the budget."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             yield (_zip_member(packed, info, archive) for info in packed.infolist())
@@ -230,10 +236,11 @@ def _members(archive: Path, budget: _Budget) -> Iterator[Iterator[_Member]]:
 
 def _zip_member(packed: zipfile.ZipFile, info: zipfile.ZipInfo, archive: Path) -> _Member:
     if info.flag_bits & _ENCRYPTED:
-        raise DataError(f"{archive}: {info.filename!r} is locked with a password; unpack it and give the folder")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # of others, zipfile cannot stop a bomb
-        raise DataError(f"{archive}: {info.filename!r} is packed in a rare way; unpack it and give the folder")
-    kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where it was packed on another system than Unix
+        raise DataError(f"{archive}: {info.filename!r} is encrypted; unpack it and give the folder")
+    # For other compression methods, zipfile cannot limit the output.
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f"{archive}: {info.filename!r} has a rare compression; unpack it and give the folder")
+    kind = stat.S_IFMT(info.external_attr >> 16)  # 0 unless it was packed on Unix
     plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
     return _Member(info.filename, plain, info.is_dir(), partial(packed.open, info))
 
@@ -244,7 +251,7 @@ def _tar_member(tape: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
         assert content is not None, "only files are opened"
         return content
 
-    plain = info.isdir() or (info.isreg() and not info.issparse())  # holes weigh nothing in the archive
+    plain = info.isdir() or (info.isreg() and not info.issparse())  # a sparse file's holes take no space in the archive
     return _Member(info.name, plain, info.isdir(), opened)
 
 
@@ -256,9 +263,9 @@ def _decompressed(archive: Path) -> IO[bytes]:
 
 def _beginning(path: Path) -> str:
     if not path.is_file():
-        return "there is no such file"
+        return "no such file"
     with path.open("rb") as file:
         start = file.read(24)
     if start.startswith((b"PK\x03\x04", b"\x1f\x8b")):
-        return "it is damaged or cut off"
+        return "it is damaged or truncated"
     return f"it begins with {start!r}"

@@ -1,4 +1,4 @@
-"""Check a dataset's files: what each split holds against what was published, every bad row, every missing photo."""
+"""Check of a dataset's files: counts against the published ones, bad rows, missing photos."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
-
+from aligncat.console import track
 from aligncat.datasets.config import DataConfig, format_of
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.layout import image_folder, likely_image_folder
@@ -22,12 +20,12 @@ from aligncat.errors import ConfigError, DataError, ImageError
 
 @dataclass(frozen=True, slots=True)
 class SplitCheck:
-    """What a split holds.
+    """The counts of one split.
 
     Attributes:
-        split: by name.
-        found: what can be read of it; None where nothing can.
-        published: what was published; None where we know of no counts.
+        split: the split's name.
+        found: counts of the rows that can be read; None if the split cannot be read.
+        published: published counts; None if none are known.
     """
 
     split: str
@@ -36,22 +34,22 @@ class SplitCheck:
 
     @property
     def differs(self) -> bool:
-        """Whether it holds something else than was published, or cannot be read."""
+        """Whether the split cannot be read, or its counts are not the published ones."""
         return self.found is None or (self.published is not None and self.found != self.published)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found of a dataset.
+    """The result of checking a dataset.
 
     Attributes:
         data: the dataset.
-        splits: one check each; those published first, then what else the files hold.
-        problems: every row that readers refuse, every id that two splits have, and every file that cannot be read, in
-            words that name the place.
-        photos: how many photos the expressions are said of, over all splits.
-        photo_folder: where they were looked for.
-        missing: the photos that are not there, or are empty files.
+        splits: one check per split: published splits first, then further splits of the files.
+        problems: one message with its place for each row that a reader refuses, each id that two splits share, and
+            each file that cannot be read.
+        photos: number of photos with at least one expression, over all splits.
+        photo_folder: the folder that was searched for the photos.
+        missing: names of the photos that do not exist or are empty files.
     """
 
     data: DataConfig
@@ -63,24 +61,24 @@ class Report:
 
     @property
     def as_published(self) -> bool:
-        """Whether no count differs and no row is bad; photos may be missing."""
+        """Whether no count differs and no row is bad. Photos may be missing."""
         return not self.problems and not any(split.differs for split in self.splits)
 
 
 def check_dataset(data: DataConfig) -> Report:
-    """Read all of a dataset with the readers that training and evaluation use, and note all that they refuse.
+    """Read a whole dataset with the readers of training and evaluation, and collect everything that they refuse.
 
     Args:
         data: a dataset in REFER's layout.
 
     Returns:
-        What was found. Nothing that is wrong with the files is raised.
+        The counts and the faults. A fault of the files does not raise an error.
 
     Raises:
         ConfigError: the dataset is not in REFER's layout.
     """
     if format_of(data) is not REFER:
-        raise ConfigError(f"{data.path}: what can be checked is REFER's layout, not {data.file_format}")
+        raise ConfigError(f"{data.path}: only REFER's layout can be checked, not the format {data.file_format}")
     with AnnotationFiles() as files:
         return _check(data, files)
 
@@ -93,18 +91,18 @@ def _check(data: DataConfig, files: AnnotationFiles) -> Report:
     referents: dict[str, str] = {}
     sentences: dict[str, str] = {}
     names = _split_names(data, tuple(published), problems, files)
-    for name in track(names, f"checking {data.dataset}", console=Console(stderr=True), transient=True):
-        split = _read(data, name, problems, files)
+    for name in track(names, f"checking {data.dataset}", transient=True):
+        split = _read_split(data, name, problems, files)
         found = None
         if split is not None:
             folder = likely_image_folder(data)
             photos |= dict.fromkeys(record.path.relative_to(folder).as_posix() for record in split.images.values())
             by_referent = split.sentences_by_referent()
             found = Counts(len(by_referent), len(split.expressions), len(split.images))
-            problems += _used_before(data, "ref_id", by_referent, name, referents)
-            problems += _used_before(data, "sent_id", (e.id for e in split.expressions), name, sentences)
+            problems += _ids_used_before(data, "ref_id", by_referent, name, referents)
+            problems += _ids_used_before(data, "sent_id", (e.id for e in split.expressions), name, sentences)
         checks.append(SplitCheck(name, found, published.get(name)))
-    folder, missing = _missing(data, sorted(photos))
+    folder, missing = _missing_photos(data, sorted(photos))
     return Report(data, tuple(checks), tuple(dict.fromkeys(problems)), len(photos), folder, missing)
 
 
@@ -118,8 +116,8 @@ def _split_names(
         return published
 
 
-def _read(data: DataConfig, name: str, problems: list[str], files: AnnotationFiles) -> Split | None:
-    """Return the split as far as it can be read, and add what is wrong with it to the problems."""
+def _read_split(data: DataConfig, name: str, problems: list[str], files: AnnotationFiles) -> Split | None:
+    """Read the good rows of a split, and add the errors of the others to `problems`; None if nothing can be read."""
     split = None
     bad_rows: list[DataError] = []
     try:
@@ -131,8 +129,8 @@ def _read(data: DataConfig, name: str, problems: list[str], files: AnnotationFil
     return split
 
 
-def _used_before(data: DataConfig, key: str, ids: Iterable[str], split: str, seen: dict[str, str]) -> list[str]:
-    """A line for every id that an earlier split has too; the others are noted in `seen`, id -> its split."""
+def _ids_used_before(data: DataConfig, key: str, ids: Iterable[str], split: str, seen: dict[str, str]) -> list[str]:
+    """Return a message for each id that an earlier split has; add the new ids to `seen`, id -> split."""
     return [
         f"{refs_file(data)}: {key} {value} is in {seen[value]} and again in {split}; every id must occur once"
         for value in ids
@@ -140,8 +138,8 @@ def _used_before(data: DataConfig, key: str, ids: Iterable[str], split: str, see
     ]
 
 
-def _missing(data: DataConfig, names: list[str]) -> tuple[Path, tuple[str, ...]]:
-    """The folder that holds photos of the dataset, and those that are not in it."""
+def _missing_photos(data: DataConfig, names: list[str]) -> tuple[Path, tuple[str, ...]]:
+    """Return the folder with the dataset's photos, and the names of the photos that it lacks."""
     try:
         folder = image_folder(data, names)
     except ImageError:

@@ -1,4 +1,4 @@
-"""The published counts of RefCOCO and its kin."""
+"""Published counts of the RefCOCO family."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _FILE = Path(__file__).with_name("counts.toml")
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much a split holds.
+    """Counts of one split.
 
     Attributes:
-        referents: objects that are referred to.
-        sentences: expressions.
-        images: photos that the expressions are said of.
+        referents: number of objects that are referred to.
+        sentences: number of expressions.
+        images: number of photos with at least one expression.
     """
 
     referents: int
@@ -25,14 +25,14 @@ class Counts:
 
 
 def published_counts(dataset: str, split_by: str | None) -> dict[str, Counts]:
-    """What was published of a division of a dataset.
+    """Return the published counts of a dataset's division.
 
     Args:
-        dataset: by name.
-        split_by: who divided it.
+        dataset: the dataset's name.
+        split_by: the division's name, such as unc or umd.
 
     Returns:
-        Split -> its counts; empty where we know of none.
+        split -> counts; empty if none are known.
     """
     table = tomllib.loads(_FILE.read_text(encoding="utf-8"))
     return {split: Counts(**counts) for split, counts in table.get(dataset, {}).get(split_by or "", {}).items()}

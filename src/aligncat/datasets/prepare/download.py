@@ -1,4 +1,4 @@
-"""Fetch a file over HTTP, going on where an earlier attempt broke off."""
+"""Resumable downloads over HTTP."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from aligncat.console import progress_bar
 from aligncat.datasets.prepare.mirrors import Mirror
 from aligncat.errors import DownloadError
 from aligncat.files.atomic import PART_SUFFIX, write_atomic
@@ -27,24 +27,24 @@ from aligncat.files.hashes import file_sha256
 MAX_BYTES = 4 * 2**30
 _CHUNK = 2**18
 _SECONDS = 60.0
-# How long to wait before each attempt that follows one which gained nothing; none that gained something is counted.
+# Seconds to wait after the first, second and third failure in a row; a failure that gained bytes counts as the first.
 _WAITS = (0.0, 2.0, 10.0)
-_NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RANGE_NOT_SATISFIABLE = 416
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})")
 
 
-class _BrokenOffError(Exception):
-    """An attempt failed in a way that the next one may not."""
+class _ConnectionLostError(Exception):
+    """An attempt failed, and the next one may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """What a half-fetched file is the beginning of.
+    """The server's file that a partial download belongs to.
 
     Attributes:
-        version: the server's strong ETag or date of the file; None where it gave neither.
-        total: bytes of the whole file; None where the server did not say.
+        version: the file's strong ETag or date; None if the server sent neither.
+        total: bytes of the whole file; None if the server did not send the length.
     """
 
     version: str | None
@@ -52,7 +52,7 @@ class _Origin:
 
 
 class _Part:
-    """The bytes fetched so far from one address, beside a note of what they are the beginning of."""
+    """A partial download from one address, and a note with the origin of its bytes."""
 
     def __init__(self, target: Path, url: str) -> None:
         self.path = target.with_name(f"{target.name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}{PART_SUFFIX}")
@@ -65,7 +65,7 @@ class _Part:
     def origin(self) -> _Origin | None:
         try:
             return _Origin(**json.loads(self.note.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):  # no note, or none that this version wrote: begin anew
+        except (OSError, ValueError, TypeError):  # no note, or not one of this version: start over
             return None
 
     def begin(self, origin: _Origin) -> None:
@@ -80,77 +80,76 @@ class _Part:
 
 
 def download(mirror: Mirror, target: Path) -> None:
-    """Fetch a file to its place: wholly, or not at all.
+    """Download a file; the target exists only once the download is complete.
 
-    A connection that breaks off is taken up again from where it broke, at once and by the next call, if the server
-    can do that (HTTP ranges, RFC 9110 section 14) and still has the same file; else the file is fetched anew.
-    Redirections are followed.
+    A broken download resumes from its last byte, in this call and in later ones, if the server supports ranges
+    (RFC 9110 section 14) and still has the same file. Otherwise it starts over. Redirects are followed.
 
     Args:
-        mirror: where from.
-        target: the file to write; what is fetched grows beside it in `<target>-<hash of the address>.part`, which
-            other mirrors leave alone; see `discard_parts`.
+        mirror: the address and, if known, the hash.
+        target: the file to write. The partial download is `<target>-<hash of the address>.part`, so that each mirror
+            has its own; see `discard_parts`.
 
     Raises:
-        DownloadError: the server does not have it, cannot be reached, keeps breaking off, sends too much, or
-            sends other bytes than the mirror's sha256 says.
+        DownloadError: the server does not have the file, cannot be reached, keeps breaking the connection, sends too
+            many bytes, or sends a file whose sha256 is not the mirror's.
         OSError: the file cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = _Part(target, mirror.url)
     most = failures = 0
-    with _progress() as progress:
+    with progress_bar(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task(target.name, total=None)
         while True:
             try:
-                for done, total in _attempt(mirror.url, part):
+                for done, total in _download_rest(mirror.url, part):
                     progress.update(task, completed=done, total=total)
                 break
-            except _BrokenOffError as error:
+            except _ConnectionLostError as error:
                 failures = 1 if part.size > most else failures + 1
                 most = max(most, part.size)
                 if failures > len(_WAITS):
-                    kept = f"; the {part.size:,} bytes that came are kept, and the same command goes on from there"
+                    kept = f"; the {part.size:,} bytes received are kept, and the same command resumes from there"
                     raise DownloadError(f"{mirror.url}: {error}{kept if part.size else ''}") from error
                 time.sleep(_WAITS[failures - 1])
     if mirror.sha256 is not None and (found := file_sha256(part.path)) != mirror.sha256:
         part.discard()
-        raise DownloadError(f"{mirror.url}: another file came than is expected: its sha256 is {found}")
+        raise DownloadError(f"{mirror.url}: not the expected file: its sha256 is {found}, not {mirror.sha256}")
     part.path.replace(target)
     part.discard()
 
 
 def discard_parts(target: Path) -> None:
-    """Delete what broken downloads of a file left beside it, from whichever mirrors, now that it is here and good."""
+    """Delete the partial downloads of a file from all mirrors, once the file itself is complete."""
     for left in target.parent.glob(f"{glob.escape(target.name)}-*{PART_SUFFIX}*"):
         left.unlink()
 
 
-def _attempt(url: str, part: _Part) -> Iterator[tuple[int, int | None]]:
-    """Fetch what is still missing; gives the bytes there are and those of the whole file as they come.
+def _download_rest(url: str, part: _Part) -> Iterator[tuple[int, int | None]]:
+    """Download the missing bytes; yield the bytes received so far and the whole file's length after each chunk.
 
     Raises:
-        _BrokenOffError: not all came.
-        DownloadError: trying again would not help.
+        _ConnectionLostError: the connection ended before the last byte.
+        DownloadError: the download failed, and another attempt would fail too.
     """
     origin = part.origin()
     start = part.size if origin is not None else 0
     if start and origin is not None and start == origin.total:
         return
-    with _answer(url, start, origin) as response:
+    with _response(url, start, origin) as response:
         total = _length(response.headers)
         if response.status == 206:
             matched = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if matched is None or int(matched[1]) != start or (origin and origin.total not in (None, int(matched[2]))):
                 part.discard()
-                raise _BrokenOffError("the server went on with another file than the one begun")
+                raise _ConnectionLostError("the server resumed with another file than the one started")
             total = int(matched[2])
-        else:  # the whole file, as asked for, or because the server cannot go on or has another one by now
+        else:  # the whole file: no range was asked for, the server has no ranges, or its file has changed
             start = 0
             part.begin(_Origin(_version(response.headers), total))
         if (total or 0) > MAX_BYTES:
             part.discard()
-            raise DownloadError(f"{url}: {total:,} bytes are more than any of these archives has")
+            raise DownloadError(f"{url}: {total:,} bytes are more than any of these archives should have")
         done = start
         yield done, total
         with part.path.open("ab") as file:
@@ -162,14 +161,14 @@ def _attempt(url: str, part: _Part) -> Iterator[tuple[int, int | None]]:
                     break
     if done > (MAX_BYTES if total is None else total):
         part.discard()
-        raise DownloadError(f"{url}: the server sent more bytes than it said")
+        raise DownloadError(f"{url}: the server sent more bytes than it announced")
     if total is not None and done < total:
-        raise _BrokenOffError(f"the connection ended after {done:,} of {total:,} bytes")
+        raise _ConnectionLostError(f"the connection ended after {done:,} of {total:,} bytes")
 
 
 @contextmanager
-def _answer(url: str, start: int, origin: _Origin | None) -> Iterator[HTTPResponse]:
-    """The server's answer, open for reading."""
+def _response(url: str, start: int, origin: _Origin | None) -> Iterator[HTTPResponse]:
+    """Open the server's response for reading."""
     headers = {"User-Agent": "aligncat", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
@@ -180,21 +179,21 @@ def _answer(url: str, start: int, origin: _Origin | None) -> Iterator[HTTPRespon
     except HTTPError as error:
         error.close()
         if error.code == _RANGE_NOT_SATISFIABLE and start:
-            # More is here than the server has: it is another file by now, and no range of it can be asked for.
-            with _answer(url, 0, None) as whole:
+            # The partial download is longer than the server's file, so the file has changed: get all of it.
+            with _response(url, 0, None) as whole:
                 yield whole
             return
-        if error.code in _NOT_NOW:
-            raise _BrokenOffError(f"the server answers {error.code} ({error.reason})") from error
-        raise DownloadError(f"{url}: the server answers {error.code} ({error.reason})") from error
+        if error.code in _TEMPORARY_STATUSES:
+            raise _ConnectionLostError(f"the server answered {error.code} ({error.reason})") from error
+        raise DownloadError(f"{url}: the server answered {error.code} ({error.reason})") from error
     except URLError as error:
         if isinstance(error.reason, TimeoutError | ConnectionResetError):
-            raise _BrokenOffError(f"cannot be reached ({error.reason})") from error
+            raise _ConnectionLostError(f"cannot be reached ({error.reason})") from error
         raise DownloadError(f"{url}: cannot be reached ({error.reason})") from error
-    except InvalidURL as error:  # where the server sent us on to
-        raise DownloadError(f"{url}: leads to no address ({error})") from error
+    except InvalidURL as error:  # the target of a redirect
+        raise DownloadError(f"{url}: redirects to an invalid address ({error})") from error
     except (HTTPException, ConnectionError, TimeoutError) as error:
-        raise _BrokenOffError(f"the server gives no answer ({error!r})") from error
+        raise _ConnectionLostError(f"the server did not answer ({error!r})") from error
     with response:
         yield response
 
@@ -203,7 +202,7 @@ def _read(response: HTTPResponse) -> bytes:
     try:
         return response.read(_CHUNK)
     except (HTTPException, ConnectionError, TimeoutError, URLError) as error:
-        raise _BrokenOffError(f"the connection broke off ({error!r})") from error
+        raise _ConnectionLostError(f"the connection was lost ({error!r})") from error
 
 
 def _length(headers: HTTPMessage) -> int | None:
@@ -212,17 +211,6 @@ def _length(headers: HTTPMessage) -> int | None:
 
 
 def _version(headers: HTTPMessage) -> str | None:
-    """What the server can tell later whether its file is still the same by; a weak ETag cannot be asked with."""
+    """Return the strong ETag or the date, for If-Range, which does not allow weak ETags."""
     tag = headers.get("ETag")
     return tag if tag is not None and tag.startswith('"') else headers.get("Last-Modified")
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )

@@ -1,4 +1,4 @@
-"""Bring RefCOCO or one of its kin into REFER's layout: from an archive, a folder or a mirror."""
+"""Preparation of a dataset of the RefCOCO family in REFER's layout, from an archive, a folder or a mirror."""
 
 from __future__ import annotations
 
@@ -29,45 +29,45 @@ SETS: dict[SetName, tuple[str, str]] = {
     "refcocog-google": ("refcocog", "google"),
     "refclef": ("refclef", "unc"),
 }
-"""Name -> the dataset's folder in REFER's layout, and who divided it into splits."""
+"""Name -> the dataset's folder in REFER's layout, and the name of its division into splits."""
 
 logger = logging.getLogger(__name__)
 
 
 def prepare_set(name: SetName, out: Path, source: Path | None = None, mirrors: Path | None = None) -> Path:
-    """Put a dataset's refs(*.p) and instances.json into `<out>/<dataset>`.
+    """Write a dataset's refs(*.p) and instances.json to `<out>/<dataset>`.
 
-    Without a source, files that are there already are left as they are; otherwise the archive is fetched from the
-    first mirror that gives out a good one.
+    Without a source, existing files are kept. If there are none, the archive is downloaded from the first mirror that
+    provides a good one.
 
     Args:
-        name: which.
-        out: the folder that `DataConfig.path` will name.
-        source: an archive, a folder that holds it, or a folder that holds the files.
-        mirrors: a list of mirrors; the one that is shipped by default.
+        name: the dataset and, for RefCOCOg, the division.
+        out: the parent folder, to be given as `DataConfig.path`.
+        source: an archive, a folder with the archive, or a folder with the files.
+        mirrors: a TOML file with mirrors; by default the shipped one.
 
     Returns:
         The dataset's folder.
 
     Raises:
-        DataError: the source is missing, damaged, unsafe, or does not hold the files.
-        DownloadError: no mirror gives out a good archive.
+        DataError: the source is missing, damaged or unsafe, or lacks the files.
+        DownloadError: no mirror provides a good archive.
         OSError: the folder cannot be written.
     """
     dataset, split_by = SETS[name]
     folder = out / dataset
     needed = (f"refs({split_by}).p", "instances.json")
     if source is not None:
-        _take(source, dataset, folder, needed)
+        _copy_from_source(source, dataset, folder, needed)
     elif all((folder / file).is_file() for file in needed):
-        logger.info("%s has %s already", folder, " and ".join(needed))
+        logger.info("%s already has %s", folder, " and ".join(needed))
     else:
         _fetch(read_mirrors(mirrors or SHIPPED, dataset), dataset, folder, needed)
     return folder
 
 
-def _take(source: Path, dataset: str, folder: Path, needed: tuple[str, ...]) -> None:
-    """From the user's own archive or folder."""
+def _copy_from_source(source: Path, dataset: str, folder: Path, needed: tuple[str, ...]) -> None:
+    """Copy the files from the user's own archive or folder."""
     if not source.is_dir():
         unpack_annotations(source, dataset, folder, needed)
         return
@@ -80,7 +80,7 @@ def _take(source: Path, dataset: str, folder: Path, needed: tuple[str, ...]) -> 
         unpack_annotations(found, dataset, folder, needed)
         return
     raise DataError(
-        f"{source}: holds neither {dataset}/refs(*.p) and {dataset}/instances.json nor one of "
+        f"{source}: has neither {dataset}/refs(*.p) and {dataset}/instances.json nor one of the archives "
         f"{', '.join(path.name for path in archives)}"
     )
 
@@ -98,12 +98,12 @@ def _copy(source: Path, folder: Path, needed: tuple[str, ...]) -> None:
 
 
 def _fetch(mirrors: tuple[Mirror, ...], dataset: str, folder: Path, needed: tuple[str, ...]) -> None:
-    """From the first mirror that gives out a good archive, which is deleted once it is unpacked."""
+    """Download and unpack the archive of the first mirror that provides a good one, then delete the archive."""
     archive = folder.parent / "downloads" / dataset
     reasons = []
     for mirror in mirrors:
         try:
-            if not archive.is_file():  # else it is whole, and here since a run that was stopped before it unpacked it
+            if not archive.is_file():  # else an earlier run downloaded it and was stopped before it unpacked it
                 download(mirror, archive)
             unpack_annotations(archive, dataset, folder, needed)
         except (DownloadError, DataError) as error:
@@ -117,6 +117,6 @@ def _fetch(mirrors: tuple[Mirror, ...], dataset: str, folder: Path, needed: tupl
                 archive.parent.rmdir()
             return
     raise DownloadError(
-        f"no mirror gave out a good archive of {dataset} ({'; '.join(reasons)}); fetch it with a browser, or from "
+        f"no mirror provided a good archive of {dataset} ({'; '.join(reasons)}); get it with a browser or from "
         "somebody who has it, and give it as --source"
     )
