@@ -172,7 +172,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (["--data.dataset", "a/b"], "dataset 'a/b': the name must have letters"),
+            (["--data.dataset", "a/b"], "dataset 'a/b': a dataset's name may only have letters"),
             (["--data.format", "coco"], "format 'coco' is not known; use one of refer, simrec, hub, coco-csv, jsonl"),
         ],
     )

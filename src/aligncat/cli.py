@@ -60,7 +60,7 @@ VERBS: dict[str, Verb] = {
     ),
     "data mojiref": Verb(
         "aligncat.mojiref.build:make_mojiref",
-        "Make the MojiRef benchmark: scenes of OpenMoji objects and phrases that are true of exactly one of them.",
+        "Make the MojiRef benchmark: scenes of OpenMoji objects, and phrases that fit exactly one object each.",
     ),
     "data prepare": Verb(
         "aligncat.api.prepare:prepare",
@@ -105,7 +105,7 @@ VERBS: dict[str, Verb] = {
     ),
     "audit": Verb(
         "aligncat.commands.audit:audit",
-        "Count the evaluation photos that a detector was trained on, and list what to train on without them.",
+        "Count the evaluation photos that a detector was trained on, and list the images to train on without them.",
     ),
     "ground": Verb(
         "aligncat.commands.ground:ground",

@@ -1,6 +1,7 @@
-"""An independent reading of MojiRef's phrases, from the written annotations alone.
+"""An independent parser and checker of MojiRef's phrases.
 
-It knows the language and the truth conditions from docs/mojiref.md, and imports nothing of the generator.
+It implements the language and the truth conditions of docs/mojiref.md, reads the written annotations only, and imports
+nothing from the generator.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ LINKS = {
     "near": "next to",
 }
 ROUNDING = 1e-9
-STRICT = ROUNDING  # how much a reading widens every threshold: ties are true
+STRICT = ROUNDING  # by how much a reading widens every threshold; ties count as true
 LENIENT = 0.07
 
 
 @dataclass(frozen=True)
-class Shown:
-    """An object as instances.json has it; centre and extent as fractions of the image."""
+class AnnotatedObject:
+    """An annotated object of instances.json; centre and extent are fractions of the image."""
 
     ann_id: int
     category: str
@@ -50,8 +51,8 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a sentence says: a noun and at most one attribute of each kind."""
+class Meaning:
+    """The meaning of a sentence: a noun and at most one attribute of each kind."""
 
     noun: str | None
     color: str | None = None
@@ -64,14 +65,14 @@ class Said:
     def kinds(self) -> set[str]:
         return {kind for kind in ("color", "size", "place", "relation") if getattr(self, kind) is not None}
 
-    def only(self, kinds: Iterable[str]) -> Said:
-        """The same without its noun and without the attributes of other kinds."""
+    def only(self, kinds: Iterable[str]) -> Meaning:
+        """Return a copy without the noun and without attributes of other kinds."""
         dropped: dict[str, None] = dict.fromkeys(self.kinds - set(kinds))
         return replace(self, noun=None, **dropped)
 
 
 class Parser:
-    """Reads sentences whose nouns are among those of the annotations."""
+    """A parser of sentences with the given nouns."""
 
     def __init__(self, nouns: Iterable[str]) -> None:
         noun = "|".join(sorted(nouns, key=len, reverse=True))
@@ -83,16 +84,16 @@ class Parser:
             rf"(?: (?:that is )?(?P<link>{link}) the (?P<anchor>{noun}))?"
         )
 
-    def parse(self, sentence: str) -> Said:
-        """Read a sentence; ValueError where it is not of the language."""
+    def parse(self, sentence: str) -> Meaning:
+        """Parse a sentence; ValueError if it is not in the language."""
         match = self._pattern.fullmatch(sentence)
         if match is None:
             raise ValueError(f"cannot be read: {sentence!r}")
         found = match.groupdict()
         for one, other in (("zone_first", "zone_last"), ("color", "worn")):
             if found[one] and found[other]:
-                raise ValueError(f"says a thing twice: {sentence!r}")
-        return Said(
+                raise ValueError(f"has an attribute twice: {sentence!r}")
+        return Meaning(
             noun=found["noun"],
             color=found["color"] or found["worn"],
             size=found["size"] and SIZES[found["size"]],
@@ -102,34 +103,34 @@ class Parser:
         )
 
 
-def fits(said: Said, shown: Shown, scene: list[Shown], *, wider: float = STRICT) -> bool:
-    """Whether what is said is true of an object; `wider` is STRICT, or LENIENT give or take ROUNDING."""
-    x, y = shown.center
-    if said.noun is not None and said.noun not in shown.nouns:
+def fits(meaning: Meaning, thing: AnnotatedObject, scene: list[AnnotatedObject], *, wider: float = STRICT) -> bool:
+    """Return whether a phrase is true of an object; `wider` is STRICT, or LENIENT plus or minus ROUNDING."""
+    x, y = thing.center
+    if meaning.noun is not None and meaning.noun not in thing.nouns:
         return False
-    if said.color is not None and shown.color != said.color and (wider == STRICT or shown.color is not None):
+    if meaning.color is not None and thing.color != meaning.color and (wider == STRICT or thing.color is not None):
         return False
-    if said.size == "big" and shown.extent < 0.40 - wider:
+    if meaning.size == "big" and thing.extent < 0.40 - wider:
         return False
-    if said.size == "small" and shown.extent > 0.26 + wider:
+    if meaning.size == "small" and thing.extent > 0.26 + wider:
         return False
-    if said.place is not None and not _is_in(said.place, x, y, wider):
+    if meaning.place is not None and not _is_in(meaning.place, x, y, wider):
         return False
-    if said.relation is None:
+    if meaning.relation is None:
         return True
-    anchor = the_only([other for other in scene if said.anchor in other.nouns])
-    return shown is not anchor and _stands(said.relation, x - anchor.center[0], y - anchor.center[1], wider)
+    anchor = the_only([other for other in scene if meaning.anchor in other.nouns])
+    return thing is not anchor and _stands(meaning.relation, x - anchor.center[0], y - anchor.center[1], wider)
 
 
-def the_only(objects: list[Shown]) -> Shown:
-    """The object of a list of one."""
+def the_only(objects: list[AnnotatedObject]) -> AnnotatedObject:
+    """Return the only object of a list."""
     if len(objects) != 1:
         raise ValueError(f"{len(objects)} objects where there should be one")
     return objects[0]
 
 
 def _is_in(zone: str, x: float, y: float, wider: float) -> bool:
-    """Whether a centre lies in a zone; y grows downwards."""
+    """Return whether a centre is in a zone; y grows downwards."""
     if zone == "middle":
         return 0.4 - wider <= x <= 0.6 + wider and 0.3 - wider <= y <= 0.7 + wider
     value, limit = {"left": (x, 0.38), "right": (1 - x, 0.38), "top": (y, 0.36), "bottom": (1 - y, 0.36)}[zone]
@@ -137,7 +138,7 @@ def _is_in(zone: str, x: float, y: float, wider: float) -> bool:
 
 
 def _stands(relation: str, dx: float, dy: float, wider: float) -> bool:
-    """Whether an object that is (dx, dy) away from another stands in a relation to it."""
+    """Return whether a relation holds for an object at the offset (dx, dy) from another."""
     if relation == "next to":
         return bool(dx**2 + dy**2 <= (0.34 + wider) ** 2)
     towards = {"left of": (-dx, dy), "right of": (dx, dy), "above": (-dy, dx), "below": (dy, dx)}
@@ -145,20 +146,20 @@ def _stands(relation: str, dx: float, dy: float, wider: float) -> bool:
     return forward >= 0.12 - wider and abs(sideways) <= 0.7 * forward + wider
 
 
-def possible_kinds(shown: Shown, scene: list[Shown]) -> set[str]:
-    """The kinds of which at least one attribute is strictly true of an object."""
-    said = [Said(None, size=size) for size in ("big", "small")] + [Said(None, place=zone) for zone in ZONES]
+def possible_kinds(thing: AnnotatedObject, scene: list[AnnotatedObject]) -> set[str]:
+    """Return the kinds with at least one attribute that is strictly true of an object."""
+    meanings = [Meaning(None, size=size) for size in ("big", "small")] + [Meaning(None, place=zone) for zone in ZONES]
     categories = [other.category for other in scene]
     for other in scene:
-        if other is not shown and categories.count(other.category) == 1:
-            said += [Said(None, relation=word, anchor=other.nouns[0]) for word in set(LINKS.values())]
-    kinds = {kind for what in said if fits(what, shown, scene) for kind in what.kinds}
-    return kinds | ({"color"} if shown.color is not None else set())
+        if other is not thing and categories.count(other.category) == 1:
+            meanings += [Meaning(None, relation=word, anchor=other.nouns[0]) for word in set(LINKS.values())]
+    kinds = {kind for meaning in meanings if fits(meaning, thing, scene) for kind in meaning.kinds}
+    return kinds | ({"color"} if thing.color is not None else set())
 
 
 @dataclass(frozen=True)
 class MojiRefFiles:
-    """The written files of one flavour, read with json and pickle only."""
+    """The files of one flavour, read with json and pickle only."""
 
     root: Path
     flavour: str
@@ -178,55 +179,55 @@ class MojiRefFiles:
         return Parser({noun for row in self.instances["annotations"] for noun in row["attributes"]["nouns"]})
 
     @cached_property
-    def scenes(self) -> dict[int, list[Shown]]:
+    def scenes(self) -> dict[int, list[AnnotatedObject]]:
         """Image id -> its objects, back to front."""
         names = {row["id"]: row["name"] for row in self.instances["categories"]}
-        scenes: dict[int, list[Shown]] = {row["id"]: [] for row in self.instances["images"]}
+        scenes: dict[int, list[AnnotatedObject]] = {row["id"]: [] for row in self.instances["images"]}
         sizes = {row["id"]: (row["width"], row["height"]) for row in self.instances["images"]}
         for row in self.instances["annotations"]:
             width, height = sizes[row["image_id"]]
             x, y, w, h = row["bbox"]
-            said = row["attributes"]
-            shown = Shown(
+            attributes = row["attributes"]
+            thing = AnnotatedObject(
                 row["id"],
                 names[row["category_id"]],
-                tuple(said["nouns"]),
-                said["color"],
+                tuple(attributes["nouns"]),
+                attributes["color"],
                 ((x + w / 2) / width, (y + h / 2) / height),
                 max(w, h) / min(width, height),
             )
-            scenes[row["image_id"]].append(shown)
+            scenes[row["image_id"]].append(thing)
         return scenes
 
     def sentences(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """Every (ref, sentence)."""
+        """Yield every (ref, sentence)."""
         for ref in self.refs:
             for sentence in ref["sentences"]:
                 yield ref, sentence
 
 
 def errors_of(files: MojiRefFiles, ref: dict[str, Any], sentence: dict[str, Any]) -> list[str]:
-    """What is wrong with a sentence; empty where nothing is."""
+    """Return the errors of a sentence."""
     scene = files.scenes[ref["image_id"]]
-    referent = the_only([shown for shown in scene if shown.ann_id == ref["ann_id"]])
+    referent = the_only([thing for thing in scene if thing.ann_id == ref["ann_id"]])
     needed, redundant = sentence["needed"], sentence["redundant"]
     try:
-        said = files.parser.parse(sentence["sent"])
-        fitting = [shown.ann_id for shown in scene if fits(said, shown, scene)]
+        meaning = files.parser.parse(sentence["sent"])
+        fitting = [thing.ann_id for thing in scene if fits(meaning, thing, scene)]
     except ValueError as error:
         return [f"{sentence['sent']!r}: {error}"]
     wrong = []
     if fitting != [referent.ann_id]:
-        wrong.append(f"fits {fitting}, not {referent.ann_id} alone")
-    if sorted([*needed, *redundant]) != sorted(said.kinds):
-        wrong.append(f"says {said.kinds}, but is recorded to say {needed} and {redundant}")
+        wrong.append(f"fits {fitting}, not only {referent.ann_id}")
+    if sorted([*needed, *redundant]) != sorted(meaning.kinds):
+        wrong.append(f"mentions {meaning.kinds}, but {needed} and {redundant} are recorded")
     if sentence["kind"] != ("+".join(needed) or "category"):
-        wrong.append(f"is recorded as {sentence['kind']}, but needs {needed}")
-    peers = [shown for shown in scene if shown.category == referent.category and shown is not referent]
-    if any(fits(said.only(needed), peer, scene, wider=LENIENT - ROUNDING) for peer in peers):
-        wrong.append(f"needs more than {needed} to tell it from its peers")
+        wrong.append(f"the recorded kind is {sentence['kind']}, but needed are {needed}")
+    peers = [thing for thing in scene if thing.category == referent.category and thing is not referent]
+    if any(fits(meaning.only(needed), peer, scene, wider=LENIENT - ROUNDING) for peer in peers):
+        wrong.append(f"needs more than {needed} to be distinguished from its peers")
     for kind in needed:
-        less = said.only(set(needed) - {kind})
+        less = meaning.only(set(needed) - {kind})
         if not any(fits(less, peer, scene, wider=LENIENT + ROUNDING) for peer in peers):
             wrong.append(f"does not need {kind}")
-    return [f"{sentence['sent']!r} of {referent}: {what}" for what in wrong]
+    return [f"{sentence['sent']!r} for {referent}: {error}" for error in wrong]

@@ -1,4 +1,4 @@
-"""A web server of this machine, whose every path does what a test tells it to."""
+"""A local web server whose responses a test configures per path."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Page:
-    """What a path answers.
+    """The responses to requests for a path.
 
     Attributes:
         content: the file.
-        ranges: whether a part of it can be asked for.
-        etag: the file's version; no header where empty.
-        breaks_after: for each answer in turn, after how many bytes the connection is cut; whole answers after these.
-        statuses: for each answer in turn, a status without content; 200 or 206 after these.
-        location: where a 302 leads.
-        says_length: whether Content-Length is sent.
+        ranges: whether range requests are supported.
+        etag: the file's version; no header if empty.
+        breaks_after: for each of the first responses, the number of bytes after which the connection is closed; later
+            responses are complete.
+        statuses: for each of the first responses, an error status; later responses have the content.
+        location: the target of a 302 redirect; no redirect if empty.
+        sends_length: whether Content-Length is sent.
     """
 
     content: bytes = b""
@@ -26,11 +27,11 @@ class Page:
     breaks_after: list[int] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     location: str = ""
-    says_length: bool = True
+    sends_length: bool = True
 
 
 class Site(ThreadingHTTPServer):
-    """The server; `asked` has the path and the Range header of every request."""
+    """The server. `asked` has the path and the Range header of every request."""
 
     daemon_threads = True
 
@@ -74,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(200)
         if page.etag:
             self.send_header("ETag", page.etag)
-        if page.says_length:
+        if page.sends_length:
             self.send_header("Content-Length", str(len(page.content) - start))
         self.end_headers()
         end = start + page.breaks_after.pop(0) if page.breaks_after else len(page.content)

@@ -1,4 +1,4 @@
-"""One small MojiRef for all tests of this folder: the first drawing of every glyph takes most of the time."""
+"""One small MojiRef for all tests of this folder, because drawing every glyph the first time is slow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aligncat.mojiref.build import MojiRefConfig, make_mojiref
 
 @pytest.fixture(scope="session")
 def mojiref(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its folder."""
+    """The folder of a small MojiRef."""
     return make_mojiref(
         out=tmp_path_factory.mktemp("mojiref") / "small", recipe=MojiRefConfig(train=150, val=40, test=30)
     )
@@ -20,5 +20,5 @@ def mojiref(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def flavours(mojiref: Path) -> dict[str, MojiRefFiles]:
-    """Flavour -> its files as written."""
+    """Flavour -> its files."""
     return {flavour: MojiRefFiles(mojiref, flavour) for flavour in FLAVOURS}

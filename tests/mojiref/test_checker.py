@@ -1,16 +1,16 @@
-"""The checker itself, on a scene that one can check by hand."""
+"""The checker itself, on a scene small enough to check by hand."""
 
 from __future__ import annotations
 
 import pytest
-from helpers.checker import Parser, Said, Shown, fits, possible_kinds, the_only
+from helpers.checker import AnnotatedObject, Meaning, Parser, fits, possible_kinds, the_only
 
-# Three cars in a row, red, blue and of no clear colour; a small man above the red one; a big dog at the bottom right.
-RED = Shown(1, "car", ("car",), "red", (0.2, 0.5), 0.30)
-BLUE = Shown(2, "car", ("car",), "blue", (0.55, 0.5), 0.26)
-PLAIN = Shown(3, "car", ("car",), None, (0.8, 0.5), 0.20)
-MAN = Shown(4, "person", ("man", "old man"), "green", (0.2, 0.2), 0.21)
-DOG = Shown(5, "dog", ("dog",), "orange", (0.85, 0.75), 0.40)
+# Three cars in a row (red, blue, no clear colour), a small man above the red car, and a big dog at the bottom right.
+RED = AnnotatedObject(1, "car", ("car",), "red", (0.2, 0.5), 0.30)
+BLUE = AnnotatedObject(2, "car", ("car",), "blue", (0.55, 0.5), 0.26)
+PLAIN = AnnotatedObject(3, "car", ("car",), None, (0.8, 0.5), 0.20)
+MAN = AnnotatedObject(4, "person", ("man", "old man"), "green", (0.2, 0.2), 0.21)
+DOG = AnnotatedObject(5, "dog", ("dog",), "orange", (0.85, 0.75), 0.40)
 SCENE = [RED, BLUE, PLAIN, MAN, DOG]
 PARSER = Parser(["car", "man", "old man", "dog", "hot dog", "orange fruit"])
 
@@ -20,9 +20,9 @@ PARSER = Parser(["car", "man", "old man", "dog", "hot dog", "orange fruit"])
     [
         ("car", [1, 2, 3], [1, 2, 3]),
         ("left car", [1], [1]),
-        ("car on the right", [3], [2, 3]),  # the blue one's 0.55 is just at 0.62 - 0.07
+        ("car on the right", [3], [2, 3]),  # the blue car's 0.55 is exactly 0.62 - 0.07
         ("car in middle", [2], [2]),
-        ("red car", [1], [1, 3]),  # an object without a colour of its own might be called any colour
+        ("red car", [1], [1, 3]),  # an object without a clear colour might be called any colour
         ("large car", [], []),
         ("little car", [2, 3], [1, 2, 3]),
         ("small man in green", [4], [4]),
@@ -34,34 +34,34 @@ PARSER = Parser(["car", "man", "old man", "dog", "hot dog", "orange fruit"])
         ("the dog at the bottom of the picture", [5], [5]),
     ],
 )
-def test_a_phrase_fits_what_a_viewer_would_say(sentence: str, strict: list[int], lenient: list[int]) -> None:
-    said = PARSER.parse(sentence)
-    assert [shown.ann_id for shown in SCENE if fits(said, shown, SCENE)] == strict
-    assert [shown.ann_id for shown in SCENE if fits(said, shown, SCENE, wider=0.07 + 1e-9)] == lenient
+def test_a_phrase_fits_the_right_objects_in_both_readings(sentence: str, strict: list[int], lenient: list[int]) -> None:
+    meaning = PARSER.parse(sentence)
+    assert [thing.ann_id for thing in SCENE if fits(meaning, thing, SCENE)] == strict
+    assert [thing.ann_id for thing in SCENE if fits(meaning, thing, SCENE, wider=0.07 + 1e-9)] == lenient
 
 
 @pytest.mark.parametrize(
-    ("sentence", "said"),
+    ("sentence", "meaning"),
     [
-        ("orange orange fruit", Said("orange fruit", color="orange")),
-        ("orange fruit", Said("orange fruit")),
-        ("hot dog", Said("hot dog")),
-        ("left small man in red", Said("man", color="red", size="small", place="left")),
-        ("man wearing blue on bottom", Said("man", color="blue", place="bottom")),
+        ("orange orange fruit", Meaning("orange fruit", color="orange")),
+        ("orange fruit", Meaning("orange fruit")),
+        ("hot dog", Meaning("hot dog")),
+        ("left small man in red", Meaning("man", color="red", size="small", place="left")),
+        ("man wearing blue on bottom", Meaning("man", color="blue", place="bottom")),
         (
             "the large old man in red shirt on the left side of the picture that is to the right of the hot dog",
-            Said("old man", "red", "big", "left", "right of", "hot dog"),
+            Meaning("old man", "red", "big", "left", "right of", "hot dog"),
         ),
     ],
 )
-def test_a_sentence_is_read_whole(sentence: str, said: Said) -> None:
-    assert PARSER.parse(sentence) == said
+def test_a_sentence_is_parsed_completely(sentence: str, meaning: Meaning) -> None:
+    assert PARSER.parse(sentence) == meaning
 
 
 @pytest.mark.parametrize(
     "sentence", ["", "giraffe", "car car", "left car on right", "red man in red", "car next to", "red", "a the car"]
 )
-def test_what_is_not_of_the_language_is_refused(sentence: str) -> None:
+def test_a_sentence_outside_the_language_is_refused(sentence: str) -> None:
     with pytest.raises(ValueError, match=r"cannot be read|twice"):
         PARSER.parse(sentence)
 
@@ -74,6 +74,6 @@ def test_the_anchor_of_a_relation_must_be_one_object() -> None:
 
 
 def test_possible_kinds() -> None:
-    assert possible_kinds(RED, SCENE) == {"color", "place", "relation"}  # of the man, the only one of its category
+    assert possible_kinds(RED, SCENE) == {"color", "place", "relation"}  # the man is the only object of his category
     assert possible_kinds(PLAIN, SCENE) == {"size", "place", "relation"}
     assert possible_kinds(MAN, [RED, BLUE, MAN]) == {"color", "size", "place"}

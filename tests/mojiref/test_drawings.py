@@ -1,4 +1,4 @@
-"""A glyph in another colour has that colour, and what should keep its own keeps it."""
+"""A tinted glyph has the tint's colour, and its skin and outlines are unchanged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SKIN = {
 
 
 def nearest_tints(rgba: NDArray[np.uint8]) -> NDArray[np.str_]:
-    """For each opaque pixel with a colour of its own, the tint whose colour is nearest in hue, then in lightness."""
+    """Return, for each vivid opaque pixel, the tint that is nearest in hue, then in lightness."""
     opaque = rgba[rgba[..., 3] > 250][:, :3]
     hsv = np.asarray(Image.fromarray(opaque[None]).convert("HSV"))[0].astype(float)
     vivid = hsv[(hsv[:, 1] > 80) & (hsv[:, 2] > 80)]
@@ -40,17 +40,17 @@ def is_color(rgba: NDArray[np.uint8], color: tuple[int, int, int]) -> NDArray[np
 
 
 @pytest.mark.parametrize("tint", TINTS)
-def test_a_tinted_car_is_of_that_colour(tint: str) -> None:
+def test_a_tinted_car_has_the_tints_colour(tint: str) -> None:
     drawing = draw(CAR, tint)
     assert drawing.color == tint
     names = nearest_tints(drawing.rgba)
     assert (names == tint).mean() > 0.6
-    assert len(names) > 0.25 * (drawing.rgba[..., 3] > 250).sum(), "most of the car is of no colour"
+    assert len(names) > 0.25 * (drawing.rgba[..., 3] > 250).sum(), "most of the car has no vivid colour"
 
 
 @pytest.mark.parametrize("tint", TINTS)
 @pytest.mark.parametrize("skin", SKIN_TONES)
-def test_a_man_in_a_colour_keeps_his_skin(skin: str, tint: str) -> None:
+def test_a_tinted_man_keeps_his_skin_colour(skin: str, tint: str) -> None:
     own, tinted = draw(MAN, None, skin).rgba, draw(MAN, tint, skin).rgba
     skin_pixels = is_color(own, SKIN[skin])
     assert skin_pixels.mean() > 0.08
@@ -60,7 +60,7 @@ def test_a_man_in_a_colour_keeps_his_skin(skin: str, tint: str) -> None:
     assert shirt.mean() > 0.05 and not (shirt & skin_pixels).any()
 
 
-def test_no_person_is_said_to_wear_the_colour_of_their_skin() -> None:
+def test_skin_is_never_a_persons_colour() -> None:
     people = next(category for category in CATEGORIES if category.name == "person")
     for glyph in people.glyphs:
         for skin in SKIN_TONES if glyph.skin else [None]:
@@ -77,6 +77,6 @@ def test_no_person_is_said_to_wear_the_colour_of_their_skin() -> None:
         ("bear", {"brown"}),
     ],
 )
-def test_natural_colours_are_what_people_would_say(name: str, colors: set[str | None]) -> None:
+def test_natural_colours_have_the_usual_names(name: str, colors: set[str | None]) -> None:
     category = next(category for category in CATEGORIES if category.name == name)
     assert {draw(glyph.code, None).color for glyph in category.glyphs} == colors

@@ -1,4 +1,4 @@
-"""What make_mojiref leaves on disk."""
+"""The files that make_mojiref writes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ANIMALS = {"bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "z
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Every file's path -> the hash of its bytes."""
+    """Return path -> hash for every file."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -54,18 +54,18 @@ def test_another_seed_gives_other_pictures_and_phrases(tmp_path: Path) -> None:
     assert {name for name in one if one[name] == other[name]} == {"ATTRIBUTION.txt"}
 
 
-def test_more_scenes_leave_the_first_ones_as_they_are(mojiref: Path, tmp_path: Path) -> None:
+def test_more_scenes_do_not_change_the_first_ones(mojiref: Path, tmp_path: Path) -> None:
     few, many = digests(make_mojiref(out=tmp_path / "few", recipe=TINY)), digests(mojiref)
     assert all(many[name] == digest for name, digest in few.items() if name.startswith("images"))
 
 
-def test_without_redundancy_nothing_is_said_without_need(tmp_path: Path) -> None:
+def test_with_redundancy_0_no_attribute_is_redundant(tmp_path: Path) -> None:
     root = make_mojiref(out=tmp_path / "bare", recipe=MojiRefConfig(train=20, val=1, test=1, redundancy=0.0))
     for flavour in FLAVOURS:
         assert not any(sentence["redundant"] for _, sentence in MojiRefFiles(root, flavour).sentences())
 
 
-def test_splits_refer_to_what_they_should(flavours: dict[str, MojiRefFiles]) -> None:
+def test_splits_refer_to_their_groups_of_categories(flavours: dict[str, MojiRefFiles]) -> None:
     for files in flavours.values():
         names = {row["id"]: row["name"] for row in files.instances["categories"]}
         referents = {split: {names[r["category_id"]] for r in files.refs if r["split"] == split} for split in SPLITS}
@@ -83,14 +83,14 @@ def test_splits_share_no_picture(mojiref: Path, flavours: dict[str, MojiRefFiles
         assert sum(map(len, images.values())) == len(set.union(*images.values()))
 
 
-def test_a_referent_and_its_sentences_keep_to_the_recipe(flavours: dict[str, MojiRefFiles]) -> None:
+def test_referents_and_sentences_follow_the_recipe(flavours: dict[str, MojiRefFiles]) -> None:
     for files in flavours.values():
         referents = [ref["ann_id"] for ref in files.refs]
         assert len(referents) == len(set(referents))
         per_image = [ref["image_id"] for ref in files.refs]
         assert max(map(per_image.count, per_image)) == 3
         texts = [[sentence["sent"] for sentence in ref["sentences"]] for ref in files.refs]
-        assert all(len(set(said)) == len(said) <= 3 for said in texts)
+        assert all(len(set(each)) == len(each) <= 3 for each in texts)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -100,14 +100,14 @@ def test_the_readers_of_refcoco_read_it(
 ) -> None:
     config = DataConfig(mojiref, flavour)  # type: ignore[arg-type]
     files = flavours[flavour]
-    written = [(ref, said) for ref, said in files.sentences() if ref["split"] == split]
+    written = [(ref, sentence) for ref, sentence in files.sentences() if ref["split"] == split]
     read = load_split(config, split)
     assert len(files.instances["categories"]) == 64
-    assert [e.text for e in read.expressions] == [said["sent"] for _, said in written]
-    for expression, (_, said) in zip(read.expressions, written, strict=True):
-        assert list(expression.needed) == said["needed"]
-        assert list(expression.redundant) == said["redundant"]
-        assert expression.kind == said["kind"] == ("+".join(said["needed"]) or "category")
+    assert [e.text for e in read.expressions] == [sentence["sent"] for _, sentence in written]
+    for expression, (_, sentence) in zip(read.expressions, written, strict=True):
+        assert list(expression.needed) == sentence["needed"]
+        assert list(expression.redundant) == sentence["redundant"]
+        assert expression.kind == sentence["kind"] == ("+".join(sentence["needed"]) or "category")
     rows = {row["id"]: row for row in files.instances["annotations"]}
     truth = load_truth(config, split)
     assert set(truth) == {expression.referent_id for expression in read.expressions}
@@ -129,19 +129,19 @@ def test_masks_are_the_visible_pixels(mojiref: Path, flavours: dict[str, MojiRef
             inside = mask[y : y + h, x : x + w]
             assert inside.sum() == mask.sum() == row["area"] > 0
             assert inside[0].any() and inside[-1].any() and inside[:, 0].any() and inside[:, -1].any(), "loose box"
-        # Grounds are light, and OpenMoji's outlines are black: what is black belongs to an object, and each has some.
+        # Backgrounds are light and OpenMoji's outlines are black, so black pixels belong to objects, and each has some.
         with Image.open(mojiref / "images" / image["file_name"]) as picture:
             darkness = np.asarray(picture).max(axis=-1)
-        assert not (darkness[~masks.any(axis=0)] < 35).any(), "something black is nobody's"
+        assert not (darkness[~masks.any(axis=0)] < 35).any(), "a black pixel belongs to no object"
         assert ((darkness < 60) & masks).any(axis=(1, 2)).all(), "an object without outline"
 
 
-def test_the_attribution_is_there(mojiref: Path, flavours: dict[str, MojiRefFiles]) -> None:
+def test_the_attribution_is_written(mojiref: Path, flavours: dict[str, MojiRefFiles]) -> None:
     for text in ((mojiref / "ATTRIBUTION.txt").read_text(), flavours["mojiref"].instances["info"]["attribution"]):
         assert "OpenMoji" in text and "CC BY-SA 4.0" in text
 
 
-def test_a_folder_that_holds_something_is_refused_and_kept(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     (tmp_path / "file").write_text("also")
@@ -152,19 +152,19 @@ def test_a_folder_that_holds_something_is_refused_and_kept(tmp_path: Path) -> No
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
 
 
-def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+def test_an_empty_folder_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     make_mojiref(out=tmp_path / "empty", recipe=TINY)
     assert {path.name for path in (tmp_path / "empty").iterdir()} == {*FLAVOURS, "images", "ATTRIBUTION.txt"}
 
 
 def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
-    def interrupt_when_it_is_under_way() -> None:
+    def interrupt_after_the_first_image() -> None:
         while not list(tmp_path.glob(".out.unfinished-*/images/*.jpg")):
             time.sleep(0.01)
         interrupt_main()
 
-    Thread(target=interrupt_when_it_is_under_way, daemon=True).start()
+    Thread(target=interrupt_after_the_first_image, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         make_mojiref(out=tmp_path / "out", recipe=MojiRefConfig(train=1_000))
     assert not list(tmp_path.iterdir())
@@ -172,7 +172,7 @@ def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))  # bytes a file; a picture has more
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))  # bytes per file; an image has more
     try:
         with pytest.raises(DataError, match=r"out: cannot be written \(.*\); make room"):
             make_mojiref(out=tmp_path / "out", recipe=TINY)

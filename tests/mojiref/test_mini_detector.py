@@ -1,4 +1,4 @@
-"""The mini detector's training: what it learns from, that it resumes, and what it leaves."""
+"""The mini detector's training: its examples, resumption, and the saved folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_mini_detector(out=tmp_path_factory.mktemp("mini") / "detector", recipe=TINY)
 
 
-def test_the_folder_is_a_detector_with_cocos_names_and_its_own_size(trained: Path) -> None:
+def test_the_folder_is_a_detector_with_cocos_names_and_the_mini_image_size(trained: Path) -> None:
     detector = open_detector(str(trained), candidates=5)
     assert detector.labels == tuple(category.name for category in CATEGORIES)
     assert detector.description().image_size == IMAGE_SIZE
@@ -33,7 +33,7 @@ def test_the_folder_is_a_detector_with_cocos_names_and_its_own_size(trained: Pat
     assert candidates.features.shape == (len(candidates), detector.feature_dim)
 
 
-def test_nothing_is_left_beside_the_folder(trained: Path) -> None:
+def test_no_other_file_is_left_next_to_the_folder(trained: Path) -> None:
     assert [path.name for path in trained.parent.iterdir()] == ["detector"]
 
 
@@ -49,7 +49,7 @@ def test_an_interrupted_training_resumes_to_the_same_weights(trained: Path, tmp_
         nonlocal passes
         if isinstance(module, ResNetBackbone) and module.training:
             passes += 1
-            if passes == 4:  # two of naming objects, then the second of detecting them
+            if passes == 4:  # two of pretraining, then the second of detection
                 raise StopTrainingError
 
     handle = torch.nn.modules.module.register_module_forward_hook(interrupt)
@@ -59,7 +59,7 @@ def test_an_interrupted_training_resumes_to_the_same_weights(trained: Path, tmp_
     finally:
         handle.remove()
     assert not out.exists()
-    with pytest.raises(DetectorError, match="of another recipe"):
+    with pytest.raises(DetectorError, match="belongs to another recipe"):
         train_mini_detector(out=out, recipe=replace(TINY, learning_rate=1e-3), save_every=1)
     train_mini_detector(out=out, recipe=TINY, save_every=1)
     first, second = (load_file(folder / "model.safetensors") for folder in (trained, out))
@@ -74,11 +74,11 @@ def test_a_training_that_diverges_says_at_which_step(tmp_path: Path) -> None:
     assert not (tmp_path / "detector").exists()
 
 
-def test_every_second_batch_mirrors_the_one_before() -> None:
+def test_every_second_batch_mirrors_the_previous_one() -> None:
     scenes = _DetectorScenes(TINY, 0, 8, IMAGE_SIZE)
     batch = [scenes[index] for index in (0, 1)]
     kept = [(example.pixels.clone(), example.masks.clone(), example.classes.clone()) for example in batch]
-    for example in batch:  # handed over: a data loader moves the memory, and what was there may be anything
+    for example in batch:  # a data loader moves an example's memory, so later contents are arbitrary
         for tensor in (example.pixels, example.masks, example.classes):
             tensor.fill_(7)
     for (pixels, masks, classes), image in zip(kept, [scenes[index] for index in (2, 3)], strict=True):
@@ -87,7 +87,7 @@ def test_every_second_batch_mirrors_the_one_before() -> None:
         assert torch.equal(classes, image.classes)
 
 
-def test_a_mirrored_batch_is_the_same_where_training_is_taken_up_there() -> None:
+def test_a_mirrored_batch_is_the_same_if_training_resumes_there() -> None:
     whole, rest = _DetectorScenes(TINY, 0, 8, IMAGE_SIZE), _DetectorScenes(TINY, 2, 6, IMAGE_SIZE)
     _, mirrored = whole[0], whole[2]
     assert torch.equal(rest[0].pixels, mirrored.pixels)
@@ -102,7 +102,7 @@ def test_masks_are_the_scenes_visible_pixels_and_classes_their_categories() -> N
         assert float(mask.sum()) == pytest.approx(entry.mask.sum() * scale**2, rel=0.15)
 
 
-def test_its_scenes_are_in_no_split() -> None:
+def test_no_split_has_the_detectors_scenes() -> None:
     own = {compose(0, "detector", index).pixels.tobytes() for index in range(5)}
     for split in ("train", "val", "testA", "testB"):
         assert not own & {compose(0, split, index).pixels.tobytes() for index in range(5)}

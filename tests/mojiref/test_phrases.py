@@ -1,4 +1,4 @@
-"""Every phrase is true of exactly one object, and says as much as its record tells."""
+"""Every phrase is true of exactly one object, and its recorded attributes are right."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from helpers.checker import FLAVOURS, SPLITS, MojiRefFiles, errors_of, possible_
 from aligncat.mojiref.attributes import Item
 from aligncat.mojiref.grammar import Flavour, describe
 
-# What docs/mojiref.md says of each flavour: which kinds it may say, and how often without need.
+# From docs/mojiref.md: the kinds that a flavour mentions, and the rate of each without need.
 RATES: dict[Flavour, dict[str, float]] = {
     "mojiref": {"color": 0.5, "place": 0.4, "size": 0.2, "relation": 0.2},
     "mojiref+": {"color": 0.5, "size": 0.2, "relation": 0.2},
@@ -20,7 +20,7 @@ RATES: dict[Flavour, dict[str, float]] = {
 }
 
 
-def test_every_phrase_fits_exactly_one_object_and_needs_what_it_says_it_needs(
+def test_every_phrase_fits_exactly_one_object_and_its_recorded_needs_are_right(
     flavours: dict[str, MojiRefFiles],
 ) -> None:
     checked: Counter[tuple[str, str]] = Counter()
@@ -38,14 +38,12 @@ def test_every_phrase_fits_exactly_one_object_and_needs_what_it_says_it_needs(
     ("change", "message"),
     [
         ({"sent": "the moon"}, "cannot be read"),
-        ({"needed": [], "kind": "category"}, "needs more than|is recorded to say"),
-        ({"kind": "shape"}, "is recorded as shape"),
-        ({"redundant": ["size", "place", "color", "relation"]}, "is recorded to say"),
+        ({"needed": [], "kind": "category"}, "needs more than|are recorded"),
+        ({"kind": "shape"}, "the recorded kind is shape"),
+        ({"redundant": ["size", "place", "color", "relation"]}, "are recorded"),
     ],
 )
-def test_the_check_finds_what_is_wrong(
-    flavours: dict[str, MojiRefFiles], change: dict[str, object], message: str
-) -> None:
+def test_the_check_finds_each_error(flavours: dict[str, MojiRefFiles], change: dict[str, object], message: str) -> None:
     files = flavours["mojiref"]
     ref, sentence = next((ref, sentence) for ref, sentence in files.sentences() if sentence["needed"])
     assert not errors_of(files, ref, sentence)
@@ -53,7 +51,7 @@ def test_the_check_finds_what_is_wrong(
         assert not errors_of(files, ref, {**sentence, **change})
 
 
-def test_a_phrase_of_another_object_is_found_out(flavours: dict[str, MojiRefFiles]) -> None:
+def test_a_phrase_for_another_object_is_an_error(flavours: dict[str, MojiRefFiles]) -> None:
     for files in flavours.values():
         refs = {ref["ann_id"]: ref for ref in files.refs}
         pairs = [(a, b) for a in refs.values() for b in refs.values() if a is not b and a["image_id"] == b["image_id"]]
@@ -62,7 +60,7 @@ def test_a_phrase_of_another_object_is_found_out(flavours: dict[str, MojiRefFile
             assert errors_of(files, one, other["sentences"][0])
 
 
-def test_a_flavour_says_only_its_kinds_in_its_style(flavours: dict[str, MojiRefFiles]) -> None:
+def test_a_flavour_has_only_its_kinds_and_its_style(flavours: dict[str, MojiRefFiles]) -> None:
     words: dict[str, float] = {}
     for flavour, files in flavours.items():
         sentences = [sentence for _, sentence in files.sentences()]
@@ -83,7 +81,7 @@ def test_every_reported_kind_occurs_with_and_without_need(flavours: dict[str, Mo
 
 
 def items_of(files: MojiRefFiles) -> dict[int, list[Item]]:
-    """Image id -> its objects in the generator's own form, in the order of `files.scenes`."""
+    """Return image id -> its objects as the generator's items, in the order of `files.scenes`."""
     names = {row["id"]: row["name"] for row in files.instances["categories"]}
     sizes = {row["id"]: (row["width"], row["height"]) for row in files.instances["images"]}
     items: dict[int, list[Item]] = {image_id: [] for image_id in sizes}
@@ -97,7 +95,7 @@ def items_of(files: MojiRefFiles) -> dict[int, list[Item]]:
 
 @pytest.mark.parametrize("redundancy", [0.5, 1.0])
 @pytest.mark.parametrize("flavour", RATES)
-def test_phrases_over_specify_at_the_rates_documented(
+def test_phrases_over_specify_at_the_documented_rates(
     flavours: dict[str, MojiRefFiles], flavour: Flavour, redundancy: float
 ) -> None:
     files = flavours[flavour]

@@ -1,4 +1,4 @@
-"""What is in the scenes: COCO's long tail, groups, sizes, occlusion."""
+"""Statistics of the scenes: COCO's long tail, groups, sizes, occlusion."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def test_categories_have_cocos_ids_and_numbers() -> None:
     assert COCO_INSTANCES.items() <= {category.name: category.frequency for category in CATEGORIES}.items()
 
 
-def test_categories_come_with_cocos_long_tail(flavours: dict[str, MojiRefFiles]) -> None:
-    # One object a scene, as those of one scene are not independent of each other.
-    first = [shown[0].category for shown in flavours["mojiref"].scenes.values()]
+def test_categories_have_cocos_long_tail(flavours: dict[str, MojiRefFiles]) -> None:
+    # One object per scene, because objects of one scene are not independent.
+    first = [thing[0].category for thing in flavours["mojiref"].scenes.values()]
     frequent = set(COCO_INSTANCES) - {"person"}
     found = Counter("person" if name == "person" else "frequent" if name in frequent else "rare" for name in first)
     total = sum(category.frequency for category in CATEGORIES)
@@ -41,14 +41,14 @@ def test_categories_come_with_cocos_long_tail(flavours: dict[str, MojiRefFiles])
     assert chisquare([found[b] for b in bins], [shares[b] * len(first) for b in bins]).pvalue > 1e-4, found
 
 
-def test_scenes_ask_for_attributes(flavours: dict[str, MojiRefFiles]) -> None:
+def test_scenes_need_attributes(flavours: dict[str, MojiRefFiles]) -> None:
     scenes = list(flavours["mojiref"].scenes.values())
     assert 4 <= np.mean([len(scene) for scene in scenes]) <= 6
-    with_group = [max(Counter(shown.category for shown in scene).values()) > 1 for scene in scenes]
+    with_group = [max(Counter(thing.category for thing in scene).values()) > 1 for scene in scenes]
     assert np.mean(with_group) >= 0.7
-    extents = np.array([shown.extent for scene in scenes for shown in scene])
+    extents = np.array([thing.extent for scene in scenes for thing in scene])
     assert all(share > 0.15 for share in ((extents <= 0.26).mean(), (extents >= 0.40).mean()))
-    colors = Counter(shown.color for scene in scenes for shown in scene)
+    colors = Counter(thing.color for scene in scenes for thing in scene)
     assert len(colors) == 11  # eight tints, gray, white, and none
     assert max(colors.values()) < 0.35 * colors.total()
 
@@ -59,7 +59,7 @@ def composed() -> list[Scene]:
 
 
 def test_groups_are_often_alike(composed: list[Scene]) -> None:
-    # What is alike in drawing, colour and size, only its place can tell apart.
+    # Objects of the same drawing, colour and size can only be distinguished by their place.
     pairs = [
         pair for scene in composed for pair in combinations(scene.objects, 2) if pair[0].category == pair[1].category
     ]
@@ -69,13 +69,13 @@ def test_groups_are_often_alike(composed: list[Scene]) -> None:
 
 
 def test_an_object_is_nearly_always_in_one_piece(composed: list[Scene]) -> None:
-    # Detectors take an object's box from its mask's largest piece: with a perfect mask, that has to pass.
+    # Detectors take an object's box from its mask's largest piece. With a perfect mask, that box must count as right.
     whole = 0
     masks = [entry.mask for scene in composed for entry in scene.objects]
     for mask in masks:
         pieces, _ = label(mask, np.ones((3, 3)))
         largest = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
-        whole += _area_of_box(largest) > 0.5 * _area_of_box(mask)  # one box holds the other: their IoU
+        whole += _area_of_box(largest) > 0.5 * _area_of_box(mask)  # one box contains the other, so this is their IoU
     assert whole / len(masks) > 0.995
 
 
@@ -85,7 +85,7 @@ def _area_of_box(mask: NDArray[np.bool_]) -> int:
 
 
 @pytest.mark.parametrize("split", ["train", "val", "detector"])
-def test_a_scene_is_decided_by_its_arguments(split: str) -> None:
+def test_a_scene_is_determined_by_its_arguments(split: str) -> None:
     one, again = compose(3, split, 5), compose(3, split, 5)
     assert (one.pixels == again.pixels).all()
     others = [compose(4, split, 5), compose(3, split, 6), compose(3, "testA", 5)]
@@ -97,8 +97,8 @@ def test_objects_hide_parts_of_each_other_but_never_most() -> None:
     for index in range(20):
         scene = compose(0, "val", index)
         for number, entry in enumerate(scene.objects):
-            assert entry.mask.sum() >= 60, "an object of a few pixels"
-            # Whoever came later and touches the object stands in front of it.
+            assert entry.mask.sum() >= 60, "an object has only a few pixels"
+            # A later object that touches this one is in front of it.
             height, width = entry.mask.shape
             y, x = np.nonzero(entry.mask)
             around = np.zeros((height + 2, width + 2), bool)

@@ -156,7 +156,7 @@ def test_a_missing_split_lists_the_existing_ones(files: ReferFiles) -> None:
         ({"dataset": "refcoco", "format": "coco"}, "format 'coco' is not known; use one of refer, simrec, hub"),
         (
             {"dataset": "jsonl", "format": "simrec"},
-            "dataset jsonl is in format jsonl, not in format simrec; call the dataset own",
+            "dataset jsonl is always in format jsonl, not in format simrec; name the dataset own",
         ),
     ],
 )

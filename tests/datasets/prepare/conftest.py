@@ -1,4 +1,4 @@
-"""The web server of this machine as a fixture."""
+"""A local web server as a fixture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from helpers.site_server import Site
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """The server, and a downloader that does not wait between attempts."""
+    """A local web server; downloads do not wait between attempts."""
     monkeypatch.setattr("aligncat.datasets.prepare.download._WAITS", (0.0, 0.0, 0.0))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     server = Site()

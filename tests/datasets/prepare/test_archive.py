@@ -1,4 +1,4 @@
-"""Archives of strangers: what is asked for comes out, and nothing else happens."""
+"""Extraction from untrusted archives: the annotation files come out, and nothing else is written."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def contents(folder: Path) -> dict[str, bytes]:
         {**GOOD, "__MACOSX/refcoco/._instances.json": b"mac", "refcoco/.DS_Store": b"", "refcoco/readme.txt": b"hello"},
     ],
 )
-def test_the_annotation_files_come_out_wherever_they_lie(tmp_path: Path, name: str, members: dict[str, bytes]) -> None:
+def test_the_annotation_files_are_found_in_any_folder(tmp_path: Path, name: str, members: dict[str, bytes]) -> None:
     write: Callable[[Path, dict[str, bytes]], Path] = write_tar if ".tar" in name else write_zip
     files = unpack_annotations(write(tmp_path / name, members), "refcoco", tmp_path / "out" / "refcoco")
     assert files == ("instances.json", "refs(google).p", "refs(unc).p")
     assert contents(tmp_path / "out") == GOOD
 
 
-def test_files_that_were_there_are_replaced_and_others_stay(tmp_path: Path) -> None:
+def test_existing_annotation_files_are_replaced_and_others_stay(tmp_path: Path) -> None:
     (tmp_path / "refcoco").mkdir()
     (tmp_path / "refcoco" / "instances.json").write_text("old")
     (tmp_path / "refcoco" / "notes.txt").write_text("mine")
@@ -68,11 +68,11 @@ def test_files_that_were_there_are_replaced_and_others_stay(tmp_path: Path) -> N
     }
 
 
-def zip_with_outsider(name: str) -> Callable[[Path], None]:
+def zip_with_outside_path(name: str) -> Callable[[Path], None]:
     return lambda path: (write_zip(path, {**GOOD, name: b"outside"}), None)[1]
 
 
-def tar_with_outsider(path: Path) -> None:
+def tar_with_outside_path(path: Path) -> None:
     write_tar(path, {**GOOD, "refcoco/../../../refs(evil).p": b"outside"})
 
 
@@ -104,7 +104,7 @@ def zip_bomb(path: Path) -> None:
 
 
 def zip_that_lies_about_its_size(path: Path) -> None:
-    """As the bomb, but the directory says that the member has 100 bytes."""
+    """A zip bomb whose directory claims that the member has 100 bytes."""
     zip_bomb(path)
     data = path.read_bytes()
     size = (66 * 2**20).to_bytes(4, "little")
@@ -112,7 +112,7 @@ def zip_that_lies_about_its_size(path: Path) -> None:
     path.write_bytes(data.replace(size, (100).to_bytes(4, "little")))
 
 
-def tar_bomb_in_a_member_that_nobody_wants(path: Path) -> None:
+def tar_bomb_in_an_unneeded_member(path: Path) -> None:
     with tarfile.open(path, "w:gz", compresslevel=1) as tape:
         info = tarfile.TarInfo("refcoco/readme.txt")
         info.size = 66 * 2**20
@@ -120,7 +120,7 @@ def tar_bomb_in_a_member_that_nobody_wants(path: Path) -> None:
 
 
 def tar_bomb_in_a_header(path: Path) -> None:
-    """A member whose extended header says that it has 8 GB, which tarfile would read into memory."""
+    """An extended header that claims 8 GB, which tarfile would read into memory."""
     info = tarfile.TarInfo("x")
     info.type, info.size = tarfile.XHDTYPE, 8 * 2**30 - 1
     with gzip.open(path, "wb", compresslevel=1) as file:
@@ -141,7 +141,7 @@ def tar_with_holes(path: Path) -> None:
     path.write_bytes(bytes(header) + bytes(512) + bytes(1024))
 
 
-def locked_zip(path: Path) -> None:
+def encrypted_zip(path: Path) -> None:
     write_zip(path, GOOD)
     data = bytearray(path.read_bytes())
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
@@ -149,7 +149,7 @@ def locked_zip(path: Path) -> None:
     path.write_bytes(data)
 
 
-def rare_zip(path: Path) -> None:
+def bzip2_zip(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as packed:
         packed.writestr("refcoco/instances.json", INSTANCES)
 
@@ -161,7 +161,7 @@ def damaged_zip(path: Path) -> None:
     path.write_bytes(data)
 
 
-def cut_off(write: Callable[[Path, dict[str, bytes]], Path]) -> Callable[[Path], None]:
+def truncated(write: Callable[[Path, dict[str, bytes]], Path]) -> Callable[[Path], None]:
     def cut(path: Path) -> None:
         write(path.with_name("whole.tar.gz"), GOOD).rename(path)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -176,36 +176,36 @@ def page(path: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (zip_with_outsider("../refs(unc).p"), "leads outside"),
-        (zip_with_outsider("refcoco/../../../refs(evil).p"), "leads outside"),
-        (zip_with_outsider("/tmp/refs(evil).p"), "leads outside"),
-        (zip_with_outsider("..\\refs(evil).p"), "leads outside"),
-        (zip_with_outsider("C:\\refs(evil).p"), "leads outside"),
-        (tar_with_outsider, "leads outside"),
-        (zip_with_link, "is a link or another thing"),
-        (tar_with(tarfile.SYMTYPE), "is a link or another thing"),
-        (tar_with(tarfile.LNKTYPE), "is a link or another thing"),
-        (tar_with(tarfile.FIFOTYPE), "is a link or another thing"),
-        (tar_with(tarfile.CHRTYPE), "is a link or another thing"),
-        (tar_with_holes, "is a link or another thing"),
+        (zip_with_outside_path("../refs(unc).p"), "has a path outside the archive"),
+        (zip_with_outside_path("refcoco/../../../refs(evil).p"), "has a path outside the archive"),
+        (zip_with_outside_path("/tmp/refs(evil).p"), "has a path outside the archive"),
+        (zip_with_outside_path("..\\refs(evil).p"), "has a path outside the archive"),
+        (zip_with_outside_path("C:\\refs(evil).p"), "has a path outside the archive"),
+        (tar_with_outside_path, "has a path outside the archive"),
+        (zip_with_link, "is not a regular file or folder"),
+        (tar_with(tarfile.SYMTYPE), "is not a regular file or folder"),
+        (tar_with(tarfile.LNKTYPE), "is not a regular file or folder"),
+        (tar_with(tarfile.FIFOTYPE), "is not a regular file or folder"),
+        (tar_with(tarfile.CHRTYPE), "is not a regular file or folder"),
+        (tar_with_holes, "is not a regular file or folder"),
         (zip_bomb, "unpacks to far more"),
         (zip_that_lies_about_its_size, "unpacks to far more|damaged"),
-        (tar_bomb_in_a_member_that_nobody_wants, "unpacks to far more"),
+        (tar_bomb_in_an_unneeded_member, "unpacks to far more"),
         (tar_bomb_in_a_header, "unpacks to far more"),
-        (rare_zip, "packed in a rare way"),
+        (bzip2_zip, "rare compression"),
         (
             lambda path: write_zip(path, {"refcoco+/instances.json": b"", "refcoco+/refs(unc).p": b""}),
             r"of refcoco, only of refcoco\+",
         ),
-        (locked_zip, "locked with a password"),
+        (encrypted_zip, "is encrypted"),
         (damaged_zip, "damaged"),
-        (cut_off(write_zip), "damaged or cut off"),
-        (cut_off(write_tar), "damaged"),
-        (page, "neither a zip nor a tar nor a tar.gz: it begins with b'<!DOCTYPE html>"),
-        (lambda path: None, "there is no such file"),
+        (truncated(write_zip), "damaged or truncated"),
+        (truncated(write_tar), "damaged"),
+        (page, "not a zip, tar or tar.gz archive: it begins with b'<!DOCTYPE html>"),
+        (lambda path: None, "no such file"),
         (lambda path: path.write_bytes(b""), "begins with b''"),
-        (lambda path: write_zip(path, {}), r"holds no refs\(\*\.p\) and instances\.json"),
-        (lambda path: write_zip(path, {"refcoco/refs.p": REFS}), r"holds no refs\(\*\.p\)"),
+        (lambda path: write_zip(path, {}), r"has no refs\(\*\.p\) and instances\.json"),
+        (lambda path: write_zip(path, {"refcoco/refs.p": REFS}), r"has no refs\(\*\.p\)"),
         (
             lambda path: write_zip(path, {"refcoco+/instances.json": b"", "refcocog/instances.json": b""}),
             r"of refcoco, only of refcoco\+, refcocog",
@@ -229,7 +229,7 @@ def test_a_bad_archive_is_an_error_and_leaves_nothing_behind(
     assert contents(tmp_path) == before
 
 
-def test_a_bad_archive_does_not_cost_the_files_that_were_there(tmp_path: Path) -> None:
+def test_a_bad_archive_leaves_existing_files_unchanged(tmp_path: Path) -> None:
     unpack_annotations(write_zip(tmp_path / "good.zip", GOOD), "refcoco", tmp_path / "out" / "refcoco")
     zip_bomb(tmp_path / "bad.zip")
     with pytest.raises(DataError, match="unpacks to far more"):

@@ -1,4 +1,4 @@
-"""The check of a dataset: counts against published ones, bad rows by place, photos that are missing."""
+"""The check of a dataset: counts against the published ones, bad rows with their place, missing photos."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def files(tmp_path: Path) -> ReferFiles:
 
 @pytest.fixture
 def as_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the fabricated dataset's counts had been published."""
+    """Make the fabricated dataset's counts the published ones."""
     monkeypatch.setattr("aligncat.datasets.prepare.check.published_counts", lambda dataset, split_by: FOUND)
 
 
@@ -57,7 +57,7 @@ def test_a_count_that_differs_is_found(files: ReferFiles, as_published: None, co
     assert [(split.split, split.found) for split in report.splits if split.differs] == [("train", train)]
 
 
-def test_a_split_that_is_missing_or_too_many_is_shown(files: ReferFiles, as_published: None) -> None:
+def test_a_missing_split_and_an_additional_one_are_reported(files: ReferFiles, as_published: None) -> None:
     for ref in files.refs:
         ref["split"] = ref["split"].replace("testB", "testC")
     files.save()
@@ -124,7 +124,7 @@ def test_missing_and_empty_photos_are_listed(files: ReferFiles) -> None:
     assert (report.photos, report.photo_folder) == (8, files.image_folder)
 
 
-def test_an_empty_usual_place_does_not_hide_the_photos_of_the_next(tmp_path: Path) -> None:
+def test_an_empty_default_folder_does_not_hide_the_photos_of_the_next(tmp_path: Path) -> None:
     (tmp_path / "images/mscoco/images/train2014").mkdir(parents=True)
     report = check_dataset(write_refer_dataset(tmp_path, image_folder="images").config)
     assert report.photo_folder == tmp_path / "images" and not report.missing
@@ -170,7 +170,7 @@ def test_a_file_that_cannot_be_read_is_one_problem(
 
 
 def refclef(root: Path) -> ReferFiles:
-    """RefCLEF's particulars: splits of its own, photos in folders, and masks as lists of run lengths."""
+    """Write a dataset like RefCLEF: its own splits, photos in subfolders, masks as lists of run lengths."""
     files = write_refer_dataset(root, "refclef", splits={"train": 2, "testAB": 1}, image_folder="images/saiapr_tc-12")
     for number, image in enumerate(files.instances["images"]):
         name = f"0{number}/images/{number}.png"
@@ -184,7 +184,7 @@ def refclef(root: Path) -> ReferFiles:
     return files.save()
 
 
-def test_refclef_is_read_and_no_counts_are_made_up_for_it(tmp_path: Path) -> None:
+def test_refclef_is_read_and_has_no_published_counts(tmp_path: Path) -> None:
     files = refclef(tmp_path)
     report = check_dataset(files.config)
     assert [(split.split, split.found, split.published) for split in report.splits] == [
@@ -195,7 +195,7 @@ def test_refclef_is_read_and_no_counts_are_made_up_for_it(tmp_path: Path) -> Non
     assert split_names(files.config) == ("train", "testAB")
 
 
-def test_masks_of_several_run_lengths_are_united(tmp_path: Path) -> None:
+def test_a_mask_of_several_run_lengths_is_their_union(tmp_path: Path) -> None:
     from pycocotools import mask as coco_mask
 
     for truth, thing in zip(load_truth(refclef(tmp_path).config, "testAB").values(), things_of(2), strict=True):
@@ -203,14 +203,14 @@ def test_masks_of_several_run_lengths_are_united(tmp_path: Path) -> None:
         assert truth.mask is not None and coco_mask.area(truth.mask) == (x2 - x1) * (y2 - y1)
 
 
-def test_data_of_another_layout_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="what can be checked is REFER's layout, not jsonl"):
+def test_another_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="only REFER's layout can be checked, not the format jsonl"):
         check_dataset(DataConfig(tmp_path, "jsonl"))
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_published_counts_add_up(name: Any) -> None:
-    """To the datasets' own totals: 142,210 sentences of 50,000 objects in RefCOCO, and so on."""
+    """The sums are the published totals, such as 142,210 sentences for 50,000 objects in RefCOCO."""
     totals = {
         "refcoco": (50_000, 142_210),
         "refcoco+": (49_856, 141_564),

@@ -1,4 +1,4 @@
-"""Downloads: what breaks off goes on from there, and what is not the file is never taken for it."""
+"""Downloads: broken connections resume, and a wrong or incomplete file is never accepted."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ def files_beside(target: Path) -> set[str]:
     return {path.name for path in target.parent.iterdir()}
 
 
-def test_a_file_comes_whole(site: Site, target: Path) -> None:
+def test_a_file_is_downloaded_completely(site: Site, target: Path) -> None:
     site.pages["/a.zip"] = Page(CONTENT)
     download(Mirror(site.url("/a.zip")), target)
     assert target.read_bytes() == CONTENT
     assert site.asked == [("/a.zip", None)] and files_beside(target) == {"refcoco"}
 
 
-def test_a_connection_that_breaks_off_is_taken_up_where_it_broke(site: Site, target: Path) -> None:
+def test_a_broken_connection_resumes_where_it_broke(site: Site, target: Path) -> None:
     site.pages["/a.zip"] = Page(CONTENT, breaks_after=[300_000, 100_000])
     download(Mirror(site.url("/a.zip")), target)
     assert target.read_bytes() == CONTENT
     assert [asked for _, asked in site.asked] == [None, "bytes=300000-", "bytes=400000-"]
 
 
-def broken_off(site: Site, target: Path, page: Page) -> None:
-    """Half of the file is here, and the server had nothing more to give."""
+def download_half(site: Site, target: Path, page: Page) -> None:
+    """Download half of the file; the server then closes every connection at once."""
     site.pages["/a.zip"] = page
     page.breaks_after = [300_000, 0, 0, 0]
-    with pytest.raises(DownloadError, match=r"after 300,000 of 600,000 bytes.*300,000 bytes that came are kept"):
+    with pytest.raises(DownloadError, match=r"after 300,000 of 600,000 bytes.*300,000 bytes received are kept"):
         download(Mirror(site.url("/a.zip")), target)
     part, note = sorted(path.name for path in target.parent.iterdir())
     assert part.startswith("refcoco-") and part.endswith(".part") and note == f"{part}.json"
@@ -53,8 +53,8 @@ def broken_off(site: Site, target: Path, page: Page) -> None:
 
 
 @pytest.mark.parametrize("etag", ['"1"', ""])
-def test_the_next_call_goes_on(site: Site, target: Path, etag: str) -> None:
-    broken_off(site, target, Page(CONTENT, etag=etag))
+def test_the_next_call_resumes(site: Site, target: Path, etag: str) -> None:
+    download_half(site, target, Page(CONTENT, etag=etag))
     download(Mirror(site.url("/a.zip")), target)
     assert target.read_bytes() == CONTENT and site.asked == [("/a.zip", "bytes=300000-")]
     assert files_beside(target) == {"refcoco"}
@@ -66,26 +66,26 @@ CHANGED = random.Random(1).randbytes(500_000)
 @pytest.mark.parametrize(
     ("page", "requests"),
     [
-        (Page(CHANGED, etag='"2"'), ["bytes=300000-"]),  # the server sees that it has another version
-        (Page(CHANGED, etag=""), ["bytes=300000-", None]),  # it does not, but the length tells
-        (Page(CHANGED[:200_000], etag='"1"'), ["bytes=300000-", None]),  # 416
+        (Page(CHANGED, etag='"2"'), ["bytes=300000-"]),  # the server detects the changed version
+        (Page(CHANGED, etag=""), ["bytes=300000-", None]),  # the server does not detect it, but the length differs
+        (Page(CHANGED[:200_000], etag='"1"'), ["bytes=300000-", None]),  # the server answers 416
         (Page(CHANGED, ranges=False), ["bytes=300000-"]),
     ],
 )
-def test_a_file_that_has_changed_is_fetched_anew(
+def test_a_changed_file_is_downloaded_from_the_start(
     site: Site, target: Path, page: Page, requests: list[str | None]
 ) -> None:
-    broken_off(site, target, Page(CONTENT, etag=page.etag and '"1"'))
+    download_half(site, target, Page(CONTENT, etag=page.etag and '"1"'))
     site.pages["/a.zip"] = page
     download(Mirror(site.url("/a.zip")), target)
     assert target.read_bytes() == page.content
     assert [asked for _, asked in site.asked] == requests
 
 
-def test_another_mirror_begins_anew_and_leaves_what_came_from_the_first(site: Site, target: Path) -> None:
-    broken_off(site, target, Page(CONTENT))
+def test_another_mirror_starts_over_and_keeps_the_first_ones_part(site: Site, target: Path) -> None:
+    download_half(site, target, Page(CONTENT))
     site.pages["/b.zip"] = Page(CHANGED, breaks_after=[100_000, 0, 0, 0])
-    with pytest.raises(DownloadError, match=r"100,000 bytes that came are kept"):
+    with pytest.raises(DownloadError, match=r"100,000 bytes received are kept"):
         download(Mirror(site.url("/b.zip")), target)
     assert sorted(path.stat().st_size for path in target.parent.glob("*.part")) == [100_000, 300_000]
     for page, content in (("/a.zip", CONTENT), ("/b.zip", CHANGED)):
@@ -96,8 +96,8 @@ def test_another_mirror_begins_anew_and_leaves_what_came_from_the_first(site: Si
     assert files_beside(target) == {"refcoco"}
 
 
-def test_all_bytes_may_be_here_already(site: Site, target: Path) -> None:
-    broken_off(site, target, Page(CONTENT))
+def test_a_complete_part_needs_no_request(site: Site, target: Path) -> None:
+    download_half(site, target, Page(CONTENT))
     [part] = target.parent.glob("*.part")
     part.write_bytes(CONTENT)
     download(Mirror(site.url("/a.zip")), target)
@@ -105,22 +105,22 @@ def test_all_bytes_may_be_here_already(site: Site, target: Path) -> None:
 
 
 @pytest.mark.parametrize("note", ["", "[]", '{"url": 1}'])
-def test_a_damaged_note_means_to_begin_anew(site: Site, target: Path, note: str) -> None:
-    broken_off(site, target, Page(CONTENT))
+def test_a_damaged_note_means_to_start_over(site: Site, target: Path, note: str) -> None:
+    download_half(site, target, Page(CONTENT))
     [path] = target.parent.glob("*.part.json")
     path.write_text(note)
     download(Mirror(site.url("/a.zip")), target)
     assert target.read_bytes() == CONTENT and site.asked == [("/a.zip", None)]
 
 
-def test_a_server_without_ranges_that_keeps_breaking_off_is_given_up(site: Site, target: Path) -> None:
+def test_a_server_without_ranges_that_keeps_closing_the_connection_is_an_error(site: Site, target: Path) -> None:
     site.pages["/a.zip"] = Page(CONTENT, ranges=False, breaks_after=[100_000] * 50)
     with pytest.raises(DownloadError, match="after 100,000 of 600,000"):
         download(Mirror(site.url("/a.zip")), target)
     assert len(site.asked) < 10
 
 
-def test_redirections_are_followed_and_ranges_survive_them(site: Site, target: Path) -> None:
+def test_redirects_are_followed_with_ranges(site: Site, target: Path) -> None:
     site.pages["/old"] = Page(location=site.url("/new"))
     site.pages["/new"] = Page(CONTENT, breaks_after=[1000])
     download(Mirror(site.url("/old")), target)
@@ -128,14 +128,14 @@ def test_redirections_are_followed_and_ranges_survive_them(site: Site, target: P
     assert site.asked == [("/old", None), ("/new", None), ("/old", "bytes=1000-"), ("/new", "bytes=1000-")]
 
 
-def test_a_server_that_is_busy_is_asked_again(site: Site, target: Path) -> None:
+def test_a_busy_server_is_asked_again(site: Site, target: Path) -> None:
     site.pages["/a.zip"] = Page(CONTENT, statuses=[503, 429])
     download(Mirror(site.url("/a.zip")), target)
     assert target.read_bytes() == CONTENT and len(site.asked) == 3
 
 
-def test_a_length_that_is_not_said_is_no_hindrance(site: Site, target: Path) -> None:
-    site.pages["/a.zip"] = Page(CONTENT, says_length=False)
+def test_a_file_without_content_length_is_downloaded(site: Site, target: Path) -> None:
+    site.pages["/a.zip"] = Page(CONTENT, sends_length=False)
     download(Mirror(site.url("/a.zip")), target)
     assert target.read_bytes() == CONTENT
 
@@ -166,15 +166,15 @@ def always_busy(site: Site) -> str:
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
-        (lambda site: site.url("/missing"), r"answers 404 \(Not Found\)"),
-        (loop, "answers 302"),
-        (local_file, "answers 302"),
-        (no_address, "leads to no address"),
-        (always_busy, "answers 503"),
+        (lambda site: site.url("/missing"), r"answered 404 \(Not Found\)"),
+        (loop, "answered 302"),
+        (local_file, "answered 302"),
+        (no_address, "redirects to an invalid address"),
+        (always_busy, "answered 503"),
         (lambda site: "http://127.0.0.1:1/a.zip", r"127\.0\.0\.1:1/a\.zip: cannot be reached"),
     ],
 )
-def test_what_cannot_be_had_is_an_error_that_names_the_address(
+def test_a_failed_download_is_an_error_that_names_the_address(
     site: Site, target: Path, prepare: Prepare, message: str
 ) -> None:
     with pytest.raises(DownloadError, match=message):
@@ -182,7 +182,7 @@ def test_what_cannot_be_had_is_an_error_that_names_the_address(
     assert not target.exists()
 
 
-def test_another_file_than_the_sha256_says_is_thrown_away(site: Site, target: Path) -> None:
+def test_a_file_with_another_sha256_is_deleted(site: Site, target: Path) -> None:
     site.pages["/a.zip"] = Page(CHANGED)
     with pytest.raises(DownloadError, match=f"its sha256 is {hashlib.sha256(CHANGED).hexdigest()}"):
         download(Mirror(site.url("/a.zip"), hashlib.sha256(CONTENT).hexdigest()), target)
@@ -190,19 +190,19 @@ def test_another_file_than_the_sha256_says_is_thrown_away(site: Site, target: Pa
     download(Mirror(site.url("/a.zip"), hashlib.sha256(CHANGED).hexdigest()), target)
 
 
-@pytest.mark.parametrize("says_length", [True, False])
-def test_a_file_beyond_all_bounds_is_not_fetched(
-    site: Site, target: Path, says_length: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("sends_length", [True, False])
+def test_a_file_that_is_too_large_is_refused(
+    site: Site, target: Path, sends_length: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aligncat.datasets.prepare.download.MAX_BYTES", 500_000)
-    site.pages["/a.zip"] = Page(CONTENT, says_length=says_length)
+    site.pages["/a.zip"] = Page(CONTENT, sends_length=sends_length)
     with pytest.raises(DownloadError, match=r"more (bytes )?than"):
         download(Mirror(site.url("/a.zip")), target)
     assert not files_beside(target)
 
 
 @pytest.mark.parametrize("dataset", sorted({dataset for dataset, _ in SETS.values()}))
-def test_every_dataset_has_a_mirror_that_is_a_capture_of_its_archive(dataset: str) -> None:
+def test_every_datasets_first_mirror_is_a_capture_of_its_archive(dataset: str) -> None:
     first = read_mirrors(SHIPPED, dataset)[0].url
     assert first.startswith("https://web.archive.org/web/2022") and first.endswith(
         f"/licheng/referit/data/{dataset}.zip"
@@ -213,12 +213,12 @@ def test_every_dataset_has_a_mirror_that_is_a_capture_of_its_archive(dataset: st
     ("text", "message"),
     [
         ("refcoco = [", "cannot be read as a TOML file"),
-        ("[[refcocog]]\nurl = 'http://a'", "has no mirror of refcoco, only of refcocog"),
+        ("[[refcocog]]\nurl = 'http://a'", "has no mirror of refcoco; it has mirrors of refcocog"),
         ("refcoco = 'http://a'", "'refcoco' must be a list"),
         ("[[refcoco]]\nsha256 = ''", "mirror 1 of refcoco: key 'url' is missing"),
-        ("[[refcoco]]\nurl = 'http://a'\nmd5 = 'x'", "key 'md5' is not known"),
+        ("[[refcoco]]\nurl = 'http://a'\nmd5 = 'x'", "unknown key 'md5'"),
         *(
-            (f"[[refcoco]]\nurl = '{url}'", "no http or https address; blanks are written %20")
+            (f"[[refcoco]]\nurl = '{url}'", r"is not an http or https address \(a space is written as %20\)")
             for url in (
                 "file:///etc/passwd",
                 "http://[bad/x.zip",

@@ -1,4 +1,4 @@
-"""Preparing a dataset from an archive, a folder and mirrors, and what the verbs say."""
+"""Preparation of a dataset from an archive, a folder and mirrors, and the output of the verbs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPLITS = {"unc": ["train", "val", "testA", "testB"], "umd": ["train", "val", "te
 
 
 def write_set(root: Path, name: str) -> DataConfig:
-    """A small set by its name, with its photos."""
+    """Write a small dataset with its photos."""
     dataset, split_by = SETS[name]  # type: ignore[index]
     return write_refer_dataset(root, dataset, split_by, dict.fromkeys(SPLITS[split_by], 1)).config
 
@@ -43,7 +43,7 @@ def files_of(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("kind", ["zip", "gztar", "archive in a folder", "folder of datasets", "dataset's folder"])
-def test_a_set_is_prepared_from_what_the_user_has(tmp_path: Path, name: str, kind: str) -> None:
+def test_a_dataset_is_prepared_from_the_users_files(tmp_path: Path, name: str, kind: str) -> None:
     have, out = tmp_path / "have", tmp_path / "out"
     config = write_set(have, name)
     source = {"folder of datasets": have, "dataset's folder": have / config.dataset}.get(kind)
@@ -57,7 +57,7 @@ def test_a_set_is_prepared_from_what_the_user_has(tmp_path: Path, name: str, kin
     assert files_of(out) == {f"{config.dataset}/refs({config.split_by}).p", f"{config.dataset}/instances.json"}
 
 
-def test_a_source_that_is_the_place_itself_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_source_that_is_the_target_is_unchanged(tmp_path: Path) -> None:
     write_set(tmp_path, "refcoco")
     before = files_of(tmp_path)
     prepare_set("refcoco", tmp_path, tmp_path)
@@ -67,30 +67,32 @@ def test_a_source_that_is_the_place_itself_is_left_as_it_is(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("refcoco+", r"holds neither refcoco\+/refs\(\*\.p\) and .* nor one of refcoco\+\.zip"),
+        ("refcoco+", r"has neither refcoco\+/refs\(\*\.p\) and .* nor one of the archives refcoco\+\.zip"),
         ("refcocog-google", r"lacks refs\(google\)\.p; it has instances\.json, refs\(umd\)\.p"),
     ],
 )
-def test_a_source_without_the_set_says_what_it_lacks(tmp_path: Path, name: str, message: str) -> None:
+def test_a_source_without_the_dataset_is_an_error_that_names_the_missing_files(
+    tmp_path: Path, name: str, message: str
+) -> None:
     write_set(tmp_path / "have", "refcocog-umd")
     with pytest.raises(DataError, match=message):
         prepare_set(name, tmp_path / "out", tmp_path / "have")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["zip", "folder"])
-def test_a_source_that_lacks_a_file_changes_nothing_in_the_place(tmp_path: Path, kind: str) -> None:
+def test_a_source_that_lacks_a_file_leaves_the_target_unchanged(tmp_path: Path, kind: str) -> None:
     write_set(tmp_path / "out", "refcocog-google")
     before = {path: (tmp_path / "out" / path).read_bytes() for path in files_of(tmp_path / "out")}
     write_refer_dataset(tmp_path / "have", "refcocog", "umd", {"train": 5})
     source = packed(tmp_path / "have", "refcocog") if kind == "zip" else tmp_path / "have"
     with pytest.raises(
-        DataError, match=r"lacks refs\(google\)\.p; it has instances\.json, refs\(umd\)\.p; give a source"
+        DataError, match=r"lacks refs\(google\)\.p; it has instances\.json, refs\(umd\)\.p\. Give a source"
     ):
         prepare_set("refcocog-google", tmp_path / "out", source)
     assert {path: (tmp_path / "out" / path).read_bytes() for path in files_of(tmp_path / "out")} == before
 
 
-def test_a_source_of_one_file_leaves_an_empty_folder_empty(tmp_path: Path, site: Site) -> None:
+def test_a_source_that_lacks_a_file_leaves_an_empty_folder_empty(tmp_path: Path, site: Site) -> None:
     with zipfile.ZipFile(tmp_path / "half.zip", "w") as archive:
         archive.writestr("refcoco/instances.json", "{}")
     (tmp_path / "out").mkdir()
@@ -103,13 +105,13 @@ def test_a_source_of_one_file_leaves_an_empty_folder_empty(tmp_path: Path, site:
     assert not (tmp_path / "out/refcoco").exists()
 
 
-def test_the_folder_of_another_set_is_not_taken_for_this_one(tmp_path: Path) -> None:
+def test_the_folder_of_another_dataset_is_not_accepted(tmp_path: Path) -> None:
     config = write_set(tmp_path, "refcoco+")
-    with pytest.raises(DataError, match="holds neither refcoco/refs"):
+    with pytest.raises(DataError, match="has neither refcoco/refs"):
         prepare_set("refcoco", tmp_path / "out", config.path / "refcoco+")
 
 
-def test_a_set_is_fetched_from_the_first_mirror_that_has_it(tmp_path: Path, site: Site) -> None:
+def test_a_dataset_is_downloaded_from_the_first_good_mirror(tmp_path: Path, site: Site) -> None:
     config = write_set(tmp_path / "have", "refcocog-umd")
     outside = tmp_path / "outside.zip"
     shutil.copy(packed(tmp_path / "have", "refcocog"), outside)
@@ -128,20 +130,20 @@ def test_a_set_is_fetched_from_the_first_mirror_that_has_it(tmp_path: Path, site
     urls = mirrors(tmp_path, "refcocog", *map(site.url, paths))
     prepare_set("refcocog-umd", tmp_path / "out", mirrors=urls)
     assert files_of(tmp_path / "out") == {f"{config.dataset}/refs(umd).p", f"{config.dataset}/instances.json"}
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["refcocog"]  # no archive is left behind
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["refcocog"]  # the archive is deleted
     asked = [path for path, _ in site.asked]
     assert asked == [*paths[:5], "/refcocog.zip", "/moved.zip", "/refcocog.zip"]
     assert site.asked[-1][1] == f"bytes={len(whole) // 2}-"
-    prepare_set("refcocog-umd", tmp_path / "out", mirrors=urls)  # it is there
+    prepare_set("refcocog-umd", tmp_path / "out", mirrors=urls)  # the files exist already
     assert len(site.asked) == len(asked)
 
 
-def test_a_download_that_was_stopped_goes_on_with_the_next_call(tmp_path: Path, site: Site) -> None:
+def test_a_stopped_download_resumes_in_the_next_call(tmp_path: Path, site: Site) -> None:
     write_set(tmp_path / "have", "refcoco")
     whole = packed(tmp_path / "have", "refcoco").read_bytes()
     site.pages["/a.zip"] = Page(whole, breaks_after=[500, 0, 0, 0, 0])
     urls = mirrors(tmp_path, "refcoco", site.url("/a.zip"))
-    with pytest.raises(DownloadError, match=r"no mirror gave out a good archive of refcoco \(.*500 bytes.*--source"):
+    with pytest.raises(DownloadError, match=r"no mirror provided a good archive of refcoco \(.*500 bytes.*--source"):
         prepare_set("refcoco", tmp_path / "out", mirrors=urls)
     site.pages["/a.zip"].breaks_after.clear()
     site.asked.clear()
@@ -150,14 +152,12 @@ def test_a_download_that_was_stopped_goes_on_with_the_next_call(tmp_path: Path, 
     assert files_of(tmp_path / "out") == {"refcoco/refs(unc).p", "refcoco/instances.json"}
 
 
-def test_what_came_from_a_mirror_is_kept_while_others_are_tried_and_gone_once_one_was_good(
-    tmp_path: Path, site: Site
-) -> None:
+def test_a_partial_download_is_kept_until_another_mirror_succeeds(tmp_path: Path, site: Site) -> None:
     write_set(tmp_path / "have", "refcoco")
     whole = packed(tmp_path / "have", "refcoco").read_bytes()
     site.pages |= {"/a.zip": Page(whole, breaks_after=[500, 0, 0, 0]), "/b.zip": Page(b"no archive")}
     urls = mirrors(tmp_path, "refcoco", site.url("/a.zip"), site.url("/b.zip"))
-    with pytest.raises(DownloadError, match=r"a\.zip: .*500 bytes that came are kept"):
+    with pytest.raises(DownloadError, match=r"a\.zip: .*500 bytes received are kept"):
         prepare_set("refcoco", tmp_path / "out", mirrors=urls)
     [part] = (tmp_path / "out/downloads").glob("*.part")
     assert part.read_bytes() == whole[:500]
@@ -166,7 +166,7 @@ def test_what_came_from_a_mirror_is_kept_while_others_are_tried_and_gone_once_on
     assert files_of(tmp_path / "out") == {"refcoco/refs(unc).p", "refcoco/instances.json"}
 
 
-def test_an_archive_that_was_fetched_but_not_unpacked_is_not_fetched_again(tmp_path: Path, site: Site) -> None:
+def test_a_downloaded_archive_that_was_not_unpacked_is_not_downloaded_again(tmp_path: Path, site: Site) -> None:
     write_set(tmp_path / "have", "refcoco")
     (tmp_path / "out/downloads").mkdir(parents=True)
     shutil.move(packed(tmp_path / "have", "refcoco"), tmp_path / "out/downloads/refcoco")
@@ -174,14 +174,14 @@ def test_an_archive_that_was_fetched_but_not_unpacked_is_not_fetched_again(tmp_p
     assert not site.asked and files_of(tmp_path / "out") == {"refcoco/refs(unc).p", "refcoco/instances.json"}
 
 
-def test_when_no_mirror_helps_every_reason_is_given_and_nothing_is_left(tmp_path: Path, site: Site) -> None:
+def test_if_no_mirror_succeeds_every_reason_is_given_and_no_file_is_left(tmp_path: Path, site: Site) -> None:
     site.pages["/a.zip"] = Page(random.Random(0).randbytes(1000))
     site.pages["/b.zip"] = Page(b"x")
     path = mirrors(tmp_path, "refcoco", site.url("/a.zip"), site.url("/c.zip"))
     path.write_text(path.read_text() + f'[[refcoco]]\nurl = "{site.url("/b.zip")}"\nsha256 = "{"0" * 64}"\n')
     with pytest.raises(DownloadError) as raised:
         prepare_set("refcoco", tmp_path / "out", mirrors=path)
-    for reason in ("/a.zip: ", "neither a zip", "/c.zip: the server answers 404", hashlib.sha256(b"x").hexdigest()):
+    for reason in ("/a.zip: ", "not a zip", "/c.zip: the server answered 404", hashlib.sha256(b"x").hexdigest()):
         assert reason in str(raised.value)
     assert not files_of(tmp_path / "out")
 
@@ -212,7 +212,7 @@ def test_the_verb_says_where_the_photos_are(tmp_path: Path, capsys: pytest.Captu
     assert f"all 4 photos are in {photos}" in said.replace("\n", "") and "none known" in said
 
 
-def test_the_check_ends_with_status_1_and_a_line_where_something_is_wrong(
+def test_a_check_with_faults_ends_with_status_1_and_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = write_refer_dataset(tmp_path, "refcoco")
@@ -229,7 +229,7 @@ def test_the_check_ends_with_status_1_and_a_line_where_something_is_wrong(
     assert said.out.count("bad row: ") == 10 and "and 1 more bad rows" in said.out
 
 
-def test_the_names_of_all_missing_photos_are_written_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_missing_photos_are_written_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = write_refer_dataset(tmp_path / "data", "own")
     words = ["data", "check", "--data.path", str(tmp_path / "data"), "--data.dataset", "own", "--missing"]
     photos = sorted(path.name for path in files.image_folder.iterdir())
@@ -244,7 +244,7 @@ def test_the_names_of_all_missing_photos_are_written_whole(tmp_path: Path, capsy
 
 
 @pytest.mark.parametrize("dataset", ["mojiref", "own"])
-def test_the_check_ends_well_where_all_is_well(
+def test_a_check_without_faults_ends_with_status_0(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], dataset: str
 ) -> None:
     write_refer_dataset(tmp_path, dataset)
@@ -255,13 +255,13 @@ def test_the_check_ends_well_where_all_is_well(
 @pytest.mark.parametrize(
     ("dataset", "how"),
     [
-        ("own", "the folder that they are in"),
-        ("stamps", "the folder that they are in"),
+        ("own", "find the folder that has them"),
+        ("stamps", "find the folder that has them"),
         ("mojiref", "data mojiref"),
         ("refclef", "saiapr_tc-12"),
     ],
 )
-def test_where_photos_are_missing_it_says_how_to_have_them(
+def test_missing_photos_come_with_instructions(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], dataset: str, how: str
 ) -> None:
     shutil.rmtree(write_refer_dataset(tmp_path, dataset).image_folder)
@@ -269,9 +269,7 @@ def test_where_photos_are_missing_it_says_how_to_have_them(
     assert how in capsys.readouterr().out
 
 
-def test_refs_that_cannot_be_read_end_the_preparation_with_status_1(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unreadable_refs_end_the_preparation_with_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = write_refer_dataset(tmp_path, "refcoco")
     files.refs_path.write_bytes(b"cbuiltins\nprint\n(S'x'\ntR.")
     assert main(["data", "prepare", "refcoco", "--out", str(tmp_path)]) == 1
@@ -280,7 +278,7 @@ def test_refs_that_cannot_be_read_end_the_preparation_with_status_1(
 
 
 @pytest.mark.parametrize("words", [[], ["refcoco-plus"], ["refcoco", "refcoco+"]])
-def test_a_set_that_is_not_one_is_a_wrong_command_line(
+def test_an_unknown_dataset_is_a_wrong_command_line(
     tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
