@@ -41,7 +41,7 @@ def test_categories_have_cocos_long_tail(flavours: dict[str, MojiRefFiles]) -> N
     assert chisquare([found[b] for b in bins], [shares[b] * len(first) for b in bins]).pvalue > 1e-4, found
 
 
-def test_scenes_need_attributes(flavours: dict[str, MojiRefFiles]) -> None:
+def test_scenes_have_groups_and_varied_sizes_and_colours(flavours: dict[str, MojiRefFiles]) -> None:
     scenes = list(flavours["mojiref"].scenes.values())
     assert 4 <= np.mean([len(scene) for scene in scenes]) <= 6
     with_group = [max(Counter(thing.category for thing in scene).values()) > 1 for scene in scenes]

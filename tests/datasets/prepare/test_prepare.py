@@ -190,7 +190,7 @@ def test_the_verb_prepares_and_shows_every_difference(tmp_path: Path, capsys: py
     write_set(tmp_path / "have", "refcoco")
     words = ["data", "prepare", "refcoco", "--out", str(tmp_path / "out"), "--source", str(tmp_path / "have")]
     assert main(words) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for word in (
         "2, not 42,404 (-42,402)",
         "4, not 120,624 (-120,620)",
@@ -200,7 +200,7 @@ def test_the_verb_prepares_and_shows_every_difference(tmp_path: Path, capsys: py
         "COCO_train2014_000000001000.png, COCO_train2014_000000001001.png, COCO_train2014_000000001002.png, ...",
         "train2014.zip",
     ):
-        assert word in said, word
+        assert word in printed, word
 
 
 def test_the_verb_says_where_the_photos_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,8 +208,8 @@ def test_the_verb_says_where_the_photos_are(tmp_path: Path, capsys: pytest.Captu
     photos = tmp_path / "have/images/mscoco/images/train2014"
     words = ["data", "prepare", "refclef", "--out", str(tmp_path / "out"), "--source", str(tmp_path / "have")]
     assert main([*words, "--images", str(photos)]) == 0
-    said = capsys.readouterr().out
-    assert f"all 4 photos are in {photos}" in said.replace("\n", "") and "none known" in said
+    printed = capsys.readouterr().out
+    assert f"all 4 photos are in {photos}" in printed.replace("\n", "") and "none known" in printed
 
 
 def test_a_check_with_faults_ends_with_status_1_and_one_line(
@@ -222,11 +222,11 @@ def test_a_check_with_faults_ends_with_status_1_and_one_line(
     files.save()
     next(files.image_folder.iterdir()).unlink()
     assert main(words) == 1
-    said = capsys.readouterr()
-    assert said.err.splitlines()[-1].endswith(
+    printed = capsys.readouterr()
+    assert printed.err.splitlines()[-1].endswith(
         "refcoco: 4 splits with other counts than published, 11 bad rows, 1 photos missing"
     )
-    assert said.out.count("bad row: ") == 10 and "and 1 more bad rows" in said.out
+    assert printed.out.count("bad row: ") == 10 and "and 1 more bad rows" in printed.out
 
 
 def test_all_missing_photos_are_written_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -273,8 +273,8 @@ def test_unreadable_refs_end_the_preparation_with_status_1(tmp_path: Path, capsy
     files = write_refer_dataset(tmp_path, "refcoco")
     files.refs_path.write_bytes(b"cbuiltins\nprint\n(S'x'\ntR.")
     assert main(["data", "prepare", "refcoco", "--out", str(tmp_path)]) == 1
-    said = capsys.readouterr()
-    assert "builtins.print" in said.out and "no split can be read" in said.err
+    printed = capsys.readouterr()
+    assert "builtins.print" in printed.out and "no split can be read" in printed.err
 
 
 @pytest.mark.parametrize("words", [[], ["refcoco-plus"], ["refcoco", "refcoco+"]])

@@ -144,7 +144,7 @@ def _download_rest(url: str, part: _Part) -> Iterator[tuple[int, int | None]]:
                 part.discard()
                 raise _ConnectionLostError("the server resumed with another file than the one started")
             total = int(matched[2])
-        else:  # the whole file: no range was asked for, the server has no ranges, or its file has changed
+        else:  # the whole file: no range was asked for or supported, or the file has changed
             start = 0
             part.begin(_Origin(_version(response.headers), total))
         if (total or 0) > MAX_BYTES:
