@@ -53,11 +53,11 @@ def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels:
     converted.dropped.update(outer)
     converted.dropped.update(dict.fromkeys(other_keys, "it is training state, not part of the model"))
     names = _category_names(labels, converted.classes, model)
-    transformers = transformers_config(ARCHITECTURES[config], converted.queries, names)
-    transformers.update({"aligncat_source": {"file": model.name, "sha256": file_sha256(model), "architecture": config}})
+    model_config = transformers_config(ARCHITECTURES[config], converted.queries, names)
+    model_config.update({"aligncat_source": {"file": model.name, "sha256": file_sha256(model), "architecture": config}})
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out / WEIGHTS, save(converted.weights, metadata={"format": "pt"}))
-    write_atomic(out / CONFIG, transformers.to_json_string(use_diff=False).encode())
+    write_atomic(out / CONFIG, model_config.to_json_string(use_diff=False).encode())
     _log_result(converted, out)
     return converted
 
