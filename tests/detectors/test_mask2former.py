@@ -188,7 +188,7 @@ def test_output_that_is_not_finite_is_reported(tiny_detector: Path, tmp_path: Pa
         detector.detect([picture()], ["a"])
 
 
-def test_half_precision_weights_compute_in_single(tiny_detector: Path, tmp_path: Path) -> None:
+def test_half_precision_weights_are_converted_to_single_precision(tiny_detector: Path, tmp_path: Path) -> None:
     folder = edited(tiny_detector, tmp_path / "half", lambda tensors: {k: v.half() for k, v in tensors.items()})
     half = open_detector(folder)
     class_logits, _, _ = half.forward(normalize([letterbox_image(picture(), 64)[0]]))
