@@ -1,4 +1,4 @@
-"""A converted checkpoint computes what the original does, and every key is accounted for."""
+"""A converted checkpoint gives the same results as the original, and every key is converted or dropped."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def save(state: dict[str, Tensor], checkpoint: Original, folder: Path) -> Path:
     return folder
 
 
-def test_transformers_computes_what_the_original_does(made: Original, tmp_path: Path) -> None:
+def test_the_converted_model_gives_the_results_of_the_original(made: Original, tmp_path: Path) -> None:
     detector = open_detector(str(save(made.state, made, tmp_path)))
     class_logits, mask_logits, features = map(torch.from_numpy, detector.forward(made.image.numpy()))
     assert features.shape == (1, QUERIES, 64)
@@ -52,7 +52,7 @@ def test_transformers_computes_what_the_original_does(made: Original, tmp_path: 
     torch.testing.assert_close(mask_logits[0], made.mask_logits, atol=1e-4, rtol=1e-4)
 
 
-def test_the_comparison_reads_every_kind_of_weight(made: Original, tmp_path: Path) -> None:
+def test_every_kind_of_weight_changes_the_class_logits(made: Original, tmp_path: Path) -> None:
     folder = save(made.state, made, tmp_path)
     model = Mask2FormerForUniversalSegmentation.from_pretrained(folder).eval()
     kinds = {re.sub(r"\d+", "#", name): tensor for name, tensor in model.named_parameters()}
@@ -66,18 +66,19 @@ def test_the_comparison_reads_every_kind_of_weight(made: Original, tmp_path: Pat
             tensor.copy_(kept)
             if moved < 1e-3:
                 unread.add(kind)
-    # A key's bias adds the same to all logits of a softmax, and the mask head reaches the classes by the masks' signs.
+    # The bias of a key adds the same number to all logits of a softmax, so it has no effect. The mask head affects the
+    # classes through the signs of the masks.
     assert {kind for kind in unread if not re.search(r"\.(key|k_proj)\.bias|swin\.layernorm", kind)} == set()
 
 
-def test_nothing_of_a_converted_folder_is_missing_or_left_over(made: Original, tmp_path: Path) -> None:
+def test_a_converted_folder_has_no_missing_and_no_unexpected_tensors(made: Original, tmp_path: Path) -> None:
     folder = save(made.state, made, tmp_path)
     _, info = Mask2FormerForUniversalSegmentation.from_pretrained(folder, output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"]
 
 
-def test_a_file_without_what_no_detector_reads_is_whole(swin: Original, tmp_path: Path) -> None:
-    """Files that an older transformers wrote lack the norm behind Swin's last stage."""
+def test_tensors_that_no_detector_uses_may_be_missing(swin: Original, tmp_path: Path) -> None:
+    """Files from older versions of transformers do not have the norm after Swin's last stage."""
     whole, less = (save(swin.state, swin, tmp_path / name) for name in ("whole", "less"))
     weights = load_file(less / "model.safetensors")
     kept = {name: tensor for name, tensor in weights.items() if not re.search(r"swin\.layernorm|criterion", name)}
@@ -90,7 +91,7 @@ def test_a_file_without_what_no_detector_reads_is_whole(swin: Original, tmp_path
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_real_architectures_have_the_tensors_that_transformers_builds(name: str) -> None:
+def test_real_architectures_have_the_same_shapes_as_in_transformers(name: str) -> None:
     architecture = ARCHITECTURES[name]  # type: ignore[index]
     config = transformers_config(architecture, 100, [f"thing {index}" for index in range(80)])
     with torch.device("meta"):
@@ -107,15 +108,15 @@ def test_real_architectures_have_the_tensors_that_transformers_builds(name: str)
     assert ours == theirs
 
 
-def test_what_is_not_needed_is_dropped_with_a_reason(swin: Original) -> None:
-    beside = {
+def test_unneeded_keys_are_dropped_with_a_reason(swin: Original) -> None:
+    unneeded = {
         "criterion.empty_weight": torch.ones(CLASSES + 1),
         "backbone.layers.0.blocks.1.attn.relative_position_index": torch.zeros(16, 16, dtype=torch.int64),
         "pixel_mean": torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1),
         "pixel_std": torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1),
     }
-    converted = convert(swin.state | beside, swin.architecture, "model.pth")
-    assert set(converted.dropped) == set(beside)
+    converted = convert(swin.state | unneeded, swin.architecture, "model.pth")
+    assert set(converted.dropped) == set(unneeded)
     assert converted.used == len(swin.state)
     assert "loss" in converted.dropped["criterion.empty_weight"]
 
@@ -140,7 +141,7 @@ def test_old_heads_convert_to_the_same_weights(swin: Original) -> None:
 def test_a_key_under_its_old_and_its_new_name_is_an_error(swin: Original) -> None:
     name = "sem_seg_head.predictor.query_feat.weight"
     both = swin.state | {name.replace("query_feat", "static_query"): swin.state[name]}
-    with pytest.raises(CheckpointError, match=r"query_feat\.weight is there twice"):
+    with pytest.raises(CheckpointError, match=r"query_feat\.weight occurs twice"):
         convert(both, swin.architecture, "model.pth")
 
 
@@ -150,16 +151,16 @@ def test_a_key_under_its_old_and_its_new_name_is_an_error(swin: Original) -> Non
         ({"backbone.norm0.weight": None}, r"1 missing: backbone\.norm0\.weight"),
         ({"backbone.norm9.weight": torch.ones(3)}, r"1 extra: backbone\.norm9\.weight"),
         ({"backbone.norm0.bias": torch.ones(13)}, r"1 of another shape: backbone\.norm0\.bias \(13,\), not \(12,\)"),
-        ({"sem_seg_head.predictor.class_embed.weight": None}, "no matrix.*class_embed.*no Mask2Former"),
+        ({"sem_seg_head.predictor.class_embed.weight": None}, "no matrix.*class_embed.*not a Mask2Former"),
         ({"sem_seg_head.predictor.class_embed.bias": torch.ones(3)}, r"class_embed\.bias \(3,\), not \(6,\)"),
     ],
 )
-def test_a_wrong_key_is_named(swin: Original, change: dict[str, Tensor | None], message: str) -> None:
+def test_the_error_names_a_wrong_key(swin: Original, change: dict[str, Tensor | None], message: str) -> None:
     state = {name: tensor for name, tensor in (swin.state | change).items() if tensor is not None}
     with pytest.raises(CheckpointError, match=message):
         convert(state, swin.architecture, "model.pth")
 
 
-def test_a_checkpoint_of_another_architecture_says_what_does_not_fit(swin: Original) -> None:
+def test_the_error_of_another_architecture_names_the_mismatched_keys(swin: Original) -> None:
     with pytest.raises(CheckpointError, match=r"missing: backbone\.stem.*extra: backbone\.layers"):
         convert(swin.state, TINY["resnet"], "model.pth")

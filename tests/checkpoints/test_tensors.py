@@ -1,4 +1,4 @@
-"""Checkpoint files are read as data: arrays and tensors come out, code does not run, damage is said."""
+"""Reading checkpoint files as data, without running code, and the errors of damaged files."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def write(path: Path, value: object, protocol: int = 4) -> Path:
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_arrays_of_a_pickle_become_equal_tensors(tmp_path: Path, protocol: int) -> None:
     document = {"model": OrderedDict(ARRAYS), "__author__": "somebody", "matching_heuristics": True}
-    tensors, beside = read_tensors(write(tmp_path / "model.pkl", document, protocol), "model")
-    assert beside == ("__author__", "matching_heuristics")
+    tensors, other_keys = read_tensors(write(tmp_path / "model.pkl", document, protocol), "model")
+    assert other_keys == ("__author__", "matching_heuristics")
     assert tensors.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         assert tensors[name].shape == array.shape
@@ -52,16 +52,16 @@ def test_arrays_of_a_pickle_become_equal_tensors(tmp_path: Path, protocol: int) 
 
 
 @pytest.mark.parametrize("document", [{"model": {"a": torch.ones(2)}, "iteration": 5}, {"a": torch.ones(2)}])
-def test_tensors_of_torch_come_out(tmp_path: Path, document: dict[str, Any]) -> None:
+def test_the_tensors_of_a_torch_file_are_returned(tmp_path: Path, document: dict[str, Any]) -> None:
     torch.save(document, tmp_path / "model.pth")
-    tensors, beside = read_tensors(tmp_path / "model.pth", "model")
+    tensors, other_keys = read_tensors(tmp_path / "model.pth", "model")
     assert torch.equal(tensors["a"], torch.ones(2))
-    assert beside == (("iteration",) if "model" in document else ())
+    assert other_keys == (("iteration",) if "model" in document else ())
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "model.pth", "model_final"])
 @pytest.mark.parametrize("kind", ["arrays", "torch", "torch before 1.6"])
-def test_content_and_not_name_tells_what_a_file_is(tmp_path: Path, name: str, kind: str) -> None:
+def test_the_file_type_is_determined_by_content_and_not_by_name(tmp_path: Path, name: str, kind: str) -> None:
     path, state = tmp_path / name, {"model": {"a": torch.ones(2)}}
     if kind == "arrays":
         write(path, {"model": {"a": np.ones(2, np.float32)}})
@@ -71,16 +71,16 @@ def test_content_and_not_name_tells_what_a_file_is(tmp_path: Path, name: str, ki
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "model.pth"])
-def test_a_pointer_of_git_lfs_is_named_with_the_remedy(tmp_path: Path, name: str) -> None:
+def test_the_error_of_a_git_lfs_pointer_has_a_remedy(tmp_path: Path, name: str) -> None:
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 866\n"
     (tmp_path / name).write_text(pointer)
-    with pytest.raises(CheckpointError, match=rf"{name}: a pointer of Git LFS.*git lfs pull"):
+    with pytest.raises(CheckpointError, match=rf"{name}: a Git LFS pointer.*git lfs pull"):
         read_tensors(tmp_path / name, "model")
 
 
 @pytest.mark.parametrize("suffix", [".pkl", ".pth"])
 @pytest.mark.parametrize("wrap", [lambda bad: bad, lambda bad: {"model": {"a": bad}}])
-def test_a_pickle_that_would_run_code_runs_none(tmp_path: Path, suffix: str, wrap: Any) -> None:
+def test_no_code_in_a_pickle_is_run(tmp_path: Path, suffix: str, wrap: Any) -> None:
     path, trace = tmp_path / f"model{suffix}", tmp_path / "trace"
     if suffix == ".pkl":
         write(path, wrap(Exploit(trace)))
@@ -104,18 +104,18 @@ def test_other_functions_of_numpy_and_torch_are_refused(tmp_path: Path, name: st
     [
         ({"model": {"a": np.array([{}, None], dtype=object)}}, "an array of 'O8'"),
         ({"model": {"a": np.array(["x"])}}, "an array of 'U1'"),
-        ({"model": {"a": [1.0, 2.0]}}, "'a' is no tensor but list"),
-        ({"model": [1]}, "no state of a model"),
-        ({"model": {}}, "no state of a model"),
-        (7, "no state of a model"),
+        ({"model": {"a": [1.0, 2.0]}}, "'a' is not a tensor but list"),
+        ({"model": [1]}, "contains no named tensors"),
+        ({"model": {}}, "contains no named tensors"),
+        (7, "contains no named tensors"),
     ],
 )
-def test_a_pickle_of_something_else_is_an_error(tmp_path: Path, value: object, message: str) -> None:
+def test_a_pickle_without_tensors_is_an_error(tmp_path: Path, value: object, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         read_tensors(write(tmp_path / "model.pkl", value), "model")
 
 
-def test_an_array_of_fewer_bytes_than_its_shape_is_an_error(tmp_path: Path) -> None:
+def test_an_array_with_fewer_bytes_than_its_shape_needs_is_an_error(tmp_path: Path) -> None:
     content = pickle.dumps({"a": np.arange(6, dtype=np.float32).reshape(2, 3)}, 4)
     assert content.count(b"K\x02K\x03\x86") == 1
     (tmp_path / "model.pkl").write_bytes(content.replace(b"K\x02K\x03\x86", b"K\x02K\xff\x86"))
@@ -137,7 +137,7 @@ def test_a_damaged_file_is_an_error_wherever_it_breaks(tmp_path: Path, suffix: s
             read_tensors(path, "model")
 
 
-def test_random_changes_of_a_pickle_give_arrays_or_an_error_of_ours(tmp_path: Path) -> None:
+def test_a_randomly_changed_pickle_gives_tensors_or_an_aligncat_error(tmp_path: Path) -> None:
     content = pickle.dumps({"model": ARRAYS}, 2)
     generator = np.random.default_rng(0)
     path = tmp_path / "model.pkl"

@@ -1,4 +1,4 @@
-"""aligncat detector import, from a file to a detector that finds candidates."""
+"""`aligncat detector import`: from a checkpoint file to a detector that finds candidates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def made() -> Original:
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """swin-tiny of the release has 47 M parameters; here the name stands for a tiny Swin."""
+    """Replace swin-tiny, which has 47 M parameters in the release, by a much smaller Swin."""
     monkeypatch.setitem(architectures.ARCHITECTURES, "swin-tiny", TINY["swin"])
 
 
@@ -62,10 +62,10 @@ def test_a_pickle_becomes_a_detector(
         written["aligncat_source"]["file"] == "model.pkl" and written["aligncat_source"]["architecture"] == "swin-tiny"
     )
     assert main(words) == 1
-    assert "holds a detector already" in capsys.readouterr().err
+    assert "already contains a detector" in capsys.readouterr().err
 
 
-def test_the_report_says_what_was_dropped_and_why(
+def test_the_log_lists_dropped_keys_with_reasons(
     made: Original, labels: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = made.state | {"criterion.empty_weight": torch.ones(CLASSES + 1)}
@@ -75,12 +75,12 @@ def test_the_report_says_what_was_dropped_and_why(
             model=tmp_path / "model.pth", out=tmp_path / "detector", config="swin-tiny", labels=labels
         )
     assert set(converted.dropped) == {"criterion.empty_weight", "optimizer", "iteration"}
-    assert f"{len(made.state)} tensors of the original used; 7 queries, 5 categories" in caplog.text
-    assert "dropped 1, such as criterion.empty_weight: only the training loss reads it" in caplog.text
+    assert f"converted {len(made.state)} tensors; 7 queries, 5 categories" in caplog.text
+    assert "dropped 1, such as criterion.empty_weight: only the training loss uses it" in caplog.text
     assert "dropped 2, such as optimizer" in caplog.text
 
 
-def test_the_detector_within_a_querymatch_checkpoint_is_taken_out(made: Original, labels: Path, tmp_path: Path) -> None:
+def test_the_detector_inside_a_querymatch_checkpoint_is_converted(made: Original, labels: Path, tmp_path: Path) -> None:
     state = {f"module.visual_encoder.{name}": tensor for name, tensor in made.state.items()}
     torch.save({"state_dict": state | {"module.linear_vs.bias": torch.ones(3)}, "epoch": 1}, tmp_path / "seg_best.pth")
     converted = import_detector(
@@ -92,15 +92,15 @@ def test_the_detector_within_a_querymatch_checkpoint_is_taken_out(made: Original
 
 def test_categories_without_names_are_an_error(made: Original, tmp_path: Path) -> None:
     source = write_pickle(made, tmp_path / "model.pkl")
-    with pytest.raises(CheckpointError, match="has 5 categories, COCO has 80: give a file with their names"):
+    with pytest.raises(CheckpointError, match="has 5 categories, but COCO has 80; give a text file with their names"):
         import_detector(model=source, out=tmp_path / "detector", config="swin-tiny")
     (tmp_path / "latin.txt").write_bytes("café\n".encode("latin-1"))
-    with pytest.raises(ConfigError, match=r"latin\.txt: cannot be read as text in UTF-8"):
+    with pytest.raises(ConfigError, match=r"latin\.txt: cannot be read as UTF-8 text"):
         import_detector(model=source, out=tmp_path / "detector", config="swin-tiny", labels=tmp_path / "latin.txt")
     assert not (tmp_path / "detector").exists()
 
 
-def test_another_window_is_told_by_the_shape_of_its_table(
+def test_another_window_size_is_detected_by_the_shape_of_the_bias_table(
     made: Original, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     swin = TINY["swin"]
@@ -114,7 +114,9 @@ def test_another_window_is_told_by_the_shape_of_its_table(
         import_detector(model=source, out=tmp_path / "detector", config="swin-tiny", labels=labels)
 
 
-def test_the_command_line_names_the_architectures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_of_an_unknown_architecture_lists_the_known_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         main(["detector", "import", "model.pkl", str(tmp_path), "--config", "swin-huge"])
     assert "swin-tiny" in capsys.readouterr().err

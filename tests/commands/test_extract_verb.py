@@ -1,4 +1,4 @@
-"""The extract verb: which images it takes; what it writes is tested with the store."""
+"""Choosing the images to extract. The content of the store is tested in tests/store."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def test_a_dataset_is_extracted_over_all_its_splits(world: World) -> None:
     assert store.manifest.candidates == CANDIDATES
 
 
-def test_some_splits_only(world: World, tmp_path: Path) -> None:
+def test_splits_can_be_selected(world: World, tmp_path: Path) -> None:
     store = extract(out=tmp_path / "store", data=world.data, splits=("testA",), detector=str(world.detector))
     assert store.image_ids == ("1016", "1017")
-    assert store.manifest.candidates == 20  # O of the paper
+    assert store.manifest.candidates == 20  # the paper's O
 
 
-def test_a_folder_of_photos_takes_paths_as_ids(world: World, tmp_path: Path) -> None:
+def test_image_ids_in_a_folder_of_photos_are_relative_paths(world: World, tmp_path: Path) -> None:
     for name in ("b.png", "sub/a.PNG", "sub/deep/c.png"):
         write_image(tmp_path / "photos" / name, 0)
     (tmp_path / "photos" / "notes.txt").write_text("not a photo")
-    (tmp_path / "photos" / "._b.png").write_bytes(b"what a Mac leaves beside b.png")
+    (tmp_path / "photos" / "._b.png").write_bytes(b"macOS metadata of b.png")
     store = extract(out=tmp_path / "store", images=tmp_path / "photos", detector=str(world.detector))
     assert store.image_ids == ("b.png", "sub/a.PNG", "sub/deep/c.png")
     assert [record.path for record in photos_in(tmp_path / "photos")] == [
@@ -39,7 +39,7 @@ def test_a_folder_of_photos_takes_paths_as_ids(world: World, tmp_path: Path) -> 
     ]
 
 
-def test_the_preprocessing_is_the_one_asked_for(world: World, tmp_path: Path) -> None:
+def test_the_requested_preprocessing_is_used(world: World, tmp_path: Path) -> None:
     given = {"data": world.data, "splits": ("testA",), "detector": str(world.detector)}
     store = extract(out=tmp_path / "store", preprocessing="hub-384", **given)  # type: ignore[arg-type]
     assert store.manifest.detector.image_size == 384
@@ -48,7 +48,7 @@ def test_the_preprocessing_is_the_one_asked_for(world: World, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("both", [True, False])
-def test_a_dataset_or_photos_and_not_both_or_neither(both: bool, world: World, tmp_path: Path) -> None:
+def test_both_or_neither_of_dataset_and_photos_is_an_error(both: bool, world: World, tmp_path: Path) -> None:
     given = {"data": world.data, "images": tmp_path} if both else {}
     with pytest.raises(ConfigError, match=r"either a dataset.*or a folder of photos"):
         extract(out=tmp_path / "store", **given)  # type: ignore[arg-type]
@@ -58,12 +58,12 @@ def test_a_dataset_or_photos_and_not_both_or_neither(both: bool, world: World, t
 def test_a_folder_without_photos_is_an_error(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "empty").mkdir()
-    (tmp_path / "empty" / "scan.pdf").write_bytes(b"%PDF")  # Pillow writes PDF, and cannot read it
+    (tmp_path / "empty" / "scan.pdf").write_bytes(b"%PDF")  # Pillow can write PDF but not read it
     with pytest.raises(DataError, match=name):
         photos_in(tmp_path / name)
 
 
-def test_bad_rows_may_be_left_out(world: World, tmp_path: Path) -> None:
+def test_bad_rows_can_be_skipped(world: World, tmp_path: Path) -> None:
     files = write_refer_dataset(tmp_path / "data", splits={"train": 3})
     files.refs[0]["sentences"] = "not a list"
     files.save()
@@ -80,20 +80,20 @@ class TestSplitNames:
             ("refcoco", "unc", ["testB", "val", "testA", "train"], ("train", "val", "testA", "testB")),
             ("refcocog", "umd", ["test", "train", "val"], ("train", "val", "test")),
             ("refcocog", "google", ["val", "train"], ("train", "val")),
-            ("refcoco", "unc", ["val"], ("val",)),  # what `data convert --splits` leaves of it
+            ("refcoco", "unc", ["val"], ("val",)),  # the result of `data convert --splits val`
             ("own", "unc", ["hard", "val", "easy", "train"], ("train", "val", "hard", "easy")),
         ],
     )
-    def test_refers_files_say_which_splits_there_are(
+    def test_splits_are_read_from_refer_files(
         self, tmp_path: Path, dataset: str, split_by: str, written: list[str], names: tuple[str, ...]
     ) -> None:
         files = write_refer_dataset(tmp_path, dataset, split_by, dict.fromkeys(written, 1))
         assert split_names(files.config) == names
 
-    def test_own_data_has_its_files(self, tmp_path: Path) -> None:
+    def test_each_jsonl_file_is_a_split(self, tmp_path: Path) -> None:
         data = write_jsonl_dataset(tmp_path, {"train": jsonl_rows(1), "extra": jsonl_rows(1), "val": jsonl_rows(1)})
         assert split_names(data) == ("train", "extra", "val")
 
-    def test_no_file_is_an_error(self, tmp_path: Path) -> None:
+    def test_a_folder_without_jsonl_files_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"no <split>\.jsonl"):
             split_names(DataConfig(tmp_path, "jsonl"))

@@ -1,4 +1,4 @@
-"""aligncat import querymatch: the grounder's scores are QueryMatch's, and every key is accounted for."""
+"""`aligncat import querymatch`: the grounder gives QueryMatch's scores, and no unexpected key is accepted."""
 
 from __future__ import annotations
 
@@ -24,17 +24,21 @@ from aligncat.geometry import encode_mask
 from aligncat.grounder.grounder import Grounder
 from aligncat.types import Candidates
 
-DOCUMENT = {  # val comes first: the order is the file's, not the training's
+DOCUMENT = {  # val comes first, because the vocabulary has the order of the file
     "val": [{"refs": ["Man on the left.", "left man"]}, {"refs": ["lady, right!"]}],
     "train": [{"refs": ["the red t-shirt/jacket", "..."]}, {"refs": ["a girl's black bag"]}],
     "testA": [{"refs": ["blue umbrella top-right"]}],
 }
-EXPRESSIONS = ("man on the left", "the purple UMBRELLA", "left " * 9)  # an unknown word; cut after 6 words
+EXPRESSIONS = (
+    "man on the left",
+    "the purple UMBRELLA",
+    "left " * 9,
+)  # the second has an unknown word; the third is cut after 6 words
 MAX_WORDS = 6
 
 
 class Trained(NamedTuple):
-    """A QueryMatch: the folder with its files, its state, the queries of an image and its scores of them."""
+    """A trained QueryMatch: its folder, its state, the query features of an image and its scores for them."""
 
     folder: Path
     state: dict[str, Tensor]
@@ -91,7 +95,7 @@ def check_scores(folder: Path, trained: Trained) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_the_grounder_scores_as_querymatch_does(
+def test_the_grounder_gives_the_scores_of_querymatch(
     trained: Trained, prefix: str, tiny_detector: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, out = save(trained, prefix=prefix), tmp_path / "grounder"
@@ -103,11 +107,11 @@ def test_the_grounder_scores_as_querymatch_does(
     assert grounder.detector_description.image_size == 800
     assert grounder.provenance["querymatch"]["file"] == "seg_best.pth"
     assert main(["import", "querymatch", str(source), str(out), *options]) == 1
-    assert "holds a grounder already" in capsys.readouterr().err
+    assert "already contains a grounder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stopped_before", [False, True], ids=["new", "stopped after the detector"])
-def test_the_detector_within_the_checkpoint_is_the_grounders(
+def test_the_grounder_uses_the_detector_inside_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stopped_before: bool
 ) -> None:
     made: Original = original("swin")
@@ -128,11 +132,11 @@ def test_the_detector_within_the_checkpoint_is_the_grounders(
     check_scores(tmp_path / "grounder", trained)
     found = Grounder.from_pretrained(tmp_path / "grounder").detector
     assert found.labels == ("cat", "dog", "cup", "tree", "bus")
-    assert f"{len(trained.state)} tensors used" in caplog.text
+    assert f"converted {len(trained.state)} tensors" in caplog.text
     assert f"{len(detector)} tensors of its detector: {tmp_path / 'grounder' / 'detector'}" in caplog.text
 
 
-def test_a_detector_of_another_checkpoint_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_detector_from_another_checkpoint_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: Original = original("swin")
     monkeypatch.setitem(ARCHITECTURES, "swin-base", made.architecture)
     monkeypatch.setattr("aligncat.checkpoints.mask2former.folder.COCO_NAMES", ("cat", "dog", "cup", "tree", "bus"))
@@ -140,13 +144,13 @@ def test_a_detector_of_another_checkpoint_is_left_alone(tmp_path: Path, monkeypa
     torch.save({"model": made.state}, tmp_path / "other.pth")
     import_detector(model=tmp_path / "other.pth", out=tmp_path / "grounder" / "detector", config="swin-base")
     source = save(trained, trained.state | {f"visual_encoder.{name}": each for name, each in made.state.items()})
-    with pytest.raises(ConfigError, match="holds a detector already"):
+    with pytest.raises(ConfigError, match="already contains a detector"):
         import_querymatch(
             checkpoint=source, out=tmp_path / "grounder", annotations=tmp_path / "anns.json", max_words=MAX_WORDS
         )
 
 
-NO_DETECTOR = r"seg_best\.pth: has no detector within"
+NO_DETECTOR = r"seg_best\.pth: contains no detector"
 
 
 @pytest.mark.parametrize(
@@ -158,12 +162,14 @@ NO_DETECTOR = r"seg_best\.pth: has no detector within"
         ({"head.weight": torch.ones(2)}, r"1 extra: head\.weight"),
         ({"lang_encoder.GRU.bias_hh_l0": torch.ones(64)}, r"GRU\.bias_hh_l0 \(64,\), not \(48,\)"),
         ({"lang_encoder.GRU.weight_ih_l0_reverse": torch.ones(48, 6)}, r"1 extra: .*reverse"),
-        ({"lang_encoder.embedding.weight": None}, "no matrix 'lang_encoder.embedding.weight'.*no QueryMatch"),
-        ({"linear_vs.weight": torch.ones(12, 32)}, "12 dimensions are no multiple of QueryMatch's 8 heads"),
-        ({"lang_encoder.embedding.weight": torch.ones(9, 6)}, r"vectors of 9 words, and the annotations have 20"),
+        ({"lang_encoder.embedding.weight": None}, "no matrix 'lang_encoder.embedding.weight'.*not a QueryMatch"),
+        ({"linear_vs.weight": torch.ones(12, 32)}, "12 dimensions are not a multiple of QueryMatch's 8 heads"),
+        ({"lang_encoder.embedding.weight": torch.ones(9, 6)}, r"vectors for 9 words, but the annotations have 20"),
     ],
 )
-def test_a_key_that_does_not_fit_is_named(trained: Trained, change: dict[str, Tensor | None], message: str) -> None:
+def test_the_error_names_a_key_that_does_not_fit(
+    trained: Trained, change: dict[str, Tensor | None], message: str
+) -> None:
     state = {name: tensor for name, tensor in (trained.state | change).items() if tensor is not None}
     with pytest.raises(CheckpointError, match=message):
         import_querymatch(
@@ -172,7 +178,7 @@ def test_a_key_that_does_not_fit_is_named(trained: Trained, change: dict[str, Te
     assert not (trained.folder / "out").exists()
 
 
-def test_annotations_in_another_order_are_told_by_the_vectors(trained: Trained, tiny_detector: Path) -> None:
+def test_annotations_in_another_order_are_detected_by_the_word_vectors(trained: Trained, tiny_detector: Path) -> None:
     document = {"train": [{"refs": ["left man black red", "zebra bed fork tree", "right woman white blue"]}]}
     vectors = torch.randn(15, 6, generator=torch.Generator().manual_seed(0))
     vectors[11:] = vectors[3:7] + 0.1  # right is near left, woman near man, ...
@@ -183,13 +189,13 @@ def test_annotations_in_another_order_are_told_by_the_vectors(trained: Trained, 
     path.write_text(
         json.dumps({"train": [{"refs": ["left black man red zebra right bed fork tree blue white woman"]}]})
     )
-    with pytest.raises(CheckpointError, match=r"left and right, and of 3 more such pairs.*another order"):
+    with pytest.raises(CheckpointError, match=r"left and right, and of 3 more pairs of similar words.*another order"):
         import_querymatch(checkpoint=source, out=trained.folder / "bad", annotations=path, detector=str(tiny_detector))
 
 
-def test_a_detector_of_another_width_is_an_error(tmp_path: Path, tiny_detector: Path) -> None:
+def test_a_detector_with_another_feature_length_is_an_error(tmp_path: Path, tiny_detector: Path) -> None:
     trained = make(tmp_path, query_dim=48)
-    with pytest.raises(CheckpointError, match=r"features of 48 numbers.*have 32"):
+    with pytest.raises(CheckpointError, match=r"features of length 48.*have length 32"):
         import_querymatch(
             checkpoint=save(trained),
             out=tmp_path / "out",
@@ -207,7 +213,7 @@ def test_a_detector_of_another_width_is_an_error(tmp_path: Path, tiny_detector: 
         ('{"train": [{"refs": ["café"]}]}'.encode("latin-1"), "cannot be read as UTF-8"),
     ],
 )
-def test_annotations_that_are_none_are_an_error(trained: Trained, content: bytes, message: str) -> None:
+def test_invalid_annotations_are_an_error(trained: Trained, content: bytes, message: str) -> None:
     (trained.folder / "anns.json").write_bytes(content)
     with pytest.raises(DataError, match=message):
         import_querymatch(
@@ -223,14 +229,14 @@ class Exploit:
         return os.mkdir, (str(self.trace),)
 
 
-def test_a_checkpoint_that_would_run_code_runs_none(tmp_path: Path) -> None:
+def test_no_code_in_a_checkpoint_is_run(tmp_path: Path) -> None:
     torch.save({"state_dict": {"linear_vs.weight": Exploit(tmp_path / "trace")}}, tmp_path / "bad.pth")
     with pytest.raises(UnsafePickleError, match=r"bad\.pth"):
         import_querymatch(checkpoint=tmp_path / "bad.pth", out=tmp_path / "out", annotations=tmp_path / "anns.json")
     assert not (tmp_path / "trace").exists()
 
 
-def test_a_folder_that_holds_a_grounder_is_left_alone(trained: Trained) -> None:
+def test_a_folder_with_a_grounder_is_not_overwritten(trained: Trained) -> None:
     (trained.folder / "config.json").write_text("{}")
-    with pytest.raises(ConfigError, match="holds a grounder already"):
+    with pytest.raises(ConfigError, match="already contains a grounder"):
         import_querymatch(checkpoint=save(trained), out=trained.folder, annotations=trained.folder / "anns.json")

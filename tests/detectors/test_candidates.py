@@ -1,4 +1,4 @@
-"""Candidates from a raw output of a few numbers."""
+"""Candidates from a small raw output, checked by hand."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from aligncat.errors import DetectorError
 from aligncat.geometry import Letterbox, decode_mask
 from aligncat.types import Candidates
 
-# Three queries on a 2 x 2 grid, class probabilities over two classes and "no object".
+# Three queries on a 2 x 2 grid, with class probabilities over two classes and "no object".
 PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.4, 0.4, 0.2]], np.float32)
 INSIDE = np.array([[[1, 0], [0, 0]], [[0, 0], [0, 0]], [[1, 1], [1, 1]]], bool)
-LOGIT = np.float32(np.log(4))  # of a probability of 0.8
+LOGIT = np.float32(np.log(4))  # a probability of 0.8
 OUTPUT = RawOutput(
     class_logits=np.log(PROBABILITIES)[None],
     mask_logits=np.where(INSIDE, LOGIT, -LOGIT)[None],
@@ -26,9 +26,9 @@ def found(output: RawOutput = OUTPUT, *, candidates: int = 20, every_query: bool
     return image_candidates(output, 0, image_id="a", place=place, candidates=candidates, every_query=every_query)
 
 
-def test_pairs_are_ranked_and_a_query_without_a_mask_has_none() -> None:
+def test_pairs_are_ranked_and_a_query_with_an_empty_mask_is_left_out() -> None:
     kept = found()
-    # 0.8 times 0.5, 0.4, 0.4 (equal: in order of class), 0.3; query 1 has an empty mask.
+    # The confidences are 0.8 times 0.5, 0.4, 0.4 and 0.3. Equal pairs are sorted by class. Query 1 has an empty mask.
     assert [*zip(kept.queries.tolist(), kept.categories.tolist(), strict=True)] == [(0, 0), (2, 0), (2, 1), (0, 1)]
     np.testing.assert_allclose(kept.confidences, [0.4, 0.32, 0.32, 0.24], rtol=1e-6)
     assert kept.features.tolist() == [[0, 1], [4, 5], [4, 5], [0, 1]]
@@ -36,11 +36,11 @@ def test_pairs_are_ranked_and_a_query_without_a_mask_has_none() -> None:
     assert (kept.width, kept.height, kept.image_id) == (8, 8, "a")
 
 
-def test_the_best_alone_are_kept() -> None:
+def test_only_the_most_confident_pairs_are_kept() -> None:
     assert found(candidates=2).queries.tolist() == [0, 2]
 
 
-def test_every_query_is_kept_once_under_its_first_best_class() -> None:
+def test_every_query_is_kept_once_under_the_first_of_its_most_confident_classes() -> None:
     kept = found(every_query=True)
     assert (kept.queries.tolist(), kept.categories.tolist()) == ([0, 2], [0, 0])
 

@@ -1,4 +1,4 @@
-"""A detector's description: what files of today and of older versions hold, and what counts as another detector."""
+"""Detector descriptions: reading files of this and older versions, and comparing."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from helpers.descriptions import detector_description
 
-from aligncat.commands.ground import SHIPPED
 from aligncat.detectors.description import DetectorDescription
 from aligncat.errors import DetectorError
 from aligncat.files.differences import Difference
+from aligncat.grounder.folder import SHIPPED
 
 
 def shipped(*keys: str) -> dict[str, Any]:
-    """An object in the config.json of the grounder that the package ships."""
+    """Return an object from the config.json of the grounder that the package ships."""
     content: dict[str, Any] = json.loads((SHIPPED / "config.json").read_text(encoding="utf-8"))
     for key in keys:
         content = content[key]
@@ -24,7 +24,7 @@ def shipped(*keys: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("keys", [("detector",), ("provenance", "store")])
-def test_the_shipped_grounders_description_comes_back_byte_for_byte(keys: tuple[str, ...]) -> None:
+def test_the_description_of_the_shipped_grounder_is_written_back_unchanged(keys: tuple[str, ...]) -> None:
     content = shipped(*keys)
     description = DetectorDescription.from_json(content)
     assert json.dumps(description.to_json()) == json.dumps(content)
@@ -32,7 +32,7 @@ def test_the_shipped_grounders_description_comes_back_byte_for_byte(keys: tuple[
     assert (description.every_query, description.unknown) == (False, {})
 
 
-def test_a_description_from_before_there_were_modes_comes_back_without_one() -> None:
+def test_an_older_description_without_a_preprocessing_mode_is_written_back_unchanged() -> None:
     content = shipped("detector")
     del content["preprocessing"]["mode"]
     description = DetectorDescription.from_json(content)
@@ -41,7 +41,7 @@ def test_a_description_from_before_there_were_modes_comes_back_without_one() -> 
     assert not description.differences(DetectorDescription.from_json(shipped("detector")))
 
 
-def test_every_query_is_written_only_if_it_is_set() -> None:
+def test_every_query_is_written_only_if_it_is_true() -> None:
     description = detector_description(every_query=True)
     assert description.to_json()["every_query"] is True
     assert DetectorDescription.from_json(description.to_json()) == description
@@ -57,7 +57,7 @@ def test_keys_of_another_version_are_kept_and_compared() -> None:
     assert ours.differences(description) == [Difference("tiles", None, {"rows": 2})]
 
 
-def test_a_name_is_no_difference_and_a_key_can_be_ignored() -> None:
+def test_names_and_ignored_keys_are_not_compared() -> None:
     first = detector_description()
     other = replace(first, name="copy", candidates=5, preprocessing={"mode": "hub-384"})
     assert not first.differences(replace(first, name="copy"))
@@ -71,17 +71,17 @@ def test_a_name_is_no_difference_and_a_key_can_be_ignored() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image_size": "160"}, "has '160' as its image_size"),
+        ({"image_size": "160"}, "has '160' as its image_size, which must be of type int"),
         ({"candidates": True}, "has True as its candidates"),
         ({"preprocessing": None}, "has None as its preprocessing"),
         ({"every_query": 1}, "has 1 as its every_query"),
     ],
 )
-def test_a_value_of_another_type_is_named(change: dict[str, Any], message: str) -> None:
+def test_a_value_of_the_wrong_type_is_named_in_the_error(change: dict[str, Any], message: str) -> None:
     with pytest.raises(DetectorError, match=message):
         DetectorDescription.from_json({**shipped("detector"), **change})
 
 
-def test_missing_keys_are_named() -> None:
+def test_missing_keys_are_named_in_the_error() -> None:
     with pytest.raises(DetectorError, match="lacks weights_sha256, config_sha256, architecture, image_size"):
         DetectorDescription.from_json({"name": "mini"})

@@ -1,4 +1,4 @@
-"""The Mask2Former detector against the bare model and an independent, slow computation of its candidates."""
+"""The Mask2Former detector, compared with the transformers model and an independent computation of candidates."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def detector(tiny_detector: Path) -> QueryDetector:
 
 
 def bare_outputs(folder: Path, pixels: torch.Tensor) -> tuple[Any, torch.Tensor]:
-    """What transformers gives: the whole model's output, and the decoder's normalised states as (B, N, d)."""
+    """Return the output of the transformers model, and the normalised decoder states as (B, N, d)."""
     model = Mask2FormerForUniversalSegmentation.from_pretrained(folder).eval()
     with torch.no_grad():
         states = model.model(pixel_values=pixels, output_hidden_states=True)
-        normed = states.transformer_decoder_intermediate_states[-1].transpose(0, 1)  # kept as (N, B, d)
+        normed = states.transformer_decoder_intermediate_states[-1].transpose(0, 1)  # the model keeps them as (N, B, d)
         return model(pixel_values=pixels), normed
 
 
@@ -65,7 +65,7 @@ def test_normalisation_is_imagenets() -> None:
 
 
 def slow_confidences(class_logits: NDArray[Any], mask_logits: NDArray[Any]) -> NDArray[np.float64]:
-    """QueryMatch's rule, one query after another, in float64."""
+    """Compute QueryMatch's rule in float64, one query at a time."""
     result = np.zeros((len(class_logits), class_logits.shape[1] - 1))
     for query, (classes, mask) in enumerate(zip(class_logits, mask_logits, strict=True)):
         probabilities = 1 / (1 + np.exp(-mask.astype(np.float64)))
@@ -78,7 +78,7 @@ def slow_confidences(class_logits: NDArray[Any], mask_logits: NDArray[Any]) -> N
 
 @pytest.fixture(params=["numpy", "torch"])
 def confidences(request: pytest.FixtureRequest, detector: QueryDetector) -> ConfidenceRule:
-    """The rule in numpy, for any backend, and Mask2Former's in torch."""
+    """Return the implementation in numpy, or the one of Mask2Former in torch."""
     return pair_confidences if request.param == "numpy" else detector.confidences
 
 
@@ -90,7 +90,7 @@ def test_confidence_by_hand(confidences: ConfidenceRule) -> None:
     np.testing.assert_allclose(found, [[0.7 / 8, 2.1 / 8]], rtol=1e-6)
 
 
-def test_confidence_agrees_with_the_slow_rule_and_an_empty_mask_has_none(confidences: ConfidenceRule) -> None:
+def test_confidences_agree_with_the_slow_rule_and_are_zero_for_an_empty_mask(confidences: ConfidenceRule) -> None:
     generator = np.random.default_rng(0)
     class_logits = generator.standard_normal((6, 5), np.float32)
     mask_logits = generator.standard_normal((6, 7, 9), np.float32)
@@ -142,7 +142,7 @@ def test_the_same_image_always_gives_the_same_candidates(detector: QueryDetector
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
-def test_images_of_a_batch_are_each_their_own(detector: QueryDetector) -> None:
+def test_images_in_a_batch_do_not_influence_each_other(detector: QueryDetector) -> None:
     images = [picture(50, 30, 0), picture(30, 50, 1), picture(64, 64, 2)]
     together = detector.detect(images, ["a", "b", "c"])
     for image, image_id, found in zip(images, "abc", together, strict=True):
@@ -162,7 +162,7 @@ def test_there_are_at_most_as_many_candidates_as_pairs(tiny_detector: Path, aske
 
 
 def edited(folder: Path, to: Path, edit: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> str:
-    """A copy of a detector with other weights."""
+    """Copy a detector, edit its weights, and return the new folder."""
     shutil.copytree(folder, to)
     tensors = edit(load_file(to / "model.safetensors"))
     save_file(tensors, to / "model.safetensors", metadata={"format": "pt"})
@@ -188,7 +188,7 @@ def test_output_that_is_not_finite_is_reported(tiny_detector: Path, tmp_path: Pa
         detector.detect([picture()], ["a"])
 
 
-def test_half_precision_weights_compute_in_single(tiny_detector: Path, tmp_path: Path) -> None:
+def test_half_precision_weights_are_converted_to_single_precision(tiny_detector: Path, tmp_path: Path) -> None:
     folder = edited(tiny_detector, tmp_path / "half", lambda tensors: {k: v.half() for k, v in tensors.items()})
     half = open_detector(folder)
     class_logits, _, _ = half.forward(normalize([letterbox_image(picture(), 64)[0]]))
@@ -197,7 +197,9 @@ def test_half_precision_weights_compute_in_single(tiny_detector: Path, tmp_path:
     assert not np.array_equal(class_logits, rounded)
 
 
-def test_description_says_what_decides_the_candidates(tiny_detector: Path, tmp_path: Path) -> None:
+def test_the_description_changes_with_every_setting_that_changes_the_candidates(
+    tiny_detector: Path, tmp_path: Path
+) -> None:
     detector = open_detector(str(tiny_detector))
     description = detector.description()
     content = description.to_json()
@@ -218,7 +220,7 @@ def test_description_says_what_decides_the_candidates(tiny_detector: Path, tmp_p
     assert differing(str(tiny_detector), image_size=96, candidates=5) == {"image_size", "candidates"}
 
 
-def test_the_image_size_is_416_where_the_model_says_nothing(tiny_detector: Path, tmp_path: Path) -> None:
+def test_the_image_size_defaults_to_416(tiny_detector: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_detector, tmp_path / "plain"))
     config = json.loads((folder / "config.json").read_text())
     del config["aligncat_image_size"]
@@ -269,12 +271,12 @@ def tensor_of_another_shape(folder: Path) -> None:
     ("damage", "message"),
     [
         (without_config, r"no config\.json"),
-        (broken_config, r"config\.json: not JSON"),
-        (another_architecture, r"model_type is 'bert', not 'mask2former'"),
+        (broken_config, r"config\.json: not valid JSON"),
+        (another_architecture, r"model_type is 'bert', but must be 'mask2former'"),
         (config_of_a_list, r"model_type is None"),
-        (pickled_weights_only, r"no \*\.safetensors file; aligncat loads no pickled weights"),
+        (pickled_weights_only, r"no \*\.safetensors file\. aligncat does not load pickled weights"),
         (truncated_weights, r"weights cannot be loaded"),
-        (missing_tensor, r"lack 1 tensors, such as class_predictor\.weight"),
+        (missing_tensor, r"1 tensors are missing from the weights, such as class_predictor\.weight"),
         (tensor_of_another_shape, r"weights cannot be loaded"),
     ],
 )
@@ -288,7 +290,7 @@ def test_a_damaged_folder_is_a_detector_error(
 
 
 def test_a_name_that_is_neither_folder_nor_hub_name_is_a_detector_error() -> None:
-    with pytest.raises(DetectorError, match="neither a folder here nor a model that the hub gives out"):
+    with pytest.raises(DetectorError, match="neither a local folder nor a model that can be downloaded from the hub"):
         open_detector("no such/folder/at all")
 
 

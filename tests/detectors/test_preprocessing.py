@@ -1,4 +1,4 @@
-"""The three ways from a photo to the detector's square and back."""
+"""The three preprocessing modes, from a photo to the detector's square and back."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from helpers.fabricate import write_image
 from PIL import Image
 
-from aligncat.commands.ground import SHIPPED
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.preprocessing import Preprocessing, PreprocessingMode, normalize, squash_image
 from aligncat.detectors.protocol import Detector
 from aligncat.detectors.registry import load_detector, open_detector
 from aligncat.errors import ConfigError, DetectorError, StoreError
 from aligncat.geometry import letterbox_image, mask_to_original
+from aligncat.grounder.folder import SHIPPED
 from aligncat.store.extract import extract_images
 from aligncat.store.manifest import Manifest
 from aligncat.types import ImageRecord
@@ -34,13 +34,13 @@ def picture(width: int, height: int, seed: int = 0) -> Image.Image:
 
 
 def bilinear(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    """torch's resize without antialiasing, whose pixel centres are cv2's."""
+    """Resize with torch, without antialiasing; the pixel centres are those of cv2."""
     stack = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].double()
     return F.interpolate(stack, (height, width), mode="bilinear", align_corners=False)[0].permute(1, 2, 0).numpy()
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_letterbox_416_is_the_letterbox_of_today(width: int, height: int) -> None:
+def test_letterbox_416_is_letterbox_image(width: int, height: int) -> None:
     square, place = Preprocessing.of("letterbox-416").square(picture(width, height))
     expected, expected_place = letterbox_image(picture(width, height), 416)
     assert (square.tobytes(), place) == (expected.tobytes(), expected_place)
@@ -50,7 +50,7 @@ def test_letterbox_416_is_the_letterbox_of_today(width: int, height: int) -> Non
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_letterbox_416_to_800_step_by_step(width: int, height: int) -> None:
-    """QueryMatch: grey 127, int() sizes, the image in the middle, no antialiasing; then PIL's bilinear to 800."""
+    """QueryMatch uses grey 127, int() sizes, a centred image, no antialiasing, and then PIL's bilinear to 800."""
     image = picture(width, height)
     square, _ = Preprocessing.of("letterbox-416-to-800").square(image)
     aspect = width / height
@@ -61,16 +61,16 @@ def test_letterbox_416_to_800_step_by_step(width: int, height: int) -> None:
     resized = bilinear(np.asarray(image), inner_width, inner_height)
     canvas[top : top + inner_height, left : left + inner_width] = resized
     before = np.asarray(letterbox_image(image, 416, antialias=False)[0])
-    assert np.abs(before - canvas).max() <= 0.5 + 1e-3  # it is rounded to whole levels
+    assert np.abs(before - canvas).max() <= 0.5 + 1e-3  # rounded to whole levels
     expected = Image.fromarray(before).resize((800, 800), Image.Resampling.BILINEAR)
     assert square.size == (800, 800)
     assert square.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_hub_384_is_what_transformers_own_processor_does(width: int, height: int) -> None:
+def test_hub_384_agrees_with_the_image_processor_of_transformers(width: int, height: int) -> None:
     module = pytest.importorskip("transformers.models.mask2former.image_processing_pil_mask2former")
-    # As the preprocessor_config.json of facebook/mask2former-swin-*-coco-instance has it.
+    # The settings of preprocessor_config.json in facebook/mask2former-swin-*-coco-instance.
     processor = module.Mask2FormerImageProcessorPil(
         size={"height": 384, "width": 384},
         resample=2,
@@ -92,8 +92,8 @@ def test_squash_by_hand() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("width", "height"), [(640, 480), (240, 320)])
-def test_a_mask_comes_back_as_the_object_that_was_drawn(mode: PreprocessingMode, width: int, height: int) -> None:
-    """A white rectangle on black; the detector's answer is the square itself, averaged over cells of 4 px."""
+def test_a_mask_is_mapped_back_to_the_drawn_object(mode: PreprocessingMode, width: int, height: int) -> None:
+    """Draw a white rectangle on black, and use the square itself, averaged over 4 px cells, as the mask output."""
     pixels = np.zeros((height, width, 3), np.uint8)
     x1, y1, x2, y2 = 40, 60, 160, 200
     pixels[y1:y2, x1:x2] = 255
@@ -101,7 +101,7 @@ def test_a_mask_comes_back_as_the_object_that_was_drawn(mode: PreprocessingMode,
     square, place = preprocessing.square(Image.fromarray(pixels))
     size = preprocessing.size // 4
     light = np.asarray(square)[..., 0].reshape(size, 4, size, 4).mean(axis=(1, 3))
-    mask = mask_to_original(light - 128, place)  # the grey of the padding, 127, counts as outside
+    mask = mask_to_original(light - 128, place)  # the grey padding, 127, is outside
     assert mask.shape == (height, width)
     wrong = mask != (pixels[..., 0] > 0)
     cell = 4 * max(width, height) / preprocessing.size  # pixels of the photo
@@ -115,13 +115,13 @@ def test_a_mask_comes_back_as_the_object_that_was_drawn(mode: PreprocessingMode,
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mode": "letterbox"}, "preprocessing 'letterbox' is not known; use one of letterbox-416, letterbox-416-to"),
-        ({"mode": "hub-384", "image_size": 416}, "image_size 416: preprocessing hub-384 has 384 px"),
-        ({"mode": "letterbox-416-to-800", "image_size": 416}, "has 800 px"),
+        ({"mode": "letterbox"}, "unknown preprocessing 'letterbox'; use one of letterbox-416, letterbox-416-to"),
+        ({"mode": "hub-384", "image_size": 416}, "image_size 416: preprocessing hub-384 is always 384 px"),
+        ({"mode": "letterbox-416-to-800", "image_size": 416}, "is always 800 px"),
         ({"mode": "letterbox-416", "image_size": 31}, "at least 32 pixels"),
     ],
 )
-def test_a_mode_and_a_size_that_do_not_fit_are_a_config_error(settings: dict[str, object], message: str) -> None:
+def test_an_unknown_mode_or_an_impossible_size_is_a_config_error(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Preprocessing.of(**settings)  # type: ignore[arg-type]
 
@@ -136,7 +136,7 @@ def test_a_mode_and_a_size_that_do_not_fit_are_a_config_error(settings: dict[str
         ("hub-384", 384, 160, 384),
     ],
 )
-def test_the_size_is_the_one_asked_for_or_the_detectors_own_or_the_names(
+def test_the_size_is_the_requested_one_or_the_detectors_or_the_modes(
     mode: PreprocessingMode, asked: int | None, own: int | None, size: int
 ) -> None:
     assert Preprocessing.of(mode, asked, own).size == size
@@ -160,7 +160,7 @@ def test_candidates_lie_in_the_photo_in_every_mode(tiny_detector: Path) -> None:
         assert (found.boxes[:, 2:] <= (50, 30)).all()
 
 
-def test_the_mode_is_in_the_description_and_loads_again(hub_detector: Detector) -> None:
+def test_the_mode_is_in_the_description_and_is_used_on_reload(hub_detector: Detector) -> None:
     description = hub_detector.description()
     assert description.preprocessing["mode"] == description.preprocessing_mode == "hub-384"
     again = load_detector(description)
@@ -177,13 +177,13 @@ def test_a_store_of_another_mode_is_refused(hub_detector: Detector, tiny_detecto
             extract_images(images=images, detector=other, out=tmp_path / "store")
 
 
-def test_what_was_made_before_there_were_modes_is_a_letterboxs(tiny_detector: Path, tmp_path: Path) -> None:
+def test_older_descriptions_without_a_mode_mean_the_letterbox(tiny_detector: Path, tmp_path: Path) -> None:
     detector = open_detector(str(tiny_detector))
     now = detector.description()
     content = now.to_json()
     del content["preprocessing"]["mode"]  # type: ignore[union-attr,arg-type]
     before = DetectorDescription.from_json(content)
-    # This is what the grounder that the package ships says of its detector, the mini one.
+    # The shipped grounder has the same preprocessing, of the mini detector.
     shipped = json.loads((SHIPPED / "config.json").read_text())["detector"]
     assert {k: v for k, v in shipped["preprocessing"].items() if k != "mode"} == before.preprocessing
     assert load_detector(before).description() == now

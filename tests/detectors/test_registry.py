@@ -1,4 +1,4 @@
-"""The registry: a family is one file and one row, a known checkpoint is one row, and importing it needs no torch."""
+"""The detector registry: a new family is one file and one row, and importing the registry does not import torch."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_module_imports_without_torch_and_transformers(module: str) -> None:
 
 @pytest.fixture
 def bright_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a detector of a new family: its module is `bright_box.py`, and its row is all that is added."""
+    """Add a detector family with the module `bright_box.py` and one row, and return the folder of such a detector."""
     shutil.copyfile(Path(__file__).parents[1] / "helpers" / "bright_box.py", tmp_path / "bright_box.py")
     monkeypatch.syspath_prepend(tmp_path)
     row = DetectorFamily(name="bright-box", factory="bright_box:BrightBoxDetector")
@@ -60,7 +60,7 @@ def bright_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def white_box(path: Path) -> ImageRecord:
-    """A black photo of 128 x 128 with a white box from (32, 64) to (96, 128)."""
+    """Write a black photo of 128 x 128 px with a white box from (32, 64) to (96, 128)."""
     pixels = np.zeros((128, 128, 3), np.uint8)
     pixels[64:128, 32:96] = 255
     Image.fromarray(pixels).save(path)
@@ -75,31 +75,33 @@ def test_a_new_family_is_one_file_and_one_row(bright_box: Path, tmp_path: Path) 
     assert opened.manifest == store.manifest
     assert opened.labels == ("bright", "dark")
     found = opened.candidates("white")
-    # Query 0 is the bright part. Its class probabilities are 8/10, 1/10 and, for no object, 1/10; its mask's is 3/4.
+    # Query 0 is the bright part. Its class probabilities are 8/10, 1/10 and 1/10 ("no object"); its mask has 3/4.
     np.testing.assert_allclose(found.confidences[0], 0.8 * 0.75, rtol=1e-6)
     assert (found.queries[0], found.categories[0], found.boxes[0].tolist()) == (0, 0, [32, 64, 96, 128])
     assert load_detector(opened.manifest.detector).description() == detector.description()
 
 
-def test_stores_of_two_families_are_told_apart(bright_box: Path, tiny_detector: Path, tmp_path: Path) -> None:
+def test_a_store_of_another_family_is_refused(bright_box: Path, tiny_detector: Path, tmp_path: Path) -> None:
     image = ImageRecord("a", write_image(tmp_path / "a.png", 0))
     extract_images(images=[image], detector=open_detector(str(bright_box)), out=tmp_path / "store")
     with pytest.raises(StoreError, match=r'detector\.architecture: the store has "bright-box", not "mask2former"'):
         Store.open(tmp_path / "store", expect=open_detector(str(tiny_detector)).description())
 
 
-def test_a_missing_extra_is_named_before_anything_is_imported(
+def test_a_missing_extra_is_named_before_the_family_is_imported(
     bright_box: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = DetectorFamily("bright-box", "no_such_module:Detector", extra="bright", modules=("no_such_runtime",))
     monkeypatch.setattr(registry, "FAMILIES", (*FAMILIES, row))
-    with pytest.raises(DetectorError, match=r"need no_such_runtime, not installed: pip install 'aligncat\[bright\]'"):
+    with pytest.raises(
+        DetectorError, match=r"need no_such_runtime, which is not installed; run pip install 'aligncat\[bright\]'"
+    ):
         open_detector(str(bright_box))
 
 
-def test_an_unknown_family_is_refused_with_the_known_ones(bright_box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_an_unknown_family_names_the_known_ones(bright_box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "FAMILIES", FAMILIES)
-    with pytest.raises(DetectorError, match="model_type is 'bright-box', not 'mask2former'"):
+    with pytest.raises(DetectorError, match="model_type is 'bright-box', but must be 'mask2former'"):
         open_detector(str(bright_box))
 
 
@@ -114,7 +116,7 @@ def test_facts_about_a_checkpoint_are_one_row(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_every_family_loads_from_its_row(family: DetectorFamily, tiny_detector: Path) -> None:
-    """A family needs a tiny checkpoint here; `tiny_detector` is Mask2Former's."""
+    """Add a tiny checkpoint here for each new family."""
     checkpoints = {"mask2former": tiny_detector}
     detector: Detector = open_detector(str(checkpoints[family.name]))
     assert detector.description().architecture == family.name

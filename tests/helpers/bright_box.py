@@ -1,4 +1,4 @@
-"""A detector family in one file: numpy alone, two queries, the bright part of an image and the dark part."""
+"""A detector family in one file, with numpy only. Its two queries are the bright and the dark part of an image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CELL = 4  # pixels of the square
 
 
 class BrightBoxDetector(QueryDetector):
-    """Query 0 is where a cell is bright, and query 1 where it is dark."""
+    """A detector without weights. Query 0 is the bright part of an image, query 1 the dark part."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class BrightBoxDetector(QueryDetector):
         every_query: bool,
         device: str,
     ) -> None:
-        """Make a detector, which has no weights; see `DetectorFactory`."""
+        """Create the detector; see `DetectorFactory`."""
         description = DetectorDescription(
             name=folder.name,
             weights_sha256="none",
@@ -45,7 +45,7 @@ class BrightBoxDetector(QueryDetector):
         )
 
     def forward(self, pixels: NDArray[np.float32]) -> RawOutput:
-        """Give probability 3/4 to the cells inside a mask and 8/10 to the mask's own class."""
+        """Return masks with probability 3/4 inside, and 8/10 as the probability of each query's own class."""
         batch, channels, size, _ = pixels.shape
         cells = pixels.reshape(batch, channels, size // CELL, CELL, size // CELL, CELL).mean(axis=(3, 5))
         bright = cells.mean(axis=1) > 0

@@ -1,4 +1,4 @@
-"""A detector's description, made by hand."""
+"""A detector description made by hand."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The original Mask2Former's forward pass in plain torch, written from its papers, under the original's key names.
+"""The forward pass of the original Mask2Former in plain torch, with the original key names.
 
-Swin (Liu et al., ICCV 2021), ResNet (He et al., CVPR 2016), deformable attention (Zhu et al., ICLR 2021) and masked
-attention (Cheng et al., CVPR 2022). It asks for its weights by name and shape as it goes, and they are drawn at
-random then, so that the state which it leaves is exactly what the mathematics reads.
+It was written from the papers: Swin (Liu et al., ICCV 2021), ResNet (He et al., CVPR 2016), deformable attention (Zhu
+et al., ICLR 2021) and masked attention (Cheng et al., CVPR 2022). Each weight is drawn at random when the computation
+first asks for it by name and shape. The resulting state therefore has exactly the weights that the computation uses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 @dataclass
 class Weights:
-    """Random weights, drawn when first asked for."""
+    """Random weights, each drawn when it is first requested."""
 
     generator: torch.Generator
     state: dict[str, Tensor] = field(default_factory=dict)
@@ -62,7 +62,10 @@ class Weights:
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, heads: int, forbidden: Tensor | None = None) -> Tensor:
-    """Softmax attention of (n, d) queries over (m, d) keys; `forbidden` is (n, m), or (heads, n, m) to be added."""
+    """Compute softmax attention of (n, d) queries over (m, d) keys.
+
+    `forbidden`, (n, m) or (heads, n, m), is added to the logits.
+    """
     split = [x.reshape(len(x), heads, -1).transpose(0, 1) for x in (query, key, value)]
     logits = split[0] @ split[1].transpose(1, 2) / math.sqrt(split[0].shape[-1])
     if forbidden is not None:
@@ -76,7 +79,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, heads: int, forbidden: 
 def swin(
     w: Weights, image: Tensor, embed: int, depths: tuple[int, ...], heads: tuple[int, ...], window: int
 ) -> list[Tensor]:
-    """The four feature maps (1, C, h, w) of an image (1, 3, H, W)."""
+    """Return the four feature maps (1, C, h, w) of an image (1, 3, H, W)."""
     kernel = w.get("backbone.patch_embed.proj.weight", embed, 3, 4, 4)
     patches = F.conv2d(image, kernel, w.get("backbone.patch_embed.proj.bias", embed), stride=4)[0].permute(1, 2, 0)
     x = w.layer_norm("backbone.patch_embed.norm", patches)
@@ -92,13 +95,13 @@ def swin(
 
 
 def swin_block(w: Weights, name: str, x: Tensor, heads: int, window: int, shift: int) -> Tensor:
-    """One block on a map (h, w, C)."""
+    """Apply one block to a map (h, w, C)."""
     height, width, channels = x.shape
     normed = w.layer_norm(name + "norm1", x)
     rows, columns = (-(-side // window) * window for side in (height, width))
     padded = torch.zeros(rows, columns, channels)
     padded[:height, :width] = normed
-    # After a cyclic shift, the cells that came from the other end of the map sit beside cells that they do not touch.
+    # After a cyclic shift, cells from the opposite edge are next to cells that are not their neighbours in the map.
     source_y, source_x = (torch.arange(rows) + shift) % rows, (torch.arange(columns) + shift) % columns
     region = (source_y < torch.arange(rows))[:, None] * 2 + (source_x < torch.arange(columns))[None] * 1
     shifted = padded[source_y][:, source_x]
@@ -125,7 +128,7 @@ def swin_block(w: Weights, name: str, x: Tensor, heads: int, window: int, shift:
 
 
 def merge(w: Weights, name: str, x: Tensor) -> Tensor:
-    """Four neighbours become one cell of twice the channels, down the columns first."""
+    """Merge 2 x 2 cells, in column order, into one cell with twice the channels."""
     height, width, channels = x.shape
     padded = torch.zeros(height + height % 2, width + width % 2, channels)
     padded[:height, :width] = x
@@ -137,7 +140,7 @@ def merge(w: Weights, name: str, x: Tensor) -> Tensor:
 
 
 def resnet(w: Weights, image: Tensor, depths: tuple[int, ...], stem: int, widths: tuple[int, ...]) -> list[Tensor]:
-    """The four feature maps of an image, as detectron2's ResNet gives them: stride in the 3 x 3 convolution."""
+    """Return the four feature maps of an image. As in detectron2, the 3 x 3 convolutions have the stride."""
 
     def convolve(name: str, x: Tensor, out: int, side: int, stride: int) -> Tensor:
         kernel = w.get(name + ".weight", out, x.shape[1], side, side)
@@ -161,7 +164,7 @@ def resnet(w: Weights, image: Tensor, depths: tuple[int, ...], stem: int, widths
 
 
 def positions(height: int, width: int, hidden: int) -> Tensor:
-    """Sines of a cell's place, (height * width, hidden): the rows' half first."""
+    """Return sine position encodings, (height * width, hidden). The first half of the channels encodes the row."""
 
     def half(steps: int) -> Tensor:
         place = torch.arange(1, steps + 1) / (steps + 1e-6) * 2 * math.pi
@@ -175,7 +178,7 @@ def positions(height: int, width: int, hidden: int) -> Tensor:
 
 
 def bilinear(grid: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Read a map (h, w, d) at pixel coordinates (n,), zero outside."""
+    """Interpolate a map (h, w, d) at pixel coordinates (n,). The map is zero outside."""
     height, width, _ = grid.shape
     result = torch.zeros(len(x), grid.shape[-1])
     for corner_x in (x.floor(), x.floor() + 1):
@@ -190,11 +193,11 @@ def bilinear(grid: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def deformable_attention(
     w: Weights, name: str, x: Tensor, place: Tensor, sizes: list[tuple[int, int]], heads: int
 ) -> Tensor:
-    """Each cell of all levels (n, d) reads 4 points of each level and head, around its own place."""
+    """For each cell of all levels (n, d), read 4 points per level and head around its position."""
     count, hidden = x.shape
     query = x + place
     samples = heads * len(sizes) * 4
-    if name + "sampling_offsets.bias" not in w.state:  # the layer starts by looking a few cells away
+    if name + "sampling_offsets.bias" not in w.state:  # sample points a few cells away
         w.get(name + "sampling_offsets.bias", 2 * samples, spread=2.0)
     offsets = w.linear(name + "sampling_offsets", query, 2 * samples).reshape(count, heads, len(sizes), 4, 2)
     shares = w.linear(name + "attention_weights", query, samples).reshape(count, heads, -1).softmax(-1)
@@ -229,7 +232,7 @@ def deformable_attention(
 def pixel_decoder(
     w: Weights, maps: list[Tensor], hidden: int, layers: int, feedforward: int, heads: int
 ) -> tuple[list[Tensor], Tensor]:
-    """The three levels (n, hidden), coarsest first, and the mask features (hidden, h, w)."""
+    """Return the three levels (n, hidden), coarsest first, and the mask features (hidden, h, w)."""
     name = "sem_seg_head.pixel_decoder."
     levels = maps[:0:-1]
     sizes = [(level.shape[2], level.shape[3]) for level in levels]
@@ -271,7 +274,7 @@ def multihead(
 
 
 def predict(w: Weights, x: Tensor, mask_features: Tensor, classes: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Query features after the decoder's norm, class logits and mask logits of the queries (n, hidden)."""
+    """Return the normalised features, the class logits and the mask logits of the queries x, (n, hidden)."""
     name = "sem_seg_head.predictor."
     hidden = x.shape[1]
     features = w.layer_norm(name + "decoder_norm", x)
@@ -294,7 +297,7 @@ def decoder(
     feedforward: int,
     heads: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Masked attention: a query looks where its last mask is, or everywhere where that is nowhere."""
+    """Run the decoder with masked attention: a query attends to its last mask, or everywhere if the mask is empty."""
     name = "sem_seg_head.predictor."
     hidden = levels[0].shape[1]
     x = w.get(name + "query_feat.weight", queries, hidden, spread=1.0)

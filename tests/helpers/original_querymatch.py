@@ -1,6 +1,7 @@
-"""QueryMatch's scoring in plain torch, written from its paper and what its release does, under its own key names.
+"""The scores of QueryMatch in plain torch, written from its paper and its release, with its key names.
 
-Weights are drawn when first asked for, so that the state which it leaves is exactly what the mathematics reads.
+Each weight is drawn at random when it is first requested. The resulting state therefore has exactly the weights that
+the computation uses.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ HEADS, HIDDEN, WORD_DIM, FEEDFORWARD, BLOCKS = 8, 16, 6, 24, 2
 
 
 def vocabulary(document: dict[str, list[dict[str, list[str]]]]) -> dict[str, int]:
-    """Every word of every split, numbered as it comes, after three special symbols."""
+    """Number the words of all splits in order of first occurrence, after three special symbols."""
     ids = {"PAD": 0, "UNK": 1, "CLS": 2}
     for rows in document.values():
         for row in rows:
@@ -31,7 +32,7 @@ def words_of(sentence: str) -> list[str]:
 
 
 def scores(w: Weights, ids: dict[str, int], sentence: str, queries: Tensor, max_words: int) -> Tensor:
-    """The score of each query (O, d_v) for a sentence; padded to `max_words`, as QueryMatch pads."""
+    """Return the score of each query (O, d_v) for a sentence. It is padded to `max_words`, as in QueryMatch."""
     row = [ids.get(word, 1) for word in words_of(sentence)][:max_words]
     tokens = torch.tensor(row + [0] * (max_words - len(row)))
     x = gru(w, w.get("lang_encoder.embedding.weight", len(ids), WORD_DIM, spread=1.0)[tokens])
@@ -51,7 +52,7 @@ def scores(w: Weights, ids: dict[str, int], sentence: str, queries: Tensor, max_
 
 
 def norm(w: Weights, name: str, x: Tensor) -> Tensor:
-    """Over the deviation of the sample, n - 1, which is not LayerNorm."""
+    """Normalise with the sample standard deviation (n - 1), unlike LayerNorm."""
     centred = x - x.mean(-1, keepdim=True)
     deviation = (centred.square().sum(-1, keepdim=True) / (x.shape[-1] - 1)).sqrt()
     size = x.shape[-1]
@@ -59,7 +60,7 @@ def norm(w: Weights, name: str, x: Tensor) -> Tensor:
 
 
 def gru(w: Weights, inputs: Tensor) -> Tensor:
-    """Gates in the order reset, update, new (Cho et al., 2014), as torch keeps them."""
+    """Run a GRU (Cho et al., 2014) with the gates in torch's order: reset, update, new."""
     of_input = w.get("lang_encoder.GRU.weight_ih_l0", 3 * HIDDEN, WORD_DIM), w.get("lang_encoder.GRU.bias_ih_l0", 48)
     of_state = w.get("lang_encoder.GRU.weight_hh_l0", 3 * HIDDEN, HIDDEN), w.get("lang_encoder.GRU.bias_hh_l0", 48)
     state, states = torch.zeros(HIDDEN), []

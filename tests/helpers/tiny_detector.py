@@ -1,4 +1,4 @@
-"""A Mask2Former of real architecture, tiny and with random weights, saved as a local folder."""
+"""A tiny Mask2Former with the real architecture and random weights, saved as a local folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STAGES = ["stage1", "stage2", "stage3", "stage4"]
 def save_tiny_detector(
     folder: Path, *, labels: tuple[str, ...] = ("cat", "dog", "cup", "tree", "bus"), seed: int = 0
 ) -> Path:
-    """Write a 64 px detector with 8 queries and 32-d features; about 0.2 M parameters."""
+    """Write a 64 px detector with 8 queries, 32-d features and about 0.2 M parameters."""
     torch.manual_seed(seed)
     backbone = SwinConfig(  # type: ignore[call-arg]
         embed_dim=12, depths=[1, 1, 1, 1], num_heads=[1, 2, 2, 4], window_size=4, out_features=STAGES
@@ -34,8 +34,8 @@ def save_tiny_detector(
         aligncat_image_size=64,
     )
     model = Mask2FormerForUniversalSegmentation(config)
-    # Untrained classes are near uniform and an untrained LayerNorm changes nothing that was normalised before
-    # it: make ranks, and the side of the norm that a feature is taken from, mean something.
+    # Untrained class probabilities are nearly uniform, and an untrained LayerNorm does not change normalised input.
+    # Change both, so that the ranks and the position of the feature before or after the norm matter.
     with torch.no_grad():
         model.class_predictor.weight.mul_(20)
         model.model.transformer_module.decoder.layernorm.weight.uniform_(0.5, 2.0)

@@ -1,4 +1,4 @@
-"""Tiny original checkpoints with random weights, and what the original's mathematics makes of an image."""
+"""Tiny original Mask2Former checkpoints with random weights, and reference results for an image."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SIZES = {
     "feedforward": 40,
 }
 TINY = {
-    # windows of 4 on maps of 18 x 22, 9 x 11, 5 x 6 and 3 x 3: every stage is padded, two of them are shifted
+    # Windows of 4 on maps of 18 x 22, 9 x 11, 5 x 6 and 3 x 3: every stage is padded, and two have shifted windows.
     "swin": Architecture(Swin(12, (2, 1, 2, 1), (1, 2, 2, 4), window=4), **SIZES),
     "resnet": Architecture(ResNet((2, 1, 2, 1), stem=8, widths=(16, 24, 32, 48)), **SIZES),
 }
 
 
 class Original(NamedTuple):
-    """A checkpoint's state, an image and its results there."""
+    """A checkpoint's state, an image, and the reference results for the image."""
 
     architecture: Architecture
     state: dict[str, Tensor]
@@ -38,7 +38,7 @@ class Original(NamedTuple):
 
 
 def original(backbone: str, seed: int = 0) -> Original:
-    """Run the reference on a random image of 72 x 88 with random weights."""
+    """Run the reference implementation with random weights on a random image of 72 x 88."""
     architecture = TINY[backbone]
     generator = torch.Generator().manual_seed(seed)
     weights = Weights(generator)

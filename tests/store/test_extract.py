@@ -1,4 +1,4 @@
-"""Extraction as a real process: killed, interrupted, out of room; and over images that cannot be read."""
+"""Extraction in a real process that is killed, interrupted or out of disk space, and over unreadable images."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ from aligncat.detectors.protocol import Detector
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import ConfigError, DataError, ImageError, StoreError
 from aligncat.store.extract import extract_images
+from aligncat.store.manifest import Manifest
 from aligncat.store.reader import Store
+from aligncat.store.shard import extract_shard, read_batch, split_into_batches
+from aligncat.store.writer import StoreWriter
 from aligncat.types import ImageRecord
 
 COUNT, SHARD = 42, 4  # the last shard is not full
-# A server that has imported everything forks each process that is to die: seconds saved a process.
+# A server that has imported everything forks the processes. That saves the seconds of the imports in each.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["aligncat.store.extract", "aligncat.detectors.mask2former"])
 
@@ -52,7 +55,7 @@ def detector(tiny_detector: Path) -> Detector:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """The content of every file that is left in a store's folder."""
+    """Return the hash of every file in a store's folder."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
@@ -61,13 +64,13 @@ def shards(folder: Path) -> int:
 
 
 def child(detector_folder: str, images: Sequence[ImageRecord], out: Path, file_limit: int | None, log: Path) -> None:
-    """A process that extracts, as the command line would: one line for a known error, 130 for Ctrl-C."""
+    """Extract like the command line, with one line for a known error and exit status 130 for Ctrl-C."""
     with log.open("w") as file:
         os.dup2(file.fileno(), sys.stderr.fileno())
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if file_limit is not None:
-        # Negative: the kernel kills the process in the middle of the write that passes the limit. Positive:
-        # that write fails as on a full disk.
+        # A negative limit makes the kernel kill the process in the middle of the write that exceeds it. With a positive
+        # limit, that write fails as it does on a full disk.
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL if file_limit < 0 else signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (abs(file_limit), abs(file_limit)))
@@ -82,7 +85,7 @@ def child(detector_folder: str, images: Sequence[ImageRecord], out: Path, file_l
 
 
 class Runner:
-    """Starts extractions of the same images into one folder, as processes of their own."""
+    """A runner of extractions of the same images into one folder, each in its own process."""
 
     def __init__(self, detector: Path, images: Sequence[ImageRecord], out: Path) -> None:
         self.detector, self.images, self.out = detector, images, out
@@ -117,13 +120,13 @@ def runner(tiny_detector: Path, images: list[ImageRecord], tmp_path: Path) -> Ru
 def uninterrupted(
     tiny_detector: Path, images: list[ImageRecord], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
-    """The hashes of the store of a process that nothing disturbed."""
+    """Return the file hashes of a store whose extraction was not interrupted."""
     runner = Runner(tiny_detector, images, tmp_path_factory.mktemp("whole") / "store")
     assert runner.finish(runner.start()) == 0, runner.log.read_text()
     return hashes(runner.out)
 
 
-def test_extract_here_gives_what_the_detector_says(
+def test_the_store_holds_the_candidates_of_the_detector(
     detector: Detector, images: list[ImageRecord], tmp_path: Path, uninterrupted: dict[str, str]
 ) -> None:
     store = extract_images(images=images, detector=detector, out=tmp_path / "store", shard_size=SHARD)
@@ -131,7 +134,7 @@ def test_extract_here_gives_what_the_detector_says(
     assert store.image_ids == tuple(record.id for record in images)
     assert store.manifest.detector == detector.description()
     assert store.manifest.environment["device"] == "cpu"
-    # The batches of extraction: whole shards here, as a shard is smaller than a batch.
+    # The same batch as in the extraction. Here it is a whole shard, because a shard is smaller than a batch.
     batch = [Image.open(record.path).convert("RGB") for record in images[4:8]]
     for direct in detector.detect(batch, [record.id for record in images[4:8]]):
         stored = store.candidates(direct.image_id)
@@ -140,7 +143,24 @@ def test_extract_here_gives_what_the_detector_says(
             np.testing.assert_array_equal(getattr(stored, name), getattr(direct, name))
 
 
-def test_killed_again_and_again_it_finishes_with_the_same_bytes(runner: Runner, uninterrupted: dict[str, str]) -> None:
+def test_one_shard_can_be_extracted_by_itself(
+    detector: Detector, images: list[ImageRecord], tmp_path: Path, uninterrupted: dict[str, str]
+) -> None:
+    manifest = Manifest.of(detector, [record.id for record in images], SHARD)
+    writer = StoreWriter.open(tmp_path / "store", manifest)
+    batches = split_into_batches([images[index] for index in manifest.images_of(1)], 3)
+    sizes: list[int] = []
+    content = extract_shard(map(read_batch, batches), detector, skip_bad_images=False, advance=sizes.append)
+    assert sizes == [3, 1] and content.skipped == []
+    assert [found.image_id for found in content.candidates] == ["image 4", "image 5", "image 6", "image 7"]
+    batches = split_into_batches([images[index] for index in manifest.images_of(1)], detector.batch_size)
+    content = extract_shard(map(read_batch, batches), detector, skip_bad_images=False, advance=sizes.append)
+    writer.write(1, content.candidates, content.skipped)
+    name = "shard-00001.parquet"
+    assert hashes(tmp_path / "store")[name] == uninterrupted[name]
+
+
+def test_after_several_kills_the_store_has_the_same_bytes(runner: Runner, uninterrupted: dict[str, str]) -> None:
     manifest = runner.out / "manifest.json"
     assert runner.signal_when(manifest.exists, signal.SIGKILL) == -signal.SIGKILL
     for already in (1, 2, 4):
@@ -150,40 +170,42 @@ def test_killed_again_and_again_it_finishes_with_the_same_bytes(runner: Runner, 
             Store.open(runner.out)
     assert runner.finish(runner.start()) == 0
     assert hashes(runner.out) == uninterrupted
-    assert runner.finish(runner.start()) == 0  # once more: nothing to do
+    assert runner.finish(runner.start()) == 0  # nothing left to do
     assert hashes(runner.out) == uninterrupted
 
 
 @pytest.mark.parametrize("limit", [300, 2_000])
-def test_killed_in_the_middle_of_a_write_it_finishes_with_the_same_bytes(
+def test_after_a_kill_in_the_middle_of_a_write_the_store_has_the_same_bytes(
     runner: Runner, uninterrupted: dict[str, str], limit: int
 ) -> None:
     assert runner.finish(runner.start(file_limit=-limit)) == -signal.SIGXFSZ
     [part] = runner.out.glob("*.part")
-    assert part.stat().st_size == limit  # the manifest, or the first shard, torn
+    assert part.stat().st_size == limit  # the manifest or the first shard, cut off
     assert shards(runner.out) == 0
     assert runner.finish(runner.start()) == 0
     assert hashes(runner.out) == uninterrupted
 
 
-def test_a_full_disk_loses_nothing_and_says_how_to_go_on(runner: Runner, uninterrupted: dict[str, str]) -> None:
+def test_a_full_disk_loses_nothing_and_the_error_says_how_to_resume(
+    runner: Runner, uninterrupted: dict[str, str]
+) -> None:
     assert runner.signal_when(lambda: shards(runner.out) >= 2, signal.SIGKILL) == -signal.SIGKILL
     done = shards(runner.out)
     assert runner.finish(runner.start(file_limit=2_000)) == 1
     assert (
-        f"shard-{done:05d}.parquet: cannot be written (File too large); make room on the disk. "
-        f"{done * SHARD} of {COUNT} images are safe in {runner.out}; the same command goes on from there."
+        f"shard-{done:05d}.parquet: cannot be written (File too large); free some disk space. "
+        f"{done * SHARD} of {COUNT} images are saved in {runner.out}; run the same command again to resume."
     ) in runner.log.read_text()
     assert not list(runner.out.glob("*.part")) and shards(runner.out) == done
     assert runner.finish(runner.start()) == 0
     assert hashes(runner.out) == uninterrupted
 
 
-def test_ctrl_c_says_what_is_safe_and_how_to_go_on(runner: Runner, uninterrupted: dict[str, str]) -> None:
+def test_ctrl_c_prints_how_much_is_saved_and_how_to_resume(runner: Runner, uninterrupted: dict[str, str]) -> None:
     assert runner.signal_when(lambda: shards(runner.out) >= 1, signal.SIGINT) == 130
     done = shards(runner.out) * SHARD
     assert 0 < done < COUNT
-    expected = f"Stopped. {done} of {COUNT} images are safe in {runner.out}; the same command goes on from there."
+    expected = f"Stopped. {done} of {COUNT} images are saved in {runner.out}; run the same command again to resume."
     assert expected in runner.log.read_text()
     assert "Traceback" not in runner.log.read_text()
     assert not list(runner.out.glob("*.part"))
@@ -192,7 +214,7 @@ def test_ctrl_c_says_what_is_safe_and_how_to_go_on(runner: Runner, uninterrupted
 
 
 def with_bad_images(images: list[ImageRecord], folder: Path) -> list[ImageRecord]:
-    """The images with a truncated one and a missing one among them, and a whole shard of empty ones."""
+    """Replace some images by a truncated file, a missing file and a whole shard of empty files."""
     truncated = folder / "truncated.png"
     truncated.write_bytes(images[1].path.read_bytes()[:200])
     (folder / "empty.png").write_bytes(b"")
@@ -203,7 +225,7 @@ def with_bad_images(images: list[ImageRecord], folder: Path) -> list[ImageRecord
     return bad
 
 
-def test_a_bad_image_stops_extraction_and_says_what_to_do(
+def test_a_bad_image_stops_the_extraction_with_a_remedy(
     detector: Detector, images: list[ImageRecord], tmp_path: Path
 ) -> None:
     bad = with_bad_images(images, tmp_path)
@@ -213,14 +235,14 @@ def test_a_bad_image_stops_extraction_and_says_what_to_do(
     message = str(caught.value)
     assert f"{tmp_path / 'missing.png'}: no such image file" in message
     assert "--skip-bad-images" in message
-    assert f"4 of {COUNT} images are safe" in message
+    assert f"4 of {COUNT} images are saved" in message
     assert shards(tmp_path / "store") == 1
-    # Mended, it goes on.
+    # With good images, the extraction resumes.
     store = extract_images(images=images, detector=detector, out=tmp_path / "store", shard_size=SHARD)
     assert len(store) == COUNT
 
 
-def test_bad_images_can_be_left_out(
+def test_bad_images_can_be_skipped(
     detector: Detector,
     images: list[ImageRecord],
     tmp_path: Path,
@@ -242,7 +264,7 @@ def test_bad_images_can_be_left_out(
 
 
 @pytest.mark.parametrize("shard_size", [1, 3, 64])
-def test_any_shard_size_holds_the_same_candidates(
+def test_every_shard_size_gives_the_same_candidates(
     detector: Detector, images: list[ImageRecord], tmp_path: Path, shard_size: int
 ) -> None:
     few = images[:7]
@@ -251,13 +273,13 @@ def test_any_shard_size_holds_the_same_candidates(
     for record in few:
         [direct] = detector.detect([Image.open(record.path).convert("RGB")], [record.id])
         stored = store.candidates(record.id)
-        # Batches of another make-up may move the last bits, not more.
+        # A different batch may change the last bits, but no more.
         np.testing.assert_array_equal(stored.queries, direct.queries)
         np.testing.assert_allclose(stored.confidences, direct.confidences, rtol=1e-4)
         np.testing.assert_allclose(stored.features, direct.features, atol=4e-3)
 
 
-def test_another_detector_may_not_go_on(
+def test_another_detector_or_other_images_cannot_resume_a_store(
     tiny_detector: Path, detector: Detector, images: list[ImageRecord], tmp_path: Path
 ) -> None:
     extract_images(images=images[:3], detector=detector, out=tmp_path / "store")
@@ -270,7 +292,9 @@ def test_another_detector_may_not_go_on(
         extract_images(images=images[1:4], detector=detector, out=tmp_path / "store")
 
 
-def test_arguments_that_cannot_work(detector: Detector, images: list[ImageRecord], tmp_path: Path) -> None:
+def test_invalid_arguments_are_refused_before_a_folder_is_created(
+    detector: Detector, images: list[ImageRecord], tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match="shard_size 0"):
         extract_images(images=images, detector=detector, out=tmp_path / "store", shard_size=0)
     with pytest.raises(DataError, match="'image 0' is given more than once"):
@@ -278,12 +302,12 @@ def test_arguments_that_cannot_work(detector: Detector, images: list[ImageRecord
     assert not (tmp_path / "store").exists()
 
 
-def test_a_store_of_no_images_is_a_store(detector: Detector, tmp_path: Path) -> None:
+def test_a_store_can_have_no_images(detector: Detector, tmp_path: Path) -> None:
     store = extract_images(images=[], detector=detector, out=tmp_path / "store")
     assert len(store) == 0 and store.tensors([]).features.shape == (0, 20, 32)
 
 
-def test_progress_goes_to_stderr_with_speed(
+def test_progress_and_speed_are_shown_on_stderr(
     detector: Detector,
     images: list[ImageRecord],
     tmp_path: Path,

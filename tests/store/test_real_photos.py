@@ -1,4 +1,4 @@
-"""A store of real photos by a detector of the real size; slow, and skipped where the photos are absent."""
+"""A store of real photos from a full-size detector. Slow, and skipped if the photos are absent."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def photos() -> list[ImageRecord]:
 
 
 def extract_and_weigh(detector_folder: Path, out: Path, report: Path) -> None:
-    """Extract in a process of its own, and note the memory that it took beyond the bare detector's."""
+    """Extract, and write how much more memory that took than the detector by itself."""
     detector = open_detector(str(detector_folder), candidates=KEPT)
     for _ in range(2):
         detector.forward(np.zeros((1, 3, SIZE, SIZE), np.float32))
@@ -48,7 +48,7 @@ def extract_and_weigh(detector_folder: Path, out: Path, report: Path) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the detector, the store of all the photos, and the memory that it took."""
+    """Return a folder with the detector, the store of all photos, and the memory that the extraction took."""
     folder = tmp_path_factory.mktemp("real")
     runpy.run_path(str(ROOT / "benchmarks" / "extract.py"))["save_real_size_detector"](folder / "detector")
     process = multiprocessing.get_context("spawn").Process(
@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_photo_is_there_at_its_own_size(folder: Path) -> None:
+def test_the_store_has_every_photo_at_its_own_size(folder: Path) -> None:
     store = Store.open(folder / "store")
     annotated = json.loads((PHOTOS / "instances.json").read_text())["images"]
     sizes = {Path(each["file_name"]).stem: (each["width"], each["height"]) for each in annotated}
@@ -77,7 +77,7 @@ def test_every_photo_is_there_at_its_own_size(folder: Path) -> None:
 
 @pytest.mark.parametrize("number", [0, 41, 77])
 def test_boxes_and_masks_agree_with_a_direct_computation(folder: Path, number: int) -> None:
-    """Everything by the shortest separate road: transformers, PIL and numpy formulas."""
+    """Compute the candidates independently with transformers, PIL and numpy formulas."""
     record = photos()[number]
     photo = Image.open(record.path).convert("RGB")
     scale = SIZE / max(photo.size)
@@ -112,13 +112,13 @@ def test_boxes_and_masks_agree_with_a_direct_computation(folder: Path, number: i
         stored = coco_mask.decode(found.masks[place]).astype(bool)
         wrong = stored != (direct > 0)
         assert wrong.mean() < 1e-4 and np.abs(direct[wrong]).max(initial=0) < 1e-3
-        if query not in checked_boxes and len(checked_boxes) < 3:  # the plain flood fill takes a second each
+        if query not in checked_boxes and len(checked_boxes) < 3:  # the plain flood fill takes a second per box
             checked_boxes.add(query)
             assert found.boxes[place].tolist() == largest_component(stored)
 
 
-def test_no_more_than_a_few_images_masks_are_in_memory(folder: Path) -> None:
+def test_only_the_masks_of_a_few_images_are_in_memory(folder: Path) -> None:
     extra = json.loads((folder / "memory.json").read_text())["extra_megabytes"]
-    # A byte a pixel, all the photos' candidates would be 580 MB, and one photo's hundred queries, upsampled as
-    # floats, 120 MB.
-    assert extra < 200, f"extraction took {extra:.0f} MB more than the detector alone"
+    # At one byte per pixel, the candidates of all photos take 580 MB. The hundred queries of one photo, upsampled as
+    # floats, take 120 MB.
+    assert extra < 200, f"extraction took {extra:.0f} MB more than the detector by itself"

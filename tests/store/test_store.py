@@ -1,4 +1,4 @@
-"""What is written into a store comes back: tensors, candidates, boxes, masks; and what is wrong is said."""
+"""Writing a store and reading it back, and the errors of stores that are damaged, unfinished or different."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DETECTOR = detector_description(
 
 
 def candidates(number: int, count: int) -> Candidates:
-    """Image `number` with `count` candidates, every value different."""
+    """Return random candidates of image `number`, with `count` of them."""
     random = np.random.default_rng(number)
     width, height = 10 + number, 7 + number
     return Candidates(
@@ -44,7 +44,7 @@ def candidates(number: int, count: int) -> Candidates:
     )
 
 
-# Five images in shards of two; one with none, one with all that there is room for.
+# Five images in shards of two. Some have fewer than KEPT candidates, and one has none.
 IMAGES = [candidates(number, count) for number, count in enumerate([4, 2, 0, 4, 1])]
 
 
@@ -77,7 +77,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return Store.open(folder)
 
 
-def test_candidates_come_back_as_they_were_written(store: Store) -> None:
+def test_candidates_are_read_back_unchanged(store: Store) -> None:
     assert len(store) == 5
     assert store.image_ids == tuple(each.image_id for each in IMAGES)
     assert store.labels == ("cat", "dog", "cup")
@@ -94,7 +94,7 @@ def test_candidates_come_back_as_they_were_written(store: Store) -> None:
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 0, 3, 3, 1], [2], []])
-def test_tensors_are_padded_and_in_the_order_asked_for(store: Store, order: list[int]) -> None:
+def test_tensors_are_padded_and_in_the_requested_order(store: Store, order: list[int]) -> None:
     ids = [IMAGES[number].image_id for number in order]
     tensors, boxes = store.tensors(ids), store.boxes(ids)
     assert tensors.features.shape == (len(order), KEPT, DIM) and tensors.features.dtype == torch.float16
@@ -140,7 +140,7 @@ def test_the_same_content_gives_the_same_bytes(store: Store, tmp_path: Path) -> 
         assert (tmp_path / "again" / name).read_bytes() == (store.folder / name).read_bytes()
 
 
-def test_a_skipped_image_is_listed_and_says_why(tmp_path: Path) -> None:
+def test_a_skipped_image_is_listed_with_its_reason(tmp_path: Path) -> None:
     writer = StoreWriter.open(tmp_path / "store", manifest())
     writer.write(0, [IMAGES[0]], [SkippedImage("image 1", "one.png: truncated")])
     writer.write(1, IMAGES[2:4], [])
@@ -162,15 +162,15 @@ def test_an_unknown_image_is_named(store: Store, method: str) -> None:
         getattr(store, method)(argument)
 
 
-def test_an_unfinished_store_says_how_far_it_is(tmp_path: Path) -> None:
+def test_the_error_of_an_unfinished_store_says_how_much_is_saved(tmp_path: Path) -> None:
     write(tmp_path / "store", shards=2)
-    with pytest.raises(StoreError, match=r"not finished\. 4 of 5 images are safe .* goes on from there"):
+    with pytest.raises(StoreError, match=r"not finished\. 4 of 5 images are saved .* same command again to resume"):
         Store.open(tmp_path / "store")
     with pytest.raises(StoreError, match="not finished"):
         StoreWriter.open(tmp_path / "store", manifest()).finish()
 
 
-def test_another_detectors_store_says_what_differs(store: Store) -> None:
+def test_a_store_of_another_detector_is_refused_with_the_differences(store: Store) -> None:
     other = replace(DETECTOR, weights_sha256="cd" * 32, preprocessing={"size": 128, "mean": [0.5, 0.5]})
     with pytest.raises(StoreError) as caught:
         Store.open(store.folder, expect=other)
@@ -195,18 +195,18 @@ def test_another_detectors_store_says_what_differs(store: Store) -> None:
         ({"environment": {"torch": "3.0"}}, 'environment.torch: the store has "2.13.0", not "3.0"'),
     ],
 )
-def test_writing_on_into_a_store_of_something_else_is_refused(
+def test_resuming_a_store_of_something_else_is_refused(
     tmp_path: Path, changes: dict[str, object], difference: str
 ) -> None:
     write(tmp_path / "store", shards=1)
     before = sorted(path.name for path in (tmp_path / "store").iterdir())
     with pytest.raises(StoreError) as caught:
         StoreWriter.open(tmp_path / "store", manifest(**changes))
-    assert difference in str(caught.value) and "give another folder" in str(caught.value)
+    assert difference in str(caught.value) and "choose another folder" in str(caught.value)
     assert sorted(path.name for path in (tmp_path / "store").iterdir()) == before
 
 
-def test_a_finished_store_is_taken_as_it_is_under_newer_versions(tmp_path: Path) -> None:
+def test_a_finished_store_opens_under_newer_versions(tmp_path: Path) -> None:
     write(tmp_path / "store").finish()
     assert StoreWriter.open(tmp_path / "store", manifest(environment={"torch": "3.0"})).missing() == []
 
@@ -222,9 +222,9 @@ def a_file_instead(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("prepare", "message"),
-    [(a_foreign_file, "exists, is not empty and is not a store"), (a_file_instead, "cannot be begun there")],
+    [(a_foreign_file, "neither empty nor a store"), (a_file_instead, "cannot create a store there")],
 )
-def test_a_store_is_not_begun_on_top_of_something_else(
+def test_a_store_is_not_created_over_something_else(
     tmp_path: Path, prepare: Callable[[Path], None], message: str
 ) -> None:
     prepare(tmp_path / "out")
@@ -234,7 +234,7 @@ def test_a_store_is_not_begun_on_top_of_something_else(
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
 
 
-def test_what_a_killed_writer_left_is_cleared_away(tmp_path: Path) -> None:
+def test_partial_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "manifest.json.part").write_text("{")
     write(tmp_path / "out", shards=1)
@@ -259,7 +259,7 @@ def newer_format(folder: Path) -> None:
     (folder / "manifest.json").write_text('{"format": 99}')
 
 
-def thinner_manifest(folder: Path) -> None:
+def incomplete_manifest(folder: Path) -> None:
     (folder / "manifest.json").write_text('{"format": 1, "labels": []}')
 
 
@@ -267,20 +267,20 @@ def lost_manifest(folder: Path) -> None:
     (folder / "manifest.json").unlink()
 
 
-def damaged_mark(folder: Path) -> None:
+def damaged_complete(folder: Path) -> None:
     (folder / "complete.json").write_text('{"images": 5}')
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damaged_shard, r"shard-00001\.parquet: cannot be read .*delete it and run extract again"),
+        (damaged_shard, r"shard-00001\.parquet: cannot be read .*delete the file and extract again"),
         (lost_shard, r"shard-00001\.parquet: cannot be read"),
-        (damaged_manifest, r"manifest\.json: not JSON .*extract again"),
-        (newer_format, r"format 99; this aligncat reads format 1"),
-        (thinner_manifest, r"lacks detector, feature_dim"),
-        (lost_manifest, r"not a store \(manifest\.json is missing\)"),
-        (damaged_mark, r"complete\.json: damaged"),
+        (damaged_manifest, r"manifest\.json: not valid JSON .*extract it again"),
+        (newer_format, r"has format 99, but this version of aligncat reads format 1"),
+        (incomplete_manifest, r"missing keys: detector, feature_dim"),
+        (lost_manifest, r"not a store \(no manifest\.json\)"),
+        (damaged_complete, r"complete\.json: damaged"),
     ],
 )
 def test_damage_is_a_store_error_that_names_the_file(
@@ -297,7 +297,7 @@ def test_a_missing_folder_is_a_store_error(tmp_path: Path) -> None:
         Store.open(tmp_path / "nowhere")
 
 
-def test_the_best_candidates_alone_are_a_store_of_fewer(store: Store) -> None:
+def test_a_store_can_be_opened_with_fewer_candidates(store: Store) -> None:
     images = [store.candidates(image_id) for image_id in store.image_ids]
     assert {len(image) for image in images} > {1}
     fewer = Store.open(store.folder, expect=replace(store.manifest.detector, candidates=2))
@@ -312,13 +312,13 @@ def test_the_best_candidates_alone_are_a_store_of_fewer(store: Store) -> None:
         found, count = fewer.candidates(image.image_id), min(2, len(image))
         assert len(found) == len(found.masks) == count and found.masks == image.masks[:count]
         assert np.array_equal(found.features, image.features[:count])
-    with pytest.raises(StoreError, match="holds 4 candidates an image, not 5"):
+    with pytest.raises(StoreError, match="holds 4 candidates per image, but 5 are needed"):
         store.narrowed(5)
     with pytest.raises(StoreError, match="made by another detector"):
         Store.open(store.folder, expect=replace(store.manifest.detector, candidates=5))
 
 
-def test_another_process_reads_a_shared_store_in_the_same_memory(tmp_path: Path) -> None:
+def test_a_shared_store_uses_the_same_memory_in_another_process(tmp_path: Path) -> None:
     write(tmp_path / "store").finish()
     store = Store.open(tmp_path / "store")
     ids = ["image 2", "image 0"]
@@ -331,7 +331,7 @@ def test_another_process_reads_a_shared_store_in_the_same_memory(tmp_path: Path)
     process.start()
     process.join(60)
     assert process.exitcode == 0
-    assert shared.confidences[0, 0] == 0.125, "what the other process wrote is not seen here: it had a copy"
+    assert shared.confidences[0, 0] == 0.125, "the other process wrote into a copy"
 
 
 def _mark(store: Store, ids: list[str]) -> None:

@@ -1,1 +1,1 @@
-"""Import checkpoints of other projects."""
+"""Import the checkpoints of other projects."""

@@ -8,22 +8,22 @@ from torch import Tensor
 
 from aligncat.errors import CheckpointError
 
-_NAMED = 3  # keys of each kind that the error message names
+_MAX_EXAMPLES = 3  # keys of each kind that the error message lists
 
 
 def check_keys(
     state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], dropped: Iterable[str], source: str
 ) -> None:
-    """Make sure that a checkpoint holds exactly what is expected.
+    """Check that a checkpoint has exactly the expected tensors.
 
     Args:
-        state: what it holds.
-        expected: names and shapes that it has to have.
-        dropped: names that it may have.
-        source: the file, for the message.
+        state: the checkpoint's tensors by name.
+        expected: the names and shapes of the required tensors.
+        dropped: the names of further tensors that are allowed.
+        source: the file's name, for the error message.
 
     Raises:
-        CheckpointError: otherwise; it names the first few missing, extra and wrong-shaped keys.
+        CheckpointError: tensors are missing, unexpected or of another shape; the message lists the first few of each.
     """
     missing = [name for name in expected if name not in state]
     extra = sorted(set(state) - set(expected) - set(dropped))
@@ -33,12 +33,12 @@ def check_keys(
         if name in state and tuple(state[name].shape) != shape
     ]
     problems = [
-        f"{len(keys)} {kind}: {'; '.join(keys[:_NAMED])}{' ...' if len(keys) > _NAMED else ''}"
+        f"{len(keys)} {kind}: {'; '.join(keys[:_MAX_EXAMPLES])}{' ...' if len(keys) > _MAX_EXAMPLES else ''}"
         for kind, keys in (("missing", missing), ("extra", extra), ("of another shape", misshapen))
         if keys
     ]
     if problems:
         raise CheckpointError(
-            f"{source}: its keys are not those of the model that was named ({' | '.join(problems)}): name another "
-            "model, or get the file again"
+            f"{source}: the tensors do not match the expected model ({' | '.join(problems)}); choose another model, or "
+            "download the file again"
         )

@@ -1,1 +1,1 @@
-"""An image in, its candidates out: the frozen detectors."""
+"""Frozen detectors, which find the candidates of an image."""

@@ -1,4 +1,4 @@
-"""From a detector's raw output to candidates: numpy in, numpy out.
+"""Convert the raw output of a detector into candidates, with numpy only.
 
 The confidence rule follows QueryMatch (ACM MM 2024), on which AlignCAT builds.
 """
@@ -17,11 +17,11 @@ from aligncat.geometry import Letterbox, encode_mask, largest_component_box, mas
 from aligncat.types import RLE, Candidates
 
 CONFIDENCE_RULE = "class probability times mean mask probability inside the mask, over (query, class) pairs"
-"""What `pair_confidences` computes, as a detector's description records it."""
+"""The rule of `pair_confidences`, as a detector's description records it."""
 
 
 class RawOutput(NamedTuple):
-    """A model's output for a batch of squares.
+    """The output of a model for a batch of squares.
 
     Attributes:
         class_logits: (B, N, C+1) float32; the last class is "no object".
@@ -41,10 +41,10 @@ ConfidenceRule: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]],
 def pair_confidences(class_logits: NDArray[np.float32], mask_logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return QueryMatch's confidence for every (query, class) pair of one image.
 
-    The confidence is the class probability times the mean mask probability over the cells where that is above 1/2.
-    "No object" is one of the softmax's classes. QueryMatch upsamples all masks and includes the padding; this function
-    takes the mean on the model's own grid over the cells that the image touches. That costs a hundredth of the work
-    and keeps the grey padding out.
+    The confidence is the class probability times the mean mask probability over the cells where the mask probability
+    is above 1/2. The softmax over the classes includes "no object". QueryMatch upsamples all masks and includes the
+    padding. This function takes the mean on the model's own grid, over the cells that the image touches. That takes a
+    hundredth of the work and leaves out the grey padding.
 
     Args:
         class_logits: (N, C+1); the last class is "no object".
@@ -53,7 +53,7 @@ def pair_confidences(class_logits: NDArray[np.float32], mask_logits: NDArray[np.
     Returns:
         (N, C) float32; 0 for a query whose mask is empty.
     """
-    with np.errstate(invalid="ignore"):  # the caller reports output that is not finite
+    with np.errstate(invalid="ignore"):  # the caller checks for output that is not finite
         classes = softmax(class_logits, axis=-1)[:, :-1]
     cells = mask_logits.reshape(len(mask_logits), -1)
     inside = cells > 0
@@ -73,27 +73,28 @@ def image_candidates(
 ) -> Candidates:
     """Return the most confident candidates of one image of a batch.
 
-    Only the masks of queries that are kept are resized to the image, each once. A pair whose mask has no pixel in the
-    image is skipped, so there can be fewer than O candidates. Pairs of equal confidence keep the order of query and
-    class.
+    Only the masks of kept queries are resized to the image, once each. A pair whose mask has no pixel in the image is
+    skipped, so there can be fewer than O candidates. Pairs with equal confidences are sorted by query, then class.
 
     Args:
         output: the model's output for the batch.
         row: the image's row in the batch.
         image_id: the image's id.
         place: where the image lies in the square.
-        candidates: O, the most candidates to keep.
+        candidates: O, the number of candidates to keep.
         every_query: keep each query once, under its most confident class.
-        confidence_rule: how pairs are ranked.
+        confidence_rule: the function that computes the confidences.
 
     Raises:
-        DetectorError: the output is not finite.
+        DetectorError: the output has values that are not finite.
     """
     class_logits, mask_logits, features = (part[row] for part in output)
     inner = mask_logits[(slice(None), *place.inner_cells(*mask_logits.shape[1:]))]
     confidences = confidence_rule(class_logits, inner)
     if not np.isfinite(confidences).all():
-        raise DetectorError(f"image {image_id}: the detector's output is not finite; its weights are damaged.")
+        raise DetectorError(
+            f"image {image_id}: the detector's output is not finite, so its weights are damaged; restore them."
+        )
     if every_query:
         most_confident = confidences.argmax(axis=1)[:, None] == np.arange(confidences.shape[1])
         confidences = np.where(most_confident, confidences, 0)

@@ -1,4 +1,4 @@
-"""The record of everything that decides a detector's candidates."""
+"""The description of a detector, which identifies it."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from aligncat.types import JSON
 
 @dataclass(frozen=True, slots=True)
 class DetectorDescription:
-    """Everything that decides which candidates a detector gives for an image.
+    """All settings that determine the candidates of a detector.
 
-    Stores, grounders and answers record it. Two detectors whose descriptions have no `differences` are the same.
+    Stores, grounders and answers record the description of their detector. Two detectors are the same if their
+    descriptions have no `differences`.
 
     Attributes:
-        name: "mini", a hub name, or a local folder. It does not count as a difference, because a folder can move.
-        weights_sha256: hash of the weights' files.
+        name: "mini", a hub name, or a local folder. Names are not compared, because a folder can move.
+        weights_sha256: hash of the weight files.
         config_sha256: hash of the model's config.json.
-        architecture: the detector family, as the registry names it.
-        image_size: side of the square that the model takes, pixels.
-        preprocessing: how an image becomes that square, from `Preprocessing.description`. Files written before there
-            were several modes lack "mode" and mean the default one.
-        feature: which state of the model is the query feature.
+        architecture: the name of the detector family in the registry.
+        image_size: side of the model's square input, pixels.
+        preprocessing: how an image is converted into that square, from `Preprocessing.description`. Older files have no
+            "mode"; they mean the default mode.
+        feature: the state of the model that serves as the query feature.
         confidence: the rule that ranks the candidates.
         candidates: O, the most candidates kept for an image.
         every_query: whether each of the N queries is kept once, under its most confident class.
-        unknown: further keys of a file that another version wrote. They are kept, written back, and compared.
+        unknown: other keys of a file that a different version wrote. They are kept, compared and written back.
     """
 
     name: str
@@ -48,25 +49,27 @@ class DetectorDescription:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Read the JSON object that `to_json` wrote, of this version or an older one.
+        """Read a JSON object from `to_json` of this version or an older one.
 
         Raises:
-            DetectorError: a key is missing, or its value has another type.
+            DetectorError: a key is missing, or a value has the wrong type.
         """
         if missing := [name for name in _TYPES if name not in content and name != "every_query"]:
             raise DetectorError(
-                f"the description of the detector lacks {', '.join(missing)}: extract the store or train again"
+                f"the description of the detector lacks {', '.join(missing)}; extract the store or train the grounder "
+                "again"
             )
         known = {name: content[name] for name in _TYPES if name in content}
         for name, value in known.items():
             if type(value) is not _TYPES[name]:
                 raise DetectorError(
-                    f"the description of the detector has {value!r} as its {name}: extract the store or train again"
+                    f"the description of the detector has {value!r} as its {name}, which must be of type "
+                    f"{_TYPES[name].__name__}; extract the store or train the grounder again"
                 )
         return cls(**known, unknown={key: value for key, value in content.items() if key not in known})
 
     def to_json(self) -> dict[str, JSON]:
-        """Return the description as files hold it: keys sorted, `every_query` only if it is set."""
+        """Return the description as a JSON object with sorted keys. `every_query` is left out if it is False."""
         content = asdict(self)
         content |= content.pop("unknown")
         if not self.every_query:
@@ -75,17 +78,17 @@ class DetectorDescription:
         return plain
 
     def differences(self, other: DetectorDescription, *, ignoring: Collection[str] = ()) -> list[Difference]:
-        """Return every setting in which another description differs; names do not count.
+        """Return the differences from another description, except in the name.
 
         Args:
             other: the description to compare with.
-            ignoring: further keys that do not count.
+            ignoring: other keys that are not compared.
         """
         first, second = self._settings(ignoring), other._settings(ignoring)
         return list(differences(first, second))
 
     def _settings(self, ignoring: Collection[str]) -> dict[str, JSON]:
-        """Return what counts in a comparison, with the preprocessing mode that an older file leaves out."""
+        """Return the settings to compare, including the preprocessing mode, which older files leave out."""
         preprocessing = {**self.preprocessing, "mode": self.preprocessing_mode}
         settings: dict[str, JSON] = {**self.to_json(), "preprocessing": preprocessing}
         return {key: value for key, value in settings.items() if key != "name" and key not in ignoring}

@@ -1,4 +1,4 @@
-"""Choose the device to compute on."""
+"""Choose and check the device that a model runs on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from aligncat.wording import first_line
 
 
 def default_device() -> str:
-    """Return the accelerator of this machine, "cuda" or "mps", or "cpu" where there is none."""
+    """Return the accelerator of this machine, "cuda" or "mps", or "cpu" if it has none."""
     import torch
 
     if torch.cuda.is_available():
@@ -16,19 +16,19 @@ def default_device() -> str:
 
 
 def check_device(device: str) -> None:
-    """Make sure that torch can compute on a device.
+    """Check that torch can compute on a device.
 
     Args:
         device: "cpu", "cuda", "cuda:1", "mps" and so on.
 
     Raises:
-        ConfigError: it cannot.
+        ConfigError: torch cannot use the device.
     """
     import torch
 
     try:
         torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # the latter: a torch that was built without CUDA
+    except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
         raise ConfigError(
-            f"device {device!r} cannot be used here ({first_line(error)}): name another, such as cpu"
+            f"device {device!r} cannot be used here ({first_line(error)}); choose another, such as cpu"
         ) from error

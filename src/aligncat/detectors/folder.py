@@ -1,4 +1,4 @@
-"""The folder that holds a detector's config.json and weights."""
+"""The folder with a detector's config.json and weights."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _IMAGE_SIZE_KEY = "aligncat_image_size"
 
 @dataclass(frozen=True, slots=True)
 class DetectorFolder:
-    """A detector's files, as transformers' `save_pretrained` writes them.
+    """A detector's files, in the layout that transformers' `save_pretrained` writes.
 
     Attributes:
-        name: what the user calls the detector: "mini", a hub name, or a local folder.
+        name: the name that the user gave: "mini", a hub name, or a local folder.
         path: the folder.
         config: the content of its config.json.
     """
@@ -39,9 +39,13 @@ class DetectorFolder:
         try:
             config = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise DetectorError(f"{path}: no config.json; give a folder that save_pretrained wrote.") from error
+            raise DetectorError(
+                f"{path}: no config.json; give a folder that transformers' save_pretrained wrote."
+            ) from error
         except ValueError as error:
-            raise DetectorError(f"{file}: not JSON ({error}); restore it from the model's source.") from error
+            raise DetectorError(
+                f"{file}: not valid JSON ({error}); download it again from the model's source."
+            ) from error
         return cls(name, path, config if isinstance(config, dict) else {})
 
     @property
@@ -56,7 +60,7 @@ class DetectorFolder:
         return self.path / CONFIG
 
     def safetensors(self) -> list[Path]:
-        """Return the weights' files, sorted by name.
+        """Return the weight files, sorted by name.
 
         Raises:
             DetectorError: the folder has none.
@@ -64,7 +68,7 @@ class DetectorFolder:
         weights = sorted(self.path.glob("*.safetensors"))
         if not weights:
             raise DetectorError(
-                f"{self.path}: no *.safetensors file; aligncat loads no pickled weights: convert the model to "
-                "safetensors (transformers' save_pretrained writes it)."
+                f"{self.path}: no *.safetensors file. aligncat does not load pickled weights; convert the model with "
+                "transformers' save_pretrained."
             )
         return weights

@@ -1,4 +1,4 @@
-"""Mask2Former, through transformers."""
+"""Mask2Former detectors, loaded with transformers."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from aligncat.files.hashes import files_sha256
 from aligncat.quiet import quiet_loading
 from aligncat.wording import first_line
 
-# Measured on 2 cores: eight 128 px images in one pass take half the time of eight passes; at 416 px, one image per
-# pass is the fastest.
+# Measured on 2 cores: at 128 px, one pass over eight images takes half the time of eight passes. At 416 px, one image
+# per pass is fastest.
 _SMALL_IMAGE = 256
 _SMALL_IMAGE_BATCH = 8
-# No detector reads these: the norm after the last stage of a Swin classifier, which older files lack, and the loss.
+# Tensors that a frozen detector does not use: the norm after the last stage of a Swin classifier, which older files do
+# not have, and the class weights of the loss.
 _UNREAD = ("swin.layernorm.weight", "swin.layernorm.bias", "criterion.empty_weight")
 
 
 class Mask2FormerDetector(QueryDetector):
-    """A frozen Mask2Former; `open_detector` is the usual way to load one."""
+    """A frozen Mask2Former. Use `open_detector` to load one."""
 
     def __init__(
         self,
@@ -40,9 +41,9 @@ class Mask2FormerDetector(QueryDetector):
         every_query: bool,
         device: str,
     ) -> None:
-        """Load the model in a folder; see `DetectorFactory`."""
+        """Load the model from a folder; see `DetectorFactory`."""
         weights = folder.safetensors()
-        model: Any = _load(folder)  # transformers leaves its calls untyped, and its labels optional
+        model: Any = _load(folder)  # transformers' calls are untyped, and its labels optional
         config = model.config
         self._model = model.eval().to(device)
         super().__init__(
@@ -66,13 +67,16 @@ class Mask2FormerDetector(QueryDetector):
         )
 
     def forward(self, pixels: NDArray[np.float32]) -> RawOutput:
-        """Run the model on a batch of squares; mask logits come on a grid of size/4.
+        """Run the model on a batch of squares.
 
-        The model returns its decoder's state before the decoder's final LayerNorm. The feature is the state after it,
-        which the class and mask heads read too.
+        The query feature is the decoder's output after its final LayerNorm, which is also the input of the class and
+        mask heads. transformers returns the output before that norm.
 
         Args:
             pixels: (B, 3, size, size), from `normalize`.
+
+        Returns:
+            The raw output, with mask logits on a grid of size/4.
         """
         with torch.inference_mode():
             output = self._model(pixel_values=torch.from_numpy(pixels).to(self.device))
@@ -86,9 +90,9 @@ class Mask2FormerDetector(QueryDetector):
             )
 
     def confidences(self, class_logits: NDArray[np.float32], mask_logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what `pair_confidences` returns, computed in torch.
+        """Compute the rule of `pair_confidences` in torch.
 
-        Existing stores hold torch's bits: numpy's softmax, sigmoid and sum differ from them in the last places.
+        Existing stores were made with torch, and numpy's softmax, sigmoid and sum differ from torch's in the last bits.
         """
         classes = torch.from_numpy(class_logits).softmax(dim=-1)[:, :-1]
         cells = torch.from_numpy(mask_logits).flatten(1)
@@ -109,13 +113,16 @@ def _load(folder: DetectorFolder) -> Mask2FormerForUniversalSegmentation:
                 use_safetensors=True,
                 local_files_only=True,
                 output_loading_info=True,
-            )  # type: ignore[misc]  # its annotation leaves out the pair that output_loading_info gives
+            )  # type: ignore[misc]  # the annotation omits the pair that output_loading_info returns
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise DetectorError(f"{folder.path}: the weights cannot be loaded ({first_line(error)}).") from error
-    # transformers fills missing tensors with random numbers and only logs it.
+        raise DetectorError(
+            f"{folder.path}: the weights cannot be loaded ({first_line(error)}); download them again from the model's "
+            "source."
+        ) from error
+    # transformers initialises missing tensors at random and only logs a warning.
     if missing := sorted(name for name in info["missing_keys"] if not name.endswith(_UNREAD)):
         raise DetectorError(
-            f"{folder.path}: the weights lack {len(missing)} tensors, such as {missing[0]}; restore them from the "
-            "model's source."
+            f"{folder.path}: {len(missing)} tensors are missing from the weights, such as {missing[0]}; download "
+            "them again from the model's source."
         )
     return model

@@ -1,4 +1,4 @@
-"""The interface of a detector, and of the function that opens one."""
+"""The interfaces of a detector and of the function that loads one."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ class Detector(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """The number of images to pass to `detect` at once. It can change the last bits of a result."""
+        """The number of images to pass to `detect` at once. It can change the last bits of the results."""
 
     @property
     def device(self) -> str:
-        """Where the model runs, such as "cpu" or "cuda"."""
+        """The device that the model runs on, such as "cpu" or "cuda"."""
 
     def description(self) -> DetectorDescription:
-        """Return everything that decides the candidates of an image."""
+        """Return all settings that determine the candidates of an image."""
 
     def detect(self, images: Sequence[Image.Image], ids: Sequence[str]) -> list[Candidates]:
-        """Find the candidates of each image, in one forward pass.
+        """Find the candidates of each image in one forward pass.
 
         Args:
             images: B RGB images of any size.
             ids: their B image ids.
 
         Returns:
-            B records, best candidate first, with boxes in xyxy pixels and masks at the size of the image. A record
-            holds fewer than O candidates if the image has no more.
+            B records, each with the most confident candidate first, boxes in xyxy pixels and masks at the size of the
+            image. A record can hold fewer than O candidates.
 
         Raises:
             DetectorError: the model's output is not finite.
@@ -56,7 +56,7 @@ class Detector(Protocol):
 
 
 class DetectorFactory(Protocol):
-    """The class or function that a registry row names; it loads a detector of its family."""
+    """The class or function that loads the detectors of a family. The family's registry row names it."""
 
     def __call__(
         self,
@@ -67,11 +67,11 @@ class DetectorFactory(Protocol):
         every_query: bool,
         device: str,
     ) -> Detector:
-        """Load the detector in a folder.
+        """Load the detector from a folder.
 
         Args:
             folder: the detector's files.
-            preprocessing: how an image becomes the square that the model takes.
+            preprocessing: how an image is converted into the model's square input.
             candidates: O, the most candidates for an image.
             every_query: keep each of the N queries once, under its most confident class, whatever `candidates` is.
             device: "cpu", "cuda", "cuda:1" and so on.

@@ -1,4 +1,4 @@
-"""The part that all query-based detectors share: preprocessing, forward pass, candidates."""
+"""The base class of all query-based detectors: preprocessing, forward pass, candidates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aligncat.types import Candidates
 
 
 class QueryDetector(ABC):
-    """A `Detector` whose family implements `forward` and nothing else."""
+    """A `Detector` whose subclasses implement only `forward`."""
 
     def __init__(
         self,
@@ -28,14 +28,14 @@ class QueryDetector(ABC):
         device: str,
         batch_size: int,
     ) -> None:
-        """Set what `detect` needs beside the model.
+        """Store all that `detect` needs, except the model.
 
         Args:
-            description: everything that decides the candidates.
-            preprocessing: how an image becomes the square that the model takes.
+            description: all settings that determine the candidates.
+            preprocessing: how an image is converted into the model's square input.
             labels: the category names, by contiguous class index.
             feature_dim: d_v, the length of a query feature.
-            device: where the model runs, such as "cpu" or "cuda".
+            device: the device that the model runs on, such as "cpu" or "cuda".
             batch_size: the number of images to pass to `detect` at once.
         """
         self._description = description
@@ -51,7 +51,7 @@ class QueryDetector(ABC):
         return self._description.candidates
 
     def description(self) -> DetectorDescription:
-        """Return everything that decides the candidates of an image."""
+        """Return all settings that determine the candidates of an image."""
         return self._description
 
     @abstractmethod
@@ -67,7 +67,7 @@ class QueryDetector(ABC):
         return pair_confidences(class_logits, mask_logits)
 
     def detect(self, images: Sequence[Image.Image], ids: Sequence[str]) -> list[Candidates]:
-        """Find the candidates of each image, in one forward pass; see `Detector.detect`."""
+        """Find the candidates of each image in one forward pass; see `Detector.detect`."""
         if not images:
             return []
         squares, places = zip(*map(self.preprocessing.square, images), strict=True)

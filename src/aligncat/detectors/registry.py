@@ -1,7 +1,7 @@
-"""The detectors that aligncat knows, as data, and the functions that open one.
+"""The registry of detectors, and the functions that open one.
 
-To add a detector family, write one module with a `DetectorFactory` and add one row to `FAMILIES`. To add what is known
-of a published checkpoint, add one row to `KNOWN_DETECTORS`. Importing this module imports no family and no torch.
+To add a detector family, write one module with a `DetectorFactory` and add one row to `FAMILIES`. To add facts about a
+published checkpoint, add one row to `KNOWN_DETECTORS`. Importing this module imports neither a family nor torch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from aligncat.errors import ConfigError, DetectorError
 
 MINI = "mini"
 OPENMOJI_CREDIT = (
-    "OpenMoji: what it learned from is made of drawings of OpenMoji, changed in colour, size and surroundings. All "
+    "OpenMoji: its training scenes are made of OpenMoji drawings, changed in colour, size and surroundings. All "
     "emojis designed by [OpenMoji](https://openmoji.org), the open-source emoji and icon project. License: "
     "[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/)."
 )
@@ -33,8 +33,8 @@ class DetectorFamily:
 
     Attributes:
         name: `model_type` in a checkpoint's config.json.
-        factory: "module:attribute" of the family's `DetectorFactory`.
-        extra: the extra of aligncat that the family needs; None for the base install.
+        factory: the family's `DetectorFactory`, as "module:attribute".
+        extra: the extra of aligncat that the family needs, or None if the base install is enough.
         modules: the modules that the extra installs.
     """
 
@@ -51,18 +51,18 @@ FAMILIES: tuple[DetectorFamily, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class KnownDetector:
-    """Facts about checkpoints that go by a name.
+    """Facts about the checkpoints of some name.
 
     Attributes:
-        name: a glob pattern for the names.
-        folder: where the package holds the checkpoint, if it ships it.
-        trained_on: the images that it was trained on: a set that `aligncat audit` knows by name, such as
+        name: a glob pattern for the detector's name.
+        folder: the checkpoint's folder in this package, if the package ships it.
+        trained_on: its training images. Either the name of an image set that `aligncat audit` knows, such as
             "coco-train2017", or a description of images that are in no evaluation split.
-        seen: the datasets of which it has seen the photos of every split.
+        seen: the datasets whose photos it has seen in training, in every split.
         unseen: a glob pattern for the datasets of which it has seen no image.
-        licence: one sentence about its licence for a model card, Markdown; "{name}" stands for the detector's name.
-        limit: one sentence about its weakness for a model card, Markdown.
-        credit: whom a model card has to credit, Markdown.
+        licence: one sentence about its licence for model cards, in Markdown. "{name}" stands for the detector's name.
+        limit: one sentence about its weakness for model cards, in Markdown.
+        credit: the attribution that model cards must contain, in Markdown.
     """
 
     name: str
@@ -77,8 +77,8 @@ class KnownDetector:
 
 _CC_BY_NC = (
     "The detector {name} is not in this folder; its weights are "
-    "[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), so that both together serve non-commercial use "
-    "only."
+    "[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), so the two together may only be used for "
+    "non-commercial purposes."
 )
 KNOWN_DETECTORS: tuple[KnownDetector, ...] = (
     KnownDetector(
@@ -87,8 +87,8 @@ KNOWN_DETECTORS: tuple[KnownDetector, ...] = (
         trained_on="MojiRef's training scenes",
         unseen="mojiref*",
         licence="The mini detector ships with aligncat and was trained on drawings of OpenMoji.",
-        limit="Colour is weak: the query features of the mini detector hold little of it, so that phrases that need it "
-        "are answered worse than those that need a place or a size.",
+        limit="Colour is weak: the query features of the mini detector carry little colour information, so phrases "
+        "that name a colour are answered worse than phrases that name a position or a size.",
         credit=OPENMOJI_CREDIT,
     ),
     KnownDetector(
@@ -99,11 +99,11 @@ KNOWN_DETECTORS: tuple[KnownDetector, ...] = (
     ),
     KnownDetector(name="facebook/mask2former*", licence=_CC_BY_NC),
 )
-"""The first row that matches a name counts."""
+"""The first row whose pattern matches a name applies."""
 
 
 def known_detector(name: str) -> KnownDetector | None:
-    """Return what is known of a detector by its name, or None."""
+    """Return the facts about a detector, or None if its name is unknown."""
     return next((known for known in KNOWN_DETECTORS if fnmatchcase(name, known.name)), None)
 
 
@@ -116,40 +116,40 @@ def open_detector(
     device: str = "cpu",
     every_query: bool = False,
 ) -> Detector:
-    """Load a detector from the hub, from a local folder, or the one that aligncat ships.
+    """Load a detector from the hub or a local folder, or the one that aligncat ships.
 
     Args:
         name: a hub name such as "facebook/mask2former-swin-tiny-coco-instance", a folder with config.json and
             safetensors, or "mini".
-        candidates: O, the (query, class) pairs to keep for an image.
-        image_size: side of the letterbox that images are fitted into, pixels; by default what the model's config.json
-            has as "aligncat_image_size", else 416. The other preprocessing modes have a fixed size.
-        preprocessing: how an image becomes the model's square; see `aligncat.detectors.preprocessing`.
+        candidates: O, the number of (query, class) pairs to keep for an image.
+        image_size: side of the letterbox, pixels. The default is "aligncat_image_size" in the model's config.json, or
+            416 if there is no such key. The other preprocessing modes have a fixed size.
+        preprocessing: how an image is converted into the model's square input; see `aligncat.detectors.preprocessing`.
         device: "cpu", "cuda", "cuda:1" and so on.
         every_query: keep each of the N queries once, under its most confident class, whatever `candidates` is.
 
     Raises:
-        DetectorError: there is no such model, its family is unknown or needs an extra that is not installed, or its
-            weights are incomplete, damaged or not in safetensors.
+        DetectorError: the model does not exist, its family is unknown or needs an extra that is not installed, or its
+            weights are incomplete, damaged or not in the safetensors format.
         ConfigError: candidates or image_size is out of range, or the preprocessing mode has another size.
     """
     folder = DetectorFolder.read(name, _path(name))
     factory = _factory(folder)
     fit = Preprocessing.of(preprocessing, image_size, folder.image_size)
     if candidates < 1:
-        raise ConfigError(f"candidates {candidates}: at least one candidate must be kept.")
+        raise ConfigError(f"candidates {candidates}: must be at least 1.")
     return factory(folder, preprocessing=fit, candidates=candidates, every_query=every_query, device=device)
 
 
 def load_detector(description: DetectorDescription, *, device: str = "cpu") -> Detector:
-    """Load the detector that a description names, and check that it is the same one.
+    """Load the detector that a description names, and check that it matches the description.
 
     Args:
-        description: `Detector.description` of the detector that made a store or trained a grounder.
-        device: where to run it.
+        description: the description in a store or a grounder.
+        device: the device to run it on.
 
     Raises:
-        DetectorError: it cannot be loaded, or differs from the description in anything but its name.
+        DetectorError: the detector cannot be loaded, or differs from the description in more than its name.
     """
     detector = open_detector(
         description.name,
@@ -161,8 +161,8 @@ def load_detector(description: DetectorDescription, *, device: str = "cpu") -> D
     )
     if differing := description.differences(detector.description()):
         raise DetectorError(
-            f"the detector {description.name!r} is not the one that was used before (it differs in "
-            f"{', '.join(each.path for each in differing)}): restore the original, or extract and train again with "
+            f"the detector {description.name!r} has changed since it was last used (it differs in "
+            f"{', '.join(each.path for each in differing)}); restore the original, or extract and train again with "
             "this one"
         )
     return detector
@@ -172,7 +172,7 @@ def _path(name: str) -> Path:
     known = known_detector(name)
     if known is not None and known.folder is not None:
         if not known.folder.is_dir():
-            raise DetectorError(f"this installation has no {name} detector in aligncat/assets; reinstall aligncat.")
+            raise DetectorError(f"the {name} detector is missing from aligncat/assets; reinstall aligncat.")
         return known.folder
     return Path(name) if Path(name).is_dir() else _download(name)
 
@@ -185,8 +185,8 @@ def _download(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=["config.json", "*.safetensors"]))
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise DetectorError(
-            f"{name}: neither a folder here nor a model that the hub gives out ({type(error).__name__}); check the "
-            "name and the network, or download it and give its folder."
+            f"{name}: neither a local folder nor a model that can be downloaded from the hub "
+            f"({type(error).__name__}); check the name and the network, or download the model and give its folder."
         ) from error
 
 
@@ -195,10 +195,12 @@ def _factory(folder: DetectorFolder) -> DetectorFactory:
     family = next((family for family in FAMILIES if family.name == kind), None)
     if family is None:
         known = " or ".join(repr(family.name) for family in FAMILIES)
-        raise DetectorError(f"{folder.config_file}: model_type is {kind!r}, not {known}; give a detector of that kind.")
+        raise DetectorError(
+            f"{folder.config_file}: model_type is {kind!r}, but must be {known}; give another detector."
+        )
     if missing := [module for module in family.modules if find_spec(module) is None]:
         raise DetectorError(
-            f"{folder.name}: detectors of the family {family.name} need {', '.join(missing)}, not installed: "
+            f"{folder.name}: {family.name} detectors need {', '.join(missing)}, which is not installed; run "
             f"pip install 'aligncat[{family.extra}]'"
         )
     module, attribute = family.factory.split(":")

@@ -1,1 +1,1 @@
-"""The candidates of many images, in a folder: written once, resumed, read fast."""
+"""The store: a folder with the candidates of many images."""

@@ -1,4 +1,4 @@
-"""The extract verb: the frozen detector, once over every image, into a store."""
+"""Run the frozen detector once over every image and write a store."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import logging
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
-from PIL import Image
 from rich.progress import MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
 from aligncat.console import progress_bar
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, ImageError
-from aligncat.files.images import read_image
 from aligncat.store.manifest import Manifest
 from aligncat.store.reader import Store
-from aligncat.store.writer import SkippedImage, StoreWriter
-from aligncat.types import Candidates, ImageRecord
+from aligncat.store.shard import Batch, extract_shard, read_batch, split_into_batches
+from aligncat.store.writer import StoreWriter
+from aligncat.types import ImageRecord
 
-# A shard is what an interruption costs at most: about a minute and a half of a real detector on two cores.
+# An interruption loses at most one shard: about a minute and a half of a real detector on two cores.
 SHARD_SIZE = 64
-# What speed and time left are estimated over; rich's own 30 s are shorter than a slow machine's batch.
+# Speed and remaining time are estimated over this period. On a slow machine, one batch takes longer than rich's 30 s.
 _SPEED_SECONDS = 300.0
 
 logger = logging.getLogger(__name__)
@@ -39,31 +40,31 @@ def extract_images(
 ) -> Store:
     """Run the detector once over every image and keep its candidates in a store.
 
-    Stopped at any moment, by Ctrl-C, a kill or a full disk, it goes on where it was when it is called again,
-    and leaves the same bytes as if it had not been stopped. A finished store is opened as it is.
+    After an interruption (Ctrl-C, a kill, a full disk), the same call resumes. The store then has the same bytes as
+    one that was never interrupted. A finished store is only opened.
 
     Args:
-        images: the images, ids unique.
+        images: the images, with unique ids.
         detector: the frozen detector.
-        out: the store's folder; new, empty, or an unfinished store of the same detector and images.
-        shard_size: images a shard; what an interruption may cost.
-        skip_bad_images: leave images that cannot be read out of the store and list them, instead of stopping.
+        out: the store's folder: new, empty, or an unfinished store of the same detector and images.
+        shard_size: the number of images in a shard, and so the most that an interruption can lose.
+        skip_bad_images: leave images that cannot be read out of the store, and list them, instead of stopping.
 
     Returns:
         The store, open for reading.
 
     Raises:
-        ImageError: an image cannot be read, and skip_bad_images is off.
-        DataError: two images have one id.
-        ConfigError: shard_size is out of range.
+        ImageError: an image cannot be read, and `skip_bad_images` is False.
+        DataError: two images have the same id.
+        ConfigError: shard_size is less than 1.
         StoreError: the folder holds something else, or cannot be written.
-        KeyboardInterrupt: Ctrl-C, after a line on what is safe.
+        KeyboardInterrupt: the user pressed Ctrl-C; a line has been printed that says how much is saved.
     """
     if shard_size < 1:
-        raise ConfigError(f"shard_size {shard_size}: a shard holds at least one image.")
+        raise ConfigError(f"shard_size {shard_size}: a shard must hold at least one image.")
     ids = [image.id for image in images]
-    if twice := [image_id for image_id, count in Counter(ids).items() if count > 1]:
-        raise DataError(f"image id {twice[0]!r} is given more than once; ids are the keys of the store.")
+    if repeated := [image_id for image_id, count in Counter(ids).items() if count > 1]:
+        raise DataError(f"image id {repeated[0]!r} is given more than once; give every image an id of its own.")
     writer = StoreWriter.open(out, Manifest.of(detector, ids, shard_size))
     if missing := writer.missing():
         _extract_shards(writer, missing, images, detector, skip_bad_images)
@@ -81,69 +82,41 @@ def _extract_shards(
     detector: Detector,
     skip_bad_images: bool,
 ) -> None:
-    shards = [[images[place] for place in writer.manifest.images_of(shard)] for shard in missing]
-    # Batches never cross a shard's border, so that a resumed run makes up the same ones.
-    step = detector.batch_size
-    batches = [shard[start : start + step] for shard in shards for start in range(0, len(shard), step)]
+    batches = [
+        split_into_batches([images[index] for index in writer.manifest.images_of(shard)], detector.batch_size)
+        for shard in missing
+    ]
     details = (MofNCompleteColumn(), _ImagesPerSecond(), TimeRemainingColumn())
     with progress_bar(*details, speed_period=_SPEED_SECONDS) as progress, ThreadPoolExecutor(1) as pool:
         task = progress.add_task("extract", total=writer.manifest.images, completed=writer.images_done())
-        pictures = _read_ahead(batches, pool)
+        decoded = _read_ahead(chain.from_iterable(batches), pool)
         try:
-            for shard, records in zip(missing, shards, strict=True):
-                found: list[Candidates] = []
-                skipped: list[SkippedImage] = []
-                for start in range(0, len(records), step):
-                    batch = records[start : start + step]
-                    good, bad = _sort_out(batch, next(pictures))
-                    if bad and not skip_bad_images:
-                        raise ImageError(
-                            f"{bad[0].reason} Or give --skip-bad-images to leave such images out. {writer.progress()}"
-                        )
-                    found += detector.detect([picture for _, picture in good], [each.id for each, _ in good])
-                    skipped += bad
-                    progress.advance(task, len(batch))
-                writer.write(shard, found, skipped)
+            for shard, own_batches in zip(missing, batches, strict=True):
+                content = extract_shard(
+                    islice(decoded, len(own_batches)),
+                    detector,
+                    skip_bad_images=skip_bad_images,
+                    advance=partial(progress.advance, task),
+                )
+                writer.write(shard, content.candidates, content.skipped)
+        except ImageError as error:
+            raise ImageError(
+                f"{error} Or give --skip-bad-images to leave such images out. {writer.progress()}"
+            ) from error
         except KeyboardInterrupt:
             progress.console.print(f"Stopped. {writer.progress()}", soft_wrap=True, highlight=False)
             raise
 
 
-def _sort_out(
-    records: Sequence[ImageRecord], pictures: Sequence[Image.Image | ImageError]
-) -> tuple[list[tuple[ImageRecord, Image.Image]], list[SkippedImage]]:
-    good: list[tuple[ImageRecord, Image.Image]] = []
-    bad: list[SkippedImage] = []
-    for record, picture in zip(records, pictures, strict=True):
-        if isinstance(picture, ImageError):
-            bad.append(SkippedImage(record.id, str(picture)))
-        else:
-            good.append((record, picture))
-    return good, bad
-
-
-def _read_ahead(
-    batches: Iterable[Sequence[ImageRecord]], pool: ThreadPoolExecutor
-) -> Iterator[list[Image.Image | ImageError]]:
-    """Read one batch while the detector works on the one before."""
-    waiting: deque[Future[list[Image.Image | ImageError]]] = deque()
+def _read_ahead(batches: Iterable[Sequence[ImageRecord]], pool: ThreadPoolExecutor) -> Iterator[Batch]:
+    """Yield decoded batches, reading the next one while the detector works on the current one."""
+    waiting: deque[Future[Batch]] = deque()
     for batch in batches:
-        waiting.append(pool.submit(_read_batch, batch))
+        waiting.append(pool.submit(read_batch, batch))
         if len(waiting) > 1:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-def _read_batch(batch: Sequence[ImageRecord]) -> list[Image.Image | ImageError]:
-    return [_read_or_error(record.path) for record in batch]
-
-
-def _read_or_error(path: Path) -> Image.Image | ImageError:
-    try:
-        return read_image(path)
-    except ImageError as error:
-        return error
 
 
 class _ImagesPerSecond(ProgressColumn):

@@ -1,4 +1,4 @@
-"""The store's manifest: what made it, and how it is laid out."""
+"""The manifest of a store."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _PACKAGES = ("aligncat", "pillow", "pyarrow", "torch", "transformers")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What made a store and how it is laid out; written before the first shard and never changed.
+    """The origin and the layout of a store. It is written before the first shard and never changes.
 
     Attributes:
-        format: version of the layout.
-        detector: the detector's description.
+        format: the version of the layout.
+        detector: the description of the detector that made the store.
         labels: the detector's category names, by contiguous index.
-        feature_dim: d_v.
-        candidates: O.
-        images: how many images it is made of, the skipped ones included.
-        image_ids_sha256: of their ids in order, joined by newlines.
-        shard_size: images a shard.
-        environment: versions, device and batch size, which may move the last bits of a result: a store is
-            finished where it was begun, but read anywhere.
+        feature_dim: d_v, the length of a query feature.
+        candidates: O, the most candidates for an image.
+        images: the number of images, including the skipped ones.
+        image_ids_sha256: hash of the image ids in order, joined by newlines.
+        shard_size: the number of images in a shard.
+        environment: package versions, device and batch size. They can change the last bits of a result, so an
+            unfinished store resumes only in the same environment. A finished store can be read in any.
     """
 
     format: int
@@ -52,7 +52,13 @@ class Manifest:
 
     @classmethod
     def of(cls, detector: Detector, image_ids: Sequence[str], shard_size: int) -> Self:
-        """The manifest of a store of these images by this detector, here and now."""
+        """Return the manifest of a new store, with the environment of this process.
+
+        Args:
+            detector: the detector that makes the store.
+            image_ids: the ids of all images, in order.
+            shard_size: the number of images in a shard.
+        """
         return cls(
             format=FORMAT,
             detector=detector.description(),
@@ -71,23 +77,26 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The manifest of a store.
+        """Read the manifest of a store.
 
         Raises:
-            StoreError: there is none, it is damaged, or of another format.
+            StoreError: the manifest is missing, damaged, or has another format.
         """
         path = folder / MANIFEST
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise StoreError(f"{folder}: not a store ({MANIFEST} is missing); make one with extract.") from error
+            raise StoreError(f"{folder}: not a store (no {MANIFEST}); create one with `aligncat extract`.") from error
         except ValueError as error:
-            raise StoreError(f"{path}: not JSON ({error}); delete the store and extract again.") from error
+            raise StoreError(f"{path}: not valid JSON ({error}); delete the store and extract it again.") from error
         found = content.get("format") if isinstance(content, dict) else None
         if found != FORMAT:
-            raise StoreError(f"{path}: format {found!r}; this aligncat reads format {FORMAT}: extract again.")
+            raise StoreError(
+                f"{path}: the store has format {found!r}, but this version of aligncat reads format {FORMAT}; extract "
+                "it again."
+            )
         if missing := [field.name for field in fields(cls) if field.name not in content]:
-            raise StoreError(f"{path}: lacks {', '.join(missing)}; delete the store and extract again.")
+            raise StoreError(f"{path}: missing keys: {', '.join(missing)}; delete the store and extract it again.")
         try:
             detector = DetectorDescription.from_json(content["detector"])
         except DetectorError as error:
@@ -95,26 +104,29 @@ class Manifest:
         return cls(**{field.name: content[field.name] for field in fields(cls)} | {"detector": detector})
 
     def write(self, folder: Path) -> None:
-        """Write it into the folder, the same manifest always as the same bytes.
+        """Write the manifest into a folder. Equal manifests give equal bytes.
 
         Raises:
-            OSError: it could not be written.
+            OSError: the file cannot be written.
         """
         text = json.dumps(self._to_json(), indent=2, ensure_ascii=False, sort_keys=True)
         write_atomic(folder / MANIFEST, text.encode() + b"\n")
 
     def narrowed(self, candidates: int) -> Self:
-        """The manifest of the same store with the best O candidates alone.
+        """Return the manifest of the same store with only the O most confident candidates of each image.
 
         Raises:
             StoreError: the store holds fewer.
         """
         if candidates > self.candidates:
-            raise StoreError(f"the store holds {self.candidates} candidates an image, not {candidates}: extract more")
+            raise StoreError(
+                f"the store holds {self.candidates} candidates per image, but {candidates} are needed; extract again "
+                f"with --candidates {candidates}"
+            )
         return replace(self, candidates=candidates, detector=replace(self.detector, candidates=candidates))
 
     def differences(self, other: Manifest) -> list[str]:
-        """Return where another manifest differs, one readable line a key; the detector's name does not count."""
+        """Return how another manifest differs, one line per key. The detector's name is not compared."""
         first, second = ({**each._to_json(), "detector": None} for each in (self, other))
         lines = [_line(each) for each in differences(first, second)]
         return sorted(lines + detector_differences(self.detector, other.detector))
@@ -124,28 +136,28 @@ class Manifest:
 
     @property
     def shards(self) -> int:
-        """How many shards the images fill."""
+        """The number of shards."""
         return -(-self.images // self.shard_size)
 
     def images_of(self, shard: int) -> range:
-        """The places of a shard's images in the list of all."""
+        """Return the indices of a shard's images in the list of all images."""
         return range(shard * self.shard_size, min((shard + 1) * self.shard_size, self.images))
 
 
 def shard_name(shard: int) -> str:
-    """The file name of a shard."""
+    """Return the file name of a shard."""
     return f"shard-{shard:05d}.parquet"
 
 
 def detector_differences(
     stored: DetectorDescription, given: DetectorDescription, *, ignoring: Collection[str] = ()
 ) -> list[str]:
-    """Return where the detector of a store differs from another one, one readable line a key.
+    """Return how the detector of a store differs from another detector, one line per key.
 
     Args:
         stored: the detector that made the store.
         given: the other detector.
-        ignoring: keys that do not count, besides the name.
+        ignoring: keys that are not compared. The name never is.
     """
     found = stored.differences(given, ignoring=ignoring)
     return [_line(each._replace(path=f"detector.{each.path}")) for each in found]

@@ -1,4 +1,4 @@
-"""Reading a store: tensors for training, candidates with boxes and masks for evaluation."""
+"""Read a store: tensors for training, candidates with boxes and masks for evaluation."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from aligncat.store.writer import COMPLETE, SkippedImage, StoreWriter
 from aligncat.types import RLE, Candidates
 from aligncat.wording import first_line
 
-# Evaluation meets images in any order; this many shards with O = 20 are some tens of megabytes.
+# Evaluation reads images in any order. With O = 20, this many shards take some tens of megabytes.
 _CACHED_SHARDS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateTensors:
-    """The candidates of n images as training sees them: no boxes, no masks.
+    """The candidates of n images, without boxes and masks, for training.
 
     Attributes:
         features: (n, O, d_v) float16; 0 where there is no candidate.
         categories: (n, O) int64, c^V; -1 where there is no candidate.
         confidences: (n, O) float32; 0 where there is no candidate.
-        valid: (n, O) bool, whether there is a candidate.
+        valid: (n, O) bool, True where there is a candidate.
     """
 
     features: Tensor
@@ -54,13 +54,13 @@ class Store:
         places: dict[str, tuple[int, int]],
         skipped: Sequence[SkippedImage],
     ) -> None:
-        """Use `Store.open`.
+        """Create a store object; use `Store.open` instead.
 
         Args:
-            folder: where it is.
-            manifest: what made it.
+            folder: the store's folder.
+            manifest: the store's manifest.
             places: the shard and row of every image, in order.
-            skipped: images that could not be read when it was made.
+            skipped: the images that could not be read during extraction.
         """
         self.folder = folder
         self.manifest = manifest
@@ -74,19 +74,19 @@ class Store:
         """Open a finished store.
 
         Args:
-            folder: where it is.
-            expect: the description of the detector that must have made it, if that matters. Where it kept fewer
-                candidates than the store holds, the store is opened with the best of them alone.
+            folder: the store's folder.
+            expect: the description of the detector that must have made the store; None accepts any. If it has fewer
+                candidates than the store, the store opens with only the most confident ones.
 
         Raises:
-            StoreError: it is missing, unfinished, damaged, or was made by another detector.
+            StoreError: the store is missing, unfinished or damaged, or was made by another detector.
         """
         manifest = Manifest.read(folder)
         wanted = manifest.candidates if expect is None else expect.candidates
         described = manifest.narrowed(wanted) if wanted < manifest.candidates else manifest
         if expect is not None and (differing := detector_differences(described.detector, expect)):
             raise StoreError(
-                f"{folder}: made by another detector; extract into another folder. " + "; ".join(differing)
+                f"{folder}: made by another detector; extract into another folder. Differences: " + "; ".join(differing)
             )
         if not (folder / COMPLETE).exists():
             writer = StoreWriter(folder, manifest)
@@ -95,7 +95,7 @@ class Store:
             complete = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))
             skipped = [SkippedImage(**each) for each in complete["skipped"]]
         except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{folder / COMPLETE}: damaged; delete it and run extract again.") from error
+            raise StoreError(f"{folder / COMPLETE}: damaged; delete the file and extract again.") from error
         places = {
             image_id: (shard, row)
             for shard in range(manifest.shards)
@@ -104,10 +104,12 @@ class Store:
         return cls(folder, described, places, skipped)
 
     def narrowed(self, candidates: int) -> Self:
-        """This store with the best O of its candidates alone, equal to one that was extracted with that O.
+        """Return this store with only the O most confident candidates of each image.
+
+        The result equals a store that was extracted with that O.
 
         Args:
-            candidates: O, at most what the store holds.
+            candidates: O, at most the number that the store holds.
 
         Raises:
             StoreError: the store holds fewer.
@@ -115,24 +117,24 @@ class Store:
         return type(self)(self.folder, self.manifest.narrowed(candidates), self._places, self.skipped)
 
     def share(self, image_ids: Sequence[str]) -> None:
-        """Load what training sees of these images, once, into memory that other processes read too.
+        """Load the training tensors of some images into shared memory.
 
-        A store that is sent to another process takes it along without a copy, and `tensors` of the same images, in
-        the same order, gives it out there.
+        When the store is sent to another process, the tensors go with it without a copy. There, `tensors` with the
+        same ids in the same order returns them.
 
         Args:
-            image_ids: n images, for instance of a split.
+            image_ids: n image ids, for instance those of a split.
 
         Raises:
             StoreError: an image is not in the store, or a shard is damaged.
         """
-        found = self.tensors(image_ids)
-        for tensor in (found.features, found.categories, found.confidences, found.valid):
+        loaded = self.tensors(image_ids)
+        for tensor in (loaded.features, loaded.categories, loaded.confidences, loaded.valid):
             tensor.share_memory_()  # type: ignore[no-untyped-call]
-        self._shared[tuple(image_ids)] = found
+        self._shared[tuple(image_ids)] = loaded
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopened, (type(self), self.folder, self.manifest, self._places, self.skipped, self._shared)
+        return _restore, (type(self), self.folder, self.manifest, self._places, self.skipped, self._shared)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -147,14 +149,16 @@ class Store:
 
     @property
     def image_ids(self) -> tuple[str, ...]:
-        """The images, in the order of extraction, without those that were skipped."""
+        """The ids of the images in the order of extraction, without the skipped ones."""
         return tuple(self._places)
 
     def tensors(self, image_ids: Sequence[str]) -> CandidateTensors:
-        """Load what training sees of these images, each shard once; call it once for a split.
+        """Load the training tensors of some images.
+
+        A call reads each shard that it needs once, so make one call per split.
 
         Args:
-            image_ids: n images, in the order wanted; one may come twice.
+            image_ids: n image ids in any order; an id may occur more than once.
 
         Raises:
             StoreError: an image is not in the store, or a shard is damaged.
@@ -181,7 +185,13 @@ class Store:
         )
 
     def boxes(self, image_ids: Sequence[str]) -> NDArray[np.float32]:
-        """The candidates' boxes: (n, O, 4) xyxy pixels; 0 where there is no candidate.
+        """Load the boxes of some images' candidates.
+
+        Args:
+            image_ids: n image ids.
+
+        Returns:
+            (n, O, 4) float32, xyxy pixels; 0 where there is no candidate.
 
         Raises:
             StoreError: an image is not in the store, or a shard is damaged.
@@ -193,7 +203,9 @@ class Store:
         return boxes
 
     def candidates(self, image_id: str) -> Candidates:
-        """Everything that is known of one image; the shards used last stay in memory.
+        """Load the candidates of one image, with boxes and masks.
+
+        The most recently used shards stay in memory.
 
         Raises:
             StoreError: the image is not in the store, or its shard is damaged.
@@ -215,7 +227,7 @@ class Store:
         )
 
     def masks(self, image_id: str) -> tuple[RLE, ...]:
-        """The candidates' masks at the image's size, best candidate first.
+        """Load the masks of one image's candidates at the size of the image, most confident candidate first.
 
         Raises:
             StoreError: the image is not in the store, or its shard is damaged.
@@ -237,8 +249,8 @@ class Store:
         raise StoreError(f"{self.folder}: image {image_id!r} is not in the store; {why}")
 
     def _by_shard(self, image_ids: Sequence[str]) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
-        """For each shard that these images need: their places in the request, and their rows in the shard."""
-        places = np.array([self._place(each) for each in image_ids], dtype=np.intp).reshape(-1, 2)
+        """Return (shard, positions in `image_ids`, rows in the shard) for each shard that holds some of the images."""
+        places = np.array([self._place(image_id) for image_id in image_ids], dtype=np.intp).reshape(-1, 2)
         order = np.argsort(places[:, 0], kind="stable")
         shards, starts = np.unique(places[order, 0], return_index=True)
         groups = np.split(order, starts[1:]) if len(shards) else []
@@ -248,9 +260,10 @@ class Store:
         return _read(self.folder, shard, None)
 
 
-def _reopened(kind: type[Store], *arguments: Any) -> Store:
-    *made, shared = arguments
-    store = kind(*made)
+def _restore(store_class: type[Store], *state: Any) -> Store:
+    """Rebuild a pickled store, with its shared tensors."""
+    *arguments, shared = state
+    store = store_class(*arguments)
     store._shared = shared
     return store
 
@@ -260,14 +273,14 @@ def _read(folder: Path, shard: int, columns: list[str] | None) -> pa.Table:
     try:
         return pq.read_table(path, columns=columns).combine_chunks()
     except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{path}: cannot be read ({first_line(error)}); delete it and run extract again.") from error
+        raise StoreError(f"{path}: cannot be read ({first_line(error)}); delete the file and extract again.") from error
 
 
 def _values(table: pa.Table, column: str) -> NDArray[Any]:
-    """The numbers of a column of fixed-size lists, flat, without a copy."""
+    """Return the values of a column of fixed-size lists as a flat array, without a copy."""
     return cast("NDArray[Any]", table[column].chunk(0).flatten().to_numpy(zero_copy_only=True))
 
 
 def _rows(table: pa.Table, column: str, width: int) -> NDArray[Any]:
-    """(images, candidates, width), the numbers of a column of fixed-size lists, without a copy."""
+    """Return the values of a column of fixed-size lists as (images, candidates, width), without a copy."""
     return _values(table, column).reshape(len(table), -1, width)

@@ -1,4 +1,4 @@
-"""Writing a store: shard by shard, each there whole or not at all, so that it can be taken up again."""
+"""Write a store one shard at a time. Each shard is written atomically, so an unfinished store can be resumed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SKIPPED_KEY = b"aligncat.skipped"
 
 @dataclass(frozen=True, slots=True)
 class SkippedImage:
-    """An image that could not be read and was left out.
+    """An image that could not be read and was left out of the store.
 
     Attributes:
-        id: the image.
-        reason: what was wrong with its file.
+        id: the image's id.
+        reason: the error that reading its file gave.
     """
 
     id: str
@@ -36,7 +36,7 @@ class SkippedImage:
 
 
 class StoreWriter:
-    """A store being written: which shards are missing, and where they go."""
+    """A store that is being written."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
@@ -44,11 +44,12 @@ class StoreWriter:
 
     @classmethod
     def open(cls, folder: Path, manifest: Manifest) -> Self:
-        """Begin a store in a new or empty folder, or take up an unfinished one.
+        """Start a store in a new or empty folder, or resume an unfinished store.
 
         Raises:
-            StoreError: the folder holds something else, or a store of another detector, other images or
-                another layout; or an unfinished one that was begun under other versions or on another device.
+            StoreError: the folder cannot be written or holds something else. Or it holds a store with another
+                detector, other images or another layout, or an unfinished store that was started with other package
+                versions or on another device.
         """
         writer = cls(folder, manifest)
         try:
@@ -57,40 +58,44 @@ class StoreWriter:
             if not any(folder.iterdir()):
                 manifest.write(folder)
         except OSError as error:
-            raise StoreError(f"{folder}: a store cannot be begun there ({error.strerror}).") from error
+            raise StoreError(
+                f"{folder}: cannot create a store there ({error.strerror}); choose another folder."
+            ) from error
         if not (folder / MANIFEST).exists():
-            raise StoreError(f"{folder}: exists, is not empty and is not a store; give another folder.")
+            raise StoreError(f"{folder}: the folder is neither empty nor a store; choose another folder.")
         stored = Manifest.read(folder)
-        # What is finished is not touched, so it does not matter which versions would be used now.
+        # A finished store is not changed, so the versions installed now do not matter.
         wanted = manifest if writer.missing() else replace(manifest, environment=stored.environment)
         if differing := stored.differences(wanted):
-            raise StoreError(f"{folder}: holds a store of something else; give another folder. " + "; ".join(differing))
+            raise StoreError(
+                f"{folder}: holds a different store; choose another folder. Differences: " + "; ".join(differing)
+            )
         return writer
 
     def missing(self) -> list[int]:
-        """The shards that are not written yet."""
+        """Return the numbers of the shards that are not written yet."""
         return [n for n in range(self.manifest.shards) if not (self.folder / shard_name(n)).exists()]
 
     def images_done(self) -> int:
-        """How many images are in finished shards, the skipped ones included."""
+        """Return the number of images in finished shards, including the skipped ones."""
         missing = sum(len(self.manifest.images_of(shard)) for shard in self.missing())
         return self.manifest.images - missing
 
     def progress(self) -> str:
-        """One sentence on what is safe, for whoever has to stop."""
+        """Return one line that says how much is saved and how to resume."""
         done, total = self.images_done(), self.manifest.images
-        return f"{done} of {total} images are safe in {self.folder}; the same command goes on from there."
+        return f"{done} of {total} images are saved in {self.folder}; run the same command again to resume."
 
     def write(self, shard: int, candidates: Sequence[Candidates], skipped: Sequence[SkippedImage]) -> None:
         """Write one shard.
 
         Args:
-            shard: its number.
-            candidates: of its images, in order, without the skipped ones.
-            skipped: the images left out.
+            shard: the shard's number.
+            candidates: the candidates of its images, in order, without the skipped images.
+            skipped: the skipped images.
 
         Raises:
-            StoreError: it could not be written, as on a full disk; nothing of it is left.
+            StoreError: the shard cannot be written, for instance because the disk is full. No partial file is left.
         """
         table = _table(candidates, self.manifest)
         table = table.replace_schema_metadata({SKIPPED_KEY: json.dumps([asdict(each) for each in skipped])})
@@ -99,10 +104,10 @@ class StoreWriter:
         self._save(shard_name(shard), buffer.getvalue())
 
     def finish(self) -> None:
-        """Mark the store as complete, with the list of images that were skipped.
+        """Write complete.json, which marks the store as finished and lists the skipped images.
 
         Raises:
-            StoreError: shards are missing or damaged, or the mark could not be written.
+            StoreError: shards are missing or damaged, or the file cannot be written.
         """
         if self.missing():
             raise StoreError(f"{self.folder}: the store is not finished. {self.progress()}")
@@ -113,7 +118,7 @@ class StoreWriter:
                 metadata = pq.read_schema(path).metadata or {}
                 skipped += json.loads(metadata[SKIPPED_KEY])
             except (pa.ArrowException, KeyError, ValueError) as error:
-                raise StoreError(f"{path}: damaged; delete it and run extract again.") from error
+                raise StoreError(f"{path}: damaged; delete the file and extract again.") from error
         summary = {"images": self.manifest.images - len(skipped), "skipped": skipped}
         self._save(COMPLETE, json.dumps(summary, indent=2, ensure_ascii=False).encode() + b"\n")
 
@@ -123,12 +128,15 @@ class StoreWriter:
             write_atomic(path, content)
         except OSError as error:
             raise StoreError(
-                f"{path}: cannot be written ({error.strerror}); make room on the disk. {self.progress()}"
+                f"{path}: cannot be written ({error.strerror}); free some disk space. {self.progress()}"
             ) from error
 
 
 def _table(candidates: Sequence[Candidates], manifest: Manifest) -> pa.Table:
-    """One row an image; what an image has fewer of than O is padded: category and query -1, the rest 0."""
+    """Return a table with one row per image.
+
+    Rows with fewer than O candidates are padded: categories and queries with -1, the other columns with 0.
+    """
     count, kept, dim = len(candidates), manifest.candidates, manifest.feature_dim
     features = np.zeros((count, kept, dim), np.float16)
     queries = np.full((count, kept), -1, np.int32)

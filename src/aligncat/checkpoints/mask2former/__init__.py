@@ -1,1 +1,1 @@
-"""Original (detectron2) Mask2Former checkpoints, turned into folders that transformers loads."""
+"""Convert original (detectron2) Mask2Former checkpoints into folders that transformers loads."""

@@ -1,4 +1,4 @@
-"""The architectures of the original Mask2Former release, and what transformers calls them."""
+"""The architectures of the original Mask2Former release, and their transformers configs."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 ArchitectureName = Literal["swin-tiny", "swin-small", "swin-base", "swin-large", "r50", "r101"]
 LEVELS = 3  # feature levels of the deformable encoder and of the decoder
-POINTS = 4  # sampling points of a head on a level
+POINTS = 4  # sampling points per head and level of deformable attention
 _STAGES = ["stage1", "stage2", "stage3", "stage4"]
 
 
 @dataclass(frozen=True)
 class Swin:
-    """A Swin transformer (Liu et al., ICCV 2021).
+    """The sizes of a Swin transformer (Liu et al., ICCV 2021).
 
     Attributes:
-        embed: channels of the first stage; each stage doubles them.
-        depths: blocks of each stage.
-        heads: attention heads of each stage.
+        embed: channels of the first stage. Each further stage has twice as many.
+        depths: number of blocks per stage.
+        heads: number of attention heads per stage.
         window: side of the attention window, in patches.
     """
 
@@ -33,18 +33,20 @@ class Swin:
 
     @property
     def channels(self) -> tuple[int, ...]:
-        """Channels that each stage gives out."""
+        """Output channels per stage."""
         return tuple(self.embed * 2**stage for stage in range(4))
 
 
 @dataclass(frozen=True)
 class ResNet:
-    """A ResNet of bottleneck blocks as detectron2 builds it for Mask2Former: stride in the 3 x 3 convolution.
+    """The sizes of a ResNet with bottleneck blocks, as detectron2 builds it for Mask2Former.
+
+    The 3 x 3 convolutions have the stride.
 
     Attributes:
-        depths: blocks of each stage.
+        depths: number of blocks per stage.
         stem: channels of the stem.
-        widths: channels that each stage gives out, four times those inside its blocks.
+        widths: output channels per stage, four times the channels inside its blocks.
     """
 
     depths: tuple[int, int, int, int]
@@ -53,22 +55,22 @@ class ResNet:
 
     @property
     def channels(self) -> tuple[int, ...]:
-        """Channels that each stage gives out."""
+        """Output channels per stage."""
         return self.widths
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What the weights of a checkpoint are weights of. Queries and classes are read off the checkpoint itself.
+    """The sizes of a Mask2Former. The numbers of queries and classes come from the checkpoint itself.
 
     Attributes:
-        backbone: what reads the image.
+        backbone: the sizes of the backbone.
         hidden: channels of the pixel decoder, the transformer decoder and the mask features.
-        heads: attention heads of both.
+        heads: attention heads of both decoders.
         encoder_layers: deformable attention layers of the pixel decoder.
-        encoder_feedforward: hidden units of their MLPs.
+        encoder_feedforward: hidden units of the MLPs in those layers.
         decoder_layers: layers of the transformer decoder.
-        feedforward: hidden units of their MLPs.
+        feedforward: hidden units of the MLPs in those layers.
     """
 
     backbone: Swin | ResNet
@@ -88,15 +90,15 @@ ARCHITECTURES: dict[ArchitectureName, Architecture] = {
     "r50": Architecture(ResNet((3, 4, 6, 3))),
     "r101": Architecture(ResNet((3, 4, 23, 3))),
 }
-"""The models of Mask2Former's COCO instance segmentation configs."""
+"""The models of Mask2Former's COCO instance segmentation configs, by name."""
 
 
 def transformers_config(architecture: Architecture, queries: int, labels: Sequence[str]) -> Mask2FormerConfig:
-    """The config with which transformers builds the same model.
+    """Return the config with which transformers builds the same model.
 
     Args:
-        architecture: of the checkpoint.
-        queries: N, of the checkpoint.
+        architecture: the checkpoint's architecture.
+        queries: N, the number of queries.
         labels: the category names, by contiguous index.
     """
     from transformers import Mask2FormerConfig
@@ -112,7 +114,8 @@ def transformers_config(architecture: Architecture, queries: int, labels: Sequen
             num_attention_heads=architecture.heads,
             encoder_layers=architecture.encoder_layers,
             encoder_feedforward_dim=architecture.encoder_feedforward,
-            decoder_layers=architecture.decoder_layers + 1,  # transformers counts the prediction before the first
+            decoder_layers=architecture.decoder_layers
+            + 1,  # transformers also counts the prediction before the first layer
             dim_feedforward=architecture.feedforward,
             num_queries=queries,
             id2label=dict(enumerate(labels)),
@@ -125,7 +128,7 @@ def transformers_config(architecture: Architecture, queries: int, labels: Sequen
 def _backbone_config(backbone: Swin | ResNet) -> Any:
     import transformers
 
-    configs: Any = transformers  # the constructors' types leave out `out_features`
+    configs: Any = transformers  # the constructors' annotations omit `out_features`
     if isinstance(backbone, Swin):
         return configs.SwinConfig(
             embed_dim=backbone.embed,

@@ -1,7 +1,7 @@
-"""Every weight of an original Mask2Former: its name there, its shape, and its name in a file of transformers.
+"""The original name, the shape and the transformers name of every weight of a Mask2Former.
 
-The names on the right are those that the checkpoints on the hub have had since 2023. transformers 5 calls many
-Swin modules otherwise in memory and renames them while it loads, so a file has to keep the old names.
+The transformers names are those of the checkpoints on the hub since 2023. In memory, transformers 5 has other names for
+many Swin modules. It renames the tensors while loading, so files must keep the old names.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ CLASSES_KEY = _PREDICTOR + "class_embed.weight"
 
 @dataclass(frozen=True)
 class Weight:
-    """One tensor of the original.
+    """One tensor of the original checkpoint.
 
     Attributes:
-        name: in the original.
-        shape: of it.
-        targets: its name in a file of transformers; or three, for a tensor that holds the projections of query, key
-            and value above each other.
+        name: its name in the original.
+        shape: its shape in the original.
+        targets: its name in a transformers file. A tensor that stacks the projections of query, key and value has
+            three.
     """
 
     name: str
@@ -39,27 +39,27 @@ class Weight:
 
 
 DROPPED: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"criterion\..*"), "only the training loss reads it"),
+    (re.compile(r"criterion\..*"), "only the training loss uses it"),
     (
         re.compile(r"backbone\.layers\.\d+\.blocks\.\d+\.attn\.relative_position_index"),
-        "it follows from the window's size",
+        "it follows from the window size",
     ),
     (re.compile(r"backbone\..*\.num_batches_tracked"), "it counts training steps, and the detector is frozen"),
-    (re.compile(r"pixel_(mean|std)"), "it is ImageNet's, which aligncat has"),
+    (re.compile(r"pixel_(mean|std)"), "it has ImageNet's values, which aligncat uses anyway"),
 )
-"""(pattern of a key, why a converted model has no use for it)."""
+"""(pattern of a key, reason why a converted model does not need it)."""
 
 
 def reason_to_drop(name: str) -> str | None:
-    """Why a converted model does not need a key of the original; None where there is no reason."""
+    """Return the reason why a converted model does not need an original key, or None if it does."""
     return next((reason for pattern, reason in DROPPED if pattern.fullmatch(name)), None)
 
 
 def current_name(name: str) -> str:
-    """A key as the last version of the original spells it.
+    """Return the name of a key in the current version of the original.
 
-    Heads before version 2 had the pixel decoder's weights directly under `sem_seg_head`, and called the queries'
-    features `static_query`.
+    Before version 2 of the head, the pixel decoder's weights were directly under `sem_seg_head`, and the query features
+    were called `static_query`.
     """
     if name.startswith(_HEAD) and not name.startswith((_PREDICTOR, _PIXEL_DECODER)):
         return _PIXEL_DECODER + name.removeprefix(_HEAD)
@@ -69,12 +69,12 @@ def current_name(name: str) -> str:
 
 
 def weights_of(architecture: Architecture, queries: int, classes: int) -> list[Weight]:
-    """All weights of a model.
+    """Return all weights of a model.
 
     Args:
-        architecture: its sizes.
-        queries: N.
-        classes: C, without no-object.
+        architecture: the sizes of the model.
+        queries: N, the number of queries.
+        classes: C, the number of classes without "no object".
     """
     backbone = architecture.backbone
     return [
@@ -107,7 +107,7 @@ def _swin(swin: Swin) -> Iterator[Weight]:
 def _swin_block(old: str, new: str, width: int, heads: int, window: int) -> Iterator[Weight]:
     yield from _affine(old + "norm1", new + "layernorm_before", width)
     parts = [f"{new}attention.self.{part}" for part in ("query", "key", "value")]
-    yield from _threefold(old + "attn.qkv.weight", old + "attn.qkv.bias", parts, width)
+    yield from _query_key_value(old + "attn.qkv.weight", old + "attn.qkv.bias", parts, width)
     table = "relative_position_bias_table"
     yield _plain(f"{old}attn.{table}", f"{new}attention.self.{table}", (2 * window - 1) ** 2, heads)
     yield from _affine(old + "attn.proj", new + "attention.output.dense", width, width)
@@ -132,7 +132,7 @@ def _resnet(resnet: ResNet) -> Iterator[Weight]:
 
 
 def _convolution(old: str, new: str, out: int, incoming: int, side: int) -> Iterator[Weight]:
-    """A convolution and its batch norm, frozen or not."""
+    """Yield the weights of a convolution and its batch norm, frozen or not."""
     yield _plain(old + ".weight", new + ".convolution.weight", out, incoming, side, side)
     for part in ("weight", "bias", "running_mean", "running_var"):
         yield _plain(f"{old}.norm.{part}", f"{new}.normalization.{part}", out)
@@ -201,7 +201,7 @@ def _decoder_layer(layer: int, architecture: Architecture) -> Iterator[Weight]:
     own = f"{_PREDICTOR}transformer_self_attention_layers.{layer}."
     attention = own + "self_attn."
     parts = [f"{new}self_attn.{part}_proj" for part in "qkv"]
-    yield from _threefold(attention + "in_proj_weight", attention + "in_proj_bias", parts, hidden)
+    yield from _query_key_value(attention + "in_proj_weight", attention + "in_proj_bias", parts, hidden)
     yield from _affine(attention + "out_proj", new + "self_attn.out_proj", hidden, hidden)
     yield from _affine(own + "norm", new + "self_attn_layer_norm", hidden)
 
@@ -216,12 +216,12 @@ def _plain(old: str, new: str, *shape: int) -> Weight:
 
 
 def _affine(old: str, new: str, *shape: int) -> Iterator[Weight]:
-    """A weight of a shape, and the bias of its outputs."""
+    """Yield a weight of a shape and the bias of its outputs."""
     yield _plain(old + ".weight", new + ".weight", *shape)
     yield _plain(old + ".bias", new + ".bias", shape[0])
 
 
-def _threefold(weight: str, bias: str, parts: Iterable[str], width: int) -> Iterator[Weight]:
-    """Query, key and value in one tensor, which transformers keeps in three."""
+def _query_key_value(weight: str, bias: str, parts: Iterable[str], width: int) -> Iterator[Weight]:
+    """Yield the projections of query, key and value: one tensor in the original, three in transformers."""
     yield Weight(weight, (3 * width, width), tuple(f"{part}.weight" for part in parts))
     yield Weight(bias, (3 * width,), tuple(f"{part}.bias" for part in parts))

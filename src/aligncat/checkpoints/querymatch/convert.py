@@ -1,8 +1,8 @@
-"""QueryMatch's own weights and vocabulary in our terms.
+"""Convert the weights and the vocabulary of a QueryMatch checkpoint.
 
-Names and shapes are those of its release (Chen et al., ACM MM 2024): a GRU over frozen GloVe vectors, self-attention
-blocks, attentive pooling, and one linear layer for queries and one for text, whose dot product is the score. Its head
-has no weights.
+Names and shapes are those of its release (Chen et al., ACM MM 2024). The model has a GRU over frozen GloVe vectors,
+self-attention blocks, attentive pooling, and one linear layer each for queries and text. The score is the dot product
+of the two, without further weights.
 """
 
 from __future__ import annotations
@@ -25,17 +25,24 @@ from aligncat.language.config import TextEncoderConfig
 from aligncat.language.tokens import tokenize
 from aligncat.language.vocabulary import Vocabulary
 
-HEADS = 8  # of its self-attention; the weights do not tell
-DETECTOR = "visual_encoder."
+HEADS = 8  # of the self-attention, which the shapes of the weights do not show
+DETECTOR_PREFIX = "visual_encoder."
 _BLOCK = re.compile(r"lang_encoder\.sa_list\.(\d+)\.")
-# Words that GloVe has close to each other, with a cosine of 0.6 and more.
-_CLOSE = (("left", "right"), ("man", "woman"), ("boy", "girl"), ("black", "white"), ("red", "blue"), ("top", "bottom"))
-_CLOSE_ENOUGH = 0.3
+# Words whose GloVe vectors have a cosine similarity of at least 0.6.
+_SIMILAR_WORDS = (
+    ("left", "right"),
+    ("man", "woman"),
+    ("boy", "girl"),
+    ("black", "white"),
+    ("red", "blue"),
+    ("top", "bottom"),
+)
+_MIN_COSINE = 0.3
 
 
 @dataclass(frozen=True)
 class _Sizes:
-    """What the shapes of a checkpoint tell."""
+    """The sizes of a model, from the shapes of its weights."""
 
     words: int
     word_dim: int
@@ -47,7 +54,7 @@ class _Sizes:
 
 @dataclass(frozen=True)
 class _Weight:
-    """One tensor of ours, and the tensors of QueryMatch that lie in it above each other, each of one shape."""
+    """One of our tensors, and the QueryMatch tensors of the given shape that are stacked in it."""
 
     target: str
     sources: tuple[str, ...]
@@ -57,28 +64,27 @@ class _Weight:
 def querymatch_model(
     tensors: Mapping[str, Tensor], *, words: int, classes: int, max_length: int, source: str
 ) -> GroundingModel:
-    """The grounding model that a QueryMatch checkpoint is.
+    """Return the grounding model of a QueryMatch checkpoint.
 
     Args:
-        tensors: its state; that of its detector is passed over.
-        words: the words of its vocabulary, special symbols included.
-        classes: C, the detector's categories.
-        max_length: words that it reads of an expression.
-        source: the file, for messages.
+        tensors: the checkpoint's tensors by name. Those of its detector are ignored.
+        words: the size of the vocabulary, including the special symbols.
+        classes: C, the number of the detector's categories.
+        max_length: the number of words that the model reads of an expression.
+        source: the file's name, for error messages.
 
     Raises:
-        CheckpointError: a key is missing, is one too many or of a shape that does not fit the others, or the
-            vocabulary is of another size.
+        CheckpointError: a tensor is missing, unexpected or of the wrong shape, or the vocabulary has another size.
     """
-    state = {name: tensor for name, tensor in tensors.items() if not name.startswith(DETECTOR)}
+    state = {name: tensor for name, tensor in tensors.items() if not name.startswith(DETECTOR_PREFIX)}
     sizes = _sizes(state, source)
     expected = list(_weights(sizes))
     shapes = {name: weight.shape for weight in expected for name in weight.sources}
     check_keys(state, shapes, (), source)
     if sizes.words != words:
         raise CheckpointError(
-            f"{source}: has vectors of {sizes.words} words, and the annotations have {words} with PAD, UNK and CLS: "
-            "give the very file that it was trained with"
+            f"{source}: has vectors for {sizes.words} words, but the annotations have {words}, including PAD, UNK and "
+            "CLS; give the annotations file that the checkpoint was trained with"
         )
     config = ModelConfig(
         alignment=AlignmentConfig.querymatch(dim=sizes.hidden),
@@ -102,13 +108,13 @@ def querymatch_model(
 
 
 def querymatch_vocabulary(annotations: Path) -> Vocabulary:
-    """QueryMatch's vocabulary: the words of all splits of its annotations file, in the order first seen.
+    """Return QueryMatch's vocabulary: the words of all splits of its annotations file, in order of first occurrence.
 
     Args:
-        annotations: SimREC's JSON, {split: [{"refs": [sentence, ...], ...}, ...]}.
+        annotations: a JSON file of SimREC, {split: [{"refs": [sentence, ...], ...}, ...]}.
 
     Raises:
-        DataError: the file is missing or is something else.
+        DataError: the file is missing or has another content.
     """
     document = as_mapping(parse_json(read_text(annotations), str(annotations)), str(annotations))
     words: dict[str, None] = {}
@@ -123,40 +129,48 @@ def querymatch_vocabulary(annotations: Path) -> Vocabulary:
 
 
 def check_word_order(vocabulary: Vocabulary, vectors: Tensor, source: str) -> None:
-    """Make sure that words sit at their vectors, which their number alone does not tell.
+    """Check that the words of a vocabulary are in the order of a checkpoint's word vectors.
+
+    The number of words can agree although their order differs. So pairs of words that are similar in GloVe must have
+    similar vectors.
 
     Args:
-        vocabulary: from an annotations file.
-        vectors: (V, word_dim), GloVe's, of the checkpoint.
-        source: the checkpoint, for the message.
+        vocabulary: the vocabulary from an annotations file.
+        vectors: (V, word_dim), the checkpoint's GloVe vectors.
+        source: the checkpoint's name, for the error message.
 
     Raises:
-        CheckpointError: words that GloVe has close together are far apart, so the file is not that of the training.
+        CheckpointError: the vectors of the pairs differ, so the checkpoint was trained with another annotations file.
     """
-    pairs = [pair for pair in _CLOSE if all(word in vocabulary for word in pair)]
+    pairs = [pair for pair in _SIMILAR_WORDS if all(word in vocabulary for word in pair)]
     if len(pairs) < 3:
         return
     first, second = (vectors[[vocabulary.id(pair[side]) for pair in pairs]] for side in (0, 1))
     cosine = float(F.cosine_similarity(first, second).mean())
-    if cosine < _CLOSE_ENOUGH:
+    if cosine < _MIN_COSINE:
         raise CheckpointError(
-            f"{source}: its vectors of {' and '.join(pairs[0])}, and of {len(pairs) - 1} more such pairs, have little "
-            f"in common (cosine {cosine:.2f}), so the annotations have their words in another order: give the very "
-            "file that it was trained with"
+            f"{source}: its vectors of {' and '.join(pairs[0])}, and of {len(pairs) - 1} more pairs of similar words, "
+            f"differ (mean cosine {cosine:.2f}), so the words of the annotations are in another order; give the "
+            "annotations file that the checkpoint was trained with"
         )
 
 
 def _sizes(state: Mapping[str, Tensor], source: str) -> _Sizes:
     def shape(name: str) -> tuple[int, int]:
         if name not in state or state[name].ndim != 2:
-            raise CheckpointError(f"{source}: no matrix {name!r}, so this is no QueryMatch: give a checkpoint of it")
+            raise CheckpointError(
+                f"{source}: has no matrix {name!r}, so this is not a QueryMatch; give a QueryMatch checkpoint"
+            )
         rows, columns = state[name].shape
         return rows, columns
 
     words, word_dim = shape("lang_encoder.embedding.weight")
     hidden, visual = shape("linear_vs.weight")
     if hidden % HEADS:
-        raise CheckpointError(f"{source}: its {hidden} dimensions are no multiple of QueryMatch's {HEADS} heads")
+        raise CheckpointError(
+            f"{source}: its {hidden} dimensions are not a multiple of QueryMatch's {HEADS} heads; give a QueryMatch "
+            "checkpoint"
+        )
     blocks = {int(match[1]) for name in state if (match := _BLOCK.match(name))}
     feedforward = shape("lang_encoder.sa_list.0.ffn.mlp.fc.linear.weight")[0] if blocks else 1
     return _Sizes(words, word_dim, hidden, visual, feedforward, max(blocks, default=-1) + 1)
@@ -185,6 +199,6 @@ def _weights(sizes: _Sizes) -> Iterator[_Weight]:
 
 
 def _linear(target: str, sources: tuple[str, ...], *shape: int) -> Iterator[_Weight]:
-    """A weight of a shape, and the bias of its outputs."""
+    """Yield a weight of a shape and the bias of its outputs."""
     yield _Weight(target + ".weight", tuple(f"{source}.weight" for source in sources), shape)
     yield _Weight(target + ".bias", tuple(f"{source}.bias" for source in sources), shape[:1])
