@@ -1,4 +1,4 @@
-"""The presets that ship say what the paper says, to the letter."""
+"""The shipped presets have the paper's values."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from aligncat.training.presets import FOLDER, load_preset
 
 REQUIRED = ["--data.path", "data", "--store", "store", "--out", "out"]
 
-# Section 5.2 of the paper: K, alpha, the dimensions, the learning rate, the epochs, 14 a GPU on 2 GPUs, and the
-# lengths. The rest is QueryMatch's, which the paper follows: GPUs that share no negatives, 4 of those from each other
-# image, temperature 1, encoder (frozen 300-d vectors, 3 blocks of 8 heads, 2048, dropout 0.1), Adam's betas and eps,
-# clipping at 0.15, warm-up from 1e-7 over 3 epochs, cosine to 1e-6, and averaging up to 0.9997. The unknown rate, the
-# weights of Eq. 19 and the positive of the coarse loss are our own defaults.
+# From section 5.2 of the paper: K, alpha, the dimensions, the learning rate, the epochs, the batch of 14 on each of 2
+# GPUs, and the lengths of expressions. From QueryMatch, which the paper follows: GPUs that share no negatives, 4
+# negatives per image, temperature 1, the encoder (frozen 300-d vectors, 3 blocks, 8 heads, 2048 hidden units, dropout
+# 0.1), Adam's betas and eps, clipping at 0.15, warm-up from 1e-7 over 3 epochs, cosine to 1e-6, and averaged weights
+# with decay 0.9997. Our own defaults: the unknown rate, the weights of Eq. 19, and the positive of the coarse loss.
 ALIGNMENT = {
     "alpha": 100.0,
     "keep": 10,
@@ -66,7 +66,7 @@ DATASETS = {
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_refcoco_presets_hold_the_papers_numbers(name: str) -> None:
+def test_refcoco_presets_have_the_papers_values(name: str) -> None:
     dataset, split_by, length = DATASETS[name]
     found = settings("train", ["--config", name, *REQUIRED])
     assert (found["data"].dataset, found["data"].split_by) == (dataset, split_by)
@@ -76,31 +76,31 @@ def test_refcoco_presets_hold_the_papers_numbers(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_refcoco_presets_write_every_number_out(name: str) -> None:
-    """So that a change of a default in the code cannot change what the paper's preset means."""
+def test_refcoco_presets_contain_every_setting(name: str) -> None:
+    """A changed default in the code must not change the paper's presets."""
     content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
-    # --alignment decides the stages.
+    # --alignment sets the stages.
     others = {"order", "category_train", "category_infer", "category_stage"}
     assert set(content["alignment"]) == {field.name for field in fields(AlignmentConfig)} - others
-    # These go with an encoder that --text.encoder names, with files of vectors, and with QueryMatch's checkpoints.
+    # These are for --text.encoder, for word vector files, and for QueryMatch checkpoints.
     others = {"encoder", "train_encoder", "vector_words", "norm"}
     assert set(content["text"]) == {field.name for field in fields(TextEncoderConfig)} - others
     assert set(content["training"]) == {field.name for field in fields(TrainingConfig)} - {"seed"}
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_alignment_names_are_the_rows_of_the_tables(name: str) -> None:
+def test_alignment_accepts_the_name_of_every_preset(name: str) -> None:
     found = settings("train", ["--alignment", name, *REQUIRED, "--data.dataset", "refcoco"])["alignment"]
     assert found == PRESETS[name]
 
 
-def test_there_is_a_preset_for_every_row_and_a_row_for_every_preset() -> None:
+def test_every_row_has_a_preset_and_every_preset_is_a_row() -> None:
     assert {name for names in TABLES.values() for name in names} == set(PRESETS)
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_row_keeps_the_sizes_of_the_dataset(name: str) -> None:
-    """An alignment preset decides which scores choose, and nothing of what a dataset's preset decides."""
+def test_an_alignment_preset_keeps_the_other_settings_of_the_datasets_preset(name: str) -> None:
+    """An alignment preset sets only the stages."""
     plain = settings("train", ["--config", "mojiref", *REQUIRED])
     found = settings("train", ["--config", "mojiref", "--alignment", name, *REQUIRED])
     rows = PRESETS[name]
@@ -109,20 +109,20 @@ def test_a_row_keeps_the_sizes_of_the_dataset(name: str) -> None:
     assert (found["text"], found["training"]) == (plain["text"], plain["training"])
 
 
-def test_options_win_over_the_file_before_them() -> None:
+def test_options_override_the_file_before_them() -> None:
     words = ["--config", "mojiref", "--alignment", "querymatch", "--training.epochs", "7", "--alignment.keep", "5"]
     found = settings("train", [*words, *REQUIRED])
     assert (found["training"].epochs, found["training"].seed) == (7, 0)
     assert (found["alignment"].keep, found["alignment"].order) == (5, "coarse")
 
 
-def test_presets_are_found_behind_an_equals_sign_too() -> None:
+def test_presets_can_be_named_after_an_equals_sign() -> None:
     found = settings("train", ["--config=mojiref", "--alignment=querymatch", *REQUIRED])
     assert found == settings("train", ["--config", "mojiref", "--alignment", "querymatch", *REQUIRED])
 
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted(FOLDER.glob("*.yaml"))])
-def test_a_preset_means_the_same_in_python(name: str) -> None:
+def test_a_preset_is_the_same_on_the_command_line_and_in_python(name: str) -> None:
     found = settings("train", ["--config", name, "--training.seed", "3", *REQUIRED])
     preset = load_preset(name, seed=3)
     assert (preset.alignment, preset.text, preset.training) == tuple(
@@ -138,7 +138,7 @@ def test_an_alignment_can_be_a_file(tmp_path: Path) -> None:
     assert (found.order, found.keep, found.dim) == ("coarse", 3, 256)
 
 
-def test_an_alignment_that_does_not_exist_is_named_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_alignment_preset_is_an_error_that_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         settings("train", ["--alignment", "querymach", *REQUIRED])
     said = capsys.readouterr().err
@@ -159,7 +159,7 @@ WARNING = (
 )
 
 
-def test_yaml_that_holds_sizes_is_read_with_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_yaml_with_old_sizes_is_read_with_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "old.yaml"
     path.write_text(OLD)
     found = settings("train", ["--config", str(path), "--data.dataset", "refcoco", *REQUIRED])
@@ -171,7 +171,7 @@ def test_yaml_that_holds_sizes_is_read_with_one_warning(tmp_path: Path, caplog: 
     assert caplog.messages == [WARNING]
 
 
-def test_an_alignment_file_that_holds_sizes_is_read_with_one_warning(
+def test_an_alignment_file_with_old_sizes_is_read_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "old.yaml"
@@ -181,7 +181,7 @@ def test_an_alignment_file_that_holds_sizes_is_read_with_one_warning(
     assert caplog.messages == ["ignored alignment.text_dim: the store and text.dim decide these sizes"]
 
 
-def test_help_does_not_show_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_does_not_show_old_sizes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         settings("train", ["--help"])
     said = capsys.readouterr().out
@@ -198,6 +198,6 @@ def test_other_unknown_keys_are_errors(tmp_path: Path, capsys: pytest.CaptureFix
         load_preset(str(path))
 
 
-def test_a_preset_that_does_not_exist_is_named_with_those_that_do() -> None:
-    with pytest.raises(ConfigError, match=r"no preset 'refcocoo'.*refcoco"):
+def test_an_unknown_preset_is_an_error_that_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"unknown preset 'refcocoo'; known presets are mojiref, refcoco"):
         load_preset("refcocoo")

@@ -33,8 +33,8 @@ from aligncat.types import RLE
         (427, 640, 416, (69, 0, 277, 416)),  # 277.55 is cut to 277; 139 / 2 is cut to 69
         (128, 128, 128, (0, 0, 128, 128)),
         (3, 2, 416, (0, 69, 416, 277)),
-        (5000, 2, 416, (0, 207, 416, 1)),  # 0.17 rows would be none
-        (49, 49, 416, (0, 0, 416, 416)),  # int(49 * (416 / 49)) is 415: rounding is of the exact value
+        (5000, 2, 416, (0, 207, 416, 1)),  # 0.17 rows, but at least 1
+        (49, 49, 416, (0, 0, 416, 416)),  # int(49 * (416 / 49)) would be 415; integer arithmetic is exact
     ],
 )
 def test_letterbox_sizes_and_offsets(width: int, height: int, size: int, expected: tuple[int, int, int, int]) -> None:
@@ -55,13 +55,13 @@ def test_letterbox_image_centres_the_photo_on_grey() -> None:
 @pytest.mark.parametrize(
     ("width", "height", "inner"),
     [
-        (640, 480, np.s_[13:91, :]),  # 52 px of padding are 13 cells of 4 px
+        (640, 480, np.s_[13:91, :]),  # 52 pixels of padding are 13 cells of 4 pixels
         (480, 640, np.s_[:, 13:91]),
         (416, 416, np.s_[:, :]),
         (30, 30, np.s_[:, :]),  # smaller than the grid
     ],
 )
-def test_mask_to_original_is_torchs_bilinear_of_the_unpadded_cells(
+def test_mask_to_original_equals_torchs_interpolation_of_the_cells_without_padding(
     width: int, height: int, inner: tuple[slice, slice]
 ) -> None:
     logits = np.random.default_rng(width).normal(size=(104, 104)).astype(np.float32)
@@ -69,13 +69,13 @@ def test_mask_to_original_is_torchs_bilinear_of_the_unpadded_cells(
     resized = torch.nn.functional.interpolate(crop, (height, width), mode="bilinear", align_corners=False)
     mask = mask_to_original(logits, Letterbox.of(width, height, 416))
     assert mask.shape == (height, width) and mask.dtype == np.bool_
-    # Two ways to round a logit of 1e-7 may differ; nothing else may.
+    # Pixels may differ only by rounding, where the logit is almost 0.
     wrong = mask != (resized[0, 0].numpy() > 0)
     assert np.abs(resized[0, 0].numpy()[wrong]).max(initial=0) < 1e-5
 
 
 def test_mask_to_original_when_the_padding_ends_inside_a_cell() -> None:
-    box = Letterbox.of(30, 20, 40)  # inner 40 x 26, from row 7: cells 1 to 8 of 10
+    box = Letterbox.of(30, 20, 40)  # the image covers 40 x 26 pixels from row 7, so cell rows 1 to 8 of 10
     logits = np.random.default_rng(1).normal(size=(10, 10)).astype(np.float32)
     expected = np.zeros((20, 30), bool)
     for y in range(20):
@@ -91,7 +91,7 @@ def test_mask_to_original_when_the_padding_ends_inside_a_cell() -> None:
     np.testing.assert_array_equal(mask_to_original(logits, box), expected)
 
 
-def test_padding_alone_never_reaches_the_mask() -> None:
+def test_logits_in_the_padding_never_reach_the_mask() -> None:
     box = Letterbox.of(64, 32, 64)
     logits = np.full((16, 16), 9.0, np.float32)
     logits[4:12] = -1.0
@@ -99,7 +99,7 @@ def test_padding_alone_never_reaches_the_mask() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 500), (500, 1), (1, 1), (2, 3)])
-def test_mask_to_original_of_slivers_keeps_their_size(width: int, height: int) -> None:
+def test_mask_to_original_of_very_narrow_images_keeps_their_size(width: int, height: int) -> None:
     mask = mask_to_original(np.ones((16, 16), np.float32), Letterbox.of(width, height, 64))
     assert mask.shape == (height, width) and mask.all()
 
@@ -121,7 +121,7 @@ def test_masks_are_run_lengths_down_the_columns() -> None:
     mask = np.array([[0, 1, 1], [0, 0, 1]], bool)
     rle = encode_mask(mask)
     assert rle["size"] == [2, 3]
-    # Down the columns: 0 0, 1 0, 1 1, in runs of 2, 1, 1, 2; the fourth is coded less the second.
+    # The columns are 0 0, 1 0, 1 1, so the runs are 2, 1, 1, 2. COCO stores the fourth minus the second.
     assert rle["counts"] == b"2111"
     np.testing.assert_array_equal(decode_mask(rle), mask)
 
@@ -139,8 +139,8 @@ def test_encoding_round_trip(shape: tuple[int, int], order: str) -> None:
         (["#"], [0, 0, 1, 1]),
         (["....", ".##.", "...."], [1, 1, 3, 2]),
         (["#..##", "#..##", "....."], [3, 0, 5, 2]),
-        (["#...", ".#..", "..#.", "...."], [0, 0, 3, 3]),  # touching corners belong together
-        (["##.##", ".....", "....."], [0, 0, 2, 1]),  # equals: the leftmost
+        (["#...", ".#..", "..#.", "...."], [0, 0, 3, 3]),  # cells that touch at a corner are connected
+        (["##.##", ".....", "....."], [0, 0, 2, 1]),  # of equally large ones, the leftmost
     ],
 )
 def test_largest_component_box(rows: list[str], expected: list[int]) -> None:
@@ -156,7 +156,7 @@ def test_largest_component_box_of_noise_agrees_with_a_flood_fill(seed: int, dens
     assert largest_component_box(mask).tolist() == largest_component(mask)
 
 
-def test_an_empty_mask_has_no_box() -> None:
+def test_an_empty_mask_has_no_bounding_box() -> None:
     with pytest.raises(ValueError, match="empty mask"):
         largest_component_box(np.zeros((3, 4), bool))
 
@@ -185,7 +185,7 @@ def test_mask_iou_and_overlap_agree_with_counting_pixels() -> None:
     assert mask_iou(rles, []).shape == (6, 0)
 
 
-def test_masks_of_different_sizes_are_not_compared() -> None:
+def test_masks_of_different_sizes_are_an_error() -> None:
     small: RLE = encode_mask(np.ones((2, 2), bool))
     large: RLE = encode_mask(np.ones((2, 3), bool))
     with pytest.raises(ValueError, match="different sizes"):

@@ -1,4 +1,4 @@
-"""The consoles that verbs print to, and their progress bars."""
+"""Consoles and progress bars of the command line."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PIPED_WIDTH = 120
-"""Columns of text where the output is a file or a pipe, which have no width of their own."""
+"""Line width, in characters, for output to a file or a pipe."""
 
 
 def output_console(*, piped_width: int = PIPED_WIDTH) -> Console:
-    """Return a console for results, on standard output.
+    """Return a console for results, which writes to standard output.
 
     Args:
-        piped_width: columns of text where standard output is not a terminal.
+        piped_width: the line width, in characters, if standard output is not a terminal.
     """
     return Console(width=None if sys.stdout.isatty() else piped_width)
 
 
 def error_console() -> Console:
-    """Return a console for everything that is not a result, on standard error."""
+    """Return a console for everything except results, which writes to standard error."""
     return Console(stderr=True)
 
 
@@ -38,8 +38,8 @@ def progress_bar(*details: ProgressColumn, speed_period: float = 30) -> Progress
     """Return a progress bar on standard error.
 
     Args:
-        details: what stands behind the description and the bar.
-        speed_period: seconds over which the speed is a mean.
+        details: columns to show after the description and the bar.
+        speed_period: the speed is averaged over this many seconds.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), *details)
     return Progress(*columns, console=error_console(), speed_estimate_period=speed_period)
@@ -48,14 +48,14 @@ def progress_bar(*details: ProgressColumn, speed_period: float = 30) -> Progress
 def track(
     steps: Iterable[T], description: str, *, total: int | None = None, transient: bool = False, shown: bool = True
 ) -> Iterable[T]:
-    """Return the same steps, with a progress bar on standard error while they are taken.
+    """Return an iterable over the same steps that shows a progress bar on standard error.
 
     Args:
-        steps: what to go through.
-        description: of the work.
-        total: how many steps; by default their length.
+        steps: the steps to iterate over.
+        description: the text before the bar.
+        total: the number of steps; by default the length of `steps`.
         transient: remove the bar at the end.
-        shown: False for no bar.
+        shown: whether to show the bar at all.
     """
     return rich_progress.track(
         steps, description, total=total, console=error_console(), transient=transient, disable=not shown

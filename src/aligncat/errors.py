@@ -1,12 +1,12 @@
-"""The errors that a user can cause. Each says what is wrong, where, and what to do about it."""
+"""Errors that a user can cause. Each message says what is wrong, where it is wrong, and what to do."""
 
 
 class AligncatError(Exception):
-    """Base of every error that aligncat raises on purpose; the command line prints it as one line."""
+    """Base class of all errors that aligncat raises on purpose. The command line prints them as one line."""
 
 
 class DataError(AligncatError):
-    """A dataset file, an annotation row or an expression is not what its format asks for."""
+    """A dataset file, an annotation row or an expression does not follow its format."""
 
 
 class ImageError(DataError):
@@ -14,28 +14,28 @@ class ImageError(DataError):
 
 
 class MissingTruthError(DataError):
-    """A referent has neither box nor mask, so that it can be trained on and not evaluated."""
+    """A referent has neither a box nor a mask, so it can be used for training but not for evaluation."""
 
 
 class UnsafePickleError(DataError):
-    """A pickle asks for something other than plain data, so it was not loaded."""
+    """A pickle contains more than plain data, so it was not loaded."""
 
 
 class DownloadError(AligncatError):
-    """A file cannot be had from its mirror."""
+    """A file cannot be downloaded from its mirror."""
 
 
 class CheckpointError(AligncatError):
-    """Somebody's checkpoint lacks tensors, has others, or is of another model than was named."""
+    """A checkpoint to convert has missing or unexpected tensors, or belongs to another model than the one named."""
 
 
 class DetectorError(AligncatError):
-    """A detector cannot be loaded, or does not fit the data it is asked to serve."""
+    """A detector cannot be loaded, or does not fit the data."""
 
 
 class StoreError(AligncatError):
-    """A store is missing, unfinished, damaged, or was made by another detector."""
+    """A store is missing, unfinished or damaged, or was made with another detector."""
 
 
 class ConfigError(AligncatError):
-    """A setting, or a combination of settings, that cannot work."""
+    """A setting, or a combination of settings, is invalid."""

@@ -1,7 +1,6 @@
-"""Letterboxing and its inverse, boxes, masks and their IoU: numpy in, numpy out.
+"""Letterboxing and its inverse, boxes, masks and IoU, on numpy arrays.
 
-Boxes are xyxy pixels of the original image; x2 and y2 are exclusive: a box around one
-pixel has area 1.
+Boxes are xyxy pixels of the original image. x2 and y2 are exclusive: a box around one pixel has area 1.
 """
 
 from __future__ import annotations
@@ -20,24 +19,24 @@ from aligncat.types import RLE
 
 PADDING_GREY = 127
 MAX_PIXELS = 64_000_000
-"""The largest width times height of an image or a mask that is taken in."""
+"""The largest accepted number of pixels of an image or a mask."""
 SAME_OBJECT_IOU = 0.5
-"""Two boxes are of one object if their IoU exceeds this (strictly), as in the paper's REC metric, section 5.1."""
+"""Two boxes show the same object if their IoU is above this, as in the paper's REC metric (section 5.1)."""
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int8)
 
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """How an image lies in a square of fixed size: centred with its aspect kept, or squashed to fill it.
+    """The position of a resized image in a square, either centred with padding or stretched to fill the square.
 
     Attributes:
-        size: the square's side, pixels.
-        left: columns of padding before the image.
-        top: rows of padding above it.
-        inner_width: columns that the image covers.
-        inner_height: rows that it covers.
-        width: of the original image, pixels.
-        height: of the original image, pixels.
+        size: the side length of the square, pixels.
+        left: the width of the padding left of the image, pixels.
+        top: the height of the padding above the image, pixels.
+        inner_width: the width of the resized image, pixels.
+        inner_height: the height of the resized image, pixels.
+        width: the width of the original image, pixels.
+        height: the height of the original image, pixels.
     """
 
     size: int
@@ -50,7 +49,10 @@ class Letterbox:
 
     @classmethod
     def of(cls, width: int, height: int, size: int) -> Self:
-        """The letterbox of a (width, height) image: sizes rounded down as in QueryMatch, never to 0."""
+        """Return the letterbox that centres an image and keeps its aspect ratio.
+
+        Sizes are rounded down as in QueryMatch, but are at least 1.
+        """
         longest = max(width, height)
         inner_width = max(width * size // longest, 1)
         inner_height = max(height * size // longest, 1)
@@ -66,14 +68,15 @@ class Letterbox:
 
     @classmethod
     def squashed(cls, width: int, height: int, size: int) -> Self:
-        """The place of a (width, height) image that fills the square, its aspect lost."""
+        """Return the letterbox that stretches an image to fill the square, without padding."""
         return cls(size=size, left=0, top=0, inner_width=size, inner_height=size, width=width, height=height)
 
     def inner_cells(self, rows: int, columns: int) -> tuple[slice, slice]:
-        """The cells of a (rows, columns) grid over the square that the image touches, padding left out.
+        """Return the rows and the columns of a grid over the square that overlap the image.
 
-        Returns:
-            The slice of rows and the slice of columns.
+        Args:
+            rows: the number of rows of the grid.
+            columns: the number of columns of the grid.
         """
         return (
             _touched(rows, self.size, self.top, self.inner_height),
@@ -82,16 +85,16 @@ class Letterbox:
 
 
 def letterbox_image(image: Image.Image, size: int, *, antialias: bool = True) -> tuple[Image.Image, Letterbox]:
-    """Fit an RGB image into a size × size square on grey (bilinear).
+    """Resize an image (bilinear) and centre it on a grey square.
 
     Args:
-        image: the image.
-        size: the square's side, pixels.
-        antialias: whether a pixel that stands for many is their mean, or, as in QueryMatch, which resizes with
-            cv2.resize, the four in their middle's.
+        image: an RGB image.
+        size: the side length of the square, pixels.
+        antialias: when shrinking, average over all original pixels that a new pixel covers. Without it only the four
+            nearest ones are interpolated, as in QueryMatch, which uses cv2.resize.
 
     Returns:
-        The square, and where the image lies in it.
+        The square, and the position of the image in it.
     """
     box = Letterbox.of(image.width, image.height, size)
     square = Image.new("RGB", (size, size), (PADDING_GREY,) * 3)
@@ -104,9 +107,9 @@ def letterbox_image(image: Image.Image, size: int, *, antialias: bool = True) ->
 
 
 def _resize_between_four(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """(h, w, 3) resized bilinearly between each new pixel's four nearest, as cv2.INTER_LINEAR does.
+    """Resize (h, w, 3) pixels, interpolating between the four nearest pixels, as cv2.INTER_LINEAR does.
 
-    cv2 rounds its weights to 1/2048, so that a value may differ from its by one.
+    cv2 rounds its weights to 1/2048, so its values may differ by one.
     """
     rows, columns = pixels.shape[:2]
     above, below, down = _taps(slice(0, rows), 1.0, 0, rows, height)
@@ -117,25 +120,24 @@ def _resize_between_four(pixels: NDArray[np.uint8], width: int, height: int) -> 
 
 
 def mask_to_original(logits: NDArray[np.floating], box: Letterbox) -> NDArray[np.bool_]:
-    """A mask at the original image's size, from logits on the detector's coarser grid over the square.
+    """Return the mask at the original image's size, given the detector's mask logits for the square.
 
-    Every original pixel's centre is mapped into the grid and its logit interpolated bilinearly between the
-    four nearest cells, never with one that lies in the padding alone; the mask is where it is above 0 (a
-    probability above 1/2). This is one interpolation from grid to photo, without a detour over the square's
-    pixels.
+    The centre of each original pixel is mapped to the grid of logits, and its logit is interpolated bilinearly from
+    the four nearest cells. Cells that contain only padding are not used. A pixel belongs to the mask if its logit is
+    above 0 (a probability above 1/2). The logits are interpolated only once, directly to the original size.
 
     Args:
-        logits: (h, w), of the whole square.
-        box: where the image lies in the square.
+        logits: (h, w), one logit per grid cell of the square.
+        box: the position of the image in the square.
 
     Returns:
-        (height, width), in Fortran order, the order that COCO's run lengths are taken in.
+        (height, width), in Fortran order, which is the order of COCO's run lengths.
     """
     rows, columns = logits.shape
     row_cells, column_cells = box.inner_cells(rows, columns)
     above, below, down = _taps(row_cells, rows / box.size, box.top, box.inner_height, box.height)
     before, after, right = _taps(column_cells, columns / box.size, box.left, box.inner_width, box.width)
-    # The short axis first and the transposed image throughout: the large gathers then copy whole lines.
+    # Transposed, so that the second and larger gather, over columns, copies contiguous lines.
     grid = np.ascontiguousarray(logits.T, dtype=np.float32)
     tall = grid[:, above] * (1 - down) + grid[:, below] * down
     right = right[:, None]
@@ -152,7 +154,7 @@ def _touched(cells: int, size: int, offset: int, inner: int) -> slice:
 def _taps(
     cells: slice, cells_per_pixel: float, offset: int, inner: int, length: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """For each of `length` pixels along an axis: the two cells to blend, and the second one's weight."""
+    """Return the two cells to interpolate for each of `length` pixels along an axis, and the second cell's weight."""
     centres = (offset + (np.arange(length) + 0.5) * (inner / length)) * cells_per_pixel - 0.5
     centres = centres.clip(cells.start, cells.stop - 1)
     low = np.floor(centres).astype(np.intp)
@@ -161,20 +163,20 @@ def _taps(
 
 
 def encode_mask(mask: NDArray[np.bool_]) -> RLE:
-    """COCO's compressed run lengths of a (height, width) mask; cheapest for one in Fortran order."""
+    """Return COCO's compressed run lengths of a (height, width) mask. This is fastest for Fortran order."""
     encoded = coco_mask.encode(np.asfortranarray(mask).view(np.uint8))
     return RLE(size=[int(side) for side in encoded["size"]], counts=encoded["counts"])
 
 
 def decode_mask(rle: RLE) -> NDArray[np.bool_]:
-    """The (height, width) mask of run lengths, in Fortran order."""
+    """Return the (height, width) mask, in Fortran order, of COCO's compressed run lengths."""
     return cast("NDArray[np.bool_]", coco_mask.decode(rle).view(np.bool_))
 
 
 def largest_component_box(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The bounding box of the mask's largest 8-connected component, as QueryMatch takes its largest contour.
+    """Return the bounding box of the mask's largest 8-connected component; QueryMatch uses the largest contour.
 
-    The largest has the most pixels; of equals, the one met first going down the columns from the left wins.
+    The largest component has the most pixels. Of equally large ones, the first in column-major order is used.
 
     Args:
         mask: (height, width), not empty.
@@ -187,7 +189,7 @@ def largest_component_box(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """
     labelled, count = ndimage.label(mask.T, structure=_EIGHT_NEIGHBOURS)
     if count == 0:
-        raise ValueError("an empty mask has no component")
+        raise ValueError("an empty mask has no bounding box")
     if count == 1:
         component = mask.T
     else:
@@ -199,13 +201,13 @@ def largest_component_box(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 def xywh_to_xyxy(boxes: ArrayLike) -> NDArray[np.float64]:
-    """COCO's (..., 4) x, y, width, height as x1, y1, x2, y2."""
+    """Convert COCO boxes, (..., 4) x, y, width, height, to x1, y1, x2, y2."""
     left_top, extent = np.split(np.asarray(boxes, dtype=np.float64), 2, axis=-1)
     return np.concatenate([left_top, left_top + extent], axis=-1)
 
 
 def box_iou(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-    """IoU of every box of the first set with every box of the second; 0 where both are empty.
+    """Return the IoU of each box in `first` with each box in `second`; 0 if both boxes are empty.
 
     Args:
         first: (N, 4) xyxy pixels.
@@ -228,7 +230,11 @@ def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def mask_iou(first: Sequence[RLE], second: Sequence[RLE]) -> NDArray[np.float64]:
-    """IoU of every mask of the first set with every mask of the second; all are of one size.
+    """Return the IoU of each mask in `first` with each mask in `second`.
+
+    Args:
+        first: N masks.
+        second: M masks of the same size.
 
     Returns:
         (N, M).
@@ -244,10 +250,7 @@ def mask_iou(first: Sequence[RLE], second: Sequence[RLE]) -> NDArray[np.float64]
 
 
 def mask_overlap(first: RLE, second: RLE) -> tuple[int, int]:
-    """The pixels that two masks of one size share, and the pixels that either has (for oIoU's sums).
-
-    Returns:
-        (intersection, union).
+    """Return the intersection and the union of two masks of the same size, in pixels, as needed for oIoU.
 
     Raises:
         ValueError: the masks' sizes differ.
@@ -260,4 +263,4 @@ def mask_overlap(first: RLE, second: RLE) -> tuple[int, int]:
 def _require_one_size(masks: Sequence[RLE]) -> None:
     sizes = sorted({tuple(mask["size"]) for mask in masks})
     if len(sizes) > 1:
-        raise ValueError(f"masks of different sizes (height, width) cannot be compared: {sizes}")
+        raise ValueError(f"cannot compare masks of different sizes (height, width): {sizes}")

@@ -1,4 +1,4 @@
-"""What the libraries below us say that is not for our users: tips, bars and hints; their warnings stay."""
+"""Silence third-party tips and progress bars. Other warnings are still shown."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Each says something that is so on purpose here: epochs are short, data is in memory already, a run resumes in its
-# own folder, validation may be left out, and the last is Lightning's own debt to torch.
+# These warn of things that are intended here: a run resumes in its own folder, the data is already in memory, epochs
+# are short, and validation is optional. The last one is about Lightning's own use of torch.
 _EXPECTED = (
     r"Checkpoint directory .* exists and is not empty",
     r".* does not have many workers",
@@ -21,7 +21,7 @@ _EXPECTED = (
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without Lightning's tips and remarks on the hardware, and without the warnings of what is meant so."""
+    """Silence Lightning's tips and hardware messages, and its warnings about things that are intended here."""
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -36,20 +36,20 @@ def quiet_lightning() -> Iterator[None]:
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Without transformers' progress bar for reading weights, which are read in a moment; downloads keep theirs.
+    """Hide transformers' progress bar for loading weights, which takes a moment. Download bars are still shown.
 
-    And without its remark that it has not tried Mask2Former on a ResNet: the mini detector shows that it works.
+    This also hides its message that a ResNet backbone is not supported by Mask2Former. The mini detector uses one.
     """
     from transformers.utils import logging as transformers_logging
 
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    remarks = logging.getLogger("transformers.models.mask2former.configuration_mask2former")
-    remarks.addFilter(_not_about_resnet)
+    config_logger = logging.getLogger("transformers.models.mask2former.configuration_mask2former")
+    config_logger.addFilter(_not_about_resnet)
     try:
         yield
     finally:
-        remarks.removeFilter(_not_about_resnet)
+        config_logger.removeFilter(_not_about_resnet)
         if shown:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 

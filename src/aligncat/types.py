@@ -1,7 +1,7 @@
-"""The words of design: what passes from one room to the next, with shapes and units.
+"""Data types shared between packages, with shapes and units.
 
-Boxes are xyxy pixels of the original image, float. Masks are COCO RLE at the original image's size.
-Coordinates cross a module border in no other form.
+Boxes are float xyxy pixels of the original image. Masks are COCO RLE at the original image's size.
+Packages exchange coordinates in these two forms only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RLE(TypedDict):
 
     Attributes:
         size: (height, width) in pixels.
-        counts: the compressed runs.
+        counts: the compressed run lengths.
     """
 
     size: list[int]
@@ -40,8 +40,8 @@ class ImageRecord:
     """An image of a dataset.
 
     Attributes:
-        id: unique in its dataset, and the key of the store.
-        path: where the file is.
+        id: unique in its dataset; the store uses it as key.
+        path: the image file.
     """
 
     id: str
@@ -50,18 +50,20 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One sentence that refers to one object in one image: everything that a learner may see of it.
+    """One expression, which refers to one object in one image.
+
+    It contains everything that training may know about the object.
 
     Attributes:
         id: unique in its dataset.
-        referent_id: shared by the sentences that mean the same object; the key of its Truth.
-        image_id: the image that it is said of.
-        text: the sentence as its author wrote it.
-        category: c*, the label that the dataset gives the referent, by name; None where there is none.
-        needed: attribute kinds without which the expression would fit another object too, where recorded.
-        redundant: attribute kinds that it mentions without need, where recorded.
-        kind: the slice it is reported under, where recorded: "category" or the needed kinds joined by "+".
-        derived: whether the category was read in the phrase with a lexicon, as the dataset gives none.
+        referent_id: shared by all expressions for the same object; the key of the object's Truth.
+        image_id: the image that shows the object.
+        text: the expression as its author wrote it.
+        category: c*, the name of the referent's category in the dataset; None if the dataset has no label for it.
+        needed: the kinds of attribute that are needed to tell the referent from other objects, if recorded.
+        redundant: the kinds of attribute that are mentioned but not needed, if recorded.
+        kind: the slice under which results are reported, if recorded: "category", or the needed kinds joined by "+".
+        derived: whether a lexicon derived the category from the text because the dataset has no label.
     """
 
     id: str
@@ -77,12 +79,12 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The referent's box and mask. Evaluation only: nothing that trains may hold one.
+    """The referent's box and mask, for evaluation only. Training must never hold a Truth.
 
     Attributes:
         box: (4,) float64, xyxy pixels.
-        mask: RLE at the image's size, or None where the dataset has boxes alone.
-        category: the referent's category by name, or None.
+        mask: RLE at the image's size; None if the dataset has boxes only.
+        category: the name of the referent's category, or None.
     """
 
     box: NDArray[np.float64]
@@ -92,16 +94,16 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What the frozen detector says of one image: the O queries kept by confidence, best first.
+    """The O detector queries with the highest confidence in one image, best first.
 
-    A query may appear twice, under two categories (as in QueryMatch).
+    A query may appear twice, with two categories (as in QueryMatch).
 
     Attributes:
         image_id: the image.
-        width: pixels.
-        height: pixels.
+        width: the image's width, pixels.
+        height: the image's height, pixels.
         features: (O, d_v) float16, f_q after the decoder's LayerNorm.
-        queries: (O,) int32, the query's slot in the detector.
+        queries: (O,) int32, the index of the query in the detector.
         categories: (O,) int32, c^V, the contiguous class index.
         confidences: (O,) float32, class probability × mean mask probability inside the mask.
         boxes: (O, 4) float32, xyxy pixels.
@@ -124,23 +126,23 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Every score of one forward pass over B (image, expression) pairs with O candidates each.
+    """All scores and choices from one forward pass over B (image, expression) pairs with O candidates each.
 
-    Loss, metrics, figures and the demo all read this. A score that the config leaves out is None. Candidates
-    that do not exist (padding) have the score -inf and are never kept.
+    The losses, metrics, figures and answers are all computed from it. A score that the config does not use is None.
+    Padding candidates have the score -inf and are never kept.
 
     Attributes:
         class_scores: (B, O) in {0, 1}, S_class (Eq. 5).
         global_scores: (B, O), S_global (Eq. 8).
         coarse_scores: (B, O), S_coarse (Eq. 9).
         fine_scores: (B, O), S_fine (Eq. 14).
-        final_scores: (B, O), those of the last stage, by which it chose.
-        kept: (B, O) bool, the refined set that the last stage chose from.
+        final_scores: (B, O), the scores of the last stage, which decide the choice.
+        kept: (B, O) bool, the refined set from which the last stage chooses.
         choice: (B,) int64, the index of q* (Eq. 15).
-        word_weights: (B, L), the weights of Eq. 11; zero at padding.
-        category_logits: (B, C), the text classifier's.
-        category: (B,) int64, the category that S_class compared with; -1 where there was none.
-        category_matched: (B,) bool, whether any candidate had that category.
+        word_weights: (B, L), the word weights of Eq. 11; zero at padding.
+        category_logits: (B, C), the logits of the text classifier (Eq. 18).
+        category: (B,) int64, the category of the expression in S_class (c* or c^T); -1 if there is none.
+        category_matched: (B,) bool, False if there is a category and no candidate has it.
         global_queries: (B, O, d), the projected queries of Eq. 6.
         global_texts: (B, d), the projected text of Eq. 7.
         fine_queries: (B, O, d), the projected queries of Eq. 13.
@@ -166,16 +168,16 @@ class Alignment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choices:
-    """What a grounder made of E expressions and the O candidates of each one's image.
+    """The choices of a grounder for E expressions, each with O candidates.
 
     Attributes:
-        choice: (E,) int64, the index of q*; of no meaning where an image has no candidate.
+        choice: (E,) int64, the index of q*; meaningless if the image has no candidates.
         kept: (E, O) bool, the refined set.
-        probabilities: (E, O) float32, softmax of the last stage's scores over the refined set, 0 elsewhere.
-        scores: by name ("class", "global", "coarse", "fine"), (E, O) float32, those that the config has.
-        predicted: E names, c^T; None where there is no text classifier.
-        category_matched: (E,) bool, False where the category filter found no candidate of c^T.
-        word_weights: E times (word, weight) in order; empty where the config has no phrase attention.
+        probabilities: (E, O) float32, softmax of the last stage's scores over the refined set, 0 outside it.
+        scores: (E, O) float32 for each score that the config uses, by name: "class", "global", "coarse", "fine".
+        predicted: the names of the E predicted categories c^T; None without a text classifier.
+        category_matched: (E,) bool, False if no candidate has the category c^T.
+        word_weights: for each expression its (word, weight) pairs in order; empty without phrase attention.
     """
 
     choice: NDArray[np.int64]
@@ -189,15 +191,15 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class CandidateScore:
-    """One candidate as the grounder saw it.
+    """The scores of one candidate for one expression.
 
     Attributes:
-        box: (x1, y1, x2, y2) pixels.
-        category: c^V by name.
-        confidence: the detector's.
-        kept: whether it was in the refined set.
-        probability: softmax of the last stage's scores over the refined set; 0 outside of it.
-        scores: "class", "global", "coarse", "fine", those that the config has.
+        box: (x1, y1, x2, y2) pixels of the original image.
+        category: the name of its category c^V.
+        confidence: the detector's confidence.
+        kept: whether it is in the refined set.
+        probability: softmax of the last stage's scores over the refined set; 0 outside it.
+        scores: each score that the config uses, by name: "class", "global", "coarse", "fine".
     """
 
     box: tuple[float, float, float, float]
@@ -210,22 +212,21 @@ class CandidateScore:
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """The object that an expression means, in one image.
+    """The answer for one expression and one image: the object that the expression refers to.
 
     Attributes:
-        expression: the text asked for.
+        expression: the text of the expression.
         box: (x1, y1, x2, y2) pixels of the original image.
-        mask: RLE at the original size.
-        probability: of the chosen object, in [0, 1], as the model estimates it; nothing was fitted to make it match
-            how often answers are right. It is the sum of `CandidateScore.probability` over the candidates of that
-            object: those whose boxes have an IoU above 0.5 with the chosen one's, because a detector proposes one
-            object more than once.
-        category: c^V of the chosen query, by name.
-        predicted_category: c^T, what the text classifier read in the expression, or None.
-        category_matched: False when no candidate had c^T, so that the choice fell back to the global score.
-        word_weights: (word, weight) in order; empty where the config has no phrase attention.
-        choice: index into candidates.
-        candidates: every candidate with its scores.
+        mask: RLE at the original image's size.
+        probability: the model's own estimate, in [0, 1], that the chosen object is the referent. It is not calibrated.
+            A detector may propose one object several times, so this is the sum of `CandidateScore.probability` over
+            all candidates whose box has an IoU above 0.5 with the chosen box.
+        category: the name of the chosen candidate's category c^V.
+        predicted_category: the name of c^T, which the text classifier predicts; None without a text classifier.
+        category_matched: False if no candidate has the category c^T; the choice then ignores the category.
+        word_weights: (word, weight) pairs in order; empty without phrase attention.
+        choice: the index of the chosen candidate in `candidates`.
+        candidates: all candidates with their scores.
     """
 
     expression: str
@@ -241,6 +242,6 @@ class Grounding:
 
     @property
     def score(self) -> float:
-        """The former name of `probability`; the next version drops it."""
+        """The former name of `probability`, which the next version removes."""
         warnings.warn("Grounding.score is now Grounding.probability", DeprecationWarning, stacklevel=2)
         return self.probability

@@ -1,4 +1,4 @@
-"""Versions of Python and of installed packages, as artefacts record them."""
+"""Versions of Python and of installed packages, as recorded in stores, runs and results."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 DECIDING = ("aligncat", "torch", "transformers", "numpy", "pycocotools")
-"""The packages whose version can change a metric."""
+"""Packages whose version can change a metric."""
 
 
 def installed_versions(packages: Iterable[str] = DECIDING) -> dict[str, str]:
-    """Return the version of Python and of each package; "not installed" for a package that is not."""
+    """Return the version of Python and of each package, or "not installed" for a missing package."""
     found = {"python": platform.python_version()}
     for package in packages:
         try:

@@ -52,18 +52,18 @@ def test_the_defaults_are_the_papers() -> None:
         ),
     ],
 )
-def test_every_row_of_the_tables_is_a_value(table: str, rows: list[tuple[str, str, str, str]]) -> None:
+def test_every_row_of_the_papers_tables_has_a_preset(table: str, rows: list[tuple[str, str, str, str]]) -> None:
     configs = [PRESETS[name] for name in TABLES[table]]
     assert [(c.order, c.category_train, c.category_infer, c.category_stage) for c in configs] == rows
 
 
-def test_the_presets_are_the_rows_and_differ() -> None:
+def test_every_preset_is_a_row_and_no_two_are_equal() -> None:
     assert {name for rows in TABLES.values() for name in rows} == set(PRESETS)
     assert len(set(PRESETS.values())) == len(PRESETS)
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_model_has_the_parts_of_its_config_and_no_more(name: str) -> None:
+def test_a_model_has_only_the_parts_that_its_config_uses(name: str) -> None:
     config = AlignmentConfig.preset(name, dim=8)
     model = AlignmentModel(config, Sizes(visual_dim=4, text_dim=6, classes=3))
     parts = {key.split(".")[0] for key, _ in model.named_parameters()}
@@ -73,9 +73,9 @@ def test_a_model_has_the_parts_of_its_config_and_no_more(name: str) -> None:
     assert parts == expected
 
 
-def test_a_preset_takes_changes() -> None:
+def test_a_preset_can_be_changed() -> None:
     assert AlignmentConfig.querymatch(keep=3) == dataclasses.replace(PRESETS["querymatch"], keep=3)
-    with pytest.raises(ConfigError, match="no alignment preset 'clip'; there are aligncat, querymatch"):
+    with pytest.raises(ConfigError, match="unknown alignment preset 'clip'; known presets are aligncat, querymatch"):
         AlignmentConfig.preset("clip")
 
 
@@ -88,27 +88,27 @@ def test_a_preset_takes_changes() -> None:
         ({"temperature": -1.0}, r"alignment\.temperature"),
         ({"negatives_per_image": 0}, r"alignment\.negatives_per_image"),
         ({"lambda_2": -0.1}, r"alignment\.lambda_2"),
-        ({"weighting": "uncertainty", "lambda_2": 0.0}, "give both above 0"),
+        ({"weighting": "uncertainty", "lambda_2": 0.0}, r"alignment\.lambda_1 and alignment\.lambda_2 must be above 0"),
         (
             {"category_stage": "confidence", "category_train": "none", "category_infer": "none"},
             "no category is used",
         ),
     ],
 )
-def test_values_that_contradict_are_an_error_that_names_the_key(change: dict[str, object], message: str) -> None:
+def test_an_invalid_value_is_an_error_that_names_the_key(change: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         AlignmentConfig.preset("aligncat", **change)
 
 
 @pytest.mark.parametrize("name", ["visual_dim", "text_dim", "classes"])
 def test_a_size_below_one_is_an_error_that_names_it(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name} is 0; it has to be at least 1"):
+    with pytest.raises(ConfigError, match=f"{name} is 0; it must be at least 1"):
         Sizes(**{"visual_dim": 4, "text_dim": 6, "classes": 3, name: 0})
 
 
 def test_only_the_fine_space_needs_an_even_text_dim() -> None:
     sizes = Sizes(visual_dim=4, text_dim=33, classes=3)
-    with pytest.raises(ConfigError, match=r"text\.dim is 33; the Bi-GRU needs an even number"):
+    with pytest.raises(ConfigError, match=r"text\.dim is 33; it must be even"):
         AlignmentModel(AlignmentConfig(dim=8), sizes)
     AlignmentModel(AlignmentConfig.querymatch(dim=8), sizes)
 
@@ -123,7 +123,7 @@ def test_sizes_of_earlier_versions_are_dropped_with_one_warning(caplog: pytest.L
     )
 
 
-def test_todays_settings_are_read_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_current_settings_are_read_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     today = dataclasses.asdict(AlignmentConfig())
     assert without_old_sizes(today, "run/settings.json") == today and caplog.messages == []
 
@@ -134,7 +134,7 @@ def test_the_config_is_imported_without_torch() -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_stages_of_a_preset_leave_other_settings_alone(name: str) -> None:
+def test_the_stages_of_a_preset_do_not_change_other_settings(name: str) -> None:
     own = AlignmentConfig(dim=32, negatives_per_image=2, lambda_2=0.5, temperature=0.7)
     staged, row = own.with_stages(name), PRESETS[name]
     assert (staged.order, staged.category_train, staged.category_infer, staged.category_stage) == (

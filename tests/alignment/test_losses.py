@@ -15,7 +15,7 @@ INF = float("inf")
 
 
 def test_info_nce_by_hand() -> None:
-    # exp: 2 against 2 + 1 + 1 -> log 2; exp: 1 against 1 + 3 -> log 4, the missing negative not counted.
+    # First text: -log(2 / (2 + 1 + 1)) = log 2. Second text, with one missing negative: -log(1 / (1 + 3)) = log 4.
     loss = info_nce(torch.tensor([math.log(2.0), 0.0]), torch.tensor([[0.0, 0.0], [math.log(3.0), -INF]]), 1.0)
     assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2)
 
@@ -25,7 +25,7 @@ def test_info_nce_divides_by_the_temperature() -> None:
     assert loss.item() == pytest.approx(math.log(1.5))
 
 
-def test_info_nce_survives_large_products_and_no_negatives() -> None:
+def test_info_nce_is_finite_for_large_similarities_and_without_negatives() -> None:
     assert info_nce(torch.tensor([-1e4]), torch.tensor([[1e4]]), 1.0).item() == pytest.approx(2e4)
     positive = torch.tensor([3.0], requires_grad=True)
     loss = info_nce(positive, torch.full((1, 2), -INF), 1.0)
@@ -58,7 +58,7 @@ def test_contrastive_loss_against_numpy() -> None:
     assert loss.item() == pytest.approx(np.mean(losses))
 
 
-def test_contrastive_gradient_reaches_only_the_chosen_queries() -> None:
+def test_contrastive_gradient_reaches_only_positives_and_negatives() -> None:
     torch.manual_seed(0)
     texts, queries = torch.randn(3, 4, requires_grad=True), torch.randn(3, 6, 4, requires_grad=True)
     valid, images, choice = torch.ones(3, 6, dtype=torch.bool), torch.arange(3), torch.tensor([5, 0, 2])
@@ -76,13 +76,13 @@ def test_contrastive_gradient_reaches_only_the_chosen_queries() -> None:
     assert torch.equal(queries.grad.any(dim=2), used)
 
 
-def test_category_loss_by_hand_skips_the_unknown() -> None:
+def test_category_loss_by_hand_skips_unknown_labels() -> None:
     logits = torch.tensor([[math.log(3.0), 0.0], [9.0, 1.0], [0.0, 0.0]])
     loss = category_loss(logits, torch.tensor([0, -1, 1]))
     assert loss.item() == pytest.approx((math.log(4 / 3) + math.log(2)) / 2)
 
 
-def test_category_loss_is_zero_where_nothing_is_known() -> None:
+def test_category_loss_is_zero_if_no_label_is_known() -> None:
     logits = torch.randn(2, 3, requires_grad=True)
     loss = category_loss(logits, torch.tensor([-1, -1]))
     loss.backward()

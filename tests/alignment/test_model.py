@@ -1,4 +1,4 @@
-"""The whole forward pass of every config against a plain one, and where gradients may go."""
+"""The forward pass of every config against a plain implementation, its losses, and where gradients flow."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def affine(layer: torch.nn.Linear, inputs: Tensor) -> np.ndarray:
 
 
 def expected_choice(net: AlignmentModel, data: Batch, row: int) -> tuple[set[int], int, bool]:
-    """The kept set, the choice and whether the category was met, for one pair, as section 4 tells it."""
+    """The kept set, the choice, and whether a candidate has the category, for one pair, following section 4."""
     config = net.config
     candidates = [o for o in range(SLOTS) if data.valid[row, o]]
     source = config.category_train if net.training else config.category_infer
@@ -106,7 +106,7 @@ def expected_choice(net: AlignmentModel, data: Batch, row: int) -> tuple[set[int
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_config_chooses_as_the_paper_tells(name: str, training: bool) -> None:
+def test_every_config_chooses_as_the_paper_describes(name: str, training: bool) -> None:
     net = model(name).train(training)
     for seed in range(3):
         data = batch(seed)
@@ -119,7 +119,7 @@ def test_every_config_chooses_as_the_paper_tells(name: str, training: bool) -> N
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_shapes_and_what_a_config_leaves_out(name: str) -> None:
+def test_shapes_and_scores_that_a_config_does_not_use(name: str) -> None:
     net = model(name).eval()
     alignment = batch().align(net)
     assert alignment.global_scores.shape == alignment.coarse_scores.shape == (BATCH, SLOTS)
@@ -135,7 +135,7 @@ def test_shapes_and_what_a_config_leaves_out(name: str) -> None:
         assert (alignment.category == -1).all()
 
 
-def test_candidates_that_do_not_exist_score_minus_infinity_and_are_never_chosen() -> None:
+def test_padding_candidates_score_minus_infinity_and_are_never_chosen() -> None:
     data = batch()
     alignment = data.align(model())
     for scores in (alignment.global_scores, alignment.coarse_scores, alignment.fine_scores):
@@ -145,7 +145,7 @@ def test_candidates_that_do_not_exist_score_minus_infinity_and_are_never_chosen(
     assert data.valid[torch.arange(BATCH), alignment.choice].all()
 
 
-def test_without_any_candidate_of_the_category_the_best_by_global_are_kept() -> None:
+def test_if_no_candidate_has_the_category_the_best_by_global_score_are_kept() -> None:
     data, net = batch(), model()
     data.categories.fill_(0)
     data.labels.fill_(2)
@@ -157,14 +157,14 @@ def test_without_any_candidate_of_the_category_the_best_by_global_are_kept() -> 
     assert (alignment.kept.sum(dim=1) == data.valid.sum(dim=1).clamp(max=3)).all()
 
 
-def test_k_limits_the_refined_set_and_k_of_one_leaves_fine_no_choice() -> None:
+def test_k_limits_the_refined_set_and_with_k_of_one_the_coarse_score_chooses() -> None:
     data = batch()
     assert data.align(model(keep=2)).kept.sum(dim=1).max() == 2
     alignment = data.align(model(keep=1))
     assert torch.equal(alignment.choice, alignment.coarse_scores.argmax(dim=1))
 
 
-def test_an_unknown_label_goes_without_the_category() -> None:
+def test_a_pair_with_an_unknown_label_ignores_the_category() -> None:
     data = batch()
     data.labels.fill_(-1)
     unlabelled, uncategorised = data.align(model()), data.align(model("global+fine"))
@@ -184,7 +184,7 @@ def test_a_pair_does_not_depend_on_the_rest_of_its_batch(name: str) -> None:
         assert alone.choice[0] == together.choice[row]
 
 
-def test_features_of_half_precision_are_read() -> None:
+def test_features_may_have_half_precision() -> None:
     data, net = batch(), model()
     full = data.align(net)
     half = replace(data, features=data.features.half()).align(net)
@@ -195,18 +195,18 @@ def test_features_of_half_precision_are_read() -> None:
 @pytest.mark.parametrize("name", ["aligncat", "label-in-training"])
 def test_training_on_labels_without_labels_is_an_error(name: str) -> None:
     data, net = batch(), model(name)
-    with pytest.raises(ConfigError, match="category_train is 'label' and the data has no labels"):
+    with pytest.raises(ConfigError, match="category_train is 'label' and the data has no category labels"):
         net(data.features, data.categories, data.valid, data.sentences, data.words, data.word_mask)
 
 
 def test_a_classifier_without_labels_is_an_error() -> None:
     data, net = batch(), model("classifier-in-both")
-    with pytest.raises(ConfigError, match="the text classifier learns from category labels"):
+    with pytest.raises(ConfigError, match="the text classifier needs category labels"):
         net.losses(data.align(net), data.valid, data.image_index, None)
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_losses_are_the_ones_of_the_config_and_train_every_parameter(name: str) -> None:
+def test_the_losses_fit_the_config_and_train_every_parameter(name: str) -> None:
     net = model(name)
     losses = batch().losses(net)
     assert set(losses) - {"fine", "category"} == {"total", "contrastive", "global"}
@@ -219,7 +219,7 @@ def test_losses_are_the_ones_of_the_config_and_train_every_parameter(name: str) 
     for key, parameter in net.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key
-        # The bias of the softmax over words shifts every word alike.
+        # This bias shifts the scores of all words equally, so the softmax over the words cancels it.
         assert parameter.grad.any() or key == "fine.phrase_attention.weigh.bias", key
 
 
@@ -308,8 +308,8 @@ def test_a_batch_of_one_image_has_no_negatives_and_no_contrastive_loss() -> None
 
 
 @pytest.mark.parametrize("name", ["querymatch", "global+fine"])
-def test_it_learns_which_object_a_word_means_from_pairs_alone(name: str) -> None:
-    """Images of three concepts out of 24, each with a text that names one of them; chance is a third."""
+def test_it_learns_which_object_a_word_means_from_pairs_only(name: str) -> None:
+    """Each image shows three of 24 concepts, and its text names one of them. Chance is 1/3."""
     net = model(name, Sizes(visual_dim=24, text_dim=24, classes=3), dim=16, negatives_per_image=1)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-2)
 

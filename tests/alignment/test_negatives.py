@@ -1,4 +1,4 @@
-"""Eq. 1 to 3 by hand, and the selection against a plain loop written from the paper's text."""
+"""Eq. 1 to 3 by hand, and the selection against a plain loop that follows the paper's text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def plain_loop(
     image_index: NDArray[np.int64],
     count: int,
 ) -> list[list[list[int]]]:
-    """picks[b][j]: the negatives of text b in sample j, in the order picked."""
+    """Return picks[b][j], the negatives of text b in sample j, in order of selection."""
     batch, slots, _ = queries.shape
     unit = queries / np.linalg.norm(queries, axis=-1, keepdims=True)
     picks: list[list[list[int]]] = [[[] for _ in range(batch)] for _ in range(batch)]
@@ -52,7 +52,7 @@ def as_lists(indices: Tensor, mask: Tensor) -> list[list[list[int]]]:
     return [[row[there].tolist() for row, there in zip(*pair, strict=True)] for pair in zip(indices, mask, strict=True)]
 
 
-def test_difficulty_is_min_max_over_the_candidates_that_exist() -> None:
+def test_difficulty_is_normalised_over_the_candidates_without_padding() -> None:
     scores = torch.tensor([[2.0, 6.0, 3.0, 99.0], [5.0, 5.0, 5.0, -9.0], [4.0, 1.0, 1.0, 1.0]])
     available = torch.tensor([[True, True, True, False], [True, True, True, False], [False] * 4])
     assert difficulty(scores, available).tolist() == [[0, 1, 0.25, 0], [1, 1, 1, 0], [0, 0, 0, 0]]
@@ -64,22 +64,23 @@ def test_uniqueness_and_quality_by_hand() -> None:
 
 
 def test_two_images_by_hand() -> None:
-    # Text 0 = (1, 0) looks at image 1, whose candidates score 4, 3, 2, 0: difficulties 1, .75, .5, 0.
-    # Candidate 0, along (1, 0), is first. Cosines with it: .6 for (3, 4) -> uniqueness .2; .894 for (2, 1) ->
-    # .053; qualities .75 x .2 = .15, .5 x .053 = .026 and 0: candidate 1 is next.
+    # Text 0 = (1, 0) picks from image 1, whose candidates score 4, 3, 2, 0: difficulties 1, .75, .5, 0.
+    # Round 1: candidate 0, which points along (1, 0). Round 2: (3, 4) has cosine .6 with it, uniqueness .2 and quality
+    # .75 x .2 = .15; (2, 1) has cosine .894, uniqueness .053 and quality .5 x .053 = .026; so candidate 1 is next.
     queries = torch.tensor(
         [[[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], [[4.0, 0.0], [3.0, 4.0], [2.0, 1.0], [0.0, 1.0]]]
     )
     texts = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
     scores = torch.einsum("bd,jod->bjo", texts, queries)
     found = select_negatives(scores, queries, torch.ones(2, 4, dtype=torch.bool), torch.tensor([0, 1]), 2)
-    # Text 1 = (0, 2) looks at image 0: scores 0, 2, 0, -2, difficulties .5, 1, .5, 0. Candidate 1 is first;
-    # 0 and 2 have cosine 0 with it, so quality .25 both: the lower index.
+    # Text 1 = (0, 2) picks from image 0: scores 0, 2, 0, -2, difficulties .5, 1, .5, 0. Round 1: candidate 1.
+    # Round 2: 0 and 2 both have cosine 0 with it and quality .25, so the lower index is next.
     assert as_lists(*found) == [[[], [0, 1]], [[1, 0], []]]
 
 
 def test_picks_in_one_image_lower_the_uniqueness_in_another() -> None:
-    # Each other image has a hard candidate along x, and x is used up after round one, so both turn to y.
+    # In both other images the hardest candidate points along x. After round 1, x is no longer unique, so round 2 picks
+    # the candidate along y in both.
     image = [[1.0, 0.0], [0.8, 0.1], [0.2, -1.0], [0.0, 0.0]]
     queries = torch.tensor([[[0.0, 1.0]] * 4, image, image])
     scores = torch.einsum("bd,jod->bjo", torch.tensor([[1.0, 0.0]] * 3), queries)
@@ -95,7 +96,7 @@ def test_samples_of_one_image_are_never_each_others_negatives() -> None:
     assert torch.equal(mask, (image_index[:, None] != image_index)[..., None].expand(4, 4, 3))
 
 
-def test_an_image_gives_no_more_than_it_has_and_none_twice() -> None:
+def test_an_image_provides_each_candidate_at_most_once() -> None:
     torch.manual_seed(0)
     valid = torch.tensor([[True] * 5, [True, False, True, False, False], [False] * 5])
     found = select_negatives(torch.randn(3, 3, 5), torch.randn(3, 5, 8), valid, torch.arange(3), 4)
@@ -105,7 +106,7 @@ def test_an_image_gives_no_more_than_it_has_and_none_twice() -> None:
     assert len(set(picks[1][0])) == 4
 
 
-def test_equal_candidates_are_picked_in_order() -> None:
+def test_equal_candidates_are_picked_in_order_of_their_index() -> None:
     queries = torch.tensor([[1.0, 0.0]]).expand(2, 4, 2).contiguous()
     found = select_negatives(torch.ones(2, 2, 4), queries, torch.ones(2, 4, dtype=torch.bool), torch.arange(2), 3)
     assert as_lists(*found) == [[[], [0, 1, 2]], [[0, 1, 2], []]]
@@ -115,9 +116,9 @@ def test_equal_candidates_are_picked_in_order() -> None:
     ("batch", "slots", "count", "images"),
     [(2, 3, 2, 2), (8, 20, 4, 6), (16, 5, 6, 9), (64, 20, 4, 50)],
 )
-def test_equal_pick_for_pick_to_the_plain_loop(batch: int, slots: int, count: int, images: int) -> None:
+def test_every_pick_equals_the_plain_loops(batch: int, slots: int, count: int, images: int) -> None:
     rng = np.random.default_rng(batch)
-    # A shared part makes cosines large and of one sign, as trained projections do.
+    # A shared offset makes cosines large and positive, as in trained projections.
     queries = rng.normal(size=(batch, slots, 24)) + rng.normal(size=24)
     texts = rng.normal(size=(batch, 24))
     valid = np.arange(slots) < rng.integers(1, slots + 1, size=(batch, 1))
@@ -145,7 +146,7 @@ def test_peak_memory_stays_within_four_tables(batch: int, slots: int) -> None:
     assert table < peak <= 4 * table
 
 
-def test_selection_has_no_gradient() -> None:
+def test_the_selection_has_no_gradient() -> None:
     queries = torch.randn(2, 3, 4, requires_grad=True)
     scores = torch.einsum("bd,jod->bjo", torch.randn(2, 4), queries)
     indices, mask = select_negatives(scores, queries, torch.ones(2, 3, dtype=torch.bool), torch.arange(2), 2)

@@ -17,12 +17,12 @@ LENGTHS = (5, 1, 3, 7)
 def example(dim: int = 6) -> tuple[PhraseAttention, Tensor, Tensor]:
     torch.manual_seed(0)
     mask = torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]
-    # Garbage in the padding, so that a leak shows.
+    # The padding holds random values too, so that a test fails if they are used.
     return PhraseAttention(dim), torch.randn(len(LENGTHS), max(LENGTHS), dim), mask
 
 
 def numpy_gru(parameters: list[nn.Parameter], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """One direction of a GRU as its paper writes it, one sentence (l, d) at a time."""
+    """One direction of a GRU for one sentence (l, d), following the equations of the GRU's paper."""
     w_in, w_h, b_in, b_h = (parameter.detach().numpy() for parameter in parameters)
     state, states = np.zeros(w_h.shape[1], np.float32), []
     for word in inputs:

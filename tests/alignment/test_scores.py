@@ -15,7 +15,7 @@ def bools(*rows: str) -> Tensor:
     return torch.tensor([[mark == "x" for mark in row] for row in rows])
 
 
-def test_category_score_is_one_where_the_categories_agree() -> None:
+def test_category_score_is_one_if_the_categories_are_equal() -> None:
     categories = torch.tensor([[3, 7, 3], [0, 1, 2], [4, -1, 5]])
     scores = category_score(categories, torch.tensor([3, 5, -1]))
     assert scores.tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 0]]
@@ -31,12 +31,12 @@ def test_similarity_is_the_dot_product_of_each_pair(score) -> None:  # type: ign
     np.testing.assert_allclose(score(torch.from_numpy(q), torch.from_numpy(t)).numpy(), expected)
 
 
-def test_coarse_score_weighs_the_category_by_alpha() -> None:
+def test_coarse_score_weights_the_category_by_alpha() -> None:
     scores = coarse_score(torch.tensor([[1.0, 0.0]]), torch.tensor([[-2.5, 3.0]]), alpha=100.0)
     assert scores.tolist() == [[97.5, 3.0]]
 
 
-def test_only_candidates_of_the_category_stay_and_all_where_none_has_it() -> None:
+def test_only_candidates_of_the_category_are_kept_or_all_if_none_has_it() -> None:
     class_scores = torch.tensor([[1.0, 0, 1], [0, 0, 0], [1, 0, 0], [0, 0, 0]])
     eligible = bools("xx.", "xx.", ".xx", "xxx")
     stay, matched = with_category(class_scores, torch.tensor([2, 2, 2, -1]), eligible)
@@ -48,11 +48,11 @@ def test_only_candidates_of_the_category_stay_and_all_where_none_has_it() -> Non
     ("keep", "expected"),
     [(1, "...x."), (2, ".x.x."), (3, ".x.xx"), (4, ".x.xx"), (9, ".x.xx")],
 )
-def test_at_most_k_eligible_are_kept_and_the_first_of_equals(keep: int, expected: str) -> None:
+def test_the_k_best_eligible_candidates_are_kept_and_ties_keep_the_first(keep: int, expected: str) -> None:
     scores = torch.tensor([[9.0, 1.0, 8.0, 5.0, 1.0]])
     assert torch.equal(keep_best(scores, bools(".x.xx"), keep), bools(expected))
 
 
-def test_the_choice_is_the_best_of_the_kept_and_the_first_of_equals() -> None:
+def test_the_best_kept_candidate_is_chosen_and_ties_choose_the_first() -> None:
     scores = torch.tensor([[9.0, 1.0, 5.0, 5.0], [-3.0, -1.0, -2.0, 0.0]])
     assert select(scores, bools(".xxx", "x.x.")).tolist() == [2, 2]

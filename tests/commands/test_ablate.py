@@ -161,7 +161,7 @@ def test_rows_of_other_data_are_not_taken_for_ones_own(world: World, preset: Pat
         ({"seeds": ()}, "at least one"),
         ({"seeds": (1, 1)}, "each once"),
         ({"workers": 0}, "workers is 0"),
-        ({"preset": "nothing"}, "there is no preset 'nothing'"),
+        ({"preset": "nothing"}, "unknown preset 'nothing'"),
         ({"study": "over-specification"}, "only MojiRef records"),
         ({"study": "candidates"}, "holds 6 candidates an image, not 10"),
     ],

@@ -1,4 +1,4 @@
-"""Training runs: the same again, stopped and resumed, the best kept, and what is refused."""
+"""Training runs: reproducible, resumable, the best epoch is kept, and invalid input is refused."""
 
 from __future__ import annotations
 
@@ -45,33 +45,31 @@ from aligncat.training.data import GroundingData
 
 @pytest.fixture(scope="module")
 def early_best(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
-    """A seed whose best epoch is not the last, and its run: what is kept and what came last differ."""
+    """A seed whose best epoch is neither the first nor the last, and the folder of its run."""
     folder = tmp_path_factory.mktemp("early")
     for seed in range(20):
         run(world, folder / str(seed), seed=seed)
         rec = logged(folder / str(seed), "val/rec")
         if 0 < rec.index(max(rec)) < len(rec) - 1:
             return seed, folder / str(seed)
-    raise AssertionError("no seed has its best epoch in the middle: make the world or the run another one")
+    raise AssertionError("no seed has its best epoch in the middle: change the tiny world or its settings")
 
 
-class TestSameAgain:
-    def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
-        self, world: World, trained: Path, tmp_path: Path
-    ) -> None:
+class TestReproducible:
+    def test_the_seed_determines_the_weights(self, world: World, trained: Path, tmp_path: Path) -> None:
         run(world, tmp_path / "same")
         run(world, tmp_path / "other", seed=1)
         assert weights(tmp_path / "same") == weights(trained)
         assert weights(tmp_path / "other") != weights(trained)
 
-    def test_a_finished_run_repeated_is_as_it_was(self, world: World, early_best: tuple[int, Path]) -> None:
+    def test_repeating_a_finished_run_changes_nothing(self, world: World, early_best: tuple[int, Path]) -> None:
         seed, out = early_best
         before = weights(out)
         run(world, out, seed=seed)
         assert weights(out) == before
 
-    def test_training_follows_a_plain_loop(self, world: World, tmp_path: Path) -> None:
-        """Adam, its betas and eps, the schedule by step, clipping and Eq. 19 with dropout, written out."""
+    def test_training_equals_a_plain_loop(self, world: World, tmp_path: Path) -> None:
+        """The loop spells out Adam with its betas and eps, the schedule per step, clipping, and Eq. 19 with dropout."""
         out = tmp_path / "run"
         changes: dict[str, Any] = {"epochs": 2, "warmup_epochs": 1, "clip_norm": 0.05, "ema_decay": 0.0, "seed": 3}
         run(world, out, val_split=None, **changes)
@@ -138,23 +136,23 @@ class TestResume:
         with interrupted_at(passes, training=training), pytest.raises(KeyboardInterrupt):
             run(world, tmp_path / "run", seed=seed)
         assert signal.getsignal(signal.SIGINT) is handler
-        assert torch.utils.deterministic.fill_uninitialized_memory, "torch's settings are as they were"
+        assert torch.utils.deterministic.fill_uninitialized_memory, "torch's global settings must be restored"
         assert not (tmp_path / "run" / "model.safetensors").exists()
         run(world, tmp_path / "run", seed=seed)
         assert weights(tmp_path / "run") == weights(whole)
         assert equal(averaged(tmp_path / "run", "last"), averaged(whole, "last"))
 
-    def test_stopped_every_epoch(self, world: World, early_best: tuple[int, Path], tmp_path: Path) -> None:
+    def test_stopped_after_every_epoch(self, world: World, early_best: tuple[int, Path], tmp_path: Path) -> None:
         seed, whole = early_best
         for _ in range(3):
             with interrupted_at(STEPS + 1), pytest.raises(KeyboardInterrupt):
                 run(world, tmp_path / "run", seed=seed)
         run(world, tmp_path / "run", seed=seed)
         assert weights(tmp_path / "run") == weights(whole)
-        # No epoch of an earlier sitting is lost from the log.
-        sittings = [logged(tmp_path / "run", "val/rec", sitting) for sitting in range(4)]
-        assert [len(sitting) for sitting in sittings] == [1, 1, 1, 1]
-        assert [rec for sitting in sittings for rec in sitting] == logged(whole, "val/rec")
+        # The logs of all four starts together contain every epoch.
+        logs = [logged(tmp_path / "run", "val/rec", start) for start in range(4)]
+        assert [len(log) for log in logs] == [1, 1, 1, 1]
+        assert [rec for log in logs for rec in log] == logged(whole, "val/rec")
 
     def test_in_a_folder_that_was_moved(self, world: World, early_best: tuple[int, Path], tmp_path: Path) -> None:
         seed, whole = early_best
@@ -185,7 +183,7 @@ class TestResume:
         assert weights(tmp_path / "run") == weights(whole)
         assert "other versions" in caplog.text
 
-    def test_begun_when_the_sizes_were_settings(
+    def test_started_by_a_version_whose_settings_have_sizes(
         self, world: World, early_best: tuple[int, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         seed, whole = early_best
@@ -201,11 +199,11 @@ class TestResume:
         assert [message.split(": ")[0] for message in caplog.messages] == [str(path)]
 
     def test_killed_in_the_middle(self, world: World, early_best: tuple[int, Path], tmp_path: Path) -> None:
-        """A process of its own that dies without warning in a step of the third epoch."""
+        """Another process is killed in a step of the third epoch."""
         seed, whole = early_best
-        given = [world.data.path, world.detector, world.store, tmp_path / "run", seed, 2 * STEPS + 2]
+        arguments = [world.data.path, world.detector, world.store, tmp_path / "run", seed, 2 * STEPS + 2]
         killed = subprocess.run(
-            [sys.executable, "-c", KILLED, *map(str, given)],
+            [sys.executable, "-c", KILLED, *map(str, arguments)],
             capture_output=True,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "PYTHONPATH": ":".join(sys.path)},
@@ -235,7 +233,7 @@ class TestBest:
         rec = logged(out, "val/rec")
         best = rec.index(max(rec))
         assert checkpoint(out, "best")["epoch"] == best
-        # What the averaged weights are at the end of that epoch, from a run that knows no validation.
+        # A run without validation, stopped after that epoch, has the expected averaged weights.
         with interrupted_at((best + 1) * STEPS + 1), pytest.raises(KeyboardInterrupt):
             run(world, tmp_path / "stopped", seed=seed, val_split=None)
         assert checkpoint(tmp_path / "stopped", "last")["epoch"] == best
@@ -248,7 +246,7 @@ class TestBest:
         assert checkpoint(out, "last")["epoch"] == 3
         assert equal(load_file(out / "model.safetensors"), averaged(out, "last"))
 
-    def test_logs_have_losses_and_scores(self, early_best: tuple[int, Path]) -> None:
+    def test_logs_have_losses_and_validation_metrics(self, early_best: tuple[int, Path]) -> None:
         _, out = early_best
         for key in ("total", "contrastive", "global", "fine", "category"):
             losses = logged(out, f"train/{key}")
@@ -256,7 +254,7 @@ class TestBest:
         assert len(logged(out, "val/rec")) == len(logged(out, "val/res")) == 4
         assert list((out / "run" / "tensorboard").glob("events.out.tfevents.*"))
 
-    def test_validation_scores_are_those_of_the_evaluation(self, world: World, trained: Path) -> None:
+    def test_validation_metrics_equal_those_of_the_evaluation(self, world: World, trained: Path) -> None:
         from aligncat.evaluation.answering import answer
 
         answers = answer(Grounder.from_pretrained(trained), "x", Questions.load(world.data, world.open(), "val"))
@@ -281,7 +279,7 @@ class TestRefused:
             run(world, trained, **changes)
         assert contents(trained) == before
 
-    def test_a_folder_of_something_else(self, world: World, tmp_path: Path) -> None:
+    def test_a_folder_with_other_files(self, world: World, tmp_path: Path) -> None:
         (tmp_path / "notes").mkdir()
         (tmp_path / "notes" / "thesis.txt").write_text("years of work")
         with pytest.raises(ConfigError, match="not an empty folder"):
@@ -299,7 +297,9 @@ class TestRefused:
         with pytest.raises(ConfigError, match=r"settings\.json is damaged"):
             run(world, tmp_path)
 
-    def test_a_batch_larger_than_the_referents_which_then_may_be_mended(self, world: World, tmp_path: Path) -> None:
+    def test_a_batch_size_above_the_number_of_referents_which_can_then_be_corrected(
+        self, world: World, tmp_path: Path
+    ) -> None:
         with pytest.raises(ConfigError, match="batch_size is 25 and the training split has only 24 referents"):
             run(world, tmp_path / "run", batch_size=25)
         assert not (tmp_path / "run").exists()
@@ -317,7 +317,7 @@ class TestRefused:
         other.save()
         with pytest.raises(DetectorError, match=r"no category 'armchair'.*Use a detector"):
             run(world, tmp_path / "run", data=other.config)
-        # Without categories there is nothing to miss.
+        # QueryMatch uses no categories, so no category can be missing.
         run(world, tmp_path / "run", data=other.config, alignment=preset("querymatch"), val_split=None, epochs=1)
 
     def test_no_label_at_all(self, world: World, tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ class TestRefused:
                 train(out=tmp_path / "run", alignment=preset(name), **arguments)
         train(out=tmp_path / "run", alignment=preset("global+fine"), **arguments)
 
-    def test_a_dataset_that_is_not_there(self, world: World, tmp_path: Path) -> None:
+    def test_a_missing_dataset(self, world: World, tmp_path: Path) -> None:
         with pytest.raises(DataError):
             run(world, tmp_path / "run", data=replace(world.data, path=tmp_path))
 
@@ -360,7 +360,7 @@ class TestRefused:
 
 
 @pytest.mark.parametrize("name", ["querymatch", "global+class", "fine+global+class", "category-at-confidence"])
-def test_other_rows_of_the_tables_train_and_come_back(name: str, world: World, tmp_path: Path) -> None:
+def test_other_presets_are_trained_and_loaded(name: str, world: World, tmp_path: Path) -> None:
     grounder = run(world, tmp_path / "run", alignment=preset(name), epochs=1)
     again = Grounder.from_pretrained(tmp_path / "run")
     assert again.model.config == grounder.model.config
@@ -370,7 +370,7 @@ def test_other_rows_of_the_tables_train_and_come_back(name: str, world: World, t
     }
 
 
-def test_nothing_is_said_that_is_not_for_users(
+def test_third_party_messages_and_warnings_are_silenced(
     world: World,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],

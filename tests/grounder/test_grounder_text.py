@@ -168,9 +168,9 @@ def test_a_word_that_training_never_saw_is_read_by_its_vector(world: World, tmp_
 @pytest.mark.parametrize(
     ("text", "vectors", "message"),
     [
-        ({"encoder": "bert"}, "vectors.txt", "word_vectors are for text.encoder 'recurrent'"),
+        ({"encoder": "bert"}, "vectors.txt", "--word_vectors is only for text.encoder 'recurrent'"),
         ({"freeze_vectors": True, "vector_words": 5}, None, "name a file with --word_vectors"),
-        ({"encoder": "no/such/place/anywhere"}, None, "neither 'recurrent'"),
+        ({"encoder": "no/such/place/anywhere"}, None, "is not 'recurrent'"),
     ],
 )
 def test_settings_that_do_not_fit_leave_nothing_behind(

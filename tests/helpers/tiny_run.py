@@ -1,4 +1,4 @@
-"""A whole tiny path to train on: a REFER dataset, a store of the tiny detector, and settings that run in a second."""
+"""A tiny training setup: a REFER dataset, a detector, a store, and settings with which a run takes a second."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from helpers.tiny_detector import save_tiny_detector
 ALIGNMENT = AlignmentConfig(dim=16, negatives_per_image=2, keep=4)
 TEXT = TextEncoderConfig(word_dim=16, dim=16, blocks=1, heads=2, feedforward=32, max_length=8)
 TRAINING = TrainingConfig(epochs=4, batch_size=8, learning_rate=0.02, warmup_epochs=0.5, clip_norm=1.0, ema_decay=0.9)
-STEPS = 3  # in an epoch: 12 images of 2 referents, 8 a step
+STEPS = 3  # per epoch: 12 images with 2 referents each, 8 referents per step
 CANDIDATES = 6
 
 
 @dataclass(frozen=True)
 class World:
-    """What a run needs."""
+    """The inputs of a training run."""
 
     files: ReferFiles
     detector: Path
@@ -49,8 +49,11 @@ class World:
 
 
 def make_world(root: Path) -> World:
-    """Write dataset, detector and store. The truth outside the training split is one of the candidates' boxes, so that
-    a random choice is right now and then."""
+    """Write the dataset, the detector and the store.
+
+    Outside the training split, the true box of a referent is the box of one of the candidates, so that random choices
+    are sometimes right.
+    """
     detector = save_tiny_detector(root / "detector", labels=tuple(CATEGORIES.values()))
     files = write_refer_dataset(root / "data", splits={"train": 12, "val": 4, "testA": 2, "testB": 2})
     store = extract(out=root / "store", data=files.config, detector=str(detector), candidates=CANDIDATES)
@@ -74,7 +77,7 @@ def run(
     progress: bool = False,
     **training: Any,
 ) -> Grounder:
-    """Train in the tiny world, with some of TRAINING changed."""
+    """Train in the tiny world, with some values of TRAINING changed."""
     return train(
         data=data or world.data,
         store=world.store,
@@ -89,7 +92,7 @@ def run(
 
 @contextmanager
 def interrupted_at(passes: int, *, training: bool = True, by: Callable[[], object] | None = None) -> Iterator[None]:
-    """Ctrl-C, or what `by` does, in the n-th forward pass of the model, in training or in validation."""
+    """Raise KeyboardInterrupt, or call `by`, in the n-th forward pass of the model in training or in validation."""
     count = 0
 
     def interrupt(module: nn.Module, _: object) -> None:
@@ -109,27 +112,27 @@ def interrupted_at(passes: int, *, training: bool = True, by: Callable[[], objec
 
 
 def weights(out: Path) -> bytes:
-    """The grounder's weights, byte by byte."""
+    """Return the bytes of the grounder's weights."""
     return (out / "model.safetensors").read_bytes()
 
 
 def checkpoint(out: Path, name: str) -> dict[str, Any]:
-    """A checkpoint of a run."""
+    """Return a checkpoint of a run."""
     state: dict[str, Any] = torch.load(out / "run" / f"{name}.ckpt", weights_only=True)
     return state
 
 
 def averaged(out: Path, name: str) -> dict[str, Tensor]:
-    """The averaged weights in a checkpoint, under the grounder's names."""
+    """Return the averaged weights in a checkpoint, by their names in the grounder."""
     return {key.removeprefix("model."): value for key, value in checkpoint(out, name)["state_dict"].items()}
 
 
 def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
-    """Whether two sets of weights are the same, bit for bit."""
+    """Return whether two sets of weights are bit-identical."""
     return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
 
 
-def logged(out: Path, key: str, sitting: int = 0) -> list[float]:
-    """A figure over the epochs, from a sitting's CSV file."""
-    with (out / "run" / "csv" / f"version_{sitting}" / "metrics.csv").open() as file:
+def logged(out: Path, key: str, start: int = 0) -> list[float]:
+    """Return a logged value for each epoch, from the CSV file of the n-th start of the run."""
+    with (out / "run" / "csv" / f"version_{start}" / "metrics.csv").open() as file:
         return [float(row[key]) for row in csv.DictReader(file) if row[key]]

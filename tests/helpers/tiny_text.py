@@ -1,4 +1,4 @@
-"""A tiny BERT with random weights and a WordPiece vocabulary, as a folder."""
+"""Write a tiny BERT with random weights and a WordPiece vocabulary to a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIM = 16
 
 
 def save_tiny_text(folder: Path, *, seed: int = 0) -> Path:
-    """Write config, weights and vocabulary, and return the folder."""
+    """Write config, weights and vocabulary to a folder, and return the folder."""
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(PIECES),

@@ -96,15 +96,15 @@ def test_attentive_pooling_against_numpy() -> None:
     first, last, project = pooling.score[0], pooling.score[2], pooling.project
     expected = []
     for sentence, length in zip(words.numpy(), (5, 1, 3), strict=True):
-        there = sentence[:length]
-        hidden = np.maximum(there @ first.weight.detach().numpy().T + first.bias.detach().numpy(), 0)
+        words_only = sentence[:length]
+        hidden = np.maximum(words_only @ first.weight.detach().numpy().T + first.bias.detach().numpy(), 0)
         score = hidden @ last.weight.detach().numpy()[0] + last.bias.item()
         weight = np.exp(score) / np.exp(score).sum()
-        expected.append(project.weight.detach().numpy() @ (weight @ there) + project.bias.detach().numpy())
+        expected.append(project.weight.detach().numpy() @ (weight @ words_only) + project.bias.detach().numpy())
     np.testing.assert_allclose(pooling(words, mask).detach().numpy(), np.stack(expected), atol=1e-6)
 
 
-def test_given_vectors_are_used_and_frozen_where_asked() -> None:
+def test_given_vectors_are_used_and_are_frozen_if_configured() -> None:
     vectors = torch.randn(len(VOCABULARY), 12)
     for freeze in (True, False):
         model = TextEncoder(replace(SMALL, freeze_vectors=freeze), len(VOCABULARY), vectors)
@@ -114,12 +114,12 @@ def test_given_vectors_are_used_and_frozen_where_asked() -> None:
         assert all(p.grad is not None for n, p in model.named_parameters() if n != "embedding.weight")
 
 
-def test_vectors_of_another_size_are_an_error_that_says_what_to_set() -> None:
+def test_vectors_of_another_size_are_an_error_that_names_the_setting() -> None:
     with pytest.raises(ConfigError, match=r"set text\.word_dim to 50"):
         TextEncoder(SMALL, len(VOCABULARY), torch.zeros(len(VOCABULARY), 50))
 
 
-def test_training_reads_some_words_as_unknown_so_that_unk_learns() -> None:
+def test_training_replaces_some_words_with_unk_so_that_unk_is_trained() -> None:
     model = encoder(replace(SMALL, unknown_rate=0.5, dropout=0.0)).train()
     tokens = VOCABULARY.encode(["the red cat on the left side of a very big dog"] * 8, 15)
     model(tokens).sentences.square().sum().backward()
@@ -128,16 +128,16 @@ def test_training_reads_some_words_as_unknown_so_that_unk_learns() -> None:
     assert not model.embedding.weight.grad[PAD].any()
 
 
-def test_inference_forgets_no_word() -> None:
-    forgetful, exact = (encoder(replace(SMALL, unknown_rate=rate)) for rate in (0.9, 0.0))
+def test_inference_replaces_no_word() -> None:
+    noisy, exact = (encoder(replace(SMALL, unknown_rate=rate)) for rate in (0.9, 0.0))
     tokens = VOCABULARY.encode(TEXTS, 15)
-    assert torch.equal(forgetful(tokens).sentences, exact(tokens).sentences)
+    assert torch.equal(noisy(tokens).sentences, exact(tokens).sentences)
 
 
 @pytest.mark.parametrize(
     "change",
     [{"dim": 0}, {"heads": 5}, {"dropout": 1.0}, {"unknown_rate": -0.1}, {"blocks": -1}, {"max_length": 0}],
 )
-def test_a_config_that_cannot_work_is_an_error_that_names_the_key(change: dict[str, float]) -> None:
+def test_an_invalid_config_is_an_error_that_names_the_key(change: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=rf"text\.{next(iter(change))}"):
         replace(SMALL, **change)

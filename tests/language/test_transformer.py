@@ -44,7 +44,7 @@ def ids(*pieces: str) -> list[int]:
 
 
 class TestWordPieces:
-    def test_words_become_pieces_between_the_transformers_symbols(self, pretrained: PretrainedText) -> None:
+    def test_words_become_pieces_between_special_symbols(self, pretrained: PretrainedText) -> None:
         tokens = pretrained.pieces.encode(["The player", "red dog on the left"], 15)
         assert tokens.dtype == torch.int64
         assert tokens.tolist() == [
@@ -77,7 +77,7 @@ class TestWordPieces:
 
 
 class TestEncoder:
-    def test_features_are_those_of_berts_last_layer_projected_and_pooled(
+    def test_features_are_berts_last_hidden_states_projected_and_pooled(
         self, folder: Path, pretrained: PretrainedText
     ) -> None:
         model = encoder_of(pretrained)
@@ -101,7 +101,9 @@ class TestEncoder:
         for before, after in zip(model(tokens), model(more), strict=True):
             torch.testing.assert_close(before, after, atol=1e-6, rtol=0)
 
-    def test_frozen_the_transformer_learns_nothing_and_is_not_in_the_state(self, pretrained: PretrainedText) -> None:
+    def test_a_frozen_transformer_has_no_gradient_and_is_not_in_the_state_dict(
+        self, pretrained: PretrainedText
+    ) -> None:
         model = encoder_of(pretrained).train()
         assert not model.transformer.training
         model(pretrained.pieces.encode(TEXTS, 15)).sentences.sum().backward()
@@ -109,7 +111,7 @@ class TestEncoder:
         assert all(parameter.grad is not None for parameter in model.parameters())
         assert {name.split(".")[0] for name in model.state_dict()} == {"project", "pooling"}
 
-    def test_trained_the_transformer_has_gradients_and_is_in_the_state(self, pretrained: PretrainedText) -> None:
+    def test_a_trained_transformer_has_gradients_and_is_in_the_state_dict(self, pretrained: PretrainedText) -> None:
         model = TransformerTextEncoder(TextEncoderConfig(encoder="x", dim=8, train_encoder=True), pretrained)
         assert all(module.training for module in model.modules())
         model(pretrained.pieces.encode(TEXTS, 15)).sentences.sum().backward()
@@ -117,18 +119,18 @@ class TestEncoder:
         assert unused == {"transformer.pooler.dense.weight", "transformer.pooler.dense.bias"}
         assert any(name.startswith("transformer.") for name in model.state_dict())
 
-    def test_a_frozen_transformer_goes_along_to_another_type_and_into_a_copy(self, pretrained: PretrainedText) -> None:
+    def test_a_frozen_transformer_is_converted_and_copied_with_its_encoder(self, pretrained: PretrainedText) -> None:
         model = copy.deepcopy(encoder_of(pretrained)).double()
         assert model(pretrained.pieces.encode(TEXTS, 15)).words.dtype == torch.float64
 
-    def test_what_is_remembered_is_what_would_be_read(self, pretrained: PretrainedText) -> None:
+    def test_cached_states_equal_newly_computed_ones(self, pretrained: PretrainedText) -> None:
         model = encoder_of(pretrained)
         tokens = pretrained.pieces.encode([*TEXTS, "dog"], 15)
         read = model(tokens)
         model.remember(tokens)
         with torch.no_grad():
             for parameter in model.transformer.parameters():
-                parameter.zero_()  # so that asking it again would show
+                parameter.zero_()  # so that using the transformer again would change the result
         asked = [model(tokens), copy.deepcopy(model)(torch.nn.functional.pad(tokens, (0, 3), value=PAD))]
         for found in asked:
             for before, after in zip(read, found, strict=True):
@@ -137,7 +139,7 @@ class TestEncoder:
         assert all(parameter.grad is not None for parameter in model.parameters())
         assert model.double()(tokens[:1, :3]).words.dtype == torch.float64
 
-    def test_a_batch_with_an_unread_sentence_is_read(self, pretrained: PretrainedText) -> None:
+    def test_a_batch_with_an_uncached_sentence_is_encoded(self, pretrained: PretrainedText) -> None:
         model = encoder_of(pretrained)
         tokens = pretrained.pieces.encode(TEXTS, 15)
         read = model(tokens)
@@ -145,7 +147,7 @@ class TestEncoder:
         for before, after in zip(read, model(tokens), strict=True):
             assert torch.equal(before, after)
 
-    def test_what_is_remembered_does_not_depend_on_the_batches_that_ask(self, pretrained: PretrainedText) -> None:
+    def test_cached_states_do_not_depend_on_the_order_of_sentences(self, pretrained: PretrainedText) -> None:
         tokens = pretrained.pieces.encode(TEXTS, 15)
 
         def read(ids: torch.Tensor) -> torch.Tensor:
@@ -169,7 +171,7 @@ class TestEncoder:
                 parameter.mul_(1.5)
         assert not torch.equal(model(tokens).words, before)
 
-    def test_more_words_than_the_transformer_has_places_for_are_refused(self, pretrained: PretrainedText) -> None:
+    def test_a_max_length_above_the_transformers_limit_is_an_error(self, pretrained: PretrainedText) -> None:
         config = TextEncoderConfig(encoder="x", dim=8, max_length=37)
         with pytest.raises(ConfigError, match=r"text\.max_length is 37.*at most 36"):
             TransformerTextEncoder(config, pretrained)
@@ -178,13 +180,13 @@ class TestEncoder:
 
 
 class TestLoading:
-    def test_a_copy_has_the_same_hash_and_other_weights_another(self, folder: Path, tmp_path: Path) -> None:
+    def test_a_copy_has_the_same_hash_and_other_weights_have_another_hash(self, folder: Path, tmp_path: Path) -> None:
         before = load_pretrained_text(str(folder)).sha256
         shutil.copytree(folder, tmp_path / "copy")
         assert load_pretrained_text(str(tmp_path / "copy")).sha256 == before
         assert load_pretrained_text(str(save_tiny_text(tmp_path / "other", seed=1))).sha256 != before
 
-    def test_config_and_tokenizer_alone_give_the_architecture(
+    def test_config_and_tokenizer_are_enough_for_the_architecture(
         self, folder: Path, pretrained: PretrainedText, tmp_path: Path
     ) -> None:
         pretrained.save(tmp_path)
@@ -194,7 +196,7 @@ class TestLoading:
         shapes = [{n: p.shape for n, p in text.model.named_parameters()} for text in (again, pretrained)]
         assert shapes[0] == shapes[1]
 
-    def test_an_encoder_decoder_gives_its_encoder(self, folder: Path, tmp_path: Path) -> None:
+    def test_of_an_encoder_decoder_only_the_encoder_is_loaded(self, folder: Path, tmp_path: Path) -> None:
         path = Path(shutil.copytree(folder, tmp_path / "t5"))
         sizes = {"vocab_size": len(PIECES), "d_model": DIM, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
         T5EncoderModel(T5Config(**sizes)).save_pretrained(path)
@@ -202,22 +204,22 @@ class TestLoading:
         assert type(t5.model) is T5EncoderModel
         assert encoder_of(t5)(t5.pieces.encode(TEXTS, 15)).words.isfinite().all()
 
-    def test_a_model_of_more_than_text_is_refused(self, folder: Path, tmp_path: Path) -> None:
+    def test_a_model_that_is_not_text_only_is_an_error(self, folder: Path, tmp_path: Path) -> None:
         path = Path(shutil.copytree(folder, tmp_path / "clip"))
         CLIPConfig().save_pretrained(path)
         (path / "model.safetensors").unlink()
         with pytest.raises(ConfigError, match=r"text\.encoder .*clip"):
             load_pretrained_text(str(path))
 
-    def test_weights_that_are_missing_are_named(self, folder: Path, tmp_path: Path) -> None:
+    def test_missing_weights_are_named(self, folder: Path, tmp_path: Path) -> None:
         path = Path(shutil.copytree(folder, tmp_path / "less"))
         kept = {k: v for k, v in load_file(path / "model.safetensors").items() if "layer.0.output" not in k}
         save_file(kept, path / "model.safetensors", metadata={"format": "pt"})
-        with pytest.raises(ConfigError, match=r"lacks \d+ weights, such as encoder\.layer\.0\.output"):
+        with pytest.raises(ConfigError, match=r"\d+ weights are missing in .*less, such as encoder\.layer\.0\.output"):
             load_pretrained_text(str(path))
 
     @pytest.mark.parametrize("lost", ["config.json", "model.safetensors"])
-    def test_a_folder_that_lacks_a_file_is_named(self, folder: Path, tmp_path: Path, lost: str) -> None:
+    def test_a_folder_with_a_missing_file_is_named(self, folder: Path, tmp_path: Path, lost: str) -> None:
         path = Path(shutil.copytree(folder, tmp_path / "less"))
         (path / lost).unlink()
         with pytest.raises(ConfigError, match=r"text\.encoder .*cannot be loaded from .*less"):
@@ -239,20 +241,20 @@ class TestLoading:
         with pytest.raises(ConfigError, match="cannot be loaded"):
             load_pretrained_text(str(path))
 
-    def test_neither_a_folder_nor_a_name_is_an_error_that_says_what_there_is(self) -> None:
-        with pytest.raises(ConfigError, match=r"neither 'recurrent', 'minilm', a folder here nor"):
+    def test_an_unknown_encoder_is_an_error_that_lists_the_possible_values(self) -> None:
+        with pytest.raises(ConfigError, match=r"is not 'recurrent', 'minilm', a local folder or"):
             load_pretrained_text("no/such/place/anywhere")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train_encoder": True}, r"text\.train_encoder is for a transformer"),
-        ({"vector_words": 10}, r"text\.vector_words needs text\.freeze_vectors"),
+        ({"train_encoder": True}, r"text\.train_encoder needs a transformer"),
+        ({"vector_words": 10}, r"text\.vector_words needs frozen word vectors: set text\.freeze_vectors"),
         ({"vector_words": -1}, r"text\.vector_words is -1"),
     ],
 )
-def test_settings_that_do_not_fit_are_errors(change: dict[str, int], message: str) -> None:
+def test_settings_that_contradict_each_other_are_errors(change: dict[str, int], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(TextEncoderConfig(), **change)  # type: ignore[arg-type]
 
@@ -263,8 +265,8 @@ def test_minilm_is_the_sentence_transformer_of_that_name() -> None:
     texts = ["the sofa", "the couch", "a giraffe"]
     tokens = minilm.pieces.encode(texts, 15)
     states = minilm.model(input_ids=(tokens - 1).clamp(min=0), attention_mask=(tokens != PAD).long())
-    there = (tokens != PAD).unsqueeze(-1)
-    means = ((states.last_hidden_state * there).sum(1) / there.sum(1)).detach().numpy()
+    mask = (tokens != PAD).unsqueeze(-1)
+    means = ((states.last_hidden_state * mask).sum(1) / mask.sum(1)).detach().numpy()
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     same, other = float(means[0] @ means[1]), float(means[0] @ means[2])
     assert same > 0.7 > 0.4 > other

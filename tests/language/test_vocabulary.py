@@ -12,7 +12,7 @@ from aligncat.language.vocabulary import CLS, PAD, UNK, Vocabulary
 TEXTS = ["left cat", "the red cat", "the left-most dog"]
 
 
-def test_special_symbols_come_first_and_words_as_first_seen() -> None:
+def test_special_symbols_come_first_then_words_in_order_of_occurrence() -> None:
     vocabulary = Vocabulary.from_expressions(TEXTS)
     assert (PAD, UNK, CLS) == (0, 1, 2)
     assert vocabulary.words == ("left", "cat", "the", "red", "most", "dog")
@@ -29,7 +29,7 @@ def test_encode_pads_to_the_longest_and_cuts_at_max_length() -> None:
     assert vocabulary.encode(["Cat!", "the red cat"], max_length=2).tolist() == [[4, PAD], [5, 6]]
 
 
-def test_an_unknown_word_keeps_its_place_as_unk() -> None:
+def test_an_unknown_word_is_replaced_with_unk() -> None:
     vocabulary = Vocabulary.from_expressions(TEXTS)
     assert vocabulary.encode(["left zebra cat"], 15).tolist() == [[3, UNK, 4]]
     assert vocabulary.encode(["purple zebra"], 15).tolist() == [[UNK, UNK]]
@@ -41,7 +41,7 @@ def test_a_word_spelled_like_a_special_symbol_is_a_word() -> None:
     assert Vocabulary.from_expressions(TEXTS).encode(["<pad> <cls>"], 15).tolist() == [[UNK, UNK]]
 
 
-def test_more_words_go_behind_the_vocabularys_own() -> None:
+def test_more_words_come_after_the_vocabularys_own() -> None:
     vocabulary = Vocabulary.from_expressions(TEXTS).with_words(["zebra", "cat", "sofa", "zebra"])
     assert vocabulary.words == ("left", "cat", "the", "red", "most", "dog", "zebra", "sofa")
 
@@ -70,7 +70,7 @@ def test_no_expressions_is_an_error() -> None:
         Vocabulary.from_expressions([])
 
 
-def test_saved_and_loaded_is_equal(tmp_path: Path) -> None:
+def test_a_vocabulary_is_equal_after_saving_and_loading(tmp_path: Path) -> None:
     vocabulary = Vocabulary.from_expressions([*TEXTS, "café"])
     vocabulary.save(tmp_path / "vocabulary.json")
     assert Vocabulary.load(tmp_path / "vocabulary.json") == vocabulary
@@ -89,7 +89,7 @@ def test_saved_and_loaded_is_equal(tmp_path: Path) -> None:
         None,
     ],
 )
-def test_a_file_that_is_no_vocabulary_is_an_error_that_names_it(tmp_path: Path, content: str | None) -> None:
+def test_a_file_that_is_not_a_vocabulary_is_an_error_that_names_it(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "vocabulary.json"
     if content is not None:
         path.write_text(content, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Sentences, learning rates and averaged weights against hand calculations and plain loops."""
+"""Sampled expressions, learning rates and averaged weights against hand calculations and plain loops."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from aligncat.types import Expression
 
 
 def split_of(counts: list[int]) -> Split:
-    """A split of referents with so many sentences each."""
+    """Return a split of referents with the given numbers of expressions."""
     expressions = tuple(
         Expression(f"{referent}.{k}", str(referent), "image", f"thing {k}")
         for referent, count in enumerate(counts)
@@ -46,12 +46,12 @@ class TestOneSentencePerReferent:
         rows = epoch_of(OneSentencePerReferent(self.split, seed=0), epoch)
         assert sorted(self.split.expressions[row].referent_id for row in rows) == ["0", "1", "2", "3", "4"]
 
-    def test_draws_depend_on_seed_and_epoch_alone(self) -> None:
+    def test_samples_depend_only_on_seed_and_epoch(self) -> None:
         first, second = (OneSentencePerReferent(self.split, seed=7) for _ in range(2))
         torch.manual_seed(1)
         forwards = {epoch: epoch_of(first, epoch) for epoch in (0, 1, 2, 3)}
         torch.manual_seed(2)
-        list(islice(iter(second), 2))  # an epoch that was broken off
+        list(islice(iter(second), 2))  # an interrupted epoch
         assert {epoch: epoch_of(second, epoch) for epoch in (3, 1, 2, 0)} == forwards
 
     def test_sentences_and_order_vary_over_epochs_and_seeds(self) -> None:
@@ -61,7 +61,7 @@ class TestOneSentencePerReferent:
     def test_every_sentence_is_drawn_about_equally_often(self) -> None:
         sampler = OneSentencePerReferent(self.split, seed=0)
         drawn = Counter(row for epoch in range(600) for row in epoch_of(sampler, epoch))
-        # Binomial: 600 draws at 1/5, 1/3 and 1/2 stay within 4.5 standard deviations of their mean.
+        # Each count is binomial: 600 draws with probability 1/5, 1/3 or 1/2. It is within 4.5 standard deviations.
         for row, expression in enumerate(self.split.expressions):
             share = 1 / [1, 3, 2, 5, 3][int(expression.referent_id)]
             assert abs(drawn[row] - 600 * share) <= 4.5 * (600 * share * (1 - share)) ** 0.5
@@ -70,21 +70,21 @@ class TestOneSentencePerReferent:
 class TestLearningRate:
     config = TrainingConfig(epochs=3, warmup_epochs=1, learning_rate=1.0, warmup_rate=0.1, final_rate=0.2)
 
-    # Four steps of warm-up, then eight of a cosine: a quarter of the way it is 0.2 + 0.8 (1 + sqrt(1/2)) / 2.
+    # Four warm-up steps, then eight cosine steps. After a quarter of those it is 0.2 + 0.8 (1 + sqrt(1/2)) / 2.
     @pytest.mark.parametrize(
         ("step", "rate"),
         [(0, 0.1), (1, 0.325), (2, 0.55), (3, 0.775), (4, 1.0), (6, 0.8828427), (8, 0.6), (10, 0.3171573), (12, 0.2)],
     )
-    def test_values_worked_out_by_hand(self, step: int, rate: float) -> None:
+    def test_values_by_hand(self, step: int, rate: float) -> None:
         assert learning_rate(step, self.config, steps_per_epoch=4) == pytest.approx(rate, abs=1e-7)
 
-    def test_never_below_its_end(self) -> None:
+    def test_it_stays_at_the_final_rate(self) -> None:
         assert learning_rate(99, self.config, steps_per_epoch=4) == pytest.approx(0.2)
 
-    def test_without_warm_up_it_starts_at_the_top(self) -> None:
+    def test_without_warm_up_it_starts_at_the_full_rate(self) -> None:
         assert learning_rate(0, TrainingConfig(warmup_epochs=0), 10) == 1e-4
 
-    def test_a_fraction_of_an_epoch_of_warm_up(self) -> None:
+    def test_the_warm_up_may_be_a_fraction_of_an_epoch(self) -> None:
         config = TrainingConfig(epochs=1, warmup_epochs=0.5, learning_rate=1.0, warmup_rate=0.0)
         assert [learning_rate(step, config, 4) for step in range(3)] == pytest.approx([0.0, 0.5, 1.0])
 
@@ -108,13 +108,13 @@ class TestLearningRate:
         ({"seed": -1}, "training.seed is -1"),
     ],
 )
-def test_settings_that_cannot_work_are_named(changes: dict[str, object], message: str) -> None:
+def test_an_invalid_setting_is_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         TrainingConfig(**changes)  # type: ignore[arg-type]
 
 
 class Line(pl.LightningModule):
-    """One weight and one bias that follow the data by plain gradient descent."""
+    """A model of one weight and one bias, trained by plain gradient descent."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class Line(pl.LightningModule):
 
 
 class Recorder(Callback):
-    """The weights after each step, as they are without averaging."""
+    """Records the weights after each step, without averaging."""
 
     def __init__(self) -> None:
         self.weights: list[list[float]] = []

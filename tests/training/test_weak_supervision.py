@@ -1,4 +1,4 @@
-"""Nothing that learns can see a box or a mask."""
+"""Training has no access to boxes and masks of referents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ from aligncat.training.module import GroundingModule
 from aligncat.types import Truth
 
 SOURCE = Path(aligncat.__file__).parent
-TRUTH = {"Truth", "Overlaps", "load_objects", "annotated_objects"}  # and every reader of truth: load_truth and so on
+TRUTH = {
+    "Truth",
+    "Overlaps",
+    "load_objects",
+    "annotated_objects",
+}  # and every name that ends with _truth, such as load_truth
 LEARNERS = [
     *sorted(SOURCE.glob("training/*.py")),
     *sorted(SOURCE.glob("alignment/*.py")),
@@ -34,7 +39,7 @@ LEARNERS = [
 ]
 
 
-def test_weights_are_bit_identical_without_the_boxes_and_masks_of_training(world: World, tmp_path: Path) -> None:
+def test_weights_are_bit_identical_without_boxes_and_masks_of_the_training_split(world: World, tmp_path: Path) -> None:
     shutil.copytree(world.data.path, tmp_path / "data")
     stripped = replace(world.data, path=tmp_path / "data")
     path = stripped.path / "refcoco" / "instances.json"
@@ -50,7 +55,7 @@ def test_weights_are_bit_identical_without_the_boxes_and_masks_of_training(world
     assert (tmp_path / "with" / "config.json").read_bytes() == (tmp_path / "without" / "config.json").read_bytes()
 
 
-def test_the_validation_truth_changes_no_weight_of_an_epoch(world: World, tmp_path: Path) -> None:
+def test_validation_does_not_change_the_weights_of_any_epoch(world: World, tmp_path: Path) -> None:
     run(world, tmp_path / "validated")
     run(world, tmp_path / "alone", val_split=None)
     first, second = (checkpoint(tmp_path / name, "last") for name in ("validated", "alone"))
@@ -59,18 +64,17 @@ def test_the_validation_truth_changes_no_weight_of_an_epoch(world: World, tmp_pa
 
 
 @pytest.mark.parametrize("path", LEARNERS, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_what_learns_imports_no_truth(path: Path) -> None:
+def test_training_imports_no_truth(path: Path) -> None:
     names = {
         alias.name.rsplit(".")[-1]
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    allowed = {"Overlaps"} if path.name == "callbacks.py" else set()  # it validates, and never learns
-    assert not {name for name in names if name in TRUTH or name.endswith("_truth")} - allowed
+    assert not {name for name in names if name in TRUTH or name.endswith("_truth")}
 
 
-def test_no_truth_can_be_reached_from_what_learns(world: World) -> None:
+def test_no_truth_can_be_reached_from_the_objects_of_training(world: World) -> None:
     train, val = (load_split(world.data, name) for name in ("train", "val"))
     store = world.open()
     vocabulary = Vocabulary.from_expressions(expression.text for expression in train.expressions)
@@ -88,14 +92,14 @@ def test_no_truth_can_be_reached_from_what_learns(world: World) -> None:
     model = GroundingModel(config, len(vocabulary), feature_dim=store.manifest.feature_dim, classes=3)
     module = GroundingModule(model, TRAINING, batches.steps_per_epoch)
     reached = everything_below([module, batches, next(iter(batches.train_dataloader()))])
-    assert any(isinstance(each, torch.Tensor) for each in reached)  # it did look inside
+    assert any(isinstance(each, torch.Tensor) for each in reached)  # the search does follow references
     assert not any(isinstance(each, Truth | Overlaps) for each in reached)
-    # Not even the candidates' own boxes: the store itself is not kept.
+    # The store, which holds the candidates' boxes, cannot be reached either.
     assert not any(each is store for each in reached)
 
 
 def everything_below(roots: list[object]) -> list[object]:
-    """Every object that can be reached, code apart."""
+    """Return all objects that can be reached from these, except code."""
     code = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.CodeType)
     seen: dict[int, object] = {}
     waiting = list(roots)

@@ -1,1 +1,1 @@
-"""The paper: category and global matching, phrase attention, selection, negatives, losses, and the model."""
+"""The paper's equations: scores, phrase attention, selection, negatives, losses, and the model that uses them."""

@@ -1,4 +1,4 @@
-"""One config for AlignCAT, QueryMatch and every ablation row of the paper."""
+"""The configuration of AlignCAT, of QueryMatch and of every ablation in the paper."""
 
 from __future__ import annotations
 
@@ -17,30 +17,33 @@ Weighting = Literal["constant", "uncertainty"]
 
 @dataclass(frozen=True)
 class AlignmentConfig:
-    """Which scores choose a candidate, in which order, and how they are learned. The defaults are AlignCAT.
+    """Settings of the alignment model and its losses. The defaults are AlignCAT.
 
     Attributes:
-        order: the stages. "coarse": S_coarse chooses (with no category: QueryMatch). "coarse-fine": S_coarse
-            refines the candidates, S_fine chooses. "fine-coarse": S_fine keeps the best K, S_coarse chooses.
-        category_train: what S_class compares with in training: c* ("label"), c^T ("classifier") or nothing.
-        category_infer: the same at inference, where c* does not exist.
-        category_stage: where S_class filters: in the coarse alignment, or already in the candidate set Q_O
-            ("confidence", Table 5), which then also limits the negatives that an image offers to other texts.
+        order: the stages. "coarse": S_coarse chooses (without a category this is QueryMatch). "coarse-fine":
+            S_coarse keeps at most K candidates and S_fine chooses. "fine-coarse": S_fine keeps the best K and
+            S_coarse chooses.
+        category_train: the category of an expression in S_class during training: c* ("label"), c^T ("classifier"),
+            or none ("none").
+        category_infer: the same at inference, where c* is not available.
+        category_stage: where the category filters candidates: in the coarse alignment ("coarse"), or already in
+            the candidate set Q_O ("confidence", Table 5). With "confidence", the candidates that are filtered out
+            are not used as negatives either.
         alpha: weight of S_class in S_coarse (Eq. 9).
-        keep: K, the most candidates in the refined set.
-        dim: of the shared spaces (Eq. 6, 7, 12, 13).
-        temperature: tau of InfoNCE (Eq. 16).
-        coarse_positive: the positive of the coarse space's loss: q* ("chosen"), or the candidate of highest S_coarse
-            ("coarse"), the coarse stage's own best. They differ where the fine stage chooses.
-        negatives_per_image: negative queries that a text takes from each other image.
-        weighting: of Eq. 19. "constant": lambda_1 and lambda_2 as given. "uncertainty": learned, as
-            exp(-s) L + s for each loss (Kendall et al., CVPR 2018), starting from lambda_1 and lambda_2. A
-            config without the text classifier has one loss, and its weight stays constant. The paper's schedule is in
-            a supplement that is not at hand. On MojiRef no choice can be told from another (docs/findings.md), so
-            the simplest is the default.
+        keep: K, the largest number of candidates in the refined set.
+        dim: dimension d of the shared spaces (Eq. 6, 7, 12, 13).
+        temperature: temperature tau of InfoNCE (Eq. 16).
+        coarse_positive: the positive in the loss of the global space: q* ("chosen"), or the candidate with the highest
+            S_coarse ("coarse"). They can differ when the fine stage chooses.
+        negatives_per_image: number of negative queries for each text from each other image.
+        weighting: weights of the losses in Eq. 19. "constant": lambda_1 and lambda_2. "uncertainty": learned; each
+            loss L becomes exp(-s) L + s (Kendall et al., CVPR 2018), with weights that start at lambda_1 and lambda_2.
+            Without a text classifier there is only one loss, and its weight is constant. The paper gives its schedule
+            in a supplement that is not available. On MojiRef the settings make no measurable difference
+            (docs/findings.md), so the simplest one is the default.
         lambda_1: weight of the contrastive losses.
         lambda_2: weight of the text classifier's loss.
-        detach_classifier: stop the classifier's gradient before f_t, so that it only reads the encoder.
+        detach_classifier: stop the text classifier's gradient before f_t, so that it does not train the text encoder.
     """
 
     order: Order = "coarse-fine"
@@ -61,70 +64,76 @@ class AlignmentConfig:
     def __post_init__(self) -> None:
         for name in ("keep", "dim", "negatives_per_image"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"alignment.{name} is {getattr(self, name)}; it has to be at least 1")
+                raise ConfigError(f"alignment.{name} is {getattr(self, name)}; it must be at least 1")
         for name in ("alpha", "temperature"):
             if not getattr(self, name) > 0:
-                raise ConfigError(f"alignment.{name} is {getattr(self, name)}; it has to be positive")
+                raise ConfigError(f"alignment.{name} is {getattr(self, name)}; it must be positive")
         for name in ("lambda_1", "lambda_2"):
             if not getattr(self, name) >= 0:
-                raise ConfigError(f"alignment.{name} is {getattr(self, name)}; it cannot be negative")
+                raise ConfigError(f"alignment.{name} is {getattr(self, name)}; it must not be negative")
         if self.category_stage == "confidence" and self.category_train == self.category_infer == "none":
             raise ConfigError(
-                "alignment.category_stage is 'confidence' but no category is used: set category_train or "
-                "category_infer, or category_stage to 'coarse'"
+                "alignment.category_stage is 'confidence' but no category is used: set alignment.category_train or "
+                "alignment.category_infer, or set alignment.category_stage to 'coarse'"
             )
         if self.weighting == "uncertainty" and not (self.lambda_1 and self.lambda_2):
-            raise ConfigError("alignment.weighting 'uncertainty' starts from lambda_1 and lambda_2: give both above 0")
+            raise ConfigError(
+                "alignment.weighting is 'uncertainty', so alignment.lambda_1 and alignment.lambda_2 must be above 0"
+            )
 
     @property
     def fine(self) -> bool:
-        """Whether there is a fine-grained space (Eq. 10 to 14)."""
+        """Whether the model has a fine-grained space (Eq. 10 to 14)."""
         return self.order != "coarse"
 
     @property
     def classifier(self) -> bool:
-        """Whether there is a text classifier (Eq. 18)."""
+        """Whether the model has a text classifier (Eq. 18)."""
         return "classifier" in (self.category_train, self.category_infer)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> AlignmentConfig:
-        """The config of a row of the paper's tables, by its name in PRESETS, with some values changed.
+        """Return the config of one row of the paper's tables, with some values changed.
+
+        Args:
+            name: a key of PRESETS.
+            changes: new values by field name.
 
         Raises:
-            ConfigError: there is no such preset, or a change does not fit.
+            ConfigError: the preset is unknown, or a change is invalid.
         """
         if name not in PRESETS:
-            raise ConfigError(f"no alignment preset {name!r}; there are {', '.join(PRESETS)}")
+            raise ConfigError(f"unknown alignment preset {name!r}; known presets are {', '.join(PRESETS)}")
         return replace(PRESETS[name], **changes)
 
     @property
     def stages(self) -> dict[str, Any]:
-        """The fields that the rows of the paper's tables differ in, by name."""
+        """The values, by field name, in which the rows of the paper's tables differ."""
         names = ("order", "category_train", "category_infer", "category_stage")
         return {name: getattr(self, name) for name in names}
 
     def with_stages(self, name: str) -> AlignmentConfig:
-        """Return this config with the stages of a preset; every other field keeps its value.
+        """Return this config with the stages of a preset. All other fields keep their values.
 
         Raises:
-            ConfigError: there is no such preset.
+            ConfigError: the preset is unknown.
         """
         return replace(self, **AlignmentConfig.preset(name).stages)
 
     @classmethod
     def querymatch(cls, **changes: Any) -> AlignmentConfig:
-        """QueryMatch: the candidate of highest S_global."""
+        """Return the config of QueryMatch, which chooses the candidate with the highest S_global."""
         return cls.preset("querymatch", **changes)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes of the alignment model that its inputs decide.
+    """The sizes of the alignment model's inputs.
 
     Attributes:
-        visual_dim: d_v, the length of the detector's query features.
-        text_dim: d_t, the length of f_t and of each word's feature in F_w.
-        classes: C, the number of the detector's categories.
+        visual_dim: d_v, the dimension of the detector's query features.
+        text_dim: d_t, the dimension of f_t and of the word features F_w.
+        classes: C, the number of categories of the detector.
     """
 
     visual_dim: int
@@ -134,7 +143,7 @@ class Sizes:
     def __post_init__(self) -> None:
         for name in ("visual_dim", "text_dim", "classes"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it has to be at least 1")
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
 
 _NO_CATEGORY: dict[str, Any] = {"category_train": "none", "category_infer": "none"}
@@ -152,14 +161,14 @@ PRESETS: dict[str, AlignmentConfig] = {
     "fine+global+class": AlignmentConfig(order="fine-coarse"),
     # Table 4: c* in training, no category at inference.
     "label-in-training": AlignmentConfig(category_infer="none"),
-    # Table 4: no category in training, c^T at inference; Table 5: c* is not injected.
+    # Table 4: no category in training, c^T at inference; Table 5: no c* in training.
     "classifier-at-inference": AlignmentConfig(category_train="none"),
     # Table 4: c^T in training and at inference.
     "classifier-in-both": AlignmentConfig(category_train="classifier"),
     # Table 5: c* in the confidence-based selection.
     "category-at-confidence": AlignmentConfig(category_stage="confidence"),
 }
-"""The config of every row of Tables 3, 4 and 5; `--alignment NAME` sets its stages."""
+"""The config of each row of Tables 3, 4 and 5. `--alignment NAME` sets the stages of one of them."""
 
 TABLES: dict[str, tuple[str, ...]] = {
     "Table 3": ("querymatch", "global+class", "global+fine", "fine+global+class", "aligncat"),
@@ -172,4 +181,4 @@ TABLES: dict[str, tuple[str, ...]] = {
     ),
     "Table 5": ("classifier-at-inference", "category-at-confidence", "aligncat"),
 }
-"""The presets of each ablation table, row by row."""
+"""The preset of each row of the ablation tables."""

@@ -1,4 +1,4 @@
-"""What is learned: contrastive losses in both spaces, the text classifier's, and their sum (Eq. 16 to 19)."""
+"""Losses: the contrastive losses in both spaces, the text classifier's loss, and their weighted sum (Eq. 16 to 19)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from aligncat.types import Alignment
 
 
 def info_nce(positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
-    """L_cl (Eq. 16), the mean over texts of -log of the positive's share.
+    """Return L_cl (Eq. 16), the InfoNCE loss, averaged over the texts.
 
     Args:
-        positive: (B,) sim of each text with its positive query.
-        negatives: (B, n) sim with its negatives; -inf for one that does not exist.
+        positive: (B,), sim of each text with its positive query.
+        negatives: (B, n), sim of each text with its negatives; -inf for a missing negative.
         temperature: tau.
     """
     logits = torch.cat([positive[:, None], negatives], dim=1) / temperature
@@ -38,19 +38,19 @@ def contrastive_loss(
     negatives_per_image: int,
     temperature: float,
 ) -> Tensor:
-    """One term of L_CL (Eq. 17): InfoNCE in one shared space, its negatives chosen in that space.
+    """Return one term of L_CL (Eq. 17): InfoNCE in one shared space, with negatives selected in the same space.
 
     Args:
-        texts: (B, d), projected.
-        queries: (B, O, d), projected.
-        choice: (B,) int64, q*, the positive of each text.
-        valid: (B, O) bool, candidates that exist; every sample has one.
-        image_index: (B,) int64, equal for samples of one image.
+        texts: (B, d), the projected texts.
+        queries: (B, O, d), the projected queries.
+        choice: (B,) int64, the index of each text's positive query.
+        valid: (B, O) bool, False at padding; at least one True value per row.
+        image_index: (B,) int64, equal for samples of the same image.
         negatives_per_image: M.
         temperature: tau.
     """
     batch, slots = valid.shape
-    # One product holds every logit; positives and negatives are read out of it.
+    # One matrix product contains the similarities of all positives and negatives.
     scores = (texts @ queries.flatten(0, 1).T).view(batch, batch, slots)
     negatives = select_negatives(scores.detach(), queries.detach(), valid, image_index, negatives_per_image)
     chosen = scores.gather(2, negatives.indices).masked_fill(~negatives.mask, float("-inf"))
@@ -59,36 +59,36 @@ def contrastive_loss(
 
 
 def category_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """L_CE (Eq. 18), the mean cross-entropy over the texts whose c* is known (label >= 0); 0 where none is.
+    """Return L_CE (Eq. 18), the mean cross-entropy over the texts with a known c*; 0 if there are none.
 
     Args:
-        logits: (B, C).
-        labels: (B,) int64, c*; -1 for unknown.
+        logits: (B, C), the logits of the text classifier.
+        labels: (B,) int64, c*; -1 if unknown.
     """
     known = (labels >= 0).sum().clamp(min=1)
     return F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum") / known
 
 
 def total_loss(losses: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """L = lambda_1 L_CL + lambda_2 L_CE (Eq. 19) with constant weights."""
+    """Return L = lambda_1 L_CL + lambda_2 L_CE (Eq. 19) with constant weights."""
     return torch.stack([weight * loss for weight, loss in zip(weights, losses, strict=True)]).sum()
 
 
 def uncertainty_loss(losses: Sequence[Tensor], log_variances: Tensor) -> Tensor:
-    """Eq. 19 with learned weights: the sum of exp(-s) L + s (Kendall et al., CVPR 2018).
+    """Return Eq. 19 with learned weights: the sum of exp(-s) L + s (Kendall et al., CVPR 2018).
 
     Args:
-        losses: n scalars.
+        losses: n scalars L.
         log_variances: (n,), s.
     """
     return (torch.exp(-log_variances) * torch.stack(list(losses)) + log_variances).sum()
 
 
 class Objective(nn.Module):
-    """The losses that a config asks for, with the learned weights where it has them.
+    """All losses of a config, and their learned weights if it has any.
 
     Args:
-        config: which spaces, negatives and weights.
+        config: the spaces, negatives and weights to use.
     """
 
     def __init__(self, config: AlignmentConfig) -> None:
@@ -101,22 +101,22 @@ class Objective(nn.Module):
     def forward(
         self, alignment: Alignment, valid: Tensor, image_index: Tensor, labels: Tensor | None
     ) -> dict[str, Tensor]:
-        """The losses of one batch.
+        """Return the losses of one batch.
 
         Args:
-            alignment: the forward pass.
-            valid: (B, O) bool, candidates that exist; every sample has one.
-            image_index: (B,) int64, equal for samples of one image: those are never each other's negatives.
-            labels: (B,) int64, c*; -1 for unknown. Needed where there is a text classifier.
+            alignment: the result of the forward pass.
+            valid: (B, O) bool, False at padding; at least one True value per row.
+            image_index: (B,) int64, equal for samples of the same image, which are never each other's negatives.
+            labels: (B,) int64, c*; -1 if unknown. Required if the config has a text classifier.
 
         Returns:
-            Scalars: "total" (Eq. 19), "contrastive" (Eq. 17) and its terms "global" and, with a fine space,
-            "fine"; with a text classifier "category" (Eq. 18).
+            Scalars by name: "total" (Eq. 19), "contrastive" (Eq. 17) and its term "global"; its term "fine" if the
+            config has a fine-grained space; "category" (Eq. 18) if it has a text classifier.
 
         Raises:
-            ConfigError: there is a text classifier and no labels.
+            ConfigError: the config has a text classifier and there are no labels.
         """
-        # A candidate that the confidence stage left out has no score, and is no negative either (Table 5).
+        # Candidates that were filtered out at the confidence stage have no score and are no negatives (Table 5).
         valid = valid & (alignment.global_scores > float("-inf"))
         chosen = alignment.choice
         coarse = chosen if self.config.coarse_positive == "chosen" else select(alignment.coarse_scores, valid)
@@ -128,8 +128,8 @@ class Objective(nn.Module):
         if alignment.category_logits is not None:
             if labels is None:
                 raise ConfigError(
-                    "the text classifier learns from category labels and the data has none: set "
-                    "alignment.category_train and alignment.category_infer to 'none'"
+                    "the text classifier needs category labels and the data has none: set alignment.category_train and "
+                    "alignment.category_infer to 'none'"
                 )
             losses["category"] = category_loss(alignment.category_logits, labels)
             terms.append(losses["category"])

@@ -1,4 +1,4 @@
-"""The alignment model: candidates and text features in, every score and the chosen candidate out."""
+"""The alignment model: computes all scores and the choice from candidates and text features (section 4)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from aligncat.types import Alignment
 
 
 class AlignmentModel(nn.Module):
-    """AlignCAT, QueryMatch and every ablation: the config says which scores choose, in which order.
+    """The alignment model of AlignCAT, QueryMatch and every ablation, depending on the config.
 
-    In training mode S_class compares with what `category_train` says, in evaluation mode with what
-    `category_infer` says.
+    S_class uses the category of `config.category_train` in training mode, and that of `config.category_infer` in
+    evaluation mode.
 
     Args:
-        config: the values.
-        sizes: of its inputs.
+        config: the scores to use and their order.
+        sizes: the sizes of the inputs.
 
     Raises:
         ConfigError: the config has a fine-grained space and `sizes.text_dim` is odd.
@@ -35,10 +35,10 @@ class AlignmentModel(nn.Module):
         self.global_query = nn.Linear(sizes.visual_dim, config.dim)  # Eq. 6
         self.global_text = nn.Linear(sizes.text_dim, config.dim)  # Eq. 7
         self.fine = FineSpace(sizes, config.dim) if config.fine else None
-        self.classifier = nn.Linear(sizes.text_dim, sizes.classes) if config.classifier else None
+        self.classifier = nn.Linear(sizes.text_dim, sizes.classes) if config.classifier else None  # Eq. 18
         self.objective = Objective(config)
 
-    def forward(  # noqa: PLR0917 - one tensor for each thing that the paper's model reads
+    def forward(  # noqa: PLR0917 - one argument for each input of the paper's model
         self,
         features: Tensor,
         categories: Tensor,
@@ -51,16 +51,16 @@ class AlignmentModel(nn.Module):
         """Align B expressions with the candidates of their images.
 
         Args:
-            features: (B, O, d_v), f_q, of any float type (stores keep float16).
+            features: (B, O, d_v), f_q, of any float type (a store contains float16).
             categories: (B, O) int64, c^V.
-            valid: (B, O) bool, candidates that exist.
+            valid: (B, O) bool, False at padding.
             sentences: (B, d_t), f_t.
             words: (B, L, d_t), F_w.
-            word_mask: (B, L) bool, the words that are there.
-            labels: (B,) int64, c*, read in training only; -1 for unknown, and that pair goes without S_class.
+            word_mask: (B, L) bool, False at padding.
+            labels: (B,) int64, c*, used in training mode only; -1 if unknown, which makes S_class 0 for that sample.
 
         Raises:
-            ConfigError: training with `category_train="label"` and no labels.
+            ConfigError: `config.category_train` is "label" in training mode and there are no labels.
         """
         features = features.to(self.global_query.weight.dtype)
         logits = self._classify(sentences)
@@ -71,12 +71,12 @@ class AlignmentModel(nn.Module):
             candidates, _ = with_category(class_scores, category, valid)
 
         global_queries, global_texts = self.global_query(features), self.global_text(sentences)
-        global_scores = _only(candidates, global_score(global_queries, global_texts))
+        global_scores = _mask_others(candidates, global_score(global_queries, global_texts))
         coarse_scores = coarse_score(class_scores, global_scores, self.config.alpha)
         fine_queries = fine_texts = fine_scores = weights = None
         if self.fine is not None:
             fine_queries, fine_texts, weights = self.fine(features, words, word_mask)
-            fine_scores = _only(candidates, fine_score(fine_queries, fine_texts))
+            fine_scores = _mask_others(candidates, fine_score(fine_queries, fine_texts))
 
         kept, matched = self._refine(coarse_scores, fine_scores, class_scores, category, candidates)
         last = fine_scores if fine_scores is not None and self.config.order == "coarse-fine" else coarse_scores
@@ -101,7 +101,7 @@ class AlignmentModel(nn.Module):
     def losses(
         self, alignment: Alignment, valid: Tensor, image_index: Tensor, labels: Tensor | None
     ) -> dict[str, Tensor]:
-        """The losses of one batch; see `Objective.forward`."""
+        """Return the losses of one batch; see `Objective.forward`."""
         losses: dict[str, Tensor] = self.objective(alignment, valid, image_index, labels)
         return losses
 
@@ -116,10 +116,12 @@ class AlignmentModel(nn.Module):
         return logits
 
     def _category(self, logits: Tensor | None, labels: Tensor | None, categories: Tensor) -> Tensor:
-        """(B,) int64, the category that S_class compares with; -1 for none."""
+        """Return the category of each expression in S_class, (B,) int64; -1 for none."""
         if self._category_source == "label":
             if labels is None:
-                raise ConfigError("alignment.category_train is 'label' and the data has no labels: set it to 'none'")
+                raise ConfigError(
+                    "alignment.category_train is 'label' and the data has no category labels: set it to 'none'"
+                )
             return labels
         if self._category_source == "classifier" and logits is not None:
             return logits.detach().argmax(dim=1)
@@ -133,7 +135,7 @@ class AlignmentModel(nn.Module):
         category: Tensor,
         candidates: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """The refined set (B, O) that the last stage chooses from, and (B,) whether it has the category."""
+        """Return the refined set, (B, O) bool, and whether any candidate has the category, (B,) bool."""
         if self.config.order == "fine-coarse" and fine_scores is not None:
             kept = keep_best(fine_scores, candidates, self.config.keep)
             return kept, with_category(class_scores, category, kept)[1]
@@ -145,8 +147,8 @@ class FineSpace(nn.Module):
     """The fine-grained shared space: phrase attention and both projections (Eq. 10 to 13).
 
     Args:
-        sizes: of the inputs.
-        dim: d, of the shared space.
+        sizes: the sizes of the inputs.
+        dim: d, the dimension of the shared space.
 
     Raises:
         ConfigError: `sizes.text_dim` is odd.
@@ -155,23 +157,25 @@ class FineSpace(nn.Module):
     def __init__(self, sizes: Sizes, dim: int) -> None:
         super().__init__()
         self.phrase_attention = PhraseAttention(sizes.text_dim)
-        self.text = nn.Linear(sizes.text_dim, dim)
-        self.query = nn.Linear(sizes.visual_dim, dim)
+        self.text = nn.Linear(sizes.text_dim, dim)  # Eq. 12
+        self.query = nn.Linear(sizes.visual_dim, dim)  # Eq. 13
 
     def forward(self, features: Tensor, words: Tensor, word_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Project candidates (B, O, d_v) and words (B, L, d_t).
+        """Project candidates and words into the space.
 
         Args:
-            features: f_q.
-            words: F_w.
-            word_mask: (B, L) bool, the words that are there.
+            features: (B, O, d_v), f_q.
+            words: (B, L, d_t), F_w.
+            word_mask: (B, L) bool, False at padding.
 
         Returns:
-            Queries (B, O, d), texts (B, d) and word weights (B, L).
+            (B, O, d), the projected queries (Eq. 13); (B, d), the projected texts (Eq. 12); (B, L), the word weights
+            (Eq. 11).
         """
         phrase, weights = self.phrase_attention(words, word_mask)
         return self.query(features), self.text(phrase), weights
 
 
-def _only(candidates: Tensor, scores: Tensor) -> Tensor:
+def _mask_others(candidates: Tensor, scores: Tensor) -> Tensor:
+    """Return the scores (B, O), with -inf for all but the given candidates."""
     return scores.masked_fill(~candidates, float("-inf"))

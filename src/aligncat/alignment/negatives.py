@@ -1,7 +1,8 @@
-"""Negative queries by difficulty and uniqueness (Eq. 1 to 3), from the candidates of the other images.
+"""Selection of negative queries by difficulty and uniqueness (Eq. 1 to 3).
 
-For one text and M rounds: each other image gives its candidate of highest quality; then every candidate's
-uniqueness falls to what the picks of all images so far leave of it.
+The negatives of a text are candidates of the other images in the batch. They are picked in M rounds. In each round,
+every other image contributes its candidate of highest quality. After each round, the uniqueness of the remaining
+candidates is computed again from all picks so far, over all images.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ class Negatives(NamedTuple):
     """The negatives of B texts among the candidates of B samples.
 
     Attributes:
-        indices: (B, B, M) int64; [b, j] are the candidates of sample j that text b takes, as picked.
-        mask: (B, B, M) bool; False where j shows b's own image, or has no candidate left.
+        indices: (B, B, M) int64; [b, j] holds the candidates of sample j that are negatives of text b, in order of
+            selection.
+        mask: (B, B, M) bool; False if sample j has the same image as text b, or has no candidate left.
     """
 
     indices: Tensor
@@ -25,14 +27,15 @@ class Negatives(NamedTuple):
 
 
 def difficulty(scores: Tensor, available: Tensor) -> Tensor:
-    """S_d (Eq. 1): the dot products with a text, min-max normalised over an image's candidates.
+    """Return S_d (Eq. 1), the similarity to a text, min-max normalised over the candidates of an image.
 
     Args:
         scores: (..., O), sim(f_q, f_t).
-        available: (..., O) bool, candidates that exist.
+        available: (..., O) bool, False at padding.
 
     Returns:
-        (..., O) in [0, 1]. Where all are equal the norm is undefined: they are all 1, and uniqueness decides.
+        (..., O) in [0, 1]. If all similarities are equal, Eq. 1 is undefined. The difficulties are then all 1, and
+        only uniqueness matters.
     """
     lowest = scores.masked_fill(~available, float("inf")).amin(dim=-1, keepdim=True)
     highest = scores.masked_fill(~available, float("-inf")).amax(dim=-1, keepdim=True)
@@ -41,27 +44,34 @@ def difficulty(scores: Tensor, available: Tensor) -> Tensor:
 
 
 def uniqueness(closest: Tensor) -> Tensor:
-    """S_u (Eq. 2): the negated largest cosine to the picks so far, normalised from [-1, 1] to [0, 1]."""
+    """Return S_u (Eq. 2), the negated largest cosine similarity, normalised from [-1, 1] to [0, 1].
+
+    Args:
+        closest: (...), the largest cosine similarity of a candidate to the picks so far.
+
+    Returns:
+        (...) in [0, 1].
+    """
     return (1 - closest) / 2
 
 
 def quality(difficulties: Tensor, uniquenesses: Tensor) -> Tensor:
-    """S_q = S_d S_u (Eq. 3)."""
+    """Return S_q = S_d S_u (Eq. 3)."""
     return difficulties * uniquenesses
 
 
 @torch.no_grad()
 def select_negatives(scores: Tensor, queries: Tensor, valid: Tensor, image_index: Tensor, count: int) -> Negatives:
-    """Pick `count` negatives for each text from each sample of another image.
+    """Select up to M negatives for each text from each sample of another image.
 
-    Time goes with count x B^2 x (B O), and memory stays under 4 (B O)^2 numbers: all texts share one table of
-    cosines. At equal quality the candidate of lowest index is picked.
+    Ties pick the candidate with the lowest index. All texts share one table of cosine similarities. Time grows with
+    M B^2 (B O); memory stays below 4 (B O)^2 numbers.
 
     Args:
         scores: (B, B, O), sim of text b with candidate o of sample j, in the projected space.
         queries: (B, O, d), the projected queries.
-        valid: (B, O) bool, candidates that exist.
-        image_index: (B,) int64, equal for samples of one image; they are never each other's negatives.
+        valid: (B, O) bool, False at padding.
+        image_index: (B,) int64, equal for samples of the same image, which are never each other's negatives.
         count: M.
     """
     batch, slots = valid.shape
@@ -85,15 +95,18 @@ def select_negatives(scores: Tensor, queries: Tensor, valid: Tensor, image_index
 
 
 def _largest(cosines: Tensor, rows: Tensor, at_once: int) -> Tensor:
-    """For each text the largest cosine of every query to its picks, (B, B, O).
+    """Return the largest cosine similarity of each query to the latest picks of each text.
 
     Args:
-        cosines: the table of `_cosines`.
-        rows: (B, B), a text's pick in each sample, as a row of the table.
-        at_once: texts whose rows are gathered together. Those of one fit a CPU's cache; those of O take as
-            much memory as the table.
+        cosines: (B O + 1, B O), the table of `_cosines`.
+        rows: (B, B) int64, the pick of each text in each sample, as a row of the table.
+        at_once: the number of texts for which table rows are gathered at once. The rows for one text fit into a CPU's
+            cache; the rows for O texts take as much memory as the table.
+
+    Returns:
+        (B, B, O).
     """
-    # index_select copies whole rows, where indexing would look up one number after the other.
+    # index_select copies whole rows, whereas indexing would copy single numbers.
     parts = [
         cosines.index_select(0, chunk.flatten()).view(*chunk.shape, -1).amax(dim=1)
         for chunk in torch.split(rows, at_once)
@@ -102,11 +115,11 @@ def _largest(cosines: Tensor, rows: Tensor, at_once: int) -> Tensor:
 
 
 def _cosines(queries: Tensor) -> Tensor:
-    """The cosines of all queries with all, (B O + 1, B O): one Gram matrix, and a row of -1 for "no pick"."""
+    """Return the cosine similarity of each pair of queries, (B O + 1, B O), with a last row of -1 for "no pick"."""
     flat = queries.flatten(0, 1)
     table = flat.new_full((len(flat) + 1, len(flat)), -1.0)
     gram = torch.mm(flat, flat.T, out=table[:-1])
-    # Dividing the products by the lengths, in place, spares a normalised copy of the queries.
+    # Dividing the dot products in place avoids a normalised copy of the queries.
     lengths = gram.diagonal().sqrt().clamp(min=torch.finfo(gram.dtype).tiny)
     gram.div_(lengths[:, None]).div_(lengths).clamp_(-1.0, 1.0)
     return table

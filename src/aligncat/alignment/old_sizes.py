@@ -1,7 +1,7 @@
-"""Read settings of earlier versions, which hold sizes that are no longer configured.
+"""Read settings of earlier versions, which contain sizes that are no longer settings.
 
-The sizes of `aligncat.alignment.config.Sizes` were once fields of `AlignmentConfig`. YAML files, config.json and
-settings.json from then still hold them.
+The fields of `aligncat.alignment.config.Sizes` used to be fields of `AlignmentConfig`. YAML files, config.json and
+settings.json of those versions still contain them.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ logger = logging.getLogger(__name__)
 
 
 def without_old_sizes(alignment: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return alignment settings without the sizes of earlier versions, and log one warning if there are any.
+    """Return alignment settings without the sizes of earlier versions; log one warning if there are any.
 
     Args:
-        alignment: the fields of an `AlignmentConfig` by name, as a file holds them.
-        where: the file, for the warning.
+        alignment: the fields of an `AlignmentConfig` by name, as read from a file.
+        where: the file's path, for the warning.
     """
     _warn([name for name in OLD_SIZES if name in alignment], f"{where}: ")
     return {name: value for name, value in alignment.items() if name not in OLD_SIZES}
 
 
 def accept_old_sizes(parser: Any) -> None:
-    """Let a parser read the sizes of earlier versions, which its help does not show; `drop_old_sizes` removes them.
+    """Let a parser accept the sizes of earlier versions, hidden from its help; `drop_old_sizes` removes them again.
 
     Args:
-        parser: a jsonargparse.ArgumentParser that has the arguments of an `AlignmentConfig` under "alignment".
+        parser: a jsonargparse.ArgumentParser with the arguments of an `AlignmentConfig` under "alignment".
     """
     for name in OLD_SIZES:
         parser.add_argument(f"--alignment.{name}", type=int, default=SUPPRESS, help=SUPPRESS)
 
 
 def drop_old_sizes(values: Any) -> None:
-    """Remove the sizes of earlier versions from parsed values, and log one warning if there are any.
+    """Remove the sizes of earlier versions from parsed values; log one warning if there are any.
 
     Args:
-        values: the jsonargparse.Namespace that the parser of `accept_old_sizes` returned.
+        values: the jsonargparse.Namespace from a parser with `accept_old_sizes`.
     """
     found = [name for name in OLD_SIZES if f"alignment.{name}" in values]
     for name in found:

@@ -1,4 +1,4 @@
-"""Adaptive phrase attention (Eq. 10 to 12): words recalibrated by a Bi-GRU, weighed and summed."""
+"""Adaptive phrase attention (Eq. 10 to 12): a Bi-GRU modulates the words, then they are weighted and summed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from aligncat.errors import ConfigError
 
 
 class PhraseAttention(nn.Module):
-    """F_w -> f_w, with one weight for each word.
+    """Phrase attention: turns the word features F_w into one phrase feature f_w, with one weight per word.
 
     Args:
-        dim: d_t, of the words and of the result; even, because each direction of the Bi-GRU has half of it.
+        dim: d_t, the dimension of the words and of the result. It must be even, because each direction of the Bi-GRU
+            provides half of it.
 
     Raises:
         ConfigError: `dim` is odd.
@@ -22,27 +23,35 @@ class PhraseAttention(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         if dim % 2:
-            raise ConfigError(f"text.dim is {dim}; the Bi-GRU needs an even number")
+            raise ConfigError(f"text.dim is {dim}; it must be even for the Bi-GRU")
         self.gru = nn.GRU(dim, dim // 2, batch_first=True, bidirectional=True)
         self.weigh = nn.Linear(dim, 1)
 
     def forward(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Weigh and sum the words.
+        """Return the phrase features and the word weights.
 
         Args:
             words: (B, L, d_t), F_w.
-            mask: (B, L) bool, the words that are there; they come before the padding.
+            mask: (B, L) bool, False at padding, which comes after the words.
 
         Returns:
-            f_w (B, d_t) and the weights (B, L) of Eq. 11, zero at padding.
+            (B, d_t), f_w before its projection (Eq. 12), and (B, L), the word weights (Eq. 11), zero at padding.
         """
         modulated = self.modulate(words, mask)
         weights = word_weights(self.weigh(modulated).squeeze(-1), mask)
         return phrase_feature(modulated, weights), weights
 
     def modulate(self, words: Tensor, mask: Tensor) -> Tensor:
-        """Eq. 10: both directions of the Bi-GRU, concatenated, (B, L, d_t); zero at padding."""
-        # Packed, so that the backward direction starts at a sentence's last word and not in its padding.
+        """Return the outputs of both directions of the Bi-GRU, concatenated (Eq. 10).
+
+        Args:
+            words: (B, L, d_t), F_w.
+            mask: (B, L) bool, False at padding.
+
+        Returns:
+            (B, L, d_t), zero at padding.
+        """
+        # Packed, so that the backward direction starts at the last word of each expression, not in the padding.
         lengths = mask.sum(dim=1).cpu()
         packed = pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
         modulated, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=mask.shape[1])
@@ -50,10 +59,26 @@ class PhraseAttention(nn.Module):
 
 
 def word_weights(scores: Tensor, mask: Tensor) -> Tensor:
-    """Eq. 11: the softmax of scores (B, L) over the words that are there."""
+    """Return one weight per word: the softmax over the words of each expression (Eq. 11).
+
+    Args:
+        scores: (B, L), one score per word.
+        mask: (B, L) bool, False at padding.
+
+    Returns:
+        (B, L), zero at padding.
+    """
     return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
 
 
 def phrase_feature(modulated: Tensor, weights: Tensor) -> Tensor:
-    """The sum of Eq. 12: modulated words (B, L, d) by weights (B, L), (B, d)."""
+    """Return the weighted sum of the modulated words, which Eq. 12 then projects.
+
+    Args:
+        modulated: (B, L, d_t), the modulated words of Eq. 10.
+        weights: (B, L), the word weights of Eq. 11.
+
+    Returns:
+        (B, d_t).
+    """
     return torch.einsum("bld,bl->bd", modulated, weights)

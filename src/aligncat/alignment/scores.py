@@ -1,4 +1,4 @@
-"""The scores that a candidate gets, one function per equation (Eq. 5, 8, 9, 14)."""
+"""Scores of candidates, one function per equation (Eq. 5, 8, 9, 14)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from torch import Tensor
 
 
 def category_score(categories: Tensor, category: Tensor) -> Tensor:
-    """S_class (Eq. 5): 1 where a candidate's category is the expression's, else 0.
+    """Return S_class (Eq. 5): 1 if a candidate has the category of the expression, otherwise 0.
 
     Args:
         categories: (B, O) int64, c^V.
-        category: (B,) int64, c* or c^T; -1 for none, which no candidate has.
+        category: (B,) int64, c* or c^T; -1 for none, which makes all scores of the expression 0.
 
     Returns:
         (B, O) float32 in {0, 1}.
@@ -20,20 +20,53 @@ def category_score(categories: Tensor, category: Tensor) -> Tensor:
 
 
 def similarity(queries: Tensor, texts: Tensor) -> Tensor:
-    """sim(., .): the dot product of each pair's queries (B, O, d) with its text (B, d), (B, O)."""
+    """Return sim(f_q, f_t), the dot product of each query with the text of the same sample.
+
+    Args:
+        queries: (B, O, d), projected queries.
+        texts: (B, d), projected texts.
+
+    Returns:
+        (B, O).
+    """
     return torch.einsum("bod,bd->bo", queries, texts)
 
 
 def global_score(queries: Tensor, texts: Tensor) -> Tensor:
-    """S_global (Eq. 8) of queries (B, O, d) and texts (B, d) projected by Eq. 6 and 7; (B, O)."""
+    """Return S_global (Eq. 8).
+
+    Args:
+        queries: (B, O, d), the projected queries of Eq. 6.
+        texts: (B, d), the projected texts of Eq. 7.
+
+    Returns:
+        (B, O).
+    """
     return similarity(queries, texts)
 
 
 def coarse_score(class_scores: Tensor, global_scores: Tensor, alpha: float) -> Tensor:
-    """S_coarse = alpha S_class + S_global (Eq. 9), all (B, O)."""
+    """Return S_coarse = alpha S_class + S_global (Eq. 9).
+
+    Args:
+        class_scores: (B, O), S_class.
+        global_scores: (B, O), S_global.
+        alpha: weight of S_class.
+
+    Returns:
+        (B, O).
+    """
     return alpha * class_scores + global_scores
 
 
 def fine_score(queries: Tensor, texts: Tensor) -> Tensor:
-    """S_fine (Eq. 14) of queries (B, O, d) and texts (B, d) projected by Eq. 13 and 12; (B, O)."""
+    """Return S_fine (Eq. 14).
+
+    Args:
+        queries: (B, O, d), the projected queries of Eq. 13.
+        texts: (B, d), the projected texts of Eq. 12.
+
+    Returns:
+        (B, O).
+    """
     return similarity(queries, texts)

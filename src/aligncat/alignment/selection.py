@@ -1,4 +1,4 @@
-"""From candidates to the chosen one: the category filter, the K best, the argmax (section 4.2, Eq. 15)."""
+"""Selection of the chosen candidate: category filter, the K best, argmax (section 4.2, Eq. 15)."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from torch import Tensor
 
 
 def with_category(class_scores: Tensor, category: Tensor, eligible: Tensor) -> tuple[Tensor, Tensor]:
-    """The candidates that have the category, or all of them where none has.
+    """Return the candidates that have the category of the expression, or all candidates if none has it.
 
     Args:
         class_scores: (B, O), S_class.
-        category: (B,) int64; -1 for none, which asks nothing of the candidates.
-        eligible: (B, O) bool, candidates to filter.
+        category: (B,) int64, c* or c^T; -1 for none, which keeps all candidates.
+        eligible: (B, O) bool, the candidates to filter.
 
     Returns:
-        (B, O) bool, and (B,) bool: False where a category was asked for and no candidate had it.
+        (B, O) bool, the remaining candidates, and (B,) bool, False if there is a category and no candidate has it.
     """
-    having = eligible & (class_scores == 1)
-    any_has = having.any(dim=1)
-    return torch.where(any_has[:, None], having, eligible), any_has | (category < 0)
+    matching = eligible & (class_scores == 1)
+    any_matches = matching.any(dim=1)
+    return torch.where(any_matches[:, None], matching, eligible), any_matches | (category < 0)
 
 
 def keep_best(scores: Tensor, eligible: Tensor, keep: int) -> Tensor:
-    """The refined set: the `keep` eligible candidates of highest score, at equal scores the first.
+    """Return the refined set: the K eligible candidates with the highest scores. Ties keep the lower index.
 
     Args:
         scores: (B, O).
-        eligible: (B, O) bool.
+        eligible: (B, O) bool, the candidates that may be kept.
         keep: K.
 
     Returns:
-        (B, O) bool, with at most K True in a row.
+        (B, O) bool, with at most K True values per row.
     """
     ranked = scores.masked_fill(~eligible, float("-inf")).sort(dim=1, descending=True, stable=True).indices
     best = torch.zeros_like(eligible).scatter_(1, ranked[:, :keep], True)
@@ -39,5 +39,13 @@ def keep_best(scores: Tensor, eligible: Tensor, keep: int) -> Tensor:
 
 
 def select(scores: Tensor, kept: Tensor) -> Tensor:
-    """q* (Eq. 15): the index of the highest score among the kept, (B,) int64; at equal scores the first."""
+    """Return q* (Eq. 15), the index of the kept candidate with the highest score. Ties choose the lower index.
+
+    Args:
+        scores: (B, O).
+        kept: (B, O) bool, the refined set.
+
+    Returns:
+        (B,) int64.
+    """
     return scores.masked_fill(~kept, float("-inf")).argmax(dim=1)

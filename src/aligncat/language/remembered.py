@@ -1,4 +1,4 @@
-"""What a frozen transformer makes of sentences, kept: it says the same of a sentence in every epoch."""
+"""Cache of a frozen encoder's hidden states, which are the same in every epoch."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _BATCH = 256
 
 
 class RememberedStates:
-    """The last hidden states of sentences, each read once.
+    """A cache of a transformer's last hidden states, which encodes each expression once.
 
-    Sentences of one length are read together, in the order of their ids, so that the bits do not depend on which
-    batches ask for them, nor on whether training was interrupted.
+    Expressions of the same length are encoded together, in the order of their token ids. The cached bits then depend
+    neither on the batches of training nor on whether training was interrupted.
 
     Args:
-        read: (B, L) token ids without padding -> (B, L, d) states.
-        tokens: (N, L) int64, padded at the end; a row may come several times.
+        read: a function from token ids (B, L), without padding, to hidden states (B, L, d).
+        tokens: (N, L) int64, padded at the end; rows may repeat.
         progress: show a progress bar.
     """
 
@@ -33,30 +33,30 @@ class RememberedStates:
         groups = (list(group) for _, group in groupby(rows, key=len))
         parts = [group[start : start + _BATCH] for group in groups for start in range(0, len(group), _BATCH)]
         self._states: dict[tuple[int, ...], Tensor] = {}
-        for part in track(parts, "reading expressions", transient=True, shown=progress):
+        for part in track(parts, "encoding expressions", transient=True, shown=progress):
             self._states.update(zip(part, read(torch.tensor(part, device=tokens.device)), strict=True))
 
     def __len__(self) -> int:
         return len(self._states)
 
     def of(self, tokens: Tensor) -> Tensor | None:
-        """The states of a batch.
+        """Return the hidden states of a batch.
 
         Args:
             tokens: (B, L) int64, padded at the end.
 
         Returns:
-            (B, L', d), L' the longest's length; None where a sentence is not among those that were read.
+            (B, L', d), where L' is the length of the longest expression; None if an expression is not in the cache.
         """
         found = [self._states.get(row) for row in _sentences(tokens)]
-        there = [states for states in found if states is not None]
-        return pad_sequence(there, batch_first=True) if there and len(there) == len(found) else None
+        cached = [states for states in found if states is not None]
+        return pad_sequence(cached, batch_first=True) if cached and len(cached) == len(found) else None
 
     def __deepcopy__(self, memo: object) -> Self:
-        """Itself: nobody changes it, and it may take a gigabyte, which the copy that averages weights needs not."""
+        """Return the same object. It is never modified, and weight averaging would copy up to a gigabyte."""
         return self
 
 
 def _sentences(tokens: Tensor) -> list[tuple[int, ...]]:
-    """The ids of each row, without padding."""
+    """Return the token ids of each row without padding."""
     return [tuple(token for token in row if token != PAD) for row in tokens.tolist()]

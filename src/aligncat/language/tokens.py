@@ -1,4 +1,4 @@
-"""Sentence -> words, by the rules that QueryMatch and the REFER toolkits share."""
+"""Split expressions into words, by the rules of QueryMatch and the REFER toolkits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _RULES = str.maketrans({**dict.fromkeys(".,'!?\"()*#:;", None), "-": " ", "/": "
 
 
 class Tokens(Protocol):
-    """How expressions become token ids: a Vocabulary, or a transformer's WordPieces."""
+    """An object that turns expressions into token ids: a Vocabulary, or a transformer's WordPieces."""
 
     def encode(self, texts: Sequence[str], max_length: int) -> Tensor:
-        """(B, L) int64 token ids of B sentences, with 0 (PAD) at the end of the shorter ones."""
+        """Return the token ids of B expressions, (B, L) int64, padded with 0 (PAD) at the end."""
         ...
 
     def weigh(self, text: str, weights: Sequence[float]) -> tuple[tuple[str, float], ...]:
-        """(word, weight) in order, from one weight for each token."""
+        """Return (word, weight) pairs in order, given one weight per token."""
         ...
 
     def __len__(self) -> int: ...
@@ -29,12 +29,12 @@ class Tokens(Protocol):
 def tokenize(text: str) -> list[str]:
     """Split an expression into lower-case words.
 
-    The marks ``.,'!?"()*#:;`` are dropped, ``-`` and ``/`` separate words, and so does any white space.
+    The characters ``.,'!?"()*#:;`` are removed. White space, ``-`` and ``/`` separate words.
 
     Args:
-        text: a sentence as its author wrote it.
+        text: an expression as its author wrote it.
 
     Returns:
-        Its words in order; empty where nothing but marks and space is left.
+        The words in order; empty if the text has none.
     """
     return text.lower().translate(_RULES).split()

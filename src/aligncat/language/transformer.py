@@ -1,4 +1,4 @@
-"""A pretrained transformer as the text encoder, frozen or trained."""
+"""The text encoder built on a pretrained transformer, which is frozen or trained."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
     from aligncat.language.pretrained import PretrainedText
 
-# The most that a transformer takes for itself: a symbol at each end, and RoBERTa starts to count at 2.
-_SPECIAL_PLACES = 4
+# Positions that words cannot use: one special symbol at each end, and RoBERTa's positions start at 2.
+_SPECIAL_POSITIONS = 4
 
 
 class TransformerTextEncoder(nn.Module):
     """Word pieces -> a transformer's last hidden states -> a linear layer (F_w) -> attentive pooling (f_t).
 
-    The symbols that the transformer wants around a sentence ([CLS], [SEP]) are no words: they are in neither. Frozen,
-    the transformer never drops out, has no gradient and is no part of `state_dict`: a name and a hash stand for it.
+    The transformer's special symbols ([CLS], [SEP]) are not part of F_w and f_t. A frozen transformer has no dropout
+    and no gradient, and is not in `state_dict`; a grounder stores its name and hash instead.
 
     Args:
-        config: of it `dim` and `train_encoder` count here; the sizes are the transformer's own.
+        config: the settings of the encoder. Only `dim`, `max_length` and `train_encoder` are used.
         pretrained: the transformer and its tokenizer.
 
     Raises:
-        ConfigError: `max_length` is more than the transformer has places for.
+        ConfigError: `config.max_length` is larger than the transformer allows.
     """
 
     special: Tensor
@@ -42,15 +42,17 @@ class TransformerTextEncoder(nn.Module):
     def __init__(self, config: TextEncoderConfig, pretrained: PretrainedText) -> None:
         super().__init__()
         self.config = config
-        places = getattr(pretrained.model.config, "max_position_embeddings", None)
-        if places is not None and config.max_length + _SPECIAL_PLACES > places:
+        positions = getattr(pretrained.model.config, "max_position_embeddings", None)
+        if positions is not None and config.max_length + _SPECIAL_POSITIONS > positions:
             raise ConfigError(
-                f"text.max_length is {config.max_length}; {pretrained.name!r} takes at most {places - _SPECIAL_PLACES}"
+                f"text.max_length is {config.max_length}; {pretrained.name!r} allows at most "
+                f"{positions - _SPECIAL_POSITIONS}"
             )
         if config.train_encoder:
-            self.transformer: PreTrainedModel = pretrained.model.train()  # as every new module: Lightning leaves it so
+            # Lightning keeps each module's mode, and a new module is in training mode.
+            self.transformer: PreTrainedModel = pretrained.model.train()
         else:
-            # Around nn.Module's register of submodules, so that averages, checkpoints and optimisers pass it by.
+            # Not registered as a submodule, so that weight averaging, checkpoints and the optimiser ignore it.
             self.__dict__["transformer"] = pretrained.model.requires_grad_(False)
         self._remembered: RememberedStates | None = None
         self.register_buffer("special", torch.tensor(sorted(pretrained.pieces.special)) + 1, persistent=False)
@@ -66,7 +68,7 @@ class TransformerTextEncoder(nn.Module):
         states = None if self._remembered is None else self._remembered.of(tokens)
         states = self._read(tokens) if states is None else states.to(self.project.weight)
         mask = (tokens != PAD) & ~torch.isin(tokens, self.special)
-        # Words to the front, in their order.
+        # Move the words to the front, in their order.
         order = (~mask).long().argsort(dim=1, stable=True)[:, : int(mask.sum(dim=1).max())]
         mask = mask.gather(1, order)
         rows = torch.arange(len(order), device=order.device)[:, None]
@@ -74,7 +76,9 @@ class TransformerTextEncoder(nn.Module):
         return EncodedText(sentences=self.pooling(words, mask), words=words, mask=mask)
 
     def remember(self, tokens: Tensor, *, progress: bool = False) -> None:
-        """Read sentences now and keep what the transformer makes of them, where it is frozen; until `forget`.
+        """Encode expressions now and cache their hidden states until `forget`. Only for a frozen transformer.
+
+        A trained transformer ignores the call.
 
         Args:
             tokens: (N, L) int64, as in `forward`.
@@ -84,19 +88,19 @@ class TransformerTextEncoder(nn.Module):
             self._remembered = RememberedStates(self._read, tokens, progress=progress)
 
     def forget(self) -> None:
-        """Give the memory back."""
+        """Delete the cached hidden states."""
         self._remembered = None
 
     def _read(self, tokens: Tensor) -> Tensor:
-        """(B, L) -> (B, L, d), the transformer's last hidden states."""
-        there = tokens != PAD
+        """Return the transformer's last hidden states (B, L, d) for token ids (B, L)."""
+        mask = tokens != PAD
         with torch.set_grad_enabled(self.config.train_encoder and torch.is_grad_enabled()):
-            states = self.transformer(input_ids=(tokens - 1).clamp(min=0), attention_mask=there.long())
+            states = self.transformer(input_ids=(tokens - 1).clamp(min=0), attention_mask=mask.long())
         hidden: Tensor = states.last_hidden_state
         return hidden
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Take a frozen transformer along to another device or type."""
+        """Also move a frozen transformer, which is not a submodule, to another device or type."""
         if not self.config.train_encoder:
             self.transformer._apply(fn)  # type: ignore[no-untyped-call]
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]

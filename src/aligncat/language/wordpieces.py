@@ -1,4 +1,4 @@
-"""Expressions as the word pieces of a transformer's tokenizer."""
+"""Turn expressions into the word pieces of a transformer's tokenizer."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class WordPieces:
-    """Token ids of a transformer's own tokenizer, in the place of a Vocabulary.
+    """The tokenizer of a transformer, with the interface of a Vocabulary.
 
-    An id is the tokenizer's plus one, so that PAD is 0 as in a Vocabulary, whatever the tokenizer pads with. A word
-    that the tokenizer does not have is spelled in pieces; nothing is unknown.
+    A token id is the tokenizer's id plus one, so that PAD is 0 as in a Vocabulary. The tokenizer splits words that it
+    does not have into pieces, so unknown words are rare.
 
     Args:
-        tokenizer: a fast one. It is set to read special symbols in an expression ("[SEP]") as text.
+        tokenizer: a fast tokenizer. It is changed to treat special symbols in an expression ("[SEP]") as text.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -37,17 +37,18 @@ class WordPieces:
         return len(self._tokenizer) + 1
 
     def encode(self, texts: Sequence[str], max_length: int) -> Tensor:
-        """Turn expressions into one padded batch of token ids, with the symbols that the transformer wants around them.
+        """Return the token ids of expressions, including the transformer's special symbols, as one padded batch.
 
         Args:
-            texts: B sentences.
-            max_length: pieces kept of each sentence, special symbols not counted; those after are cut off.
+            texts: B expressions.
+            max_length: the largest number of pieces of each expression, without special symbols; further pieces are
+                cut off.
 
         Returns:
-            (B, L) int64, PAD at the end.
+            (B, L) int64, padded with PAD at the end.
 
         Raises:
-            DataError: a sentence has no words, or only such as the tokenizer drops.
+            DataError: an expression has no words, or the tokenizer drops all of them.
         """
         if not texts:
             return torch.full((0, 0), PAD)
@@ -62,11 +63,12 @@ class WordPieces:
         return tokens
 
     def weigh(self, text: str, weights: Sequence[float]) -> tuple[tuple[str, float], ...]:
-        """Name the words that weights are of; a word has the sum of its pieces' weights.
+        """Return (word, weight) pairs in order. The weight of a word is the sum of its pieces' weights.
 
         Args:
-            text: a sentence.
-            weights: one for each piece that `encode` keeps, special symbols not counted; more are ignored.
+            text: an expression.
+            weights: one weight for each piece that `encode` keeps, without special symbols; further weights are
+                ignored.
         """
         encoded = self._tokenizer(text, add_special_tokens=False).encodings[0]
         spans: dict[int, tuple[int, int]] = {}
@@ -78,5 +80,5 @@ class WordPieces:
         return tuple((text[slice(*spans[word])].strip().lower(), weight) for word, weight in sums.items())
 
     def save(self, folder: Path) -> None:
-        """Write the tokenizer's files into a folder."""
+        """Write the tokenizer's files to a folder."""
         self._tokenizer.save_pretrained(folder)

@@ -1,1 +1,1 @@
-"""Learning to ground: the Lightning module, its data, and what accompanies them."""
+"""Training: the fit, its run folder and presets, and the Lightning module, data and callbacks."""

@@ -20,17 +20,20 @@ from aligncat.files.atomic import write_atomic
 from aligncat.grounder.batches import Batch
 
 Judge: TypeAlias = Callable[[NDArray[np.int64]], tuple[float, float | None]]
-"""Judges the candidates chosen for the E expressions of a split, (E,) int64, and returns two means: the REC accuracy,
-and the RES mIoU or None where the referents have no masks. It is all that training learns about the truth."""
+"""A function that evaluates the choices for the E expressions of a split, (E,) int64, against the truth.
+
+It returns two means: the REC accuracy, and the RES mIoU or None if the referents have no masks. Training has no other
+access to the truth."""
 
 
 class AveragedWeights(WeightAveraging):
-    """An exponential moving average that starts at the initial weights, as QueryMatch has it.
+    """An exponential moving average of the weights that starts at the initial weights, as in QueryMatch.
 
-    After step s (from 0) it is d × itself + (1 - d) × the weights, with d = min(decay, (s + 1) / (s + 10)).
+    After step s (counted from 0), the average becomes d × average + (1 - d) × weights, where
+    d = min(decay, (s + 1) / (s + 10)).
 
     Args:
-        decay: the limit.
+        decay: the upper limit of d.
     """
 
     def __init__(self, decay: float) -> None:
@@ -42,21 +45,21 @@ class AveragedWeights(WeightAveraging):
         super().__init__(use_buffers=False, multi_avg_fn=average)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Count the initial weights as the first of the average: torch would drop them at the first step."""
+        """Start the average at the initial weights, which torch would replace at the first step."""
         super().setup(trainer, pl_module, stage)
         if self._average_model is not None:
             self._average_model.n_averaged.fill_(1)
 
 
 class EpochCheckpoint(ModelCheckpoint):
-    """One checkpoint file, written at the ends of epochs.
+    """Writes one checkpoint file at the end of epochs.
 
-    Best and last need one each: Lightning's own `save_last` writes only when there is a new best.
+    The best and the last epoch need a callback each, because Lightning's `save_last` writes only on a new best.
 
     Args:
-        folder: where it goes.
-        name: without ".ckpt".
-        best: the log's key whose highest value it keeps; None for the last epoch.
+        folder: the folder of the checkpoint.
+        name: the file's name without ".ckpt".
+        best: keep the epoch with the highest value of this log key; None keeps the last epoch.
     """
 
     def __init__(self, folder: Path, name: str, *, best: str | None = None) -> None:
@@ -70,41 +73,43 @@ class EpochCheckpoint(ModelCheckpoint):
         )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Find the best again also when the folder was moved meanwhile; Lightning would forget its score."""
+        """Restore the best checkpoint's path and score, even if the folder was moved; Lightning would lose them."""
 
-        def here(path: str) -> str:
+        def in_folder(path: str) -> str:
             return str(Path(str(self.dirpath), Path(path).name)) if path else ""
 
-        paths = {key: here(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")}
-        best = {here(path): value for path, value in state_dict["best_k_models"].items()}
+        paths = {
+            key: in_folder(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")
+        }
+        best = {in_folder(path): value for path, value in state_dict["best_k_models"].items()}
         super().load_state_dict({**state_dict, **paths, "best_k_models": best, "dirpath": self.dirpath})
 
 
 class ProgressBar(RichProgressBar):
-    """On stderr, without the number that Lightning gives the log."""
+    """Lightning's progress bar, on standard error and without the version number of the log."""
 
     def __init__(self) -> None:
         super().__init__(console_kwargs={"stderr": True})
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """What stands behind the bar."""
+        """Return the values to show after the bar."""
         shown: dict[str, Any] = super().get_metrics(trainer, pl_module)
         shown.pop("v_num", None)
         return shown
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Write each checkpoint beside its file and rename it.
+    """Writes checkpoints atomically: first to a temporary file in the same folder, which is then renamed.
 
-    Lightning writes through the system's temporary folder; where that is another disk, a kill or a full disk can leave
-    half a checkpoint.
+    Lightning writes to the system's temporary folder first. If that is on another disk, a killed process or a full disk
+    can leave an incomplete checkpoint.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write one checkpoint.
 
         Raises:
-            OSError: the file cannot be written; an earlier file of that name is unchanged.
+            OSError: the file cannot be written. An existing file of that name is unchanged.
         """
         content = io.BytesIO()
         torch.save(checkpoint, content)
@@ -113,12 +118,12 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 class Validation(Callback):
-    """Judge the choices of each validation epoch and log val/rec and val/res, by which the best epoch is chosen.
+    """Evaluates the choices after each epoch and logs val/rec, which selects the best epoch, and val/res.
 
-    The module that learns sees nothing but these two means.
+    Training has no access to the truth except for these two means.
 
     Args:
-        judge: judges the choices of all expressions.
+        judge: evaluates the choices for all expressions.
         expressions: E, the number of expressions in the validation split.
     """
 
@@ -139,7 +144,7 @@ class Validation(Callback):
         self._choice[batch.rows.cpu().numpy()] = outputs.cpu().numpy()
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Judge the choices of the whole split."""
+        """Evaluate the choices for the whole split and log the two means."""
         rec, res = self._judge(self._choice)
         pl_module.log("val/rec", rec, prog_bar=True)
         if res is not None:

@@ -1,4 +1,4 @@
-"""How the model is trained: the numbers of an optimiser, a schedule and a seed."""
+"""Settings of training: optimiser, schedule, batches and seed."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from aligncat.errors import ConfigError
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Optimiser, schedule and batch. The defaults are the paper's and QueryMatch's for RefCOCO.
+    """Settings of the optimiser, schedule and batches. The defaults are the paper's and QueryMatch's for RefCOCO.
 
     Attributes:
-        epochs: an epoch is every referent once, with one of its sentences drawn at random.
-        batch_size: referents a step; the negatives of one come from the images of the others.
-        learning_rate: Adam's, after the warm-up.
-        warmup_epochs: epochs of linear rise from `warmup_rate`; may be a fraction.
+        epochs: number of epochs. An epoch visits every referent once, with one of its expressions drawn at random.
+        batch_size: referents per step. The negatives of each come from the images of the others.
+        learning_rate: learning rate of Adam after the warm-up.
+        warmup_epochs: epochs in which the learning rate rises linearly from `warmup_rate`; may be a fraction.
         warmup_rate: learning rate of the first step.
-        final_rate: learning rate that the cosine reaches at the end.
-        betas: Adam's.
-        eps: Adam's.
-        clip_norm: largest norm of the gradient.
-        ema_decay: the averaged weights' decay is min(ema_decay, (step + 1) / (step + 10)); they are the ones that
+        final_rate: learning rate at the end of the cosine schedule.
+        betas: betas of Adam.
+        eps: epsilon of Adam.
+        clip_norm: largest norm of the gradient; larger gradients are clipped.
+        ema_decay: the decay of the averaged weights is min(ema_decay, (step + 1) / (step + 10)). The averaged weights
             are evaluated and saved.
-        ranks: equal parts of a batch whose negatives stay apart, as on so many GPUs that do not exchange theirs.
-        seed: decides the initial weights, the sentences, their order and the dropout.
+        ranks: split each batch into this many equal parts that share no negatives, as on several GPUs that do not
+            exchange them.
+        seed: seed of the initial weights, the drawn expressions, their order and the dropout.
     """
 
     epochs: int = 25
@@ -50,7 +51,7 @@ class TrainingConfig:
                 raise ConfigError(f"training.{name} is {getattr(self, name)}; it must be above 0")
         for name in ("warmup_rate", "final_rate"):
             if not getattr(self, name) >= 0:
-                raise ConfigError(f"training.{name} is {getattr(self, name)}; it cannot be negative")
+                raise ConfigError(f"training.{name} is {getattr(self, name)}; it must not be negative")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ConfigError(f"training.betas is {self.betas}; each must be in [0, 1)")
         if not 0 <= self.warmup_epochs < self.epochs:
@@ -66,11 +67,11 @@ class TrainingConfig:
             raise ConfigError(f"training.seed is {self.seed}; it must be in [0, 2^32)")
         if self.batch_size < 2:
             raise ConfigError(
-                f"training.batch_size is {self.batch_size}; contrastive learning needs other images in a batch, "
-                "so at least 2"
+                f"training.batch_size is {self.batch_size}; it must be at least 2, because the negatives of a referent "
+                "come from other images in the batch"
             )
         if self.ranks < 1 or self.batch_size % self.ranks or self.batch_size < 2 * self.ranks:
             raise ConfigError(
                 f"training.ranks is {self.ranks}; it must divide training.batch_size ({self.batch_size}) into parts of "
-                "at least 2"
+                "at least 2 referents"
             )

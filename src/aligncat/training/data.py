@@ -19,13 +19,13 @@ logger = logging.getLogger(__name__)
 
 
 class OneSentencePerReferent(Sampler[int]):
-    """Each epoch every referent once, in random order, with one of its sentences drawn at random (QueryMatch).
+    """Samples every referent once per epoch, in random order, with one of its expressions at random (QueryMatch).
 
-    The draw depends on the seed and the epoch alone, so that a resumed run continues as if never stopped.
+    The samples depend only on the seed and the epoch, so a resumed run draws the same ones as an uninterrupted run.
 
     Args:
-        split: whose expressions.
-        seed: decides the draws.
+        split: the training split.
+        seed: the seed of the random draws.
     """
 
     def __init__(self, split: Split, seed: int) -> None:
@@ -36,7 +36,7 @@ class OneSentencePerReferent(Sampler[int]):
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of each epoch."""
+        """Set the epoch. Lightning calls this at the start of each epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -56,16 +56,16 @@ class GroundingData(pl.LightningDataModule):
         train: the training split.
         val: the validation split, or None.
         store: the candidates of both splits' images.
-        vocabulary: of the training split.
-        max_length: words kept of an expression.
-        batch_size: referents a training step.
-        seed: decides the order.
+        vocabulary: turns expressions into token ids.
+        max_length: the largest number of words or word pieces of an expression.
+        batch_size: referents per training step.
+        seed: the seed of the order.
         with_labels: whether the model uses c*.
 
     Raises:
         ConfigError: the training split has fewer referents than a batch, or the model uses c* and no expression
             has one.
-        DetectorError: a category is none of the detector's.
+        DetectorError: the detector lacks a category of the dataset.
         StoreError: the store lacks an image.
     """
 
@@ -86,7 +86,7 @@ class GroundingData(pl.LightningDataModule):
         if len(self._sampler) < batch_size:
             raise ConfigError(
                 f"training.batch_size is {batch_size} and the training split has only {len(self._sampler)} "
-                "referents: make the batch smaller"
+                "referents: set a smaller training.batch_size"
             )
         self._batch_size = batch_size
         self._train = SplitTensors(train, store, vocabulary, max_length=max_length, with_labels=with_labels)
@@ -98,11 +98,11 @@ class GroundingData(pl.LightningDataModule):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in an epoch; what is left over waits for the next one."""
+        """The number of whole batches in an epoch. Referents of an incomplete batch are left out of that epoch."""
         return len(self._sampler) // self._batch_size
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """One sentence of every referent, in batches."""
+        """Return the loader of the training batches, with one expression of every referent."""
         return DataLoader(
             range(len(self._train)),  # type: ignore[arg-type]
             batch_size=self._batch_size,
@@ -113,7 +113,7 @@ class GroundingData(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
-        """Every sentence of the validation split, in order."""
+        """Return the loader of all expressions of the validation split, in order."""
         if self._val is None:
             return []
         return DataLoader(
@@ -125,25 +125,24 @@ class GroundingData(pl.LightningDataModule):
 
 
 def _own_generator() -> torch.Generator:
-    """Return a generator for a DataLoader alone.
+    """Return a random generator for one DataLoader.
 
-    A DataLoader consumes a random number each time it is iterated, even without workers. Taken from the global
-    generator, that number would shift the dropout, and differently in a resumed run. A generator of its own keeps
-    resumed runs identical.
+    A DataLoader consumes a random number each time it is iterated. From the global generator, that would change the
+    dropout of a resumed run. Its own generator keeps resumed runs identical.
     """
     return torch.Generator()
 
 
 def _check_labels(split: Split, labelled: int) -> None:
-    """Without a single c* the text classifier would stay as random as it began, and choose with it."""
+    """Check that some expressions have a c*. Otherwise a random text classifier would decide the category."""
     if not labelled:
         raise ConfigError(
-            f"the model learns from category labels and no expression of {split.dataset} {split.split} has one: give "
-            "the categories, or train without them (--alignment global+fine or --alignment querymatch)"
+            f"the model needs category labels and no expression of {split.dataset} {split.split} has one: add "
+            "categories to the data, or train without them (--alignment global+fine or --alignment querymatch)"
         )
     if labelled < len(split.expressions):
         logger.warning(
-            "%d of %d expressions of %s %s have no category; they teach the text classifier nothing",
+            "%d of %d expressions of %s %s have no category; the text classifier is not trained on them",
             len(split.expressions) - labelled,
             len(split.expressions),
             split.dataset,

@@ -1,4 +1,4 @@
-"""Train a grounder from a split and a store: the engine behind `aligncat.train` and the ablation studies."""
+"""Train a grounder on a split and a store. `aligncat.train` and the ablation studies both use `fit`."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ValidationSplit:
-    """The split by which the best epoch is chosen.
+    """The split that selects the best epoch.
 
     Attributes:
         split: its expressions, without boxes or masks.
-        judge: judges the candidates chosen for these expressions.
+        judge: evaluates the choices for these expressions.
     """
 
     split: Split
@@ -70,17 +70,17 @@ def fit(
     word_vectors: Path | None = None,
     progress: bool = True,
 ) -> Grounder:
-    """Train a grounder and save it, or resume its training after the last whole epoch.
+    """Train a grounder and save it. An interrupted run resumes after its last whole epoch.
 
     Args:
-        train: the split to learn from.
-        validation: the split that chooses the best epoch; None keeps the last epoch.
+        train: the training split.
+        validation: the split that selects the best epoch; None keeps the last epoch.
         store: the candidates of both splits' images.
         out: the grounder's folder.
-        alignment: which scores choose, and how they are learned.
-        text: the text encoder.
-        training: optimiser, schedule, batch and seed.
-        word_vectors: a GloVe or word2vec text file to start from, or "glove-50d".
+        alignment: settings of the alignment model and its losses.
+        text: settings of the text encoder.
+        training: settings of the optimiser, schedule and batches.
+        word_vectors: a GloVe or word2vec text file with the initial word vectors, or "glove-50d".
         progress: show a progress bar.
 
     Returns:
@@ -90,10 +90,10 @@ def fit(
         ConfigError: the settings contradict each other, or the folder holds another run.
         DetectorError: the detector lacks a category of the dataset.
         StoreError: the store lacks an image.
-        KeyboardInterrupt: Ctrl-C, after a log line that says how to resume.
+        KeyboardInterrupt: on Ctrl-C, after a log line that says how to resume.
     """
     config = ModelConfig(alignment=alignment, text=text)
-    vocabulary, pretrained = _read_text_with(text, train, word_vectors)
+    vocabulary, pretrained = _load_tokens(text, train, word_vectors)
     provenance = {
         "data": describe_split(train),
         "val_split": None if validation is None else validation.split.split,
@@ -110,7 +110,7 @@ def fit(
     vectors = None
     if word_vectors is not None and isinstance(vocabulary, Vocabulary):
         found = load_word_vectors(word_vectors, vocabulary, seed=training.seed)
-        logger.info("%s has %d of %d words", word_vectors, found.found, found.words)
+        logger.info("%s has %d of the %d words of the vocabulary", word_vectors, found.found, found.words)
         vectors = found.table
     model = GroundingModel(
         config,
@@ -145,23 +145,26 @@ def fit(
     return grounder
 
 
-def _read_text_with(
+def _load_tokens(
     text: TextEncoderConfig, split: Split, word_vectors: Path | None
 ) -> tuple[Tokens, PretrainedText | None]:
-    """Return the tokenizer or vocabulary, and the transformer if the text encoder is one.
+    """Return the vocabulary or tokenizer, and the transformer if the text encoder is one.
 
     Raises:
         ConfigError: the settings contradict each other, or the transformer cannot be loaded.
     """
     if not text.recurrent:
         if word_vectors is not None:
-            raise ConfigError("word_vectors are for text.encoder 'recurrent': a transformer has its own")
+            raise ConfigError(
+                f"--word_vectors is only for text.encoder 'recurrent', and text.encoder is {text.encoder!r}: "
+                "leave --word_vectors out"
+            )
         pretrained = load_pretrained_text(text.encoder)
         return pretrained.pieces, pretrained
     if text.freeze_vectors and word_vectors is None:
         raise ConfigError(
-            "text.freeze_vectors keeps word vectors as they are, and none are given: name a file with --word_vectors, "
-            "or learn them with --text.freeze_vectors false"
+            "text.freeze_vectors is true and there are no word vectors: name a file with --word_vectors, or train "
+            "the vectors with --text.freeze_vectors false"
         )
     vocabulary = Vocabulary.from_expressions(e.text for e in split.expressions)
     if text.vector_words and word_vectors is not None:
@@ -178,14 +181,14 @@ def _fit(
     *,
     progress: bool,
 ) -> Path:
-    """Train, or resume training, and return the checkpoint to keep: the best one if there is validation."""
+    """Train or resume training, and return the checkpoint to keep: the best one, or the last one without validation."""
     callbacks: list[Callback] = [AveragedWeights(training.ema_decay)]
     if validation is not None:
         callbacks += [
             Validation(validation.judge, len(validation.split.expressions)),
             EpochCheckpoint(folder, "best", best="val/rec"),
         ]
-    callbacks.append(EpochCheckpoint(folder, "last"))  # after "best", because it stores the best's score
+    callbacks.append(EpochCheckpoint(folder, "last"))  # after "best", whose score it stores
     if progress:
         callbacks.append(ProgressBar())
     best, last = folder / "best.ckpt", folder / "last.ckpt"
@@ -193,7 +196,7 @@ def _fit(
         trainer = pl.Trainer(
             max_epochs=training.epochs,
             callbacks=callbacks,
-            # One CSV file per start of the command, because Lightning empties an existing one.
+            # Each start of the command writes its own CSV file, because Lightning would empty an existing one.
             logger=[
                 CSVLogger(folder, name="csv", flush_logs_every_n_steps=1),
                 TensorBoardLogger(folder, name="", version="tensorboard"),
@@ -213,9 +216,10 @@ def _fit(
 
 @contextmanager
 def _deterministic() -> Iterator[None]:
-    """Restore torch's global settings, which Lightning's `deterministic` changes.
+    """Restore torch's global settings afterwards, which Lightning's `deterministic` changes.
 
-    Deterministic torch also fills every new tensor first, which costs a tenth of a step and gains nothing here.
+    In deterministic mode torch also fills new tensors before use. That is switched off: it takes a tenth of the time of
+    a step and has no benefit here.
     """
     memory: Any = torch.utils.deterministic
     deterministic, filled = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
@@ -229,9 +233,9 @@ def _deterministic() -> Iterator[None]:
 
 @contextmanager
 def _keyboard_interrupts(trainer: pl.Trainer) -> Iterator[None]:
-    """Turn Lightning's exit on Ctrl-C back into KeyboardInterrupt.
+    """Raise KeyboardInterrupt on Ctrl-C, and restore the signal handler.
 
-    Lightning answers Ctrl-C with SystemExit and leaves the process ignoring SIGINT.
+    Lightning raises SystemExit instead, and then leaves SIGINT ignored.
     """
     before = signal.getsignal(signal.SIGINT)
     try:

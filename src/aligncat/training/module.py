@@ -1,4 +1,4 @@
-"""The Lightning module: one step, the optimiser and its schedule."""
+"""The Lightning module: training step, validation step, optimiser and learning rate schedule."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from aligncat.training.config import TrainingConfig
 
 
 class GroundingModule(pl.LightningModule):
-    """Learns to ground from candidates and expressions alone.
+    """Trains a grounding model from candidates and expressions only, without boxes or masks of referents.
 
     Args:
-        model: what learns.
-        config: how.
-        steps_per_epoch: optimiser steps in an epoch.
+        model: the model to train.
+        config: the training settings.
+        steps_per_epoch: optimiser steps per epoch.
     """
 
     def __init__(self, model: GroundingModel, config: TrainingConfig, steps_per_epoch: int) -> None:
@@ -30,11 +30,11 @@ class GroundingModule(pl.LightningModule):
         self.steps_per_epoch = steps_per_epoch
 
     def on_train_epoch_start(self) -> None:
-        """Seed the dropout by epoch, so that a resumed run draws what an uninterrupted one draws."""
+        """Seed the dropout with the seed and the epoch, so that a resumed run equals an uninterrupted one."""
         torch.manual_seed((self.config.seed << 20) + self.current_epoch)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """The loss of Eq. 19 for one batch."""
+        """Return the loss of one batch (Eq. 19)."""
         parts = [self._losses(part) for part in batch.chunks(self.config.ranks)]
         losses = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
         means = {f"train/{name}": loss.detach() for name, loss in losses.items()}
@@ -46,12 +46,12 @@ class GroundingModule(pl.LightningModule):
         return self.model.alignment.losses(alignment, batch.valid, batch.image_index, batch.labels)
 
     def validation_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """(B,) int64, the choices, for whoever has the truth to score them."""
+        """Return the choices for one batch, (B,) int64. The callback `Validation` evaluates them."""
         choice: Tensor = self.model(batch.features, batch.categories, batch.valid, batch.tokens).choice
         return choice
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Adam, with a linear warm-up and a cosine, per step."""
+        """Return Adam and a schedule per step: linear warm-up, then cosine."""
         config = self.config
         optimizer = torch.optim.Adam(self.parameters(), lr=config.learning_rate, betas=config.betas, eps=config.eps)
         schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -61,12 +61,12 @@ class GroundingModule(pl.LightningModule):
 
 
 def learning_rate(step: int, config: TrainingConfig, steps_per_epoch: int) -> float:
-    """The learning rate of a step: linear from `warmup_rate`, then a cosine to `final_rate`.
+    """Return the learning rate of a step: linear warm-up from `warmup_rate`, then a cosine to `final_rate`.
 
     Args:
-        step: counted from 0.
+        step: the step, counted from 0.
         config: the rates and epochs.
-        steps_per_epoch: optimiser steps in an epoch.
+        steps_per_epoch: optimiser steps per epoch.
     """
     warmup = round(config.warmup_epochs * steps_per_epoch)
     if step < warmup:

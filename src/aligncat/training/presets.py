@@ -1,4 +1,4 @@
-"""Read the YAML presets of `aligncat/configs/`: `aligncat train --config mojiref`."""
+"""Read the YAML presets in `aligncat/configs/`, which `aligncat train --config mojiref` uses too."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ FOLDER = Path(__file__).resolve().parents[1] / "configs"
 
 @dataclass(frozen=True)
 class Preset:
-    """The training settings of a preset.
+    """The settings of a preset.
 
     Attributes:
-        alignment: which scores choose a candidate, and how they are learned.
-        text: the text encoder.
-        training: optimiser, schedule, batch and seed.
+        alignment: settings of the alignment model and its losses.
+        text: settings of the text encoder.
+        training: settings of the optimiser, schedule and batches.
     """
 
     alignment: AlignmentConfig
@@ -39,15 +39,16 @@ def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Prese
 
     Args:
         name: the name of a shipped preset, or the path of a YAML file in the same format.
-        seed: the seed, whatever the preset says.
-        epochs: overrides the preset's number of epochs.
+        seed: replaces the preset's seed.
+        epochs: replaces the preset's number of epochs, if given.
 
     Raises:
         ConfigError: the preset does not exist, or has an unknown key.
     """
     path = Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
     if not path.is_file():
-        raise ConfigError(f"there is no preset {name!r}; there are {', '.join(p.stem for p in FOLDER.glob('*.yaml'))}")
+        known = ", ".join(sorted(preset.stem for preset in FOLDER.glob("*.yaml")))
+        raise ConfigError(f"unknown preset {name!r}; known presets are {known}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--data", type=dict)
     parser.add_class_arguments(AlignmentConfig, "alignment")
@@ -69,7 +70,9 @@ def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Prese
 
 
 def preset_of(data: DataConfig) -> str:
-    """Return the name of a dataset's preset: one per division of RefCOCOg, one for MojiRef's three flavours.
+    """Return the name of a dataset's preset.
+
+    Each split-by of RefCOCOg has its own preset. The three variants of MojiRef share one.
 
     Raises:
         ConfigError: the dataset has no preset.
@@ -77,5 +80,5 @@ def preset_of(data: DataConfig) -> str:
     if known_dataset(data.dataset).photos == "mojiref":
         return "mojiref"
     if data.division not in ("refcoco", "refcoco+", "refcocog-umd", "refcocog-google"):
-        raise ConfigError(f"there is no preset for {data.division}: name one with --preset, such as refcoco")
+        raise ConfigError(f"{data.division} has no preset: name one with --preset, such as --preset refcoco")
     return data.division

@@ -1,4 +1,4 @@
-"""The folder of a training run: its settings, and whether a run may be resumed in it."""
+"""The settings in the folder of a training run, and checks that a run can start or resume in a folder."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ SETTINGS = Path(RUN, "settings.json")
 
 
 def check_run_folder(out: Path, settings: Mapping[str, Any]) -> None:
-    """Check that a folder is new, or holds a run with these settings.
+    """Check that a folder is new, empty, or contains a run with these settings.
 
     Raises:
-        ConfigError: the folder holds something else.
+        ConfigError: the folder contains anything else.
     """
     if (out / SETTINGS).is_file():
         check_settings(out, settings)
@@ -40,8 +40,8 @@ def check_settings(out: Path, settings: Mapping[str, Any]) -> None:
     """Check that a run was started with these settings.
 
     Args:
-        out: the run's folder, which holds the file SETTINGS.
-        settings: some of the keys of that file; the other keys are not compared.
+        out: the run's folder, which contains the file SETTINGS.
+        settings: the settings to compare. Other keys of the file are not compared.
 
     Raises:
         ConfigError: a setting differs, or the file is damaged.
@@ -52,26 +52,26 @@ def check_settings(out: Path, settings: Mapping[str, Any]) -> None:
     except ValueError as error:
         raise ConfigError(f"{path} is damaged ({error}): choose another --out") from error
     found["alignment"] = without_old_sizes(found.get("alignment", {}), str(path))
-    # A run that started before a field existed had the value that is now the field's default.
+    # A run of an earlier version lacks newer fields. Their defaults give the behaviour of that version.
     for part, default in (
         ("alignment", AlignmentConfig()),
         ("text", TextEncoderConfig()),
         ("training", TrainingConfig()),
     ):
         found[part] = {**asdict(default), **found.get(part, {})}
-    # Versions may differ: a run outlives an upgrade.
+    # A run may continue after an upgrade, so different versions are not an error.
     wanted = {key: value for key, value in json.loads(_to_json(settings)).items() if key != "versions"}
     if differing := list(_differences({key: found.get(key) for key in wanted}, wanted)):
         raise ConfigError(
-            f"{out} holds a run with other settings: {'; '.join(differing)}. Choose another --out, or repeat the "
+            f"{out} contains a run with other settings: {'; '.join(differing)}. Choose another --out, or use the "
             "settings of that run to resume it"
         )
     if "versions" in settings and found.get("versions") != settings["versions"]:
-        logger.warning("%s was begun with other versions of its libraries, so the last bits may differ", out)
+        logger.warning("%s was started with other versions of its libraries, so results may differ slightly", out)
 
 
 def save_settings(out: Path, settings: Mapping[str, Any]) -> None:
-    """Write the settings of a new run; the settings of a run that is resumed stay as they are."""
+    """Write the settings of a new run. The settings of a resumed run are not changed."""
     path = out / SETTINGS
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def save_settings(out: Path, settings: Mapping[str, Any]) -> None:
 
 
 def describe_split(split: Split) -> dict[str, Any]:
-    """Return the names and counts of a training split, and a hash of everything that training sees of it."""
+    """Return the names and counts of a training split, and a hash of all data that training reads from it."""
     seen = [(e.id, e.referent_id, e.image_id, e.text, e.category) for e in split.expressions]
     digest = hashlib.sha256(json.dumps(seen, ensure_ascii=False).encode()).hexdigest()
     names = {"dataset": split.dataset, "split": split.split, "split_by": split.split_by}
@@ -87,7 +87,7 @@ def describe_split(split: Split) -> dict[str, Any]:
 
 
 def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
-    """Yield one readable line for each key in which two nested settings differ."""
+    """Yield a description of each key in which two nested settings differ."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         for key in sorted({*found, *wanted}):
             yield from _differences(found.get(key), wanted.get(key), f"{name}.{key}" if name else key)
