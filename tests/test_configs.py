@@ -142,7 +142,7 @@ def test_an_alignment_that_does_not_exist_is_named_with_those_that_do(capsys: py
     with pytest.raises(SystemExit):
         settings("train", ["--alignment", "querymach", *REQUIRED])
     said = capsys.readouterr().err
-    assert "no preset of this name; there are " + ", ".join(sorted(PRESETS)) in said
+    assert "no such file or preset; known presets are " + ", ".join(sorted(PRESETS)) in said
 
 
 OLD = """
@@ -199,5 +199,5 @@ def test_other_unknown_keys_are_errors(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_preset_that_does_not_exist_is_named_with_those_that_do() -> None:
-    with pytest.raises(ConfigError, match=r"no preset 'refcocoo'.*refcoco"):
+    with pytest.raises(ConfigError, match=r"unknown preset 'refcocoo'.*refcoco"):
         load_preset("refcocoo")

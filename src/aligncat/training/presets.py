@@ -47,7 +47,7 @@ def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Prese
     """
     path = Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
     if not path.is_file():
-        raise ConfigError(f"there is no preset {name!r}; there are {', '.join(p.stem for p in FOLDER.glob('*.yaml'))}")
+        raise ConfigError(f"unknown preset {name!r}; known presets are {', '.join(preset_names())}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--data", type=dict)
     parser.add_class_arguments(AlignmentConfig, "alignment")
@@ -68,14 +68,18 @@ def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Prese
     )
 
 
+def preset_names() -> list[str]:
+    """Return the names of the shipped presets."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
 def preset_of(data: DataConfig) -> str:
-    """Return the name of a dataset's preset: one per division of RefCOCOg, one for MojiRef's three flavours.
+    """Return the name of a dataset's preset: the division's name, or "mojiref" for all variants of MojiRef.
 
     Raises:
         ConfigError: the dataset has no preset.
     """
-    if known_dataset(data.dataset).photos == "mojiref":
-        return "mojiref"
-    if data.division not in ("refcoco", "refcoco+", "refcocog-umd", "refcocog-google"):
-        raise ConfigError(f"there is no preset for {data.division}: name one with --preset, such as refcoco")
-    return data.division
+    name = "mojiref" if known_dataset(data.dataset).photos == "mojiref" else data.division
+    if name not in preset_names():
+        raise ConfigError(f"no preset for {name}; choose one with --preset: {', '.join(preset_names())}")
+    return name
