@@ -39,7 +39,7 @@ def ablate(
     those that were trained for another study.
 
     Args:
-        study: the study: table3, table4 or table5 of the paper, or a study of our own, named after what it varies.
+        study: a table of the paper, or a study of our own, named after what it varies.
         data: the dataset.
         store: the store with the candidates of its images.
         out: the folder of the results. It receives one folder per dataset, row and seed, and STUDY-DATASET.json with
