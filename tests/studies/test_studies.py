@@ -54,7 +54,7 @@ def test_an_unknown_study_is_an_error_that_lists_the_known_ones() -> None:
         study_of("table6")
 
 
-def test_a_new_study_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_study_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (ALIGNCAT, StudyRow("tiny=3", "3", alignment={"keep": 3}), StudyRow("tiny=10", "10", alignment={"keep": 10}))
     monkeypatch.setitem(STUDIES, "tiny", Study("tiny", "K, the refined set", rows, reference="aligncat"))
     found = rows_for(study_of("tiny"), load_preset("mojiref"))
