@@ -1,4 +1,4 @@
-"""The import graph, held against the layers of the design."""
+"""The import graph follows the layers of the design."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import aligncat
 
 SOURCE = Path(aligncat.__file__).parent
 
-# A package may import from its own layer and from the layers below it.
+# A package may import from its own layer and from lower layers. The highest layer comes first.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "__main__"),
     ("commands",),
@@ -30,13 +30,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 # Packages of one layer that must not import each other.
 SIBLINGS = (("training", "evaluation"),)
-DATA = {"assets", "configs"}  # no modules
+DATA = {"assets", "configs"}  # folders without modules
 ALIGNMENT_MAY_IMPORT = {"alignment", "types", "errors"}
 
 
 @cache
 def imports() -> dict[str, set[str]]:
-    """By module (dotted, below aligncat), the modules of aligncat that it imports anywhere, also inside functions."""
+    """Return for each module the modules of aligncat that it imports, also inside functions. Names omit "aligncat."."""
     found: dict[str, set[str]] = defaultdict(set)
     for path in SOURCE.rglob("*.py"):
         module = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
@@ -66,7 +66,7 @@ def layer(module: str) -> int:
 
 
 def arrows() -> list[tuple[str, str]]:
-    """(importing module, imported module), without the lazy public API."""
+    """Return pairs of importing and imported module, without the lazy imports of the public API."""
     return [(one, other) for one, others in imports().items() if one != "__init__" for other in sorted(others)]
 
 
@@ -77,7 +77,7 @@ def test_every_package_has_a_layer() -> None:
 
 
 def test_arrows_point_down() -> None:
-    assert len(arrows()) > 300  # it did look
+    assert len(arrows()) > 300  # the graph is not empty
     assert [f"{one} imports {other}" for one, other in arrows() if layer(one) > layer(other)] == []
 
 
@@ -90,7 +90,7 @@ def test_no_verb_is_imported_by_another_package_or_another_verb() -> None:
     assert [f"{one} imports {other}" for one, other in arrows() if package(other) == "commands"] == []
 
 
-def test_the_paper_imports_torch_types_and_errors_alone() -> None:
+def test_alignment_imports_only_torch_types_and_errors() -> None:
     for path in sorted((SOURCE / "alignment").glob("*.py")):
         names = {
             name
@@ -135,7 +135,7 @@ def test_the_paper_imports_torch_types_and_errors_alone() -> None:
         "aligncat.api.train",
     ],
 )
-def test_it_imports_without_torch(module: str) -> None:
+def test_a_module_imports_without_torch(module: str) -> None:
     code = f"import sys; sys.modules['torch'] = sys.modules['transformers'] = None; import {module}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The command line: quick help, one line for an error, JSON and nothing else on stdout, Ctrl-C."""
+"""The command line: instant help, parsing of options, one-line errors, JSON on standard output, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRAIN = ["--data.path", "data", "--data.dataset", "refcoco", "--store", "store",
 
 
 def start(*words: str | Path, **named: Any) -> subprocess.Popen[str]:
-    """aligncat in a process of its own."""
+    """Start aligncat in its own process."""
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *map(str, words)],
         stdout=subprocess.PIPE,
@@ -57,9 +57,9 @@ class TestHelp:
     @pytest.mark.parametrize("words", [[], ["-h"], ["--help"]])
     def test_help_lists_every_verb_with_its_summary(self, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         assert main(words) == 0
-        said = capsys.readouterr().out
+        output = capsys.readouterr().out
         for name, verb in VERBS.items():
-            assert f"  {name} " in said and verb.summary in said
+            assert f"  {name} " in output and verb.summary in output
 
     @pytest.mark.parametrize("name", VERBS)
     def test_a_summary_is_the_first_line_of_the_docstring(self, name: str) -> None:
@@ -71,14 +71,14 @@ class TestHelp:
         with pytest.raises(SystemExit) as left:
             main([*name.split(), "--help"])
         assert left.value.code == 0
-        said = capsys.readouterr().out
+        output = capsys.readouterr().out
         function = VERBS[name].function()
         hints = argument_types(function)
         for argument in inspect.signature(function).parameters:
-            assert argument in said
+            assert argument in output
             if is_dataclass(hints[argument]):
                 for field in fields(hints[argument]):
-                    assert f"--{argument}.{field.name} " in said, "an option without its own place in the help"
+                    assert f"--{argument}.{field.name} " in output, "a field has no option in the help"
 
     @pytest.mark.parametrize("name", VERBS)
     def test_every_option_is_explained(self, name: str) -> None:
@@ -89,13 +89,13 @@ class TestHelp:
 
 
 class TestSettings:
-    def test_options_are_read_as_python_would_take_them(self) -> None:
+    def test_options_become_the_arguments_of_the_function(self) -> None:
         found = settings("train", [*TRAIN, "--val-split", "null", "--skip-bad-rows", "true", "--training.seed=3"])
         assert found["data"] == DataConfig(Path("data"), "refcoco")
         assert (found["val_split"], found["skip_bad_rows"], found["training"].seed) == (None, True, 3)
         assert (found["store"], found["out"]) == (Path("store"), Path("out"))
 
-    def test_a_file_may_give_any_option_and_is_overridden_by_those_after_it(self, tmp_path: Path) -> None:
+    def test_a_file_can_set_any_option_and_later_options_override_it(self, tmp_path: Path) -> None:
         (tmp_path / "mine.yaml").write_text(
             "data: {path: data, dataset: refcoco}\nstore: store\nout: out\ntraining: {epochs: 9, seed: 4}\n"
         )
@@ -111,7 +111,7 @@ class TestSettings:
             (["--skip-bad-rows=true"], True),
         ],
     )
-    def test_a_switch_alone_means_yes(self, words: list[str], expected: bool) -> None:
+    def test_a_switch_without_a_value_is_true(self, words: list[str], expected: bool) -> None:
         found = settings("train", [*TRAIN, *words, "--training.seed", "3"])
         assert (found["skip_bad_rows"], found["training"].seed) == (expected, 3)
 
@@ -139,20 +139,20 @@ class TestSettings:
         assert (found["splits"], found["seeds"]) == (("val", "testA"), seeds)
 
     @pytest.mark.parametrize("phrase", ["null", "true", "3", "[a, b]", "{a: b}", "a: b", "cup - half full"])
-    def test_phrases_are_taken_as_they_are(self, phrase: str) -> None:
+    def test_phrases_are_not_parsed_as_yaml(self, phrase: str) -> None:
         found = settings("ground", ["photo.jpg", phrase, "the other"])
         assert (found["image"], found["expressions"]) == (Path("photo.jpg"), [phrase, "the other"])
 
 
 class TestMistakes:
     @pytest.mark.parametrize(
-        ("words", "said"),
+        ("words", "expected"),
         [
             (["train", *TRAIN, "--training.bogus", "3"], "--training.bogus"),
             (["train", *TRAIN, "--training.epochs", "many"], "training.epochs"),
             (["train", *TRAIN[:-2]], "out"),
             (["train", *TRAIN, "--config", "no-such-preset"], "no-such-preset"),
-            (["train", *TRAIN, "--config", "refcoc"], "--config refcoc: no such file, and no preset of this name"),
+            (["train", *TRAIN, "--config", "refcoc"], "--config refcoc: no such file or preset; known presets are"),
             (["train", *TRAIN, "--config=refcoc"], "refcoco, refcoco+, refcocog-google, refcocog-umd ("),
             (["train", *TRAIN, "--alignment", "query"], "label-in-training, querymatch ("),
             (["evaluate", "--config", "refcoc"], "File does not exist"),
@@ -160,33 +160,33 @@ class TestMistakes:
             (["extract", "--out", "o", "--images"], "--images"),
         ],
     )
-    def test_a_wrong_command_line_is_one_line_and_status_2(
-        self, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    def test_a_wrong_command_line_is_a_one_line_error_with_status_2(
+        self, words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with pytest.raises(SystemExit) as left:
             main(words)
         assert left.value.code == 2
         [line] = capsys.readouterr().err.splitlines()
-        assert line.startswith(f"aligncat {words[0]}: ") and said in line
+        assert line.startswith(f"aligncat {words[0]}: ") and expected in line
 
     @pytest.mark.parametrize(
-        ("words", "said"),
+        ("words", "expected"),
         [
             (["--data.dataset", "a/b"], "dataset 'a/b': a dataset's name may only have letters"),
             (["--data.format", "coco"], "format 'coco' is not known; use one of refer, simrec, hub, coco-csv, jsonl"),
         ],
     )
-    def test_a_dataset_that_cannot_be_is_one_line_and_status_1(
-        self, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    def test_an_impossible_dataset_is_a_one_line_error_with_status_1(
+        self, words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["train", *TRAIN, *words]) == 1
         [line] = capsys.readouterr().err.splitlines()
-        assert line.startswith("aligncat train: ") and said in line
+        assert line.startswith("aligncat train: ") and expected in line
 
     @pytest.mark.parametrize(
         "content", ["training: {epochs: 3, warmup: 1}\n", "trainin: {epochs: 3}\n", "training: [1, 2\n", "- 1\n"]
     )
-    def test_a_wrong_config_file_is_one_line_and_status_2(
+    def test_a_wrong_config_file_is_a_one_line_error_with_status_2(
         self, content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "mine.yaml").write_text(content)
@@ -197,13 +197,15 @@ class TestMistakes:
         assert line.startswith("aligncat train: ")
 
     @pytest.mark.parametrize("words", [["trian"], ["data"], ["data", "emoji"]])
-    def test_a_verb_that_does_not_exist(self, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_an_unknown_verb_is_named_and_the_known_ones_are_listed(
+        self, words: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(words) == 2
-        said = capsys.readouterr().err
-        assert f"there is no verb '{' '.join(words)}'" in said and "quickstart" in said
+        output = capsys.readouterr().err
+        assert f"unknown verb '{' '.join(words)}'" in output and "quickstart" in output
 
     @pytest.mark.parametrize(
-        ("words", "said"),
+        ("words", "expected"),
         [
             (["train", *TRAIN, "--training.epochs", "2"], "training.warmup_epochs is 3.0"),
             (["train", *TRAIN, "--alignment.keep", "0"], "alignment.keep is 0"),
@@ -213,10 +215,10 @@ class TestMistakes:
             (["ground", "nothing.png", "cup"], "nothing.png: no such image file"),
         ],
     )
-    def test_what_a_user_can_mend_is_one_line_and_status_1(
+    def test_an_error_that_the_user_can_fix_is_one_line_with_status_1(
         self,
         words: list[str],
-        said: str,
+        expected: str,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
@@ -224,10 +226,10 @@ class TestMistakes:
         monkeypatch.chdir(tmp_path)
         assert main(words) == 1
         [line] = capsys.readouterr().err.splitlines()
-        assert line.startswith(f"aligncat {words[0]}: ") and said in line
+        assert line.startswith(f"aligncat {words[0]}: ") and expected in line
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_folder_that_may_not_be_made_is_one_line(
+    def test_a_folder_that_cannot_be_created_is_a_one_line_error(
         self, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "file").write_text("not a folder")
@@ -253,25 +255,25 @@ class TestGround:
             mask = decode(each["mask"]).repeat(scale, axis=0).repeat(scale, axis=1)
             assert (difference[mask] > 0).mean() > 0.9
 
-    def test_the_same_in_this_process(self, trained: Path, photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_ground_prints_json(self, trained: Path, photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["ground", str(photo), "dog", "--grounder", str(trained)]) == 0
         [found] = json.loads(capsys.readouterr().out)
         x1, y1, x2, y2 = found["box"]
         assert 0 <= x1 < x2 <= 48 and 0 <= y1 < y2 <= 40 and 0 < found["probability"] <= 1
 
     @pytest.mark.parametrize(
-        ("overlay", "said"), [("nowhere/out.png", "there is no folder"), ("out.docx", "names no image format")]
+        ("overlay", "expected"), [("nowhere/out.png", "does not exist; create it"), ("out.docx", "no image format")]
     )
-    def test_an_overlay_that_cannot_be_written_is_found_out_first(
-        self, overlay: str, said: str, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    def test_an_overlay_that_cannot_be_written_is_an_error_before_grounding(
+        self, overlay: str, expected: str, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         words = ["ground", str(photo), "dog", "--overlay", str(tmp_path / overlay), "--grounder", "not-looked-at"]
         assert main(words) == 1
         captured = capsys.readouterr()
-        assert said in captured.err and captured.out == ""
+        assert expected in captured.err and captured.out == ""
 
     @pytest.mark.parametrize("phrase", ["", "...", " "])
-    def test_an_empty_phrase_is_one_line(
+    def test_an_empty_phrase_is_a_one_line_error(
         self, phrase: str, trained: Path, photo: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["ground", str(photo), phrase, "--grounder", str(trained)]) == 1
@@ -279,7 +281,7 @@ class TestGround:
         assert len(captured.err.splitlines()) == 1 and "no words" in captured.err and captured.out == ""
 
 
-def test_ctrl_c_ends_with_130_and_says_what_is_safe(world: World, tmp_path: Path) -> None:
+def test_ctrl_c_exits_with_130_and_explains_how_to_resume(world: World, tmp_path: Path) -> None:
     out = tmp_path / "run"
     sizes = ["--alignment.dim=16", "--text.dim=16", "--text.heads=2", "--text.blocks=1"]
     with start(
@@ -291,11 +293,11 @@ def test_ctrl_c_ends_with_130_and_says_what_is_safe(world: World, tmp_path: Path
                 assert process.poll() is None, process.communicate()
                 time.sleep(0.02)
             process.send_signal(signal.SIGINT)
-            said, err = process.communicate(timeout=300)
+            output, err = process.communicate(timeout=300)
         finally:
             process.kill()
     assert process.returncode == 130, err
-    assert said == ""
+    assert output == ""
     assert err.split("\n") == [
         "Stopped. Run the same command again to resume after the last whole epoch.",
         "",
@@ -311,7 +313,7 @@ def decode(mask: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return np.asarray(decode_runs(runs)).astype(bool)
 
 
-def test_a_reader_that_closes_early_is_no_error(trained: Path, world: World) -> None:
+def test_a_reader_that_closes_the_pipe_early_causes_no_traceback(trained: Path, world: World) -> None:
     image = next(iter(load_split(world.data, "val").images.values())).path
     process = start("ground", image, *["the cup"] * 40, "--grounder", trained)  # more than a pipe holds
     assert process.stdout is not None and process.stderr is not None

@@ -142,7 +142,7 @@ def test_an_unknown_alignment_preset_is_an_error_that_lists_the_known_ones(capsy
     with pytest.raises(SystemExit):
         settings("train", ["--alignment", "querymach", *REQUIRED])
     said = capsys.readouterr().err
-    assert "no preset of this name; there are " + ", ".join(sorted(PRESETS)) in said
+    assert "no such file or preset; known presets are " + ", ".join(sorted(PRESETS)) in said
 
 
 OLD = """

@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_pipe_has_a_fixed_width_and_a_terminal_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_has_a_fixed_width_and_a_terminal_its_own_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert (output_console().width, output_console(piped_width=140).width) == (120, 140)
     monkeypatch.setattr(sys, "stdout", Terminal())
@@ -23,17 +23,17 @@ def test_a_pipe_has_a_fixed_width_and_a_terminal_its_own(monkeypatch: pytest.Mon
     assert output_console().width == 97
 
 
-def test_results_alone_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_results_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     output_console().print("result")
     error_console().print("remark")
     with progress_bar(MofNCompleteColumn()) as progress:
         progress.update(progress.add_task("counting", total=3), advance=3)
     assert list(track(range(3), "tracking")) == [0, 1, 2]
     assert list(track(iter("ab"), "hidden", total=2, shown=False)) == ["a", "b"]
-    said = capsys.readouterr()
-    assert said.out == "result\n"
-    assert "remark" in said.err and "counting" in said.err and "3/3" in said.err and "tracking" in said.err
-    assert "hidden" not in said.err
+    output = capsys.readouterr()
+    assert output.out == "result\n"
+    assert "remark" in output.err and "counting" in output.err and "3/3" in output.err and "tracking" in output.err
+    assert "hidden" not in output.err
 
 
 def test_neither_module_imports_torch() -> None:

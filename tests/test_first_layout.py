@@ -1,4 +1,4 @@
-"""What the code before the packages moved has written opens today, and gives the same answers."""
+"""Files written before the packages were rearranged still open and give the same answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def without(content: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name not in names}
 
 
-def test_a_stored_image_is_grounded_as_it_was() -> None:
+def test_a_stored_image_gives_the_same_groundings() -> None:
     stored = json.loads((FIRST / "groundings.json").read_text())
     grounder = Grounder.from_pretrained(FIRST / "grounder")
     store = Store.open(FIRST / "store", expect=grounder.detector_description)
@@ -57,7 +57,7 @@ def test_an_evaluation_gives_the_same_metrics_causes_and_answers(tmp_path: Path)
     assert now.table["score"].to_pylist() == pytest.approx(before.table["score"].to_pylist(), abs=1e-6)
 
 
-def test_a_run_that_was_begun_then_is_finished_now(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unfinished_run_resumes_and_gives_the_same_weights(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     shutil.copytree(FIRST / "grounder", tmp_path / "run")
     (tmp_path / "run" / "model.safetensors").unlink()
     arguments: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""`python -m aligncat` is the command line."""
+"""`python -m aligncat`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "expected"),
     [
         (["--version"], 0, f"aligncat {version('aligncat')}"),
         (["--help"], 0, "usage: aligncat VERB [options]"),
-        (["trian"], 2, "aligncat: there is no verb 'trian'"),
+        (["trian"], 2, "aligncat: unknown verb 'trian'"),
     ],
 )
-def test_the_module_runs_as_the_program_does(words: list[str], status: int, said: str) -> None:
+def test_python_m_aligncat_is_the_command_line(words: list[str], status: int, expected: str) -> None:
     done = subprocess.run([sys.executable, "-m", "aligncat", *words], capture_output=True, text=True, check=False)
-    assert (done.returncode, (done.stdout + done.stderr).splitlines()[0]) == (status, said)
+    assert (done.returncode, (done.stdout + done.stderr).splitlines()[0]) == (status, expected)

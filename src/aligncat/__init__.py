@@ -1,4 +1,4 @@
-"""aligncat: find the object that a phrase means, learned from photos and phrases alone."""
+"""aligncat: weakly supervised visual grounding, learned from photos and phrases without boxes or masks."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ _MODULES = {
     "train": "api.train",
     "write_report": "api.report",
 }
-"""The module that defines each public name. It is imported when the name is first used, so that `import aligncat` and
-the command line do not wait for torch."""
+"""The module that defines each public name. It is imported when the name is first used, so `import aligncat` and the
+command line do not load torch."""
 
 __all__ = [
     "AligncatError",
@@ -82,4 +82,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
+    """Return the public names too, including those that have not been imported yet."""
     return sorted({*globals(), *__all__})

@@ -6,5 +6,5 @@ import sys
 
 from aligncat.cli import main
 
-if __name__ == "__main__":  # a worker process that is spawned imports this module again
+if __name__ == "__main__":  # spawned worker processes import this module too
     sys.exit(main())

@@ -1,10 +1,11 @@
-"""The command line: each verb is a public function, its options are that function's arguments.
+"""The command line. Each verb is a public function, and its options are the function's arguments.
 
-Nothing heavy is imported until a verb is chosen, so that `aligncat --help` answers at once.
+A verb's module is imported only when the verb runs, so `aligncat --help` is instant.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -24,12 +25,12 @@ from aligncat.errors import AligncatError
 
 @dataclass(frozen=True)
 class Verb:
-    """A command: a function, and what prints its result.
+    """A command: a function and, where its result is printed, the function that prints it.
 
     Attributes:
-        target: "module:function"; its arguments are the command line's options.
+        target: the function as "module:function"; its arguments become the command's options.
         summary: the first line of the function's docstring.
-        show: "module:function" that prints what the function returns; None where nothing is printed.
+        show: the function that prints the result, as "module:function", or None.
     """
 
     target: str
@@ -37,17 +38,17 @@ class Verb:
     show: str | None = None
 
     def function(self) -> Callable[..., Any]:
-        """Import the function."""
-        return _imported(self.target)
+        """Import and return the function."""
+        return _import_function(self.target)
 
     def run(self, arguments: Mapping[str, Any]) -> None:
         """Call the function and print its result."""
         result = self.function()(**arguments)
         if self.show is not None:
-            _imported(self.show)(result)
+            _import_function(self.show)(result)
 
 
-def _imported(target: str) -> Callable[..., Any]:
+def _import_function(target: str) -> Callable[..., Any]:
     module, name = target.split(":")
     function: Callable[..., Any] = getattr(import_module(module), name)
     return function
@@ -56,7 +57,7 @@ def _imported(target: str) -> Callable[..., Any]:
 VERBS: dict[str, Verb] = {
     "quickstart": Verb(
         "aligncat.commands.quickstart:quickstart",
-        "Make a small MojiRef, train QueryMatch and AlignCAT on it, and compare them, in a few minutes.",
+        "Train QueryMatch and AlignCAT on a small synthetic dataset and compare them, in a few minutes.",
     ),
     "data mojiref": Verb(
         "aligncat.mojiref.build:make_mojiref",
@@ -64,7 +65,7 @@ VERBS: dict[str, Verb] = {
     ),
     "data prepare": Verb(
         "aligncat.api.prepare:prepare",
-        "Bring RefCOCO or one of its kin into place, from an archive, a folder or a mirror, and check it.",
+        "Prepare RefCOCO or a related dataset from an archive, a folder or a mirror, and check it.",
         "aligncat.commands.data:show_prepared",
     ),
     "data check": Verb(
@@ -78,7 +79,7 @@ VERBS: dict[str, Verb] = {
     ),
     "extract": Verb(
         "aligncat.api.extract:extract",
-        "Run the frozen detector once over every image and keep its candidates in a store.",
+        "Run the frozen detector once on every image and write its candidates to a store.",
     ),
     "train": Verb(
         "aligncat.api.train:train",
@@ -86,21 +87,21 @@ VERBS: dict[str, Verb] = {
     ),
     "evaluate": Verb(
         "aligncat.api.evaluate:evaluate",
-        "Measure a grounder on every sentence of the splits: REC, RES, the oracle, and where it errs.",
+        "Evaluate a grounder on the splits of a dataset: REC, RES, the oracle, and the causes of errors.",
         "aligncat.commands.evaluate:show",
     ),
     "ablate": Verb(
         "aligncat.api.ablate:ablate",
-        "Train and evaluate the rows of an ablation study over seeds, and compare them.",
+        "Train and evaluate the rows of an ablation study with several seeds, and compare them.",
         "aligncat.commands.ablate:show",
     ),
     "published": Verb(
         "aligncat.commands.published:published",
-        "Print the figures that the paper published, Tables 1 to 5.",
+        "Print the published results: Tables 1 to 5 of the paper.",
     ),
     "report": Verb(
         "aligncat.api.report:write_report",
-        "Make a folder with a page that shows every answer of some runs in pictures, and where they err, in tables.",
+        "Write an HTML report that shows every answer of one or more runs and summarises their errors.",
         "aligncat.commands.report:show",
     ),
     "audit": Verb(
@@ -109,7 +110,7 @@ VERBS: dict[str, Verb] = {
     ),
     "ground": Verb(
         "aligncat.commands.ground:ground",
-        "Find the objects that phrases mean in one image, and print them as JSON.",
+        "Find the objects that phrases refer to in an image, and print them as JSON.",
     ),
     "import querymatch": Verb(
         "aligncat.checkpoints.querymatch.folder:import_querymatch",
@@ -126,11 +127,10 @@ VERBS: dict[str, Verb] = {
 }
 
 
-CONFIGS = Path(__file__).resolve().parent / "configs"
-_NAME = re.compile(r"[\w.+/][\w.+/-]*")  # of a preset or a file; not settings in YAML or JSON, nor an option
-# Verbs whose required arguments come without option names, and which of these is a list.
+_NAME = re.compile(r"[\w.+/][\w.+/-]*")  # a preset or a file; settings in YAML or JSON and options do not match
+# Verbs with required arguments that have no option names. The one named here is a list.
 POSITIONAL = {"ground": "expressions", "report": "runs"}
-# Verbs of which some required arguments come first, without option names.
+# Required arguments that come first, without option names, in other verbs.
 FIRST = {
     "ablate": ("study",),
     "data prepare": ("name",),
@@ -143,10 +143,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb.
 
     Args:
-        arguments: the command line without the program's name; sys.argv's by default.
+        arguments: the command line without the program's name; by default from sys.argv.
 
     Returns:
-        The exit status: 0, 1 for an error that the user can mend, 2 for a command line that is wrong, 130 for
+        The exit status: 0 for success, 1 for an error that the user can fix, 2 for a wrong command line, 130 for
         Ctrl-C.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     name = next((verb for verb in VERBS if words[: len(verb.split())] == verb.split()), None)
     if name is None:
-        print(f"aligncat: there is no verb {' '.join(words[:2])!r}\n\n{_usage()}", file=sys.stderr)
+        print(f"aligncat: unknown verb {' '.join(words[:2])!r}\n\n{_usage()}", file=sys.stderr)
         return 2
     return _run(name, words[len(name.split()) :])
 
@@ -172,11 +172,12 @@ def _usage() -> str:
         [
             "usage: aligncat VERB [options]",
             "",
-            "Find the object that a phrase means; learn it from photos and phrases, without boxes.",
+            "Weakly supervised visual grounding: find the object that a phrase refers to in a photo.",
+            "It is learned from photos and phrases, without boxes or masks.",
             "",
             *lines,
             "",
-            "`aligncat VERB --help` lists a verb's options; `--config FILE.yaml` reads them from a file.",
+            "`aligncat VERB --help` lists the options of a verb; `--config FILE.yaml` reads them from a file.",
         ]
     )
 
@@ -189,10 +190,10 @@ def _run(name: str, words: Sequence[str]) -> int:
         _use_all_cores()
         VERBS[name].run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads the output, as `head` does, has had enough
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (AligncatError, OSError) as error:  # the latter: a full disk, a folder that may not be written
+    except (AligncatError, OSError) as error:  # OSError: for example, the disk is full or a folder is read-only
         print(f"aligncat {name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -202,15 +203,15 @@ def _run(name: str, words: Sequence[str]) -> int:
 
 
 def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
-    """The arguments that a command line gives a verb's function.
+    """Parse a verb's command line into the arguments of its function.
 
     Args:
         name: the verb.
-        words: the command line after it.
+        words: the command line after the verb.
 
     Raises:
-        SystemExit: status 2 where the command line is wrong, after a line that says how; 0 after --help.
-        ConfigError: the settings do not fit each other.
+        SystemExit: the command line is wrong (status 2, after a one-line message), or asked for help (status 0).
+        ConfigError: the settings contradict each other.
     """
     from jsonargparse import ArgumentParser
 
@@ -222,15 +223,15 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
     if "config" not in types:
         parser.add_argument("--config", action="config", help="a YAML file with any of these options")
     listed, first = POSITIONAL.get(name), FIRST.get(name, ())
-    apart: set[str | int] = {argument for argument in (listed, *first) if argument}
-    parser.add_function_arguments(function, as_positional=listed is not None, skip=apart)
+    added_below: set[str | int] = {argument for argument in (listed, *first) if argument}
+    parser.add_function_arguments(function, as_positional=listed is not None, skip=added_below)
     for argument in first:
-        kind = "a path" if types[argument] is Path else "which"
-        parser.add_argument(argument, type=types[argument], metavar=argument, help=kind)
+        help_text = _argument_help(function, argument)
+        parser.add_argument(argument, type=types[argument], metavar=argument, help=help_text)
     if "alignment" in types:
         accept_old_sizes(parser)
     if listed:
-        parser.add_argument(listed, nargs="+", type=str, help="one or more; in quotes if there are blanks in it")
+        parser.add_argument(listed, nargs="+", type=str, help=_argument_help(function, listed))
     try:
         flags = {f"--{argument}" for argument, kind in types.items() if kind is bool}
         lists = {f"--{argument}" for argument, kind in types.items() if _is_list(kind)}
@@ -249,13 +250,23 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
 
 
 def argument_types(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the types of a function's arguments; its return type may be importable by type checkers alone."""
+    """Return the types of a function's arguments.
+
+    The return type is skipped: its name may be imported under TYPE_CHECKING only.
+    """
     arguments = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
     return get_type_hints(SimpleNamespace(__annotations__=arguments), function.__globals__)
 
 
+def _argument_help(function: Callable[..., Any], argument: str) -> str:
+    """Return the description of an argument from the function's docstring, on one line."""
+    docstring = inspect.getdoc(function) or ""
+    found = re.search(rf"^    {argument}: (.+(?:\n {{8}}.+)*)", docstring, flags=re.MULTILINE)
+    return " ".join(found[1].split()) if found else ""
+
+
 def _with_underscores(word: str) -> str:
-    """--skip-bad-rows as well as --skip_bad_rows, the name of the argument in Python."""
+    """Write an option's name with underscores, as in Python: --skip-bad-rows becomes --skip_bad_rows."""
     if not word.startswith("--"):
         return word
     name, equals, value = word.partition("=")
@@ -263,18 +274,18 @@ def _with_underscores(word: str) -> str:
 
 
 def _with_true(words: Iterable[str], flags: set[str]) -> Iterator[str]:
-    """A switch alone means yes: --skip_bad_rows is --skip_bad_rows=true."""
+    """Give a switch without a value the value true: --skip_bad_rows becomes --skip_bad_rows=true."""
     for word, following in pairwise([*words, ""]):
         yield f"{word}=true" if word in flags and following not in ("true", "false") else word
 
 
 def _is_list(kind: Any) -> bool:
-    """Whether a type is tuple[X, ...], or that or None."""
+    """Return whether a type is tuple[X, ...] or tuple[X, ...] | None."""
     return any(get_args(each)[1:] == (...,) for each in (kind, *get_args(kind)) if get_origin(each) is tuple)
 
 
 def _with_lists(words: Iterable[str], lists: set[str]) -> Iterator[str]:
-    """--seeds 0 1 2, --seeds 0 and --seeds 0,1,2 are --seeds=[0,1,2]; what stands in brackets is as it was."""
+    """Put the values of a list in brackets: --seeds 0 1 2 and --seeds 0,1,2 become --seeds=[0,1,2]."""
     waiting = [*words]
     while waiting:
         option, equals, value = waiting.pop(0).partition("=")
@@ -289,10 +300,14 @@ def _with_lists(words: Iterable[str], lists: set[str]) -> Iterator[str]:
 
 
 def _with_presets(words: Iterable[str], *, needed: bool) -> Iterator[str]:
-    """Replace the names of presets by what they stand for: --config refcoco, --alignment querymatch.
+    """Replace the names of presets (--config refcoco, --alignment querymatch) by a path or by their settings.
+
+    Args:
+        words: the command line.
+        needed: whether a name has to be a preset or an existing file.
 
     Raises:
-        ArgumentError: the verb takes presets, and a name is neither a preset's nor a file's.
+        ArgumentError: a name is neither a preset nor an existing file.
     """
     presets = {"--config": _config_presets, "--alignment": _alignment_presets}
     previous = ""
@@ -300,27 +315,29 @@ def _with_presets(words: Iterable[str], *, needed: bool) -> Iterator[str]:
         option, equals, value = word.partition("=") if word.startswith("--") else (previous, "", word)
         known = presets[option]() if option in presets and _NAME.fullmatch(value) else {}
         if needed and known and value not in known and not Path(value).exists():
-            there = ", ".join(sorted(known))
-            raise ArgumentError(None, f"{option} {value}: no such file, and no preset of this name; there are {there}")
+            names = ", ".join(sorted(known))
+            raise ArgumentError(None, f"{option} {value}: no such file or preset; known presets are {names}")
         found = known.get(value)
         yield word if found is None else f"{option}={found}" if equals else found
         previous = word
 
 
 def _config_presets() -> dict[str, str]:
-    """The path of each preset of `--config`, by name."""
-    return {path.stem: str(path) for path in CONFIGS.glob("*.yaml")}
+    """Return the path of each preset of `--config`, by name."""
+    from aligncat.training.presets import FOLDER, preset_names
+
+    return {name: str(FOLDER / f"{name}.yaml") for name in preset_names()}
 
 
 def _alignment_presets() -> dict[str, str]:
-    """The stages of each preset of `--alignment` as JSON, by name; other settings keep their values."""
+    """Return the stages of each preset of `--alignment` as JSON, by name; other settings keep their values."""
     from aligncat.alignment.config import PRESETS
 
     return {name: json.dumps(config.stages) for name, config in PRESETS.items()}
 
 
 def _use_all_cores() -> None:
-    """Let torch use the cores that this process may run on, unless the user has said how many."""
+    """Let torch use every core available to this process, unless OMP_NUM_THREADS is set."""
     if "OMP_NUM_THREADS" not in os.environ:
         import torch
 

@@ -1,4 +1,4 @@
-"""The ablate verb: real studies over real worker processes on a tiny world."""
+"""The ablate verb: real studies with real worker processes on a tiny dataset."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def done(world: World, preset: Path, tmp_path_factory: pytest.TempPathFactory) -
     return out
 
 
-def test_every_row_and_seed_is_a_grounder_with_answers(done: Path) -> None:
+def test_every_row_and_seed_has_a_grounder_and_answers(done: Path) -> None:
     rows = ("classifier-at-inference", "category-at-confidence", "aligncat")
     for row in rows:
         for seed in (0, 1):
@@ -63,7 +63,7 @@ def test_every_row_and_seed_is_a_grounder_with_answers(done: Path) -> None:
             assert (answers.result.config, answers.result.seed) == (row, seed)
 
 
-def test_the_file_of_the_study_has_every_figure_and_comparison(done: Path) -> None:
+def test_the_file_of_the_study_has_every_result_and_comparison(done: Path) -> None:
     content = json.loads((done / "table5-refcoco.json").read_text())
     assert (content["study"], content["dataset"], content["seeds"]) == ("table5", "refcoco", [0, 1])
     assert [row["name"] for row in content["rows"]] == [
@@ -76,7 +76,7 @@ def test_the_file_of_the_study_has_every_figure_and_comparison(done: Path) -> No
         assert [(each.split, each.seed) for each in results] == [
             (split, seed) for split in ("val", "testA", "testB") for seed in (0, 1)
         ]
-    # Three pairs on three splits, each with the row ahead that the paper has ahead: Table 5 of the paper.
+    # Three pairs on three splits. The row with the higher accuracy in Table 5 of the paper comes first.
     found = {(each["better"], each["worse"], each["split"]): each for each in content["orderings"]}
     assert len(found) == 9
     assert found["aligncat", "category-at-confidence", "testB"]["paper"] == pytest.approx(66.59 - 62.06)
@@ -93,19 +93,19 @@ def test_the_file_of_the_study_has_every_figure_and_comparison(done: Path) -> No
         assert each["holds"] == ("yes" if each["low"] > 0 else "no" if each["high"] < 0 else "open")
 
 
-def test_a_row_that_is_there_is_not_trained_again(
+def test_a_finished_row_is_not_trained_again(
     world: World, preset: Path, done: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in done.rglob("*.safetensors")}
     assert len(before) == 6
     show(ablate(study="table5", data=world.data, store=world.store, out=done, seeds=(0, 1), preset=str(preset)))
     assert {path: path.stat().st_mtime_ns for path in done.rglob("*.safetensors")} == before
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for word in ("Table 5", "coarse-grained alignment", "66.59", "refcoco", "unc", "95%"):
-        assert word in said
+        assert word in output
 
 
-def test_what_is_asked_later_is_answered_without_training_again(
+def test_new_inputs_are_evaluated_without_training_again(
     world: World, preset: Path, done: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -129,14 +129,14 @@ def test_what_is_asked_later_is_answered_without_training_again(
     assert {path: path.read_bytes() for path in out.rglob("*.safetensors")} == weights
 
 
-def test_rows_of_other_settings_are_not_taken_for_ones_own(world: World, done: Path, tmp_path: Path) -> None:
+def test_rows_with_other_settings_are_rejected(world: World, done: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(PRESET.replace("epochs: 2", "epochs: 3"))
     with pytest.raises(ConfigError, match=r"epochs was 2 and is 3"):
         ablate(study="table5", data=world.data, store=world.store, out=done, seeds=(0, 1), preset=str(other))
 
 
-def test_rows_of_other_data_are_not_taken_for_ones_own(world: World, preset: Path, done: Path, tmp_path: Path) -> None:
+def test_rows_with_other_data_are_rejected(world: World, preset: Path, done: Path, tmp_path: Path) -> None:
     other = tmp_path / "data"
     shutil.copytree(world.data.path, other)
     refs = other / "refcoco" / "refs(unc).p"
@@ -158,15 +158,15 @@ def test_rows_of_other_data_are_not_taken_for_ones_own(world: World, preset: Pat
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seeds": ()}, "at least one"),
-        ({"seeds": (1, 1)}, "each once"),
+        ({"seeds": ()}, "at least one seed"),
+        ({"seeds": (1, 1)}, "each seed only once"),
         ({"workers": 0}, "workers is 0"),
-        ({"preset": "nothing"}, "unknown preset 'nothing'"),
+        ({"preset": "nothing"}, "unknown preset 'nothing'; known presets are mojiref, "),
         ({"study": "over-specification"}, "only MojiRef records"),
         ({"study": "candidates"}, "holds 6 candidates an image, not 10"),
     ],
 )
-def test_what_does_not_fit_is_one_clear_error(
+def test_inputs_that_do_not_fit_are_an_error_before_training(
     change: dict[str, object], message: str, world: World, preset: Path, tmp_path: Path
 ) -> None:
     arguments = {"study": "table5", "seeds": (0,), "preset": str(preset), "workers": 1, **change}
@@ -175,11 +175,11 @@ def test_what_does_not_fit_is_one_clear_error(
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-def test_data_without_a_preset_wants_one() -> None:
+def test_a_dataset_has_a_preset_or_an_error_asks_for_one() -> None:
     assert preset_of(DataConfig(Path(), "mojirefg")) == "mojiref"
     assert preset_of(DataConfig(Path(), "refcoco")) == "refcoco"
     assert preset_of(DataConfig(Path(), "refcocog", split_by="umd")) == "refcocog-umd"
-    with pytest.raises(ConfigError, match="--preset"):
+    with pytest.raises(ConfigError, match="--preset: mojiref, refcoco, "):
         preset_of(DataConfig(Path(), "jsonl"))
 
 
@@ -193,7 +193,7 @@ def command(world: World, preset: Path, tmp_path: Path) -> list[str]:
 
 
 def started_until(command: list[str], ready: Callable[[psutil.Process], object]) -> subprocess.Popen[str]:
-    """A command with its workers in a session of their own, as soon as it is `ready`."""
+    """Start a command in its own session and return it as soon as it is `ready`."""
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, start_new_session=True, text=True
     )
@@ -206,20 +206,20 @@ def started_until(command: list[str], ready: Callable[[psutil.Process], object])
 
 
 def stop_when(command: list[str], ready: Callable[[psutil.Process], object]) -> str:
-    """Send Ctrl-C to a command and its workers as soon as it is `ready`, and return what it said."""
+    """Send Ctrl-C to a command and its workers as soon as it is `ready`, and return its standard error."""
     process = started_until(command, ready)
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    return said
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    return errors
 
 
 def workers(process: psutil.Process) -> list[psutil.Process]:
-    """The workers of a command."""
+    """Return the worker processes of a command."""
     return [child for child in process.children() if "spawn_main" in " ".join(child.cmdline())]
 
 
-def test_stopped_by_ctrl_c_it_goes_on_where_it_was(command: list[str], tmp_path: Path) -> None:
+def test_after_ctrl_c_the_same_command_continues(command: list[str], tmp_path: Path) -> None:
     first = tmp_path / "refcoco" / "classifier-at-inference-seed0"
     assert "Traceback" not in stop_when(command, lambda _: list((first / "answers").glob("*.parquet")))
     assert len(list(tmp_path.rglob("*.parquet"))) == 1, "no worker went on to the next row"
@@ -231,17 +231,17 @@ def test_stopped_by_ctrl_c_it_goes_on_where_it_was(command: list[str], tmp_path:
     assert (tmp_path / "table5-refcoco.json").is_file()
 
 
-def test_ctrl_c_while_workers_start_says_one_line(command: list[str], tmp_path: Path) -> None:
-    said = stop_when(command, workers)
-    assert "Traceback" not in said and "aligncat ablate: stopped" in said
+def test_ctrl_c_while_workers_start_prints_no_traceback(command: list[str], tmp_path: Path) -> None:
+    errors = stop_when(command, workers)
+    assert "Traceback" not in errors and "aligncat ablate: stopped" in errors
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-def test_no_worker_outlives_its_parent(command: list[str], tmp_path: Path) -> None:
+def test_workers_end_when_their_parent_is_killed(command: list[str], tmp_path: Path) -> None:
     process = started_until(command, lambda _: list(tmp_path.rglob("settings.json")))
     left = workers(psutil.Process(process.pid))
     process.kill()
-    process.communicate(timeout=60)  # its workers hold the pipes too
+    process.communicate(timeout=60)  # returns only when the workers have closed the pipes
     _, alive = psutil.wait_procs(left, timeout=30)
     assert left and not alive
     assert not list(tmp_path.rglob("*.parquet"))

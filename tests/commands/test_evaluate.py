@@ -1,4 +1,4 @@
-"""The evaluate verb: one result a split, in a file and in a table, with all that must be said beside a figure."""
+"""The evaluate verb: one result per split in a file and in a table, with the facts that a result must state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from aligncat.grounder.grounder import Grounder
 
 
 def evaluate_and_show(**arguments: Any) -> list[Result]:
-    """What the verb does: evaluate and print the tables."""
+    """Evaluate and print the tables, as the verb does."""
     answers = evaluate(**arguments)
     show(answers)
     return [each.result for each in answers]
@@ -45,12 +45,12 @@ def test_every_split_has_a_result_in_a_file_and_in_the_table(
         assert content["detector"] == str(world.detector)
         assert (content["seen"], content["seed"]) == ("unknown", 0)
         assert content["versions"]["torch"]
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for word in ("refcoco", "val", "testA", "testB", "REC", "oracle", "mIoU", "oIoU", "AlignCAT"):
-        assert word in said
+        assert word in output
 
 
-def test_rec_is_that_of_the_boxes_grounded_one_by_one(world: World, trained: Path) -> None:
+def test_rec_equals_that_of_phrases_grounded_one_by_one(world: World, trained: Path) -> None:
     [result] = evaluate_and_show(grounder=trained, data=world.data, store=world.store, splits=("val",))
     split, truth = load_split(world.data, "val"), load_truth(world.data, "val")
     grounder = Grounder.from_pretrained(trained)
@@ -64,22 +64,22 @@ def test_rec_is_that_of_the_boxes_grounded_one_by_one(world: World, trained: Pat
 
 
 @pytest.mark.parametrize(
-    ("seen", "said"),
+    ("seen", "expected"),
     [("clean", "said not to have seen the images"), ("leaked", "SAID TO HAVE SEEN the images")],
 )
-def test_what_the_user_says_of_the_detector_is_taken_where_nothing_is_known_and_called_so(
-    world: World, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], seen: Seen, said: str
+def test_a_claim_about_an_unknown_detector_is_used_and_marked_as_a_claim(
+    world: World, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], seen: Seen, expected: str
 ) -> None:
     arguments = {"grounder": trained, "data": world.data, "store": world.store, "splits": ("val",), "out": tmp_path}
     [result] = evaluate_and_show(**arguments, seen=seen)  # type: ignore[arg-type]
     assert (result.seen, result.seen_claimed, result.images_seen) == (seen, True, None)
     assert Result.load(tmp_path / "AlignCAT-refcoco-val.json") == result
-    assert said in " ".join(capsys.readouterr().out.split())
+    assert expected in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("named", [False, True])
 def test_a_claim_does_not_hide_a_leak(world: World, trained: Path, tmp_path: Path, named: bool) -> None:
-    """Whether a list shows the leak, or the name of a detector that is known to have been trained on COCO."""
+    """The leak is known from a list, or from the name of a detector that was trained on COCO."""
     grounder, store, detector_images = trained, world.store, "coco-train2017"
     if named:
         grounder = Path(shutil.copytree(trained, tmp_path / "grounder"))
@@ -106,7 +106,7 @@ def test_a_claim_does_not_hide_a_leak(world: World, trained: Path, tmp_path: Pat
         ("mug.jpg\n", "unknown", None),
     ],
 )
-def test_a_list_of_the_detectors_images_says_how_many_of_the_photos_it_has_seen(
+def test_a_list_of_the_detectors_images_gives_the_number_of_seen_photos(
     world: World,
     trained: Path,
     tmp_path: Path,
@@ -123,8 +123,8 @@ def test_a_list_of_the_detectors_images_says_how_many_of_the_photos_it_has_seen(
     )
     assert (result.seen, result.images, result.images_seen) == (seen, 4, images_seen)
     assert Result.load(tmp_path / "AlignCAT-refcoco-val.json") == result
-    said = " ".join(capsys.readouterr().out.split())
-    assert (f"HAS SEEN {images_seen} of" in said) == (seen == "leaked")
+    output = " ".join(capsys.readouterr().out.split())
+    assert (f"HAS SEEN {images_seen} of" in output) == (seen == "leaked")
 
 
 def test_a_grounder_of_unknown_origin_has_no_seed(world: World, trained: Path, tmp_path: Path) -> None:
@@ -134,19 +134,19 @@ def test_a_grounder_of_unknown_origin_has_no_seed(world: World, trained: Path, t
     assert result.seed is None
 
 
-def test_a_store_of_another_detector_is_refused(world: World, trained: Path, tmp_path: Path) -> None:
+def test_a_store_of_another_detector_is_rejected(world: World, trained: Path, tmp_path: Path) -> None:
     other = save_tiny_detector(tmp_path / "other", labels=("person", "dog", "couch"), seed=1)
     extract(out=tmp_path / "store", data=world.data, detector=str(other), candidates=6)
     with pytest.raises(StoreError, match="weights_sha256"):
         evaluate(grounder=trained, data=world.data, store=tmp_path / "store")
 
 
-def test_a_split_that_does_not_exist_is_named_with_those_that_do(world: World, trained: Path) -> None:
+def test_an_unknown_split_is_named_with_the_known_ones(world: World, trained: Path) -> None:
     with pytest.raises(DataError, match=r"no split 'test'.*testA"):
         evaluate(grounder=trained, data=world.data, store=world.store, splits=("test",))
 
 
-def test_truth_of_another_size_is_refused(world: World, trained: Path, tmp_path: Path) -> None:
+def test_truth_of_another_image_size_is_rejected(world: World, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(world.data.path, tmp_path / "data")
     path = tmp_path / "data" / "refcoco" / "instances.json"
     instances = json.loads(path.read_text())
@@ -160,14 +160,14 @@ def test_truth_of_another_size_is_refused(world: World, trained: Path, tmp_path:
         evaluate(grounder=trained, data=replace(world.data, path=tmp_path / "data"), store=world.store)
 
 
-def test_a_folder_that_is_no_grounder_is_refused(world: World, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_grounder_is_rejected(world: World, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"config\.json"):
         evaluate(grounder=tmp_path, data=world.data, store=world.store)
     with pytest.raises(ConfigError):
         evaluate(grounder=tmp_path / "no" / "such" / "run", data=DataConfig(tmp_path, "jsonl"), store=world.store)
 
 
-def test_folders_that_differ_in_the_seed_alone_are_one_config(world: World, trained: Path, tmp_path: Path) -> None:
+def test_folders_that_differ_only_in_the_seed_are_one_config(world: World, trained: Path, tmp_path: Path) -> None:
     for name in ("ours-seed0", "ours-seed7"):
         shutil.copytree(trained, tmp_path / name)
         [result] = evaluate_and_show(

@@ -1,4 +1,4 @@
-"""The whole path as a newcomer runs it."""
+"""The quickstart verb."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def test_quickstart_leaves_results_pictures_and_grounders(tmp_path: Path, capsys
     for picture in pictures:
         with Image.open(picture) as image:
             image.verify()
-    said = capsys.readouterr().out
-    assert "QueryMatch" in said and "AlignCAT" in said and "Whole time" in said
+    output = capsys.readouterr().out
+    assert "QueryMatch" in output and "AlignCAT" in output and "Total time" in output
     assert (out / "results" / "table.txt").read_text()

@@ -1,4 +1,4 @@
-"""Batches hold what the store and the split say, row by row."""
+"""The rows of a batch are those of the store and the split."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def test_rows_are_the_candidates_of_the_expressions_images(world: World, split: 
         assert store.labels[batch.labels[place]] == expression.category
 
 
-def test_a_category_that_was_read_in_a_phrase_and_that_the_detector_lacks_is_no_label(
-    world: World, split: Split
-) -> None:
+def test_a_derived_category_that_the_detector_lacks_gives_no_label(world: World, split: Split) -> None:
     first, second, *rest = split.expressions
     expressions = (replace(first, category="forklift", derived=True), replace(second, derived=True), *rest)
     tensors = tensors_of(world, replace(split, expressions=expressions))
@@ -53,7 +51,7 @@ def test_a_category_that_was_read_in_a_phrase_and_that_the_detector_lacks_is_no_
         tensors_of(world, replace(split, expressions=(replace(first, category="forklift"), *rest)))
 
 
-def test_image_index_tells_images_apart(world: World, split: Split) -> None:
+def test_image_index_is_equal_only_within_an_image(world: World, split: Split) -> None:
     index = tensors_of(world, split).gather(range(len(split.expressions))).image_index.tolist()
     ids = [expression.image_id for expression in split.expressions]
     for one, first in zip(index, ids, strict=True):
@@ -61,7 +59,7 @@ def test_image_index_tells_images_apart(world: World, split: Split) -> None:
             assert (one == other) == (first == second)
 
 
-def test_tokens_are_cut_to_the_longest_of_the_batch(world: World, split: Split) -> None:
+def test_tokens_are_padded_to_the_longest_expression_of_the_batch(world: World, split: Split) -> None:
     lengths = [len(expression.text.split()) for expression in split.expressions]
     short, long = lengths.index(2), lengths.index(5)
     tensors = tensors_of(world, split)
@@ -72,13 +70,13 @@ def test_tokens_are_cut_to_the_longest_of_the_batch(world: World, split: Split) 
     assert tensors_of(world, split, max_length=3).gather([long]).tokens.shape == (1, 3)
 
 
-def test_batches_have_every_expression_once_in_order(world: World, split: Split) -> None:
+def test_batches_hold_every_expression_once_in_order(world: World, split: Split) -> None:
     batches = list(tensors_of(world, split).batches(7))
     assert [len(batch.rows) for batch in batches] == [7, 7, 2]
     assert torch.cat([batch.rows for batch in batches]).tolist() == list(range(16))
 
 
-def test_labels_are_left_out_where_they_are_not_wanted(world: World, split: Split) -> None:
+def test_without_labels_every_label_is_unknown(world: World, split: Split) -> None:
     tensors = tensors_of(world, split, with_labels=False)
     assert tensors.labelled == 0
     assert set(tensors.gather(range(16)).labels.tolist()) == {-1}
@@ -96,7 +94,7 @@ def test_a_category_that_the_detector_lacks_is_named(world: World, split: Split)
     odd = replace(split, expressions=(replace(first, category="unicorn"), *rest))
     with pytest.raises(DetectorError, match="no category 'unicorn'"):
         tensors_of(world, odd)
-    tensors_of(world, odd, with_labels=False)  # nobody asks for it
+    tensors_of(world, odd, with_labels=False)  # categories are not read
 
 
 def test_an_image_that_the_store_lacks_is_named(world: World, split: Split) -> None:

@@ -1,4 +1,4 @@
-"""A grounder on a device: what it computes there, and that every tensor crosses to the device and back."""
+"""A grounder on a device: its inputs move there, its outputs move back, and its answers are those of the CPU."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ PICTURE = Path(__file__).resolve().parents[2] / "docs" / "img" / "mojiref.jpg"
 
 
 class Crossings(TorchFunctionMode):
-    """Fails where a tensor becomes a numpy array that did not come from `.cpu()`.
+    """Fails if `.numpy()` is called on a tensor that `.cpu()` did not return.
 
-    A CPU cannot show that otherwise: there, `.numpy()` works on every tensor.
+    On a CPU, `.numpy()` works on every tensor, so only this check finds a missing `.cpu()` there.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.brought: list[Tensor] = []  # kept alive, so that no other tensor gets the id of one of them
+        self.on_cpu: list[Tensor] = []
         self.arrays = 0
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         if func is Tensor.numpy:
-            assert any(args[0] is tensor for tensor in self.brought), "a bare .numpy() on what the model returned"
+            assert any(args[0] is tensor for tensor in self.on_cpu), ".numpy() without .cpu() on an output of the model"
             self.arrays += 1
-        found = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         if func is Tensor.cpu:
-            self.brought.append(found)
-        return found
+            self.on_cpu.append(result)
+        return result
 
 
-def test_no_tensor_becomes_an_array_before_it_is_on_the_cpu(trained: Path, world: World) -> None:
+def test_tensors_are_moved_to_the_cpu_before_they_become_arrays(trained: Path, world: World) -> None:
     grounder, split, store = Grounder.from_pretrained(trained), load_split(world.data, "val"), world.open()
     candidates = store.candidates(split.expressions[0].image_id)
     with Crossings() as crossings:
@@ -66,7 +66,7 @@ def test_no_tensor_becomes_an_array_before_it_is_on_the_cpu(trained: Path, world
 
 @pytest.mark.parametrize("call", ["ground_candidates", "choose"])
 def test_the_model_gets_its_inputs_on_its_own_device(call: str, trained: Path, world: World) -> None:
-    """The meta device has shapes and no values, so the pass stops where the model is entered."""
+    """The meta device has shapes but no values, so the test stops at the first call of the model."""
     grounder, split, store = Grounder.from_pretrained(trained), load_split(world.data, "val"), world.open()
     candidates = store.candidates(split.expressions[0].image_id)
     grounder.model.to("meta")
@@ -92,7 +92,7 @@ def test_the_model_gets_its_inputs_on_its_own_device(call: str, trained: Path, w
     assert devices == {"meta"}
 
 
-def test_moving_returns_the_grounder_and_keeps_a_detector_that_is_there(trained: Path) -> None:
+def test_to_returns_the_grounder_and_keeps_a_detector_on_the_same_device(trained: Path) -> None:
     grounder = Grounder.from_pretrained(trained, device="cpu")
     detector = grounder.detector
     assert grounder.to("cpu") is grounder and grounder.device == "cpu"
@@ -100,7 +100,7 @@ def test_moving_returns_the_grounder_and_keeps_a_detector_that_is_there(trained:
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "nonsense"])
-def test_a_device_that_is_not_there_is_an_error_of_one_line(device: str, trained: Path) -> None:
+def test_a_missing_device_is_a_one_line_error(device: str, trained: Path) -> None:
     for call in (
         lambda: check_device(device),
         lambda: Grounder.from_pretrained(trained, device=device),
@@ -111,13 +111,13 @@ def test_a_device_that_is_not_there_is_an_error_of_one_line(device: str, trained
         assert "\n" not in str(error.value)
 
 
-def test_the_default_is_an_accelerator_where_there_is_one() -> None:
+def test_the_default_device_is_an_accelerator_if_there_is_one() -> None:
     accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     assert default_device() == accelerator
     check_device(default_device())
 
 
-def test_the_module_is_imported_without_torch() -> None:
+def test_the_device_module_does_not_import_torch() -> None:
     code = "import sys, aligncat.detectors.device; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -127,13 +127,13 @@ cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"
 
 @pytest.fixture
 def exact() -> Iterator[None]:
-    """Without TF32, which cuDNN uses by default and which keeps three digits of a product's factors."""
+    """Turn off TF32, which cuDNN uses by default and which keeps three digits of each factor."""
     with torch.backends.cudnn.flags(allow_tf32=False):
         yield
 
 
 @cuda
-def test_cuda_chooses_among_candidates_as_the_cpu_does(exact: None) -> None:
+def test_cuda_and_cpu_agree_on_stored_candidates(exact: None) -> None:
     cpu, grounder = Grounder.from_pretrained(SHIPPED), Grounder.from_pretrained(SHIPPED, device="cuda")
     assert grounder.device.startswith("cuda")
     with Image.open(PICTURE) as image:
@@ -146,8 +146,8 @@ def test_cuda_chooses_among_candidates_as_the_cpu_does(exact: None) -> None:
 
 
 @cuda
-def test_cuda_grounds_a_picture_as_the_cpu_does(exact: None) -> None:
-    """Detector included: its features are stored as float16, where a last bit is a thousandth of the value."""
+def test_cuda_and_cpu_agree_on_a_picture(exact: None) -> None:
+    """This includes the detector. Its features are float16, whose last bit is a thousandth of the value."""
     expected = Grounder.from_pretrained(SHIPPED).ground(PICTURE, PICTURE_PHRASES)
     grounder = Grounder.from_pretrained(SHIPPED, device="cuda")
     assert grounder.detector.device.startswith("cuda")
@@ -156,7 +156,9 @@ def test_cuda_grounds_a_picture_as_the_cpu_does(exact: None) -> None:
 
 
 @cuda
-def test_cuda_chooses_and_saves_as_the_cpu_does(exact: None, trained: Path, world: World, tmp_path: Path) -> None:
+def test_cuda_and_cpu_agree_on_a_split_and_save_the_same_weights(
+    exact: None, trained: Path, world: World, tmp_path: Path
+) -> None:
     split, store = load_split(world.data, "val"), world.open()
     expected = Grounder.from_pretrained(trained).choose(store, split)
     grounder = Grounder.from_pretrained(trained, device="cuda")

@@ -1,4 +1,4 @@
-"""A grounder saved and loaded, what it answers, and what it refuses."""
+"""Saving and loading a grounder, its answers, and the inputs that it rejects."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def photo(world: World) -> Path:
 
 @pytest.fixture
 def folder(trained: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
+    """A copy of the trained grounder, to damage."""
     return Path(shutil.copytree(trained, tmp_path / "copy", ignore=shutil.ignore_patterns("run")))
 
 
 class Counting:
-    """A detector that counts its passes."""
+    """A detector that counts its calls and images."""
 
     def __init__(self, detector: Detector) -> None:
         self.detector = detector
@@ -77,11 +77,11 @@ class TestSaveAndLoad:
         assert again.provenance == grounder.provenance
         assert again.detector_description == grounder.detector_description
 
-    def test_what_train_returns_is_what_is_in_the_folder(self, world: World, photo: Path, tmp_path: Path) -> None:
-        made = run(world, tmp_path / "run", epochs=1)
-        assert Grounder.from_pretrained(tmp_path / "run").ground(photo, PHRASES) == made.ground(photo, PHRASES)
+    def test_train_returns_the_grounder_of_its_folder(self, world: World, photo: Path, tmp_path: Path) -> None:
+        trained = run(world, tmp_path / "run", epochs=1)
+        assert Grounder.from_pretrained(tmp_path / "run").ground(photo, PHRASES) == trained.ground(photo, PHRASES)
 
-    def test_the_folder_says_how_it_was_made(self, grounder: Grounder, world: World) -> None:
+    def test_the_folder_records_how_the_grounder_was_trained(self, grounder: Grounder, world: World) -> None:
         provenance = grounder.provenance
         assert provenance["data"]["dataset"] == "refcoco" and provenance["data"]["split"] == "train"
         assert provenance["data"]["expressions"] == 48 and provenance["data"]["images"] == 12
@@ -89,12 +89,12 @@ class TestSaveAndLoad:
         assert provenance["store"] == json.loads((world.store / "manifest.json").read_text())["detector"]
         assert provenance["versions"]["torch"] == torch.__version__
 
-    def test_its_card_claims_nothing_untrue(self, trained: Path) -> None:
+    def test_its_card_is_not_the_hubs_template(self, trained: Path) -> None:
         card = (trained / "README.md").read_text()
         assert "library_name: aligncat" in card and "license: apache-2.0" in card
         assert "pushed" not in card and "More Information" not in card
 
-    def test_it_is_the_public_name(self) -> None:
+    def test_public_names_are_the_classes(self) -> None:
         assert aligncat.Grounder is Grounder and aligncat.Grounding is Grounding
         with pytest.raises(AttributeError, match="nonsense"):
             aligncat.nonsense  # noqa: B018
@@ -106,10 +106,10 @@ class TestSaveAndLoad:
             Grounder.from_pretrained(folder)
 
     @pytest.mark.parametrize("damaged", ["config.json", "model.safetensors", "vocabulary.json"])
-    def test_a_damaged_file_is_an_error_of_one_line(self, damaged: str, folder: Path) -> None:
+    def test_a_damaged_file_is_a_one_line_error(self, damaged: str, folder: Path) -> None:
         path = folder / damaged
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        with pytest.raises(ConfigError, match=r"is damaged or was written by another version.*train it again") as error:
+        with pytest.raises(ConfigError, match=r"damaged or written by another version.*train it again") as error:
             Grounder.from_pretrained(folder)
         assert "\n" not in str(error.value)
 
@@ -124,15 +124,15 @@ class TestSaveAndLoad:
             {"alignment": None},
         ],
     )
-    def test_a_config_of_another_kind_is_refused(self, changes: dict[str, Any], folder: Path) -> None:
+    def test_a_config_with_wrong_values_is_rejected(self, changes: dict[str, Any], folder: Path) -> None:
         edit(folder / "config.json", **changes)
         with pytest.raises(ConfigError):
             Grounder.from_pretrained(folder)
 
-    def test_a_folder_that_holds_sizes_among_its_settings_is_read_with_one_warning(
+    def test_a_folder_with_sizes_among_its_settings_loads_with_one_warning(
         self, grounder: Grounder, photo: Path, folder: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Folders of earlier versions have the sizes there, and no "feature_dim"."""
+        """Earlier versions wrote such folders, without "feature_dim"."""
         config = json.loads((folder / "config.json").read_text())
         assert config.pop("feature_dim") == 32
         config["alignment"] |= {"visual_dim": 32, "text_dim": 16, "classes": 3}
@@ -142,23 +142,23 @@ class TestSaveAndLoad:
         assert old.ground(photo, PHRASES) == grounder.ground(photo, PHRASES)
         assert old.model.config == grounder.model.config
 
-    def test_a_config_without_the_features_length_is_refused(self, folder: Path) -> None:
+    def test_a_config_without_the_length_of_the_features_is_rejected(self, folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text())
         del config["feature_dim"]
         (folder / "config.json").write_text(json.dumps(config))
         with pytest.raises(ConfigError, match="damaged"):
             Grounder.from_pretrained(folder)
 
-    def test_what_ships_is_read_without_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_the_shipped_grounder_loads_without_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
         shipped = Grounder.from_pretrained(SHIPPED)
         assert caplog.messages == [] and shipped.device == "cpu"
 
-    def test_a_config_without_format_is_refused(self, folder: Path) -> None:
+    def test_an_empty_config_is_rejected(self, folder: Path) -> None:
         (folder / "config.json").write_text("{}")
         with pytest.raises(ConfigError, match="damaged"):
             Grounder.from_pretrained(folder)
 
-    def test_weights_of_another_shape_are_refused(self, folder: Path) -> None:
+    def test_weights_of_another_shape_are_rejected(self, folder: Path) -> None:
         weights = load_file(folder / "model.safetensors")
         weights["alignment.global_text.bias"] = torch.zeros(3)
         save_file(weights, folder / "model.safetensors")
@@ -178,17 +178,17 @@ class TestSaveAndLoad:
         assert not (folder / "sprung").exists()
 
     @pytest.mark.parametrize("name", ["no/such/folder/here", "no such name", ""])
-    def test_a_name_that_is_nothing_is_an_error(self, name: str, tmp_path: Path, monkeypatch: Any) -> None:
+    def test_a_name_of_no_grounder_is_an_error(self, name: str, tmp_path: Path, monkeypatch: Any) -> None:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(ConfigError, match="aligncat train"):
             Grounder.from_pretrained(name)
 
 
 class TestGround:
-    def test_ground_on_an_image_is_choose_on_the_store(self, world: World, grounder: Grounder) -> None:
+    def test_ground_and_choose_give_the_same_answers(self, world: World, grounder: Grounder) -> None:
         split, store = load_split(world.data, "val"), world.open()
-        made = grounder.choose(store, split)
-        choices, categories = made.choice, made.predicted
+        chosen = grounder.choose(store, split)
+        choices, categories = chosen.choice, chosen.predicted
         assert categories is not None
         for image_id, record in split.images.items():
             rows = [row for row, each in enumerate(split.expressions) if each.image_id == image_id]
@@ -200,21 +200,21 @@ class TestGround:
                 assert grounding.box == tuple(stored.boxes[choices[row]].tolist())
                 assert grounding.mask == stored.masks[choices[row]]
 
-    def test_all_phrases_share_one_pass_of_the_detector(self, trained: Path, photo: Path) -> None:
+    def test_the_detector_runs_once_for_all_phrases(self, trained: Path, photo: Path) -> None:
         grounder = Grounder.from_pretrained(trained)
         counting = Counting(grounder.detector)
         grounder._detector = counting  # type: ignore[assignment]
         grounder.ground(photo, PHRASES * 3)
         assert (counting.passes, counting.images) == (1, 1)
 
-    def test_a_phrase_is_grounded_alike_beside_others(self, grounder: Grounder, photo: Path) -> None:
+    def test_a_phrase_is_grounded_independently_of_the_others(self, grounder: Grounder, photo: Path) -> None:
         together = grounder.ground(photo, PHRASES)
         for phrase, expected in zip(PHRASES, together, strict=True):
             [alone] = grounder.ground(photo, [phrase])
             assert (alone.choice, alone.box, alone.mask) == (expected.choice, expected.box, expected.mask)
             assert alone.probability == pytest.approx(expected.probability, rel=1e-5)
 
-    def test_a_grounding_says_why(self, grounder: Grounder, photo: Path) -> None:
+    def test_a_grounding_has_scores_and_weights_that_explain_it(self, grounder: Grounder, photo: Path) -> None:
         with Image.open(photo) as image:
             size = image.size
         for phrase, found in zip(PHRASES, grounder.ground(photo, PHRASES), strict=True):
@@ -236,7 +236,7 @@ class TestGround:
             assert decode_mask(found.mask).shape == size[::-1] and decode_mask(found.mask).any()
             assert set(chosen.scores) == {"class", "global", "coarse", "fine"}
 
-    def test_a_probability_is_still_read_as_score(self, grounder: Grounder, photo: Path) -> None:
+    def test_the_probability_is_still_available_as_score(self, grounder: Grounder, photo: Path) -> None:
         [found] = grounder.ground(photo, ["red person"])
         with pytest.warns(DeprecationWarning, match="Grounding.probability"):
             assert found.score == found.probability
@@ -249,7 +249,7 @@ class TestGround:
         assert (found.predicted_category, found.word_weights) == (None, ())
         assert set(found.candidates[0].scores) == {"global", "coarse"}
 
-    def test_a_candidate_left_out_by_confidence_has_no_score_in_json(
+    def test_a_candidate_excluded_at_the_confidence_stage_has_a_null_score_in_json(
         self, world: World, photo: Path, tmp_path: Path
     ) -> None:
         config = AlignmentConfig.preset("category-at-confidence", dim=16, negatives_per_image=2)
@@ -260,7 +260,9 @@ class TestGround:
         assert None in scores and any(score is not None for score in scores)
 
     @pytest.mark.parametrize("kind", ["plain", "turned by EXIF", "transparent"])
-    def test_a_pil_image_is_as_good_as_a_file(self, kind: str, grounder: Grounder, photo: Path, tmp_path: Path) -> None:
+    def test_a_pil_image_and_its_file_give_the_same_answers(
+        self, kind: str, grounder: Grounder, photo: Path, tmp_path: Path
+    ) -> None:
         saved = tmp_path / "photo.png"
         with Image.open(photo) as image:
             if kind == "transparent":
@@ -271,19 +273,19 @@ class TestGround:
         with Image.open(saved) as image:
             assert grounder.ground(image, PHRASES) == grounder.ground(str(saved), PHRASES)
 
-    def test_unknown_words_alone_are_grounded(self, grounder: Grounder, photo: Path) -> None:
+    def test_a_phrase_of_unknown_words_is_grounded(self, grounder: Grounder, photo: Path) -> None:
         first, second = grounder.ground(photo, ["zxqv wvut", "тест слова"])
         assert first.choice == second.choice  # both are two unknown words
         assert [word for word, _ in second.word_weights] == ["тест", "слова"]
 
-    def test_ten_thousand_words_are_cut(self, grounder: Grounder, photo: Path) -> None:
+    def test_words_beyond_the_limit_are_ignored(self, grounder: Grounder, photo: Path) -> None:
         long = "red person on the left of the dog " * 1250
         found, cut = grounder.ground(photo, [long, "red person on the left of the dog"])
         assert (found.choice, found.word_weights) == (cut.choice, cut.word_weights)
         assert len(found.word_weights) == 8
 
     @pytest.mark.parametrize("expressions", [[], [""], ["red person", "  "], ["?!"]])
-    def test_an_expression_without_words_is_refused_before_the_detector_runs(
+    def test_an_expression_without_words_is_rejected_before_the_detector_runs(
         self, expressions: list[str], trained: Path, photo: Path
     ) -> None:
         grounder = Grounder.from_pretrained(trained)
@@ -291,7 +293,7 @@ class TestGround:
             grounder.ground(photo, expressions)
         assert grounder._detector is None
 
-    def test_an_image_that_cannot_be_read_is_refused(self, grounder: Grounder, tmp_path: Path) -> None:
+    def test_an_image_that_cannot_be_read_is_rejected(self, grounder: Grounder, tmp_path: Path) -> None:
         (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot much of one")
         for image in (
             tmp_path / "broken.png",
@@ -302,7 +304,7 @@ class TestGround:
             with pytest.raises(ImageError):
                 grounder.ground(image, PHRASES)
 
-    def test_no_candidates_is_an_error(self, grounder: Grounder) -> None:
+    def test_an_image_without_candidates_is_an_error(self, grounder: Grounder) -> None:
         nothing = Candidates(
             image_id="empty",
             width=10,
@@ -319,21 +321,21 @@ class TestGround:
 
 
 class TestDetector:
-    def pointed_at(self, grounder: Grounder, name: str, **changes: Any) -> Grounder:
+    def with_detector(self, grounder: Grounder, name: str, **changes: Any) -> Grounder:
         description = replace(grounder.detector_description, name=name, **changes)
         return Grounder(grounder.model, grounder.vocabulary, grounder.labels, description, {})
 
     def test_other_weights_are_named(self, grounder: Grounder, photo: Path, tmp_path: Path) -> None:
         other = save_tiny_detector(tmp_path / "other", labels=tuple(CATEGORIES.values()), seed=1)
         with pytest.raises(DetectorError, match="weights_sha256"):
-            self.pointed_at(grounder, str(other)).ground(photo, PHRASES)
+            self.with_detector(grounder, str(other)).ground(photo, PHRASES)
 
     def test_other_settings_are_named(self, grounder: Grounder, world: World, photo: Path) -> None:
-        changed = self.pointed_at(grounder, str(world.detector), confidence="another rule")
+        changed = self.with_detector(grounder, str(world.detector), confidence="another rule")
         with pytest.raises(DetectorError, match="differs in confidence"):
             changed.ground(photo, PHRASES)
 
-    def test_a_copy_under_another_name_will_do(
+    def test_a_copy_under_another_name_is_accepted(
         self, trained: Path, grounder: Grounder, world: World, photo: Path, tmp_path: Path
     ) -> None:
         shutil.copytree(world.detector, tmp_path / "copy")
@@ -341,11 +343,11 @@ class TestDetector:
         assert elsewhere.ground(photo, PHRASES) == grounder.ground(photo, PHRASES)
         assert elsewhere.detector.description().name == str(tmp_path / "copy")
 
-    def test_one_that_is_gone_is_named(self, grounder: Grounder, photo: Path, tmp_path: Path) -> None:
+    def test_a_missing_detector_is_named(self, grounder: Grounder, photo: Path, tmp_path: Path) -> None:
         with pytest.raises(DetectorError, match="gone"):
-            self.pointed_at(grounder, str(tmp_path / "gone")).ground(photo, PHRASES)
+            self.with_detector(grounder, str(tmp_path / "gone")).ground(photo, PHRASES)
 
-    def test_a_description_that_lacks_something_is_named(self, trained: Path, tmp_path: Path) -> None:
+    def test_missing_fields_of_the_description_are_named(self, trained: Path, tmp_path: Path) -> None:
         folder = Path(shutil.copytree(trained, tmp_path / "bare"))
         config = json.loads((folder / "config.json").read_text())
         del config["detector"]["candidates"], config["detector"]["image_size"]

@@ -1,4 +1,4 @@
-"""Training with a transformer or with vectors of unseen words, and grounders that hold such an encoder."""
+"""Grounders with a transformer, or with vectors of words that training never saw."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def ground(grounder: Grounder, world: World) -> list[Grounding]:
 
 
 @pytest.mark.parametrize("train_encoder", [False, True], ids=["frozen", "trained"])
-def test_what_train_returns_is_what_the_folder_gives(
+def test_train_returns_the_grounder_of_its_folder(
     world: World, bert: Path, tmp_path: Path, train_encoder: bool
 ) -> None:
     here = Path(shutil.copytree(bert, tmp_path / "bert"))
@@ -72,7 +72,7 @@ def test_what_train_returns_is_what_the_folder_gives(
     assert not (tmp_path / "run" / "vocabulary.json").exists()
 
 
-def test_training_moves_a_trained_transformer_and_no_frozen_one(world: World, bert: Path, tmp_path: Path) -> None:
+def test_training_changes_a_transformer_only_if_it_is_not_frozen(world: World, bert: Path, tmp_path: Path) -> None:
     before = load_file(bert / "model.safetensors")["encoder.layer.0.output.dense.weight"]
     for train_encoder in (False, True):
         made = learn(world, tmp_path / str(train_encoder), encoder=str(bert), train_encoder=train_encoder, epochs=1)
@@ -80,7 +80,7 @@ def test_training_moves_a_trained_transformer_and_no_frozen_one(world: World, be
         assert torch.equal(after.cpu(), before) != train_encoder
 
 
-def test_a_frozen_transformer_is_in_no_checkpoint_and_a_run_resumes_bit_for_bit(
+def test_checkpoints_leave_out_a_frozen_transformer_and_training_is_reproducible(
     world: World, bert: Path, frozen: Path, tmp_path: Path
 ) -> None:
     assert not any("transformer" in name for name in checkpoint(frozen, "last")["state_dict"])
@@ -89,28 +89,28 @@ def test_a_frozen_transformer_is_in_no_checkpoint_and_a_run_resumes_bit_for_bit(
     assert weights[0] == weights[1]
 
 
-def test_the_words_of_an_expression_have_the_weights_of_their_pieces(frozen: Path, world: World) -> None:
+def test_word_weights_are_per_word_and_sum_to_one(frozen: Path, world: World) -> None:
     found = ground(Grounder.from_pretrained(frozen), world)
     assert [[word for word, _ in each.word_weights] for each in found] == [p.split() for p in PHRASES]
     assert [sum(weight for _, weight in each.word_weights) for each in found] == pytest.approx([1.0] * 3)
 
 
-def test_every_expression_of_a_split_is_read(frozen: Path, world: World) -> None:
+def test_choose_answers_every_expression_of_a_split(frozen: Path, world: World) -> None:
     split = load_split(world.data, "val")
     choices = Grounder.from_pretrained(frozen).choose(world.open(), split)
     assert len(choices.choice) == len(choices.predicted or ()) == len(split.expressions)
 
 
-def test_another_transformer_of_the_same_name_is_refused(
-    world: World, bert: Path, frozen: Path, tmp_path: Path
-) -> None:
+def test_a_transformer_with_other_weights_is_rejected(world: World, bert: Path, frozen: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(frozen, tmp_path / "run"))
     other = save_tiny_text(tmp_path / "other", seed=1)
     config = json.loads((folder / "config.json").read_text())
     assert config["text_encoder"]["name"] == str(bert)
     config["text_encoder"]["name"] = str(other)
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ConfigError, match=r"is not the one that the grounder .* was trained with"):
+    with pytest.raises(
+        ConfigError, match=r"run: the weights of the text encoder .*other.* differ from those .* trained"
+    ):
         Grounder.from_pretrained(folder)
     elsewhere = str(shutil.copytree(bert, tmp_path / "elsewhere"))
     found = Grounder.from_pretrained(folder, text_encoder=elsewhere)
@@ -129,7 +129,7 @@ def test_a_trained_transformer_without_its_folder_is_an_error(world: World, bert
         Grounder.from_pretrained(tmp_path / "run")
 
 
-def test_a_run_from_before_there_were_transformers_is_gone_on_with(world: World, tmp_path: Path) -> None:
+def test_a_run_from_before_transformers_resumes(world: World, tmp_path: Path) -> None:
     learn(world, tmp_path / "run", epochs=1)
     path = tmp_path / "run" / "run" / "settings.json"
     settings = json.loads(path.read_text())
@@ -142,8 +142,8 @@ def test_a_run_from_before_there_were_transformers_is_gone_on_with(world: World,
         learn(world, tmp_path / "run", epochs=1, unknown_rate=0.5)
 
 
-def test_a_word_that_training_never_saw_is_read_by_its_vector(world: World, tmp_path: Path) -> None:
-    """Words with one vector are one word, though training saw only one of them."""
+def test_an_unseen_word_is_read_by_its_vector(world: World, tmp_path: Path) -> None:
+    """Two words with the same vector get the same scores, although training saw only one of them."""
     seen = sorted({word for e in load_split(world.data, "train").expressions for word in e.text.split()})
     words = {word: [float(row == column) for column in range(16)] for row, word in enumerate(seen)}
     words |= {"hound": words["dog"], "human": words["person"]}
@@ -157,7 +157,7 @@ def test_a_word_that_training_never_saw_is_read_by_its_vector(world: World, tmp_
         pairs = [("red dog", "red hound"), ("the person on the left", "the human on the left")]
         for usual, unseen in pairs:
             one, other = grounder.ground_candidates(candidates, [usual, unseen])
-            # The rows of a batch may differ in their last bits.
+            # Equal rows of a batch may differ in their last bits.
             for candidate, its_twin in zip(one.candidates, other.candidates, strict=True):
                 assert candidate.scores == pytest.approx(its_twin.scores, abs=1e-5)
     without = learn(world, tmp_path / "without", vectors=path, freeze_vectors=True)
@@ -173,7 +173,7 @@ def test_a_word_that_training_never_saw_is_read_by_its_vector(world: World, tmp_
         ({"encoder": "no/such/place/anywhere"}, None, "is not 'recurrent'"),
     ],
 )
-def test_settings_that_do_not_fit_leave_nothing_behind(
+def test_contradictory_settings_leave_no_folder_behind(
     world: World, tmp_path: Path, text: dict[str, Any], vectors: str | None, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -1,4 +1,4 @@
-"""Groundings drawn: pixels change where the mask is, and nothing else is needed to see it."""
+"""Drawing groundings: which pixels change, the colours, the size of the picture, and odd phrases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def grounding(width: int, height: int, box: tuple[int, int, int, int], expressio
     return Grounding(expression, edges, encode_mask(mask), 1.0, "cup", None, True, (), 0, ())
 
 
-def test_pixels_change_inside_the_mask_and_stay_outside_box_and_label() -> None:
+def test_pixels_change_only_in_mask_box_and_label() -> None:
     image = Image.new("RGB", (600, 500), (10, 20, 30))
     drawn = np.asarray(draw_groundings(image, [grounding(600, 500, (200, 300, 400, 450))]))
     assert drawn.shape == (500, 600, 3)
@@ -31,7 +31,7 @@ def test_pixels_change_inside_the_mask_and_stay_outside_box_and_label() -> None:
     assert np.asarray(image)[400, 300].tolist() == [10, 20, 30]
 
 
-def test_every_grounding_has_a_colour_of_its_own() -> None:
+def test_every_grounding_has_its_own_colour() -> None:
     boxes = [(10, 200, 100, 400), (200, 200, 300, 400), (400, 200, 500, 400)]
     drawn = draw_groundings(Image.new("RGB", (600, 500)), [grounding(600, 500, box) for box in boxes])
     assert len({drawn.getpixel(((x1 + x2) // 2, 300)) for x1, _, x2, _ in boxes}) == 3
@@ -42,11 +42,11 @@ def test_every_grounding_has_a_colour_of_its_own() -> None:
     [
         ((128, 128), (512, 512)),
         ((640, 480), (640, 480)),
-        ((1, 4000), (1, 4000)),  # never a picture of a gigapixel to make one pixel legible
+        ((1, 4000), (1, 4000)),  # enlarging one pixel to a legible width would take a gigapixel
         ((100, 1000), (200, 2000)),
     ],
 )
-def test_small_images_are_enlarged_within_reason(size: tuple[int, int], drawn: tuple[int, int]) -> None:
+def test_small_images_are_enlarged_up_to_a_limit(size: tuple[int, int], drawn: tuple[int, int]) -> None:
     found = grounding(*size, (0, 0, 1, 1))
     assert draw_groundings(Image.new("RGB", size), [found]).size == drawn
 

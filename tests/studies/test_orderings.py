@@ -1,4 +1,4 @@
-"""Paired comparisons: differences by hand, and intervals against the formulas of normal and Student's t."""
+"""Paired comparisons: differences by hand, and intervals by the formulas of the normal distribution and Student's t."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_difference_is_the_mean_over_the_seeds():
     assert (found.better, found.worse, found.split, found.paper) == ("a", "b", "val", 1.5)
 
 
-def test_a_clear_difference_holds_both_ways_and_none_is_open():
+def test_a_clear_difference_holds_or_not_and_an_equal_pair_is_open():
     random = np.random.default_rng(0)
     strong, weak = (random.random((3, 400)) < share for share in (0.8, 0.5))
     first, second = ([answers(n, s, rows[s]) for s in range(3)] for n, rows in (("strong", strong), ("weak", weak)))
@@ -47,22 +47,22 @@ def test_a_clear_difference_holds_both_ways_and_none_is_open():
 
 
 def test_a_difference_within_the_spread_of_the_seeds_is_open():
-    # Every image says the same, so that only the seeds make a difference uncertain: 1, 2 and 3 points of 100 images.
+    # The differences of the three seeds are 1, 2 and 3 points of 100 images.
     def pair(*points):
         gained = [answers("a", seed, np.arange(100) < 50 + each) for seed, each in enumerate(points)]
         return ordering(("a", gained), ("b", [answers("b", seed, np.arange(100) < 50) for seed in range(len(points))]))
 
-    # Student's t for 2 degrees of freedom is 4.3027: 2 ± 4.3027 × 1 / sqrt(3), with what the images add.
+    # Student's t for 2 degrees of freedom is 4.3027: 2 ± 4.3027 × 1 / sqrt(3), plus the uncertainty of the images.
     found = pair(1, 2, 3)
     assert (found.ours, found.deviation) == (pytest.approx(2), pytest.approx(1))
-    of_seeds = 4.3027 / np.sqrt(3)
-    of_images = 1.96 * np.sqrt((0.01 * 1 + 0.01 * 4 / 9 + 0.01 * 1 / 9 - 0.02**2) / 100) * 100
-    assert (found.high - found.low) / 2 == pytest.approx(np.hypot(of_seeds, of_images), rel=0.05)
+    seed_width = 4.3027 / np.sqrt(3)
+    image_width = 1.96 * np.sqrt((0.01 * 1 + 0.01 * 4 / 9 + 0.01 * 1 / 9 - 0.02**2) / 100) * 100
+    assert (found.high - found.low) / 2 == pytest.approx(np.hypot(seed_width, image_width), rel=0.05)
     assert found.holds == "open"
     assert pair(20, 21, 22).holds == "yes"
 
 
-def test_seeds_that_agree_leave_the_interval_of_the_images():
+def test_equal_seeds_add_nothing_to_the_interval():
     random = np.random.default_rng(3)
     first = random.random(500) < 0.7
     one, other = ([answers(n, s, rows) for s in range(3)] for n, rows in (("a", first), ("b", np.zeros(500))))
@@ -70,7 +70,7 @@ def test_seeds_that_agree_leave_the_interval_of_the_images():
     assert (three.low, three.high) == (pytest.approx(alone.low), pytest.approx(alone.high))
 
 
-def test_the_interval_of_one_seed_is_that_of_a_paired_proportion():
+def test_the_interval_of_one_seed_is_that_of_a_paired_difference_of_proportions():
     random = np.random.default_rng(1)
     first, second = random.random(2000) < 0.7, random.random(2000) < 0.6
     found = ordering(("a", [answers("a", 0, first)]), ("b", [answers("b", 0, second)]))
@@ -80,11 +80,11 @@ def test_the_interval_of_one_seed_is_that_of_a_paired_proportion():
     assert found.high == pytest.approx(100 * (difference.mean() + 1.96 * error), abs=0.3)
 
 
-def test_expressions_of_an_image_are_drawn_together():
+def test_expressions_of_one_image_are_resampled_together():
     random = np.random.default_rng(2)
     first = random.random(200) < 0.7
     alone = ordering(("a", [answers("a", 0, first)]), ("b", [answers("b", 0, np.zeros(200))]))
-    # every image ten times: no more is known, and the interval is as wide
+    # Ten copies of each expression in the same image carry no new information, so the interval is as wide.
     images = np.repeat(np.arange(200), 10)
     ten = ordering(
         ("a", [answers("a", 0, np.repeat(first, 10), images)]), ("b", [answers("b", 0, np.zeros(2000), images)])
@@ -92,9 +92,9 @@ def test_expressions_of_an_image_are_drawn_together():
     assert ten.high - ten.low == pytest.approx(alone.high - alone.low, rel=0.1)
 
 
-def test_what_cannot_be_paired_is_refused():
+def test_answers_that_cannot_be_paired_are_rejected():
     one, two = answers("a", 0, [1, 0]), answers("b", 1, [1, 0])
     with pytest.raises(DataError, match="seeds are"):
         ordering(("a", [one]), ("b", [two]))
-    with pytest.raises(DataError, match="answered other expressions"):
+    with pytest.raises(DataError, match="answered different expressions"):
         ordering(("a", [one]), ("b", [answers("b", 0, [1, 0, 1])]))

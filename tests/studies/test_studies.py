@@ -1,4 +1,4 @@
-"""Studies as data: every row fits every preset, names are one config each."""
+"""The table of studies: every row fits every preset, and a row's name always means the same config."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_every_row_of_every_study_fits_every_preset(preset: str) -> None:
         assert study.reference is None or study.reference in {row.name for row, _ in rows}
         for row, settings in rows:
             what = (settings, row.candidates, row.over_specified, row.pairs, row.word_vectors)
-            assert names.setdefault(row.name, what) == what, "one name stands for one config, whatever the study"
+            assert names.setdefault(row.name, what) == what, "two rows with the same name differ"
 
 
 @pytest.mark.parametrize("table", ["table3", "table4", "table5"])
-def test_the_papers_rows_are_its_presets_with_its_figures(table: str) -> None:
+def test_the_rows_of_the_papers_tables_are_presets_with_published_results(table: str) -> None:
     rows = rows_for(study_of(table), load_preset("refcoco"))
     names = [row.name for row, _ in rows]
     assert names == list(TABLES[f"Table {table[-1]}"]) == list(published_ablation(table))
@@ -36,21 +36,21 @@ def test_the_papers_rows_are_its_presets_with_its_figures(table: str) -> None:
         assert settings.alignment == AlignmentConfig.preset(row.name)
 
 
-def test_a_row_that_is_the_preset_is_not_there_twice() -> None:
+def test_a_row_that_repeats_the_preset_is_left_out() -> None:
     values = {row.label for row, _ in rows_for(study_of("negatives"), load_preset("refcoco"))}
     assert values == {"as it is", "1", "8"}  # RefCOCO's preset has 4 already
     assert "4" in {row.label for row, _ in rows_for(study_of("negatives"), load_preset("mojiref"))}
 
 
-def test_fewer_pairs_take_as_many_steps() -> None:
+def test_fewer_pairs_are_trained_for_the_same_number_of_steps() -> None:
     preset = load_preset("mojiref")
     for row, settings in rows_for(study_of("pairs"), preset):
         assert settings.training.epochs * row.pairs == pytest.approx(preset.training.epochs)
         assert settings.training.warmup_epochs * row.pairs == pytest.approx(preset.training.warmup_epochs)
 
 
-def test_there_is_no_other_study() -> None:
-    with pytest.raises(ConfigError, match="there is no study 'table6'; there are table3, "):
+def test_an_unknown_study_is_an_error_that_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="unknown study 'table6'; known studies are table3, "):
         study_of("table6")
 
 
@@ -58,7 +58,7 @@ def test_another_study_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (ALIGNCAT, StudyRow("tiny=3", "3", alignment={"keep": 3}), StudyRow("tiny=10", "10", alignment={"keep": 10}))
     monkeypatch.setitem(STUDIES, "tiny", Study("tiny", "K, the refined set", rows, reference="aligncat"))
     found = rows_for(study_of("tiny"), load_preset("mojiref"))
-    # 10 is the preset's own K, so that row is not there twice
+    # The row of 10, the preset's own K, is left out.
     assert [(row.name, settings.alignment.keep) for row, settings in found] == [("aligncat", 10), ("tiny=3", 3)]
 
 

@@ -1,4 +1,4 @@
-"""`aligncat.ablate`: train and evaluate the rows of an ablation study, and compare them."""
+"""The public function `aligncat.ablate`."""
 
 from __future__ import annotations
 
@@ -32,38 +32,38 @@ def ablate(
     seen: Seen | None = None,
     workers: int | None = None,
 ) -> StudyResult:
-    """Train and evaluate the rows of an ablation study over seeds, and compare them.
+    """Train and evaluate the rows of an ablation study with several seeds, and compare them.
 
-    Every row gets the preset's sizes, optimiser and steps. Rows run side by side in worker processes, which share the
-    store in memory. If the command is interrupted, running it again continues: finished rows are not repeated,
-    whichever study they were run for.
+    All rows share the preset's sizes, optimiser and number of steps. They run in parallel worker processes, which share
+    the store in memory. If the command is interrupted, running it again continues. Finished rows are reused, also
+    those that were trained for another study.
 
     Args:
-        study: table3, table4 or table5 of the paper, or one of our own: over-specification, pairs, candidates, keep,
-            alpha, negatives, weighting, temperature, ranks, positives, text.
+        study: a table of the paper, or a study of our own, named after what it varies.
         data: the dataset.
-        store: the candidates of its images.
-        out: the folder of the results. It gets one folder for each dataset, row and seed, and STUDY-DATASET.json with
-            all results and comparisons (for RefCOCOg and RefCLEF, DATASET includes the division: refcocog-umd).
-        seeds: the seeds of the trainings; the spread needs three or more.
-        preset: the preset that gives sizes and steps: the name of a shipped one, or a YAML file in the same format;
-            by default the dataset's.
+        store: the store with the candidates of its images.
+        out: the folder of the results. It receives one folder per dataset, row and seed, and STUDY-DATASET.json with
+            all results and comparisons. For RefCOCOg and RefCLEF, DATASET includes the division: refcocog-umd.
+        seeds: the training seeds; use three or more for a meaningful spread.
+        preset: the sizes and training settings: the name of a shipped preset, or a YAML file in the same format; by
+            default the preset of the dataset.
         splits: the splits to evaluate; by default all but "train". The best epoch is chosen on "val", which must exist.
         queries: a store of every query, as in `aligncat evaluate`.
-        word_vectors: the word vectors that every row without its own starts from, as in `aligncat train`.
+        word_vectors: the initial word vectors of rows that name none, as in `aligncat train`.
         detector_images: the images that the detector was trained on, as in `aligncat evaluate`.
-        seen: whether the detector was trained on the splits' images, as in `aligncat evaluate`.
-        workers: how many rows run at a time; by default as many as there are cores, each row on one core.
+        seen: whether the detector was trained on the images of the splits, as in `aligncat evaluate`.
+        workers: the number of rows that run in parallel; by default one per core. Each row uses an equal share of the
+            cores.
 
     Returns:
         The results of all rows, and their comparisons.
 
     Raises:
         ConfigError: a row does not fit the preset, a folder holds a run with other settings, a number is out of range,
-            or `seen` contradicts what is known.
+            or `seen` contradicts what is known of the detector.
         DataError: the dataset cannot be read, or does not record what the study varies.
-        StoreError: the store is not finished, or lacks an image.
-        KeyboardInterrupt: Ctrl-C; finished rows, and the finished epochs of others, are kept.
+        StoreError: the store is unfinished, or lacks an image.
+        KeyboardInterrupt: Ctrl-C. Finished rows, and finished epochs of other rows, are kept.
     """
     from aligncat.datasets.load import split_names
     from aligncat.evaluation.answers import Answers
@@ -76,7 +76,7 @@ def ablate(
 
     chosen = study_of(study)
     if not seeds or len(set(seeds)) < len(seeds):
-        raise ConfigError(f"seeds {seeds}: give at least one, each once")
+        raise ConfigError(f"seeds {seeds}: give at least one seed, and each seed only once")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = cores if workers is None else workers
     if count < 1:
@@ -94,10 +94,10 @@ def ablate(
         for row, settings in rows_for(chosen, load_preset(name, seed=seed))
     ]
     opened = Store.open(store)
-    shown = {run.row.candidates for run in runs}
+    counts = {run.row.candidates for run in runs}
     inputs = StudyInputs(
         data=data,
-        stores={each: opened if each is None else opened.narrowed(each) for each in shown},
+        stores={each: opened if each is None else opened.narrowed(each) for each in counts},
         splits=splits or tuple(split for split in split_names(data) if split != "train"),
         queries=queries,
         detector_images=detector_images,

@@ -1,4 +1,4 @@
-"""`aligncat.evaluate`: measure a grounder on the splits of a dataset."""
+"""The public function `aligncat.evaluate`."""
 
 from __future__ import annotations
 
@@ -30,36 +30,36 @@ def evaluate(
     text_encoder: str | None = None,
     model_card: bool = False,
 ) -> list[Answers]:
-    """Measure a grounder on every sentence of the splits: REC, RES, the oracle, and where it errs.
+    """Evaluate a grounder on the splits of a dataset: REC, RES, the oracle, and the causes of errors.
 
     Args:
-        grounder: the folder that `aligncat train` wrote. The results' config is called after it, without a "-seed0" at
-            the end that is its seed.
+        grounder: the folder that `aligncat train` wrote. The folder's name, without the "-seed0" of its seed, becomes
+            the config's name in the results.
         data: the dataset.
-        store: the candidates of its images, by the detector that the grounder was trained with.
+        store: the store with the candidates of its images, from the detector that the grounder was trained with.
         splits: the splits; by default all but "train".
-        out: a folder for what is found, named after grounder, dataset and split: the figures (.json), the errors by
-            cause and slice (.errors.json), and every answer (.parquet), which `aligncat report` shows.
-        queries: a store of every query of the detector (`aligncat extract --every_query`), to tell the referents that
-            the detector missed from those that the confidence filter dropped.
-        detector_images: what the detector was trained on, as in `aligncat audit`, to say how many of the splits'
-            photos it has seen. Known by default of the shipped detector on MojiRef (none) and of the hub's COCO
-            checkpoints (coco-train2017).
-        seen: whether the detector was trained on the splits' images, where you know it but have no list at hand: clean,
-            leaked or unknown. Results say that it was said. Where a list or the detector's name shows otherwise, it is
-            an error.
+        out: a folder for the results. Files are named after grounder, dataset and split: the metrics (.json), the
+            errors by cause and slice (.errors.json), and every answer (.parquet), which `aligncat report` shows.
+        queries: a store of every query of the detector (`aligncat extract --every_query`). It distinguishes referents
+            that the detector missed from referents that the confidence filter dropped.
+        detector_images: the images that the detector was trained on, as in `aligncat audit`, to count how many photos
+            of the splits it has seen. By default this is known for the shipped detector on MojiRef (none) and for the
+            COCO checkpoints of the hub (coco-train2017).
+        seen: whether the detector was trained on the images of the splits, if you know it but have no list: clean,
+            leaked or unknown. Results mark it as a claim. It is an error if a list or the detector's name shows
+            otherwise.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
-        text_encoder: where a frozen transformer that reads the grounder's phrases is now, if not where it was in
-            training: a folder or hub name.
-        model_card: write the grounder's README.md anew, with these results in it.
+        text_encoder: the folder or hub name of the grounder's frozen transformer, if it has moved since training.
+        model_card: rewrite the grounder's README.md with these results.
 
     Returns:
-        One result a split.
+        The answers and metrics of each split.
 
     Raises:
-        ConfigError: the folder is not a grounder, its card is the package's own, or `seen` contradicts what is known.
+        ConfigError: the folder is not a grounder, its model card is part of aligncat, or `seen` contradicts what is
+            known of the detector.
         DataError: the dataset, or the list of the detector's images, cannot be read.
-        StoreError: the store was made by another detector, or lacks an image.
+        StoreError: the store is from another detector, or lacks an image.
     """
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import split_names
@@ -73,11 +73,11 @@ def evaluate(
     from aligncat.store.reader import Store
 
     if model_card and grounder.resolve() == SHIPPED:
-        raise ConfigError(f"{grounder} is part of aligncat, its card too: copy the folder to write another card")
+        raise ConfigError(f"{grounder} and its model card are part of aligncat: copy the folder to write a card")
     loaded = Grounder.from_pretrained(grounder, text_encoder=text_encoder)
     opened = Store.open(store, expect=loaded.detector_description)
     name = grounder.resolve().name
-    # Folders that differ in the seed alone hold one config, whose seeds have a common mean.
+    # Folders that differ only in the seed hold the same config; reports average over its seeds.
     config = name.removesuffix(f"-seed{seed_of(loaded)}")
     training = None if detector_images is None else read_training_images(detector_images)
     every_query = None if queries is None else open_queries(queries, loaded)
@@ -93,5 +93,5 @@ def evaluate(
             found.append(answers)
     if model_card:
         path = write_model_card(grounder, card_results([answers.result for answers in found]))
-        logger.info("%s: these results are in it", path)
+        logger.info("%s: results added", path)
     return found

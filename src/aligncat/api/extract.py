@@ -1,4 +1,4 @@
-"""`aligncat.extract`: run the frozen detector once over every image."""
+"""The public function `aligncat.extract`."""
 
 from __future__ import annotations
 
@@ -30,32 +30,35 @@ def extract(
     skip_bad_images: bool = False,
     skip_bad_rows: bool = False,
 ) -> Store:
-    """Run the frozen detector once over every image and keep its candidates in a store.
+    """Run the frozen detector once on every image and write its candidates to a store.
 
-    Stopped at any moment, the same command goes on where it was and leaves the same bytes.
+    If the command is interrupted, running it again continues. The finished store is the same, byte for byte.
 
     Args:
         out: the store's folder.
-        data: the dataset whose images to read; or give `images`.
-        splits: the dataset's splits; by default all.
-        images: a folder of photos, instead of a dataset; an image's id is then its path in the folder.
-        detector: a Mask2Former: "mini" (shipped, for MojiRef), a hub name, or a local folder.
-        candidates: O, how many candidates are kept for an image.
-        image_size: side of the letterbox that images are fitted into, px; by default the detector's own, else 416.
-        preprocessing: how an image becomes the detector's square: letterbox-416, letterbox-416-to-800 (as QueryMatch
-            does) or hub-384 (as the hub's image processors do). The latter two have the size in their names.
-        device: where to run it: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
-        every_query: keep each of the detector's N queries once, whatever `candidates` says: not to learn from, but for
-            `aligncat evaluate --queries`, which then tells what the detector missed from what the filter dropped.
-        skip_bad_images: leave out images that cannot be read, and list them, instead of stopping.
+        data: the dataset whose images to process; give either this or `images`.
+        splits: the splits of the dataset; by default all.
+        images: a folder of photos; the id of an image is then its path inside the folder.
+        detector: "mini" (shipped, for MojiRef), or a Mask2Former by hub name or local folder.
+        candidates: O, the number of candidates kept per image.
+        image_size: the side of the square that images are fitted into, in pixels; by default the detector's own size
+            if it records one, else 416.
+        preprocessing: how images are fitted into the detector's square: letterbox-416, letterbox-416-to-800 (as
+            QueryMatch does) or hub-384 (as the image processors of the hub do). The last two fix the size.
+        device: the device for the detector: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if
+            there is one.
+        every_query: keep each of the detector's N queries once and ignore `candidates`. Such a store is not for
+            training but for `aligncat evaluate --queries`, which then distinguishes referents that the detector missed
+            from referents that the confidence filter dropped.
+        skip_bad_images: leave out images that cannot be read and list them, instead of stopping.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
 
     Returns:
         The store.
 
     Raises:
-        ConfigError: not exactly one of data and images is given, the preprocessing has another size, or the device
-            cannot be used.
+        ConfigError: both or neither of `data` and `images` are given, the preprocessing requires another size, or the
+            device is not available.
         DataError: the dataset cannot be read.
         DetectorError: the detector cannot be loaded.
         ImageError: an image cannot be read.
@@ -69,8 +72,8 @@ def extract(
 
     if (data is None) == (images is None):
         raise ConfigError("give either a dataset (--data.path, --data.dataset) or a folder of photos (--images)")
-    on = device or default_device()
-    check_device(on)
+    chosen_device = device or default_device()
+    check_device(chosen_device)
     records: dict[str, ImageRecord] = {}
     if data is not None:
         with AnnotationFiles() as files:
@@ -85,7 +88,7 @@ def extract(
             candidates=candidates,
             image_size=image_size,
             preprocessing=preprocessing,
-            device=on,
+            device=chosen_device,
             every_query=every_query,
         ),
         out=out,

@@ -1,4 +1,4 @@
-"""`aligncat.prepare`: bring RefCOCO or one of its kin into place, and check it."""
+"""The public function `aligncat.prepare`."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ def prepare(
     images: Path | None = None,
     mirrors: Path | None = None,
 ) -> Report:
-    """Bring RefCOCO or one of its kin into place, from an archive, a folder or a mirror, and check it.
+    """Prepare RefCOCO or a related dataset from an archive, a folder or a mirror, and check it.
 
-    Stopped at any moment, the same command goes on where it was.
+    If the command is interrupted, running it again continues.
 
     Args:
-        name: which dataset, and for RefCOCOg which division.
-        out: the folder for the datasets, which the other verbs take as --data.path.
-        source: an archive (zip, tar.gz), a folder that holds it, or a folder that holds refs(*.p) and instances.json;
-            by default what is in `out` already, and else the mirrors.
-        images: the folder of COCO's train2014 photos, or of RefCLEF's; by default the usual places in `out`.
-        mirrors: a TOML file with other mirrors than those that are shipped.
+        name: the dataset, with the division for RefCOCOg.
+        out: the folder for all datasets; other verbs take it as --data.path.
+        source: an archive (zip, tar.gz), a folder with the archive, or a folder with refs(*.p) and instances.json. By
+            default, the files already in `out` are used, or else a mirror.
+        images: the folder of the photos (COCO's train2014, or RefCLEF's); by default the usual places in `out`.
+        mirrors: a TOML file with mirrors to use instead of the shipped list.
 
     Returns:
-        What was found in the files.
+        The counts and problems found in the files.
 
     Raises:
-        DataError: the source is missing, damaged, unsafe, or does not hold the files.
-        DownloadError: no mirror gives out a good archive.
+        DataError: the source is missing, damaged or unsafe, or lacks the files.
+        DownloadError: no mirror provides a valid archive.
     """
     prepare_set(name, out, source, mirrors)
     dataset, split_by = SETS[name]

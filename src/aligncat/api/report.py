@@ -1,4 +1,4 @@
-"""`aligncat.write_report`: a page that shows every answer of some runs."""
+"""The public function `aligncat.write_report`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from pathlib import Path
 
 
 def write_report(runs: Sequence[str | Path], *, out: Path = Path("report"), figures: bool = True) -> Path:
-    """Make a folder with a page that shows every answer of some runs in pictures, and where they err, in tables.
+    """Write an HTML report that shows every answer of one or more runs and summarises their errors.
 
     Args:
-        runs: what `aligncat evaluate --out` or `aligncat ablate` wrote, as folders or single .parquet files. Several
-            are shown side by side, those answers first that are right in one and wrong in another.
-        out: the folder; one that holds an earlier report is replaced. Its index.html opens from disk.
-        figures: whether to draw figures too, which needs matplotlib (extra [report]).
+        runs: the output of `aligncat evaluate --out` or `aligncat ablate`: folders or single .parquet files. Several
+            runs are shown side by side, starting with the answers that are right in one run and wrong in another.
+        out: the folder of the report; an earlier report in it is replaced. Its index.html opens from disk.
+        figures: also draw figures; needs matplotlib (extra [report]).
 
     Returns:
-        The path of the page.
+        The path of the HTML page.
 
     Raises:
-        DataError: a run holds no answers, two runs call different data or different stores by one name, or the folder
-            holds something else than a report.
+        DataError: a run holds no answers, two runs use one name for different data or different stores, or the folder
+            holds something other than a report.
     """
     from aligncat.report.folder import write_folder
     from aligncat.report.runs import read_runs

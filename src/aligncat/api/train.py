@@ -1,4 +1,4 @@
-"""`aligncat.train`: train a grounder from a store and a training split."""
+"""The public function `aligncat.train`."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def train(
 
     Args:
         data: the dataset.
-        store: the candidates of its images, from `aligncat extract`.
-        out: the grounder's folder.
-        alignment: which scores choose, and how they are learned.
+        store: the store with the candidates of its images, from `aligncat extract`.
+        out: the folder for the grounder.
+        alignment: which scores choose the candidate, and how they are learned.
         text: the text encoder.
-        training: optimiser, schedule, batch and seed.
-        train_split: the split to learn from.
-        val_split: the split whose REC accuracy chooses the best epoch; None keeps the last epoch.
-        word_vectors: a GloVe or word2vec text file to start from, or "glove-50d" for the package of the extra [glove].
+        training: optimiser, schedule, batch size and seed.
+        train_split: the split to train on.
+        val_split: the split whose REC accuracy selects the best epoch; null keeps the last epoch.
+        word_vectors: a GloVe or word2vec text file with initial word vectors, or "glove-50d" from the extra [glove].
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
         progress: show a progress bar.
 
@@ -49,11 +49,11 @@ def train(
         The trained grounder, as saved in the folder.
 
     Raises:
-        ConfigError: the settings contradict each other, or the folder holds another run.
+        ConfigError: the settings contradict each other, or the folder holds a different run.
         DataError: the dataset cannot be read.
         DetectorError: the detector lacks a category of the dataset.
-        StoreError: the store is not finished, or lacks an image.
-        KeyboardInterrupt: Ctrl-C, after a log line that says how to resume.
+        StoreError: the store is unfinished, or lacks an image.
+        KeyboardInterrupt: Ctrl-C, after a log line that explains how to resume.
     """
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import load_split, load_truth
@@ -65,13 +65,13 @@ def train(
     opened = Store.open(store)
     validation = None
     with AnnotationFiles() as files:
-        learned = load_split(data, train_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
+        train_data = load_split(data, train_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
         if val_split is not None:
             val = load_split(data, val_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
             truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows, files=files)
             validation = ValidationSplit(val, judge_choices(Overlaps.of(opened, val, truth)))
     return fit(
-        train=learned,
+        train=train_data,
         validation=validation,
         store=opened,
         out=out,

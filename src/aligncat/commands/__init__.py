@@ -1,1 +1,1 @@
-"""The verbs. Each is one keyword-only function; its arguments are the command line's options and the YAML's keys."""
+"""The verbs of the command line: one thin module each, which calls the packages and prints the result."""

@@ -1,4 +1,4 @@
-"""aligncat ablate: print the table of a study and its comparisons."""
+"""`aligncat ablate`: print the results and comparisons of a study."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def show(result: StudyResult) -> None:
-    """Print the REC accuracy of every row, beside the paper's, and whether one row is ahead of another."""
+    """Print the REC accuracy of every row with the published one, and the comparisons between rows."""
     console = output_console(piped_width=140)
     labels = {row.name: row.label for row in result.rows}
     console.print(

@@ -1,4 +1,4 @@
-"""aligncat evaluate: print what was measured."""
+"""`aligncat evaluate`: print the metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def show(answers: Sequence[Answers]) -> None:
-    """Print the metrics, the causes of wrong answers, and the published figures of the same splits."""
+    """Print the metrics, the causes of wrong answers, and published results on the same splits."""
     results = [each.result for each in answers]
     console = output_console()
     console.print(results_table(results), masks_table(results))
@@ -23,5 +23,5 @@ def show(answers: Sequence[Answers]) -> None:
         if result.metrics.by_kind:
             console.print(slices_table([result]))
     console.print(*map(causes_table, answers))
-    if (beside := published_beside(results)) is not None:
-        console.print(beside)
+    if (comparison := published_beside(results)) is not None:
+        console.print(comparison)

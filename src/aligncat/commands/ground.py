@@ -1,4 +1,4 @@
-"""aligncat ground: find what phrases mean in one image."""
+"""`aligncat ground`: find the objects that phrases refer to in an image."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ def ground(
     device: str | None = None,
     overlay: Path | None = None,
 ) -> list[Grounding]:
-    """Find the objects that phrases mean in one image, and print them as JSON.
+    """Find the objects that phrases refer to in an image, and print them as JSON.
 
     Args:
-        image: the photo.
-        expressions: one or more phrases; all share one pass of the detector.
-        grounder: a folder that `aligncat train` wrote, or a hub name; by default the one that is shipped, which knows
-            MojiRef's drawings and no photos.
-        detector: where the grounder's detector is now, if not where it was in training: a folder or hub name.
-        text_encoder: the same for a frozen transformer that reads its phrases.
-        device: where to compute: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
-        overlay: a picture to write with the boxes, masks and phrases drawn on the photo.
+        image: the image file.
+        expressions: one or more phrases, each in quotes if it contains spaces. The detector runs once for all of them.
+        grounder: a folder that `aligncat train` wrote, or a hub name. The shipped default knows the drawings of
+            MojiRef, not photos.
+        detector: the folder or hub name of the grounder's detector, if it has moved since training.
+        text_encoder: the folder or hub name of the grounder's frozen transformer, if it has moved since training.
+        device: the device: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
+        overlay: an image file to write: the input with boxes, masks and phrases drawn on it.
 
     Returns:
-        One grounding for each phrase.
+        One grounding per phrase.
 
     Raises:
         ImageError: the image cannot be read.
         DataError: a phrase has no words.
-        ConfigError: there is no such grounder or device, or the overlay cannot be written there.
-        DetectorError: its detector cannot be loaded.
+        ConfigError: the grounder does not exist, the device is not available, or the overlay cannot be written.
+        DetectorError: the detector cannot be loaded.
     """
     if overlay is not None:
         _check_overlay(overlay)
@@ -63,8 +63,12 @@ def ground(
 
 
 def _check_overlay(path: Path) -> None:
-    """Find out before the slow work whether Pillow can write it."""
+    """Check that Pillow can write a file, before the slow work starts.
+
+    Raises:
+        ConfigError: the folder does not exist, or the suffix names no format that Pillow can write.
+    """
     if not path.parent.is_dir():
-        raise ConfigError(f"{path}: there is no folder {path.parent}; make it first")
+        raise ConfigError(f"{path}: the folder {path.parent} does not exist; create it first")
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise ConfigError(f"{path}: its suffix names no image format that can be written; .png is one")
+        raise ConfigError(f"{path}: no image format that can be written has this suffix; use .png, for example")

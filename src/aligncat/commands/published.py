@@ -1,4 +1,4 @@
-"""aligncat published: print published tables."""
+"""`aligncat published`: print published results."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ def published(
     split: str | None = None,
     task: Task | None = None,
 ) -> tuple[PublishedTable, ...]:
-    """Print the figures that the paper published, Tables 1 to 5.
+    """Print the published results: Tables 1 to 5 of the paper.
 
     Args:
-        table: one table; by default all.
-        dataset: the columns of one dataset; by default all.
-        split: the columns of one split; by default all.
-        task: rec (boxes) or res (masks); by default both.
+        table: print only this table.
+        dataset: print only the columns of this dataset.
+        split: print only the columns of this split.
+        task: print only rec (boxes) or res (masks).
 
     Returns:
-        The tables, with the columns that were asked for.
+        The selected tables and columns.
 
     Raises:
-        DataError: no table has such a value.
+        DataError: no published result matches the selection.
     """
     found = select_published(table=table, dataset=dataset, split=split, task=task)
     console = output_console()

@@ -1,4 +1,4 @@
-"""aligncat quickstart: the whole path, small, in a few minutes."""
+"""`aligncat quickstart`: make data, extract, train, evaluate and ground on a small scale."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ PICTURES = 6
 
 
 def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Path:
-    """Make a small MojiRef, train QueryMatch and AlignCAT on it, and compare them, in a few minutes.
+    """Train QueryMatch and AlignCAT on a small synthetic dataset and compare them, in a few minutes.
 
-    It takes a minute of data, a minute of detector and the rest of training, so the figures are those of a short
-    run: docs/results.md has what longer training reaches. Stopped, the same command goes on where it was.
+    Making the data and running the detector take about a minute each; the rest is training. Training is short, so the
+    results are lower than those of full training in docs/results.md. If the command is interrupted, running it again
+    continues.
 
     Args:
-        out: the folder to leave: data, store, both grounders, results and pictures.
-        seed: decides data and training.
+        out: the folder for the data, the store, both grounders, results and pictures.
+        seed: the seed of the data and of training.
 
     Returns:
         The folder.
@@ -49,13 +50,13 @@ def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Pat
     with _stage(console, "Making a small MojiRef"):
         if not data.path.exists():
             make_mojiref(out=data.path, recipe=MojiRefConfig(SIZE.train, SIZE.val, SIZE.test, seed=seed))
-    with _stage(console, "Running the frozen detector once over every image"):
+    with _stage(console, "Running the frozen detector once on every image"):
         store = extract(out=out / "store", data=data, splits=("train", *SPLITS))
     questions = [Questions.load(data, store, split) for split in SPLITS]
     preset = load_preset("mojiref", seed=seed, epochs=EPOCHS)
     results: list[Result] = []
     for name, row in (("QueryMatch", "querymatch"), ("AlignCAT", "aligncat")):
-        with _stage(console, f"Training {name}, without a single box or mask"):
+        with _stage(console, f"Training {name} without boxes or masks"):
             train(
                 data=data,
                 store=out / "store",
@@ -76,14 +77,14 @@ def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Pat
         result.save(out / "results" / f"{result.config}-{result.split}.json")
     with (out / "results" / "table.txt").open("w", encoding="utf-8") as file:
         Console(file=file, width=PIPED_WIDTH).print(table)
-    console.print(f"{len(pictures)} pictures, both grounders and the results are in [bold]{out.resolve()}[/bold]")
-    console.print(f"Whole time: {time.perf_counter() - started:.0f} s")
+    console.print(f"The results, both grounders and {len(pictures)} pictures are in [bold]{out.resolve()}[/bold]")
+    console.print(f"Total time: {time.perf_counter() - started:.0f} s")
     return out
 
 
 @contextmanager
 def _stage(console: Console, title: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
+    """Print the title of a stage before it and its duration after it."""
     console.rule(title)
     started = time.perf_counter()
     yield
@@ -91,7 +92,7 @@ def _stage(console: Console, title: str) -> Iterator[None]:
 
 
 def _pictures(grounder: Grounder, data: DataConfig, folder: Path) -> Iterator[Path]:
-    """Ground the phrases of a few validation images and draw what was found."""
+    """Ground the phrases of a few validation images, draw the groundings, and yield the paths of the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     split = load_split(data, "val")
     for record in list(split.images.values())[:PICTURES]:

@@ -1,4 +1,4 @@
-"""aligncat report: print where the page is."""
+"""`aligncat report`: print the path of the page."""
 
 from __future__ import annotations
 

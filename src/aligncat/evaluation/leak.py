@@ -61,7 +61,7 @@ class SplitAudit:
 
     @property
     def verdict(self) -> Seen:
-        """leaked where any was, clean where none was, else unknown."""
+        """Leaked where any was, clean where none was, else unknown."""
         if self.seen:
             return "leaked"
         return "unknown" if self.unknown else "clean"

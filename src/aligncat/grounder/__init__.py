@@ -1,1 +1,1 @@
-"""The grounder: model, folder, choices and the call that grounds phrases in an image."""
+"""The grounder: its model, folder and model card, and the calls that ground phrases in images."""

@@ -1,4 +1,4 @@
-"""A split's expressions and candidates as tensors, for training and inference alike: no boxes, no masks."""
+"""The expressions and candidates of a split as tensors, for training and inference. There are no boxes or masks."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from aligncat.store.reader import Store
 
 
 class Batch(NamedTuple):
-    """B (image, expression) pairs.
+    """A batch of B (image, expression) pairs.
 
     Attributes:
         features: (B, O, d_v) float16, f_q.
         categories: (B, O) int64, c^V.
-        valid: (B, O) bool, candidates that exist.
+        valid: (B, O) bool, False for padding.
         tokens: (B, L) int64.
-        labels: (B,) int64, c*; -1 for unknown.
+        labels: (B,) int64, c*; -1 where unknown.
         image_index: (B,) int64, equal for pairs of one image.
-        rows: (B,) int64, the expressions' places in their split.
+        rows: (B,) int64, the positions of the expressions in their split.
     """
 
     features: Tensor
@@ -38,49 +38,49 @@ class Batch(NamedTuple):
     rows: Tensor
 
     def chunks(self, count: int) -> list[Batch]:
-        """The batch in equal parts, in order; `count` divides B."""
+        """Return the batch as `count` equal parts, in order; `count` has to divide B."""
         return [Batch(*part) for part in zip(*(tensor.chunk(count) for tensor in self), strict=True)]
 
 
 class SplitTensors:
-    """A split's expressions and candidates as tensors that batches are gathered from.
+    """The expressions and candidates of a split as tensors, from which batches are gathered.
 
     Args:
         split: the expressions.
-        store: holds the candidates of their images.
-        vocabulary: gives the token ids.
-        max_length: words kept of an expression.
-        with_labels: whether c* is wanted; without, every label is -1.
+        store: the store with the candidates of their images.
+        vocabulary: converts words to token ids.
+        max_length: the number of words read from each expression.
+        with_labels: whether to set the labels (c*); otherwise every label is -1.
 
     Raises:
         DataError: an expression has no words.
-        DetectorError: a category that the dataset gives is none of the detector's.
+        DetectorError: the detector has no category with the name of a category in the dataset.
         StoreError: the store lacks an image.
     """
 
     def __init__(self, split: Split, store: Store, vocabulary: Tokens, *, max_length: int, with_labels: bool) -> None:
         self.expressions = split.expressions
         images = list(dict.fromkeys(expression.image_id for expression in split.expressions))
-        place = {image_id: index for index, image_id in enumerate(images)}
+        index_of = {image_id: index for index, image_id in enumerate(images)}
         self._candidates = store.tensors(images)
-        self._image_index = torch.tensor([place[expression.image_id] for expression in split.expressions])
+        self._image_index = torch.tensor([index_of[expression.image_id] for expression in split.expressions])
         self._tokens = vocabulary.encode([expression.text for expression in split.expressions], max_length)
         self._lengths = (self._tokens != PAD).sum(dim=1)
         self._labels = torch.full((len(split.expressions),), -1)
         if with_labels:
-            index = _label_index(split, store.labels)
-            self._labels = torch.tensor([index.get(expression.category, -1) for expression in split.expressions])
+            label_of = _labels_by_category(split, store.labels)
+            self._labels = torch.tensor([label_of.get(expression.category, -1) for expression in split.expressions])
 
     def __len__(self) -> int:
         return len(self.expressions)
 
     @property
     def labelled(self) -> int:
-        """How many expressions have a label, c*."""
+        """The number of expressions with a label (c*)."""
         return int((self._labels >= 0).sum())
 
     def gather(self, rows: Sequence[int]) -> Batch:
-        """The batch of some expressions, padded to the longest of them."""
+        """Return a batch of the given expressions, padded to the longest of them."""
         row = torch.tensor(rows)
         image = self._image_index[row]
         return Batch(
@@ -94,14 +94,17 @@ class SplitTensors:
         )
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Every expression in order, in batches."""
+        """Yield batches of at most `size` expressions, in order."""
         for start in range(0, len(self), size):
             yield self.gather(range(start, min(start + size, len(self))))
 
 
-def _label_index(split: Split, labels: tuple[str, ...]) -> dict[str | None, int]:
-    """Category -> the detector's index. One that was only read in the phrases, and that the detector lacks, is left
-    out: such an expression has no c*."""
+def _labels_by_category(split: Split, labels: tuple[str, ...]) -> dict[str | None, int]:
+    """Return the detector's class index of each category in a split.
+
+    A category that a lexicon derived from the phrase may be missing from the detector. It is left out, so that its
+    expressions have no c*.
+    """
     index: dict[str | None, int] = {}
     for name, derived in dict.fromkeys((e.category, e.derived) for e in split.expressions):
         if name is not None:

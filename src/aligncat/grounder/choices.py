@@ -1,4 +1,4 @@
-"""Convert an `Alignment` into `Choices`: arrays, words and names on the CPU."""
+"""Convert an `Alignment` into `Choices`, whose arrays are on the CPU."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def choices_of(alignment: Alignment, expressions: Sequence[str], vocabulary: Tok
     """Convert an `Alignment` into `Choices`.
 
     Args:
-        alignment: of E expressions, on any device.
-        expressions: their E texts.
-        vocabulary: tells which words the weights belong to.
-        labels: the detector's category names, by contiguous index.
+        alignment: the alignment of E expressions, on any device.
+        expressions: the texts of the E expressions.
+        vocabulary: assigns the weights to words.
+        labels: the names of the detector's categories, by class index.
     """
     scores = {
         "class": alignment.class_scores,
@@ -28,12 +28,12 @@ def choices_of(alignment: Alignment, expressions: Sequence[str], vocabulary: Tok
         "fine": alignment.fine_scores,
     }
     logits, weights = alignment.category_logits, alignment.word_weights
-    # An image without candidates has no probability to share out, and softmax gives NaN.
-    shares = alignment.final_scores.masked_fill(~alignment.kept, float("-inf")).softmax(dim=1).nan_to_num(0.0)
+    # For an image without candidates, softmax returns NaN.
+    probabilities = alignment.final_scores.masked_fill(~alignment.kept, float("-inf")).softmax(dim=1).nan_to_num(0.0)
     return Choices(
         choice=alignment.choice.cpu().numpy(),
         kept=alignment.kept.cpu().numpy(),
-        probabilities=shares.cpu().numpy(),
+        probabilities=probabilities.cpu().numpy(),
         scores={name: values.cpu().numpy() for name, values in scores.items() if values is not None},
         predicted=None if logits is None else tuple(labels[index] for index in logits.argmax(dim=1).tolist()),
         category_matched=alignment.category_matched.cpu().numpy(),
@@ -45,7 +45,7 @@ def choices_of(alignment: Alignment, expressions: Sequence[str], vocabulary: Tok
 
 
 def join_choices(parts: Sequence[Choices]) -> Choices:
-    """Concatenate the choices of several batches, in their order."""
+    """Concatenate the choices of several batches, in order."""
     predicted = [part.predicted for part in parts if part.predicted is not None]
     return Choices(
         choice=np.concatenate([part.choice for part in parts]),
@@ -59,16 +59,16 @@ def join_choices(parts: Sequence[Choices]) -> Choices:
 
 
 def object_probability(probabilities: NDArray[np.float32], boxes: NDArray[np.float32], choice: int) -> float:
-    """Return the probability of the chosen object: the sum over the candidates of that object.
+    """Return the probability of the chosen object: the sum of the probabilities of its candidates.
 
-    A detector proposes one object more than once, so the probability of a single candidate is too low. A candidate is
-    of the chosen object if the IoU of its box and the chosen one's exceeds SAME_OBJECT_IOU.
+    A detector proposes one object more than once, so the probability of a single candidate is too low. A candidate
+    belongs to the chosen object if its box has an IoU above SAME_OBJECT_IOU with the chosen box.
 
     Args:
-        probabilities: (O,), those of `Choices`.
+        probabilities: (O,), one row of `Choices.probabilities`.
         boxes: (O, 4) xyxy pixels.
-        choice: index of the chosen candidate.
+        choice: the index of the chosen candidate.
     """
     same = box_iou(boxes[choice][None], boxes)[0] > SAME_OBJECT_IOU
-    same[choice] = True  # also where its box is empty
+    same[choice] = True  # an empty box has IoU 0 with itself
     return float(probabilities[same].sum())

@@ -28,13 +28,13 @@ from aligncat.wording import first_line
 
 FORMAT = 1
 FILES = CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocabulary.json"
-TEXT = "text"  # the subfolder with a trained transformer's config and tokenizer
+TEXT = "text"  # the subfolder for the config and tokenizer of a fine-tuned transformer
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "mojiref-grounder"
-"""The folder of the grounder that aligncat ships. It was trained on MojiRef's drawings."""
+"""The folder of the grounder that aligncat ships, which was trained on the drawings of MojiRef."""
 
 
 class Contents(NamedTuple):
-    """What a grounder's folder holds, in the order of `Grounder`'s arguments, which describe it."""
+    """The contents of a grounder's folder. The fields are the arguments of `Grounder`, in that order."""
 
     model: GroundingModel
     vocabulary: Tokens
@@ -44,7 +44,7 @@ class Contents(NamedTuple):
     pretrained: PretrainedText | None
 
     def config(self) -> dict[str, Any]:
-        """Return what config.json holds."""
+        """Return the content of config.json."""
         encoder = None
         if self.pretrained is not None:
             encoder = {"name": self.pretrained.name, "sha256": self.pretrained.sha256}
@@ -64,10 +64,10 @@ def write_folder(contents: Contents, folder: Path) -> None:
     """Write a grounder's folder: each file atomically, config.json last.
 
     Args:
-        contents: what to write.
-        folder: it has to exist.
+        contents: the contents.
+        folder: an existing folder.
     """
-    # Copies: safetensors refuses tensors that share memory, and T5 holds the vectors of its vocabulary twice.
+    # safetensors refuses tensors that share memory, and T5 refers to its word embeddings twice, so copy all tensors.
     weights = {name: tensor.contiguous().clone() for name, tensor in contents.model.state_dict().items()}
     write_atomic(folder / WEIGHTS, save(weights))
     if isinstance(contents.vocabulary, Vocabulary):
@@ -80,14 +80,14 @@ def write_folder(contents: Contents, folder: Path) -> None:
 
 
 def find_folder(name_or_folder: str | Path, **download: Any) -> Path:
-    """Return a grounder's folder: a local one as it is, another from the hub.
+    """Return the local folder of a grounder; download it first if it is on the hub.
 
     Args:
-        name_or_folder: the folder, or a name on the hub.
+        name_or_folder: a local folder, or a name on the hub.
         download: arguments of `huggingface_hub.snapshot_download`.
 
     Raises:
-        ConfigError: there is no such folder, and the hub has no such grounder.
+        ConfigError: neither a local folder nor a grounder on the hub has this name.
     """
     folder = Path(name_or_folder)
     if folder.is_dir():
@@ -96,26 +96,26 @@ def find_folder(name_or_folder: str | Path, **download: Any) -> Path:
         return Path(snapshot_download(str(name_or_folder), allow_patterns=[*FILES, f"{TEXT}/*"], **download))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise ConfigError(
-            f"{name_or_folder} is neither a folder nor a grounder on the hub ({first_line(error)}): give the folder "
-            "that `aligncat train` wrote"
+            f"{name_or_folder}: neither a local folder nor a grounder on the hub ({first_line(error)}); give the "
+            "folder that `aligncat train` wrote"
         ) from error
 
 
 def read_folder(folder: Path, text_encoder: str | None = None) -> Contents:
-    """Read a grounder's folder; only JSON and safetensors are read.
+    """Read a grounder's folder. Only JSON and safetensors are read, never pickles.
 
     Args:
         folder: the folder that `aligncat train` wrote.
-        text_encoder: where its frozen transformer is now, if it has one that has moved: a folder or hub name.
+        text_encoder: the folder or hub name of its frozen transformer, if that has moved since training.
 
     Raises:
-        ConfigError: the folder is not a grounder, it is damaged, or its text encoder cannot be loaded.
+        ConfigError: the folder is not a grounder or is damaged, or the text encoder cannot be loaded.
     """
     _need(folder, CONFIG, WEIGHTS)
     try:
         config = current_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
         if config["format"] != FORMAT:
-            raise ValueError(f"its format is {config['format']!r}, not {FORMAT}")
+            raise ValueError(f"format is {config['format']!r}, not {FORMAT}")
         model_config = ModelConfig(
             alignment=AlignmentConfig(**config["alignment"]), text=TextEncoderConfig(**config["text"])
         )
@@ -133,19 +133,21 @@ def read_folder(folder: Path, text_encoder: str | None = None) -> Contents:
         return Contents(model, vocabulary, labels, detector, config["provenance"], pretrained)
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, DataError, DetectorError) as error:
         raise ConfigError(
-            f"{folder} is damaged or was written by another version of aligncat ({first_line(error)}): train it again"
+            f"{folder}: damaged or written by another version of aligncat ({first_line(error)}); train it again"
         ) from error
 
 
 def current_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the values of a config.json in today's form; earlier versions kept the sizes among the alignment's fields.
+    """Return the content of a config.json in the current form.
+
+    Earlier versions stored `visual_dim`, `text_dim` and `classes` among the fields of the alignment.
 
     Args:
-        config: the values of the file.
-        where: the file, for the warning that `without_old_sizes` logs.
+        config: the content of the file.
+        where: the path of the file, for the warning that `without_old_sizes` logs.
 
     Raises:
-        KeyError: it has no alignment, or no length of the detector's features.
+        KeyError: the alignment or the length of the detector's features is missing.
     """
     alignment = config["alignment"]
     feature_dim = config["feature_dim"] if "feature_dim" in config else alignment["visual_dim"]
@@ -153,7 +155,7 @@ def current_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _write_text_encoder(pretrained: PretrainedText, folder: Path) -> None:
-    """Write a trained transformer's config and tokenizer, each file atomically; its weights are in WEIGHTS."""
+    """Write the config and tokenizer of a fine-tuned transformer, each file atomically. Its weights are in WEIGHTS."""
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         pretrained.save(Path(scratch))
@@ -162,27 +164,27 @@ def _write_text_encoder(pretrained: PretrainedText, folder: Path) -> None:
 
 
 def _need(folder: Path, *names: str) -> None:
-    """Make sure that the files of a grounder are there.
+    """Check that files of a grounder exist.
 
     Raises:
-        ConfigError: one is not.
+        ConfigError: a file is missing.
     """
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise ConfigError(
-            f"{folder} is not a grounder: {', '.join(missing)} is missing; give the folder that `aligncat train` "
-            "wrote, and if it was interrupted, run the same command again"
+            f"{folder}: {', '.join(missing)} is missing, so this is not a trained grounder; give the folder that "
+            "`aligncat train` wrote, or run that command again if it was interrupted"
         )
 
 
 def _read_text_encoder(
     folder: Path, text: TextEncoderConfig, config: Mapping[str, Any], text_encoder: str | None
 ) -> tuple[PretrainedText | None, Tokens]:
-    """Return a grounder's transformer, if it has one, and what turns expressions into token ids.
+    """Return a grounder's transformer, or None if it has none, and its vocabulary.
 
-    A trained transformer is read from the grounder's folder, a frozen one from its own folder or the hub.
+    A fine-tuned transformer is read from the grounder's folder, a frozen one from its own folder or the hub.
 
     Raises:
-        ConfigError: it cannot be loaded, or is not the one that the grounder was trained with.
+        ConfigError: the transformer cannot be loaded, or differs from the one used in training.
         DataError: the vocabulary is damaged.
     """
     if text.recurrent:
@@ -195,7 +197,7 @@ def _read_text_encoder(
     found = load_pretrained_text(text_encoder or name)
     if found.sha256 != sha256:
         raise ConfigError(
-            f"the text encoder {found.name!r} is not the one that the grounder {folder} was trained with: restore that "
-            "one, give a copy of it as text_encoder, or train again with this one"
+            f"{folder}: the weights of the text encoder {found.name!r} differ from those that the grounder was trained "
+            "with; restore them, give a copy as text_encoder, or train again"
         )
     return found, found.pieces

@@ -1,4 +1,4 @@
-"""A trained grounder: it finds the objects that expressions mean in an image."""
+"""The trained grounder, which finds the objects that expressions refer to."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from aligncat.types import Candidates, CandidateScore, Choices, Grounding
 
 
 class Grounder(ModelHubMixin):
-    """Finds the object that a phrase means.
+    """A trained grounder, which finds the object that an expression refers to.
 
     Example:
         >>> grounder = Grounder.from_pretrained("runs/aligncat")  # doctest: +SKIP
@@ -49,15 +49,15 @@ class Grounder(ModelHubMixin):
         provenance: Mapping[str, Any],
         pretrained: PretrainedText | None = None,
     ) -> None:
-        """Wrap a trained model; `from_pretrained` is the usual way in.
+        """Wrap a trained model. Most users call `from_pretrained` instead.
 
         Args:
-            model: trained; it is put in evaluation mode.
-            vocabulary: of its training split, or its transformer's word pieces.
-            labels: the detector's category names, by contiguous index.
-            detector_description: of the detector whose candidates it was trained on.
-            provenance: plain data on how it was made: data, training config, seed, versions.
-            pretrained: the transformer in it, if its text encoder is one.
+            model: the trained model; it is switched to evaluation mode.
+            vocabulary: the vocabulary of the training split, or the word pieces of the transformer.
+            labels: the names of the detector's categories, by class index.
+            detector_description: the description of the detector whose candidates it was trained on.
+            provenance: how it was trained, as JSON values: data, training config, seed, versions.
+            pretrained: the transformer that encodes its expressions, if any.
         """
         self.model = model.eval()
         self.vocabulary = vocabulary
@@ -69,17 +69,17 @@ class Grounder(ModelHubMixin):
 
     @property
     def device(self) -> str:
-        """Where it computes, such as "cpu" or "cuda:0"."""
+        """The device of the model, such as "cpu" or "cuda:0"."""
         return str(next(self.model.parameters()).device)
 
     def to(self, device: str) -> Self:
-        """Move the grounder to a device, and return it. Its detector is loaded there at the next use.
+        """Move the grounder to a device and return it. Its detector is loaded on that device at the next use.
 
         Args:
             device: "cpu", "cuda", "cuda:1", "mps" and so on.
 
         Raises:
-            ConfigError: there is no such device.
+            ConfigError: the device is not available.
         """
         check_device(device)
         before = self.device
@@ -90,61 +90,65 @@ class Grounder(ModelHubMixin):
 
     @property
     def detector(self) -> Detector:
-        """The detector that it was trained with, loaded at first use.
+        """The detector that the grounder was trained with, loaded at first use.
 
         Raises:
-            DetectorError: it cannot be loaded, or is not the one that made the training store.
+            DetectorError: the detector cannot be loaded, or differs from the one that made the training store.
         """
         if self._detector is None:
             self._detector = load_detector(self.detector_description, device=self.device)
         return self._detector
 
     def ground(self, image: str | Path | Image.Image, expressions: Sequence[str]) -> list[Grounding]:
-        """Find the objects that phrases mean in one image; all share one pass of the detector.
+        """Find the objects that expressions refer to in an image. The detector runs once for all expressions.
 
         Args:
-            image: a file, or a PIL image. It is turned as its EXIF says; boxes and masks are of the turned one.
-            expressions: phrases; what they mean is found independently.
+            image: an image file, or a PIL image. It is rotated as its EXIF data says; boxes and masks refer to the
+                rotated image.
+            expressions: the phrases, which are grounded independently of each other.
 
         Returns:
-            One Grounding for each expression.
+            One grounding per expression.
 
         Raises:
             ImageError: the image cannot be read, or is empty.
-            DataError: there is no expression, or one has no words.
-            DetectorError: the detector cannot be loaded, or finds nothing at all in the image.
+            DataError: there are no expressions, or one has no words.
+            DetectorError: the detector cannot be loaded, or finds nothing in the image.
         """
         self.check(expressions)
         [candidates] = self.detector.detect([as_rgb(image)], ["image"])
         return self.ground_candidates(candidates, expressions)
 
     def check(self, expressions: Sequence[str]) -> None:
-        """Make sure that there are expressions and that each has words, before any slow work.
+        """Check that there are expressions and that each has words, before any slow work.
 
         Raises:
-            DataError: otherwise.
+            DataError: there are no expressions, or one has no words.
         """
         if not expressions:
-            raise DataError("no expression given: name at least one object to find")
+            raise DataError("no expression given; give at least one phrase that names an object")
         for expression in expressions:
             if not tokenize(expression):
-                raise DataError(f"the expression {expression!r} has no words: name the object to find")
+                raise DataError(f"the expression {expression!r} has no words; give a phrase that names an object")
 
     @torch.inference_mode()
     def ground_candidates(self, candidates: Candidates, expressions: Sequence[str]) -> list[Grounding]:
-        """Choose among candidates that are there already, for instance in a store.
+        """Ground expressions in an image whose candidates are available already, for example from a store.
 
         Args:
-            candidates: of one image.
-            expressions: phrases.
+            candidates: the candidates of the image.
+            expressions: the phrases.
+
+        Returns:
+            One grounding per expression.
 
         Raises:
-            DataError: an expression has no words.
-            DetectorError: there is no candidate.
+            DataError: there are no expressions, or one has no words.
+            DetectorError: there are no candidates.
         """
         self.check(expressions)
         if not len(candidates):
-            raise DetectorError("the detector found nothing in the image: try another image or detector")
+            raise DetectorError("the detector found nothing in the image; try another image or detector")
         tokens = self.vocabulary.encode(expressions, self.model.config.text.max_length)
         count = len(expressions)
         device = self.device
@@ -162,13 +166,14 @@ class Grounder(ModelHubMixin):
         """Choose a candidate for every expression of a split.
 
         Args:
-            store: made by the detector that the grounder was trained with (`Store.open(expect=...)` makes sure).
+            store: a store of the detector that the grounder was trained with; `Store.open(expect=...)` checks this.
             split: the expressions.
 
         Returns:
-            The choices, as indices into `Store.candidates`, with all that led to them.
+            The choices, as indices into `Store.candidates`, with their scores.
 
         Raises:
+            DataError: an expression has no words.
             StoreError: the store lacks an image.
         """
         max_length = self.model.config.text.max_length
@@ -184,12 +189,12 @@ class Grounder(ModelHubMixin):
 
     def _grounding(self, row: int, expression: str, candidates: Candidates, choices: Choices) -> Grounding:
         choice = int(choices.choice[row])
-        shares = choices.probabilities[row]
+        probabilities = choices.probabilities[row]
         return Grounding(
             expression=expression,
             box=_box(candidates, choice),
             mask=candidates.masks[choice],
-            probability=object_probability(shares, candidates.boxes, choice),
+            probability=object_probability(probabilities, candidates.boxes, choice),
             category=self.labels[candidates.categories[choice]],
             predicted_category=None if choices.predicted is None else choices.predicted[row],
             category_matched=bool(choices.category_matched[row]),
@@ -201,7 +206,7 @@ class Grounder(ModelHubMixin):
                     category=self.labels[candidates.categories[slot]],
                     confidence=float(candidates.confidences[slot]),
                     kept=bool(choices.kept[row, slot]),
-                    probability=float(shares[slot]),
+                    probability=float(probabilities[slot]),
                     scores={name: float(values[row, slot]) for name, values in choices.scores.items()},
                 )
                 for slot in range(len(candidates))
@@ -212,12 +217,15 @@ class Grounder(ModelHubMixin):
         write_folder(self._contents(), save_directory)
 
     def generate_model_card(self, *, results: Sequence[CardResult] = ()) -> ModelCard:
-        """Return the README.md of its folder, which the mixin's `save_pretrained` and `push_to_hub` write.
+        """Return the model card, which `save_pretrained` and `push_to_hub` write as README.md.
+
+        To publish results with the grounder, convert what `aligncat.evaluate` returned:
+
+            results = card_results([answers.result for answers in evaluated])  # from aligncat.report.card
+            grounder.push_to_hub("me/mine", model_card_kwargs={"results": results})
 
         Args:
-            results: as `aligncat.grounder.model_card.model_card` takes them. `save_pretrained` and `push_to_hub` pass
-                them on: `grounder.push_to_hub("me/mine", model_card_kwargs={"results": card_results(results)})`, where
-                `aligncat.report.card.card_results` converts what `aligncat.evaluate` returned.
+            results: see `aligncat.grounder.model_card.model_card`.
         """
         return model_card(self._contents().config(), results)
 
@@ -241,28 +249,27 @@ class Grounder(ModelHubMixin):
         revision: str | None = None,
         **model_kwargs: Any,
     ) -> Self:
-        """Load a grounder; only JSON and safetensors are read.
-
-        It replaces the mixin's own method, which would parse config.json before this class can say what is wrong
-        with it.
+        """Load a grounder from a folder or the hub. Only JSON and safetensors are read, never pickles.
 
         Args:
-            pretrained_model_name_or_path: the folder that `aligncat train` wrote, or a hub name.
-            device: where the grounder and its detector compute: "cpu", "cuda", "cuda:1", "mps" and so on.
+            pretrained_model_name_or_path: a folder that `aligncat train` wrote, or a hub name.
+            device: the device of the grounder and its detector: "cpu", "cuda", "cuda:1", "mps" and so on.
                 `aligncat.detectors.device.default_device` returns the accelerator of this machine.
-            detector: where the detector that it was trained with is now, if it has moved: a folder or hub name.
-            text_encoder: the same for a frozen transformer that reads its expressions.
-            force_download: from the hub, again.
-            token: the hub's, for a private grounder.
-            cache_dir: where downloads are kept.
-            local_files_only: do not ask the hub.
+            detector: the folder or hub name of the grounder's detector, if it has moved since training.
+            text_encoder: the folder or hub name of its frozen transformer, if that has moved since training.
+            force_download: download again what is in the cache.
+            token: the access token of the hub, for a private grounder.
+            cache_dir: the folder for downloads.
+            local_files_only: use only files that are on this machine.
             revision: a branch, tag or commit on the hub.
-            model_kwargs: there are none.
+            model_kwargs: must be empty; it is part of the mixin's signature.
 
         Raises:
-            ConfigError: there is no such grounder, it is damaged, its text encoder cannot be loaded, or there is no
-                such device.
+            ConfigError: the grounder does not exist or is damaged, its text encoder cannot be loaded, or the device is
+                not available.
+            TypeError: `model_kwargs` is not empty.
         """
+        # The mixin's own method would parse config.json before this class can explain what is wrong with it.
         if model_kwargs:
             raise TypeError(f"Grounder.from_pretrained has no argument {next(iter(model_kwargs))!r}")
         folder = find_folder(

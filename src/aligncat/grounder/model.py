@@ -1,4 +1,4 @@
-"""The whole model that learns: the text encoder and the alignment, over candidates that a store holds."""
+"""The trainable model: text encoder and alignment."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ModelConfig:
     """The settings of a grounding model.
 
     Attributes:
-        alignment: which scores choose, and how they are learned.
-        text: how expressions are read.
+        alignment: which scores choose the candidate, and how they are learned.
+        text: the text encoder.
     """
 
     alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
@@ -29,18 +29,18 @@ class ModelConfig:
 
 
 class GroundingModel(nn.Module):
-    """From candidates and token ids to an Alignment.
+    """A model that aligns expressions (token ids) with candidates.
 
     Args:
-        config: which scores choose, and how expressions are read.
-        words: size of the vocabulary, special symbols included.
+        config: the settings.
+        words: the size of the vocabulary, with special symbols.
         feature_dim: d_v, the length of the detector's query features.
         classes: C, the number of the detector's categories.
-        vectors: (words, word_dim) initial word vectors, or None to start from scratch.
-        pretrained: the transformer that `config.text.encoder` names; None where that is "recurrent".
+        vectors: (words, word_dim) initial word vectors, or None for random ones.
+        pretrained: the transformer that `config.text.encoder` names, or None for the recurrent encoder.
 
     Raises:
-        ConfigError: the settings and sizes do not fit each other.
+        ConfigError: the settings and sizes do not fit together.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class GroundingModel(nn.Module):
         Args:
             features: (B, O, d_v), f_q.
             categories: (B, O) int64, c^V.
-            valid: (B, O) bool, candidates that exist.
+            valid: (B, O) bool, False for padding.
             tokens: (B, L) int64, padded with PAD.
-            labels: (B,) int64, c*; -1 for unknown; read in training only.
+            labels: (B,) int64, c*, or -1 where unknown; used in training only.
         """
         encoded = self.text(tokens)
         alignment: Alignment = self.alignment(

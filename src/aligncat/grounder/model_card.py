@@ -1,6 +1,6 @@
-"""The README.md of a grounder's folder, in the form of the hub's model cards.
+"""Model cards: the README.md of a grounder's folder.
 
-https://huggingface.co/docs/hub/model-cards says what the head may hold.
+The format of the metadata is at https://huggingface.co/docs/hub/model-cards.
 """
 
 from __future__ import annotations
@@ -41,27 +41,28 @@ _COLUMNS = {"rec": "REC", "rec_oracle": "oracle", "miou": "RES mIoU", "miou_orac
 
 @dataclass(frozen=True, slots=True)
 class CardResult:
-    """What a card says of one measurement: these weights, or the same training with another seed, on one split.
+    """The metrics of one evaluation on one split, as a model card shows them.
 
-    `aligncat.report.card.card_results` makes it of an evaluation's result.
+    They belong to the weights of the card, or to the same training with another seed.
+    `aligncat.report.card.card_results` converts the results of an evaluation.
 
     Attributes:
-        dataset: by name.
-        split: by name.
-        split_by: who divided the data; None where the dataset has only one division.
-        config: name of what was trained.
-        detector: name of the detector whose candidates were chosen from.
-        seen: "clean", "leaked" or "unknown": whether the detector was trained on the split's images.
-        seen_claimed: whether `seen` is only what the user said.
-        seen_in_words: the same as a phrase.
-        seed: of the training; None where nothing random was trained.
-        expressions: how many were asked.
+        dataset: the dataset's name.
+        split: the split's name.
+        split_by: who divided the data into splits; None if the dataset has only one division.
+        config: the name of the trained config.
+        detector: the name of the detector that made the candidates.
+        seen: "clean", "leaked" or "unknown": whether the detector was trained on the images of the split.
+        seen_claimed: whether `seen` is only the user's claim.
+        seen_in_words: `seen` and `seen_claimed` as a phrase.
+        seed: the training seed; None if nothing random was trained.
+        expressions: the number of expressions.
         rec: accuracy of the boxes, in [0, 1].
         rec_oracle: REC if the best candidate were always chosen.
-        miou: mean IoU of the masks; None where the truth has none.
-        miou_oracle: RES mean IoU if the best candidate were always chosen.
-        category: accuracy of c^T; None where it is not defined.
-        rec_by_kind: REC by what an expression needs.
+        miou: mean IoU of the masks; None if the truth has no masks.
+        miou_oracle: mean IoU of the masks if the best candidate were always chosen.
+        category: accuracy of c^T; None if it is not defined.
+        rec_by_kind: REC by the kind of attribute that expressions need.
     """
 
     dataset: str
@@ -83,14 +84,14 @@ class CardResult:
 
 
 def write_model_card(folder: Path, results: Sequence[CardResult] = ()) -> Path:
-    """Write the card of a grounder's folder anew.
+    """Write or replace the model card in a grounder's folder.
 
     Args:
-        folder: that `aligncat train` wrote.
-        results: as `model_card` takes them.
+        folder: the folder that `aligncat train` wrote.
+        results: see `model_card`.
 
     Returns:
-        The card's path.
+        The path of the card.
 
     Raises:
         ConfigError: the folder is not a grounder.
@@ -101,7 +102,7 @@ def write_model_card(folder: Path, results: Sequence[CardResult] = ()) -> Path:
         card = model_card(current_config(json.loads(config.read_text(encoding="utf-8")), str(config)), results)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"{folder} is not a grounder ({error!r}): give the folder that `aligncat train` wrote"
+            f"{folder}: not a grounder ({error!r}); give the folder that `aligncat train` wrote"
         ) from error
     path = folder / REPOCARD_NAME
     write_atomic(path, str(card).encode())
@@ -109,18 +110,18 @@ def write_model_card(folder: Path, results: Sequence[CardResult] = ()) -> Path:
 
 
 def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) -> ModelCard:
-    """The card of a grounder: data, detector and leak verdict, results, limits, settings, licences.
+    """Return the model card of a grounder: data, detector and leak verdict, results, limits, settings, licences.
 
     Args:
-        config: what config.json holds.
-        results: of these weights (those with the same seed) and, for the spread, of the same training with other
-            seeds, under the same name; none where it has not been measured.
+        config: the content of config.json.
+        results: the results of these weights, which are those with the same seed. For the spread, also the results of
+            the same config trained with other seeds. Empty if the grounder has not been evaluated.
     """
     provenance, detector = config["provenance"], config["detector"]
     data = provenance.get("data")
     alignment = AlignmentConfig(**config["alignment"])
-    preset = next((name for name in PRESETS if alignment.with_stages(name) == alignment), "a config of its own")
-    dataset = NAMES.get(data["dataset"], "own data") if data else "data that was not recorded"
+    preset = next((name for name in PRESETS if alignment.with_stages(name) == alignment), "a custom config")
+    dataset = NAMES.get(data["dataset"], "custom data") if data else "unrecorded data"
     seed = provenance.get("training", {}).get("seed")
     own = [result for result in results if result.seed == seed]
     trained = [data["dataset"]] if data and data["dataset"] in NAMES else []
@@ -139,7 +140,7 @@ def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) ->
         "title": f"{preset} on {dataset}",
         "learned_from": _learned_from(alignment, provenance),
         "data": data and _data(data, provenance),
-        "origin": _indented(provenance),
+        "origin": _code_block(provenance),
         "detector": {
             "name": _plain(_detector_name(detector)),
             "candidates": _plain(detector.get("candidates", "?")),
@@ -150,7 +151,7 @@ def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) ->
         "spread": any(len(group) > 1 for group in _groups(results)),
         "slices": _slices(own),
         "limits": "\n".join(_limits(config, own)),
-        "settings": _indented(
+        "settings": _code_block(
             {
                 "alignment": config["alignment"],
                 "text": config["text"],
@@ -170,54 +171,56 @@ def _learned_from(alignment: AlignmentConfig, provenance: Mapping[str, Any]) -> 
     if "querymatch" in provenance:
         return "It was imported from a trained QueryMatch."
     if not provenance.get("data"):
-        return "What it learned from was not recorded."
+        return "Its training data was not recorded."
     labels = alignment.category_train == "label" or alignment.classifier
-    what = "images, phrases and the category that each phrase refers to" if labels else "images and phrases alone"
-    return f"It learned from {what}; no box and no mask of a referent was shown to it."
+    inputs = "images, phrases and the category of each referent" if labels else "images and phrases only"
+    return f"It was trained on {inputs}, without boxes or masks of the referents."
 
 
 def _data(data: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, str]:
     val = provenance.get("val_split")
-    kept = (
-        "those of the last epoch"
+    checkpoint = (
+        "the last epoch"
         if val is None
-        else f"those of the epoch with the best REC on {val}, whose boxes serve for that"
+        else f"the epoch with the best REC on {val}, whose boxes are used only for this selection"
     )
+    dataset = f"{NAMES.get(data['dataset'], data['dataset'])}, split {data['split']}"
     return {
-        "dataset": _plain(NAMES.get(data["dataset"], data["dataset"])),
-        "split": _plain(data["split"]),
-        "split_by": _plain(data["split_by"] or "nobody: there is one division"),
+        "dataset": _plain(f"{dataset}, split by {data['split_by']}" if data["split_by"] else dataset),
         "expressions": f"{data['expressions']:,}",
         "images": f"{data['images']:,}",
         "sha256": _plain(data["sha256"]),
-        "kept": _plain(kept),
+        "checkpoint": _plain(checkpoint),
     }
 
 
 def _detector_name(detector: Mapping[str, Any]) -> str:
-    """The name that a stranger can use: of a local folder its last part, as the rest says how a disk is laid out."""
+    """Return the detector's name; of a local folder only the last part, because the rest describes a private disk."""
     name = str(detector.get("name"))
     return f"{Path(name).name} (a local folder)" if Path(name).is_absolute() else name
 
 
 def _leak(detector: str, data: Mapping[str, Any] | None, results: Sequence[CardResult]) -> dict[str, str]:
-    """Whether the detector has seen the evaluation images: as counted or claimed, and else as its name says."""
+    """Return a verdict on whether the detector was trained on the evaluation images, and the reason.
+
+    The verdict comes from the results if there are any, and otherwise from the detector's name.
+    """
     if results:
-        verdicts = {f"said to be {result.seen}" if result.seen_claimed else result.seen for result in results}
-        said = "; ".join(dict.fromkeys(f"{r.dataset} {r.split}: {r.seen_in_words}" for r in results))
-        return {"verdict": verdicts.pop() if len(verdicts) == 1 else "it depends on the split", "reason": _plain(said)}
+        verdicts = {f"claimed to be {result.seen}" if result.seen_claimed else result.seen for result in results}
+        reason = "; ".join(dict.fromkeys(f"{r.dataset} {r.split}: {r.seen_in_words}" for r in results))
+        return {"verdict": verdicts.pop() if len(verdicts) == 1 else "depends on the split", "reason": _plain(reason)}
     dataset = str(data["dataset"]) if data else ""
     known = known_detector(detector)
     if known is not None and dataset in known.seen:
-        where = f"it was trained on {known.trained_on}, which has the photos of every split of {NAMES[dataset]}"
-        return {"verdict": "leaked", "reason": f"{where}: figures on val and test are too good"}
+        reason = f"it was trained on {known.trained_on}, which contains the photos of every split of {NAMES[dataset]}"
+        return {"verdict": "leaked", "reason": f"{reason}, so results on val and test are too good"}
     if known is not None and known.unseen is not None and fnmatchcase(dataset, known.unseen):
-        return {"verdict": "clean", "reason": f"it was trained on {known.trained_on}, which are in no split"}
-    return {"verdict": "unknown", "reason": "`aligncat audit` counts the photos, where the detector's list is at hand"}
+        return {"verdict": "clean", "reason": f"it was trained on {known.trained_on}, which are not part of any split"}
+    return {"verdict": "unknown", "reason": "`aligncat audit` can count shared photos, given a list of its images"}
 
 
 def _groups(results: Sequence[CardResult]) -> list[list[CardResult]]:
-    """The results of each split and config, over their seeds."""
+    """Return the results grouped by split and config; each group holds one result per seed."""
     groups: dict[tuple[object, ...], list[CardResult]] = {}
     for r in results:
         key = (r.dataset, r.split, r.split_by, r.config, r.detector, r.seen, r.seen_claimed)
@@ -226,22 +229,22 @@ def _groups(results: Sequence[CardResult]) -> list[list[CardResult]]:
 
 
 def _table(results: Sequence[CardResult], seed: int | None) -> str:
-    """A line for these weights, and one for the seeds together where there are several."""
+    """Return a table with a row for these weights and, if there are several seeds, a row for all of them."""
     lines = []
     for group in _groups(results):
         first = group[0]
-        said = [first.dataset, first.split, first.split_by or "-", first.config, first.seen_in_words]
+        shared = [first.dataset, first.split, first.split_by or "-", first.config, first.seen_in_words]
         own = [result for result in group if result.seed == seed]
         if own:
-            lines.append([*said, "none" if seed is None else f"{seed} (these weights)", *_metrics(own)])
+            lines.append([*shared, "none" if seed is None else f"{seed} (these weights)", *_metrics(own)])
         if len(group) > 1 or not own:
-            lines.append([*said, ", ".join(str(result.seed) for result in group), *_metrics(group)])
+            lines.append([*shared, ", ".join(str(result.seed) for result in group), *_metrics(group)])
     headings = ["dataset", "split", "split by", "config", "the detector", "seeds", "N", *_COLUMNS.values()]
     return _markdown(headings, lines) if lines else ""
 
 
 def _metrics(group: Sequence[CardResult]) -> Iterator[str]:
-    """The number of expressions, then the mean of each metric in percent, with its deviation over several seeds."""
+    """Yield the number of expressions, then each metric in percent: the mean over seeds, ± the deviation if several."""
     yield f"{group[0].expressions:,}"
     for name in _COLUMNS:
         values = [getattr(result, name) for result in group]
@@ -253,7 +256,7 @@ def _metrics(group: Sequence[CardResult]) -> Iterator[str]:
 
 
 def _slices(own: Sequence[CardResult]) -> dict[str, str] | None:
-    """REC by what a phrase needs, a line a split, and what the columns are; None where the data does not say."""
+    """Return a table of REC by needed attribute and its description; None if needed attributes are not recorded."""
     names = list(dict.fromkeys(kind for result in own for kind in result.rec_by_kind if "+" not in kind))
     lines = [
         [result.dataset, result.split, *(percent(result.rec_by_kind.get(name)) for name in names)] for result in own
@@ -264,56 +267,54 @@ def _slices(own: Sequence[CardResult]) -> dict[str, str] | None:
 
 
 def _columns(names: Sequence[str]) -> str:
-    """What the slices are: MojiRef records which attribute a phrase needs; of RefCOCO we know whether it needs one."""
+    """Describe the slices: MojiRef records the attribute that a phrase needs, RefCOCO only whether it needs one."""
     if "attribute" not in names:
-        return 'the one attribute that a phrase needs to tell the referent from others ("category": none)'
+        return 'the attribute that a phrase needs to distinguish the referent ("category": it needs none)'
     return (
-        'whether the referent is the only object of its category in the image ("category"), or a phrase needs an '
-        'attribute to tell it from others of that category ("attribute"'
-        + ("; under its name, where the data records which)" if set(names) - {"category", "attribute"} else ")")
+        'whether the referent is the only object of its category in the image ("category") or a phrase needs an '
+        'attribute to distinguish it ("attribute"'
+        + (", or the attribute's name where the data records it)" if set(names) - {"category", "attribute"} else ")")
     )
 
 
 def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:
     data, text = config["provenance"].get("data"), config["text"]
     limits = [
-        "- It chooses among what the detector found: what that misses, or gives a poor mask, cannot be answered.",
-        "- It always answers, also where nothing in the image fits the phrase.",
-        f"- It knows the detector's {len(config['labels'])} categories by name, and reads any other as one of these.",
-        f"- It reads the first {text['max_length']} words of a phrase.",
+        "- It chooses among the objects that the detector proposes, and cannot find others or improve their masks.",
+        "- It always returns an object, even if nothing in the image fits the phrase.",
+        f"- It knows the {len(config['labels'])} categories of the detector and maps any other to one of them.",
+        f"- It reads only the first {text['max_length']} words of a phrase.",
     ]
     if text.get("encoder", "recurrent") == "recurrent" and not text.get("vector_words", 0):
-        limits.append("- A word that its training phrases did not have is read as unknown.")
+        limits.append("- It does not know words that are missing from the training phrases.")
     if data and known_dataset(data["dataset"]).photos == "mojiref":
-        limits.append(
-            "- It knows drawings only: it learned from MojiRef's scenes, and answers nothing useful of photos."
-        )
+        limits.append("- It was trained on the drawings of MojiRef and does not work on photos.")
     known = known_detector(str(config["detector"].get("name")))
     if known is not None and known.limit is not None:
         limits.append(f"- {known.limit}")
     if any(result.seen == "leaked" for result in own):
-        limits.append("- Its figures on splits whose images the detector has seen are too good.")
+        limits.append("- Results on splits whose images the detector was trained on are too good.")
     return limits
 
 
 def _licences(config: Mapping[str, Any]) -> list[str]:
     name, data = str(config["detector"].get("name")), config["provenance"].get("data")
     known = known_detector(name)
-    licence = "The detector has a licence of its own."
+    licence = "The detector has its own licence."
     if known is not None and known.licence is not None:
         licence = known.licence.format(name=_plain(name))
     credits = [known.credit] if known is not None and known.credit is not None else []
     if data and known_dataset(data["dataset"]).photos == "mojiref" and OPENMOJI_CREDIT not in credits:
         credits.append(OPENMOJI_CREDIT)
-    lines = ["Code and the weights in this folder: Apache-2.0.", licence, *credits]
+    lines = ["The code and the weights in this folder: Apache-2.0.", licence, *credits]
     return [f"- {line}" for line in lines]
 
 
 def _eval_results(result: CardResult) -> list[EvalResult]:
-    """The head's entries for one split; figures in percent."""
-    figures = [("accuracy", "REC accuracy at IoU > 0.5, percent", result.rec)]
+    """Return the entries of the metadata for one split, in percent."""
+    metrics = [("accuracy", "REC accuracy at IoU > 0.5, percent", result.rec)]
     if result.miou is not None:
-        figures.append(("mean_iou", "RES mean IoU, percent", result.miou))
+        metrics.append(("mean_iou", "RES mean IoU, percent", result.miou))
     return [
         EvalResult(
             task_type="visual-grounding",
@@ -332,7 +333,7 @@ def _eval_results(result: CardResult) -> list[EvalResult]:
                 "seed": result.seed,
             },
         )
-        for kind, name, value in figures
+        for kind, name, value in metrics
     ]
 
 
@@ -340,11 +341,11 @@ def _has_seen(result: CardResult) -> bool | str:
     if result.seen == "unknown":
         return "unknown"
     leaked = result.seen == "leaked"
-    return f"said to be {str(leaked).lower()}" if result.seen_claimed else leaked
+    return f"claimed to be {str(leaked).lower()}" if result.seen_claimed else leaked
 
 
 def _hub_name(dataset: str) -> str:
-    """The name in letters that the hub takes for a dataset."""
+    """Return a dataset's name in the characters that the hub accepts."""
     return re.sub(r"[^\w.-]+", "-", dataset.replace("+", "plus"), flags=re.ASCII).strip("-.") or "own"
 
 
@@ -353,18 +354,18 @@ def _markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in ([*headings], ["---"] * len(headings), *rows))
 
 
-def _indented(values: object) -> str:
-    """JSON as an indented block, which nothing in it can end."""
+def _code_block(values: object) -> str:
+    """Return JSON as an indented code block, which no value can close."""
     text = json.dumps(values, indent=2, ensure_ascii=True, default=str)
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def _one_line(value: object) -> str:
-    """Printable characters alone, on one line."""
+    """Return the printable characters of a value, on one line."""
     return " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
 
 
 def _plain(value: object) -> str:
-    """Text that Markdown shows as it is, in a sentence or in a cell of a table."""
+    """Escape text so that Markdown shows it unchanged in a sentence or a table cell."""
     text = re.sub(r"([\\`*\[\]|~])", r"\\\1", _one_line(value))
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

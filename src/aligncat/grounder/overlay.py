@@ -1,4 +1,4 @@
-"""Draws groundings on an image."""
+"""Draw groundings on an image."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from PIL import Image, ImageDraw, ImageFont
 from aligncat.geometry import decode_mask
 from aligncat.types import Grounding
 
-# Colours that colour-blind readers can tell apart (Okabe and Ito, 2008).
+# Colours that colour-blind people can distinguish (Okabe and Ito, 2008).
 PALETTE = ((213, 94, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233))
 _MASK_OPACITY = 0.25
-_LEGIBLE, _LARGEST = 480, 2000  # px: of the shorter side where that keeps the longer one below the limit
-_LONGEST_LABEL = 60  # letters
+_SHORTER_SIDE = 480  # pixels; smaller images are enlarged to about this size, so that phrases are legible
+_LONGER_SIDE = 2000  # pixels; images are not enlarged beyond this
+_LABEL_LENGTH = 60  # characters
 
 
 def draw_groundings(image: Image.Image, groundings: Sequence[Grounding]) -> Image.Image:
-    """Draw each grounding's mask, box and phrase in a colour of its own.
+    """Draw the mask, box and phrase of each grounding, each grounding in a different colour.
 
     Args:
-        image: RGB, the image that was grounded.
-        groundings: what was found in it.
+        image: the image that was grounded, RGB.
+        groundings: the groundings in the image.
 
     Returns:
-        A new image, enlarged by a whole factor so that phrases can be read.
+        A new image, enlarged by a whole factor if the original is too small for legible phrases.
     """
-    scale = max(1, min(-(-_LEGIBLE // min(image.size)), _LARGEST // max(image.size)))
+    scale = max(1, min(-(-_SHORTER_SIDE // min(image.size)), _LONGER_SIDE // max(image.size)))
     pixels = np.asarray(image.convert("RGB"), np.float32).copy()
     for index, grounding in enumerate(groundings):
         mask = decode_mask(grounding.mask)
@@ -43,7 +44,7 @@ def draw_groundings(image: Image.Image, groundings: Sequence[Grounding]) -> Imag
         color = PALETTE[index % len(PALETTE)]
         x1, y1, x2, y2 = (scale * value for value in grounding.box)
         draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=color, width=3)
-        phrase = shorten(grounding.expression, _LONGEST_LABEL, placeholder="…")
+        phrase = shorten(grounding.expression, _LABEL_LENGTH, placeholder="…")
         _, _, text_width, text_height = draw.textbbox((0, 0), phrase, font=font)
         width, height = text_width + 8, text_height + 6
         left = max(0.0, min(x1, size[0] - width))

@@ -1,4 +1,4 @@
-"""Convert groundings to plain data, for JSON."""
+"""Convert groundings to JSON values."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from aligncat.types import Grounding
 
 
 def to_json(grounding: Grounding) -> dict[str, Any]:
-    """Return a grounding as values that JSON can hold.
+    """Return a grounding as JSON values.
 
-    The runs of the mask are text, as in COCO's result files. JSON has no infinities, so a score of -inf (a candidate
-    that was left out at the confidence stage) is None.
+    The run lengths of the mask become text, as in COCO's result files. A score of -inf (a candidate that was excluded
+    at the confidence stage) becomes None, because JSON has no infinity.
     """
     plain = asdict(grounding)
     for candidate in plain["candidates"]:

@@ -1,4 +1,4 @@
-"""Compare the rows of a study, and save its results and comparisons."""
+"""Compare the rows of a study and save the results and comparisons."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ class StudyResult:
 
     Attributes:
         study: the study.
-        rows: the rows that were run, in the study's order.
-        results: by row and split, one result for each seed.
-        orderings: the comparisons: all pairs of rows for the paper's tables, else each row with the reference.
-        published: the paper's REC accuracy in percent, by row and split; empty for a study of our own.
+        rows: the rows that were run, in the order of the study.
+        results: by row and split, one result per seed.
+        orderings: the comparisons: of all pairs of rows for the tables of the paper, else of each row with the
+            reference row.
+        published: the published REC accuracy in percent, by row and split; empty for studies that are not in the
+            paper.
     """
 
     study: Study
@@ -50,8 +52,8 @@ class StudyResult:
         Args:
             study: the study.
             rows: the rows that were run.
-            answers: by row and split, those of each seed.
-            published: the paper's REC accuracy in percent, by row and split.
+            answers: by row and split, the answers of each seed.
+            published: the published REC accuracy in percent, by row and split.
         """
         return cls(
             study=study,
@@ -67,7 +69,7 @@ class StudyResult:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the results and comparisons as plain values."""
+        """Return the results and comparisons as JSON values."""
         first = next(iter(self.results[self.rows[0].name].values()))
         return {
             "study": self.study.name,
@@ -110,13 +112,13 @@ def _compare(
     answers: Mapping[str, Mapping[str, Sequence[Answers]]],
     published: Mapping[str, Mapping[str, float]],
 ) -> Iterator[Ordering]:
-    """Compare two rows on every split; where the paper has both rows, its better row comes first."""
+    """Compare two rows on every split. The row with the higher published accuracy, if any, comes first."""
     for split in answers[first.name]:
-        figures = [published.get(row.name, {}).get(split) for row in (first, second)]
+        accuracies = [published.get(row.name, {}).get(split) for row in (first, second)]
         one, other = first, second
         difference = None
-        if figures[0] is not None and figures[1] is not None:
-            difference = figures[0] - figures[1]
+        if accuracies[0] is not None and accuracies[1] is not None:
+            difference = accuracies[0] - accuracies[1]
             if difference < 0:
                 one, other, difference = second, first, -difference
         yield ordering((one.name, answers[one.name][split]), (other.name, answers[other.name][split]), difference)

@@ -1,4 +1,4 @@
-"""Whether one config is better than another beyond the spread: paired by expression and seed, with an interval."""
+"""Compare two configs, paired by expression and seed, with a confidence interval."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Ordering:
-    """One config held against another on one split, in points of REC accuracy (percent).
+    """The comparison of two configs on one split, in percentage points of REC accuracy.
 
     Attributes:
-        better: the config that the paper has ahead; where the paper says nothing, simply the first.
-        worse: the other.
-        split: by name.
-        paper: the paper's difference; None where it has none.
-        ours: the mean over the seeds of better - worse.
+        better: the config with the higher published accuracy, or the first config if none is published.
+        worse: the other config.
+        split: the split's name.
+        paper: the published difference, better - worse; None if none is published.
+        ours: the measured difference, better - worse, as the mean over the seeds.
         deviation: the sample standard deviation of the difference over the seeds; None for one seed.
-        low: lower end of the 95% interval of `ordering`.
-        high: upper end.
-        holds: whether better is better here: "yes" or "no" when the interval is on one side of 0, "open" when not.
+        low: the lower end of the 95% interval of the difference; see `ordering`.
+        high: the upper end.
+        holds: whether `better` is better in our measurement: "yes" if the interval is above 0, "no" if it is below,
+            "open" if it contains 0.
     """
 
     better: str
@@ -56,23 +57,24 @@ def ordering(
 ) -> Ordering:
     """Compare two configs on one split.
 
-    Two things make a difference uncertain, and the 95% interval holds both: which images were asked, by a bootstrap
-    (images, whose expressions belong together, drawn with replacement 2,000 times; the middle 95%), and which seeds
-    were trained, by Student's t of the paired differences. Their distances from the mean add as squares do. Of one
-    seed the second is not known, and the interval holds the first alone.
+    The 95% interval covers two sources of uncertainty. The sample of images: a bootstrap draws images, with all their
+    expressions, 2,000 times with replacement and takes the middle 95%. The sample of seeds: Student's t interval of the
+    paired differences. The distances of the two intervals from the mean are added in quadrature. With one seed, the
+    interval covers only the sample of images.
 
     Args:
-        better: a name, and the answers of its seeds on the split.
-        worse: the same of the other config.
-        paper: the paper's difference, points.
+        better: a config's name, and its answers for each seed on the split.
+        worse: the name and answers of the other config.
+        paper: the published difference in percentage points.
 
     Raises:
-        DataError: the seeds or the expressions of the two are not the same.
+        DataError: the two configs have different seeds or expressions.
     """
     first, second = (_by_seed(answers) for _, answers in (better, worse))
     if first.keys() != second.keys():
         raise DataError(
-            f"{better[0]} and {worse[0]} cannot be paired: their seeds are {sorted(first)} and {sorted(second)}"
+            f"{better[0]} and {worse[0]} cannot be compared: their seeds are {sorted(first)} and {sorted(second)}; "
+            "evaluate both with the same seeds"
         )
     pairs = [(first[seed], second[seed]) for seed in sorted(first)]
     sums, counts = zip(*(_by_image(*pair) for pair in pairs), strict=True)
@@ -80,7 +82,8 @@ def ordering(
     mean = statistics.fmean(differences)
     deviation = statistics.stdev(differences) if len(differences) > 1 else None
     below, above = (
-        math.hypot(end - mean, _of_seeds(differences)) for end in _interval(np.mean(sums, axis=0), counts[0])
+        math.hypot(end - mean, _seed_half_width(differences))
+        for end in _image_interval(np.mean(sums, axis=0), counts[0])
     )
     low, high = mean - below, mean + above
     split = pairs[0][0].result.split
@@ -102,12 +105,12 @@ def _by_seed(answers: Sequence[Answers]) -> Mapping[int, Answers]:
 
 
 def _by_image(first: Answers, second: Answers) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """For each image, the sum over its expressions of right - right, and how many there are."""
+    """Return for each image the number of right answers of the first minus the second, and of expressions."""
     columns = ("expression_id", "image_id")
     if not first.table.select(columns).equals(second.table.select(columns)):
         raise DataError(
-            f"{first.result.config} and {second.result.config} answered other expressions of {first.result.split}: "
-            "evaluate both on the same data"
+            f"{first.result.config} and {second.result.config} answered different expressions of split "
+            f"{first.result.split}; evaluate both on the same data"
         )
     _, image = np.unique(first.table["image_id"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
     right, other = (each.table["right"].to_numpy(zero_copy_only=False).astype(np.int64) for each in (first, second))
@@ -115,20 +118,20 @@ def _by_image(first: Answers, second: Answers) -> tuple[NDArray[np.float64], NDA
     return sums, np.bincount(image)
 
 
-def _of_seeds(differences: Sequence[float]) -> float:
-    """Half the 95% interval of the mean of paired differences, by Student's t; 0 for one seed."""
+def _seed_half_width(differences: Sequence[float]) -> float:
+    """Return half the width of Student's t interval (95%) of the mean of paired differences; 0 for one seed."""
     count = len(differences)
     if count == 1:
         return 0.0
     return float(stdtrit(count - 1, (1 + LEVEL) / 2)) * statistics.stdev(differences) / math.sqrt(count)
 
 
-def _interval(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float]:
-    """The middle LEVEL of resampled differences, points.
+def _image_interval(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the bootstrap interval of the difference over images, in percentage points.
 
     Args:
-        sums: (images,).
-        counts: (images,).
+        sums: (images,), right answers of the first config minus right answers of the second.
+        counts: (images,), expressions.
     """
     images = len(sums)
     weights = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), size=RESAMPLES)

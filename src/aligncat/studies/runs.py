@@ -1,4 +1,4 @@
-"""The runs of a study: one row with one seed is trained, and answers every split."""
+"""The runs of a study: each trains one row with one seed and answers every split."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ ANSWERS = "answers"  # the subfolder of a run's folder
 
 @dataclass(frozen=True)
 class StudyInputs:
-    """What all runs of a study read, wherever they run.
+    """The inputs shared by all runs of a study. They can be pickled and sent to worker processes.
 
     Attributes:
         data: the dataset.
-        stores: the store, by the number of candidates that a row sees; None for all of them.
+        stores: the store narrowed to each number of candidates that a row uses; the key None is the whole store.
         splits: the splits to evaluate.
         queries: a store of every query of the detector, or None.
         detector_images: the images that the detector was trained on, as `aligncat audit` takes them, or None.
-        seen: what the user says of the detector's training images, or None.
+        seen: the user's claim whether the detector was trained on the images of the splits, or None.
     """
 
     data: DataConfig
@@ -56,13 +56,13 @@ class LoadedInputs:
     """The inputs of a study in one process, each file read once."""
 
     def __init__(self, inputs: StudyInputs) -> None:
-        """Nothing is read until it is needed."""
+        """Wrap the inputs. Files are read when they are first needed."""
         self.inputs = inputs
         self._splits: dict[str, Split] = {}
         self._questions: dict[tuple[int | None, str], Questions] = {}
 
     def read_splits(self) -> None:
-        """Read the expressions of all splits; this way each annotation file is parsed once."""
+        """Read the expressions of all splits at once, so that each annotation file is parsed only once."""
         with AnnotationFiles() as files:
             for name in ("train", *self.inputs.splits):
                 self._splits[name] = load_split(self.inputs.data, name, check_images=False, files=files)
@@ -74,7 +74,7 @@ class LoadedInputs:
         return self._splits[name]
 
     def questions(self, candidates: int | None, split: str) -> Questions:
-        """Return a split with its truth and the store that shows so many candidates."""
+        """Return a split with its truth and the store narrowed to a number of candidates (None for all)."""
         key = candidates, split
         if key not in self._questions:
             self._questions[key] = Questions.load(self.inputs.data, self.inputs.stores[candidates], split)
@@ -82,9 +82,9 @@ class LoadedInputs:
 
     @cached_property
     def training_images(self) -> TrainingImages | None:
-        """The images that the detector was trained on, where the user names them."""
-        named = self.inputs.detector_images
-        return None if named is None else read_training_images(named)
+        """The images that the detector was trained on, or None if the user named none."""
+        source = self.inputs.detector_images
+        return None if source is None else read_training_images(source)
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,10 @@ class StudyRun:
 
     Attributes:
         row: the row.
-        settings: the preset with the row's changes.
-        seed: of the training.
+        settings: the preset with the changes of the row.
+        seed: the training seed.
         folder: the grounder's folder; the answers are in its subfolder ANSWERS.
-        word_vectors: the word vectors that the training starts from, or None.
+        word_vectors: the initial word vectors, or None.
     """
 
     row: StudyRow
@@ -107,19 +107,19 @@ class StudyRun:
 
     @property
     def name(self) -> str:
-        """The name of the row and the seed."""
+        """The name of the run, which contains the row and the seed."""
         return self.folder.name
 
     def answers(self, data: DataConfig, split: str) -> Path:
-        """Return the path of the answers to a split."""
+        """Return the path of the answers on a split."""
         return self.folder / ANSWERS / f"{self.row.name}-{data.division}-{split}.parquet"
 
     def is_done(self, loaded: LoadedInputs, judged: Mapping[str, Judgement]) -> bool:
-        """Return whether the run is trained and its answers say all that is asked for now.
+        """Return whether the run is trained and its saved answers contain everything that the inputs ask for.
 
         Args:
             loaded: the inputs.
-            judged: by split, what is known of the detector's training images.
+            judged: by split, whether the detector was trained on its images.
 
         Raises:
             ConfigError: the folder holds a run with other settings or data.
@@ -143,19 +143,20 @@ class StudyRun:
         if not path.is_file():
             return False
         answers = Answers.load(path)
-        said = (answers.result.seen, answers.result.seen_claimed, answers.result.images_seen)
-        asked = [(e.id, e.text) for e in loaded.split(split).expressions]
+        saved = (answers.result.seen, answers.result.seen_claimed, answers.result.images_seen)
+        expected = [(e.id, e.text) for e in loaded.split(split).expressions]
         return (
-            [*zip(answers.table["expression_id"].to_pylist(), answers.table["text"].to_pylist(), strict=True)] == asked
+            [*zip(answers.table["expression_id"].to_pylist(), answers.table["text"].to_pylist(), strict=True)]
+            == expected
             and (loaded.inputs.queries is None or answers.table["query_right"].null_count == 0)
-            and said == astuple(judged)
+            and saved == astuple(judged)
         )
 
     def work(self, loaded: LoadedInputs) -> None:
-        """Train the run, or resume its training, and save its answers to every split.
+        """Train the run, or resume its training, and save its answers on every split.
 
         Raises:
-            AligncatError: the settings do not fit the data, or a file is damaged.
+            AligncatError: the settings do not fit the data, or a file cannot be read.
         """
         inputs = loaded.inputs
         candidates = self.row.candidates

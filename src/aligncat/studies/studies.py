@@ -1,4 +1,4 @@
-"""The ablation studies: the paper's Tables 3 to 5, and studies of our own. A new study is one entry of `STUDIES`."""
+"""The ablation studies: Tables 3 to 5 of the paper and studies of our own. To add one, add an entry to `STUDIES`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _paper(table: str) -> Study:
 
 
 def _one_field(name: str, title: str, field_name: str, values: tuple[float, ...]) -> Study:
-    """A study of one number of AlignmentConfig; the preset's own value is the row "aligncat"."""
+    """Return a study that varies one number of AlignmentConfig. The row "aligncat" has the preset's value."""
     rows = tuple(StudyRow(f"{name}={value:g}", f"{value:g}", alignment={field_name: value}) for value in values)
     return Study(name, title, (ALIGNCAT, *rows), reference=ALIGNCAT.name)
 
@@ -121,12 +121,12 @@ STUDIES: dict[str, Study] = {
         ),
     )
 }
-"""By name, in the order of the command line's help."""
+"""The studies by name, in the order of the command line's help."""
 
 if TYPE_CHECKING:
     StudyName: TypeAlias = str
 else:
-    # The command line offers the names that there are.
+    # A Literal of all names, so that the command line lists them.
     StudyName = Literal[tuple(STUDIES)]
 
 
@@ -134,8 +134,8 @@ def study_of(name: str) -> Study:
     """Return a study by its name.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: the study is unknown.
     """
     if name not in STUDIES:
-        raise ConfigError(f"there is no study {name!r}; there are {', '.join(STUDIES)}")
+        raise ConfigError(f"unknown study {name!r}; known studies are {', '.join(STUDIES)}")
     return STUDIES[name]

@@ -1,4 +1,4 @@
-"""A study and its rows: each row changes the one config, the candidates, or the training split."""
+"""Studies and their rows. A row changes the config, the number of candidates, or the training split."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class StudyRow:
     """One config of a study.
 
     Attributes:
-        name: of its folders; rows of the same name are the same config in every study.
-        label: what a table calls it.
-        stages: the preset whose stages and categories it takes.
-        alignment: fields of AlignmentConfig that it changes.
-        text: fields of TextEncoderConfig that it changes.
-        ranks: of TrainingConfig; None for the preset's.
-        candidates: O, the best of the store's candidates that it sees; None for all.
-        over_specified: rate at which the training phrases say more than is needed; None for the data as it is.
-        pairs: share of the training referents; it takes as many steps as with all of them.
-        word_vectors: a file or name of word vectors to start from.
+        name: the name, also of folders; rows with the same name are the same config in every study.
+        label: the label in tables.
+        stages: the name of the alignment preset that supplies the stages and categories.
+        alignment: the fields of AlignmentConfig that it changes.
+        text: the fields of TextEncoderConfig that it changes.
+        ranks: `TrainingConfig.ranks`; None for the preset's value.
+        candidates: O, the number of candidates used, best first; None for all candidates in the store.
+        over_specified: the share of training referents described with redundant words; None for unchanged data.
+        pairs: the share of training referents used. The number of steps stays the same.
+        word_vectors: the initial word vectors, by file or name.
     """
 
     name: str
@@ -43,7 +43,7 @@ class StudyRow:
     word_vectors: Path | None = None
 
     def settings(self, preset: Preset) -> Preset:
-        """Return a preset's sizes, optimiser and schedule with this row's changes.
+        """Return a preset with the changes of this row.
 
         Raises:
             ConfigError: a change does not fit the preset.
@@ -61,10 +61,10 @@ class StudyRow:
         )
 
     def training_split(self, split: Split, seed: int) -> Split:
-        """Return the part of a training split that this row learns from.
+        """Return the part of a training split that this row is trained on.
 
         Raises:
-            DataError: the data does not record what is redundant in a sentence, and the row asks for it.
+            DataError: the row varies redundant words, and the data does not record them.
         """
         if self.over_specified is not None:
             split = over_specified(split, self.over_specified, seed)
@@ -76,11 +76,11 @@ class Study:
     """An ablation study: rows to compare.
 
     Attributes:
-        name: on the command line.
-        title: what varies.
-        rows: in the table's order.
-        reference: name of the row that the others are compared with; None to compare all pairs, as for the paper's
-            tables.
+        name: the name on the command line.
+        title: a description of what varies.
+        rows: the rows, in the order of the table.
+        reference: the name of the row that the others are compared with; None to compare all pairs, as for the tables
+            of the paper.
     """
 
     name: str
@@ -90,11 +90,11 @@ class Study:
 
 
 ALIGNCAT = StudyRow("aligncat", "as it is")
-"""The preset itself, which studies of our own hold their other rows against."""
+"""The unchanged preset, the reference row of most studies of our own."""
 
 
 def rows_for(study: Study, preset: Preset) -> list[tuple[StudyRow, Preset]]:
-    """Return a study's rows with their settings, without rows that repeat the preset's own value ("alpha = 100").
+    """Return the rows of a study with their settings, without rows that repeat the preset's value (such as alpha 100).
 
     Raises:
         ConfigError: a row does not fit the preset.

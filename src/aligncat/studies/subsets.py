@@ -1,4 +1,4 @@
-"""Training splits with less in them, for studies of what the training phrases must hold."""
+"""Subsets of a training split, for studies of the training data."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from aligncat.errors import DataError
 
 
 def share_of_referents(split: Split, share: float, seed: int) -> Split:
-    """A random share of the referents, with all their sentences.
+    """Return a random share of the referents of a split, with all their sentences.
 
     Args:
-        split: the whole.
-        share: of the referents, in (0, 1]; a smaller share is contained in a larger one of the same seed.
-        seed: decides which.
+        split: the split.
+        share: the share of referents, in (0, 1]. With the same seed, a smaller share is a subset of a larger one.
+        seed: the seed of the random choice.
     """
     groups = list(split.sentences_by_referent())
     order = np.random.default_rng(seed).permutation(len(groups))
@@ -25,18 +25,19 @@ def share_of_referents(split: Split, share: float, seed: int) -> Split:
 
 
 def over_specified(split: Split, rate: float, seed: int) -> Split:
-    """The referents that are described with and without redundant words, a share of them only with.
+    """Return a split in which a share of the referents is described with redundant words, the others without.
 
-    The same referents whatever the rate, so that rates differ in nothing but the words.
+    Only referents that have sentences of both kinds are kept. They do not depend on the rate, so splits of different
+    rates differ only in the sentences.
 
     Args:
-        split: whose expressions record what is redundant in them.
-        rate: share of the referents of which the over-specified sentences are kept, in [0, 1]; of the others, the
-            sentences that say no more than needed are.
-        seed: decides which.
+        split: a split whose expressions record redundant attributes.
+        rate: the share of referents that keep only their over-specified sentences, in [0, 1]. The others keep only
+            their sentences without redundant words.
+        seed: the seed of the random choice.
 
     Raises:
-        DataError: no referent has sentences of both sorts, as in data that does not record them.
+        DataError: no referent has sentences of both kinds, for example because the data does not record them.
     """
     groups = {
         referent: group
@@ -45,12 +46,12 @@ def over_specified(split: Split, rate: float, seed: int) -> Split:
     }
     if not groups:
         raise DataError(
-            f"no referent of {split.dataset} {split.split} has both over-specified and other sentences on record: "
-            "only MojiRef records what is redundant in a sentence"
+            f"{split.dataset}, split {split.split}: no referent has sentences both with and without redundant words; "
+            "only MojiRef records redundant words, so use MojiRef"
         )
     order = np.random.default_rng(seed).permutation(len(groups))
-    with_more = {name for place, name in zip(order, groups, strict=True) if place < round(rate * len(groups))}
-    kept = {e.id for name, group in groups.items() for e in group if bool(e.redundant) == (name in with_more)}
+    redundant = {name for place, name in zip(order, groups, strict=True) if place < round(rate * len(groups))}
+    kept = {e.id for name, group in groups.items() for e in group if bool(e.redundant) == (name in redundant)}
     return _with_referents(split, kept)
 
 

@@ -1,4 +1,4 @@
-"""Run the rows of a study side by side, in processes that share the store in memory."""
+"""Run the rows of a study in parallel processes that share the store in memory."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def work_all(runs: Sequence[StudyRun], loaded: LoadedInputs, workers: int, *, th
     """Train and evaluate runs in worker processes.
 
     Args:
-        runs: the runs to work on.
-        loaded: their inputs; the candidates of their images are loaded into shared memory.
-        workers: how many runs are worked on at a time.
-        threads: torch threads of a worker.
+        runs: the runs.
+        loaded: the inputs of the runs; the candidates of their images are loaded into shared memory.
+        workers: the number of worker processes.
+        threads: the number of torch threads per worker.
 
     Raises:
-        AligncatError: a run failed, after the runs beside it have ended; or a worker was killed.
+        AligncatError: a run failed or a worker was killed. It is raised when the other running runs have ended.
     """
     _share_stores(loaded)
     waiting = deque(runs)
@@ -59,8 +59,8 @@ def work_all(runs: Sequence[StudyRun], loaded: LoadedInputs, workers: int, *, th
                     answer = ready.recv()
                 except EOFError:
                     failure = failure or AligncatError(
-                        "a worker was killed, as happens when memory runs out: repeat the command with fewer "
-                        "--workers; finished rows are kept"
+                        "a worker process was killed, possibly because memory ran out; repeat the command with fewer "
+                        "--workers (finished rows are kept)"
                     )
                     continue
                 idle.append(ready)
@@ -74,6 +74,7 @@ def work_all(runs: Sequence[StudyRun], loaded: LoadedInputs, workers: int, *, th
 
 
 def _share_stores(loaded: LoadedInputs) -> None:
+    """Load the candidates of all splits' images into shared memory."""
     for split in ("train", *loaded.inputs.splits):
         images = tuple(dict.fromkeys(e.image_id for e in loaded.split(split).expressions))
         for store in loaded.inputs.stores.values():
@@ -82,7 +83,7 @@ def _share_stores(loaded: LoadedInputs) -> None:
 
 @contextmanager
 def _workers(inputs: StudyInputs, count: int, threads: int) -> Iterator[list[Connection]]:
-    """Start worker processes and yield a connection to each; end the processes on leaving."""
+    """Start worker processes and yield a connection to each; end the processes on exit."""
     context = get_context("spawn")
     processes: list[SpawnProcess] = []
     connections: list[Connection] = []
@@ -98,20 +99,20 @@ def _workers(inputs: StudyInputs, count: int, threads: int) -> Iterator[list[Con
         yield [*connections]
     finally:
         for connection in connections:
-            connection.close()  # an idle worker ends at this
+            connection.close()  # an idle worker then ends
         for process in processes:
             process.join(1)
-            process.terminate()  # files are whole at any moment
+            process.terminate()  # safe at any moment, because files are written atomically
             process.join()
 
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Block Ctrl-C in processes started here until they handle it; before that they would print tracebacks."""
+    """Block Ctrl-C in processes started here until they can handle it; otherwise they would print tracebacks."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    ensure_running()  # multiprocessing starts its tracker with the first process, and unblocks Ctrl-C doing so
+    ensure_running()  # multiprocessing would start its resource tracker with the first process and unblock Ctrl-C
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -120,8 +121,8 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 def _work(connection: Connection, inputs: StudyInputs, threads: int) -> None:
-    """Work on the runs that arrive, and answer each with its name or its error; the body of a worker process."""
-    # Ctrl-C reaches every process. A worker that only dropped its run would start the next one.
+    """Run a worker process: work on each run that arrives and reply with its name or its error."""
+    # Ctrl-C reaches every process. A worker that survived it would start the next run.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -136,7 +137,7 @@ def _work(connection: Connection, inputs: StudyInputs, threads: int) -> None:
             return
         try:
             run.work(loaded)
-        except Exception as error:  # whatever it is, the parent raises it
+        except Exception as error:  # the parent process raises it
             error.add_note("".join(traceback.format_exception(error)))
             connection.send(error)
         else:
@@ -144,7 +145,7 @@ def _work(connection: Connection, inputs: StudyInputs, threads: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent is killed, so that a new parent finds no other writer in the same folders."""
+    """End this process if its parent is killed, so that it does not write to the folders of a repeated command."""
     parent = parent_process()
     assert parent is not None, "a worker has a parent"
     parent.join()

@@ -47,8 +47,7 @@ def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Prese
     """
     path = Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(preset.stem for preset in FOLDER.glob("*.yaml")))
-        raise ConfigError(f"unknown preset {name!r}; known presets are {known}")
+        raise ConfigError(f"unknown preset {name!r}; known presets are {', '.join(preset_names())}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--data", type=dict)
     parser.add_class_arguments(AlignmentConfig, "alignment")
@@ -69,16 +68,18 @@ def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Prese
     )
 
 
-def preset_of(data: DataConfig) -> str:
-    """Return the name of a dataset's preset.
+def preset_names() -> list[str]:
+    """Return the names of the shipped presets."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
-    Each split-by of RefCOCOg has its own preset. The three variants of MojiRef share one.
+
+def preset_of(data: DataConfig) -> str:
+    """Return the name of a dataset's preset: the division's name, or "mojiref" for all variants of MojiRef.
 
     Raises:
         ConfigError: the dataset has no preset.
     """
-    if known_dataset(data.dataset).photos == "mojiref":
-        return "mojiref"
-    if data.division not in ("refcoco", "refcoco+", "refcocog-umd", "refcocog-google"):
-        raise ConfigError(f"{data.division} has no preset: name one with --preset, such as --preset refcoco")
-    return data.division
+    name = "mojiref" if known_dataset(data.dataset).photos == "mojiref" else data.division
+    if name not in preset_names():
+        raise ConfigError(f"no preset for {name}; choose one with --preset: {', '.join(preset_names())}")
+    return name
