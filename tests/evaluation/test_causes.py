@@ -45,7 +45,7 @@ def choices(
 
 @pytest.fixture
 def cause(make_store, make):
-    """Return a function that finds the cause of one answer; the left person is the referent, `right` the other object."""
+    """Return a function that finds the cause of one answer, whose referent is the left person."""
 
     def find(
         made: Choices,

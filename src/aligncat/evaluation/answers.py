@@ -1,4 +1,4 @@
-"""A grounder's answers on a split and all that led to them, one row per expression, stored as Parquet."""
+"""A grounder's answers on a split, with candidates, scores and truth, as a Parquet file of one row per expression."""
 
 from __future__ import annotations
 

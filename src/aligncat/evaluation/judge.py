@@ -1,4 +1,4 @@
-"""A judge of choices for training, which tells REC accuracy and RES mIoU and nothing else about the truth."""
+"""A function that gives training the REC accuracy and RES mIoU of its choices, and nothing else about the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of published values for the terminal, alone or next to our results."""
+"""Terminal tables of published values, on their own or above our results."""
 
 from __future__ import annotations
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from aligncat.evaluation.answers import Answers
 
 STAGES = {
-    "queries": "some of all\nN queries",
-    "candidates": "some of the\nO candidates",
-    "kept": "some of the\nrefined set",
-    "chosen": "the chosen one",
+    "queries": "among all\nN queries",
+    "candidates": "among the\nO candidates",
+    "kept": "in the\nrefined set",
+    "chosen": "chosen",
 }
 _ABSENT = {
     "queries": "not measured:\nno store of\nevery query",
-    "kept": "one stage\nalone: no\nrefined set",
+    "kept": "a single\nstage has no\nrefined set",
 }
 _FLAT = 4  # largest group of bars whose numbers fit horizontally
 

@@ -203,7 +203,7 @@
       "span", { class: "answer" },
       report.picture(image, boxes),
       report.element(
-        "span", { class: "said" },
+        "span", { class: "outcome" },
         shown.length > 1 ? report.userText("span", report.index.runs[answers.run].name, { class: "name" }) : null,
         report.verdict(answers.cause[row]),
         report.element("span", { class: "number", text: probability === null ? "" : `probability ${probability.toFixed(2)}` }),
