@@ -121,7 +121,7 @@ def test_new_inputs_are_evaluated_without_training_again(
     arguments = {"study": "table5", "store": world.store, "seeds": (0, 1), "preset": str(preset), "workers": 1}
     ablate(data=world.data, out=out, queries=tmp_path / "queries", seen="leaked", **arguments)  # type: ignore[arg-type]
     assert seen() == {"leaked"}
-    with pytest.raises(ConfigError, match="--seen clean, but of the"):  # before anything is trained or answered
+    with pytest.raises(ConfigError, match="--seen clean is wrong"):  # before anything is trained or answered
         ablate(data=world.data, out=tmp_path / "new", detector_images="coco-train2017", seen="clean", **arguments)  # type: ignore[arg-type]
     assert not (tmp_path / "new").exists()
     for path in out.rglob("*.parquet"):

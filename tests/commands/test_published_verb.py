@@ -63,10 +63,10 @@ class TestVerb:
         [
             (
                 ["--dataset", "mojiref"],
-                "no published figure for dataset mojiref: Table 1 has res on refcoco (val testA testB)",
+                "no published value for dataset mojiref; Table 1 has res on refcoco (val testA testB)",
             ),
-            (["--table", "3", "--task", "res"], "no published figure for table 3, task res"),
-            (["--split", "test"], "no published figure for split test"),
+            (["--table", "3", "--task", "res"], "no published value for table 3, task res"),
+            (["--split", "test"], "no published value for split test"),
         ],
     )
     def test_an_empty_selection_is_an_error_that_lists_the_published_results(

@@ -1,4 +1,4 @@
-"""One small image, worked out by hand, and real stores of candidates."""
+"""A small image with overlaps computed by hand, and stores of candidates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WIDTH, HEIGHT = 20, 10
 
 @pytest.fixture
 def make_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Candidates]], Store]:
-    """Writes the candidates of some images as a store, and opens it."""
+    """Return a function that writes the candidates of some images as a store and opens it."""
 
     def make(images: Sequence[Candidates]) -> Store:
         manifest = Manifest(
@@ -47,7 +47,7 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[C
 
 
 def candidates_of(image_id: str, boxes: Sequence[Sequence[int]], categories: Sequence[str]) -> Candidates:
-    """Candidates whose masks fill their boxes."""
+    """Return candidates whose masks fill their boxes."""
     count = len(boxes)
     return Candidates(
         image_id=image_id,
@@ -79,7 +79,7 @@ def split_of(expressions: Sequence[Expression]) -> Split:
 
 @pytest.fixture
 def make() -> object:
-    """The builders above, for tests that need a table of their own."""
+    """The builders above, for tests that make their own overlaps."""
 
     class Make:
         candidates = staticmethod(candidates_of)
@@ -102,13 +102,13 @@ TRUTH = {
     "right dog": truth_of(RIGHT, "dog"),
     "both": truth_of(ALL, "person"),
 }
-# By hand, pixels of 20 x 10. IoU: the left person 1, 0, 50/100; the right dog 0, 1, 0; both 1/2, 1/2, 1/4.
+# Computed by hand for 20 x 10 pixels. IoU: left person 1, 0, 50/100; right dog 0, 1, 0; both 1/2, 1/2, 1/4.
 CANDIDATES = candidates_of("i1", [LEFT, RIGHT, TOP_LEFT], ["person", "person", "dog"])
 
 
 @pytest.fixture
 def by_hand(make_store: Callable[[Sequence[Candidates]], Store]) -> Callable[..., Overlaps]:
-    """The table of the image above; with `objects`, by the truth of all its annotated objects."""
+    """Return a function that makes the overlaps of the image above, optionally with its annotated objects."""
 
     def build(objects: AnnotatedObjects | None = None) -> Overlaps:
         return Overlaps.of(make_store([CANDIDATES]), split_of(EXPRESSIONS), TRUTH, objects=objects)

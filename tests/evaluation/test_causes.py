@@ -1,4 +1,4 @@
-"""One cause for every wrong answer, worked out by hand in one image of 20 x 10 pixels."""
+"""Causes of wrong answers, worked out by hand in one image of 20 x 10 pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aligncat.types import Choices, Expression, ImageRecord
 
 LABELS = ("person", "dog", "cat")
 LEFT, RIGHT = (0, 0, 10, 10), (10, 0, 20, 10)
-# Candidates: the left person, a poor box of it (IoU 0.4), the right object, and nothing (on no object).
+# Candidates: the left person, a poor box of that person (IoU 0.4), the right object, and a box on no object.
 BOXES = [LEFT, (0, 0, 4, 10), RIGHT, (8, 4, 12, 6)]
 PERSON, POOR, OTHER, NOTHING = range(4)
 
@@ -28,7 +28,7 @@ PERSON, POOR, OTHER, NOTHING = range(4)
 def choices(
     choice: int, *, kept=(1, 1, 1, 1), predicted="person", having=(1, 1, 0, 0), matched=True, stages=2
 ) -> Choices:
-    """Of one expression; without a predicted category there is no category filter."""
+    """Return the choice for one expression; without a predicted category there is no category filter."""
     kept = np.array([kept], dtype=bool)
     filtered = {} if predicted is None else {"class": np.array([having], dtype=np.float32)}
     fine = {"fine": np.zeros((1, 4), dtype=np.float32)} if stages == 2 else {}
@@ -45,7 +45,7 @@ def choices(
 
 @pytest.fixture
 def cause(make_store, make):
-    """The cause of one answer: the referent is the left person, the right object a dog, or a person."""
+    """Return a function that finds the cause of one answer, whose referent is the left person."""
 
     def find(
         made: Choices,
@@ -75,7 +75,7 @@ MISSED = [(0, 0, 3, 3), (0, 0, 4, 10), RIGHT, (8, 4, 12, 6)]
     [
         (choices(PERSON), {}, "right"),
         (choices(POOR), {}, "poor_mask"),
-        # also where no candidate is better: the right object was chosen
+        # the right object was chosen, even though no candidate has a right box
         (choices(POOR), {"boxes": MISSED}, "poor_mask"),
         (choices(OTHER), {"boxes": MISSED}, "no_candidate"),
         (choices(OTHER), {"boxes": MISSED, "query": False}, "no_query"),
@@ -86,10 +86,10 @@ MISSED = [(0, 0, 3, 3), (0, 0, 4, 10), RIGHT, (8, 4, 12, 6)]
             {"classes": ("cat", "cat", "person", "cat"), "right": "person"},
             "class_misdetected",
         ),
-        # no candidate had the category, so that the filter dropped nothing
+        # no candidate had the category, so the filter dropped nothing
         (choices(NOTHING, having=(0, 0, 0, 0), predicted="cat", matched=False), {}, "wrong_category"),
         (choices(OTHER, kept=(0, 0, 1, 1), predicted=None), {}, "refinement"),
-        # one stage alone has nothing to drop for another
+        # a single stage has no refined set to drop from
         (choices(OTHER, kept=(0, 0, 1, 1), predicted=None, stages=1), {}, "wrong_category"),
         (choices(OTHER, predicted=None), {}, "wrong_category"),
         (
@@ -97,7 +97,7 @@ MISSED = [(0, 0, 3, 3), (0, 0, 4, 10), RIGHT, (8, 4, 12, 6)]
             {"right": "person", "classes": ("person",) * 3 + ("cat",)},
             "wrong_object",
         ),
-        # the truth names no category: that of the surest right candidate stands in
+        # the truth names no category: that of the most confident right candidate is used
         (choices(OTHER, predicted=None), {"category": None}, "wrong_category"),
         (
             choices(OTHER, having=(1, 1, 1, 0)),
@@ -144,7 +144,7 @@ def answers(make_store, make) -> Answers:
     return Answers(result, LABELS, {"grounder": None}, answers_table(Questions(split, truth, store, table), made))
 
 
-def test_a_row_holds_all_that_led_to_an_answer(answers):
+def test_a_row_holds_everything_about_an_answer(answers):
     first, second = answers.table.to_pylist()
     assert (first["right"], first["cause"], first["box_iou"], first["mask_iou"]) == (True, "right", 1, 1)
     assert (second["right"], second["cause"], second["box_iou"], second["mask_iou"]) == (
@@ -153,10 +153,10 @@ def test_a_row_holds_all_that_led_to_an_answer(answers):
         0,
         None,
     )
-    # IoU of the poor box with the chosen one: 40 / 100, so that only the choice stands for the object
+    # the poor box has IoU 40 / 100 with the chosen one, so the probability counts only the choice
     assert first["score"] == pytest.approx(0.5) and second["score"] == pytest.approx(0.75)
     assert (first["same_category"], second["same_category"]) == (1, 0)
-    # not recorded, so by the other objects of its category
+    # the kind is not recorded, so it follows from the other objects of the category
     assert (first["kind"], second["kind"]) == ("attribute", "category")
     assert (first["size"], first["length"], second["length"]) == (0.5, 1, 7)
     assert (first["width"], first["height"]) == (20, 10)
@@ -168,7 +168,7 @@ def test_a_row_holds_all_that_led_to_an_answer(answers):
     assert first["image_path"] == str(Path("i1.png").absolute())
 
 
-def test_answers_come_back_from_their_file(answers, tmp_path):
+def test_saved_answers_load_unchanged(answers, tmp_path):
     answers.save(tmp_path / "answers.parquet")
     back = Answers.load(tmp_path / "answers.parquet")
     assert back.table.equals(answers.table)
@@ -176,19 +176,19 @@ def test_answers_come_back_from_their_file(answers, tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1 no"])
-def test_a_file_that_holds_no_answers_is_refused(tmp_path, content):
+def test_a_file_without_answers_is_refused(tmp_path, content):
     path = tmp_path / "answers.parquet"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=r"answers\.parquet does not hold the answers"):
+    with pytest.raises(DataError, match=r"answers\.parquet does not hold answers"):
         Answers.load(path)
 
 
-def test_a_parquet_file_of_something_else_is_refused(answers, tmp_path):
+def test_another_parquet_file_is_refused(answers, tmp_path):
     import pyarrow.parquet as pq
 
     pq.write_table(answers.table, tmp_path / "bare.parquet")
-    with pytest.raises(DataError, match="does not hold the answers"):
+    with pytest.raises(DataError, match="does not hold answers"):
         Answers.load(tmp_path / "bare.parquet")
     Answers(answers.result, LABELS, {}, answers.table.drop(["cause"])).save(tmp_path / "old.parquet")
     with pytest.raises(DataError, match="another version"):
@@ -211,7 +211,7 @@ def test_counts_by_slice_add_up_to_all_wrong_answers(answers):
         assert sum(row["wrong_category"] for row in table) == 1
 
 
-# What docs/experiments.md says of the relation: the shares of errors that an answer with a cause can count in.
+# The table of docs/experiments.md: the shares of errors that an answer with a given cause can count in.
 SHARES_BY_CAUSE = {
     "right": {"right"},
     "poor_mask": {"out of reach", "other category", "same category"},
@@ -226,7 +226,7 @@ SHARES_BY_CAUSE = {
 }
 
 
-def test_every_cause_counts_in_the_shares_that_the_docs_name(make_store, make):
+def test_every_cause_counts_in_the_shares_listed_in_the_docs(make_store, make):
     rng = np.random.default_rng(0)
     images, objects, truth, expressions = [], {}, {}, []
     for i in range(400):

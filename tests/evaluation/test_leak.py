@@ -1,4 +1,4 @@
-"""Whether a detector has seen a photo: by name of a set, by a list, and what is said when it cannot be known."""
+"""Whether a detector has seen a photo: known from a named set, from a list, or unknown."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TRAIN, VAL, TEST = (f"COCO_{release}_000000000009.jpg" for release in ("train201
         ),
     ],
 )
-def test_what_a_photos_name_says_of_a_named_set(named: str, photo: str, held: bool | None) -> None:
+def test_a_photos_name_tells_whether_a_named_set_holds_it(named: str, photo: str, held: bool | None) -> None:
     assert read_training_images(named).holds(photo) is held
 
 
@@ -55,11 +55,14 @@ JSON_OF_2017 = json.dumps({"images": [{"id": 9, "file_name": "000000000009.jpg"}
         ("9\n25\n", {TRAIN: True, "000000000025.jpg": True, "COCO_train2014_000000000010.jpg": False}),
         ("\ufefftrain2017/000000000009.jpg\r\n\r\n", {TRAIN: True, "000000000025.jpg": False}),
         ("C:\\coco\\COCO_val2014_000000000009.jpg", {TRAIN: True}),
-        ("9\n", {"9.jpg": None, "mug.jpg": None, "123": None}),  # ids alone, and photos without: nothing compares
+        (
+            "9\n",
+            {"9.jpg": None, "mug.jpg": None, "123": None},
+        ),  # the list has only ids and the photos have none, so they cannot be compared
         ("photos/mug.jpg\n", {"mug.jpg": True, "cup.jpg": False, TRAIN: None}),
     ],
 )
-def test_what_a_list_says(tmp_path: Path, text: str, held: dict[str, bool | None]) -> None:
+def test_a_list_tells_which_photos_it_holds(tmp_path: Path, text: str, held: dict[str, bool | None]) -> None:
     path = tmp_path / "list"
     path.write_text(text, newline="")
     assert {photo: read_training_images(str(path)).holds(photo) for photo in held} == held
@@ -68,7 +71,7 @@ def test_what_a_list_says(tmp_path: Path, text: str, held: dict[str, bool | None
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "no such file, and none of the names that are known: coco-train2014, coco-train2017"),
+        (None, r"no such file, and not a known set of images \(coco-train2014, coco-train2017\)"),
         (b"", "lists no image"),
         (b'{"images": []}', "lists no image"),
         (b"caf\xe9.jpg\n", "cannot be read as UTF-8"),
@@ -80,7 +83,7 @@ def test_what_a_list_says(tmp_path: Path, text: str, held: dict[str, bool | None
         (b"a.jpg\nb\0.jpg\n", "list:2: neither a file name nor a COCO id"),
     ],
 )
-def test_a_bad_list_is_an_error_that_says_where(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_a_bad_list_is_an_error_that_names_the_place(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "list"
     if content is not None:
         path.write_bytes(content)
@@ -100,10 +103,14 @@ def split_of(*photos: str, dataset: str = "refcoco") -> Split:
         ((TRAIN, VAL, "1.jpg"), (3, 1, 2), "leaked"),
         ((VAL, TEST), (2, 0, 1), "unknown"),
         ((TEST,), (1, 0, 0), "clean"),
-        (("000000000009.jpg",), (1, 1, 0), "leaked"),  # renamed, but of RefCOCO, whose photos are all of train2014
+        (
+            ("000000000009.jpg",),
+            (1, 1, 0),
+            "leaked",
+        ),  # no release in the name, but all photos of RefCOCO are from train2014
     ],
 )
-def test_one_photo_seen_is_a_leak_and_one_unknown_is_not_clean(
+def test_one_seen_photo_is_a_leak_and_one_unknown_photo_is_not_clean(
     photos: tuple[str, ...], counts: tuple[int, int, int], verdict: str
 ) -> None:
     audit = audit_split(split_of(*photos), read_training_images("coco-train2017"))
@@ -111,7 +118,7 @@ def test_one_photo_seen_is_a_leak_and_one_unknown_is_not_clean(
     assert audit.verdict == verdict
 
 
-def test_a_photo_without_its_release_is_unknown_outside_refcoco() -> None:
+def test_a_photo_whose_name_has_no_release_is_unknown_outside_refcoco() -> None:
     audit = audit_split(split_of("000000000009.jpg", dataset="jsonl"), read_training_images("coco-train2017"))
     assert audit.verdict == "unknown"
 
@@ -129,7 +136,9 @@ def test_a_photo_without_its_release_is_unknown_outside_refcoco() -> None:
         ("facebook/mask2former-swin-large-ade-semantic", "refcoco", TRAIN, None),
     ],
 )
-def test_what_is_known_by_the_detectors_name(detector: str, dataset: str, photo: str, verdict: str | None) -> None:
+def test_a_detectors_name_tells_what_it_was_trained_on(
+    detector: str, dataset: str, photo: str, verdict: str | None
+) -> None:
     training = known_by_name(detector, dataset)
     assert (training and audit_split(split_of(photo, dataset=dataset), training).verdict) == verdict
 
@@ -144,7 +153,7 @@ COCO_DETECTOR = "facebook/mask2former-swin-base-coco-instance"
         ("mine", None, "clean", Judgement("clean", True, None)),
         ("mine", None, "leaked", Judgement("leaked", True, None)),
         ("mine", None, "unknown", Judgement("unknown", False, None)),
-        ("mine", "mug.jpg", "clean", Judgement("clean", True, None)),  # of other photos: it tells nothing
+        ("mine", "mug.jpg", "clean", Judgement("clean", True, None)),  # a list of photos with other names tells nothing
         ("mine", "9", "leaked", Judgement("leaked", False, 1)),
         ("mine", "25", "clean", Judgement("clean", False, 0)),
         ("mine", "9", "clean", None),
@@ -152,11 +161,16 @@ COCO_DETECTOR = "facebook/mask2former-swin-base-coco-instance"
         ("mine", "25", "leaked", None),
         (COCO_DETECTOR, None, None, Judgement("leaked", False, 1)),
         (COCO_DETECTOR, None, "clean", None),
-        (COCO_DETECTOR, "25", None, Judgement("leaked", False, 1)),  # no list undoes what the name tells
+        (
+            COCO_DETECTOR,
+            "25",
+            None,
+            Judgement("leaked", False, 1),
+        ),  # a list cannot clear a detector whose name shows a leak
         (COCO_DETECTOR, "25", "clean", None),
     ],
 )
-def test_a_claim_counts_where_nothing_is_known_and_is_refused_where_it_contradicts(
+def test_a_claim_counts_if_nothing_is_known_and_is_refused_if_it_contradicts(
     tmp_path: Path, detector: str, listed: str | None, claim: Seen | None, expected: Judgement | None
 ) -> None:
     training = None
@@ -164,7 +178,7 @@ def test_a_claim_counts_where_nothing_is_known_and_is_refused_where_it_contradic
         (tmp_path / "list").write_text(listed)
         training = read_training_images(str(tmp_path / "list"))
     if expected is None:
-        with pytest.raises(ConfigError, match=rf"--seen {claim}, but of the 1 photos of refcoco val"):
+        with pytest.raises(ConfigError, match=rf"--seen {claim} is wrong: .* of the 1 photos of refcoco val"):
             judge(split_of(TRAIN), detector, training=training, claim=claim)
     else:
         assert judge(split_of(TRAIN), detector, training=training, claim=claim) == expected
@@ -178,5 +192,5 @@ def test_a_claim_counts_where_nothing_is_known_and_is_refused_where_it_contradic
         (["a/mug.jpg", "b/cup.jpg"], ["mug.jpg"], ["b/cup.jpg"]),
     ],
 )
-def test_what_is_left_to_train_on(listed: list[str], photos: list[str], left: Any) -> None:
+def test_photos_are_removed_from_a_list(listed: list[str], photos: list[str], left: Any) -> None:
     assert without(listed, photos) == left

@@ -15,10 +15,10 @@ from aligncat.types import Expression, Truth
 FULL = (0, 0, 20, 10)
 
 
-def test_figures_are_those_worked_out_by_hand(by_hand):
+def test_metrics_match_a_hand_calculation(by_hand):
     metrics = measure(by_hand(), [0, 2, 1, 0], ["person", "dog", "dog", None])
     assert metrics.expressions == metrics.with_mask == 4
-    # e2's box has an IoU of exactly 0.5 and e4's too: neither passes
+    # the boxes of e2 and e4 have an IoU of exactly 0.5, which is not enough
     assert metrics.rec == 2 / 4
     assert metrics.oracle_rec == 3 / 4
     # mask IoU 1, 0.5, 1, 0.5; (100 + 50 + 100 + 100) / (100 + 100 + 100 + 200)
@@ -50,25 +50,25 @@ def test_precision_thresholds_are_strict(make_store, make, columns, passed):
 @pytest.mark.parametrize(
     ("choice", "by_claim", "by_truth"),
     [
-        # not among the candidates, wrong category, right category but wrong object; e4 is never reachable
+        # counts: out of reach, other category, same category; e4 is always out of reach
         ([0, 0, 1, 0], (1, 0, 0), (1, 0, 0)),
-        # e1 takes the dog's box that claims to be a person
+        # e1: the dog's box, which the detector calls a person
         ([1, 0, 1, 0], (1, 0, 1), (1, 1, 0)),
-        # e2 takes the candidate that claims a dog and stands on no object
+        # e2: the candidate on no object, which the detector calls a dog
         ([0, 2, 1, 0], (1, 1, 0), (1, 1, 0)),
-        # e3, a dog, takes the person; then the half person that claims to be a dog
+        # e3, a dog: the person; then half the person, which the detector calls a dog
         ([0, 0, 0, 0], (1, 1, 0), (1, 1, 0)),
         ([0, 0, 2, 0], (1, 0, 1), (1, 0, 1)),
     ],
 )
-def test_every_wrong_answer_has_one_cause(by_hand, choice, by_claim, by_truth):
+def test_every_wrong_answer_counts_in_one_share_of_errors(by_hand, choice, by_claim, by_truth):
     objects = {"i1": (np.array([[0, 0, 10, 10], [10, 0, 20, 10]], dtype=float), ["person", "dog"])}
     for table, counts in ((by_hand(), by_claim), (by_hand(objects), by_truth)):
         errors = measure(table, choice).errors
         assert (errors.out_of_reach, errors.other_category, errors.same_category) == tuple(c / 4 for c in counts)
 
 
-def test_slices_have_their_own_figures(by_hand):
+def test_slices_have_their_own_metrics(by_hand):
     metrics = measure(by_hand(), [0, 2, 1, 0])
     assert {kind: s.expressions for kind, s in metrics.by_kind.items()} == {"category": 1, "color": 2}
     assert metrics.by_kind["category"].rec == 1
@@ -84,7 +84,7 @@ def test_slices_have_their_own_figures(by_hand):
     assert not metrics.by_kind["color"].by_kind
 
 
-def test_without_masks_and_categories_their_figures_are_none_and_json_says_null(make_store, make):
+def test_without_masks_and_categories_their_metrics_are_none_and_null_in_json(make_store, make):
     store = make_store([make.candidates("i", [(0, 0, 5, 5), FULL], ["dog", "dog"])])
     truth = {"r": make.truth(FULL, None, mask=False)}
     table = Overlaps.of(store, make.split([Expression("e", "r", "i", "dog")]), truth)
@@ -92,11 +92,11 @@ def test_without_masks_and_categories_their_figures_are_none_and_json_says_null(
     assert (metrics.rec, metrics.oracle_rec, metrics.with_mask) == (0, 1, 0)
     assert (metrics.res_miou, metrics.res_oiou, metrics.oracle_res_miou, metrics.precision) == (None,) * 4
     assert metrics.category_accuracy is None
-    assert metrics.errors is None  # reachable and missed: the cause hangs on a category that is not known
+    assert metrics.errors is None  # reachable but missed: the share depends on an unknown category
     assert json.loads(json.dumps(metrics.to_json(), allow_nan=False))["res_miou"] is None
 
 
-def test_mask_figures_count_only_the_sentences_whose_truth_has_a_mask(make_store, make):
+def test_mask_metrics_count_only_expressions_whose_truth_has_a_mask(make_store, make):
     store = make_store([make.candidates("i", [(0, 0, 10, 10)], ["dog"])])
     expressions = [Expression("e1", "r1", "i", "dog"), Expression("e2", "r2", "i", "dog")]
     truth = {"r1": make.truth(FULL, "dog"), "r2": make.truth((0, 0, 10, 10), "dog", mask=False)}
@@ -116,7 +116,7 @@ def test_an_image_without_candidates_counts_as_wrong_with_iou_0(make_store, make
 
 
 @pytest.mark.parametrize("choice", [[0, 0, 0], [[0, 0, 0, 0]], [0, 0, 3, 0], [0, -1, 0, 0]])
-def test_a_choice_that_is_no_candidate_is_refused(by_hand, choice):
+def test_a_choice_that_is_not_a_candidate_is_refused(by_hand, choice):
     with pytest.raises(ValueError, match=r"choices|was chosen"):
         measure(by_hand(), choice)
 
@@ -126,13 +126,13 @@ def test_predictions_of_another_length_are_refused(by_hand):
         measure(by_hand(), [0, 0, 0, 0], ["dog"])
 
 
-def test_json_comes_back_as_the_same_scores(by_hand):
+def test_metrics_survive_a_round_trip_through_json(by_hand):
     metrics = measure(by_hand(), [0, 2, 1, 0], ["person"] * 4)
     assert Metrics.from_json(json.loads(json.dumps(metrics.to_json()))) == metrics
 
 
 def test_the_error_shares_are_stored_under_the_keys_of_earlier_results(by_hand):
-    # e2: a dog for a person; e3: another dog, as its detector says; e4: no candidate passes
+    # e2: a dog instead of a person; e3: another dog, according to the detector; e4: no candidate passes
     found = measure(by_hand(), [0, 2, 2, 0]).errors
     assert found == ErrorShares(out_of_reach=0.25, other_category=0.25, same_category=0.25)
     stored = {"not_among_candidates": 0.25, "wrong_category": 0.25, "wrong_object": 0.25}
@@ -144,7 +144,7 @@ def test_choices_may_be_a_tensor(by_hand):
 
 
 def test_random_masks_agree_with_a_plain_loop_over_pixels(make_store, make):
-    """Masks, boxes, choices and slices at random, against pixels counted one expression at a time."""
+    """Compare random masks, boxes, choices and slices with pixels counted one expression at a time."""
     rng = np.random.default_rng(0)
     images, truth, expressions, pixels = [], {}, [], {}
     for i in range(12):

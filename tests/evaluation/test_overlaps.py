@@ -10,10 +10,10 @@ from aligncat.types import Expression
 FULL = (0, 0, 20, 10)
 
 
-def test_table_is_the_one_worked_out_by_hand(by_hand):
+def test_overlaps_match_a_hand_calculation(by_hand):
     table = by_hand()
     assert len(table) == 4
-    # one row a sentence; the last column is "nothing chosen"
+    # one row per expression; the last column is "nothing chosen"
     assert table.box_iou.tolist() == [[1, 0, 0.5, 0], [1, 0, 0.5, 0], [0, 1, 0, 0], [0.5, 0.5, 0.25, 0]]
     assert table.intersections.tolist() == [[100, 0, 50, 0]] * 2 + [[0, 100, 0, 0], [100, 100, 50, 0]]
     assert table.unions.tolist() == [[100, 200, 100, 100]] * 2 + [[200, 100, 150, 100], [200] * 4]
@@ -23,10 +23,10 @@ def test_table_is_the_one_worked_out_by_hand(by_hand):
     assert table.same_category.tolist() == [person, person, dog, person]
 
 
-def test_annotated_objects_overrule_what_the_detector_claims(by_hand):
+def test_annotated_objects_overrule_the_detectors_categories(by_hand):
     objects = {"i1": (np.array([[0, 0, 10, 10], [10, 0, 20, 10]], dtype=float), ["person", "dog"])}
     table = by_hand(objects)
-    # the second candidate claims a person and stands on the dog; the third passes no object (IoU exactly 0.5)
+    # the detector calls the second candidate, on the dog, a person; the third passes no object (IoU exactly 0.5)
     person, dog = [True, False, False, False], [False, True, True, False]
     assert table.same_category.tolist() == [person, person, dog, person]
 
@@ -71,7 +71,7 @@ def test_truth_without_mask_is_nan_and_its_box_still_counts(make_store, make):
     assert not table.same_category.any()
 
 
-def test_no_expressions_is_an_error(make_store, make):
+def test_a_split_without_expressions_is_an_error(make_store, make):
     with pytest.raises(DataError, match=r"split 'val' of toy .*no expressions"):
         Overlaps.of(make_store([]), make.split([]), {})
 
@@ -90,7 +90,7 @@ def test_mask_of_another_size_than_the_image_is_an_error(make_store, make):
         Overlaps.of(store, make.split([Expression("e", "r", "i", "dog")]), {"r": truth})
 
 
-def test_image_that_was_never_extracted_is_named(make_store, make):
+def test_an_image_missing_from_the_store_is_named(make_store, make):
     store = make_store([make.candidates("i", [FULL], ["dog"])])
     with pytest.raises(StoreError, match="image 'j' is not in the store"):
         Overlaps.of(store, make.split([Expression("e", "r", "j", "dog")]), {"r": make.truth(FULL, "dog")})

@@ -8,7 +8,7 @@ from aligncat.evaluation.proportions import wilson
 
 
 @pytest.mark.parametrize(("right", "of"), [(0, 1), (1, 1), (0, 30), (3, 7), (950, 1000), (1000, 1000)])
-def test_wilson_is_scipys(right: int, of: int) -> None:
+def test_wilson_matches_scipy(right: int, of: int) -> None:
     expected = binomtest(right, of).proportion_ci(method="wilson")
 
     low, high = wilson(right / of, of)

@@ -1,4 +1,4 @@
-"""Published tables as data: values copied by hand from the paper's pages, and files that are not such tables."""
+"""Published tables as data: values checked against a copy by hand, and malformed files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def table(number: int) -> PublishedTable:
 
 
 @pytest.mark.parametrize(("number", "task", "columns", "rows", "without"), [(1, "res", 7, 12, 4), (2, "rec", 7, 12, 3)])
-def test_every_system_and_cell_of_a_comparison_is_there(
+def test_a_comparison_has_all_its_systems_and_values(
     number: int, task: str, columns: int, rows: int, without: int
 ) -> None:
     found = table(number)
@@ -58,10 +58,10 @@ def test_every_system_and_cell_of_a_comparison_is_there(
         *(("refcoco+", split) for split in SPLITS),
         ("refcocog", "val"),
     ]
-    assert found.columns[-1].split_by == "google", "val-g is the division of google"
+    assert found.columns[-1].split_by == "google", "val-g is Google's division"
 
 
-# The last value of each row (val-g) and its venue, by hand.
+# Venue and last value (val-g) of each row, copied by hand.
 VAL_G = {
     1: "AMR AAAI'22 15.83, GroupViT CVPR'22 19.97, CLIP-ES CVPR'23 14.16, GbS ICCV'21 14.21, WWbL NeurIPS'22 21.84, "
     "TSEG arXiv'20 22.62, ALBEF NeurIPS'21 24.18, I-Chunk ICCV'23 32.88, TRIS ICCV'23 36.00, APL ECCV'24 40.13, "
@@ -73,7 +73,7 @@ VAL_G = {
 
 
 @pytest.mark.parametrize("number", VAL_G)
-def test_systems_venues_and_last_values_are_the_papers(number: int) -> None:
+def test_systems_venues_and_last_values_match_the_paper(number: int) -> None:
     assert [(row.name, str(row.venue), row.values[-1]) for row in table(number).rows] == [
         (name, venue, None if value == "None" else float(value))
         for name, venue, value in (line.split() for line in VAL_G[number].split(", "))
@@ -94,7 +94,7 @@ def test_systems_venues_and_last_values_are_the_papers(number: int) -> None:
         (2, "AlignCAT", [69.03, 70.27, 66.59, 47.16, 52.22, 41.91, 54.72]),
     ],
 )
-def test_rows_of_a_comparison_are_the_papers(number: int, system: str, values: list[float | None]) -> None:
+def test_rows_of_a_comparison_match_the_paper(number: int, system: str, values: list[float | None]) -> None:
     [row] = [row for row in table(number).rows if row.name == system]
     assert list(row.values) == values
 
@@ -103,7 +103,7 @@ def test_rows_of_a_comparison_are_the_papers(number: int, system: str, values: l
     ("number", "margin"),
     [(1, 2.53), (2, 2.80)],
 )
-def test_mean_margins_over_querymatch_are_those_of_the_papers_text(number: int, margin: float) -> None:
+def test_mean_margins_over_querymatch_match_the_papers_text(number: int, margin: float) -> None:
     rows = {row.name: row.values[:3] for row in table(number).rows}
     means = {name: statistics.fmean(v for v in values if v is not None) for name, values in rows.items()}
     assert means["AlignCAT"] - means["QueryMatch"] == pytest.approx(margin, abs=0.005)
@@ -117,7 +117,7 @@ ARROWS = {
 
 
 @pytest.mark.parametrize("name", ["table3", "table4"])
-def test_differences_to_the_first_row_are_the_papers_arrows(name: str) -> None:
+def test_differences_to_the_first_row_match_the_papers_arrows(name: str) -> None:
     first, *others = published_ablation(name).values()
     found = [[round(row[split] - first[split], 2) for split in SPLITS] for row in others]
     assert found == ARROWS[name]
@@ -134,7 +134,7 @@ def test_differences_to_the_first_row_are_the_papers_arrows(name: str) -> None:
         ("table5", "classifier-at-inference", (67.61, 68.18, 66.40)),
     ],
 )
-def test_rows_of_an_ablation_are_the_papers(name: str, preset: str, values: tuple[float, ...]) -> None:
+def test_rows_of_an_ablation_match_the_paper(name: str, preset: str, values: tuple[float, ...]) -> None:
     assert published_ablation(name)[preset] == dict(zip(SPLITS, values, strict=True))
 
 
@@ -145,7 +145,7 @@ def test_an_ablation_has_the_presets_of_its_table_in_order(number: int) -> None:
     assert all(tuple(row) == SPLITS for row in found.values())
 
 
-def test_a_setting_that_two_ablations_share_has_the_same_values_in_both() -> None:
+def test_a_setting_shared_by_two_ablations_has_the_same_values_in_both() -> None:
     ablations = [published_ablation(name) for name in ("table3", "table4", "table5")]
     shared = {preset for one in ablations for other in ablations if one is not other for preset in one.keys() & other}
     assert shared == {"aligncat", "global+fine", "classifier-at-inference"}
@@ -154,21 +154,21 @@ def test_a_setting_that_two_ablations_share_has_the_same_values_in_both() -> Non
         assert len(rows) > 1 and all(row == rows[0] for row in rows)
 
 
-def test_presets_named_are_presets() -> None:
+def test_every_named_preset_exists() -> None:
     assert {row.preset for each in published_tables() for row in each.rows} - {None} == set(PRESETS)
 
 
-def test_values_of_a_split_say_whose_they_are_and_where_they_stand() -> None:
+def test_values_of_a_split_name_their_system_and_table() -> None:
     found = published_values("refcoco", "testA", task="rec")
     assert (found[0].table.number, found[0].row.name, found[0].value) == (2, "VC", 32.68)
     assert len(found) == 12 and all(each.column.split == "testA" for each in found)
-    assert len(published_values("refcoco", "val", "unc")) == 23, "12 of RES, and 11 of REC, as VC has none"
+    assert len(published_values("refcoco", "val", "unc")) == 23, "12 of RES, and 11 of REC, since VC has none"
 
 
 @pytest.mark.parametrize(
     "asked", [("refcocog", "val", "umd"), ("refcocog", "test", None), ("mojiref", "val", "unc"), ("refcoco", "train")]
 )
-def test_a_split_that_the_paper_does_not_have_has_no_values(asked: tuple[str, ...]) -> None:
+def test_a_split_missing_from_the_paper_has_no_values(asked: tuple[str, ...]) -> None:
     assert published_values(*asked) == ()
 
 
@@ -184,21 +184,21 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ("[[table]]", "[[table]", "TOML"),
         ("[[table]]", "[table]", "'table' must be a list"),
         ('source = "Somebody, 2026"', "", "key 'source' is missing"),
-        ("[[table]]", "x = 1\n[[table]]", "key 'x' is not known"),
+        ("[[table]]", "x = 1\n[[table]]", "unknown key 'x'"),
         ('title = "A comparison"\n', "", "table 1: key 'title' is missing"),
         ('task = "rec"', 'task = "both"', "task is 'both'"),
         ("number = 1", 'number = "1"', "'number' must be a whole number"),
-        ('split = "val" }', 'split = "val", side = "left" }', "table 1, column 1: key 'side' is not known"),
+        ('split = "val" }', 'split = "val", side = "left" }', "table 1, column 1: unknown key 'side'"),
         ("[12.5]", "[12.5, 13]", "table 1, row 1: has 2 values for 1 columns"),
-        ("[12.5]", '["12.5"]', "table 1, row 1: '12.5' is no percentage"),
-        ("[12.5]", "[125]", "125 is no percentage"),
-        ("[12.5]", "[nan]", "nan is no percentage"),
-        ("[12.5]", "[true]", "no percentage"),
+        ("[12.5]", '["12.5"]', "table 1, row 1: '12.5' is not a percentage"),
+        ("[12.5]", "[125]", "125 is not a percentage"),
+        ("[12.5]", "[nan]", "nan is not a percentage"),
+        ("[12.5]", "[true]", "not a percentage"),
         ('name = "A"', 'name = ""', "'name' must be a string that is not empty"),
         ("rows = [{", "rows = [7, {", "table 1, row 1: must be a mapping"),
     ],
 )
-def test_a_file_that_is_not_as_asked_is_named_with_the_place(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_a_malformed_file_is_named_with_the_place(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in GOOD
     path = tmp_path / "mine.toml"
     path.write_text(GOOD.replace(old, new, 1))
@@ -207,9 +207,9 @@ def test_a_file_that_is_not_as_asked_is_named_with_the_place(tmp_path: Path, old
     assert str(raised.value).startswith(str(path)) and said in str(raised.value)
 
 
-def test_a_table_number_that_comes_twice_is_refused(tmp_path: Path) -> None:
+def test_a_table_number_that_occurs_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(GOOD + GOOD[GOOD.index("[[table]]") :])
-    with pytest.raises(DataError, match="not all different"):
+    with pytest.raises(DataError, match="occurs twice"):
         read_published(tmp_path / "mine.toml")
 
 
@@ -226,7 +226,7 @@ def test_another_paper_is_one_file_and_one_row(tmp_path: Path, monkeypatch: pyte
     *_, added = published_values("refcoco", "val", task="rec")
     assert (added.table.source, added.row.name, added.value) == ("Somebody, 2026", "A", 12.5)
     assert [found.source for found in select_published(table=1, task="rec")] == ["Somebody, 2026"]
-    # Both tables 1 are kept apart in what a user reads.
+    # Users see which paper each Table 1 is from.
     metrics = Metrics(10_834, 0.5, 1.0, 10_834, None, None, None, None, None, None)
     mine = Result("refcoco", "val", "unc", "mine", "swin-tiny", "leaked", 0, {}, metrics)
     beside = published_beside([mine])
@@ -242,7 +242,7 @@ def test_another_paper_is_one_file_and_one_row(tmp_path: Path, monkeypatch: pyte
     assert (line["source"], line["rec"], line["res"]) == ("Somebody, 2026", 12.5, None)
 
 
-def test_a_study_has_the_rows_of_the_paper_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_gets_the_rows_of_the_paper_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = 'study = "tiny"\nrows = [{ name = "alpha 1", preset = "alpha=1", values = [12.5] }]'
     (tmp_path / "tiny.toml").write_text(GOOD.replace('rows = [{ name = "A", values = [12.5] }]', rows))
     monkeypatch.setattr(published, "PAPERS", (tmp_path / "tiny.toml",))
@@ -250,5 +250,5 @@ def test_a_study_has_the_rows_of_the_paper_that_names_it(tmp_path: Path, monkeyp
     assert published_ablation("table3") == {} and published_values("refcoco", "val") == ()
 
 
-def test_the_command_line_offers_the_numbers_of_all_tables() -> None:
+def test_the_command_line_offers_all_table_numbers() -> None:
     assert get_args(published.TableNumber) == (1, 2, 3, 4, 5)

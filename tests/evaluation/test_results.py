@@ -17,7 +17,7 @@ from aligncat.versions import installed_versions
 
 @pytest.fixture
 def result(by_hand):
-    """REC 0.5 on four sentences; seed 0."""
+    """A result with REC 0.5 on four expressions and seed 0."""
     metrics = measure(by_hand(), [0, 2, 1, 0], ["person", "dog", "dog", None])
     return Result("mojiref", "val", "unc", "AlignCAT", "mini", "clean", 0, installed_versions(), metrics)
 
@@ -36,7 +36,7 @@ def lines_of(table) -> list[tuple[str, ...]]:
     return list(zip(*(column.cells for column in table.columns), strict=True))
 
 
-def test_saved_result_says_everything_and_comes_back(result, tmp_path):
+def test_a_saved_result_holds_everything_and_loads_unchanged(result, tmp_path):
     result.save(tmp_path / "val.json")
     assert [path.name for path in tmp_path.iterdir()] == ["val.json"]
     written = json.loads((tmp_path / "val.json").read_text())
@@ -53,7 +53,7 @@ def test_saved_result_says_everything_and_comes_back(result, tmp_path):
     assert Result.load(tmp_path / "val.json") == result
 
 
-def test_a_result_from_before_claims_were_recorded_is_read(result, tmp_path):
+def test_a_result_older_than_recorded_claims_is_read(result, tmp_path):
     written = replace(result, seen_claimed=True).to_json()
     del written["seen_claimed"]
     assert Result.from_json(written, "val.json") == result
@@ -71,16 +71,16 @@ def test_a_result_from_before_claims_were_recorded_is_read(result, tmp_path):
         ({"seen": "leaked", "images": 4, "seen_claimed": True}, "SAID TO HAVE SEEN the images"),
     ],
 )
-def test_a_table_says_what_the_detector_has_seen_and_how_that_is_known(result, said, words):
+def test_a_table_says_what_the_detector_has_seen_and_whether_that_is_only_a_claim(result, said, words):
     assert f"Detector's training: {words} ·" in " ".join(shown(results_table([replace(result, **said)])).split())
 
 
-def test_what_was_counted_and_what_was_only_said_have_no_common_line(result):
+def test_counted_and_claimed_leaks_are_separate_lines(result):
     table = results_table([result, replace(result, seed=1, seen_claimed=True)])
     assert [line[0] for line in lines_of(table)] == ["has not seen the images", "said not to have seen the images"]
 
 
-def test_result_that_cannot_be_written_leaves_nothing_behind(result, tmp_path):
+def test_a_result_that_cannot_be_written_leaves_nothing_behind(result, tmp_path):
     taken = tmp_path / "val.json"
     (taken / "inside").mkdir(parents=True)
     with pytest.raises(OSError):
@@ -88,7 +88,7 @@ def test_result_that_cannot_be_written_leaves_nothing_behind(result, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["val.json"]
 
 
-def test_undefined_figure_is_never_written_as_nan(result, tmp_path):
+def test_an_undefined_metric_is_never_written_as_nan(result, tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         with_rec(result, 0, float("nan")).save(tmp_path / "val.json")
     assert not list(tmp_path.iterdir())
@@ -97,7 +97,7 @@ def test_undefined_figure_is_never_written_as_nan(result, tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"scores": {}}', '{"scores": {"errors": null, "by_kind": []}}', None]
 )
-def test_file_that_is_no_result_is_named(tmp_path, text):
+def test_a_file_that_is_not_a_result_is_named(tmp_path, text):
     path = tmp_path / "val.json"
     if text is not None:
         path.write_text(text)
@@ -105,7 +105,7 @@ def test_file_that_is_no_result_is_named(tmp_path, text):
         Result.load(path)
 
 
-def test_unknown_word_for_what_the_detector_saw_is_refused(result, tmp_path):
+def test_an_unknown_value_of_seen_is_refused(result, tmp_path):
     replace(result, seen="perhaps").save(tmp_path / "val.json")
     with pytest.raises(DataError, match="'perhaps'"):
         Result.load(tmp_path / "val.json")
@@ -119,7 +119,7 @@ def test_mean_and_sample_standard_deviation_over_seeds(result):
     assert (spread.mean, spread.deviation) == (pytest.approx(0.6), pytest.approx(0.1))
 
 
-def test_one_seed_has_no_spread_and_an_undefined_figure_no_mean(result):
+def test_one_seed_has_no_spread_and_an_undefined_metric_no_mean(result):
     assert summarise([result]).metric(lambda metrics: metrics.rec).deviation is None
     assert summarise([result]).metric(lambda metrics: None) is None
 
@@ -134,7 +134,7 @@ def test_one_seed_has_no_spread_and_an_undefined_figure_no_mean(result):
         ({"seed": 0}, "not all different"),
     ],
 )
-def test_results_that_have_no_common_mean_are_refused(result, change, message):
+def test_results_without_a_common_mean_are_refused(result, change, message):
     with pytest.raises(DataError, match=message):
         summarise([result, replace(result, **change)])
 
@@ -158,7 +158,7 @@ def test_results_are_grouped_by_config_and_split(result):
     ]
 
 
-def test_table_always_says_what_was_measured(result):
+def test_a_table_always_states_the_conditions(result):
     alone = shown(results_table([result]))
     for words in ("mojiref", "val", "unc", "AlignCAT", "mini", "has not seen the images", "Seeds: 0"):
         assert words in alone
@@ -167,7 +167,7 @@ def test_table_always_says_what_was_measured(result):
         assert words in leaked
 
 
-def test_table_shows_mean_and_spread_in_percent_and_undefined_as_a_dash(result):
+def test_a_table_shows_mean_and_spread_in_percent_and_a_dash_if_undefined(result):
     results = [with_rec(result, seed, rec) for seed, rec in enumerate((0.5, 0.6, 0.7))]
     results = [replace(r, metrics=replace(r.metrics, category_accuracy=None)) for r in results]
     (line,) = lines_of(results_table(results))
@@ -177,7 +177,7 @@ def test_table_shows_mean_and_spread_in_percent_and_undefined_as_a_dash(result):
     assert line == ("4", "70.0", "50.0", "50.0", "50.0", "50.0", "50.0")
 
 
-def test_slices_table_has_a_line_for_each_slice_with_its_own_count(result):
+def test_the_table_of_slices_has_a_line_per_slice_with_its_count(result):
     found = {name: metrics for name, *metrics in lines_of(slices_table([result]))}
     # N, REC, oracle, mIoU, out of reach, other category, same category
     assert found["all"] == ["4", "50.0", "75.0", "75.0", "25.0", "25.0", "0.0"]
@@ -185,11 +185,11 @@ def test_slices_table_has_a_line_for_each_slice_with_its_own_count(result):
     assert found["place redundant"] == ["2", "100.0", "100.0", "100.0", "0.0", "0.0", "0.0"]
 
 
-def test_no_heading_of_a_share_of_errors_is_the_name_of_a_cause(result):
+def test_no_heading_of_an_error_share_is_the_name_of_a_cause(result):
     headings = {str(column.header).lower() for column in slices_table([result]).columns}
     assert {"out of reach", "other category", "same category"} <= headings
     assert not headings & {cause.replace("_", " ") for cause in CAUSES}
 
 
-def test_table_of_nothing_is_empty():
+def test_a_table_of_no_results_is_empty():
     assert results_table([]).row_count == 0

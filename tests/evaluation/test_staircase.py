@@ -20,18 +20,18 @@ def table(*rows: tuple[list[float], list[bool], bool, bool | None], stages: int 
 
 ROWS = (
     ([0.9, 0.1], [True, True], True, True),  # chosen
-    ([0.9, 0.1], [True, True], False, True),  # kept, another chosen
-    ([0.2, 0.8, 0.7], [True, False, False], False, True),  # two pass, neither is kept
+    ([0.9, 0.1], [True, True], False, True),  # kept, but another is chosen
+    ([0.2, 0.8, 0.7], [True, False, False], False, True),  # two candidates pass, but neither is kept
     ([0.5], [True], False, True),  # not above 0.5
-    ([], [], False, False),  # an image without a candidate
+    ([], [], False, False),  # an image without candidates
 )
 
 
-def test_each_stage_by_hand() -> None:
+def test_each_stage_matches_a_hand_calculation() -> None:
     assert staircase(table(*ROWS)) == Staircase(expressions=5, queries=0.8, candidates=0.6, kept=0.4, chosen=0.2)
 
 
-def test_what_is_sliced_or_in_chunks_is_counted_alike() -> None:
+def test_sliced_and_chunked_tables_are_counted_alike() -> None:
     whole = table(*ROWS)
     chunks = pa.concat_tables([whole.slice(0, 2), whole.slice(2)])
 
@@ -39,14 +39,14 @@ def test_what_is_sliced_or_in_chunks_is_counted_alike() -> None:
     assert staircase(whole.slice(2)) == Staircase(3, 2 / 3, 1 / 3, 0, 0)
 
 
-def test_without_a_store_of_every_query_the_first_step_is_not_known() -> None:
+def test_without_a_store_of_every_query_the_first_stage_is_unknown() -> None:
     assert staircase(table(([0.9], [True], True, None))) == Staircase(1, None, 1, 1, 1)
 
 
-def test_one_stage_alone_has_no_refined_set() -> None:
+def test_a_single_stage_has_no_refined_set() -> None:
     assert staircase(table(*ROWS, stages=1)) == Staircase(5, queries=0.8, candidates=0.6, kept=None, chosen=0.2)
 
 
-def test_no_answer_has_no_share() -> None:
+def test_an_empty_table_is_refused() -> None:
     with pytest.raises(ValueError, match="no answer"):
         staircase(table())

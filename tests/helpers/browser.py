@@ -1,4 +1,4 @@
-"""A report in a real browser."""
+"""A report page in a real browser."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, cast
 
 from PIL import Image
 
-PHONE = 500  # px; a narrower window is a phone's
+PHONE = 500  # px; narrower windows emulate a phone
 
 
 class Page:
-    """A report that is open in the browser."""
+    """A report page opened in the browser."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
@@ -23,7 +23,7 @@ class Page:
         return self.wait("return document.body.dataset.ready !== undefined")
 
     def run(self, script: str, *values: Any) -> Any:
-        """The value that a piece of JavaScript returns."""
+        """Run a piece of JavaScript and return its value."""
         return self.driver.execute_script(script, *values)
 
     def wait(self, condition: str) -> Page:
@@ -33,19 +33,19 @@ class Page:
         return self
 
     def resize(self, width: int, height: int) -> Page:
-        """The window of a screen, or of a phone where it is narrow."""
-        said = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < PHONE}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", said)
+        """Set the size of the window; narrow windows emulate a phone."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < PHONE}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         return self
 
     def prefer(self, scheme: str) -> Page:
-        """What the reader's system prefers: light or dark."""
-        wish = {"name": "prefers-color-scheme", "value": scheme}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wish]})
+        """Set the colour scheme that the reader's system prefers, light or dark."""
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
         return self
 
     def cells(self, rows: str) -> list[list[str]]:
-        """The words of every cell of some rows."""
+        """Return the text of every cell of the rows that a selector matches."""
         cells: list[list[str]] = self.run(
             "return [...document.querySelectorAll(arguments[0])].map((r) => [...r.cells].map((c) => c.textContent))",
             rows,
@@ -63,7 +63,7 @@ class Page:
         return self
 
     def choose(self, name: str, words: str) -> Page:
-        """Choose the option of a filter that begins with some words."""
+        """Choose the first option of a filter that starts with some words."""
         self.run(
             "const field = document.getElementById('filters').elements[arguments[0]];"
             "field.value = [...field.options].find((o) => o.textContent.startsWith(arguments[1])).value;"
@@ -80,12 +80,12 @@ class Page:
         return self
 
     def view(self, place: int = 0) -> Page:
-        """Open the big view of a card, and wait for its details."""
+        """Open a card in the viewer and wait for its details."""
         self.click(".card", place)
         return self.wait("return document.querySelectorAll('#viewer[open] .panel dl').length > 0")
 
     def painted(self) -> Page:
-        """Wait until what is to be seen has been read, decoded and painted."""
+        """Wait until the visible pictures are loaded, decoded and painted."""
         self.driver.execute_async_script(
             "const done = arguments[0];"
             "const near = [...document.images].filter((i) => i.loading === 'eager' || i.complete);"
@@ -95,7 +95,7 @@ class Page:
         return self
 
     def colours(self, selector: str, x: float, y: float, reach: int = 0) -> list[tuple[int, int, int]]:
-        """What the screen shows at a place of an element, both from 0 to 1, and within `reach` pixels of it."""
+        """Return the colours on the screen within `reach` pixels of a point of an element (x and y from 0 to 1)."""
         left, top, width, height = self.run(
             "const e = document.querySelector(arguments[0]); e.scrollIntoView({ block: 'center' });"
             "const r = e.getBoundingClientRect(); return [r.left, r.top, r.width, r.height]",
@@ -109,5 +109,5 @@ class Page:
         return [cast("tuple[int, int, int]", image.getpixel(place)) for place in places]
 
     def errors(self) -> list[str]:
-        """What the console says since the page was opened."""
+        """Return the console's messages since the page was opened."""
         return [entry["message"] for entry in self.driver.get_log("browser")]

@@ -1,4 +1,4 @@
-"""A second, slow road from a detector's mask logits to a photo's mask and box, for comparison."""
+"""A slow, independent implementation from a detector's mask logits to a photo's mask and box, for comparison."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def photo_logits(logits: NDArray[Any], width: int, height: int, size: int) -> NDArray[np.float64]:
-    """The logits at every pixel of a letterboxed (width, height) photo, by the formula for all four neighbours."""
+    """Return the logits at every pixel of a letterboxed (width, height) photo, interpolated between four neighbours."""
     cells = len(logits)
     longest = max(width, height)
     inner = (int(width * size / longest + 1e-9), int(height * size / longest + 1e-9))
@@ -36,7 +36,7 @@ def photo_logits(logits: NDArray[Any], width: int, height: int, size: int) -> ND
 
 
 def largest_component(mask: NDArray[np.bool_]) -> list[int]:
-    """The box of the largest 8-connected component by a plain queue; of equals, the leftmost, then the topmost."""
+    """Return the box of the largest 8-connected component; ties go to the leftmost, then to the topmost."""
     height, width = mask.shape
     left = mask.copy()
     best: list[tuple[int, int]] = []

@@ -1,5 +1,4 @@
-"""Tiny real datasets for tests: PNG images of coloured rectangles, with expressions, boxes and masks that one
-can check by hand."""
+"""Tiny real datasets for tests: PNG images of coloured rectangles, with truth that can be checked by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ SPLITS = {"train": 4, "val": 2, "testA": 1, "testB": 1}
 
 @dataclass(frozen=True)
 class Thing:
-    """A rectangle in a fabricated image: whole pixels, x2 and y2 exclusive."""
+    """A rectangle in a fabricated image, in whole pixels; x2 and y2 are exclusive."""
 
     category_id: int
     colour: str
@@ -32,7 +31,7 @@ class Thing:
 
 
 def things_of(number: int) -> tuple[Thing, Thing]:
-    """What image `number` shows: something on the left and something on the right, which differ."""
+    """Return the two things in image `number`: one on the left and a different one on the right."""
     shift = number % 8
     ids = list(CATEGORIES)
     colours = ("red", "blue", "green", "yellow")
@@ -55,7 +54,7 @@ def write_image(path: Path, number: int) -> Path:
 
 
 def polygons_of(box: tuple[int, int, int, int]) -> list[list[float]]:
-    """The rectangle as two polygons, its left and its right half."""
+    """Return a rectangle as two polygons, its left and its right half."""
     x1, y1, x2, y2 = box
     middle = (x1 + x2) // 2
     return [
@@ -64,7 +63,7 @@ def polygons_of(box: tuple[int, int, int, int]) -> list[list[float]]:
 
 
 def run_lengths_of(box: tuple[int, int, int, int], width: int = WIDTH, height: int = HEIGHT) -> dict[str, Any]:
-    """The rectangle as COCO's uncompressed run lengths, column by column, without pycocotools."""
+    """Return a rectangle as uncompressed COCO run lengths, column by column, without using pycocotools."""
     x1, y1, x2, y2 = box
     runs = [x1 * height + y1]
     for _ in range(x2 - x1 - 1):
@@ -74,7 +73,7 @@ def run_lengths_of(box: tuple[int, int, int, int], width: int = WIDTH, height: i
 
 @dataclass
 class ReferFiles:
-    """A dataset in REFER's layout. Change `refs` or `instances`, then `save()`."""
+    """A dataset in REFER's layout. Change `refs` or `instances`, then call `save()`."""
 
     config: DataConfig
     image_folder: Path
@@ -103,20 +102,20 @@ def write_refer_dataset(
     splits: dict[str, int] | None = None,
     image_folder: str = "images/mscoco/images/train2014",
 ) -> ReferFiles:
-    """Write a REFER dataset: two referents an image, two sentences a referent.
+    """Write a REFER dataset with two referents per image and two sentences per referent.
 
     Args:
-        root: the folder that DataConfig.path will name.
-        dataset: the dataset's name, and the folder's.
-        split_by: who divided it.
-        splits: split -> number of images; SPLITS by default. Images are numbered from 0 through all splits.
-        image_folder: where the images go, below root.
+        root: the folder for DataConfig.path.
+        dataset: name of the dataset and of its folder.
+        split_by: who divided the dataset.
+        splits: number of images per split; SPLITS by default. Images are numbered from 0 across all splits.
+        image_folder: the folder of the images, below root.
     """
     files = ReferFiles(DataConfig(root, dataset, split_by), root / image_folder)
     files.instances = {
         "images": [],
         "annotations": [],
-        # Not in the order of the ids, as nothing promises that order.
+        # Not in the order of the ids, since no reader may rely on it.
         "categories": [{"id": number, "name": CATEGORIES[number]} for number in sorted(CATEGORIES, reverse=True)],
     }
     numbers = iter(range(10**6))
@@ -162,7 +161,7 @@ def _add_image(files: ReferFiles, split: str, number: int) -> None:
 
 
 def jsonl_rows(count: int = 3) -> list[dict[str, Any]]:
-    """One row an image: the thing on the left, with a box, a mask and two expressions."""
+    """Return one row per image: the thing on the left, with a box, a mask and two expressions."""
     rows = []
     for number in range(count):
         thing = things_of(number)[0]
@@ -179,7 +178,7 @@ def jsonl_rows(count: int = 3) -> list[dict[str, Any]]:
 
 
 def write_jsonl_dataset(root: Path, splits: dict[str, list[dict[str, Any]]] | None = None) -> DataConfig:
-    """Write own data: <root>/<split>.jsonl and its images. By default train has 3 rows and val has 2."""
+    """Write a JSON Lines dataset, <root>/<split>.jsonl and images. By default train has 3 rows and val has 2."""
     for split, rows in (splits or {"train": jsonl_rows(3), "val": jsonl_rows(2)}).items():
         root.mkdir(parents=True, exist_ok=True)
         (root / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

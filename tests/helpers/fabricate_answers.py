@@ -1,4 +1,4 @@
-"""Answers made by hand: flat pictures, a box on the left and one on the right, and what was chosen."""
+"""Answers made by hand about flat pictures with a box on the left and one on the right."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from aligncat.evaluation.results import Result
 from aligncat.geometry import encode_mask
 
 WIDTH, HEIGHT = 64, 48
-LEFT, RIGHT = (8, 8, 24, 40), (36, 12, 60, 36)  # the left one is always the referent
+LEFT, RIGHT = (8, 8, 24, 40), (36, 12, 60, 36)  # the left box is always the referent
 LABELS = ("person", "dog", "cup")
 COLOURS = ((200, 30, 30), (30, 150, 60), (40, 70, 200), (220, 200, 40))
 
 
 def paint(folder: Path, count: int = len(COLOURS)) -> list[Path]:
-    """Flat pictures, each of the colour of its number."""
+    """Write pictures of one colour each, chosen by their number, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{number}.png" for number in range(count)]
     for number, path in enumerate(paths):
@@ -31,7 +31,7 @@ def paint(folder: Path, count: int = len(COLOURS)) -> list[Path]:
 
 
 def row(number: int, image: Path, text: str = "the red dog", cause: str = "right", **other: Any) -> dict[str, Any]:
-    """An answer: the left box where it is right, the right one where it is wrong. Masks fill their boxes."""
+    """Return an answer, which chooses the left box if it is right and the other one if not. Masks fill their boxes."""
     choice = 0 if cause == "right" else 1
     return {
         "expression_id": str(number),
@@ -84,10 +84,10 @@ def counts(box: Sequence[int]) -> bytes:
 
 
 def answers(rows: Sequence[dict[str, Any]], *, provenance: Mapping[str, Any] | None = None, **identity: Any) -> Answers:
-    """The answers of one run; `identity` changes what its result says."""
+    """Return the answers of one run; `identity` sets fields of its result."""
     rec = sum(answer["right"] for answer in rows) / len(rows)
     metrics = Metrics(len(rows), rec, 1.0, len(rows), rec, rec, 1.0, None, None, None)
-    said: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "dataset": "toy",
         "split": "val",
         "split_by": None,
@@ -99,11 +99,11 @@ def answers(rows: Sequence[dict[str, Any]], *, provenance: Mapping[str, Any] | N
         "metrics": metrics,
     }
     table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
-    return Answers(Result(**{**said, **identity}), LABELS, provenance or {}, table)
+    return Answers(Result(**{**fields, **identity}), LABELS, provenance or {}, table)
 
 
 def save(folder: Path, rows: Sequence[dict[str, Any]], **identity: Any) -> Path:
-    """A run as `aligncat evaluate --out` leaves it: the folder of one file of answers."""
+    """Save a run like `aligncat evaluate --out` and return its folder, which holds one file of answers."""
     made = answers(rows, **identity)
     folder.mkdir(parents=True, exist_ok=True)
     made.save(folder / f"{made.result.config}-{made.result.dataset}-{made.result.split}.parquet")

@@ -1,4 +1,4 @@
-"""Rows of the hub's RefCOCO-like sets, as jxu124 and lmms-lab lay them out, about the pictures of `fabricate`."""
+"""Rows in the layouts of the Hub's RefCOCO datasets by jxu124 and lmms-lab, about the pictures of `fabricate`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PHOTO = "COCO_train2014_{:012d}.jpg"
 
 
 def refers_row(number: int, split: str = "train", **changes: Any) -> dict[str, Any]:
-    """A row as jxu124's, with every column of theirs."""
+    """Return a row in jxu124's layout, with all its columns."""
     thing = things_of(number)[0]
     x1, y1, x2, y2 = thing.box
     photo = PHOTO.format(number)
@@ -47,7 +47,7 @@ def refers_row(number: int, split: str = "train", **changes: Any) -> dict[str, A
 
 
 def answers_row(number: int, **changes: Any) -> dict[str, Any]:
-    """A row as lmms-lab's; the picture in it is never looked at."""
+    """Return a row in lmms-lab's layout; its picture is never read."""
     thing = things_of(number)[0]
     x1, y1, x2, y2 = thing.box
     return {
@@ -64,6 +64,6 @@ def answers_row(number: int, **changes: Any) -> dict[str, Any]:
 
 
 def write_parquet(path: Path, *rows: dict[str, Any]) -> None:
-    """Write rows as one Parquet file."""
+    """Write rows to one Parquet file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     parquet.write_table(pa.Table.from_pylist(list(rows)), path)

@@ -1,4 +1,4 @@
-"""Answers that one can check by hand, in the columns that `aligncat evaluate` writes."""
+"""Answers that can be checked by hand, with the columns that `aligncat evaluate` writes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _RESULT = Result(
 
 
 def mask_of(box: tuple[float, ...]) -> bytes:
-    """COCO's run lengths of a filled box."""
+    """Return the COCO run lengths of a filled box."""
     x1, y1, x2, y2 = map(int, box)
     mask = np.zeros((HEIGHT, WIDTH), dtype=bool, order="F")
     mask[y1:y2, x1:x2] = True
@@ -54,7 +54,7 @@ def mask_of(box: tuple[float, ...]) -> bytes:
 
 
 def answer(number: int, folder: Path, *, right: bool = True, **columns: Any) -> dict[str, Any]:
-    """Expression `number`: the truth is the thing on the left, the choice that or the one on the right."""
+    """Return the answer to expression `number`, which refers to the thing on the left."""
     choice = 0 if right else 1
     path = folder / f"{number}.png"
     if folder.is_dir() and not path.exists():
@@ -102,6 +102,6 @@ def answer(number: int, folder: Path, *, right: bool = True, **columns: Any) -> 
 def fabricate_answers(
     folder: Path, rows: list[Mapping[str, Any]], provenance: Mapping[str, Any] | None = None, **identity: Any
 ) -> Answers:
-    """Answers of a list of rows, each what differs from `answer` by column; and of what differs in the result."""
+    """Return answers made by `answer`; `rows` set columns of each, and `identity` sets fields of the result."""
     table = [answer(number, folder, **row) for number, row in enumerate(rows)]
     return Answers(replace(_RESULT, **identity), LABELS, provenance or {}, pa.Table.from_pylist(table, schema=SCHEMA))

@@ -1,4 +1,4 @@
-"""A tiny dataset format of one module, as a contributor would add it: <path>/<split>.tsv, one sentence per line."""
+"""A tiny dataset format, as a contributor would add it: <path>/<split>.tsv with one sentence per line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_tsv_truth(config: DataConfig, split: str, options: ReadOptions) -> dict
     for where, row in _rows(path):
         with bad_rows:
             if not row["x1"]:
-                raise MissingTruthError(f"{where}: no box, without which the row cannot be evaluated")
+                raise MissingTruthError(f"{where}: no box, so the row cannot be evaluated")
             box = np.array([float(row[side]) for side in ("x1", "y1", "x2", "y2")])
             truths[row["referent"]] = Truth(box, None, row["category"] or None)
     bad_rows.report(len(truths))

@@ -1,4 +1,4 @@
-"""A real browser for the page. Screenshots are kept in the folder that ALIGNCAT_ARTEFACTS names, where it is set."""
+"""A real browser for the page. If ALIGNCAT_ARTEFACTS names a folder, screenshots are kept there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIZE = (1280, 900)  # px
 
 
 def _missing(what: str) -> NoReturn:
-    """The page is tested in a browser on every change; only somebody without one may leave that out."""
+    """Fail in CI, where the page must be tested in a browser; skip on other machines without one."""
     if os.environ.get("CI"):
         pytest.fail(f"{what}: the page cannot be tested")
     pytest.skip(f"{what}: install Chromium and its driver to test the page (apt-get install chromium chromium-driver)")
@@ -47,13 +47,13 @@ def driver() -> Iterator[Any]:
 
 @pytest.fixture
 def page(driver: Any) -> Page:
-    """The browser at its usual size, in light colours."""
+    """The browser at its default size, in light colours."""
     return Page(driver).resize(*SIZE).prefer("light")
 
 
 @pytest.fixture
 def keep(driver: Any, tmp_path: Path) -> Callable[[str], Path]:
-    """Keeps a screenshot, beside those of other tests or in a folder that goes."""
+    """Return a function that saves a screenshot, in ALIGNCAT_ARTEFACTS or in a temporary folder."""
 
     def screenshot(name: str) -> Path:
         folder = Path(os.environ.get("ALIGNCAT_ARTEFACTS", tmp_path))
@@ -72,7 +72,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture
 def make_report(tmp_path: Path) -> Callable[..., Path]:
-    """Writes runs, given as rows, and makes their report."""
+    """Return a function that writes runs, given as rows, and makes their report."""
 
     def make(*runs: list[dict[str, Any]], **identity: Any) -> Path:
         folders = [
@@ -86,21 +86,21 @@ def make_report(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def two_runs(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of two runs over four pictures; tests only look at it.
+    """The page of two runs over four pictures, shared by tests that do not change it.
 
-    A is right of 0, 1 and 3; B is right of 0 and 2.
+    A is right on 0, 1 and 3; B is right on 0 and 2.
     """
     folder = tmp_path_factory.mktemp("two")
     causes = {"A": ("right", "right", "wrong_object", "right", "no_candidate", "wrong_object")}
     causes["B"] = ("right", "wrong_category", "right", "wrong_object", "no_candidate", "wrong_object")
-    said = ("dog", "red dog", "the dog left of the cup", "a cup", "person", "red cup")
+    texts = ("dog", "red dog", "the dog left of the cup", "a cup", "person", "red cup")
     kinds = ("category", "color", "place", "category", "category", "color")
     categories = ("dog", "dog", "dog", "cup", "person", "cup")
     runs = [
         save(
             folder / name,
             [
-                row(number, pictures[number % 4], said[number], cause, kind=kinds[number])
+                row(number, pictures[number % 4], texts[number], cause, kind=kinds[number])
                 | {"referent_category": categories[number], "score": 0.9 - number / 10, "size": 0.1 + number / 100}
                 for number, cause in enumerate(causes[name])
             ],

@@ -1,4 +1,4 @@
-"""The page in a real browser, opened from disk as a reader does: opening it, filters, runs side by side, tables."""
+"""The page in a real browser, opened from disk: opening it, filters, runs side by side, tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def count(page: Page) -> str:
 
 
 class TestOpening:
-    def test_it_opens_from_disk_without_a_word_in_the_console(self, page: Page, two_runs: Path, keep: Any) -> None:
+    def test_it_opens_from_disk_without_console_messages(self, page: Page, two_runs: Path, keep: Any) -> None:
         page.open(two_runs)
         for part in ("results", "errors", "answers"):
             page.run(f"location.hash = '{part}'")
@@ -28,7 +28,7 @@ class TestOpening:
         assert keep("answer").stat().st_size > 0
         assert page.errors() == []
 
-    def test_it_loads_from_its_own_folder_alone(self, page: Page, two_runs: Path) -> None:
+    def test_it_loads_only_from_its_own_folder(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).view()
         loaded = page.run("return performance.getEntriesByType('resource').map((entry) => entry.name)")
         assert all(address.startswith(two_runs.parent.resolve().as_uri()) for address in loaded)
@@ -36,9 +36,7 @@ class TestOpening:
         page.wait("return true")
         assert any("Content Security Policy" in said for said in page.errors())
 
-    def test_a_file_that_was_not_copied_along_is_named(
-        self, page: Page, make_report: Any, pictures: list[Path]
-    ) -> None:
+    def test_a_missing_data_file_is_named(self, page: Page, make_report: Any, pictures: list[Path]) -> None:
         index = make_report([row(0, pictures[0])])
         (index.parent / "data" / "answers-0-0-0.js").unlink()
         page.open(index).click(".card")
@@ -46,7 +44,7 @@ class TestOpening:
         assert "data/answers-0-0-0.js is missing" in page.texts(".panels .notice")[0]
 
     @pytest.mark.parametrize("rest", [0, 30])
-    def test_a_file_that_is_cut_off_is_named(
+    def test_a_truncated_data_file_is_named(
         self, page: Page, make_report: Any, pictures: list[Path], rest: int
     ) -> None:
         index = make_report([row(0, pictures[0])])
@@ -56,7 +54,7 @@ class TestOpening:
         page.wait("return document.querySelector('.panels .notice') !== null")
         assert "data/answers-0-0-0.js is damaged" in page.texts(".panels .notice")[0]
 
-    def test_an_address_with_a_part_opens_at_the_top_on_a_phone(self, page: Page, two_runs: Path) -> None:
+    def test_a_link_to_a_part_opens_at_the_top_on_a_phone(self, page: Page, two_runs: Path) -> None:
         page.resize(375, 740)
         page.driver.get("about:blank")
         page.driver.get(f"{two_runs.resolve().as_uri()}#errors")
@@ -72,7 +70,7 @@ def test_figures_are_drawn_and_shown(page: Page, pictures: list[Path], tmp_path:
     page.open(write_report([run], out=tmp_path / "report")).run("location.hash = 'figures'")
     page.wait("return [...document.querySelectorAll('#figures img')].filter((i) => i.complete).length > 2")
     widths = page.run("return [...document.querySelectorAll('#figures img')].map((i) => [i.naturalWidth, i.width])")
-    assert all(0 < shown <= natural for natural, shown in widths), "none is stretched"
+    assert all(0 < shown <= natural for natural, shown in widths), "no figure is stretched"
     files = {path.name for path in (tmp_path / "report" / "figures").iterdir()}
     links = page.run("return [...document.querySelectorAll('#figures a')].map((a) => a.getAttribute('href'))")
     assert {unquote(link.removeprefix("figures/")) for link in links} == files
@@ -95,25 +93,25 @@ class TestFilters:
             ("answer", "right only in B", ["the dog left of the cup"]),
         ],
     )
-    def test_a_filter_leaves_what_fits(
+    def test_a_filter_leaves_the_matching_expressions(
         self, page: Page, two_runs: Path, name: str, words: str, found: list[str]
     ) -> None:
         page.open(two_runs).choose("order", "as in the data").choose(name, words)
         assert page.texts(".card .text") == found
         assert count(page) == f"{len(found)} of 6 expressions"
 
-    def test_words_are_looked_for_in_the_expression(self, page: Page, two_runs: Path) -> None:
+    def test_words_are_searched_in_the_expression(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).run("document.querySelector('[name=words]').focus()")
         page.press("RED")
         assert sorted(page.texts(".card .text")) == ["red cup", "red dog"]
 
-    def test_with_one_run_right_and_wrong_are_that_runs(self, page: Page, two_runs: Path) -> None:
+    def test_with_one_run_right_and_wrong_refer_to_that_run(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).click(".run input", 1).choose("answer", "right")
         assert page.texts(".card .text") == ["dog", "red dog", "a cup"]
         page.choose("answer", "wrong")
         assert page.texts(".card .text") == ["the dog left of the cup", "person", "red cup"]
 
-    def test_the_last_run_stays(self, page: Page, two_runs: Path) -> None:
+    def test_the_last_shown_run_cannot_be_hidden(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).click(".run input", 1).click(".run input", 0)
         assert page.run("return [...document.querySelectorAll('.run input')].map((i) => i.checked)") == [True, False]
 
@@ -123,9 +121,9 @@ class TestFilters:
         page.click(".run button[data-cause=wrong_category]")
         assert count(page) == "6 expressions"
 
-    def test_they_are_of_that_run_alone_and_bring_it_in(self, page: Page, two_runs: Path) -> None:
+    def test_a_count_filters_only_its_own_run_and_shows_that_run(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).click(".run input", 1).choose("order", "as in the data")
-        page.click(".run:nth-child(2) button[data-cause=wrong_object]")  # of B, where A has others
+        page.click(".run:nth-child(2) button[data-cause=wrong_object]")  # B has other wrong objects than A
         assert page.texts(".card .text") == ["a cup", "red cup"]
         assert count(page) == "2 of 6 expressions · wrong object in B"
         assert page.run("return [...document.querySelectorAll('.run input')].map((i) => i.checked)") == [True, True]
@@ -140,13 +138,13 @@ class TestFilters:
         assert page.texts(".card .text") == ["the dog left of the cup", "a cup", "red cup"]
         assert page.run(pressed) == [0, 0]
 
-    def test_an_empty_selection_says_so_and_can_be_left(self, page: Page, two_runs: Path) -> None:
+    def test_an_empty_selection_says_so_and_can_be_cleared(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).choose("category", "cup").choose("cause", "no candidate")
         assert (count(page), page.texts(".card")) == ("0 of 6 expressions", [])
         page.click("#gallery .notice button")
         assert count(page) == "6 expressions" and len(page.texts(".card")) == 6
 
-    def test_a_category_that_no_expression_has_is_offered_with_its_none(
+    def test_a_category_missing_from_a_split_is_offered_with_count_0(
         self, page: Page, pictures: list[Path], tmp_path: Path
     ) -> None:
         save(tmp_path / "run", [row(0, pictures[0])])
@@ -158,15 +156,13 @@ class TestFilters:
 
 
 class TestSideBySide:
-    def test_changed_answers_come_first_then_those_that_both_miss(self, page: Page, two_runs: Path) -> None:
+    def test_changed_answers_come_first_then_those_both_runs_got_wrong(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs)
         changed = ["red dog", "the dog left of the cup", "a cup"]
         assert page.texts(".card .text") == [*changed, "person", "red cup", "dog"]
 
-    def test_an_image_does_not_come_several_times_in_a_row(
-        self, page: Page, make_report: Any, pictures: list[Path]
-    ) -> None:
-        places = (0, 0, 0, 1, 1, 2)  # pictures of six expressions that have all changed
+    def test_images_take_turns(self, page: Page, make_report: Any, pictures: list[Path]) -> None:
+        places = (0, 0, 0, 1, 1, 2)  # pictures of six changed expressions
         right, wrong = (
             [row(number, pictures[place], f"n{number}", cause) for number, place in enumerate(places)]
             for cause in ("right", "wrong_object")
@@ -192,7 +188,7 @@ class TestSideBySide:
         )
         assert verdicts == [["A", "right", LEFT[0]], ["B", "wrong_category", RIGHT[0]]]
 
-    def test_an_expression_that_one_run_does_not_answer_says_so(
+    def test_an_expression_not_answered_by_a_run_says_so(
         self, page: Page, make_report: Any, pictures: list[Path]
     ) -> None:
         page.open(make_report([row(0, pictures[0]), row(1, pictures[1])], [row(0, pictures[0])]))
@@ -204,7 +200,7 @@ class TestSideBySide:
 
 
 class TestTables:
-    def test_results_say_all_that_a_result_must(self, page: Page, two_runs: Path) -> None:
+    def test_results_state_all_conditions(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).run("location.hash = 'results'")
         page.wait("return document.querySelector('#results table') !== null")
         headings = [heading.strip() for heading in page.texts("#results th")]
@@ -215,9 +211,7 @@ class TestTables:
             "Dataset: toy · Split by: none · Detector: mini · Detector's training: has not seen the images · Seeds: 0"
         )
 
-    def test_published_figures_have_a_table_of_their_own(
-        self, page: Page, make_report: Any, pictures: list[Path]
-    ) -> None:
+    def test_published_values_have_their_own_table(self, page: Page, make_report: Any, pictures: list[Path]) -> None:
         index = make_report([row(0, pictures[0])], dataset="refcoco", split="testA", split_by="unc")
         page.open(index).run("location.hash = 'results'")
         page.wait("return document.querySelectorAll('#results table').length === 2")
@@ -227,7 +221,7 @@ class TestTables:
         assert published["VC"][2:4] == ["32.68", "\u2013"]
         assert "none was measured here" in page.texts("#results .table:nth-child(2) .caption")[0]
 
-    def test_a_table_sorts_by_the_heading_that_is_pressed(self, page: Page, two_runs: Path) -> None:
+    def test_a_table_sorts_by_the_pressed_heading(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).run("location.hash = 'results'")
         page.wait("return document.querySelector('#results table') !== null")
         place = [heading.strip() for heading in page.texts("#results th")].index("REC")
@@ -252,15 +246,15 @@ class TestTables:
         assert whole[1] == ["all", "B", "6", "33.3%", "", "1", "1", "2"]
 
 
-class TestPicturesThatAreGone:
-    def test_the_page_says_so_in_place_of_the_picture(self, page: Page, make_report: Any, tmp_path: Path) -> None:
+class TestMissingPictures:
+    def test_the_page_names_a_missing_picture_in_its_place(self, page: Page, make_report: Any, tmp_path: Path) -> None:
         gone = tmp_path / "gone.png"
         page.open(make_report([row(0, gone)]))
-        assert page.texts(".card .gone") == ["The picture is not there: gone.png"]
+        assert page.texts(".card .gone") == ["Missing picture: gone.png"]
         assert page.run("return document.querySelectorAll('.card .truth rect').length") > 0, "the boxes are still drawn"
         assert page.errors() == []
 
-    def test_a_copy_that_is_missing_is_named(self, page: Page, make_report: Any, pictures: list[Path]) -> None:
+    def test_a_missing_copy_is_named(self, page: Page, make_report: Any, pictures: list[Path]) -> None:
         index = make_report([row(0, pictures[0])])
         (index.parent / "images" / "00000.jpg").unlink()
         page.open(index).wait("return document.querySelector('.card .gone') !== null")

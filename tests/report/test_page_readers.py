@@ -1,4 +1,4 @@
-"""Whoever reads the page, on whichever screen, and whatever a dataset says: odd text, small screens, dark colours."""
+"""The page with odd text, on small screens, in dark colours, and for assistive technology."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def odd(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestOddText:
-    def test_it_shows_as_it_was_written_and_never_runs(self, page: Page, odd: Path) -> None:
+    def test_it_is_shown_literally_and_never_runs(self, page: Page, odd: Path) -> None:
         page.open(odd)
         assert page.texts(".card .text") == list(ODD.values())
         for place in range(len(ODD)):
@@ -58,7 +58,7 @@ class TestOddText:
         assert any("__proto__" in cell for cell in page.texts("#errors td"))
         assert page.errors() == []
 
-    def test_each_is_read_in_its_direction(self, page: Page, odd: Path) -> None:
+    def test_each_text_runs_in_its_own_direction(self, page: Page, odd: Path) -> None:
         page.open(odd)
         directions = page.run(
             "return [...document.querySelectorAll('.card .text')].map((e) => getComputedStyle(e).direction)"
@@ -68,7 +68,7 @@ class TestOddText:
         }
 
     @pytest.mark.parametrize("width", [1280, 375])
-    def test_three_hundred_letters_stay_in_their_place(self, page: Page, odd: Path, width: int, keep: Any) -> None:
+    def test_a_word_of_300_letters_does_not_widen_the_page(self, page: Page, odd: Path, width: int, keep: Any) -> None:
         page.resize(width, 800).open(odd)
         keep(f"odd-{width}")
         assert page.run("return document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
@@ -85,7 +85,7 @@ CUT = (
 
 @pytest.fixture(scope="module")
 def full(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three runs with names, every cause and every score."""
+    """Three runs with every cause and every score."""
     folder = tmp_path_factory.mktemp("full")
     runs = [
         save(
@@ -108,7 +108,9 @@ class TestReaders:
         assert nameless == []
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_words_stand_out_in_light_and_dark(self, page: Page, two_runs: Path, scheme: str, keep: Any) -> None:
+    def test_labels_have_enough_contrast_in_light_and_dark(
+        self, page: Page, two_runs: Path, scheme: str, keep: Any
+    ) -> None:
         page.prefer(scheme).open(two_runs)
         keep(f"gallery-{scheme}")
         ground = luminance(page.run("return getComputedStyle(document.querySelector('.card')).backgroundColor"))
@@ -126,7 +128,9 @@ class TestReaders:
     def test_tables_and_filters_fit_a_small_screen(self, page: Page, full: Path, keep: Any) -> None:
         page.open(full)
         places = page.run("return [...document.querySelectorAll('#filters > *')].map((e) => e.getBoundingClientRect())")
-        assert len({round(place["bottom"]) for place in places if place["width"]}) == 1, "the filters are in one line"
+        assert len({round(place["bottom"]) for place in places if place["width"]}) == 1, (
+            "the filters are not in one line"
+        )
         page.view().click("[name=candidates]").wait("return document.querySelector('.candidates table') !== null")
         keep("candidates")
         assert page.run(CUT) == []
@@ -137,7 +141,7 @@ class TestReaders:
             keep(f"full-{part}")
             assert page.run(CUT) == [], part
 
-    def test_the_words_above_a_table_are_whole_on_a_phone(self, page: Page, two_runs: Path) -> None:
+    def test_the_caption_of_a_table_fits_a_phone(self, page: Page, two_runs: Path) -> None:
         page.resize(375, 740).open(two_runs).run("location.hash = 'results'")
         page.wait("return document.querySelector('#results table') !== null")
         right = page.run("return document.querySelector('#results .caption span').getBoundingClientRect().right")

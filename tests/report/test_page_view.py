@@ -1,4 +1,4 @@
-"""The page's big view of one expression: picture, outlines of masks, scores, candidates, keys."""
+"""The page's viewer of one expression: picture, outlines of masks, scores, candidates, keys."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def near(found: tuple[int, ...], wanted: tuple[int, ...], tolerance: int = 6) ->
     return all(abs(a - b) <= tolerance for a, b in zip(found, wanted, strict=True))
 
 
-class TestBigView:
-    def test_it_shows_the_pictures_own_colour_and_the_boxes_where_they_are(self, page: Page, two_runs: Path) -> None:
+class TestViewer:
+    def test_it_shows_the_picture_unchanged_with_the_boxes_in_place(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).click(".run input", 1).choose("order", "as in the data")
-        page.click(".card", 2)  # A is wrong: the truth on the left, the choice on the right
+        page.click(".card", 2)  # A is wrong here: the truth is on the left, the choice on the right
         page.wait("return document.querySelectorAll('#viewer[open] .panel dl').length > 0").click("[name=masks]")
         page.wait("return document.querySelector('.panel .mask') === null")
         picture = ".panel .picture"
@@ -36,7 +36,7 @@ class TestBigView:
         assert any(near(colour, TRUTH, 20) for colour in dashes)
         assert not any(near(colour, CHOSEN, 20) for colour in dashes)
 
-    def test_masks_are_outlined_and_leave_the_colours_of_the_picture(
+    def test_masks_are_outlined_without_changing_the_pictures_colours(
         self, page: Page, make_report: Any, pictures: list[Path]
     ) -> None:
         truth, chosen = (12, 14, 20, 34), (42, 16, 56, 30)  # each inside its box
@@ -49,7 +49,7 @@ class TestBigView:
                 assert any(near(found, colour, 20) for found in line), (x, y)
             assert page.colours(".panel .picture", across / WIDTH, down / HEIGHT)[0] == COLOURS[2]
 
-    def test_it_says_what_was_answered_and_why(self, page: Page, two_runs: Path) -> None:
+    def test_it_states_the_answer_and_its_cause(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).view()
         said = " ".join(page.texts("#viewer")[0].split())
         for words in (
@@ -66,7 +66,7 @@ class TestBigView:
         assert "an object of another category was chosen" in said
         assert page.texts(".panel .word")[:2] == ["red0.25", "dog0.50"]
 
-    def test_candidates_come_with_scores_and_boxes_when_asked_for(
+    def test_candidates_are_shown_with_scores_and_boxes_on_demand(
         self, page: Page, make_report: Any, pictures: list[Path]
     ) -> None:
         page.open(make_report([row(0, pictures[0], fine_scores=[2, 1.5, 1])])).view().click("[name=candidates]")
@@ -77,17 +77,17 @@ class TestBigView:
         roles = "return [...document.querySelectorAll('.panel .kept, .panel .dropped')].map((e) => e.classList[1])"
         assert sorted(page.run(roles)) == ["dropped", "kept", "kept"]
 
-    def test_without_a_second_stage_no_candidate_is_kept_for_it(self, page: Page, two_runs: Path) -> None:
+    def test_without_a_second_stage_there_is_no_column_of_kept_candidates(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).view().click("[name=candidates]")
         page.wait("return document.querySelectorAll('.candidates table').length === 2")
         assert page.cells(".candidates tbody tr")[0] == ["1", "dog", "1.00", "0.750", "1", "0.500", "100.500", "0.900"]
         assert page.run("return document.querySelectorAll('.panel .dropped').length") == 0
 
-    def test_keys_lead_from_card_to_card_and_through_the_view(self, page: Page, two_runs: Path) -> None:
+    def test_keys_move_between_cards_and_through_the_viewer(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).run("document.querySelector('.card').focus()")
         page.press(RIGHT_KEY, ENTER).wait("return document.querySelector('#viewer').open")
         assert page.texts("#viewer-text") == ["the dog left of the cup"]
-        # The browser may take the keys after the driver has sent them.
+        # The browser may handle the keys after the driver returns.
         page.press(RIGHT_KEY, RIGHT_KEY, LEFT_KEY)
         page.wait("return document.querySelector('#viewer .place').textContent === '3 of 6'")
         assert page.texts("#viewer-text") == ["a cup"]
@@ -96,14 +96,14 @@ class TestBigView:
         assert page.run("return document.activeElement.querySelector('.text').textContent") == "a cup"
         assert page.errors() == []
 
-    def test_the_last_is_the_last(self, page: Page, two_runs: Path) -> None:
+    def test_the_viewer_stops_at_the_last_expression(self, page: Page, two_runs: Path) -> None:
         page.open(two_runs).view(4).press(RIGHT_KEY, RIGHT_KEY)
         page.wait("return document.querySelector('#viewer .place').textContent !== '5 of 6'")
         assert page.texts("#viewer .place") == ["6 of 6"]
         assert page.run("return document.querySelector('[name=next]').disabled")
 
 
-def test_masks_are_read_as_pycocotools_wrote_them(page: Page, two_runs: Path) -> None:
+def test_masks_of_pycocotools_are_decoded_and_outlined(page: Page, two_runs: Path) -> None:
     page.open(two_runs)
     random = np.random.default_rng(0)
     for height, width, share in ((1, 1, 1), (7, 5, 0.5), (40, 90, 0.02), (300, 200, 0.0), (257, 129, 0.9)):

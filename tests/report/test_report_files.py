@@ -1,4 +1,4 @@
-"""What a report is made of: which runs it takes, what it writes, and what it refuses."""
+"""The files of a report: the runs it accepts, the data it writes, and the input it refuses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from aligncat.studies.runs import ANSWERS
 
 
 def data(index: Path, name: str) -> Any:
-    """What a data file hands to the page."""
+    """Return the value that a data file passes to the page."""
     text = (index.parent / "data" / f"{name}.js").read_text(encoding="utf-8")
     found = re.fullmatch(r'report\.receive\("[\w-]+",(.*)\);\n', text, re.DOTALL)
     assert found is not None
@@ -38,14 +38,14 @@ def run(tmp_path: Path, pictures: list[Path]) -> Path:
 
 
 class TestRuns:
-    def test_a_folder_a_file_and_a_folder_of_folders_are_taken(self, run: Path, pictures: list[Path]) -> None:
+    def test_a_folder_a_file_and_a_folder_of_folders_are_accepted(self, run: Path, pictures: list[Path]) -> None:
         save(run, [row(0, pictures[0])], split="testA")
         save(run.parent / "other", [row(0, pictures[0])], config="QueryMatch")
         assert [path.name for path in read_runs([run])] == ["AlignCAT-toy-testA.parquet", "AlignCAT-toy-val.parquet"]
         assert list(read_runs([run / "AlignCAT-toy-val.parquet"])) == [run / "AlignCAT-toy-val.parquet"]
         assert len(read_runs([run.parent])) == 3
 
-    def test_a_study_is_taken_as_ablate_leaves_it(self, pictures: list[Path], tmp_path: Path) -> None:
+    def test_the_folder_of_a_study_is_accepted(self, pictures: list[Path], tmp_path: Path) -> None:
         out = tmp_path / "abl"
         for name in ("aligncat", "querymatch"):
             for split in ("val", "testA"):
@@ -64,7 +64,7 @@ class TestRuns:
         with pytest.raises(DataError, match="queries holds no answers"):
             read_runs([out / "queries"])
 
-    def test_stores_of_different_make_under_one_name_are_refused(self, pictures: list[Path], tmp_path: Path) -> None:
+    def test_different_detectors_of_the_same_name_are_refused(self, pictures: list[Path], tmp_path: Path) -> None:
         made = detector_description(name="mini").to_json()
         stores = {
             "same": made,
@@ -91,7 +91,7 @@ class TestRuns:
         with pytest.raises(DataError, match=r"candidates: the store has 20, not 5"):
             read_runs([runs["same"], seed])
 
-    def test_a_run_given_twice_is_shown_once_and_said(
+    def test_a_run_given_twice_is_shown_once_with_a_warning(
         self, run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         (tmp_path / "link").symlink_to(run)
@@ -102,7 +102,7 @@ class TestRuns:
             str(tmp_path / "link" / "AlignCAT-toy-val.parquet"),
         ]
 
-    def test_two_runs_that_nothing_tells_apart_are_refused(self, run: Path, pictures: list[Path]) -> None:
+    def test_two_indistinguishable_runs_are_refused(self, run: Path, pictures: list[Path]) -> None:
         other = save(run.parent / "copy", [row(0, pictures[0])])
         with pytest.raises(DataError, match=r"mine.*copy.*both answer toy val as AlignCAT, seed 0.*leave one out"):
             read_runs([run, other])
@@ -110,12 +110,12 @@ class TestRuns:
     @pytest.mark.parametrize(
         ("name", "content", "said"),
         [
-            ("missing", None, "no such file or folder; `aligncat evaluate --out"),
-            ("empty", {}, r"holds no answers \(\*\.parquet\); `aligncat evaluate --out"),
-            ("text", {"a.parquet": b"hello"}, r"a\.parquet does not hold the answers"),
+            ("missing", None, "no such file or folder; create it with `aligncat evaluate --out"),
+            ("empty", {}, r"holds no answers \(\*\.parquet\); write some with `aligncat evaluate --out"),
+            ("text", {"a.parquet": b"hello"}, r"a\.parquet does not hold answers"),
         ],
     )
-    def test_what_holds_no_answers_is_named(
+    def test_a_path_without_answers_is_named(
         self, tmp_path: Path, name: str, content: dict[str, bytes] | None, said: str
     ) -> None:
         if content is not None:
@@ -125,15 +125,15 @@ class TestRuns:
         with pytest.raises(DataError, match=rf"{name}.*{said}"):
             read_runs([tmp_path / name])
 
-    def test_a_parquet_file_of_something_else_is_named(self, tmp_path: Path) -> None:
+    def test_another_parquet_file_is_named(self, tmp_path: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
-        with pytest.raises(DataError, match=r"other\.parquet does not hold the answers"):
+        with pytest.raises(DataError, match=r"other\.parquet does not hold answers"):
             read_runs([tmp_path / "other.parquet"])
 
-    def test_names_tell_runs_apart_and_are_no_longer_than_that(self, run: Path, pictures: list[Path]) -> None:
+    def test_names_are_unique_and_short(self, run: Path, pictures: list[Path]) -> None:
         rows = [row(0, pictures[0])]
         folders = [
             save(run.parent / str(place), rows, **identity)
@@ -146,7 +146,7 @@ class TestRuns:
 
 
 class TestSeveralRuns:
-    def test_other_detectors_and_splits_and_datasets_stand_beside_each_other(
+    def test_several_detectors_splits_and_datasets_fit_in_one_report(
         self, run: Path, pictures: list[Path], tmp_path: Path
     ) -> None:
         rows = [row(0, pictures[0])]
@@ -193,9 +193,9 @@ class TestSeveralRuns:
             "C, seed 0",
         ]
         found = data(write_report(runs[:2], out=tmp_path / "report", figures=False), "index")
-        assert found["splits"][0]["first"] == [0, 1]  # seeds, where there is but one config
+        assert found["splits"][0]["first"] == [0, 1]  # the seeds, since there is only one config
 
-    def test_published_figures_stand_apart(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
+    def test_published_values_are_separate_from_ours(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
         real = save(
             tmp_path / "real", [row(0, pictures[0])], config="mine", dataset="refcoco", split="testA", split_by="unc"
         )
@@ -208,8 +208,8 @@ class TestSeveralRuns:
         assert {line["split"] for line in found["published"]} == {"testA"}
         assert data(write_report([run], out=tmp_path / "report", figures=False), "index")["published"] == []
 
-    def test_mean_and_spread_are_shown_of_seeds(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
-        rows = [row(0, pictures[0]), row(1, pictures[1])]  # 100%, beside the 50% of the first
+    def test_seeds_are_shown_as_mean_and_spread(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
+        rows = [row(0, pictures[0]), row(1, pictures[1])]  # 100%, next to the 50% of the first
         index = write_report([run, save(run.parent / "second", rows, seed=1)], out=tmp_path / "report", figures=False)
         [line] = data(index, "index")["results"]
         assert dict(line["words"])["Seeds"] == "0, 1"
@@ -227,9 +227,7 @@ class TestSeveralRuns:
             write_report([run, other], out=tmp_path / "report", figures=False)
         assert not (tmp_path / "report").exists()
 
-    def test_runs_that_answer_other_expressions_are_laid_side_by_side(
-        self, pictures: list[Path], tmp_path: Path
-    ) -> None:
+    def test_runs_on_different_expressions_are_aligned(self, pictures: list[Path], tmp_path: Path) -> None:
         first = save(tmp_path / "first", [row(number, pictures[0]) for number in (3, 1)], config="A")
         second = save(
             tmp_path / "second", [row(number, pictures[0], cause="no_query") for number in (1, 2)], config="B"
@@ -248,7 +246,7 @@ class TestSeveralRuns:
 
 
 class TestFolder:
-    def test_an_answer_is_written_with_all_that_led_to_it(self, run: Path, tmp_path: Path) -> None:
+    def test_an_answer_is_written_with_its_candidates_and_scores(self, run: Path, tmp_path: Path) -> None:
         index = write_report([run], out=tmp_path / "report", figures=False)
         details = data(index, "answers-0-0-0")
         assert details["candidates"][0]["boxes"] == [*LEFT, 36, 12, 60, 36, 0, 0, WIDTH, HEIGHT]
@@ -260,14 +258,14 @@ class TestFolder:
         }
         assert data(index, "split-0")["truth"] == [list(LEFT)] * 2
 
-    def test_an_image_without_candidates_has_an_answer_without_box(self, pictures: list[Path], tmp_path: Path) -> None:
+    def test_an_answer_in_an_image_without_candidates_has_no_box(self, pictures: list[Path], tmp_path: Path) -> None:
         nothing = {name: [] for name in ("boxes", "categories", "confidences", "kept", "probabilities", "ious")}
         scores = {"class_scores": [], "global_scores": None, "coarse_scores": None}
         lost = row(0, pictures[0], cause="no_candidate", choice=-1, score=0.0, chosen_mask=None, **nothing, **scores)
         index = write_report([save(tmp_path / "run", [lost])], out=tmp_path / "report", figures=False)
         assert data(index, "split-0")["answers"][0]["box"] == [None]
 
-    def test_a_report_is_replaced_whole(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
+    def test_an_earlier_report_is_replaced(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
         write_report([run], out=tmp_path / "report", figures=False)
         index = write_report(
             [save(run.parent / "new", [row(0, pictures[0])], config="new")], out=tmp_path / "report", figures=False
@@ -276,7 +274,7 @@ class TestFolder:
         assert sorted(path.name for path in (tmp_path / "report").parent.iterdir()) == ["report", "runs"]
 
     @pytest.mark.parametrize("names", [["thesis.tex"], ["index.html", "data/x", "page/x", "thesis.tex"]])
-    def test_a_folder_that_is_not_a_report_alone_stays_as_it_is(
+    def test_a_folder_with_anything_but_a_report_is_left_alone(
         self, run: Path, tmp_path: Path, names: list[str]
     ) -> None:
         for name in names:
@@ -301,22 +299,26 @@ class TestFolder:
         assert (index.read_bytes(), data(index, "index")) == before
         assert sorted(path.name for path in tmp_path.iterdir()) == ["report", "runs"]
 
-    def test_it_can_be_made_where_one_stands(self, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for _ in range(2):  # into an empty folder, and in place of a report
+    def test_it_can_be_made_in_the_current_folder(
+        self, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for _ in range(2):  # first into an empty folder, then in place of a report
             (tmp_path / "here").mkdir(exist_ok=True)
             monkeypatch.chdir(tmp_path / "here")
             write_report([run], out=Path(), figures=False)
             assert data(tmp_path / "here" / "index.html", "index")["runs"][0]["name"] == "AlignCAT"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "runs"]
 
-    def test_only_the_name_of_a_picture_is_told(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
+    def test_only_the_file_name_of_a_picture_is_written(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
         index = write_report([run], out=tmp_path / "report", figures=False)
         assert [image["name"] for image in data(index, "split-0")["images"]] == ["0.png", "1.png"]
         files = [path for path in index.parent.rglob("*") if path.suffix in (".js", ".html")]
         assert not [path for path in files if str(pictures[0].parent) in path.read_text(encoding="utf-8")]
 
-    def test_a_picture_of_an_impossible_name_is_named(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        name = "x" * 300 + ".png"  # longer than disks take
+    def test_a_picture_with_an_impossible_name_is_reported(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        name = "x" * 300 + ".png"  # longer than file systems allow
         run = save(tmp_path / "run", [row(0, tmp_path / name)])
         with caplog.at_level(logging.WARNING):
             index = write_report([run], out=tmp_path / "report", figures=False)
@@ -331,12 +333,12 @@ class TestFolder:
         run = save(tmp_path / "run", [row(number, path) for number, path in enumerate(paths)])
         with caplog.at_level(logging.WARNING):
             index = write_report([run], out=tmp_path / "report", figures=False)
-        assert "2 of 3 pictures are not there or cannot be read" in caplog.text
+        assert "2 of 3 pictures are missing or cannot be read" in caplog.text
         assert [image["file"] for image in data(index, "split-0")["images"]] == ["00000.jpg", None, None]
 
 
 class TestPictures:
-    def test_each_is_copied_once_and_made_small(self, tmp_path: Path) -> None:
+    def test_pictures_are_copied_and_shrunk(self, tmp_path: Path) -> None:
         Image.new("RGB", (1200, 600), COLOURS[0]).save(tmp_path / "large.png")
         small = paint(tmp_path / "small", 1)[0]
         assert copy_images([tmp_path / "large.png", small], tmp_path / "out") == ["00000.jpg", "00001.jpg"]
@@ -345,7 +347,7 @@ class TestPictures:
         with Image.open(tmp_path / "out" / "00001.jpg") as copy:
             assert copy.size == (WIDTH, HEIGHT)
 
-    def test_many_are_made_smaller(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_many_pictures_get_smaller_copies(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Image.new("RGB", (1200, 600)).save(tmp_path / "large.png")
         monkeypatch.setattr("aligncat.report.images.MANY", 1)
         copy_images([tmp_path / "large.png"] * 4, tmp_path / "out")  # a quarter of the area each
@@ -365,11 +367,13 @@ class TestScripts:
         ("given", "written"),
         [(1 / 3, 0.333), (100.123456, 100.123), (2.0, 2), (float("-inf"), None), (float("nan"), None), (None, None)],
     )
-    def test_numbers_are_short_and_finite(self, given: float | None, written: float | None) -> None:
+    def test_numbers_are_rounded_and_finite(self, given: float | None, written: float | None) -> None:
         assert number(given) == written
 
 
-def test_the_verb_takes_runs_first(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verb_takes_runs_as_positional_arguments(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert settings("report", ["a", "b", "--out", "r"]) == {
         "runs": ["a", "b"],
         "out": Path("r"),

@@ -1,4 +1,4 @@
-"""Ten thousand expressions over a thousand pictures: a page that still opens, and a folder that can be sent."""
+"""A report of ten thousand expressions over a thousand pictures opens and is small enough to send."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 640, 480
 
 
 def photo_like(path: Path, random: np.random.Generator) -> Path:
-    """A picture with soft shapes and grain, which JPEG makes about as large as it makes a photo."""
+    """Write a picture with soft shapes and grain, whose JPEG is about as large as a photo's."""
     rough = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
     soft = np.asarray(Image.fromarray(rough).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC), np.int16)
     grain = random.normal(0, 14, (HEIGHT, WIDTH, 1)).astype(np.int16)
@@ -29,7 +29,7 @@ def photo_like(path: Path, random: np.random.Generator) -> Path:
 
 
 def mask_like(random: np.random.Generator) -> bytes:
-    """An ellipse, as long in run lengths as an object."""
+    """Return the run lengths of an ellipse, about as many as an object has."""
     x, y, a, b = random.integers([100, 100, 30, 30], [540, 380, 120, 120])
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     return encode_mask(((columns - x) / a) ** 2 + ((rows - y) / b) ** 2 < 1)["counts"]

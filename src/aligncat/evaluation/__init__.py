@@ -1,1 +1,1 @@
-"""What choices of candidates are worth: REC, RES, the oracle, errors by cause, slices, results over seeds."""
+"""Evaluation against the truth: REC, RES, the oracle, causes of errors, slices, and results over seeds."""

@@ -1,4 +1,4 @@
-"""Ask a grounder every expression of a split, and save the answers."""
+"""Run a grounder on a split and save its answers."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 def open_queries(folder: Path, grounder: Grounder) -> Store:
-    """Open a store of every query, and make sure that it is by the grounder's detector.
+    """Open a store of every query and check that the grounder's detector made it.
 
     Raises:
-        StoreError: it is not finished, was made by another detector, or holds the best candidates alone.
+        StoreError: the store is unfinished, was made by another detector, or holds only the best candidates.
     """
     store = Store.open(folder)
     if not store.manifest.detector.every_query:
-        raise StoreError(f"{folder} holds the best candidates alone: extract it anew with --every_query")
+        raise StoreError(f"{folder}: this store holds only the best candidates; extract a new one with --every_query")
     ignoring = ("candidates", "every_query")
     if differing := detector_differences(store.manifest.detector, grounder.detector_description, ignoring=ignoring):
         raise StoreError(f"{folder}: made by another detector than the grounder's. " + "; ".join(differing))
@@ -43,21 +43,21 @@ def open_queries(folder: Path, grounder: Grounder) -> Store:
 
 
 def seed_of(grounder: Grounder) -> int | None:
-    """The seed of its training; None where nothing random was trained."""
+    """Return the seed of the grounder's training, or None if its training drew nothing at random."""
     seed: int | None = grounder.provenance.get("training", {}).get("seed")
     return seed
 
 
 def save_answers(answers: Answers, folder: Path, name: str) -> Path:
-    """Write the figures, the errors by cause, and every answer.
+    """Write the metrics, the errors by cause, and every answer.
 
     Args:
-        answers: of one split.
-        folder: made if need be.
-        name: what the files' names begin with, before the dataset's (and division's) and the split's.
+        answers: the answers on one split.
+        folder: where to write; it is created if it does not exist.
+        name: the start of the file names, followed by the dataset (with its division) and the split.
 
     Returns:
-        The path of the answers.
+        The path of the Parquet file with the answers.
     """
     folder.mkdir(parents=True, exist_ok=True)
     result = answers.result
@@ -80,19 +80,19 @@ def answer(
     training: TrainingImages | None = None,
     seen: Seen | None = None,
 ) -> Answers:
-    """Ask a loaded grounder every sentence of one split.
+    """Return a grounder's answers to every expression of a split, with their metrics.
 
     Args:
-        grounder: trained.
-        name: what the result calls it.
-        questions: the split, with the candidates of the detector that the grounder was trained with.
-        folder: where the grounder is, for those who read the answers.
-        queries: as `open_queries` gives it.
-        training: what the detector was trained on; by default what its name says.
-        seen: as in `evaluate`.
+        grounder: a trained grounder.
+        name: the grounder's name in the result.
+        questions: the split, with candidates of the detector that the grounder was trained with.
+        folder: the grounder's folder, recorded in the answers; None if it has none.
+        queries: a store of every query (`open_queries`), to tell whether the detector missed a referent.
+        training: the images that the detector was trained on; by default those known from its name.
+        seen: the user's claim whether the detector has seen the split's images, as in `evaluate`.
 
     Raises:
-        ConfigError: `seen` contradicts what is known.
+        ConfigError: `seen` contradicts the list of training images or the detector's name.
     """
     split, store = questions.split, questions.store
     detector = grounder.detector_description.name

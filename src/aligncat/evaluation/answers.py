@@ -1,4 +1,4 @@
-"""Every answer of a grounder on a split, with all that a reader may ask of it: one row an expression, in Parquet."""
+"""A grounder's answers on a split, with candidates, scores and truth, as a Parquet file of one row per expression."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ SCHEMA = pa.schema(
         *((f"{name}_scores", _FLOATS) for name in SCORES),
     ]
 )
-"""The columns; lists are over the O candidates of the image, `boxes` has four numbers for each (xyxy pixels)."""
+"""Columns of an answers table. Lists run over the image's O candidates; `boxes` has four numbers each (xyxy pixels)."""
 
 _KEY = b"aligncat"
 
@@ -84,13 +84,14 @@ class Answers:
     """The answers of one grounder on one split.
 
     Attributes:
-        result: the metrics, with what must be said beside them.
+        result: the metrics, with the conditions they were measured under.
         labels: the detector's category names, by contiguous index.
         provenance: plain data: "grounder" (its folder), "store" (the detector's description), "alignment" (the config).
-        table: E rows of SCHEMA. `choice` is -1 where the image has no candidate; `score` is the probability of the
-            chosen object (`object_probability`); `cause` is one of CAUSES or "right"; `size` is the referent's box
-            over the image; `same_category` counts the other annotated objects of its category; `length` is in words;
-            masks are COCO's run lengths at height x width. What is not known is null.
+        table: E rows of SCHEMA. `choice` is -1 where the image has no candidate. `score` is the probability of the
+            chosen object (`object_probability`). `cause` is one of CAUSES, or "right". `size` is the area of the
+            referent's box as a fraction of the image. `same_category` counts the other annotated objects of the
+            referent's category. `length` is in words. Masks are COCO run lengths at height x width. Unknown values
+            are null.
     """
 
     result: Result
@@ -102,45 +103,45 @@ class Answers:
         return int(self.table.num_rows)
 
     def save(self, path: Path) -> None:
-        """Write as Parquet: wholly, or not at all.
+        """Write the answers as a Parquet file, atomically.
 
         Raises:
-            OSError: the file cannot be written; one that was there before is as it was.
+            OSError: the file cannot be written; an existing file is left unchanged.
         """
-        said = {"result": self.result.to_json(), "labels": list(self.labels), "provenance": dict(self.provenance)}
+        header = {"result": self.result.to_json(), "labels": list(self.labels), "provenance": dict(self.provenance)}
         content = io.BytesIO()
-        metadata = {_KEY: json.dumps(said, ensure_ascii=False).encode()}
+        metadata = {_KEY: json.dumps(header, ensure_ascii=False).encode()}
         pq.write_table(self.table.replace_schema_metadata(metadata), content, compression="zstd")
         write_atomic(path, content.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote.
+        """Read answers that `save` wrote.
 
         Raises:
-            DataError: the file is missing, or does not hold answers.
+            DataError: the file is missing or does not hold answers.
         """
         try:
             table = pq.read_table(path)
-            said = json.loads(table.schema.metadata[_KEY])
-            result = Result.from_json(said["result"], str(path))
-            answers = cls(result, tuple(said["labels"]), said["provenance"], table.replace_schema_metadata(None))
+            header = json.loads(table.schema.metadata[_KEY])
+            result = Result.from_json(header["result"], str(path))
+            answers = cls(result, tuple(header["labels"]), header["provenance"], table.replace_schema_metadata(None))
         except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
             raise DataError(
-                f"{path} does not hold the answers that `aligncat evaluate --out` writes: {first_line(error)}"
+                f"{path} does not hold answers of `aligncat evaluate --out`: {first_line(error)}"
             ) from error
         if not answers.table.schema.equals(SCHEMA):
-            raise DataError(f"{path} was written by another version of aligncat: evaluate again")
+            raise DataError(f"{path} was written by another version of aligncat; evaluate again")
         return answers
 
 
 def answers_table(questions: Questions, choices: Choices, queries: Store | None = None) -> pa.Table:
-    """The table of SCHEMA.
+    """Return the answers to E expressions as a table of SCHEMA.
 
     Args:
-        questions: the E expressions.
-        choices: of the same expressions and store.
-        queries: a store of every query of the same detector (`aligncat extract --every_query`), which tells whether
+        questions: the E expressions, their truth and their candidates.
+        choices: the grounder's choices for the same expressions and store.
+        queries: a store of every query of the same detector (`aligncat extract --every_query`). It tells whether
             the detector missed the referent or the confidence filter dropped it.
 
     Raises:
@@ -157,9 +158,9 @@ def answers_table(questions: Questions, choices: Choices, queries: Store | None 
     cause = causes(overlaps, choices, questions.store.labels, categories, query_right)
     rows = [
         {
-            **_said(split, overlaps, choices, row),
-            **_chosen(images[expression.image_id], choices, row),
-            **_truly(images[expression.image_id], truth[expression.referent_id]),
+            **_expression_columns(split, overlaps, choices, row),
+            **_choice_columns(images[expression.image_id], choices, row),
+            **_truth_columns(images[expression.image_id], truth[expression.referent_id]),
             "right": bool(outcomes.right[row]),
             "cause": cause[row],
             "box_iou": float(overlaps.box_iou[row, _column(images[expression.image_id], choices, row)]),
@@ -173,8 +174,8 @@ def answers_table(questions: Questions, choices: Choices, queries: Store | None 
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def _said(split: Split, overlaps: Overlaps, choices: Choices, row: int) -> dict[str, Any]:
-    """The expression, and what was read in it."""
+def _expression_columns(split: Split, overlaps: Overlaps, choices: Choices, row: int) -> dict[str, Any]:
+    """Return the columns of the expression, its predicted category and its word weights."""
     expression = overlaps.expressions[row]
     return {
         "expression_id": expression.id,
@@ -194,8 +195,8 @@ def _said(split: Split, overlaps: Overlaps, choices: Choices, row: int) -> dict[
     }
 
 
-def _chosen(candidates: Candidates, choices: Choices, row: int) -> dict[str, Any]:
-    """The candidates, their scores, and the choice."""
+def _choice_columns(candidates: Candidates, choices: Choices, row: int) -> dict[str, Any]:
+    """Return the columns of the candidates, their scores, and the choice."""
     count = len(candidates)
     choice = _column(candidates, choices, row)
     shares = choices.probabilities[row, :count]
@@ -212,8 +213,8 @@ def _chosen(candidates: Candidates, choices: Choices, row: int) -> dict[str, Any
     }
 
 
-def _truly(candidates: Candidates, truth: Truth) -> dict[str, Any]:
-    """The referent in the image."""
+def _truth_columns(candidates: Candidates, truth: Truth) -> dict[str, Any]:
+    """Return the columns of the image's size and the referent's truth."""
     width, height = np.maximum(truth.box[2:] - truth.box[:2], 0)
     return {
         "width": candidates.width,
@@ -229,7 +230,7 @@ def _column(candidates: Candidates, choices: Choices, row: int) -> int:
 
 
 def _query_right(split: Split, truth: Mapping[str, Truth], queries: Store) -> NDArray[np.bool_]:
-    """(E,) whether the box of some query passes."""
+    """Return (E,) bool: some query's box has an IoU above 0.5 with the truth."""
     boxes = dict(zip(split.images, queries.boxes(list(split.images)), strict=True))
     best = {
         (e.image_id, e.referent_id): box_iou(truth[e.referent_id].box[None], boxes[e.image_id]).max() > SAME_OBJECT_IOU

@@ -1,4 +1,4 @@
-"""Calibration of probabilities: is an answer of probability 0.9 right nine times in ten?"""
+"""Calibration of probabilities: are answers with probability 0.9 right nine times out of ten?"""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 BINS = 10
-_ROUNDING = 1e-5  # a sum of float32 shares may pass 1 by this much
+_ROUNDING = 1e-5  # a sum of float32 shares may exceed 1 by this much
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reliability:
-    """The answers in B bins of equal width by probability; bin b is (edges[b], edges[b + 1]], and 0 is in the first.
+    """Answers grouped by probability into B bins of equal width.
+
+    Bin b covers (edges[b], edges[b + 1]]; a probability of 0 falls into the first bin.
 
     Attributes:
         edges: (B + 1,) float64, from 0 to 1.
         counts: (B,) int64, answers in each bin.
-        probability: (B,) float64, mean probability in the bin; NaN where it is empty.
-        accuracy: (B,) float64, share of right answers in the bin; NaN where it is empty.
-        error: expected calibration error, the mean over the answers of |accuracy - probability| of their bin (Naeini,
-            Cooper & Hauskrecht 2015; Guo et al. 2017, Eq. 3).
+        probability: (B,) float64, mean probability in the bin; NaN if the bin is empty.
+        accuracy: (B,) float64, share of right answers in the bin; NaN if the bin is empty.
+        error: expected calibration error: |accuracy - probability| of each answer's bin, averaged over the answers
+            (Naeini, Cooper & Hauskrecht 2015; Guo et al. 2017, Eq. 3).
     """
 
     edges: NDArray[np.float64]
@@ -38,23 +40,26 @@ def reliability(probability: ArrayLike, right: ArrayLike, bins: int = BINS) -> R
     """Sort answers into bins by probability and compare each bin's accuracy with its mean probability.
 
     Args:
-        probability: (E,) the probability that the answer is right, in [0, 1]; at least one.
-        right: (E,) bool, whether it is.
-        bins: how many bins, B.
+        probability: (E,) the probability that each answer is right, in [0, 1]; E >= 1.
+        right: (E,) bool, whether the answer is right.
+        bins: the number of bins, B.
 
     Raises:
         ValueError: there is no answer, the lengths differ, or a probability is outside [0, 1].
     """
     claimed, outcome = np.asarray(probability, np.float64), np.asarray(right, bool)
     if claimed.ndim != 1 or claimed.shape != outcome.shape or not claimed.size:
-        raise ValueError(f"probabilities of shape {claimed.shape} and outcomes of shape {outcome.shape} are no answers")
+        raise ValueError(
+            f"expected one probability and one outcome for each of E >= 1 answers, not shapes {claimed.shape} and "
+            f"{outcome.shape}"
+        )
     if not ((claimed >= 0) & (claimed <= 1 + _ROUNDING)).all():
-        raise ValueError("a probability is not between 0 and 1")
+        raise ValueError("a probability is outside [0, 1]")
     claimed = np.minimum(claimed, 1)
     edges = np.linspace(0, 1, bins + 1)
     place = np.clip(np.searchsorted(edges, claimed, side="left") - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
-    with np.errstate(invalid="ignore"):  # 0 / 0 in an empty bin is the NaN that is promised
+    with np.errstate(invalid="ignore"):  # an empty bin is 0 / 0, which gives the documented NaN
         mean = np.bincount(place, claimed, bins) / counts
         accuracy = np.bincount(place, outcome, bins) / counts
     filled = counts > 0

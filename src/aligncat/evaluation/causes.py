@@ -1,4 +1,4 @@
-"""Find one cause for every wrong answer: the stage between detector and choice at which the referent was lost."""
+"""Causes of wrong answers: the stage between detector and choice at which the referent was lost."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ Cause: TypeAlias = Literal[
     "wrong_object",
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
-"""In the order in which they are asked; the first that holds is the cause."""
+"""In the order in which they are tested; the first that applies is the cause."""
 
 RIGHT = "right"
 
 MEANING: dict[Cause, str] = {
-    "poor_mask": "the right object was chosen, but its box is off",
-    "no_query": "none of the detector's N queries is the referent",
-    "confidence_filter": "a query is the referent, and the confidence filter dropped it",
-    "no_candidate": "none of the O candidates is the referent; whether a query was is not known",
-    "category_misread": "the category filter dropped the referent, as the text classifier read another category",
-    "class_misdetected": "the category filter dropped the referent, as the detector gave it another class",
-    "refinement": "the referent was not among the K best of the first stage",
-    "wrong_category": "the referent was there to choose, and an object of another category was chosen",
-    "wrong_object": "the referent was there to choose, and another object of its category was chosen",
+    "poor_mask": "the right object was chosen, but its box is too inaccurate (IoU of 0.5 or less)",
+    "no_query": "the detector missed the referent: none of its queries matches it",
+    "confidence_filter": "the detector found the referent, but the confidence filter dropped it",
+    "no_candidate": "no candidate matches the referent; whether a query did is unknown",
+    "category_misread": "the text classifier misread the category, so the category filter dropped the referent",
+    "class_misdetected": "the detector gave the referent the wrong class, so the category filter dropped it",
+    "refinement": "the first stage did not rank the referent among its K best candidates",
+    "wrong_category": "the referent could be chosen, but an object of another category was chosen",
+    "wrong_object": "the referent could be chosen, but another object of the same category was chosen",
 }
 
 
@@ -53,16 +53,20 @@ def causes(
     candidate_categories: NDArray[np.int64],
     query_right: NDArray[np.bool_] | None = None,
 ) -> list[str]:
-    """Return the cause of every wrong answer, and "right" for the others; the counts of all add up to E.
+    """Return the cause of each wrong answer, and "right" for each right answer.
 
-    Where the truth does not name the referent's category, that of the surest candidate with a right box stands in.
+    If the truth does not name the referent's category, the category of the most confident candidate with a right box
+    is used instead.
 
     Args:
-        overlaps: of the E expressions, whose `of_referent` and `same_category` know of the annotated objects.
-        choices: of the same expressions.
+        overlaps: the overlaps of the E expressions, made with the annotated objects if they are known.
+        choices: the choices for the same expressions.
         labels: the detector's category names, by contiguous index.
         candidate_categories: (E, O) c^V; -1 where there is no candidate.
-        query_right: (E,), whether some of all N queries has a right box; None where that is not known.
+        query_right: (E,) bool, whether one of the N queries has a right box; None if unknown.
+
+    Returns:
+        E names from CAUSES, or "right".
     """
     count = min(overlaps.box_iou.shape[1] - 1, choices.kept.shape[1])
     rows = np.arange(len(overlaps))
@@ -95,7 +99,7 @@ def causes(
         "no_candidate": ~reached,
         "category_misread": dropped & (read != referent),
         "class_misdetected": dropped,
-        # One stage alone chooses the best of all, whatever K is.
+        # A single stage chooses among all candidates, whatever K is.
         "refinement": ~np.asarray((passing & kept).any(axis=1)) if "fine" in choices.scores else unknown,
         "wrong_category": ~of_category,
         "wrong_object": np.ones(len(rows), dtype=bool),
@@ -106,8 +110,8 @@ def causes(
 
 
 def _dropped_by_category(choices: Choices, passing: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(E,) bool: the choice was among candidates of the category asked for, and none of them has a right box."""
+    """Return (E,) bool: the category filter left candidates to choose from, but none of them has a right box."""
     if "class" not in choices.scores:
         return np.zeros(len(passing), dtype=bool)
-    having = choices.scores["class"][:, : passing.shape[1]] == 1
-    return np.asarray(choices.category_matched & ~(having & passing).any(axis=1))
+    of_category = choices.scores["class"][:, : passing.shape[1]] == 1
+    return np.asarray(choices.category_matched & ~(of_category & passing).any(axis=1))

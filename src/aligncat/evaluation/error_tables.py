@@ -1,4 +1,4 @@
-"""Wrong answers counted by cause, for every slice that tells something: plain rows for JSON, tables and the report."""
+"""Counts of wrong answers by cause and slice, as plain rows for JSON, tables and the report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aligncat.evaluation.answers import Answers
 
 ErrorTable: TypeAlias = "list[dict[str, Any]]"
-"""Rows of "slice", "expressions", "rec" (fraction right) and the count of every cause that occurs in the answers."""
+"""Rows with "slice", "expressions", "rec" (the fraction right) and a count for each cause in the answers."""
 
 SIZES = ((0.01, "under 1% of the image"), (0.05, "1 to 5%"), (0.2, "5 to 20%"), (float("inf"), "20% and more"))
 LENGTHS = ((2, "1 to 2 words"), (4, "3 to 4 words"), (7, "5 to 7 words"), (float("inf"), "8 words and more"))
@@ -22,15 +22,15 @@ _WHOLE = "all"
 
 
 def error_tables(answers: Answers) -> dict[str, ErrorTable]:
-    """Count right answers and causes of wrong ones.
+    """Count right answers, and wrong ones by cause, for several ways of slicing the expressions.
 
     Args:
-        answers: of one grounder on one split.
+        answers: the answers of one grounder on one split.
 
     Returns:
-        By what the expressions are sliced: "all", "kind", "category" (the referent's), "same_category" (other objects
-        of it in the image), "size" (the referent's box), "length" (words). A slicing of which nothing is known is
-        left out; an expression of which it is not known stands under "not known".
+        Tables by slicing: "all", "kind", "category" (the referent's), "same_category" (the number of other objects of
+        that category in the image), "size" (the referent's box) and "length" (words). Expressions whose value is
+        unknown form the slice "not known". A slicing is left out if its value is unknown for every expression.
     """
     columns = ("cause", "kind", "referent_category", "same_category", "size", "length")
     rows = answers.table.select(columns).to_pylist()

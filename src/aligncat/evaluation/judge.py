@@ -1,4 +1,4 @@
-"""The two numbers that training may know about its choices."""
+"""A function that gives training the REC accuracy and RES mIoU of its choices, and nothing else about the truth."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 def judge_choices(overlaps: Overlaps) -> Callable[[NDArray[np.int64]], tuple[float, float | None]]:
     """Return a function that maps the choices of a split to their REC accuracy and RES mIoU.
 
-    Training gets this function instead of the truth, to tell its best epoch.
+    Training receives this function instead of the truth, to find its best epoch.
 
     Args:
-        overlaps: the table of the E expressions.
+        overlaps: the overlaps of the E expressions.
 
     Returns:
         A function of the (E,) int64 indices of the chosen candidates. It returns the share of boxes with an IoU above
-        0.5, and the mean IoU of the masks, or None where no referent has a mask.
+        0.5, and the mean IoU of the masks (None if no referent has a mask).
     """
 
     def judge(choice: NDArray[np.int64]) -> tuple[float, float | None]:

@@ -1,7 +1,7 @@
-"""Has the detector been trained on the photos that it is evaluated on?
+"""Leak audit: was the detector trained on the photos that it is evaluated on?
 
-A photo is known by its COCO id, which COCO's releases of 2014 and 2017 share, where its file name holds one
-(COCO_train2014_000000000009.jpg, 000000000009.jpg), and by its file name otherwise.
+A photo is identified by its COCO id if its file name holds one (COCO_train2014_000000000009.jpg, 000000000009.jpg),
+and by its file name otherwise. COCO's releases of 2014 and 2017 share their ids.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class TrainingImages:
     """The images that a detector was trained on.
 
     Attributes:
-        name: what they are called.
-        holds: whether a photo, by its file name, is among them; None where that cannot be known.
-        listed: the images one by one, as their file writes them; None where there is no list.
+        name: the name of the set or of the list's file.
+        holds: maps a photo's file name to whether it is among the images, or None if that is unknown.
+        listed: the images as their list writes them; None if there is no list.
     """
 
     name: str
@@ -41,15 +41,15 @@ class TrainingImages:
 
 @dataclass(frozen=True, slots=True)
 class SplitAudit:
-    """How many of a split's photos a detector was trained on.
+    """The number of a split's photos that a detector was trained on.
 
     Attributes:
-        dataset: by name.
-        split_by: who divided it; None where the dataset knows one division.
-        split: by name.
-        images: its photos.
-        seen: those that the detector was trained on.
-        unknown: those of which that cannot be known.
+        dataset: the dataset's name.
+        split_by: who divided the dataset; None if it has only one division.
+        split: the split's name.
+        images: the number of photos in the split.
+        seen: the number of photos that the detector was trained on.
+        unknown: the number of photos whose membership is unknown.
     """
 
     dataset: str
@@ -61,21 +61,21 @@ class SplitAudit:
 
     @property
     def verdict(self) -> Seen:
-        """Leaked where any was, clean where none was, else unknown."""
+        """Return "leaked" if any photo was seen, "clean" if certainly none was, and "unknown" otherwise."""
         if self.seen:
             return "leaked"
         return "unknown" if self.unknown else "clean"
 
 
 def read_training_images(source: str) -> TrainingImages:
-    """What a detector was trained on.
+    """Return the images that a detector was trained on.
 
     Args:
-        source: "coco-train2014" or "coco-train2017"; or a file: an annotation file in COCO's format, whose `images`
-            count, or a text file with a file name or a COCO id a line.
+        source: "coco-train2014", "coco-train2017", or a file. The file is either an annotation file in COCO's format,
+            of which `images` is read, or a text file with one file name or COCO id per line.
 
     Raises:
-        DataError: there is no such file, or it is neither.
+        DataError: the file does not exist or has neither format.
     """
     if source in NAMED:
         return TrainingImages(source, NAMED[source], None)
@@ -83,7 +83,7 @@ def read_training_images(source: str) -> TrainingImages:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise DataError(f"{source}: no such file, and none of the names that are known: {', '.join(NAMED)}") from None
+        raise DataError(f"{source}: no such file, and not a known set of images ({', '.join(NAMED)})") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as UTF-8 text ({error})") from error
     listed = _images_of_json(text, path) if text.lstrip().startswith(("{", "[")) else _lines(text, path)
@@ -96,8 +96,8 @@ def audit_split(split: Split, training: TrainingImages) -> SplitAudit:
     """Count the photos of a split that a detector was trained on.
 
     Args:
-        split: read with or without its photos.
-        training: what the detector was trained on.
+        split: the split; its photos need not be on disk.
+        training: the images that the detector was trained on.
     """
     answers = [training.holds(_photo_name(split, record)) for record in split.images.values()]
     return SplitAudit(
@@ -111,7 +111,10 @@ def audit_split(split: Split, training: TrainingImages) -> SplitAudit:
 
 
 def _photo_name(split: Split, record: ImageRecord) -> str:
-    """A photo's file name, as COCO's release of 2014 writes it: all of RefCOCO's photos are of its train2014."""
+    """Return a photo's file name as COCO's 2014 release writes it.
+
+    All photos of the RefCOCO datasets are from train2014, so a name without a release belongs to that one.
+    """
     name = record.path.name
     matched = _COCO_FILE.fullmatch(name)
     plain = matched is not None and matched["release"] is None
@@ -119,14 +122,14 @@ def _photo_name(split: Split, record: ImageRecord) -> str:
 
 
 def known_by_name(detector: str, dataset: str) -> TrainingImages | None:
-    """Return what a detector was trained on, as `KNOWN_DETECTORS` of the detector registry says.
+    """Return the training images of a detector in `KNOWN_DETECTORS` of the detector registry.
 
     Args:
-        detector: its name.
-        dataset: what it is evaluated on.
+        detector: the detector's name.
+        dataset: the name of the dataset that it is evaluated on.
 
     Returns:
-        Its training images, or None if its name does not say.
+        The training images, or None if the detector's name does not tell.
     """
     known = known_detector(detector)
     if known is None or known.trained_on is None:
@@ -140,12 +143,12 @@ def known_by_name(detector: str, dataset: str) -> TrainingImages | None:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is to be said of a detector and a split's photos.
+    """The verdict on a detector and a split's photos.
 
     Attributes:
-        seen: whether the detector was trained on any of them.
-        claimed: whether `seen` is what somebody said, as nothing at hand shows it.
-        images_seen: how many of them it is known to have been trained on; None where that is not known.
+        seen: whether the detector was trained on any of the photos.
+        claimed: True if `seen` is only the user's claim, which no list or name supports.
+        images_seen: the number of photos that the detector was trained on; None if unknown.
     """
 
     seen: Seen
@@ -156,18 +159,19 @@ class Judgement:
 def judge(
     split: Split, detector: str, *, training: TrainingImages | None = None, claim: Seen | None = None
 ) -> Judgement:
-    """Whether a detector has seen a split's photos: as a list of its images or its name shows, and else as claimed.
+    """Decide whether a detector has seen a split's photos.
 
-    Where list and name both tell, the one that finds more photos counts: no list undoes what a name tells.
+    The list of training images and the detector's name decide; the claim counts only if neither tells. If both tell,
+    the one that finds more photos wins, so a list cannot clear a detector whose name shows a leak.
 
     Args:
-        split: read with or without its photos.
-        detector: its name.
-        training: what it was trained on, where there is a list.
-        claim: what somebody says.
+        split: the split; its photos need not be on disk.
+        detector: the detector's name.
+        training: the images that it was trained on, if there is a list.
+        claim: the user's claim.
 
     Raises:
-        ConfigError: the claim contradicts what list or name shows.
+        ConfigError: the claim contradicts the list or the name.
     """
     shown = [
         (audit_split(split, each), each.name)
@@ -180,21 +184,18 @@ def judge(
     audit, name = max(known, key=lambda each: each[0].seen)
     if claim not in (None, audit.verdict):
         raise ConfigError(
-            f"--seen {claim}, but of the {audit.images:,} photos of {split.dataset} {split.split} the detector was "
-            f"trained on {audit.seen:,} ({name}): leave --seen out"
+            f"--seen {claim} is wrong: the detector was trained on {audit.seen:,} of the {audit.images:,} photos of "
+            f"{split.dataset} {split.split}, according to {name}; leave --seen out"
         )
     return Judgement(audit.verdict, False, audit.seen)
 
 
 def without(listed: Iterable[str], photos: Iterable[str]) -> list[str]:
-    """A list of images without some photos.
+    """Return a list of images without some photos, in order.
 
     Args:
         listed: file names or COCO ids.
-        photos: file names.
-
-    Returns:
-        What is left, in order.
+        photos: the file names of the photos to remove.
     """
     removed = {_key(photo) for photo in photos}
     return [image for image in listed if _key(image) not in removed]
@@ -207,18 +208,21 @@ def _in_train2014(photo: str) -> bool | None:
 
 
 def _in_train2017(photo: str) -> bool | None:
-    """train2017 is all of train2014, and val2014 but for the 5,000 of val2017 (82,783 + 40,504 - 5,000 = 118,287)."""
+    """Tell whether a photo is in train2017; None if its name does not tell.
+
+    train2017 is train2014 and val2014 without the 5,000 photos of val2017 (82,783 + 40,504 - 5,000 = 118,287).
+    """
     matched = _COCO_FILE.fullmatch(photo)
     release = matched and matched["release"]
     return None if release in (None, "val2014") else release == "train2014"
 
 
 NAMED: dict[str, Callable[[str], bool | None]] = {"coco-train2014": _in_train2014, "coco-train2017": _in_train2017}
-"""Sets of images of which a photo's file name tells whether it is one of them."""
+"""Named sets of images. Each function maps a photo's file name to whether the set holds it, or None if unknown."""
 
 
 def _key(image: str) -> int | str:
-    """The COCO id, or the file name where there is none."""
+    """Return an image's COCO id, or its file name if it has no id."""
     name = image.replace("\\", "/").rsplit("/", 1)[-1]
     if _COCO_ID.fullmatch(name):
         return int(name)
@@ -227,7 +231,11 @@ def _key(image: str) -> int | str:
 
 
 def _membership(listed: tuple[str, ...]) -> Callable[[str], bool | None]:
-    """Whether a photo is on a list; None where the list has no name of the photo's kind, so that no two compare."""
+    """Return a function that tells whether a photo is on a list.
+
+    It returns None if the list holds no name of the photo's kind (COCO id or other file name), since names of different
+    kinds cannot be compared.
+    """
     keys = {_key(image) for image in listed}
     kinds = {type(key) for key in keys}
 

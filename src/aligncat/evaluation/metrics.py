@@ -1,4 +1,4 @@
-"""Metrics of a set of choices: REC, RES, the oracle of the candidates, and shares of errors."""
+"""Metrics of a set of choices: REC, RES, the oracle, and shares of errors."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ PRECISION_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class ErrorShares:
-    """Shares of all expressions whose answer is wrong, by what was chosen; the three sum to 1 - REC.
+    """Wrong answers as shares of all expressions, by the object that was chosen; the three sum to 1 - REC.
 
-    These shares look at the candidates and the chosen object alone. `evaluation.causes` tells why an answer is wrong,
-    in more detail: docs/experiments.md says how the two relate.
+    The shares depend only on the candidates and the chosen object. `evaluation.causes` gives the reason for an error in
+    more detail; docs/experiments.md explains how the two relate.
 
     Attributes:
-        out_of_reach: no candidate's box exceeds IoU 0.5, so no choice could be right: 1 - oracle.
-        other_category: some candidate's box does, and an object of another category than the referent's was chosen.
-        same_category: some candidate's box does, and another object of the referent's category was chosen, or the
+        out_of_reach: no candidate's box exceeds IoU 0.5, so no choice could be right; equals 1 - oracle.
+        other_category: a candidate's box does, but an object of another category than the referent's was chosen.
+        same_category: a candidate's box does, but another object of the referent's category was chosen, or the
             referent itself with a poor box.
     """
 
@@ -46,7 +46,7 @@ class ErrorShares:
         """Invert `to_json`.
 
         Raises:
-            KeyError: a key is not one of a stored result's.
+            KeyError: a key is not in a stored result.
         """
         return cls(**{_STORED_ERRORS[key]: value for key, value in values.items()})
 
@@ -56,26 +56,26 @@ _STORED_ERRORS = {
     "wrong_category": "other_category",
     "wrong_object": "same_category",
 }
-"""Field of `ErrorShares` by its key in a stored result. Two keys are older than the causes of the same name."""
+"""Fields of `ErrorShares` by their key in a stored result. Two keys share a name with a cause; they are older."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Metrics of a set of expressions, as fractions of 1; None where they are not defined.
+    """Metrics of a set of expressions, as fractions of 1; None if undefined.
 
     Attributes:
-        expressions: how many sentences.
+        expressions: the number of expressions.
         rec: share whose chosen box has an IoU above 0.5 with the truth (strictly; the paper, section 5.1).
-        oracle_rec: share with any candidate whose box has: the ceiling of any choice.
-        with_mask: how many of the sentences have a mask in the truth; what follows counts these alone.
-        res_miou: mean over sentences of the chosen mask's IoU (the paper's RES).
-        res_oiou: sum of the intersections over sum of the unions, in which large objects count for more.
+        oracle_rec: share with at least one such candidate; no choice can reach a higher REC.
+        with_mask: the number of expressions whose truth has a mask; the mask metrics below count only these.
+        res_miou: mean IoU of the chosen masks (the paper's RES).
+        res_oiou: sum of the intersections over sum of the unions; large objects count for more.
         oracle_res_miou: res_miou if the mask with the best IoU were always chosen.
-        precision: by threshold "0.5" to "0.9", share whose chosen mask has an IoU above it (strictly).
-        category_accuracy: share whose category the text classifier reads right, of those whose truth has one.
-        errors: shares of wrong boxes; None where a referent's category would be needed and is not known.
+        precision: for each threshold "0.5" to "0.9", share whose chosen mask has a greater IoU.
+        category_accuracy: share whose category the text classifier predicts right, of those whose truth has one.
+        errors: shares of wrong answers; None if they depend on a category that the truth does not name.
         by_kind: the same metrics for each `Expression.kind`.
-        by_attribute: for each attribute kind, the same metrics where it is "needed", and where "redundant".
+        by_attribute: for each attribute, the same metrics where it is "needed" and where it is "redundant".
     """
 
     expressions: int
@@ -92,7 +92,7 @@ class Metrics:
     by_attribute: Mapping[str, Mapping[str, Metrics]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; slices have no slices of their own, so theirs are left out."""
+        """Return plain values. Slices have no slices of their own, so those keys are left out."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if not f.name.startswith("by_")}
         own["precision"] = None if self.precision is None else dict(self.precision)
         own["errors"] = None if self.errors is None else self.errors.to_json()
@@ -118,7 +118,7 @@ class Metrics:
         return cls(**own)
 
     def slices(self) -> dict[str, Metrics]:
-        """Every slice under one name: "kind color+place", "color needed", "color redundant"."""
+        """Return every slice by one name, such as "kind color+place", "color needed" or "color redundant"."""
         named = {f"kind {kind}": metrics for kind, metrics in self.by_kind.items()}
         for attribute, roles in self.by_attribute.items():
             named |= {f"{attribute} {role}": metrics for role, metrics in roles.items()}
@@ -130,15 +130,15 @@ class Outcomes:
     """The outcome of each of E answers; metrics are means over these rows.
 
     Attributes:
-        right: (E,) bool, the chosen box passes.
-        reachable: (E,) bool, some candidate's box passes.
-        mask_iou: (E,) float64, the chosen mask's; NaN where the truth has no mask.
-        best_mask_iou: (E,) float64, the best candidate's; NaN likewise.
-        intersection: (E,) float64, pixels; NaN likewise.
-        union: (E,) float64, pixels; NaN likewise.
+        right: (E,) bool, the chosen box has an IoU above 0.5 with the truth.
+        reachable: (E,) bool, the box of at least one candidate has.
+        mask_iou: (E,) float64, IoU of the chosen mask; NaN if the truth has no mask.
+        best_mask_iou: (E,) float64, IoU of the best candidate's mask; NaN if the truth has no mask.
+        intersection: (E,) float64, pixels shared by the chosen mask and the truth; NaN if the truth has no mask.
+        union: (E,) float64, pixels of the chosen mask or the truth; NaN if the truth has no mask.
         has_category: (E,) bool, the truth names the referent's category.
-        same_category: (E,) bool, the chosen candidate's object is of that category.
-        category_read: (E,) bool, the text classifier named that category; None where there is no classifier.
+        same_category: (E,) bool, the chosen object is of that category.
+        category_read: (E,) bool, the text classifier predicted that category; None if there is no classifier.
     """
 
     right: NDArray[np.bool_]
@@ -153,20 +153,20 @@ class Outcomes:
 
     @classmethod
     def of(cls, overlaps: Overlaps, choice: ArrayLike, predicted: Sequence[str | None] | None = None) -> Outcomes:
-        """Look up what was chosen.
+        """Look up the outcome of each choice.
 
         Args:
-            overlaps: of the E expressions.
-            choice: (E,) integers, the candidate chosen for each. Where the image has no candidate the value
-                does not matter (-1 by custom): the answer is wrong, with IoU 0.
-            predicted: E category names that the text classifier read, None for "nothing read".
+            overlaps: the overlaps of the E expressions.
+            choice: (E,) integers, the index of the chosen candidate. It is ignored for an image without candidates
+                (-1 by convention): that answer is wrong, with IoU 0.
+            predicted: E category names predicted by the text classifier; None for "no prediction".
 
         Raises:
             ValueError: the lengths differ, or a choice is not one of its image's candidates.
         """
         chosen = _checked(overlaps, choice)
         rows = np.arange(len(overlaps))
-        # an empty mask against an empty truth, 0 / 0, has nothing right: 0
+        # An empty mask against an empty truth is 0 / 0; it counts as IoU 0.
         mask_iou = overlaps.intersections / np.where(overlaps.unions == 0, 1, overlaps.unions)
         has_category = np.array([category is not None for category in overlaps.referent_categories])
         return cls(
@@ -185,7 +185,7 @@ class Outcomes:
         """Return the metrics of some rows, without slices.
 
         Args:
-            rows: (E,) True for the rows to take, at least one.
+            rows: (E,) bool, True for the rows to measure; at least one.
         """
         with_mask = rows & ~np.isnan(self.union)
         with_category = rows & self.has_category
@@ -222,12 +222,13 @@ class Outcomes:
 
 
 def measure(overlaps: Overlaps, choice: ArrayLike, predicted: Sequence[str | None] | None = None) -> Metrics:
-    """Measure the candidates chosen for every expression of a split, as a whole and by slice.
+    """Return the metrics of a split's choices, overall and by slice.
 
     Args:
-        overlaps: of the E expressions.
-        choice: (E,) integers, the candidate chosen for each; -1 where the image has none, which is wrong.
-        predicted: E category names that the text classifier read, for `category_accuracy`.
+        overlaps: the overlaps of the E expressions.
+        choice: (E,) integers, the index of the chosen candidate; -1 for an image without candidates, which counts as
+            wrong.
+        predicted: E category names predicted by the text classifier, for `category_accuracy`.
 
     Raises:
         ValueError: the lengths differ, or a choice is not one of its image's candidates.
@@ -256,10 +257,10 @@ def _by_attribute(overlaps: Overlaps, outcomes: Outcomes) -> dict[str, dict[str,
 
 
 def _checked(overlaps: Overlaps, choice: ArrayLike) -> NDArray[np.int64]:
-    """(E,) column indices, -1 where the image has no candidate."""
+    """Return (E,) column indices, -1 where the image has no candidate."""
     chosen = np.asarray(choice, dtype=np.int64)
     if chosen.shape != (len(overlaps),):
-        raise ValueError(f"{len(overlaps)} expressions want {len(overlaps)} choices, not the shape {chosen.shape}")
+        raise ValueError(f"{len(overlaps)} expressions need choices of shape ({len(overlaps)},), not {chosen.shape}")
     chosen = np.where(overlaps.valid.any(axis=1), chosen, -1)
     counts = overlaps.valid.sum(axis=1)
     wrong = np.flatnonzero((chosen >= counts) | ((chosen < 0) & (counts > 0)))

@@ -1,4 +1,4 @@
-"""How every candidate overlaps the referent of every expression: made once, then each metric is a look-up."""
+"""Overlap of every candidate with every referent, computed once so that each metric is a look-up."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
     from aligncat.types import Candidates, Expression, Truth
 
 AnnotatedObjects: TypeAlias = "Mapping[str, tuple[NDArray[np.float64], Sequence[str]]]"
-"""By image id: the boxes, (n, 4) xyxy pixels, and category names of every object annotated in the image."""
+"""By image id: the boxes, (n, 4) xyxy pixels, and the category names of all objects annotated in the image."""
 
 OF_REFERENT = 0.25
-"""Above this IoU, a box that overlaps no other object more is a poor box of the referent, not one of something else."""
+"""Above this IoU, a box that overlaps no other object more counts as a box of the referent, however poor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlaps:
-    """The candidates of E expressions against their referents.
+    """The candidates of E expressions compared with their referents.
 
-    The columns are the O candidates in the order of `Store.candidates`, then one that is always padding, so
-    that the index -1 reads as "nothing chosen"; images with fewer than O are padded too. Padding has IoU and
-    intersection 0, no category, and the referent's own area as union.
+    The columns are the O candidates in the order of `Store.candidates`, followed by one column of padding, so the index
+    -1 means "nothing chosen". Images with fewer than O candidates are padded too. Padding has IoU and intersection 0,
+    no category, and the referent's own area as union.
 
     Attributes:
         dataset: name of the dataset.
         split: name of the split.
-        split_by: who divided the data; None where the dataset knows only one division.
-        expressions: E expressions, the order of every row. One whose kind is not recorded has "category" where no
-            other object of the referent's category is in the image, so that knowing the category is enough, and
-            "attribute" where there is one (the two kinds of section 1 of the paper); None where that is not known.
-        referent_categories: E names, the truth's category; None where the dataset gives none.
+        split_by: who divided the data; None if the dataset has only one division.
+        expressions: the E expressions, in the order of the rows. If an expression's kind is not recorded, it is set
+            from the annotated objects (the two kinds of section 1 of the paper): "attribute" if the image shows
+            another object of the referent's category, "category" if not, None if unknown.
+        referent_categories: E category names of the truth; None where the dataset gives none.
         box_iou: (E, O + 1) float64.
-        intersections: (E, O + 1) float64, pixels that mask and truth share; NaN where the truth has no mask.
-        unions: (E, O + 1) float64, pixels that either has; NaN where the truth has no mask.
-        same_category: (E, O + 1) bool, the candidate's object is of the referent's category: by the annotated
-            object that the candidate's box overlaps best where one passes IoU 0.5, by c^V otherwise.
-        of_referent: (E, O + 1) bool, the candidate is the referent, be its box good or poor: an IoU above 0.25
-            with the truth, and no other annotated object overlaps it more.
-        same_category_objects: (E,) int64, other annotated objects of the referent's category in the image; -1
-            where the annotated objects, or the category, are not known.
+        intersections: (E, O + 1) float64, pixels shared by mask and truth; NaN if the truth has no mask.
+        unions: (E, O + 1) float64, pixels of mask or truth; NaN if the truth has no mask.
+        same_category: (E, O + 1) bool, the candidate's object is of the referent's category. Its category is that of
+            the annotated object that its box overlaps most, if their IoU is above 0.5, and c^V otherwise.
+        of_referent: (E, O + 1) bool, the candidate shows the referent, with a good or a poor box: its IoU with the
+            truth is above 0.25, and it overlaps no other annotated object more.
+        same_category_objects: (E,) int64, the number of other annotated objects of the referent's category in the
+            image; -1 if the annotated objects or the category are unknown.
         valid: (E, O + 1) bool, the candidate exists.
     """
 
@@ -80,25 +80,26 @@ class Overlaps:
         *,
         objects: AnnotatedObjects | None = None,
     ) -> Overlaps:
-        """Compare a store's candidates with a split's truth: each image and each referent once.
+        """Compare a store's candidates with a split's truth.
+
+        Each image is read once, and each referent is compared once.
 
         Args:
-            store: holds the candidates of every image that an expression is said of.
-            split: whose expressions.
-            truth: by referent id, as `load_truth` returns it.
-            objects: every annotated object of the images (`load_objects`), which tells a wrong category
-                from a wrong object by the truth instead of by the detector's own claim; an image that it
-                lacks goes by the claim.
+            store: a store with the candidates of every image of the expressions.
+            split: the split with the expressions.
+            truth: the truth by referent id (`load_truth`).
+            objects: every annotated object of the images (`load_objects`). They tell a chosen object's category by
+                the truth; in an image without annotated objects, the detector's own category c^V counts.
 
         Raises:
-            DataError: the split has no expression, a referent has no truth, or its mask is of another size
-                than the image that the detector saw.
+            DataError: the split has no expression, a referent has no truth, or a mask's size differs from the size of
+                the image that the detector saw.
             StoreError: the store lacks an image.
         """
         if not split.expressions:
             raise DataError(
-                f"split {split.split!r} of {split.dataset} (split by {split.split_by}) has no "
-                "expressions, so there is nothing to evaluate: check the names of the split and the split-by"
+                f"split {split.split!r} of {split.dataset} (split by {split.split_by}) has no expressions; check the "
+                "names of the split and of the split-by"
             )
         referents = _referents_by_image(split.expressions, truth)
         tables = [
@@ -130,13 +131,13 @@ class Overlaps:
 
 
 def same_category(name: str | None, other: str | None) -> bool:
-    """Whether two names, in anybody's spelling, are one category; one that is not known is like no other."""
+    """Return whether two names, in any spelling, are the same category; None matches no name."""
     if name is None or other is None:
         return False
     return canonical_category(name) == canonical_category(other)
 
 
-# One candidate against one referent. Pixel counts are float64: exact to 2^53, and NaN can say "no mask".
+# One candidate compared with one referent. Pixel counts are float64, which is exact to 2^53 and has NaN for "no mask".
 _CELL = np.dtype(
     [
         ("box_iou", np.float64),
@@ -151,13 +152,13 @@ _CELL = np.dtype(
 
 
 def _referents_by_image(expressions: Sequence[Expression], truth: Mapping[str, Truth]) -> dict[str, dict[str, Truth]]:
-    """Each image's referents with their truth, in order of first mention."""
+    """Return the referents of each image with their truth, in order of first mention."""
     referents: dict[str, dict[str, Truth]] = defaultdict(dict)
     for expression in expressions:
         if expression.referent_id not in truth:
             raise DataError(
                 f"referent {expression.referent_id!r} (expression {expression.id!r}, image "
-                f"{expression.image_id!r}) has no truth: add its box to the annotations, or leave its "
+                f"{expression.image_id!r}) has no truth; add its box to the annotations, or leave its "
                 "expressions out of the split"
             )
         referents[expression.image_id][expression.referent_id] = truth[expression.referent_id]
@@ -170,7 +171,7 @@ def _referent_table(
     referents: Mapping[str, Truth],
     objects: tuple[NDArray[np.float64], Sequence[str]] | None,
 ) -> NDArray[np.void]:
-    """One image's (R, O + 1) cells, the last column that of no candidate."""
+    """Return the (R, O + 1) cells of one image; the last column is padding."""
     count = len(candidates)
     table = np.zeros((len(referents), count + 1), dtype=_CELL)
     claimed = [labels[category] for category in candidates.categories]
@@ -188,14 +189,14 @@ def _referent_table(
 def _mask_cells(
     candidates: Candidates, referent_id: str, truth: Truth
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(O + 1,) intersections and unions with the referent's mask, the last those of an empty mask."""
+    """Return (O + 1,) intersections and unions with the referent's mask; the last are those of an empty mask."""
     if truth.mask is None:
         return np.full(len(candidates) + 1, np.nan), np.full(len(candidates) + 1, np.nan)
     if list(truth.mask["size"]) != [candidates.height, candidates.width]:
         height, width = truth.mask["size"]
         raise DataError(
             f"the mask of referent {referent_id!r} is {width} x {height}, but the detector saw image "
-            f"{candidates.image_id!r} at {candidates.width} x {candidates.height}: extract the store from "
+            f"{candidates.image_id!r} at {candidates.width} x {candidates.height}; extract the store from "
             "the images that the annotations were made on"
         )
     mask = truth.mask
@@ -210,7 +211,7 @@ def _categories_by_truth(
     claimed: Sequence[str],
     objects: tuple[NDArray[np.float64], Sequence[str]] | None,
 ) -> list[str]:
-    """The category of the annotated object that each box stands for; the claimed one where there is none."""
+    """Return the category of the annotated object that each box passes IoU 0.5 with, or else the claimed category."""
     if objects is None or not len(objects[1]):
         return list(claimed)
     object_boxes, names = objects
@@ -225,22 +226,22 @@ def _of_referent(
     boxes: NDArray[np.float32],
     objects: tuple[NDArray[np.float64], Sequence[str]] | None,
 ) -> NDArray[np.bool_]:
-    """(O + 1,): the IoU with the referent is above OF_REFERENT and at least that with every annotated object."""
+    """Return (O + 1,) bool: the IoU with the referent is above OF_REFERENT, and no annotated object's is greater."""
     most = np.zeros_like(iou)
     if objects is not None and len(objects[1]) and len(boxes):
         most[: len(boxes)] = box_iou(boxes, objects[0]).max(axis=1)
-    # The referent is one of the objects, and its box may differ by a rounding from the truth's.
+    # The referent is one of the annotated objects; its box there may differ from the truth's by rounding.
     return (iou > OF_REFERENT) & (iou >= most - 1e-6)
 
 
 def _others_alike(truth: Truth, objects: tuple[NDArray[np.float64], Sequence[str]] | None) -> int:
-    """How many annotated objects are of the referent's category, without itself; -1 where that is not known."""
+    """Return how many other annotated objects are of the referent's category; -1 if unknown."""
     if objects is None or truth.category is None:
         return -1
     return max(0, sum(same_category(name, truth.category) for name in objects[1]) - 1)
 
 
 def _stack(tables: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
-    """Stack the images' tables, each padded to the widest with its own last column, that of no candidate."""
+    """Stack the images' tables, each widened to the widest by repeating its column of padding."""
     columns = max(table.shape[1] for table in tables)
     return np.concatenate([np.pad(table, ((0, 0), (0, columns - table.shape[1])), mode="edge") for table in tables])

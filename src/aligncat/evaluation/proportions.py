@@ -1,4 +1,4 @@
-"""How far a share of n may be from the truth by chance alone."""
+"""Confidence intervals of proportions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ Z95 = 1.959963984540054  # standard normal, two-sided 95%
 
 
 def wilson(share: ArrayLike, count: ArrayLike, z: float = Z95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Wilson's score interval of a proportion (E. B. Wilson, JASA 22, 1927), which holds for few and for extremes too.
+    """Return Wilson's score interval of a proportion (E. B. Wilson, JASA 22, 1927).
+
+    The interval is valid for small counts and for proportions near 0 or 1.
 
     Args:
         share: (...) the observed proportion, in [0, 1].
-        count: (...) of how many independent trials, at least 1.
+        count: (...) the number of independent trials, at least 1.
         z: standard normal quantile.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Published tables as data. This package measured none of their values."""
+"""Published tables as data. None of their values was measured with this package."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from aligncat.files.fields import (
 
 _FOLDER = Path(__file__).with_name("papers")
 PAPERS = (_FOLDER / "aligncat.toml",)
-"""One file for each paper, in the order in which they are shown. papers/aligncat.toml describes the format."""
+"""One file per paper, in the order in which they are shown. papers/aligncat.toml describes the format."""
 
 Task: TypeAlias = Literal["rec", "res"]
 
@@ -34,12 +34,12 @@ _ROW_KEYS = ("name", "venue", "reference", "preset", "values")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What a column of a table was measured on.
+    """The data that a column of a table was measured on.
 
     Attributes:
-        dataset: by name.
-        split_by: who divided it.
-        split: by name.
+        dataset: the dataset's name.
+        split_by: who divided the dataset.
+        split: the split's name.
     """
 
     dataset: str
@@ -49,14 +49,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A system, or a setting of one.
+    """A row of a published table: a system, or a setting of one.
 
     Attributes:
-        name: what it is.
-        venue: where it was published, as the paper gives it; None for the paper's own rows.
-        reference: its number in the paper's bibliography; None for the paper's own rows.
-        preset: the name of the same setting in `aligncat.alignment.config.PRESETS`; None where it is none of them.
-        values: percent, one for each column; None where the paper has none.
+        name: name of the system or the setting.
+        venue: where the system was published, as the paper gives it; None for the paper's own rows.
+        reference: the system's number in the paper's bibliography; None for the paper's own rows.
+        preset: the same setting's name in `aligncat.alignment.config.PRESETS`; None if no preset is the same.
+        values: percent, one per column; None where the paper gives none.
     """
 
     name: str
@@ -71,15 +71,15 @@ class PublishedTable:
     """A table of a paper.
 
     Attributes:
-        source: how the paper is cited.
-        number: the paper's.
-        study: the study that has the same rows (`aligncat.studies`); None where the rows are systems.
-        title: what it compares.
+        source: citation of the paper.
+        number: the table's number in the paper.
+        study: the study with the same rows (`aligncat.studies`); None if the rows are systems.
+        title: what the table compares.
         task: rec or res.
-        metric: what the values are.
-        note: what must be known to read it; None where it is plain.
-        columns: what was measured on.
-        rows: in the paper's order.
+        metric: name of the metric.
+        note: an explanation that readers need; None if there is none.
+        columns: the data of each column.
+        rows: the rows, in the paper's order.
     """
 
     source: str
@@ -95,12 +95,12 @@ class PublishedTable:
 
 @dataclass(frozen=True, slots=True)
 class PublishedValue:
-    """One value, with what must be said beside it.
+    """One published value, with its table, column and row.
 
     Attributes:
-        table: the table that it stands in.
-        column: what it was measured on.
-        row: whose it is.
+        table: the table of the value.
+        column: the data that it was measured on.
+        row: the system or setting that was measured.
         value: percent.
     """
 
@@ -114,7 +114,7 @@ def read_published(path: Path) -> tuple[PublishedTable, ...]:
     """Read the published tables of one paper.
 
     Args:
-        path: a TOML file as papers/aligncat.toml describes itself.
+        path: a TOML file in the format that papers/aligncat.toml describes.
 
     Raises:
         DataError: the file is missing or not TOML, or a table, column, row or value is wrong.
@@ -122,8 +122,8 @@ def read_published(path: Path) -> tuple[PublishedTable, ...]:
     try:
         document = tomllib.loads(read_text(path))
     except ValueError as error:
-        raise DataError(f"{path}: cannot be read as a TOML file ({error})") from error
-    _known(document, _PAPER_KEYS, str(path))
+        raise DataError(f"{path}: not a TOML file ({error})") from error
+    _check_keys(document, _PAPER_KEYS, str(path))
     source = required_str(document, "source", str(path))
     tables = tuple(
         _table(value, source, f"{path}: table {place}")
@@ -131,7 +131,7 @@ def read_published(path: Path) -> tuple[PublishedTable, ...]:
     )
     numbers = [table.number for table in tables]
     if len(set(numbers)) < len(numbers):
-        raise DataError(f"{path}: the table numbers {numbers} are not all different")
+        raise DataError(f"{path}: a table number occurs twice among {numbers}; give every table its own")
     return tables
 
 
@@ -143,12 +143,12 @@ def published_tables() -> tuple[PublishedTable, ...]:
 def select_published(
     *, table: int | None = None, dataset: str | None = None, split: str | None = None, task: Task | None = None
 ) -> tuple[PublishedTable, ...]:
-    """Return the published tables with the columns that are asked for, and with the rows that have a value there.
+    """Return the published tables reduced to the requested columns and to the rows with a value there.
 
     Args:
-        table: one table, by number; all by default.
-        dataset: the columns of one dataset; all by default.
-        split: the columns of one split; all by default.
+        table: number of a table; all tables by default.
+        dataset: only the columns of this dataset; all by default.
+        split: only the columns of this split; all by default.
         task: rec or res; both by default.
 
     Raises:
@@ -163,7 +163,7 @@ def select_published(
     if not found:
         asked = {"table": table, "dataset": dataset, "split": split, "task": task}
         wanted = ", ".join(f"{name} {value}" for name, value in asked.items() if value is not None)
-        raise DataError(f"there is no published figure for {wanted}: {_contents()}")
+        raise DataError(f"no published value for {wanted}; {_contents()}")
     return found
 
 
@@ -173,13 +173,14 @@ def published_values(
     """Return the published values of systems on a split of a dataset.
 
     Args:
-        dataset: by name.
-        split: by name.
-        split_by: who divided it; any by default. RefCOCOg's val of one division is not comparable with the other's.
+        dataset: the dataset's name.
+        split: the split's name.
+        split_by: who divided the dataset; any by default. The val splits of RefCOCOg's two divisions are different
+            data.
         task: rec or res; both by default.
 
     Returns:
-        In the order of the papers and their tables; empty where no paper has the split.
+        The values in the order of the papers and their tables; none if no paper has the split.
     """
     return tuple(
         PublishedValue(table, column, row, value)
@@ -194,10 +195,10 @@ def published_values(
 
 
 def published_ablation(study: str) -> dict[str, dict[str, float]]:
-    """Return the published rows of a study, which are of REC on RefCOCO.
+    """Return the published rows of a study: REC on RefCOCO.
 
     Returns:
-        Name of a preset -> split (val, testA, testB) -> percent; rows in the paper's order. Empty where no paper has
+        Preset name -> split (val, testA, testB) -> percent, in the order of the paper's rows. Empty if no paper has
         the study.
     """
     return {
@@ -216,7 +217,7 @@ def _is_of(column: Column, dataset: str | None, split: str | None) -> bool:
 
 
 def _with_columns(table: PublishedTable, kept: Sequence[int]) -> PublishedTable:
-    """Return a table with some of its columns, without the rows that have no value in these."""
+    """Return a table with only some columns, and only the rows with a value in one of them."""
     rows = [replace(row, values=tuple(row.values[place] for place in kept)) for row in table.rows]
     return replace(
         table,
@@ -226,7 +227,7 @@ def _with_columns(table: PublishedTable, kept: Sequence[int]) -> PublishedTable:
 
 
 def _contents() -> str:
-    """Return what there is to ask for, in words."""
+    """Return a sentence that lists the tables with their tasks, datasets and splits."""
     tables = [
         f"Table {table.number} has {table.task} on "
         + ", ".join(
@@ -240,10 +241,10 @@ def _contents() -> str:
 
 def _table(value: object, source: str, where: str) -> PublishedTable:
     table = as_mapping(value, where)
-    _known(table, _TABLE_KEYS, where)
+    _check_keys(table, _TABLE_KEYS, where)
     [task] = [name for name in get_args(Task) if name == required_str(table, "task", where)] or [None]
     if task is None:
-        raise DataError(f"{where}: task is {shorten(table['task'])}, and must be one of {', '.join(get_args(Task))}")
+        raise DataError(f"{where}: task is {shorten(table['task'])}, but must be one of {', '.join(get_args(Task))}")
     columns = tuple(
         _column(each, f"{where}, column {place}")
         for place, each in enumerate(required_list(table, "columns", where), start=1)
@@ -266,13 +267,13 @@ def _table(value: object, source: str, where: str) -> PublishedTable:
 
 def _column(value: object, where: str) -> Column:
     column = as_mapping(value, where)
-    _known(column, _COLUMN_KEYS, where)
+    _check_keys(column, _COLUMN_KEYS, where)
     return Column(*(required_str(column, key, where) for key in _COLUMN_KEYS))
 
 
 def _row(value: object, columns: int, where: str) -> Row:
     row = as_mapping(value, where)
-    _known(row, _ROW_KEYS, where)
+    _check_keys(row, _ROW_KEYS, where)
     values = tuple(_percentage(each, where) for each in required_list(row, "values", where))
     if len(values) != columns:
         raise DataError(f"{where}: has {len(values)} values for {columns} columns")
@@ -289,18 +290,20 @@ def _percentage(value: object, where: str) -> float | None:
     if value == _NONE:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
-        raise DataError(f"{where}: {shorten(value)} is no percentage, and not {_NONE!r} for none")
+        raise DataError(
+            f"{where}: {shorten(value)} is not a percentage from 0 to 100; write {_NONE!r} if there is no value"
+        )
     return float(value)
 
 
-def _known(row: object, keys: tuple[str, ...], where: str) -> None:
+def _check_keys(row: object, keys: tuple[str, ...], where: str) -> None:
     unknown = [key for key in as_mapping(row, where) if key not in keys]
     if unknown:
-        raise DataError(f"{where}: key {unknown[0]!r} is not known; there are {', '.join(keys)}")
+        raise DataError(f"{where}: unknown key {unknown[0]!r}; known keys are {', '.join(keys)}")
 
 
 if TYPE_CHECKING:
     TableNumber: TypeAlias = int
 else:
-    # The command line offers the numbers that there are.
+    # The command line offers exactly the existing numbers.
     TableNumber = Literal[tuple(sorted({table.number for table in published_tables()}))]

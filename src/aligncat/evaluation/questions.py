@@ -1,4 +1,4 @@
-"""A split ready to be answered: its expressions, their truth, and how every candidate overlaps it."""
+"""A split prepared for evaluation: expressions, truth, candidates, and their overlaps."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Questions:
-    """What any number of grounders can be asked; made once, as it is most of the work of an evaluation.
+    """A split's expressions with their truth, candidates and overlaps.
+
+    Preparing them is most of the work of an evaluation, so prepare them once and reuse them for all grounders.
 
     Attributes:
         split: the expressions.
-        truth: by referent id.
+        truth: the truth by referent id.
         store: the candidates of the split's images.
-        overlaps: of the three, with every annotated object where the data tells of them.
+        overlaps: the overlaps of candidates and truth, with all annotated objects if the data lists them.
     """
 
     split: Split
@@ -44,14 +46,14 @@ class Questions:
         skip_bad_rows: bool = False,
         files: AnnotationFiles | None = None,
     ) -> Self:
-        """Read a split and its truth.
+        """Read a split and its truth, and compare its candidates with the truth.
 
         Args:
             data: the dataset.
             store: the candidates of its images.
             split_name: the split.
-            skip_bad_rows: leave out bad rows and report them, instead of stopping.
-            files: the annotation files parsed so far, where several splits are read.
+            skip_bad_rows: report bad rows and leave them out, instead of stopping.
+            files: a cache of parsed annotation files; share one when reading several splits.
 
         Raises:
             DataError: the dataset cannot be read, or the split has no expression.

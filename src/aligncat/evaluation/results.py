@@ -1,4 +1,4 @@
-"""A result with all that must be said beside it, and results over seeds."""
+"""Results of evaluations with the conditions they were measured under, and their mean and spread over seeds."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Seen: TypeAlias = Literal["clean", "leaked", "unknown"]
-"""Whether the detector was trained on images of the split: "clean" when it was not, "leaked" when it was."""
+"""Whether the detector was trained on images of the split: "clean" if it was not, "leaked" if it was."""
 
 Metric: TypeAlias = Callable[[Metrics], float | None]
-"""Reads one metric; returns None where it is not defined."""
+"""A function that returns one metric, or None if it is undefined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,18 @@ class Result:
     """The metrics of one trained model on one split.
 
     Attributes:
-        dataset: by name.
-        split: by name.
-        split_by: who divided the data; None where the dataset knows only one division.
-        config: name of what was trained, such as "AlignCAT".
-        detector: name of the detector whose candidates were chosen from.
+        dataset: the dataset's name.
+        split: the split's name.
+        split_by: who divided the data; None if the dataset has only one division.
+        config: name of the trained model, such as "AlignCAT".
+        detector: name of the detector that made the candidates.
         seen: whether the detector was trained on the split's images.
-        seed: of the training; None where nothing random was trained.
-        versions: by package, of what computed it (`installed_versions`).
-        metrics: of the split, with the number of expressions. Stored under the key "scores".
-        images: how many photos the split has; None where they were not counted.
-        images_seen: how many of them the detector is known to have been trained on; None where nothing is known.
-        seen_claimed: whether `seen` is what the user said, as neither a list nor the detector's name showed it.
+        seed: seed of the training; None if the training drew nothing at random.
+        versions: versions of the packages that computed the result (`installed_versions`).
+        metrics: the metrics, with the number of expressions. Stored under the key "scores".
+        images: the number of photos in the split; None if they were not counted.
+        images_seen: the number of these photos that the detector was trained on; None if unknown.
+        seen_claimed: True if `seen` is only the user's claim, which neither a list nor the detector's name supports.
     """
 
     dataset: str
@@ -57,25 +57,25 @@ class Result:
     seen_claimed: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, undefined metrics as None."""
+        """Return plain values; undefined metrics are None."""
         own = {"scores" if f.name == "metrics" else f.name: getattr(self, f.name) for f in fields(self)}
         return {**own, "versions": dict(self.versions), "scores": self.metrics.to_json()}
 
     def save(self, path: Path) -> None:
-        """Write as JSON: wholly, or not at all.
+        """Write the result as a JSON file, atomically.
 
         Raises:
-            OSError: the folder cannot be written; a file that was there before is as it was.
+            OSError: the file cannot be written; an existing file is left unchanged.
         """
         text = json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
         write_atomic(path, text.encode())
 
     @classmethod
     def load(cls, path: Path) -> Result:
-        """Read what `save` wrote.
+        """Read a result that `save` wrote.
 
         Raises:
-            DataError: the file is missing, or is not a result.
+            DataError: the file is missing or is not a result.
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
@@ -88,28 +88,28 @@ class Result:
         """Invert `to_json`.
 
         Args:
-            values: what `to_json` gave.
-            where: the file that it was read from, for the error.
+            values: the values that `to_json` returned.
+            where: the file that they were read from, for the error.
 
         Raises:
-            DataError: it is not a result.
+            DataError: the values are not a result.
         """
         try:
-            said = {key: value for key, value in values.items() if key != "scores"}
-            result = cls(**said, metrics=Metrics.from_json(values["scores"]))
+            own = {key: value for key, value in values.items() if key != "scores"}
+            result = cls(**own, metrics=Metrics.from_json(values["scores"]))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(f"{where} is not a result that `aligncat evaluate` wrote: {error!r}") from error
         if result.seen not in get_args(Seen):
-            raise DataError(f"{where}: seen is {result.seen!r}, which is none of {', '.join(get_args(Seen))}")
+            raise DataError(f"{where}: seen is {result.seen!r}, but must be one of {', '.join(get_args(Seen))}")
         return result
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A metric over seeds.
+    """Mean and spread of a metric over seeds.
 
     Attributes:
-        mean: over the seeds.
+        mean: mean over the seeds.
         deviation: the sample standard deviation (n - 1); None for a single seed.
     """
 
@@ -122,23 +122,23 @@ class Summary:
     """The results of one config on one split over its seeds (`summarise`).
 
     Attributes:
-        results: one a seed, alike in everything else.
+        results: one per seed; they differ only in seed and metrics.
     """
 
     results: tuple[Result, ...]
 
     @property
     def first(self) -> Result:
-        """The first seed's result: all but its seed and metrics is true of all."""
+        """Return the first seed's result, which shares everything but seed and metrics with the others."""
         return self.results[0]
 
     @property
     def seeds(self) -> tuple[int | None, ...]:
-        """The seed of each result."""
+        """Return the seed of each result."""
         return tuple(result.seed for result in self.results)
 
     def metric(self, read: Metric) -> Spread | None:
-        """Return mean and spread of a metric over the seeds; None if it is not defined for one of them."""
+        """Return mean and spread of a metric over the seeds; None if it is undefined for one of them."""
         values = [read(result.metrics) for result in self.results]
         defined = [value for value in values if value is not None]
         if len(defined) < len(values):
@@ -150,11 +150,11 @@ _IDENTITY = ("dataset", "split", "split_by", "config", "detector", "seen", "seen
 
 
 def summarise(results: Sequence[Result]) -> Summary:
-    """Gather the results of one config on one split over its seeds.
+    """Combine the results of one config on one split over its seeds.
 
     Raises:
-        DataError: there is none, they are not of the same thing, or a seed comes twice, which would make the
-            spread look smaller than it is.
+        DataError: there are no results, they differ in more than the seed, or a seed occurs twice, which would make
+            the spread look too small.
     """
     if not results:
         raise DataError("there are no results to summarise")
@@ -164,27 +164,27 @@ def summarise(results: Sequence[Result]) -> Summary:
             if getattr(result, name) != getattr(first, name):
                 raise DataError(
                     f"results of {name} {getattr(first, name)!r} and {getattr(result, name)!r} have no "
-                    "common mean: summarise them apart"
+                    "common mean; summarise them separately"
                 )
         if result.metrics.expressions != first.metrics.expressions:
             raise DataError(
                 f"results over {first.metrics.expressions} and {result.metrics.expressions} expressions of "
-                f"{first.dataset} {first.split} have no common mean: evaluate both on the same data"
+                f"{first.dataset} {first.split} have no common mean; evaluate both on the same data"
             )
     summary = Summary(tuple(results))
     if len(set(summary.seeds)) < len(results):
         raise DataError(
             f"{first.config} on {first.dataset} {first.split}: the seeds {summary.seeds} are not all "
-            "different, so they say nothing of the spread"
+            "different; leave out the repeated result"
         )
     return summary
 
 
 def summaries(results: Sequence[Result]) -> list[Summary]:
-    """Summarise results of any number of configs and splits, grouped, in order of first mention.
+    """Group results by config and split, in order of first mention, and summarise each group.
 
     Raises:
-        DataError: as `summarise`.
+        DataError: the results of a group cannot be summarised (`summarise`).
     """
     groups: dict[tuple[str | None, ...], list[Result]] = defaultdict(list)
     for result in results:

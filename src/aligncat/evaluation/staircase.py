@@ -1,4 +1,4 @@
-"""The oracle staircase: how much of the referents is left after each stage of the selection."""
+"""The oracle staircase: the share of referents that are left after each stage of the selection."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Staircase:
-    """Shares of the expressions, as fractions of 1, whose referent some box still passes IoU 0.5 with.
+    """Shares of the expressions whose referent is left at each stage, as fractions of 1.
+
+    A referent is left if one of the stage's boxes has an IoU above 0.5 with it.
 
     Attributes:
-        expressions: how many, E.
-        queries: among all N queries of the detector; None where no store of every query was given.
-        candidates: among the O candidates that the confidence filter left: the oracle of any choice.
-        kept: among the refined set that the second stage chose from; None where one stage chose of all.
-        chosen: the box chosen: REC accuracy.
+        expressions: the number of expressions, E.
+        queries: share among all N queries of the detector; None if no store of every query was given.
+        candidates: share among the O candidates that the confidence filter kept (the oracle).
+        kept: share among the refined set that the second stage chose from; None if there was only one stage.
+        chosen: share among the chosen boxes (REC accuracy).
     """
 
     expressions: int
@@ -35,30 +37,30 @@ class Staircase:
 
 
 def staircase(table: pa.Table) -> Staircase:
-    """Count the steps.
+    """Return the share of referents that are left after each stage.
 
     Args:
-        table: of `Answers`, E >= 1 rows; read are ious, kept, right, query_right and fine_scores.
+        table: a table of `Answers` with E >= 1 rows; only ious, kept, right, query_right and fine_scores are read.
 
     Raises:
-        ValueError: there is no row.
+        ValueError: the table has no row.
     """
     if not table.num_rows:
-        raise ValueError("no answer, so no share of them")
+        raise ValueError("no answer to count")
     ious, kept = table["ious"].combine_chunks(), table["kept"].combine_chunks()
     rows = np.asarray(pc.list_parent_indices(ious))
     passing = np.asarray(pc.list_flatten(ious)) > SAME_OBJECT_IOU
-    still = np.asarray(pc.list_flatten(kept), dtype=bool)
+    in_refined_set = np.asarray(pc.list_flatten(kept), dtype=bool)
     found, fine = table["query_right"], table["fine_scores"]
     return Staircase(
         expressions=table.num_rows,
         queries=None if found.null_count else float(np.mean(np.asarray(found, dtype=bool))),
         candidates=_share(rows[passing], table.num_rows),
-        kept=None if fine.null_count == len(fine) else _share(rows[passing & still], table.num_rows),
+        kept=None if fine.null_count == len(fine) else _share(rows[passing & in_refined_set], table.num_rows),
         chosen=float(np.mean(np.asarray(table["right"], dtype=bool))),
     )
 
 
 def _share(rows: NDArray[np.int64], of: int) -> float:
-    """The share of the rows that are named at least once."""
+    """Return the share of the `of` rows that occur at least once."""
     return len(np.unique(rows)) / of

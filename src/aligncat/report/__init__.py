@@ -1,1 +1,1 @@
-"""One folder with a page that shows what grounders answered, right and wrong, in pictures."""
+"""Results for people to read: tables for the terminal, figures, and an HTML page of all answers."""

@@ -1,4 +1,4 @@
-"""Convert results for a grounder's model card."""
+"""Results in the form that a grounder's model card takes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from aligncat.report.terminal import detector_training
 
 
 def card_results(results: Sequence[Result]) -> list[CardResult]:
-    """Return what `aligncat.grounder.model_card.model_card` takes, one for each result, in their order.
+    """Convert results for `aligncat.grounder.model_card.model_card`, in the same order.
 
     Raises:
-        DataError: results of one config and split do not fit each other (`aligncat.evaluation.results.summarise`).
+        DataError: the results of a config and split cannot be summarised (`aligncat.evaluation.results.summarise`).
     """
     summaries(results)
     return [

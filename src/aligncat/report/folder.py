@@ -1,4 +1,4 @@
-"""Writes the report: the page's own files, the data as scripts, the pictures and the figures."""
+"""The report folder: the page's files, its data as scripts, copies of the pictures, and figures."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ if TYPE_CHECKING:
     from aligncat.evaluation.answers import Answers
 
 PAGE = "index.html"
-_SHOWN_AT_FIRST = 3  # runs; more are too small side by side
+_SHOWN_AT_FIRST = 3  # runs; more would be too small side by side
 _OURS = {PAGE, "page", "data", "images", "figures"}
 _logger = logging.getLogger(__name__)
 
 
 def write_folder(runs: Mapping[Path, Answers], out: Path, *, figures: bool = True) -> Path:
-    """Write the report of some runs: wholly, or not at all.
+    """Write a report of runs to a folder, atomically.
 
     Args:
         runs: the answers, by the file that each was read from (`read_runs`).
-        out: the folder; it must not exist, or be empty or a report, which is then replaced.
-        figures: whether to draw figures too; without matplotlib there are none, and it is said.
+        out: the folder. It must be missing, empty, or an earlier report, which is replaced.
+        figures: whether to draw figures too. If matplotlib is not installed, a warning says that there are none.
 
     Returns:
         The path of the page.
 
     Raises:
-        DataError: the runs call different data by one name, or the folder holds something else than a report.
+        DataError: two runs call different data by the same name, or the folder holds something other than a report.
     """
     runs = in_order(runs)
     splits = by_split(runs)
@@ -87,7 +87,7 @@ def write_folder(runs: Mapping[Path, Answers], out: Path, *, figures: bool = Tru
 
 
 def _split(split: SplitRows, numbers: Mapping[RunKey, int]) -> dict[str, Any]:
-    """A split, and what every run reached on it."""
+    """Return a split with the error tables of every run on it."""
     first = compared([run.answers for run in split.runs.values()], _SHOWN_AT_FIRST)
     return {
         "name": split.name,
@@ -107,7 +107,9 @@ def _split(split: SplitRows, numbers: Mapping[RunKey, int]) -> dict[str, Any]:
 
 def _draw_figures(runs: Mapping[Path, Answers], folder: Path) -> list[dict[str, str]]:
     if find_spec("matplotlib") is None:
-        _logger.warning("matplotlib is not installed, so the report has no figures: pip install 'aligncat[report]'")
+        _logger.warning(
+            "matplotlib is not installed, so the report has no figures; install it with pip install 'aligncat[report]'"
+        )
         return []
     with error_console().status("drawing figures"):
         drawn = draw_all(list(runs.values()), folder)
@@ -115,19 +117,19 @@ def _draw_figures(runs: Mapping[Path, Answers], folder: Path) -> list[dict[str, 
 
 
 def _values(splits: list[SplitRows], column: str) -> list[str]:
-    """What a column holds in any split, for a filter to offer."""
+    """Return the values of a column in all splits, as the options of a filter."""
     return sorted({value for split in splits for value in split.expressions[column].to_pylist() if value is not None})
 
 
 def _copy_pictures(splits: list[SplitRows], folder: Path) -> dict[str, str | None]:
-    """Copies by the path of the picture; those that are not there are counted aloud."""
+    """Copy all pictures; return the copies' names by picture path and warn about missing pictures."""
     paths = list(dict.fromkeys(path for split in splits for path in split.expressions["image_path"].to_pylist()))
     copies = dict(zip(paths, copy_images([Path(path) for path in paths], folder), strict=True))
     missing = [path for path, copy in copies.items() if copy is None]
     if missing:
         _logger.warning(
-            "%s of %s pictures are not there or cannot be read, such as %s; the report shows the boxes alone. "
-            "Bring the pictures back and make the report again",
+            "%s of %s pictures are missing or cannot be read, such as %s; the report shows only their boxes. "
+            "Restore the pictures and make the report again",
             *(f"{len(missing):,}", f"{len(copies):,}", missing[0]),
         )
     return copies
@@ -140,8 +142,8 @@ def _write_page(folder: Path) -> None:
 
 @contextmanager
 def _report_folder(out: Path) -> Iterator[Path]:
-    """A new folder, which takes the place of an earlier report."""
-    out = out.resolve()  # "." has no name to put another beside
+    """Open a new folder that replaces an earlier report on success."""
+    out = out.resolve()  # "." has no name to derive the temporary names from
     if not _is_report(out):
         with new_folder(out) as folder:
             yield folder
@@ -158,7 +160,7 @@ def _report_folder(out: Path) -> Iterator[Path]:
 
 
 def _is_report(folder: Path) -> bool:
-    """Whether a folder holds a report and nothing else, so that it may go."""
+    """Return whether a folder holds a report and nothing else, so it may be deleted."""
     if not folder.is_dir():
         return False
     names = {path.name for path in folder.iterdir()}

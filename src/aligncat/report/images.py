@@ -1,4 +1,4 @@
-"""Small copies of a dataset's pictures."""
+"""Small copies of a dataset's pictures for the page."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST = 480  # px
-SHORTEST = 160  # px: below it, things are not to be told apart
-# So many of 480 px, about 35 KB each, are 52 MB.
-MANY = 1500
+SHORTEST = 160  # px; objects cannot be recognised in smaller copies
+MANY = 1500  # copies of 480 px, at about 35 KB each, are 52 MB
 _QUALITY = 78
 
 
 def copy_images(paths: Sequence[Path], folder: Path) -> list[str | None]:
-    """Write a JPEG of at most LONGEST px for every picture; where there are more than MANY, smaller ones.
+    """Write a JPEG copy of every picture.
+
+    Copies are at most LONGEST px long, and smaller if there are more than MANY.
 
     Args:
-        paths: where the pictures are.
-        folder: where the copies go; it is made.
+        paths: the pictures.
+        folder: the folder of the copies, which is created.
 
     Returns:
-        The names of the copies, None for a picture that is not there or cannot be read.
+        The file name of each copy; None for a picture that is missing or cannot be read.
     """
     folder.mkdir()
     side = max(SHORTEST, min(LONGEST, round(LONGEST * math.sqrt(MANY / max(len(paths), 1)))))
@@ -41,7 +42,7 @@ def copy_images(paths: Sequence[Path], folder: Path) -> list[str | None]:
 def _copy(path: Path, copy: Path, side: int) -> str | None:
     try:
         image = read_image(path)
-    except (ImageError, OSError):  # such as a name that this disk cannot have
+    except (ImageError, OSError):  # OSError: for example, a file name that the disk does not allow
         return None
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     image.save(copy, quality=_QUALITY)

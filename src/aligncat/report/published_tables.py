@@ -1,4 +1,4 @@
-"""Published tables to read, and published values beside ours, never as ours."""
+"""Terminal tables of published values, on their own or above our results."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from aligncat.evaluation.published import Column, PublishedTable, PublishedValue, Row, Task
     from aligncat.evaluation.results import Metric, Result, Summary
 
-_TITLE_WIDTH = 88  # so that a title is not broken over a narrow table
-_CAPTION_WIDTH = 110  # the same for what is said of our lines
+_TITLE_WIDTH = 88  # columns; keeps the title of a narrow table on one line
+_CAPTION_WIDTH = 110  # columns; likewise for the caption
 _METRICS: dict[Task, Metric] = {"rec": lambda metrics: metrics.rec, "res": lambda metrics: metrics.res_miou}
 
 
 def published_table(table: PublishedTable) -> Table:
-    """Return one line for each row of a published table, under a title that says who published it."""
+    """Return a published table, titled with its source."""
     title = (
         f"Published, not measured here: Table {table.number} of {table.source}\n{table.title}: {table.metric}, percent"
     )
@@ -43,16 +43,16 @@ def published_table(table: PublishedTable) -> Table:
 
 
 def published_beside(results: Sequence[Result]) -> Table | None:
-    """Return the published values of the splits that were measured, with ours below them.
+    """Return a table of the values published for the splits of some results, with our values below them.
 
     Args:
-        results: of one or more configs, datasets, splits and seeds.
+        results: results of any configs, datasets, splits and seeds.
 
     Returns:
-        One line for each system, or None where nothing is published of the splits.
+        A table with one line per system, or None if nothing was published for these splits.
 
     Raises:
-        DataError: results of one config and split do not fit each other (`aligncat.evaluation.results.summarise`).
+        DataError: the results of a config and split cannot be summarised (`aligncat.evaluation.results.summarise`).
     """
     ours = [(summary, values) for summary in summaries(results) if (values := _values_of(summary.first))]
     if not ours:
@@ -75,9 +75,9 @@ def published_beside(results: Sequence[Result]) -> Table | None:
         (each.table.source, each.row.name, each.table.task, each.column): f"{each.value:.2f}" for each in published
     }
     rows = {(each.table.source, each.row.name): each.row for each in published}
-    # What can be trained here stands next to ours.
+    # Systems that aligncat can train come last, next to our own lines.
     for (source, name), row in sorted(rows.items(), key=lambda item: item[1].preset is not None):
-        venue = _venue(row, source, alone=len(sources) == 1)
+        venue = _venue(row, source, only_source=len(sources) == 1)
         cells = [cell_of.get((source, name, *key), "-") for key in columns]
         table.add_row("published", Text(name), Text(venue), *cells)
     table.add_section()
@@ -89,9 +89,9 @@ def published_beside(results: Sequence[Result]) -> Table | None:
 
 
 def _values_of(result: Result) -> tuple[PublishedValue, ...]:
-    """Return the published values of a result's split, of the tasks that the result has.
+    """Return the values published for a result's split, for the tasks that the result has a metric of.
 
-    A file that does not say who divided RefCOCOg may be of either division, so nothing stands beside it.
+    RefCOCOg without a split-by may be either of two divisions, so it gets no published values.
     """
     if result.split_by is None and result.dataset == "refcocog":
         return ()
@@ -100,7 +100,7 @@ def _values_of(result: Result) -> tuple[PublishedValue, ...]:
 
 
 def _metrics_of(published: Sequence[PublishedValue], sources: Sequence[str]) -> str:
-    """Return what is measured in which table, in words."""
+    """Return a phrase that names the metric of each table."""
     tables = {(each.table.number, each.table.source): each.table for each in published}
     return ", ".join(
         f"{table.task.upper()} {table.metric} (Table {number}{'' if len(sources) == 1 else f' of {source}'})"
@@ -108,15 +108,15 @@ def _metrics_of(published: Sequence[PublishedValue], sources: Sequence[str]) -> 
     )
 
 
-def _venue(row: Row, source: str, *, alone: bool) -> str:
-    """Return where a row was published, and which paper says so where there are several."""
-    if alone:
+def _venue(row: Row, source: str, *, only_source: bool) -> str:
+    """Return where a system was published, and the paper that reports it if there are several papers."""
+    if only_source:
         return row.venue or "the paper itself"
     return f"{row.venue}, as in {source}" if row.venue else source
 
 
 def _percent(rows: Sequence[Summary], task: Task, column: Column) -> str:
-    """Return our value of a column, "-" where we have none."""
+    """Return our value for a column, or "-" if there is none."""
     for row in rows:
         on = (row.first.dataset, row.first.split, row.first.split_by or column.split_by)
         spread = row.metric(_METRICS[task])
@@ -126,7 +126,7 @@ def _percent(rows: Sequence[Summary], task: Task, column: Column) -> str:
 
 
 def _conditions(ours: Sequence[Summary]) -> str:
-    """Return what must be said of our lines: detector, what it has seen, sentences and seeds."""
+    """Return the conditions of our lines: expressions, detector, whether it has seen the images, and seeds."""
     lines = []
     for row in ours:
         first, seeds = row.first, ", ".join("none" if seed is None else str(seed) for seed in row.seeds)

@@ -1,4 +1,4 @@
-"""What the page shows of every expression, as plain values: a little of all at once, the rest in chunks."""
+"""Data of expressions and answers for the page: an overview of all, and details in chunks."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from aligncat.report.splits import RunOnSplit, SplitRows
 
 CHUNK = 250
-"""Expressions in one file of details."""
+"""Number of expressions per file of details."""
 
-_PIXEL, _IOU, _SIZE = 1, 2, 5  # decimals; most of a report's bytes are numbers
+_PIXEL, _IOU, _SIZE = 1, 2, 5  # decimals; numbers make up most of a report's bytes
 
 
 def overview(split: SplitRows, copies: Mapping[str, str | None], run_numbers: Mapping[Any, int]) -> dict[str, Any]:
-    """What gallery, filters and order need of all E expressions, column by column.
+    """Return the columns of all E expressions that the page's gallery, filters and orders need.
 
     Args:
         split: the split.
-        copies: the name of each picture's copy, by path; None where there is no picture.
+        copies: file name of each picture's copy, by path; None if the picture is missing.
         run_numbers: the page's number of every run.
     """
     columns = split.expressions.select(
@@ -57,17 +57,17 @@ def _answers_overview(run: RunOnSplit) -> dict[str, Any]:
 
 
 def expression_details(split: SplitRows, start: int) -> list[dict[str, Any]]:
-    """What the big view says of CHUNK expressions from `start` on, whoever answers them."""
+    """Return the details of CHUNK expressions from `start` on that are the same for all runs."""
     rows = split.expressions.slice(start, CHUNK).select(["referent_id", "needed", "redundant", "truth_mask"])
     return [{**row, "truth_mask": _text(row["truth_mask"])} for row in rows.to_pylist()]
 
 
 def answer_details(run: RunOnSplit, start: int) -> dict[str, Any]:
-    """What the big view says of a run's CHUNK answers from `start` on.
+    """Return the details of a run's CHUNK answers from `start` on.
 
     Returns:
-        "candidates": each set of candidates once, as the expressions of an image share it; "rows": the answers, None
-        where there is none, each with the place of its candidates.
+        "candidates": the sets of candidates, each once, since the expressions of an image share one. "rows": the
+        answers, each with the index of its candidates; None where the run has no answer.
     """
     places: dict[tuple[Any, ...], int] = {}
     sets: list[dict[str, Any]] = []
@@ -111,5 +111,5 @@ def _answer(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text(counts: bytes | None) -> str | None:
-    """COCO's compressed run lengths are ASCII."""
+    """Return COCO's compressed run lengths as text; they are ASCII."""
     return None if counts is None else counts.decode("ascii")

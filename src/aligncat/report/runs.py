@@ -1,4 +1,4 @@
-"""Reads the answers that a report is made of, brings them in order, and gives every run a name of its own."""
+"""The runs of a report: reading their answers, their order, and a unique name for each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 RunKey: TypeAlias = tuple[str, str, int | None]
-"""Config, detector and seed: what stays the same when one run answers several splits."""
+"""Config, detector and seed, which identify a run across splits."""
 
 _FIRST_SPLITS = ("train", "val")
 _logger = logging.getLogger(__name__)
@@ -28,14 +28,14 @@ def read_runs(given: Sequence[Path]) -> dict[Path, Answers]:
 
     Args:
         given: files of answers, or folders that hold such files at any depth, as `aligncat evaluate` and `aligncat
-            ablate` leave them; stores of candidates in such a folder are passed over.
+            ablate` write them. Stores of candidates in these folders are skipped.
 
     Returns:
-        The answers by file, in the order given.
+        The answers by file, in the given order.
 
     Raises:
-        DataError: a file is missing or holds no answers, a folder has none, two files answer the same split by the
-            same config, detector and seed, or stores of different make go by one detector's name.
+        DataError: a file is missing or holds no answers; a folder has no file of answers; two files answer the same
+            split with the same config, detector and seed; or answers from different stores name the same detector.
     """
     files: dict[Path, Path] = {}
     for path in (file for run in given for file in _files_of(run)):
@@ -51,11 +51,11 @@ def read_runs(given: Sequence[Path]) -> dict[Path, Answers]:
 def _files_of(run: Path) -> list[Path]:
     if not run.is_dir():
         if not run.exists():
-            raise DataError(f"{run}: there is no such file or folder; `aligncat evaluate --out {run}` makes one")
+            raise DataError(f"{run}: no such file or folder; create it with `aligncat evaluate --out {run}`")
         return [run]
     files = sorted(path for path in run.rglob("*.parquet") if not (path.parent / MANIFEST).is_file())
     if not files:
-        raise DataError(f"{run} holds no answers (*.parquet); `aligncat evaluate --out {run}` writes them there")
+        raise DataError(f"{run} holds no answers (*.parquet); write some with `aligncat evaluate --out {run}`")
     return files
 
 
@@ -67,15 +67,16 @@ def _refuse_doubles(runs: dict[Path, Answers]) -> None:
         if key in seen:
             raise DataError(
                 f"{seen[key]} and {path} both answer {result.dataset} {result.split} as {result.config}, seed "
-                f"{result.seed}, so nothing would tell them apart; leave one out, or evaluate one under another name"
+                f"{result.seed}, so a report cannot tell them apart; leave one out, or evaluate one under another name"
             )
         seen[key] = path
 
 
 def _refuse_other_stores(runs: Mapping[Path, Answers]) -> None:
-    """Results name the detector alone, so that one name must stand for one detector.
+    """Check that runs naming the same detector used the same detector.
 
-    How many candidates were kept may differ from config to config, as in the study of it, but not inside one.
+    Results hold only the detector's name, so it must be unambiguous. The number of candidates may differ between
+    configs, as in the study of that number, but not within a config.
     """
     seen: dict[tuple[str, ...], tuple[Path, DetectorDescription]] = {}
     for path, answers in runs.items():
@@ -90,13 +91,13 @@ def _refuse_other_stores(runs: Mapping[Path, Answers]) -> None:
             first, expected = seen.setdefault(key, (path, store))
             if differing := detector_differences(expected, store, ignoring=ignoring):
                 raise DataError(
-                    f"{first} and {path} are of different stores, which both call their detector {result.detector!r}: "
-                    f"in the first, {'; '.join(differing)}; report them apart, or evaluate one again"
+                    f"{first} and {path} both name the detector {result.detector!r}, but their stores differ: "
+                    f"in the first, {'; '.join(differing)}. Report them separately, or evaluate one again"
                 )
 
 
 def in_order(runs: Mapping[Path, Answers]) -> dict[Path, Answers]:
-    """Runs in the order of a report: by dataset and split as given, but "train" and "val" before other splits."""
+    """Sort runs by dataset and split, in the given order but with "train" and "val" before other splits."""
     results = [answers.result for answers in runs.values()]
     datasets = list(dict.fromkeys((result.dataset, result.split_by) for result in results))
     splits = list(dict.fromkeys((*_FIRST_SPLITS, *(result.split for result in results))))
@@ -109,15 +110,14 @@ def in_order(runs: Mapping[Path, Answers]) -> dict[Path, Answers]:
 
 
 def run_key(result: Result) -> RunKey:
-    """What run a result is of."""
+    """Return the key of the run that a result belongs to."""
     return result.config, result.detector, result.seed
 
 
 def run_names(results: Iterable[Result]) -> dict[RunKey, str]:
-    """A name for every run: the config, with seed and detector where runs of that config differ in them.
+    """Return a unique name for every run, in order of first mention.
 
-    Returns:
-        The names by run, in order of first mention.
+    A name is the config's, followed by the seed and the detector if runs of that config differ in them.
     """
     keys = list(dict.fromkeys(map(run_key, results)))
     return {key: _name(key, [other for other in keys if other[0] == key[0]]) for key in keys}
@@ -125,9 +125,9 @@ def run_names(results: Iterable[Result]) -> dict[RunKey, str]:
 
 def _name(key: RunKey, of_config: Sequence[RunKey]) -> str:
     config, detector, seed = key
-    said = [config]
+    parts = [config]
     if len({other[2] for other in of_config}) > 1:
-        said.append(f"seed {seed}")
+        parts.append(f"seed {seed}")
     if len({other[1] for other in of_config}) > 1:
-        said.append(detector)
-    return ", ".join(said)
+        parts.append(detector)
+    return ", ".join(parts)

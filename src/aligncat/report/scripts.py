@@ -1,4 +1,4 @@
-"""Data files of the page: classic scripts, since a page opened from disk can neither fetch nor import."""
+"""Data files of the page, written as classic scripts: a page opened from disk can neither fetch nor import."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-# "</script", "<!--" end or change a script, and U+2028 and U+2029 ended a line of JavaScript before ES2019.
+# "</script" and "<!--" end or change a script; U+2028 and U+2029 end a line in JavaScript before ES2019.
 _ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
 def write_script(folder: Path, name: str, value: Any) -> None:
-    """Write NAME.js, which hands plain data to the page.
+    """Write NAME.js, which passes plain data to the page.
 
     Args:
-        folder: where.
-        name: the name that the page asks for.
-        value: what JSON can hold; keys are ours, never a dataset's (a key of "__proto__" would be lost).
+        folder: the folder of the script.
+        name: the name by which the page loads the data.
+        value: data that JSON can hold. No key may come from a dataset: the page would lose the key "__proto__".
 
     Raises:
         ValueError: a number is not finite.
@@ -30,13 +30,13 @@ def write_script(folder: Path, name: str, value: Any) -> None:
 
 
 def number(value: float | None, decimals: int = 3) -> float | int | None:
-    """A number with as many decimals as the page shows; None where it is none (a score of -inf: not compared)."""
+    """Round a number for the page; return None if it is missing or not finite, such as a score of -inf."""
     if value is None or not math.isfinite(value):
         return None
-    short = round(value, decimals)
-    return int(short) if short.is_integer() else short
+    rounded = round(value, decimals)
+    return int(rounded) if rounded.is_integer() else rounded
 
 
 def numbers(values: Iterable[float | None] | None, decimals: int = 3) -> list[float | int | None]:
-    """`number` of each; none for None."""
+    """Apply `number` to each value; None gives an empty list."""
     return [number(value, decimals) for value in values or ()]

@@ -1,4 +1,4 @@
-"""Lays the answers of several runs on one split side by side, expression by expression."""
+"""Answers of several runs on one split, aligned by expression."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_SAME = ("image_id", "text", "truth_box")  # of one expression, whichever run answers it
+_SAME = ("image_id", "text", "truth_box")  # must agree in all runs that answer an expression
 OF_EXPRESSION = (
     *("expression_id", "referent_id", "image_path", "width", "height", "text", "kind", "needed", "redundant"),
     *("referent_category", "same_category", "size", "length", "truth_box", "truth_mask"),
@@ -26,11 +26,11 @@ OF_EXPRESSION = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunOnSplit:
-    """The answers of one run, laid along the split's expressions.
+    """The answers of one run, aligned with the split's expressions.
 
     Attributes:
-        answers: as they were read.
-        table: (E rows) the columns of `Answers.table`; all null where the run has no answer.
+        answers: the answers, as read from their file.
+        table: E rows with the columns of `Answers.table`; a row is null if the run does not answer the expression.
     """
 
     answers: Answers
@@ -42,8 +42,8 @@ class SplitRows:
     """The expressions of one split with the answers of every run on it.
 
     Attributes:
-        expressions: E rows of OF_EXPRESSION, each expression once.
-        runs: at least one.
+        expressions: E rows with the columns OF_EXPRESSION, one per expression.
+        runs: the aligned answers of each run; at least one.
     """
 
     expressions: pa.Table
@@ -51,30 +51,30 @@ class SplitRows:
 
     @property
     def first(self) -> Result:
-        """A result whose dataset, split and split-by are those of all."""
+        """Return the first run's result, which has the dataset, split and split-by of all."""
         return next(iter(self.runs.values())).answers.result
 
     @property
     def name(self) -> str:
-        """What to call it: "refcocog val (umd)"."""
+        """Return the split's name on the page, such as "refcocog val (umd)"."""
         first = self.first
         return f"{first.dataset} {first.split}" + (f" ({first.split_by})" if first.split_by else "")
 
 
 def by_split(runs: Mapping[Path, Answers]) -> list[SplitRows]:
-    """Gather answers by dataset, division and split, in order of first mention.
+    """Group answers by dataset, division and split, in order of first mention, and align each group.
 
     Raises:
-        DataError: two runs call different data by the same name, or a file has an expression twice.
+        DataError: two runs call different data by the same name, or a file answers an expression twice.
     """
     groups: dict[tuple[str | None, ...], dict[Path, Answers]] = defaultdict(dict)
     for path, answers in runs.items():
         result = answers.result
         groups[result.dataset, result.split_by, result.split][path] = answers
-    return [_side_by_side(group) for group in groups.values()]
+    return [_align_runs(group) for group in groups.values()]
 
 
-def _side_by_side(runs: Mapping[Path, Answers]) -> SplitRows:
+def _align_runs(runs: Mapping[Path, Answers]) -> SplitRows:
     places: dict[str, int] = {}
     parts: list[pa.Table] = []
     for path, answers in runs.items():
@@ -85,7 +85,7 @@ def _side_by_side(runs: Mapping[Path, Answers]) -> SplitRows:
         places |= {ids[row]: len(places) + count for count, row in enumerate(new)}
         parts.append(answers.table.select([*OF_EXPRESSION, "image_id"]).take(pa.array(new, pa.int64())))
     expressions = pa.concat_tables(parts)
-    aligned = {path: _along(list(places), answers.table) for path, answers in runs.items()}
+    aligned = {path: _align_rows(list(places), answers.table) for path, answers in runs.items()}
     for path, table in aligned.items():
         _refuse_other_data(path, table, expressions, next(iter(runs)))
     return SplitRows(
@@ -94,19 +94,19 @@ def _side_by_side(runs: Mapping[Path, Answers]) -> SplitRows:
     )
 
 
-def _along(ids: list[str], table: pa.Table) -> pa.Table:
+def _align_rows(ids: list[str], table: pa.Table) -> pa.Table:
     row_of = {expression: row for row, expression in enumerate(table["expression_id"].to_pylist())}
     return table.take(pa.array([row_of.get(expression) for expression in ids], pa.int64()))
 
 
 def _refuse_other_data(path: Path, table: pa.Table, expressions: pa.Table, first: Path) -> None:
-    """Expressions of one id must be said of the same thing in the same image."""
+    """Check that a run's expressions have the same text, image and referent as other runs' of the same id."""
     ours, theirs = (of.select(_SAME).to_pylist() for of in (expressions, table))
     ids = table["expression_id"].to_pylist()
     for expression, mine, other in zip(ids, ours, theirs, strict=True):
         if expression is not None and mine != other:
             [what, *_] = (name.replace("_", " ") for name in _SAME if mine[name] != other[name])
             raise DataError(
-                f"{path}: the {what} of expression {expression!r} is not the one in {first}, so the two are of "
-                "different data under one name; report them apart, or evaluate one again"
+                f"{path}: the {what} of expression {expression!r} is not the one in {first}, so the two answer "
+                "different data of the same name; report them separately, or evaluate one again"
             )

@@ -1,4 +1,4 @@
-"""The tables of the page, as plain values."""
+"""Tables of the page, as plain values."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
 
 
 def results(of: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return a line for every config and split: what must be said beside a metric, and the metrics in percent.
+    """Return a line for every config and split: the conditions, and the metrics in percent.
 
     Raises:
-        DataError: the results of one config's seeds do not fit each other.
+        DataError: the results of a config and split cannot be summarised (`aligncat.evaluation.results.summarise`).
     """
     return [
         {
             "words": list(words.items()),
             "expressions": expressions,
-            "figures": [[name, *_percent(spread)] for name, spread in figures.items()],
+            "figures": [[name, *_percent(spread)] for name, spread in metrics.items()],
         }
-        for words, expressions, figures in result_lines(of)
+        for words, expressions, metrics in result_lines(of)
     ]
 
 
 def published(of: Sequence[Result]) -> list[dict[str, Any]]:
-    """What others published of the same splits, a line for every system and split, in percent.
+    """Return the values published for the same splits: a line for every system and split, in percent.
 
     Args:
-        of: a result of each split.
+        of: one result per split.
 
     Returns:
-        "dataset", "split", "split_by", "system", "source", "rec" and "res" (None where there is none).
+        Lines with "dataset", "split", "split_by", "system", "source", "rec" and "res" (None if not published).
     """
     lines: dict[tuple[str, ...], dict[str, Any]] = {}
     for result in of:
         for found in published_values(result.dataset, result.split, result.split_by):
             column, row, paper = found.column, found.row, found.table.source
-            said = {"dataset": column.dataset, "split": column.split, "split_by": column.split_by, "system": row.name}
-            said["source"] = f"{row.venue}, as in {paper}" if row.venue else paper
-            line = lines.setdefault(tuple(said.values()), {**said, "rec": None, "res": None})
+            key = {"dataset": column.dataset, "split": column.split, "split_by": column.split_by, "system": row.name}
+            key["source"] = f"{row.venue}, as in {paper}" if row.venue else paper
+            line = lines.setdefault(tuple(key.values()), {**key, "rec": None, "res": None})
             line[found.table.task] = found.value
     return list(lines.values())
 
@@ -60,10 +60,10 @@ def _percent(spread: Spread | None) -> tuple[float | None, float | None]:
 
 
 def errors(answers: Answers) -> list[dict[str, Any]]:
-    """Right answers and causes of wrong ones, by whatever the expressions are sliced by.
+    """Return counts of right answers and of causes of wrong ones, for each way of slicing the expressions.
 
     Returns:
-        "by" and "rows" for each slicing; a row has "slice", "expressions", "rec" (a fraction) and "causes", the counts
+        "by" and "rows" for each slicing. A row has "slice", "expressions", "rec" (a fraction) and "causes", the counts
         in the order of CAUSES.
     """
     return [

@@ -1,4 +1,4 @@
-"""Results as tables to read, in percent."""
+"""Tables of results for the terminal, in percent."""
 
 from __future__ import annotations
 
@@ -53,39 +53,41 @@ _SEEN = {
     "unknown": "may have seen the images",
 }
 
-_SAID = {"clean": "said not to have seen the images", "leaked": "SAID TO HAVE SEEN the images"}
+_CLAIMED = {"clean": "said not to have seen the images", "leaked": "SAID TO HAVE SEEN the images"}
 
 
 def results_table(results: Sequence[Result]) -> Table:
-    """One line a config and split, with mean and spread over the seeds.
+    """Return a table with one line per config and split, with mean and spread over the seeds.
 
-    Of what a line must always say (dataset, split-by, detector, ...), what all lines share stands in the
-    title, and the rest in columns.
+    Conditions (dataset, split-by, detector, ...) that all lines share are in the title; the others are columns.
 
     Raises:
-        DataError: results of one config and split do not fit each other (`summarise`).
+        DataError: the results of a config and split cannot be summarised (`summarise`).
     """
-    return _one_line_each(results, _METRICS)
+    return _summary_table(results, _METRICS)
 
 
 def masks_table(results: Sequence[Result]) -> Table:
-    """As `results_table`, with what else is measured of the chosen masks.
+    """Return a table like `results_table` with further metrics of the chosen masks.
 
     Raises:
-        DataError: results of one config and split do not fit each other (`summarise`).
+        DataError: the results of a config and split cannot be summarised (`summarise`).
     """
-    return _one_line_each(results, _MASK_METRICS)
+    return _summary_table(results, _MASK_METRICS)
 
 
 def result_lines(results: Sequence[Result]) -> list[tuple[dict[str, str], int, dict[str, Spread | None]]]:
-    """The lines of `results_table` and `masks_table` as values: the words, the number of expressions, the metrics.
+    """Return the lines of `results_table` and `masks_table` as values.
+
+    Returns:
+        For each line the conditions by heading, the number of expressions, and the metrics by name.
 
     Raises:
-        DataError: results of one config and split do not fit each other (`summarise`).
+        DataError: the results of a config and split cannot be summarised (`summarise`).
     """
     return [
         (
-            _said(row),
+            _conditions(row),
             row.first.metrics.expressions,
             {name: row.metric(read) for name, read in (_METRICS | _MASK_METRICS).items()},
         )
@@ -94,18 +96,18 @@ def result_lines(results: Sequence[Result]) -> list[tuple[dict[str, str], int, d
 
 
 def slices_table(results: Sequence[Result]) -> Table:
-    """Return one line for each config, split and slice (all, kinds, attributes by role), with `ErrorShares`.
+    """Return a table with one line per config, split and slice (all, kinds, attributes by role) and the error shares.
 
     Raises:
-        DataError: results of one config and split do not fit each other (`summarise`).
+        DataError: the results of a config and split cannot be summarised (`summarise`).
     """
     rows = summaries(results)
-    table, said = _table(rows, ["Slice"], _SLICE_METRICS)
+    table, varying = _empty_table(rows, ["Slice"], _SLICE_METRICS)
     for row in rows:
         for name in ("all", *row.first.metrics.slices()):
             cells = [_percent(row.metric(_of_slice(name, read))) for read in _SLICE_METRICS.values()]
             count = _slice(row.first.metrics, name).expressions
-            table.add_row(*(_said(row)[column] for column in said), name, str(count), *cells)
+            table.add_row(*(_conditions(row)[column] for column in varying), name, str(count), *cells)
         table.add_section()
     return table
 
@@ -116,21 +118,21 @@ def study_table(
     results: Mapping[str, Mapping[str, Sequence[Result]]],
     paper: Mapping[str, Mapping[str, float]],
 ) -> Table:
-    """REC of the rows of a study on every split, with the published one on RefCOCO beside it where there is one.
+    """Return a table of a study's REC by row and split, next to the REC published for RefCOCO, if any.
 
     Args:
-        title: of the study.
-        labels: by row.
-        results: by row and split, those of its seeds.
-        paper: percent by row and split; empty where the paper has no such table.
+        title: title of the study.
+        labels: label of each row, by name.
+        results: results over the seeds, by row and split.
+        paper: published percentages by row and split; empty if the paper has no such table.
 
     Raises:
-        DataError: the results of a row and split do not fit each other (`summarise`).
+        DataError: the results of a row and split cannot be summarised (`summarise`).
     """
     rows = {name: {split: summarise(each) for split, each in splits.items()} for name, splits in results.items()}
     splits = list(next(iter(rows.values())))
-    said = {**_said(rows[next(iter(rows))][splits[0]]), "Split": "", "Config": ""}
-    shared = " · ".join(f"{name}: {value}" for name, value in said.items() if value)
+    conditions = {**_conditions(rows[next(iter(rows))][splits[0]]), "Split": "", "Config": ""}
+    shared = " · ".join(f"{name}: {value}" for name, value in conditions.items() if value)
     table = Table(title=f"{title}\n{shared}", caption=_CAPTION, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     table.add_column("Row", overflow="fold")
     for split in splits:
@@ -148,7 +150,7 @@ def study_table(
 
 
 def orderings_table(labels: Mapping[str, str], orderings: Sequence[Ordering]) -> Table:
-    """Comparisons of rows: the difference in points of REC, its interval, and whether the first row is ahead."""
+    """Return a table of comparisons between rows: difference in REC, its interval, and whether the first is ahead."""
     caption = "points of REC, paired by seed and expression; 95% interval of the choice of seeds and images"
     table = Table(title="Is the first ahead?", caption=caption, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for name in ("First", "Second", "Split", "Published", "Here", "95% interval", "Ahead"):
@@ -168,7 +170,7 @@ def orderings_table(labels: Mapping[str, str], orderings: Sequence[Ordering]) ->
 
 
 def causes_table(answers: Answers) -> Table:
-    """Wrong answers of one grounder on one split by cause, in counts, for every kind of expression."""
+    """Return a table that counts the wrong answers of a grounder on a split by cause, for every kind of expression."""
     result = answers.result
     title = f"Causes of wrong answers · {result.config} · {result.dataset} {result.split}"
     rows = [row for name in ("all", "kind") for row in error_tables(answers).get(name, [])]
@@ -180,12 +182,12 @@ def causes_table(answers: Answers) -> Table:
     return table
 
 
-def _one_line_each(results: Sequence[Result], metrics: Mapping[str, Metric]) -> Table:
+def _summary_table(results: Sequence[Result], metrics: Mapping[str, Metric]) -> Table:
     rows = summaries(results)
-    table, said = _table(rows, [], metrics)
+    table, varying = _empty_table(rows, [], metrics)
     for row in rows:
         cells = [_percent(row.metric(read)) for read in metrics.values()]
-        table.add_row(*(_said(row)[name] for name in said), str(row.first.metrics.expressions), *cells)
+        table.add_row(*(_conditions(row)[name] for name in varying), str(row.first.metrics.expressions), *cells)
     return table
 
 
@@ -197,8 +199,8 @@ def _of_slice(name: str, read: Metric) -> Metric:
     return lambda metrics: read(_slice(metrics, name))
 
 
-def _said(row: Summary) -> dict[str, str]:
-    """The words that a result line always says, by heading."""
+def _conditions(row: Summary) -> dict[str, str]:
+    """Return the conditions that a line of results always states, by heading."""
     return {
         "Dataset": row.first.dataset,
         "Split by": row.first.split_by or "none",
@@ -211,28 +213,33 @@ def _said(row: Summary) -> dict[str, str]:
 
 
 def detector_training(result: Result) -> str:
-    """Whether the detector has seen the images of the split, in words, and how many; or what was said of it."""
+    """Return a phrase that says whether the detector has seen the split's images, and how many if that is known."""
     if result.seen_claimed:
-        return _SAID[result.seen]
+        return _CLAIMED[result.seen]
     if result.seen == "leaked" and result.images_seen is not None:
         return f"HAS SEEN {result.images_seen:,} of {result.images:,} images"
     return _SEEN[result.seen]
 
 
-def _table(rows: Sequence[Summary], names: Sequence[str], metrics: Mapping[str, Metric]) -> tuple[Table, list[str]]:
-    """A table titled with what the rows share, and the headings of its first columns: what they do not."""
-    said = [_said(row) for row in rows]
-    values = {name: list(dict.fromkeys(line[name] for line in said)) for name in (said[0] if said else ())}
+def _empty_table(
+    rows: Sequence[Summary], names: Sequence[str], metrics: Mapping[str, Metric]
+) -> tuple[Table, list[str]]:
+    """Return a table without lines, and the conditions that differ between the rows.
+
+    Conditions that all rows share are in the title; the others are the first columns.
+    """
+    lines = [_conditions(row) for row in rows]
+    values = {name: list(dict.fromkeys(line[name] for line in lines)) for name in (lines[0] if lines else ())}
     title = " · ".join(f"{name}: {value[0]}" for name, value in values.items() if len(value) == 1)
     varying = [name for name, value in values.items() if len(value) > 1]
     table = Table(title=title, caption=_CAPTION, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for name in (*varying, *names):
         table.add_column(name, overflow="fold")
     for name in ("N", *metrics):
-        table.add_column(name, justify="right", overflow="fold")  # a digit is never cut off
+        table.add_column(name, justify="right", overflow="fold")  # fold, since a cut-off digit would mislead
     return table, varying
 
 
 def _percent(spread: Spread | None) -> str:
-    """Return mean and deviation in percent; a deviation of 0 is left out."""
+    """Return mean and deviation in percent, without a deviation of 0."""
     return "-" if spread is None else percent(spread.mean, spread.deviation or None)

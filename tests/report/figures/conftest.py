@@ -11,7 +11,7 @@ pytest.importorskip("matplotlib", reason="figures need the extra [report]")
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """The folder of the pictures that answers are of."""
+    """The folder of the answers' pictures."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     return folder

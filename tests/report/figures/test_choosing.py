@@ -20,7 +20,7 @@ from aligncat.report.figures.choosing import UNRECORDED, differing, most_uneven,
         ([0.75, 0.25], 1 + (0.75 * math.log2(0.75) + 0.25 * math.log2(0.25))),
     ],
 )
-def test_unevenness_by_hand(weights: list[float], expected: float) -> None:
+def test_unevenness_matches_a_hand_calculation(weights: list[float], expected: float) -> None:
     assert unevenness(weights) == pytest.approx(expected)
 
 
@@ -32,7 +32,7 @@ def test_the_most_uneven_right_answers_of_each_kind_come_first(make_answers: Mak
             {"words": ["a", "c"], "word_weights": [0.8, 0.2]},  # the same words as a more uneven one
             {"words": ["a", "d"], "word_weights": [1.0, 0.0], "right": False},
             {"words": ["a"], "word_weights": [1.0]},
-            {"words": ["a", "e"], "word_weights": [0.6, 0.4]},  # as uneven as the first, with a later id
+            {"words": ["a", "e"], "word_weights": [0.6, 0.4]},  # as uneven as the first, but with a later id
             {"words": ["f", "g"], "word_weights": [0.7, 0.3], "kind": None},
             {"words": [], "word_weights": [], "kind": "size"},
         ]
@@ -41,7 +41,7 @@ def test_the_most_uneven_right_answers_of_each_kind_come_first(make_answers: Mak
     assert most_uneven(answers.table, 2) == {"color": [1, 0], UNRECORDED: [6]}
 
 
-def test_expressions_that_differ_take_turns_by_pattern(make_answers: MakeAnswers) -> None:
+def test_patterns_of_differing_expressions_take_turns(make_answers: MakeAnswers) -> None:
     first = make_answers([{"right": r} for r in (True, True, True, False, True, False)])
     second = make_answers([{"right": r} for r in (True, False, False, True, False, False)], config="QueryMatch")
 
@@ -53,7 +53,7 @@ def test_expressions_that_differ_take_turns_by_pattern(make_answers: MakeAnswers
     assert differing([first, second], 2) == found[:2]
 
 
-def test_an_image_comes_once(make_answers: MakeAnswers) -> None:
+def test_each_image_occurs_once(make_answers: MakeAnswers) -> None:
     rows = [{"image_id": "same"}] * 3
     first, second = make_answers(rows), make_answers([{**row, "right": False} for row in rows])
 
@@ -68,12 +68,12 @@ def test_expressions_are_matched_by_id(make_answers: MakeAnswers) -> None:
     assert differing([first, turned], 10) == [(1, (0, 1))]
 
 
-def test_one_id_for_two_expressions_is_an_error(make_answers: MakeAnswers) -> None:
+def test_two_expressions_with_one_id_are_an_error(make_answers: MakeAnswers) -> None:
     with pytest.raises(DataError, match="e000"):
         differing([make_answers([{}]), make_answers([{"text": "another"}])], 1)
 
 
-def test_the_typical_failure_is_the_middle_one_by_score(make_answers: MakeAnswers) -> None:
+def test_the_typical_failure_has_the_median_probability(make_answers: MakeAnswers) -> None:
     wrong = {"right": False}
     answers = make_answers(
         [

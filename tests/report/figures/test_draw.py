@@ -20,7 +20,7 @@ from aligncat.report.figures.draw import draw_all
 @contextmanager
 def no_warning() -> Iterator[None]:
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # matplotlib's: a missing letter, a layout that does not fit
+        warnings.simplefilter("error", UserWarning)  # matplotlib warns of missing glyphs and of layouts that do not fit
         yield
 
 
@@ -30,7 +30,7 @@ def two_runs(make: MakeAnswers) -> list[Answers]:
     return [make(rows), make(other, config="../$Query$<b>Match")]
 
 
-def test_all_that_the_runs_allow_is_drawn_and_can_be_opened(make_answers: MakeAnswers, tmp_path: Path) -> None:
+def test_every_figure_the_runs_allow_is_drawn_and_can_be_opened(make_answers: MakeAnswers, tmp_path: Path) -> None:
     with no_warning():
         files = draw_all(two_runs(make_answers), tmp_path / "new" / "figures")
 
@@ -60,7 +60,7 @@ def test_the_same_answers_give_the_same_bytes(make_answers: MakeAnswers, tmp_pat
     assert [f.path.read_bytes() for f in once] == [f.path.read_bytes() for f in again]
 
 
-def test_splits_have_figures_of_their_own_and_names_never_meet(make_answers: MakeAnswers, tmp_path: Path) -> None:
+def test_splits_have_their_own_figures_under_unique_names(make_answers: MakeAnswers, tmp_path: Path) -> None:
     runs = [make_answers([{"words": []}], split=split) for split in ("val", "test/A", "test A")]
 
     files = draw_all(runs, tmp_path)
@@ -86,7 +86,7 @@ def test_strange_phrases_are_drawn_without_a_warning(make_answers: MakeAnswers, 
     assert not any(b"<script" in file.path.read_bytes() for file in files)
 
 
-def test_no_answers_are_an_error(make_answers: MakeAnswers, tmp_path: Path) -> None:
+def test_runs_without_answers_are_an_error(make_answers: MakeAnswers, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no run has an answer"):
         draw_all([make_answers([])], tmp_path)
     with pytest.raises(DataError, match="no run has an answer"):
@@ -98,7 +98,7 @@ def test_examples_below_one_are_an_error(make_answers: MakeAnswers, tmp_path: Pa
         draw_all(two_runs(make_answers), tmp_path, examples=0)
 
 
-def test_importing_the_room_loads_no_matplotlib_and_drawing_no_pyplot() -> None:
+def test_importing_the_package_loads_no_matplotlib_and_drawing_no_pyplot() -> None:
     code = """
 import sys
 import aligncat.report.figures

@@ -1,4 +1,4 @@
-"""Figures of examples: what is drawn where, by pixels and by artists."""
+"""Figures of examples, checked by their pixels and their artists."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pixels_of(figure: Figure) -> NDArray[np.int64]:
 
 
 def has_color(figure: Figure, axes: Axes, place: Place, color: tuple[float, float, float]) -> bool:
-    """Whether the colour is found within three pixels of a place of the picture."""
+    """Return whether the colour occurs within three pixels of a place of the picture."""
     pixels = pixels_of(figure)
     column, from_below = axes.transData.transform(place) * (figure_dpi(figure, pixels) / figure.dpi)
     row = len(pixels) - from_below
@@ -80,7 +80,7 @@ def test_comparison_draws_truth_and_choice_of_each_run(pair: Any) -> None:
     assert "red thing 0" not in texts(figure)
 
 
-def test_the_truths_colour_is_at_the_truths_edge_and_the_choices_at_its_own(pair: Any) -> None:
+def test_truth_and_choice_have_their_colours_on_their_edges(pair: Any) -> None:
     figure = comparison_figure(pair)
     _, second = panels(figure)
     x1, y1, x2, y2 = LEFT
@@ -92,7 +92,7 @@ def test_the_truths_colour_is_at_the_truths_edge_and_the_choices_at_its_own(pair
     assert not has_color(figure, second, (22, 35), CHOICE)
 
 
-def test_the_chosen_mask_is_outlined_and_its_colours_stay(make_answers: MakeAnswers) -> None:
+def test_the_chosen_mask_is_outlined_without_changing_the_picture(make_answers: MakeAnswers) -> None:
     shape = (33.0, 13.0, 39.0, 19.0)  # inside the chosen box
     rows = [{"right": False, "chosen_mask": mask_of(shape)}]
 
@@ -107,7 +107,7 @@ def test_the_chosen_mask_is_outlined_and_its_colours_stay(make_answers: MakeAnsw
         np.testing.assert_array_equal(pixels, np.asarray(before.convert("RGB")))
 
 
-def test_a_picture_that_is_gone_is_a_grey_panel_that_says_so(make_answers: MakeAnswers, tmp_path: Path) -> None:
+def test_a_missing_picture_is_a_grey_panel_that_says_so(make_answers: MakeAnswers, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(b"no picture")
     gone = str(tmp_path / ("very-long-name" * 20 + "$x$.png"))
@@ -149,7 +149,7 @@ def test_an_answer_without_a_candidate_has_no_chosen_box(make_answers: MakeAnswe
     assert "no candidate" in texts(figure)
 
 
-def test_failures_have_one_panel_a_cause_with_its_count(make_answers: MakeAnswers) -> None:
+def test_failures_have_one_panel_per_cause_with_its_count(make_answers: MakeAnswers) -> None:
     rows = [{"right": False}, {"right": False}, {"right": False, "cause": "poor_mask"}, {}]
 
     figure = failures_figure(make_answers(rows))
@@ -159,15 +159,15 @@ def test_failures_have_one_panel_a_cause_with_its_count(make_answers: MakeAnswer
     assert re.search(r"wrong object: 2 of 3\s+failures \(66\.7%\)", texts(figure))
 
 
-def test_where_nothing_is_wrong_there_are_no_failures(make_answers: MakeAnswers) -> None:
+def test_without_wrong_answers_there_are_no_failures(make_answers: MakeAnswers) -> None:
     with pytest.raises(NothingToDrawError):
         failures_figure(make_answers([{}]))
 
 
-def test_a_comparison_wants_two_runs_that_differ(make_answers: MakeAnswers) -> None:
+def test_a_comparison_needs_two_runs_that_differ(make_answers: MakeAnswers) -> None:
     with pytest.raises(NothingToDrawError, match="two runs"):
         comparison_figure([make_answers([{}])])
-    with pytest.raises(NothingToDrawError, match="tells them apart"):
+    with pytest.raises(NothingToDrawError, match="nothing to compare"):
         comparison_figure([make_answers([{}]), make_answers([{}], config="QueryMatch")])
 
 
@@ -191,7 +191,7 @@ def test_words_are_shaded_by_weight(make_answers: MakeAnswers) -> None:
     assert shown == ["color + size", "small", "0.10", "red", "0.70", "cup", "0.20"]
 
 
-def test_words_stay_on_the_sheet_and_apart(make_answers: MakeAnswers) -> None:
+def test_words_stay_on_the_sheet_without_overlapping(make_answers: MakeAnswers) -> None:
     words = ["$x$", "x" * 300, "猫", "כלב", "👍🏽", *["word"] * 40]
 
     figure = word_weights_figure(make_answers([{"words": words, "word_weights": [1 / len(words)] * len(words)}]))
@@ -205,7 +205,7 @@ def test_words_stay_on_the_sheet_and_apart(make_answers: MakeAnswers) -> None:
         assert below > top or after > left + width
 
 
-def test_right_to_left_words_are_laid_from_the_right(make_answers: MakeAnswers) -> None:
+def test_right_to_left_words_start_at_the_right(make_answers: MakeAnswers) -> None:
     figure = word_weights_figure(make_answers([{"words": ["כלב", "אדום"], "word_weights": [0.9, 0.1]}]))
 
     numbers = [text for text in figure.axes[0].texts if text.get_text() in ("0.90", "0.10")]

@@ -1,4 +1,4 @@
-"""Figures of numbers: what the axes hold is what one counts by hand."""
+"""Figures of numbers: their axes hold values counted by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def rights(*values: bool, **columns: Any) -> list[dict[str, Any]]:
     return [{"right": value, **columns} for value in values]
 
 
-def test_staircase_has_a_bar_a_stage_and_run(make_answers: MakeAnswers) -> None:
+def test_the_staircase_has_one_bar_per_stage_and_run(make_answers: MakeAnswers) -> None:
     good = make_answers([*rights(True, True, True), {"right": False, "ious": [0.1, 0.2]}])
     poor = make_answers(
         [*rights(True, False, query_right=None), {"right": False, "kept": [False, True], "query_right": None}],
@@ -45,7 +45,7 @@ def test_staircase_has_a_bar_a_stage_and_run(make_answers: MakeAnswers) -> None:
     assert labels == ["100.0", "75.0", "75.0", "75.0", "", "100.0", "66.7", "33.3"]
 
 
-def test_staircase_has_no_refined_set_of_one_stage_alone(make_answers: MakeAnswers) -> None:
+def test_the_staircase_of_a_single_stage_has_no_refined_set(make_answers: MakeAnswers) -> None:
     one = make_answers(rights(True, fine_scores=None), config="QueryMatch")
 
     [axes] = staircase_figure([make_answers(rights(True)), one]).axes
@@ -64,13 +64,13 @@ def test_the_legend_reads_along_its_rows(make_answers: MakeAnswers, draw: Any) -
     assert [name for _, name in rows] == list("ABCDE")
 
 
-def test_staircase_says_where_the_queries_are_not_known(make_answers: MakeAnswers) -> None:
+def test_the_staircase_says_that_the_queries_were_not_measured(make_answers: MakeAnswers) -> None:
     [axes] = staircase_figure([make_answers(rights(True, query_right=None))]).axes
 
     assert "not measured" in axes.texts[-1].get_text()
 
 
-def test_accuracy_by_distractors_with_its_band(make_answers: MakeAnswers) -> None:
+def test_accuracy_by_distractors_has_a_wilson_band(make_answers: MakeAnswers) -> None:
     run = make_answers(
         [
             *rights(True, True, True, False, same_category=0),
@@ -96,7 +96,7 @@ def test_accuracy_by_distractors_with_its_band(make_answers: MakeAnswers) -> Non
         assert np.isclose(edges, 100 * interval.high).any()
 
 
-def test_seeds_of_a_config_are_one_line_with_expressions_counted_once(make_answers: MakeAnswers) -> None:
+def test_the_seeds_of_a_config_give_one_line_and_count_expressions_once(make_answers: MakeAnswers) -> None:
     seeds = [make_answers(rights(True, True, seed == 1, False), seed=seed) for seed in (0, 1)]
     other = make_answers(rights(True, False, False, False), config="QueryMatch")
 
@@ -108,24 +108,24 @@ def test_seeds_of_a_config_are_one_line_with_expressions_counted_once(make_answe
     assert legend_texts(figure) == ["AlignCAT (mean of 2 seeds)", "QueryMatch"]
 
 
-def test_seeds_on_other_expressions_have_no_mean(make_answers: MakeAnswers) -> None:
+def test_seeds_on_different_expressions_have_no_mean(make_answers: MakeAnswers) -> None:
     with pytest.raises(DataError, match="AlignCAT"):
         distractors_figure([make_answers(rights(True)), make_answers(rights(True, True), seed=1)])
 
 
-def test_unknown_distractors_are_nothing_to_draw(make_answers: MakeAnswers) -> None:
+def test_unknown_distractors_give_nothing_to_draw(make_answers: MakeAnswers) -> None:
     with pytest.raises(NothingToDrawError):
         distractors_figure([make_answers(rights(True, same_category=None))])
 
 
-def test_calibration_by_hand(make_answers: MakeAnswers) -> None:
+def test_calibration_matches_a_hand_calculation(make_answers: MakeAnswers) -> None:
     rows = [*rights(True, True, True, False, score=0.85), *rights(False, score=0.25)]
     runs = [make_answers(rows), make_answers(rows[:4], seed=1)]
 
     figure = calibration_figure(runs)
 
     first, counts, second, _ = figure.axes
-    # gaps 0.10 of four answers, 0.25 of one: (0.4 + 0.25) / 5; without the last, 0.10
+    # gaps: 0.10 for four answers and 0.25 for one, so (0.4 + 0.25) / 5; without the last answer 0.10
     assert first.get_title(loc="left") == "AlignCAT\nseed 0, ECE 13.0%"
     assert second.get_title(loc="left") == "AlignCAT\nseed 1, ECE 10.0%"
     [line] = [line for line in first.get_lines() if line.get_gid() == "accuracy"]
@@ -134,19 +134,19 @@ def test_calibration_by_hand(make_answers: MakeAnswers) -> None:
     assert heights(counts) == [0, 0, 1, 0, 0, 0, 0, 0, 4, 0]
 
 
-def test_panels_without_a_run_are_left_out(make_answers: MakeAnswers) -> None:
+def test_every_run_has_two_panels_and_no_panel_is_empty(make_answers: MakeAnswers) -> None:
     runs = [make_answers(rights(True), seed=seed) for seed in range(5)]
 
     assert len(calibration_figure(runs).axes) == 10
 
 
 @pytest.mark.parametrize("draw", [staircase_figure, calibration_figure, distractors_figure])
-def test_no_run_is_nothing_to_draw(draw: Any) -> None:
+def test_no_run_gives_nothing_to_draw(draw: Any) -> None:
     with pytest.raises(NothingToDrawError):
         draw([])
 
 
-def test_runs_are_told_apart_by_config_detector_and_split(make_answers: MakeAnswers) -> None:
+def test_runs_are_grouped_by_config_detector_and_split(make_answers: MakeAnswers) -> None:
     runs = [
         make_answers([{}], seed=0),
         make_answers([{}], seed=1),
@@ -163,7 +163,7 @@ def test_runs_are_told_apart_by_config_detector_and_split(make_answers: MakeAnsw
     assert {name: len(own) for name, own in by_split(runs).items()} == {"mojiref val": 3, "mojiref testA (umd)": 1}
 
 
-def test_configs_of_one_colour_differ_in_their_lines(make_answers: MakeAnswers) -> None:
+def test_configs_of_the_same_colour_differ_in_line_and_hatch(make_answers: MakeAnswers) -> None:
     configs = by_config([make_answers([{}], config=f"config {number}") for number in range(24)])
 
     assert len({(config.color, config.line) for config in configs}) == 24

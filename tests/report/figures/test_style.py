@@ -30,7 +30,7 @@ STRANGE = [
 
 @pytest.mark.parametrize("text", STRANGE)
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
-def test_any_text_is_set_without_a_warning(text: str, suffix: str, tmp_path: Path) -> None:
+def test_any_text_is_drawn_without_a_warning(text: str, suffix: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         with house_style():
@@ -44,11 +44,11 @@ def test_any_text_is_set_without_a_warning(text: str, suffix: str, tmp_path: Pat
     assert (tmp_path / f"it{suffix}").stat().st_size > 500
 
 
-def test_letters_of_no_font_are_marked_and_dollars_escaped() -> None:
+def test_characters_without_a_font_are_marked_and_dollars_escaped() -> None:
     assert plain("1 $ 𒀀\n2") == "1 \\$ \N{REPLACEMENT CHARACTER} 2"
 
 
-def test_lines_fit_and_nothing_is_lost() -> None:
+def test_wrapped_lines_fit_and_keep_all_text() -> None:
     text = "the small red cup that stands on the left of the big blue plate " + "x" * 60
 
     lines = wrap(text, 90, lines=20)
@@ -58,7 +58,7 @@ def test_lines_fit_and_nothing_is_lost() -> None:
     assert len(lines) > 4
 
 
-def test_dollars_are_never_cut_from_their_escape() -> None:
+def test_dollars_are_never_separated_from_their_escape() -> None:
     lines = wrap("$" * 40, 50, lines=20)
 
     assert "".join(lines) == "\\$" * 40
@@ -71,7 +71,7 @@ def test_a_long_name_is_broken_at_its_hyphens() -> None:
     assert wrap(name, width_of("global+class-mojiref-se")) == ["global+class-mojiref-", "seed0"]
 
 
-def test_what_is_too_long_ends_in_an_ellipsis() -> None:
+def test_text_that_is_too_long_ends_in_an_ellipsis() -> None:
     lines = wrap("word " * 100, 80, lines=2)
 
     assert len(lines) == 2
@@ -86,13 +86,13 @@ def test_a_word_longer_than_the_space_is_cut() -> None:
     assert width_of(line) <= 60
 
 
-def test_width_is_about_what_matplotlib_measures() -> None:
+def test_width_is_close_to_matplotlibs_measurement() -> None:
     path = TextPath((0, 0), "a fairly long line", size=9, prop=FontProperties(family=["DejaVu Sans"]))
 
     assert width_of("a fairly long line", 9) == pytest.approx(path.get_extents().width, rel=0.05)
 
 
-def test_the_users_own_settings_are_neither_used_nor_lost() -> None:
+def test_the_users_settings_are_ignored_and_restored() -> None:
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
         with house_style():
             assert matplotlib.rcParams["axes.facecolor"] == "white"

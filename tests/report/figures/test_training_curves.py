@@ -11,13 +11,13 @@ from aligncat.report.figures.training_curves import TITLES, read_curves, trainin
 HEADER = "epoch,step,train/total,val/rec\n"
 
 
-def write_log(grounder: Path, sitting: int | str, text: str) -> None:
-    file = grounder / "run" / "csv" / f"version_{sitting}" / "metrics.csv"
+def write_log(grounder: Path, version: int | str, text: str) -> None:
+    file = grounder / "run" / "csv" / f"version_{version}" / "metrics.csv"
     file.parent.mkdir(parents=True)
     file.write_text(text)
 
 
-def test_sittings_are_joined_and_the_later_one_counts(tmp_path: Path) -> None:
+def test_logs_of_a_resumed_run_are_joined_and_the_latest_counts(tmp_path: Path) -> None:
     write_log(tmp_path, 0, HEADER + "0,5,,0.5\n0,5,3.0,\n1,11,,0.25\n")
     write_log(tmp_path, 10, HEADER + "1,11,,0.75\n1,11,2.0,\n")
     write_log(tmp_path, 9, HEADER + "1,11,,0.7\n")
@@ -25,7 +25,7 @@ def test_sittings_are_joined_and_the_later_one_counts(tmp_path: Path) -> None:
     assert read_curves(tmp_path) == {"val/rec": {1: 0.5, 2: 0.75}, "train/total": {1: 3.0, 2: 2.0}}
 
 
-def test_what_is_damaged_is_left_out(tmp_path: Path) -> None:
+def test_damaged_lines_are_skipped(tmp_path: Path) -> None:
     write_log(tmp_path, 0, HEADER + "0,5,nan,0.5\n0,5,x,\n,,1.0,\n1,11,3.0,0.5,9\n2,17,2.\n")
     write_log(tmp_path, "old", "\0\0\0" + "x" * 200_000)
 
@@ -51,6 +51,6 @@ def test_a_line_for_each_grounder_and_a_panel_for_each_metric(make_answers: Make
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
 
 
-def test_grounders_without_logs_are_nothing_to_draw(make_answers: MakeAnswers, tmp_path: Path) -> None:
+def test_grounders_without_logs_give_nothing_to_draw(make_answers: MakeAnswers, tmp_path: Path) -> None:
     with pytest.raises(NothingToDrawError):
         training_figure([make_answers([{}], {"grounder": str(tmp_path)}), make_answers([{}])])

@@ -1,1 +1,1 @@
-"""Figures of what grounders answered. Importing this loads no matplotlib; drawing does."""
+"""Figures of a grounder's answers. This package imports without matplotlib; drawing needs it."""

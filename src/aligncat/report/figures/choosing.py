@@ -1,4 +1,4 @@
-"""The rules that choose which expressions a figure shows, so that none is picked by hand."""
+"""Rules that choose which expressions a figure shows, so none is picked by hand."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ UNRECORDED = "no kind recorded"
 
 
 def row_of(table: pa.Table, row: int) -> dict[str, Any]:
-    """One answer, by column."""
+    """Return one row of a table of answers, by column."""
     return dict(table.slice(row, 1).to_pylist()[0])
 
 
 def unevenness(weights: Sequence[float]) -> float:
-    """1 minus the entropy of weights that sum to 1, over its maximum: 0 where all are equal, 1 where one has all."""
+    """Return 1 - entropy / maximum entropy of weights that sum to 1: 0 if all are equal, 1 if one weight is 1."""
     if len(weights) < 2:
         return 0.0
     shares = np.asarray(weights, np.float64)
@@ -37,13 +37,13 @@ def unevenness(weights: Sequence[float]) -> float:
 
 
 def most_uneven(table: pa.Table, per_kind: int) -> dict[str, list[int]]:
-    """Right answers whose word weights differ most, for each kind of expression, by name of the kind.
+    """Return the right answers with the most uneven word weights, for each kind of expression.
 
-    Of expressions of at least two words that were answered rightly, those of the greatest `unevenness`; of equals, the
-    first by id; each text once.
+    Only expressions of at least two words qualify. They are ranked by `unevenness`, then by id, and each text occurs
+    once.
 
     Returns:
-        Rows of the table, at most `per_kind` a kind; kinds without any are left out.
+        Rows of the table by name of the kind, at most `per_kind` each; kinds without an answer are left out.
     """
     columns = table.select(["expression_id", "kind", "right", "words", "word_weights"]).to_pydict()
     ranked: dict[str, list[tuple[float, str, int]]] = defaultdict(list)
@@ -60,21 +60,20 @@ def most_uneven(table: pa.Table, per_kind: int) -> dict[str, list[int]]:
 
 
 def differing(runs: Sequence[Answers], count: int) -> list[tuple[int, tuple[int, ...]]]:
-    """Expressions that some of the runs answer rightly and some wrongly.
+    """Return expressions that some runs answer right and others wrong.
 
-    They are sorted by pattern (who is right, who is wrong). Patterns take turns, the most frequent first; inside a
-    pattern the order is that of a hash of the expression's id, which is no more than a fixed shuffle; each image comes
-    once.
+    A pattern tells which runs are right. Patterns take turns, the most frequent first. Within a pattern, a hash of the
+    expression's id gives a fixed random order. Each image occurs once.
 
     Args:
-        runs: at least two, of the same split.
-        count: how many expressions at most.
+        runs: at least two runs on the same split.
+        count: the largest number of expressions.
 
     Returns:
-        For each expression how many share its pattern, and its row in each run's table.
+        For each expression, the number of expressions with its pattern, and its row in each run's table.
 
     Raises:
-        DataError: two runs know different expressions by one id.
+        DataError: two runs have different expressions with the same id.
     """
     places = _common_rows(runs)
     right = [run.table["right"].to_pylist() for run in runs]
@@ -97,25 +96,25 @@ def differing(runs: Sequence[Answers], count: int) -> list[tuple[int, tuple[int,
 
 
 def _common_rows(runs: Sequence[Answers]) -> dict[str, tuple[int, ...]]:
-    """The row in each run of the expressions that all have, by id."""
+    """Return the row in each run's table of every expression that all runs answer, by id."""
     tables = [run.table.select(["expression_id", "text", "image_id"]).to_pydict() for run in runs]
     rows = [{identity: row for row, identity in enumerate(table["expression_id"])} for table in tables]
     common = [identity for identity in rows[0] if all(identity in other for other in rows)]
     places = {identity: tuple(of[identity] for of in rows) for identity in common}
     for identity, own in places.items():
-        said = {(t["text"][row], t["image_id"][row]) for t, row in zip(tables, own, strict=True)}
-        if len(said) > 1:
+        contents = {(t["text"][row], t["image_id"][row]) for t, row in zip(tables, own, strict=True)}
+        if len(contents) > 1:
             raise DataError(
-                f"expression {identity!r} is not the same in two runs, so they are of different data under one name: "
-                "draw them apart, or evaluate one again"
+                f"expression {identity!r} differs between two runs, so they answer different data of the same name; "
+                "draw them separately, or evaluate one again"
             )
     return places
 
 
 def typical_failures(table: pa.Table) -> dict[Cause, tuple[int, int]]:
-    """Return for each cause how many failures there are, and the row of a typical one; causes in their own order.
+    """Return the number of failures by each cause and the row of a typical one, in the order of CAUSES.
 
-    The typical one is the median by probability (the lower of two; equals by id): neither the most striking nor the
+    The typical failure has the median probability (the lower of two; ties by id), so it is neither the worst nor the
     mildest.
     """
     columns = table.select(["expression_id", "score", "cause"]).to_pydict()

@@ -1,4 +1,4 @@
-"""The same picture under several configs or systems (the paper's Figures 4 to 6)."""
+"""The same pictures answered by several configs or systems (the paper's Figures 4 to 6)."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _PANEL = 138.0  # points
 
 @house_style()
 def comparison_figure(runs: Sequence[Answers], *, examples: int = 6) -> Figure:
-    """Draw expressions that the runs answer differently (`choosing.differing`), a row an expression, a column a run.
+    """Draw expressions that the runs answer differently (`choosing.differing`), one row each, one column per run.
 
     Args:
-        runs: of one split.
-        examples: how many expressions at most.
+        runs: runs on one split.
+        examples: the largest number of expressions.
 
     Raises:
-        NothingToDrawError: there are fewer than two runs, or they are right and wrong alike.
-        DataError: two runs know different expressions by one id.
+        NothingToDrawError: there are fewer than two runs, or all are right on the same expressions.
+        DataError: two runs have different expressions with the same id.
     """
     shown = compared(runs, COLUMNS)
     if len(shown) < 2:
         raise NothingToDrawError("a comparison needs two runs on the same split")
     found = differing(shown, examples)
     if not found:
-        raise NothingToDrawError("the runs are right and wrong on the same expressions, so none tells them apart")
+        raise NothingToDrawError("all runs are right on the same expressions, so there is nothing to compare")
     names = run_names([run.result for run in shown])
     sections = []
     for alike, rows in found:
@@ -51,12 +51,12 @@ def comparison_figure(runs: Sequence[Answers], *, examples: int = 6) -> Figure:
 
 
 def verdict(answer: Mapping[str, Any]) -> str:
-    """What is said under a picture."""
+    """Return the note under a picture: right or wrong, and `measures`."""
     return f"{'✓ right' if answer['right'] else '✗ wrong'}: {measures(answer)}"
 
 
 def measures(answer: Mapping[str, Any]) -> str:
-    """How well box and mask fit, and how sure the grounder was."""
+    """Return the IoU of box and mask, and the probability."""
     if answer["choice"] < 0:
         return "no candidate to choose"
     mask = "" if answer["mask_iou"] is None else f", mask {answer['mask_iou']:.2f}"

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from aligncat.evaluation.answers import Answers
 
 MOST = 5
-"""From so many distractors on, expressions share a point."""
+"""Expressions with this many distractors or more share a point."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ByDistractors:
-    """Accuracy of one run at each number of distractors that occurs.
+    """Accuracy of one run by number of distractors.
 
     Attributes:
-        distractors: (D,) int64, ascending; MOST stands for "MOST or more".
+        distractors: (D,) int64, the numbers that occur, ascending; MOST means "MOST or more".
         accuracy: (D,) float64, share of right answers.
-        counts: (D,) int64, expressions.
+        counts: (D,) int64, number of expressions.
     """
 
     distractors: NDArray[np.int64]
@@ -39,12 +39,12 @@ class ByDistractors:
     counts: NDArray[np.int64]
 
     def known(self) -> dict[int, int]:
-        """How many expressions there are at each number of distractors."""
+        """Return the number of expressions by number of distractors."""
         return dict(zip(self.distractors.tolist(), self.counts.tolist(), strict=True))
 
 
 def accuracy_by_distractors(answers: Answers) -> ByDistractors:
-    """Count right answers by number of distractors; expressions where it is not known are left out."""
+    """Return the accuracy by number of distractors; expressions whose number is unknown are left out."""
     found = answers.table["same_category"].to_pylist()
     known = np.array([count is not None for count in found], dtype=bool)
     distractors = np.minimum(np.array([count for count in found if count is not None], np.int64), MOST)
@@ -55,16 +55,16 @@ def accuracy_by_distractors(answers: Answers) -> ByDistractors:
 
 @house_style()
 def distractors_figure(runs: Sequence[Answers]) -> Figure:
-    """Draw a line a config, the mean over its seeds, with Wilson's 95% band for the n expressions of each point.
+    """Draw one line per config, the mean over its seeds, with Wilson's 95% band for the n expressions of each point.
 
-    Seeds answer the same expressions, so n counts expressions once, however many seeds there are.
+    All seeds answer the same expressions, so n counts each expression once.
 
     Args:
-        runs: of one split.
+        runs: runs on one split.
 
     Raises:
-        NothingToDrawError: the dataset does not tell how many objects of a category an image has.
-        DataError: seeds of a config have answered different expressions.
+        NothingToDrawError: the number of distractors is unknown for all expressions.
+        DataError: the seeds of a config answered different expressions.
     """
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.add_subplot()
@@ -76,7 +76,8 @@ def distractors_figure(runs: Sequence[Answers]) -> Figure:
             continue
         if any(first.known() != seed.known() for seed in seeds):
             raise DataError(
-                f"the seeds of {config.name} answered different expressions, which have no common mean: draw them apart"
+                f"the seeds of {config.name} answered different expressions, so they have no common mean; draw them "
+                "separately"
             )
         mean = np.mean([seed.accuracy for seed in seeds], axis=0)
         low, high = wilson(mean, first.counts)
@@ -87,7 +88,9 @@ def distractors_figure(runs: Sequence[Answers]) -> Figure:
         for value, count in first.known().items():
             totals.setdefault(value, set()).add(count)
     if not totals:
-        raise NothingToDrawError("how many objects of the referent's category an image has is not known")
+        raise NothingToDrawError(
+            "the number of other objects of the referent's category is unknown for all expressions"
+        )
     axes.set_xticks(sorted(totals), [_tick(value, totals[value]) for value in sorted(totals)])
     axes.margins(x=0.06)
     axes.set(xlabel="other objects of the referent's category in the image", ylabel="REC accuracy, %")

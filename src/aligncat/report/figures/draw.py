@@ -1,4 +1,4 @@
-"""Draws every figure that a set of runs allows, into one folder."""
+"""All figures that a set of runs allows, drawn into one folder."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from aligncat.evaluation.answers import Answers
 
-_PER_KIND = 3  # of the examples, the part that each kind of expression gets in the figure of word weights
-_LONGEST = 120  # letters of a file's name
+_PER_KIND = 3  # each kind of expression gets 1 / _PER_KIND of the examples in the figure of word weights
+_LONGEST = 120  # characters of a file's name
 _DRAWN = "The truth's box is green and solid, the chosen box orange and dashed, the chosen mask outlined in orange."
 
 
@@ -29,9 +29,9 @@ class FigureFile:
     """A figure on disk.
 
     Attributes:
-        path: the file, PNG where there are pictures and SVG where there are none.
-        title: what it shows, in a few words; plain text, in which a dataset's or a config's name may be anything.
-        caption: how to read it, with the rule that chose what is in it; plain text likewise.
+        path: the file: PNG if the figure shows pictures, otherwise SVG.
+        title: what the figure shows, as plain text. It may hold names of datasets and configs, so escape it in HTML.
+        caption: how to read the figure, and the rule that chose its examples; plain text too.
     """
 
     path: Path
@@ -41,7 +41,7 @@ class FigureFile:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A figure that may be drawn; `draw` raises NothingToDrawError where it cannot be."""
+    """A figure to draw; `draw` raises NothingToDrawError if the runs lack its data."""
 
     name: str
     suffix: str
@@ -51,29 +51,30 @@ class _Plan:
 
 
 def draw_all(runs: Sequence[Answers], out: Path, *, examples: int = 6) -> list[FigureFile]:
-    """Draw what the runs allow: the same answers and pictures, the same bytes.
+    """Draw all figures that the runs allow. The same answers and pictures give the same bytes.
 
-    Every split has figures of its own. Numbers are drawn of all runs, examples of the first run of each config.
+    Every split has its own figures. Figures of numbers show all runs, figures of examples the first run of each config.
 
     Args:
-        runs: of any configs, seeds, datasets and splits.
-        out: the folder, made where it is missing; files of the same names are replaced.
-        examples: how many expressions a comparison shows; of word weights, each kind of expression has a third of it.
+        runs: runs of any configs, seeds, datasets and splits.
+        out: the folder, created if missing; files of the same names are replaced.
+        examples: the number of expressions in a comparison. In a figure of word weights, each kind of expression gets
+            a third of it.
 
     Returns:
-        The figures in the order of a report; those that the runs do not allow are left out.
+        The figures in the order of a report, without those that the runs lack data for.
 
     Raises:
-        ConfigError: examples is below 1, or matplotlib is not installed.
-        DataError: no run has an answer, or runs of one split know different expressions by one id.
+        ConfigError: `examples` is below 1, or matplotlib is not installed.
+        DataError: no run has an answer, or two runs on a split have different expressions with the same id.
         OSError: the folder cannot be written.
     """
     if examples < 1:
-        raise ConfigError(f"examples is {examples}: give at least 1")
+        raise ConfigError(f"examples is {examples}, but must be at least 1")
     try:
         import matplotlib  # noqa: F401
     except ModuleNotFoundError as error:
-        raise ConfigError("figures are drawn with matplotlib: pip install 'aligncat[report]'") from error
+        raise ConfigError("figures need matplotlib; install it with pip install 'aligncat[report]'") from error
     from aligncat.report.figures.style import save
 
     out.mkdir(parents=True, exist_ok=True)
@@ -110,29 +111,29 @@ def _numbers(split: str, runs: Sequence[Answers]) -> Iterator[_Plan]:
         f"staircase {split}",
         ".svg",
         f"Oracle staircase, {split}",
-        "The percentage of expressions whose referent still passes IoU 0.5 with some box after each stage: among all N "
-        "queries of the detector, the O candidates that its confidence filter left, the refined set of the second "
-        "stage, and as the chosen box (REC accuracy). A step down is what that stage lost. A bar a run; a config of "
-        "one stage has no refined set, and no bar there.",
+        "The percentage of expressions whose referent has an IoU above 0.5 with some box left after each stage: all N "
+        "queries of the detector, the O candidates that passed the confidence filter, the refined set of the second "
+        "stage, and the chosen box (REC accuracy). A step down shows what a stage lost. There is one bar per run; a "
+        "config with a single stage has no refined set, so that bar is missing.",
         partial(staircase_figure, runs),
     )
     yield _Plan(
         f"distractors {split}",
         ".svg",
         f"Accuracy by number of distractors, {split}",
-        "REC accuracy against the number of other annotated objects of the referent's category in the image, with n "
-        "expressions a point. The band is Wilson's 95% interval for n expressions, around the mean over a config's "
-        "seeds; it does not hold the spread of the seeds.",
+        "REC accuracy by the number of other annotated objects of the referent's category in the image, for n "
+        "expressions at each point. The band is Wilson's 95% interval for n expressions around the mean over a "
+        "config's seeds; it does not include the spread of the seeds.",
         partial(distractors_figure, runs),
     )
     yield _Plan(
         f"calibration {split}",
         ".svg",
         f"Calibration of the probability, {split}",
-        "How many answers of a probability are right, in ten bins of equal width, each at its mean probability, with "
-        "Wilson's 95% intervals; on the dotted line as many are right as the probability says. Below, how many answers "
-        "each bin has. ECE is the expected calibration error, the mean distance from the line over the answers. The "
-        "probability is the share of the softmax over the refined set that falls on the chosen object.",
+        "The share of right answers in ten bins of equal width by probability, each drawn at its mean probability with "
+        "Wilson's 95% interval. On the dotted line, answers are right as often as their probability says. The bars "
+        "below count the answers in each bin. ECE is the expected calibration error: the distance from the line, "
+        "averaged over the answers. The probability is the chosen object's share of the softmax over the refined set.",
         partial(calibration_figure, runs),
     )
 
@@ -144,8 +145,8 @@ def _training(runs: Sequence[Answers]) -> _Plan:
         "training",
         ".svg",
         "Training curves",
-        "What training logged by epoch: a line a grounder, a colour a config; grounders whose logs are gone are left "
-        "out. Validation scores are those of the averaged weights.",
+        "Values that training logged by epoch, with one line per grounder and one colour per config. Grounders whose "
+        "logs are missing are left out. Validation metrics are those of the averaged weights.",
         partial(training_figure, runs),
     )
 
@@ -157,9 +158,9 @@ def _comparison(split: str, runs: Sequence[Answers], examples: int) -> _Plan:
         f"comparison {split}",
         ".png",
         f"The same expressions under several configs, {split}",
-        "Expressions that some runs answer rightly and some wrongly, a row an expression, a column a run. They are "
-        "chosen by rule: patterns of who is right take turns, the most frequent first; inside a pattern a fixed "
-        "shuffle (a hash of the expression's id) decides, and each image comes once. " + _DRAWN,
+        "Expressions that some runs answer right and others wrong, with one row per expression and one column per run. "
+        "They are chosen by a rule: the patterns of which runs are right take turns, the most frequent first; within a "
+        "pattern, a hash of the expression's id gives a fixed random order; each image occurs once. " + _DRAWN,
         partial(comparison_figure, runs, examples=examples),
     )
 
@@ -172,23 +173,23 @@ def _of_one_run(split: str, config: str, run: Answers, per_kind: int) -> Iterato
         f"words {config} {split}",
         ".svg",
         f"Word weights of {config}, {split}",
-        "The weights of the phrase attention (Eq. 11). Of each kind of expression, the right answers whose weights are "
-        "the most uneven (by entropy over its maximum; equals by id; each text once). Chosen for contrast, so they "
-        "show how the attention can weigh, not how it does on average.",
+        "Word weights of the phrase attention (Eq. 11) for the right answers with the most uneven weights of each kind "
+        "of expression (by entropy relative to its maximum; ties by id; each text once). They are chosen for contrast, "
+        "so they show how unevenly the attention can weigh words, not how it does on average.",
         partial(word_weights_figure, run, per_kind=per_kind),
     )
     yield _Plan(
         f"failures {config} {split}",
         ".png",
         f"Failures of {config} by cause, {split}",
-        "A panel a cause, in the order in which causes are asked; each shows the failure whose probability is the "
-        "median of its cause. " + _DRAWN,
+        "One panel per cause, in the order in which causes are tested. Each shows the failure with the median "
+        "probability among those of its cause. " + _DRAWN,
         partial(failures_figure, run),
     )
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """A file name without its suffix, of letters that any disk takes, that no other figure has."""
+    """Return an unused file name without suffix, made of characters that every file system allows."""
     base = re.sub(r"[^A-Za-z0-9+._]+", "-", name).strip("-.")[:_LONGEST]
     number = 1
     while (free := base if number == 1 else f"{base}-{number}").casefold() in taken:

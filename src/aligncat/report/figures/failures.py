@@ -1,4 +1,4 @@
-"""Failures by cause, one panel a cause (the paper's Figure 7)."""
+"""Failures by cause, one panel per cause (the paper's Figure 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which runs share a figure, a panel, a colour."""
+"""Grouping of runs into figures by split, and into colours by config."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _HATCHES = ("", "////", "....", "xxxx")
 
 
 class NothingToDrawError(DataError):
-    """The runs lack what a figure shows."""
+    """Raised when the runs lack the data of a figure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The runs of one config on one detector, which differ in the seed.
+    """The runs of one config on one detector, which differ only in the seed.
 
     Attributes:
-        name: the config's, with the detector's where another one shares it.
-        runs: one a seed.
-        color: of its lines and bars, RGB in [0, 1].
-        line: matplotlib's name of its kind of line, which tells configs of the same colour apart.
-        hatch: of its bars, likewise.
+        name: the config's name, with the detector's if the config has runs on several detectors.
+        runs: one run per seed.
+        color: colour of lines and bars, RGB in [0, 1].
+        line: matplotlib line style; it tells configs of the same colour apart.
+        hatch: matplotlib hatch of the bars, for the same purpose.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Config:
 
 
 def by_split(runs: Sequence[Answers]) -> dict[str, list[Answers]]:
-    """Runs that answer the same expressions, by a name such as "refcocog val (umd)"; runs without a row are left out.
+    """Group runs by split, under names such as "refcocog val (umd)"; runs without answers are left out.
 
     Raises:
-        NothingToDrawError: no run has a row.
+        NothingToDrawError: no run has an answer.
     """
     found: dict[str, list[Answers]] = defaultdict(list)
     for run in runs:
@@ -57,12 +57,12 @@ def by_split(runs: Sequence[Answers]) -> dict[str, list[Answers]]:
         if len(run):
             found[f"{result.dataset} {result.split}" + (f" ({result.split_by})" if result.split_by else "")].append(run)
     if not found:
-        raise NothingToDrawError("no run has an answer to draw: evaluate on a split that has expressions")
+        raise NothingToDrawError("no run has an answer to draw; evaluate on a split that has expressions")
     return dict(found)
 
 
 def by_config(runs: Sequence[Answers]) -> list[Config]:
-    """Gather the seeds of each config, in order of first mention."""
+    """Group runs by config and detector, in order of first mention."""
     found: dict[tuple[str, str], list[Answers]] = defaultdict(list)
     for run in runs:
         found[run.result.config, run.result.detector].append(run)
@@ -76,6 +76,6 @@ def by_config(runs: Sequence[Answers]) -> list[Config]:
 
 
 def compared(runs: Sequence[Answers], most: int) -> list[Answers]:
-    """The runs that are shown side by side: of each config the first; where there is but one config, its seeds."""
+    """Return the runs to show side by side: the first run of each config, or all seeds if there is only one config."""
     firsts = [config.runs[0] for config in by_config(runs)]
     return (firsts if len(firsts) > 1 else list(runs))[:most]

@@ -1,4 +1,4 @@
-"""Reliability diagrams: is an answer of probability 0.9 right nine times in ten?"""
+"""Reliability diagrams: are answers with probability 0.9 right nine times out of ten?"""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _COLUMNS, _PANEL, _ROW = 4, 2.3, 3.4  # inches
 
 @house_style()
 def calibration_figure(runs: Sequence[Answers]) -> Figure:
-    """Draw for every run its accuracy by probability, in ten bins, with Wilson's 95% intervals and the counts below.
+    """Draw each run's accuracy by probability in ten bins, with Wilson's 95% intervals and counts.
 
     Args:
-        runs: of one split.
+        runs: runs on one split.
 
     Raises:
         NothingToDrawError: there is no run.

@@ -1,4 +1,4 @@
-"""A sheet of pictures with truth, choice and text: what the figures of examples have in common."""
+"""Layout of figures of examples: rows of pictures with truth, choice and text."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 _POINTS = 72  # an inch
 _MARGIN, _GAP = 12.0, 10.0  # points
 _SMALL, _LINE = 8.0, 11.0  # points: font and line height
-_BOLD = 1.15  # how much wider a bold letter may be
-_TALLEST = 1.25  # of a panel, over its width
-_NAME = 110.0  # points, of the name of a file that is gone
-_LARGEST = 900  # px, longer side of a picture in a panel
+_BOLD = 1.15  # width of bold text relative to normal text, at most
+_TALLEST = 1.25  # height of a panel relative to its width, at most
+_NAME = 110.0  # points; width of a missing file's name
+_LARGEST = 900  # px; longer side of a picture in a panel
 _KEY = (("truth", TRUTH, "solid"), ("chosen box, mask in outline", CHOICE, (0, (3, 1.5))))
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One answer, drawn.
+    """One answer to draw.
 
     Attributes:
-        title: above the picture.
-        note: below it.
-        answer: the row of `Answers.table`, by column.
+        title: text above the picture.
+        note: text below the picture.
+        answer: a row of `Answers.table`, by column.
     """
 
     title: str
@@ -57,11 +57,11 @@ class Section:
 
 
 def sheet(sections: Sequence[Section], columns: int, panel: float) -> Figure:
-    """Lay sections under each other, the cards of each in rows.
+    """Draw sections one below the other, with the cards of each in rows.
 
     Args:
-        sections: with at least one card each.
-        columns: cards in a row.
+        sections: the sections, with at least one card each.
+        columns: cards per row.
         panel: width of a picture, points.
     """
     width = 2 * _MARGIN + columns * panel + (columns - 1) * _GAP
@@ -75,14 +75,14 @@ def sheet(sections: Sequence[Section], columns: int, panel: float) -> Figure:
 
 
 class _Page:
-    """A figure that is measured in points from its upper left corner."""
+    """A figure with coordinates in points from its upper left corner."""
 
     def __init__(self, width: float, height: float) -> None:
         self.width, self.height = width, height
         self.figure = Figure(figsize=(width / _POINTS, height / _POINTS))
 
     def write(self, left: float, top: float, lines: Sequence[str], *, bold: bool = False, color: str = INK) -> float:
-        """Set lines under each other and return where they end."""
+        """Write lines one below the other and return the position below the last."""
         for line in lines:
             self.figure.text(
                 left / self.width,
@@ -97,14 +97,14 @@ class _Page:
         return top
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        """Axes without ticks or frame."""
+        """Add axes without ticks or frame."""
         place = (left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height)
         axes = self.figure.add_axes(place)
         axes.set_axis_off()
         return axes
 
     def key(self) -> None:
-        """Say in the top line what the colours mean."""
+        """Draw the key of the colours in the top line."""
         axes = self.axes(0, _MARGIN, self.width, _LINE)
         axes.set(xlim=(0, self.width), ylim=(_LINE, 0))
         left = _MARGIN
@@ -115,7 +115,7 @@ class _Page:
 
 
 def _rows(section: Section, columns: int) -> list[Section]:
-    """A section whose cards fill more than one row, row by row; the first keeps the heading."""
+    """Split a section into sections of one row each; the first keeps the heading."""
     starts = range(0, len(section.cards), columns)
     return [Section("" if start else section.heading, section.cards[start : start + columns]) for start in starts]
 
@@ -157,12 +157,13 @@ def _draw_row(page: _Page, row: Section, top: float, panel: float) -> None:
 
 
 def draw_answer(axes: Axes, answer: Mapping[str, Any]) -> None:
-    """Show the picture with the truth's box, the chosen box and the outline of the chosen mask; in data units, pixels.
+    """Draw the picture with the truth's box, the chosen box and the outline of the chosen mask.
 
-    A picture that is not on disk, or cannot be read, is a grey panel that says so, with the boxes in their places.
+    The axes' data units are pixels. A picture that is missing or cannot be read becomes a grey panel that says so, with
+    the boxes in their places.
 
     Args:
-        axes: to draw in.
+        axes: the axes to draw in.
         answer: a row of `Answers.table`, by column.
     """
     width, height, choice = answer["width"], answer["height"], answer["choice"]
@@ -170,7 +171,7 @@ def draw_answer(axes: Axes, answer: Mapping[str, Any]) -> None:
     path = Path(answer["image_path"])
     try:
         picture = read_image(path)
-    except OSError:  # a name that this disk cannot have
+    except OSError:  # such as a file name that the disk does not allow
         _draw_absence(axes, answer, "picture is not on disk")
     except ImageError:
         _draw_absence(axes, answer, "picture cannot be read" if path.is_file() else "picture is not on disk")
@@ -186,24 +187,24 @@ def draw_answer(axes: Axes, answer: Mapping[str, Any]) -> None:
 
 
 def _draw_outline(axes: Axes, mask: RLE) -> None:
-    """The edge of a mask alone: a tint would show other colours than the phrase speaks of."""
-    shape = np.pad(decode_mask(mask), 1)  # so that it closes where the mask reaches the picture's edge
+    """Draw only the outline of a mask; a tint would change the colours that a phrase may mention."""
+    shape = np.pad(decode_mask(mask), 1)  # closes the outline where the mask reaches the picture's edge
     if shape.any():
         height, width = shape.shape
         centres = np.arange(width) - 0.5, np.arange(height) - 0.5
         axes.contour(*centres, shape, levels=[0.5], colors=[CHOICE], linewidths=1)
 
 
-def _draw_absence(axes: Axes, answer: Mapping[str, Any], said: str) -> None:
+def _draw_absence(axes: Axes, answer: Mapping[str, Any], reason: str) -> None:
     axes.add_patch(Rectangle((0, 0), answer["width"], answer["height"], facecolor=PAPER, edgecolor="none"))
-    lines = [said, *wrap(Path(answer["image_path"]).name, _NAME, size=_SMALL)]
+    lines = [reason, *wrap(Path(answer["image_path"]).name, _NAME, size=_SMALL)]
     axes.text(0.5, 0.5, "\n".join(lines), transform=axes.transAxes, ha="center", va="center", fontsize=_SMALL)
 
 
 def _draw_box(axes: Axes, box: Sequence[float], role: str) -> None:
     x1, y1, x2, y2 = box
     color, line = (TRUTH, "solid") if role == "truth" else (CHOICE, (0, (3, 1.5)))
-    # Where both have the same edges, the dashes of the choice lie on the line of the truth.
+    # Only the truth gets a halo: where both boxes coincide, the dashes of the choice then lie on the line of the truth.
     halo = [withStroke(linewidth=3.2, foreground="white")] if role == "truth" else []
     patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linestyle=line, linewidth=1.8)
     patch.set(path_effects=halo, gid=role, clip_on=False)

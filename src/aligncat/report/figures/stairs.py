@@ -1,4 +1,4 @@
-"""The oracle staircase, drawn: what is left of the referents after each stage."""
+"""A bar chart of the oracle staircase: the referents that are left after each stage."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from aligncat.evaluation.answers import Answers
 
 STAGES = {
-    "queries": "some of all\nN queries",
-    "candidates": "some of the\nO candidates",
-    "kept": "some of the\nrefined set",
-    "chosen": "the chosen one",
+    "queries": "among all\nN queries",
+    "candidates": "among the\nO candidates",
+    "kept": "in the\nrefined set",
+    "chosen": "chosen",
 }
 _ABSENT = {
     "queries": "not measured:\nno store of\nevery query",
-    "kept": "one stage\nalone: no\nrefined set",
+    "kept": "a single\nstage has no\nrefined set",
 }
-_FLAT = 4  # bars in a group, up to which their numbers fit lying
+_FLAT = 4  # largest group of bars whose numbers fit horizontally
 
 
 @house_style()
 def staircase_figure(runs: Sequence[Answers]) -> Figure:
-    """Draw a bar a stage and run: the percentage of expressions whose referent is still there (IoU above 0.5).
+    """Draw one bar per stage and run: the percentage of expressions whose referent is left (IoU above 0.5).
 
     Args:
-        runs: of one split; the seeds of a config stand side by side in its colour.
+        runs: runs on one split; the seeds of a config are drawn side by side in its colour.
 
     Raises:
         NothingToDrawError: there is no run.
@@ -48,20 +48,20 @@ def staircase_figure(runs: Sequence[Answers]) -> Figure:
     width = 0.84 / len(drawn)
     figure = Figure(figsize=(max(6.4, 0.6 * len(drawn) + 1), 3.8), layout="constrained")
     axes = figure.add_subplot()
-    standing = len(drawn) > _FLAT
+    upright = len(drawn) > _FLAT
     for place, (found, config) in enumerate(drawn):
         shares = [getattr(found, stage) for stage in STAGES]
         heights = [0 if share is None else 100 * share for share in shares]
         left = np.arange(len(STAGES)) - 0.42 + (place + 0.5) * width
         bars = axes.bar(left, heights, 0.92 * width, color=config.color, hatch=config.hatch, edgecolor="white", lw=0)
         labels = ["" if share is None else percent(share) for share in shares]
-        axes.bar_label(bars, labels, rotation=90 if standing else 0, padding=2, fontsize=7)
+        axes.bar_label(bars, labels, rotation=90 if upright else 0, padding=2, fontsize=7)
     for place, stage in enumerate(STAGES):
         if all(getattr(found, stage) is None for found, _ in drawn):
             axes.text(place, 4, _ABSENT[stage], ha="center", va="bottom", fontsize=7.5, color=FAINT)
     axes.set_xticks(range(len(STAGES)), list(STAGES.values()))
     axes.tick_params(axis="x", length=0)
-    axes.set(ylabel="expressions whose referent is left, %", ylim=(0, 118 if standing else 108))
+    axes.set(ylabel="expressions whose referent is left, %", ylim=(0, 118 if upright else 108))
     axes.set_yticks(range(0, 101, 20))
     handles = [Patch(facecolor=c.color, hatch=c.hatch, edgecolor="white") for c in configs]
     names = [label(c.name) + (f" ({len(c.runs)} seeds)" if len(c.runs) > 1 else "") for c in configs]

@@ -1,4 +1,4 @@
-"""How every figure looks, and how any text that a user may bring is set in one."""
+"""Style of all figures, and layout of arbitrary user text in them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DPI = 150
 INK, FAINT, PAPER = "#222222", "#666666", "#e9e9e9"
 _SIZE = 9.0  # points
-# DejaVu comes with matplotlib; of the others, those that are installed step in for letters that it lacks.
+# matplotlib ships DejaVu. Of the others, the installed ones supply characters that it lacks.
 _FAMILIES = (
     *("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC", "Noto Sans SC"),
     *("WenQuanYi Zen Hei", "Microsoft YaHei", "MS Gothic", "Malgun Gothic", "PingFang SC", "Hiragino Sans GB"),
@@ -39,7 +39,7 @@ _Entry = TypeVar("_Entry")
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Matplotlib's defaults and ours on top, whatever the user has set; on leaving, as it was before."""
+    """Apply matplotlib's defaults and our style instead of the user's settings, which are restored on exit."""
     ours: dict[str, Any] = {
         "axes.axisbelow": True,
         "axes.edgecolor": FAINT,
@@ -66,7 +66,7 @@ def house_style() -> Iterator[None]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as its suffix says, .png or .svg, with the same bytes each time: wholly, or not at all.
+    """Write a figure to a .png or .svg file, atomically. The same figure gives the same bytes.
 
     Raises:
         OSError: the file cannot be written.
@@ -79,9 +79,10 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def plain(text: str) -> str:
-    """Text that matplotlib sets as it stands, on one line: no formulas, no control characters, no missing letters.
+    """Return text as one line that matplotlib draws literally.
 
-    A letter that no installed font of ours has becomes U+FFFD.
+    Formulas are escaped, control characters become spaces, and characters that none of our installed fonts has become
+    U+FFFD.
     """
     line = " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in text).split())
     shown = "".join(c if _advance(c) is not None else _MISSING for c in line if c.isprintable() or _advance(c))
@@ -89,18 +90,18 @@ def plain(text: str) -> str:
 
 
 def width_of(text: str, size: float = _SIZE) -> float:
-    """How wide a line of `plain` text is about, in points, at a font size in points."""
+    """Return the approximate width of a line of `plain` text in points, at a font size in points."""
     return size * sum(_advance(c) or 0 for c in text.replace(r"\$", "$"))
 
 
 def wrap(text: str, width: float, *, size: float = _SIZE, lines: int = 3) -> list[str]:
-    """Any text as `plain` lines: broken between words, or inside a word that is longer than a line.
+    """Break any text into `plain` lines, between words or within a word that is longer than a line.
 
     Args:
-        text: as a user wrote it.
-        width: of a line, points.
-        size: of the font, points.
-        lines: at most; what does not fit ends in an ellipsis.
+        text: the text, as a user wrote it.
+        width: width of a line, points.
+        size: font size, points.
+        lines: the largest number of lines; longer text is cut and ends in an ellipsis.
     """
     found: list[str] = []
     line = ""
@@ -122,23 +123,26 @@ def wrap(text: str, width: float, *, size: float = _SIZE, lines: int = 3) -> lis
 
 
 def label(name: str, width: float = _LABEL) -> str:
-    """A name of any length for a legend, in at most two lines of a width in points."""
+    """Return a name for a legend, broken into at most two lines of a width in points."""
     return "\n".join(wrap(name, width, lines=2))
 
 
 def across(entries: Sequence[_Entry], columns: int) -> list[_Entry]:
-    """The entries of a legend so that they read along its rows: matplotlib fills one column after the other."""
+    """Reorder the entries of a legend to read along its rows, since matplotlib fills it column by column."""
     return [entry for column in range(columns) for entry in entries[column::columns]]
 
 
 def _head(text: str, width: float, size: float) -> str:
-    """As many of the first letters as fit, at least one, cut behind a hyphen or the like where the half is not lost."""
-    room = width / size
+    """Return the longest start of a text that fits, but at least one character.
+
+    The text is cut after a joint such as a hyphen if that keeps more than half of what fits.
+    """
+    remaining = width / size
     count = 0
     while count < len(text):
         step = 2 if text.startswith(r"\$", count) else 1
-        room -= _advance(text[count + step - 1]) or 0
-        if room < 0 and count:
+        remaining -= _advance(text[count + step - 1]) or 0
+        if remaining < 0 and count:
             break
         count += step
     else:
@@ -160,7 +164,7 @@ def _fonts() -> tuple[FT2Font, ...]:
 
 @lru_cache(maxsize=65536)
 def _advance(character: str) -> float | None:
-    """How far a letter moves the pen, in font sizes; None where no font has it."""
+    """Return a character's advance width in units of the font size; None if no font has the character."""
     for font in _fonts():
         if font.get_char_index(ord(character)):
             font.set_size(_SIZE, 72)

@@ -1,4 +1,4 @@
-"""Training curves, from the CSV files that Lightning leaves in a grounder's folder."""
+"""Training curves, read from the CSV files that Lightning writes to a grounder's folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aligncat.evaluation.answers import Answers
 
 Curves: TypeAlias = dict[str, dict[int, float]]
-"""By metric, its value by epoch, which counts from 1."""
+"""Values by epoch, counted from 1, for each metric."""
 
 TITLES = {
     "val/rec": "validation: REC accuracy, %",
@@ -38,21 +38,23 @@ _logger = logging.getLogger(__name__)
 
 
 def read_curves(grounder: Path) -> Curves:
-    """Read what a training run logged, over all its sittings; a later sitting's epoch replaces an earlier one's.
+    """Read the logs of a training run that may have been resumed.
+
+    Each start of the run wrote its own log; if several hold an epoch, the latest log counts.
 
     Args:
         grounder: the folder that `aligncat train` wrote.
 
     Returns:
-        What there is; nothing where the logs are gone. A line that a killed run left unfinished is left out.
+        The curves; empty if there are no logs. Unfinished lines of a killed run are skipped.
     """
     curves: Curves = {}
-    for file in sorted(grounder.glob("run/csv/version_*/metrics.csv"), key=_sitting):
+    for file in sorted(grounder.glob("run/csv/version_*/metrics.csv"), key=_log_number):
         try:
             with file.open(newline="", encoding="utf-8", errors="replace") as lines:
                 rows = list(csv.DictReader(lines))
         except (OSError, csv.Error) as error:
-            _logger.warning("%s is not the log of a training run, and is left out: %s", file, error)
+            _logger.warning("%s cannot be read as the log of a training run, so it is left out: %s", file, error)
             continue
         for row in rows:
             if None in row or None in row.values() or not _EPOCH.fullmatch(row.get("epoch", "")):
@@ -64,7 +66,7 @@ def read_curves(grounder: Path) -> Curves:
     return curves
 
 
-def _sitting(file: Path) -> int:
+def _log_number(file: Path) -> int:
     number = file.parent.name.removeprefix("version_")
     return int(number) if number.isdecimal() else -1
 
@@ -79,13 +81,13 @@ def _number(text: str) -> float | None:
 
 @house_style()
 def training_figure(runs: Sequence[Answers]) -> Figure:
-    """Draw every metric of `TITLES` that was logged over the epochs, a line a grounder, a colour a config.
+    """Draw every logged metric of `TITLES` by epoch, with one line per grounder and one colour per config.
 
     Args:
-        runs: of any splits; answers of one grounder on several splits give one line.
+        runs: runs on any splits; a grounder's answers on several splits give one line.
 
     Raises:
-        NothingToDrawError: no run's folder has logs any more.
+        NothingToDrawError: the logs of all runs are missing.
     """
     drawn = []
     for config in by_config(runs):

@@ -26,22 +26,22 @@ Line: TypeAlias = list[tuple[str, float]]
 _POINTS = 72  # an inch
 _SHADES = colormaps["Blues"]
 _WIDTH, _MARGIN, _INDENT = 500.0, 14.0, 130.0  # points
-_WORD, _NUMBER = 9.0, 6.5  # points, fonts
+_WORD, _NUMBER = 9.0, 6.5  # points: font sizes
 _PAD, _GAP = 4.0, 3.0  # points: inside and between words
-_BOX, _STEP, _BETWEEN = 15.0, 26.0, 8.0  # points: a word, a line, after a kind
-_DARK = 0.55  # of the scale, from where white can be read better than black
+_BOX, _STEP, _BETWEEN = 15.0, 26.0, 8.0  # points: height of a word, height of a line, space after a kind
+_DARK = 0.55  # weight above which white text is easier to read than black
 
 
 @house_style()
 def word_weights_figure(answers: Answers, *, per_kind: int = 2) -> Figure:
-    """Draw right answers whose word weights differ most (`choosing.most_uneven`), each word shaded by its weight.
+    """Draw the right answers with the most uneven word weights (`choosing.most_uneven`), with words shaded by weight.
 
     Args:
-        answers: of a config with phrase attention (Eq. 11).
-        per_kind: how many expressions of each kind at most.
+        answers: answers of a config with phrase attention (Eq. 11).
+        per_kind: the largest number of expressions of each kind.
 
     Raises:
-        NothingToDrawError: there is no phrase attention, or no right answer of two words.
+        NothingToDrawError: there is no phrase attention, or no right answer to an expression of two or more words.
     """
     rows = most_uneven(answers.table, per_kind)
     if not rows:
@@ -72,14 +72,14 @@ def word_weights_figure(answers: Answers, *, per_kind: int = 2) -> Figure:
 
 
 def _lines(words: list[str], weights: list[float]) -> list[Line]:
-    """Words in lines that fit, each line in reading order; a right-to-left phrase is laid from the right."""
-    room = _WIDTH - _MARGIN - _INDENT
+    """Break words into lines that fit; the lines of a right-to-left phrase are reversed, to be drawn from the left."""
+    space = _WIDTH - _MARGIN - _INDENT
     lines: list[Line] = [[]]
     left = 0.0
     for word, weight in zip(words, weights, strict=True):
-        [shown] = wrap(word, room - 2 * _PAD, size=_WORD, lines=1)
+        [shown] = wrap(word, space - 2 * _PAD, size=_WORD, lines=1)
         width = _width(shown)
-        if lines[-1] and left + width > room:
+        if lines[-1] and left + width > space:
             lines.append([])
             left = 0.0
         lines[-1].append((shown, weight))

@@ -1,7 +1,7 @@
 "use strict";
 
-// The one global name. A page opened from disk can neither fetch nor import, so data files are scripts that call
-// report.receive(name, value), and are asked for by adding a script element.
+// The page's only global name. A page opened from disk can neither fetch nor import, so data files are scripts that call
+// report.receive(name, value). They are loaded by adding a script element.
 const report = {};
 
 (() => {
@@ -13,7 +13,7 @@ const report = {};
     waiting.delete(name);
   };
 
-  /** The value of data/NAME.js, loaded once; a failure is forgotten, so that asking again tries again. */
+  /** Load the value of data/NAME.js, once. A failure is not remembered, so the next call tries again. */
   report.load = (name) => {
     if (!promises.has(name)) {
       promises.set(name, new Promise((resolve, reject) => {
@@ -23,11 +23,11 @@ const report = {};
         const fail = (what) => {
           promises.delete(name);
           waiting.delete(name);
-          reject(new Error(`data/${name}.js is ${what}: copy the whole folder of the report, or make it again`));
+          reject(new Error(`data/${name}.js is ${what}; copy the whole folder of the report, or make the report again`));
         };
         script.onload = () => {
           script.remove();
-          if (waiting.has(name)) fail("damaged"); // it ran, or did not parse, and has handed over nothing
+          if (waiting.has(name)) fail("damaged"); // it did not parse, or it ran without calling report.receive
         };
         script.onerror = () => {
           script.remove();

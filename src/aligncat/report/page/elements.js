@@ -2,8 +2,8 @@
 
 (() => {
   /**
-   * An element. Text is set as text, never as markup: whatever a dataset says stays words.
-   * `options`: text, class, and attributes by name (true for one without a value; null or false: none).
+   * Make an element. Text is set as text, never as markup, so a dataset cannot inject any.
+   * `options`: text, class, and attributes by name (true sets one without a value; null and false set none).
    */
   report.element = (tag, options = {}, ...children) => {
     const made = document.createElement(tag);
@@ -17,8 +17,8 @@
     return made;
   };
 
-  /** Words of a dataset, in whichever direction they are read. */
-  report.said = (tag, text, options = {}) => report.element(tag, { ...options, text, dir: "auto" });
+  /** Make an element with text of a dataset, which may run in either direction. */
+  report.userText = (tag, text, options = {}) => report.element(tag, { ...options, text, dir: "auto" });
 
   report.percent = (fraction, digits = 1) => `${(100 * fraction).toFixed(digits)}%`;
   report.count = (number) => number.toLocaleString("en");
@@ -26,7 +26,7 @@
   const plain = (name) => name.replaceAll("_", " ");
   report.causeName = plain;
 
-  /** A coloured word for a right answer or the cause of a wrong one; the sign tells them apart without colour. */
+  /** Make a coloured label, "right" or the cause of a wrong answer; the sign tells the two apart without colour. */
   report.verdict = (cause) => {
     if (cause === null) return report.element("span", { class: "verdict", text: "no answer" });
     const meaning = report.index.causes.find((known) => known.name === cause)?.meaning;
@@ -36,7 +36,7 @@
     );
   };
 
-  /** A bar of the shares of right answers and of every cause; `counts` has [name, count]. */
+  /** Make a bar with the shares of right answers and of every cause; `counts` has pairs [name, count]. */
   report.shares = (counts) => {
     const total = counts.reduce((sum, [, count]) => sum + count, 0);
     const bar = report.element("span", { class: "shares", "aria-hidden": "true" });

@@ -1,16 +1,16 @@
 "use strict";
 
-// The runs, the filters, and the cards of the expressions that fit.
+// The runs, the filters, and a card for each matching expression.
 (() => {
   const PAGE = 48;
   const form = document.getElementById("filters");
   const gallery = document.getElementById("gallery");
   const fields = form.elements;
-  const options = { kind: [], category: [] }; // the values that the numbered choices stand for
-  let number = 0; // of the split
+  const options = { kind: [], category: [] }; // values of the numbered options of a filter
+  let number = 0; // number of the split
   let split = null;
-  let shown = []; // the answers of the runs that are shown
-  let causeOf = null; // the run whose cause is filtered by; null: of any that is shown
+  let shown = []; // answers of the shown runs
+  let causeOf = null; // run that the cause filter applies to; null for any shown run
   let rows = [];
   let start = 0;
 
@@ -26,7 +26,7 @@
       }
     };
     form.onreset = (event) => {
-      event.preventDefault(); // the split stays
+      event.preventDefault(); // a reset would change the split
       clear();
     };
     await open(0);
@@ -41,7 +41,7 @@
   async function open(wanted) {
     number = wanted;
     const loaded = await report.load(`split-${wanted}`);
-    if (number !== wanted) return; // another was chosen meanwhile
+    if (number !== wanted) return; // another split was chosen meanwhile
     const names = shown.map((answers) => answers.run);
     split = loaded;
     const { first } = report.index.splits[number];
@@ -68,7 +68,7 @@
     box.checked = shown.includes(answers);
     box.onchange = () => {
       const next = split.answers.filter((other) => (other === answers ? box.checked : shown.includes(other)));
-      if (!next.length) box.checked = true; // one is always shown
+      if (!next.length) box.checked = true; // at least one run is shown
       else shown = next;
       fillFilters();
       select();
@@ -82,13 +82,13 @@
     };
     return report.element(
       "section", { class: "run", "aria-label": name },
-      report.element("label", { class: "name" }, box, report.said("span", name)),
+      report.element("label", { class: "name" }, box, report.userText("span", name)),
       report.element("p", { class: "score" }, report.element("strong", { text: report.percent(whole.rec) }), " right boxes (REC)"),
       report.shares([["right", right], ...counts]),
       report.element("ul", { class: "counts" }, ...[["right", right], ...counts].map(([cause, count]) => causeButton(run.run, cause, count, filterBy))),
       report.element(
         "p", { class: "note" }, `${report.count(whole.expressions)} expressions · seed ${seed ?? "none"} · detector `,
-        report.said("bdi", detector), `, which ${run.training}`,
+        report.userText("bdi", detector), `, which ${run.training}`,
       ),
     );
   }
@@ -104,7 +104,7 @@
 
   // ---- filters
 
-  /** Put choices into a select: [value, words]; what was chosen stays chosen where it still is a choice. */
+  /** Set the options of a select, [value, text], and keep its value if it is still an option. */
   function fill(select, choices) {
     const before = select.value;
     select.replaceChildren(...choices.map(([value, text]) => report.element("option", { value, text })));
@@ -120,7 +120,7 @@
     fillValues("category", split.referent_category, report.index.categories);
   }
 
-  /** A choice for every value of any split: one that this split lacks says so with its 0. */
+  /** Offer the values of all splits; a value that this split lacks has the count 0. */
   function fillValues(name, column, known) {
     options[name] = [...known, ...(column.includes(null) ? [null] : [])];
     const counts = new Map();
@@ -163,7 +163,7 @@
   function nothing() {
     const button = report.element("button", { type: "button", text: "Clear the filters" });
     button.onclick = clear;
-    return report.element("li", { class: "notice" }, report.element("p", { text: "No expression fits these filters." }), button);
+    return report.element("li", { class: "notice" }, report.element("p", { text: "No expression matches these filters." }), button);
   }
 
   function pagerParts() {
@@ -188,7 +188,7 @@
   function card(row) {
     const button = report.element(
       "button", { type: "button", class: "card", "data-row": row },
-      report.said("span", split.text[row], { class: "text" }),
+      report.userText("span", split.text[row], { class: "text" }),
       report.element("span", { class: "pictures" }, ...shown.map((answers) => cardOf(answers, row))),
     );
     button.onclick = () => report.view(rows.indexOf(row), { rows, split, number, shown, closed: returnTo });
@@ -203,15 +203,15 @@
       "span", { class: "answer" },
       report.picture(image, boxes),
       report.element(
-        "span", { class: "said" },
-        shown.length > 1 ? report.said("span", report.index.runs[answers.run].name, { class: "name" }) : null,
+        "span", { class: "outcome" },
+        shown.length > 1 ? report.userText("span", report.index.runs[answers.run].name, { class: "name" }) : null,
         report.verdict(answers.cause[row]),
         report.element("span", { class: "number", text: probability === null ? "" : `probability ${probability.toFixed(2)}` }),
       ),
     );
   }
 
-  /** After the big view was closed: the page and card of the expression that it showed last. */
+  /** After the viewer closes, return to the page and card of the expression that it showed last. */
   function returnTo(place) {
     const first = PAGE * Math.floor(place / PAGE);
     if (first !== start) turnTo(first);
@@ -219,7 +219,7 @@
     cards[place - first]?.focus();
   }
 
-  // ---- keys: arrows go from card to card
+  // ---- keys: arrows move between cards
 
   gallery.onkeydown = (event) => {
     const cards = [...gallery.querySelectorAll(".card")];

@@ -11,7 +11,7 @@
     const wanted = parts.find(({ id }) => `#${id}` === location.hash) ?? parts[0];
     parts.forEach((part) => { part.hidden = part !== wanted; });
     links.forEach((link) => link.setAttribute("aria-current", link.hash === `#${wanted.id}` ? "page" : "false"));
-    scrollTo(0, 0); // and not to the part that the address names
+    scrollTo(0, 0); // instead of to the part named in the address
     if (shown.has(wanted.id)) return;
     shown.add(wanted.id);
     show[wanted.id]?.(wanted.querySelector(".content"));

@@ -2,9 +2,9 @@
 
 (() => {
   /**
-   * COCO's compressed run lengths, as numbers. Each is written in groups of five bits, the lowest first, a character a
-   * group (its code less 48); bit 6 says that another group follows, and the highest bit of the last is the sign. From
-   * the fourth on, a number is the difference to the one two places before.
+   * Decode COCO's compressed run lengths into numbers. A number is written as groups of five bits, the lowest first,
+   * with one character per group (its code minus 48). Bit 6 of a character tells that another group follows; the
+   * highest bit of the last group is the sign. From the fourth on, a number is the difference to the one two before it.
    */
   report.runLengths = (counts) => {
     const lengths = [];
@@ -23,7 +23,7 @@
     return lengths;
   };
 
-  /** A mask as 0 and 1, column by column: runs of 0 and of 1 take turns, and 0 begins. */
+  /** Decode a mask into 0 and 1, column by column. Runs of 0 and 1 alternate, starting with 0. */
   report.decodeMask = (counts, width, height) => {
     const pixels = new Uint8Array(width * height);
     let place = 0;
@@ -34,7 +34,7 @@
     return pixels;
   };
 
-  /** The edge of a mask as an SVG path, in pixels: a stroke for each straight piece of the border of its pixels. */
+  /** Return the outline of a mask as an SVG path in pixels, one stroke per straight piece of its border. */
   report.maskOutline = (counts, width, height) => {
     const pixels = report.decodeMask(counts, width, height);
     const at = (x, y) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : pixels[x * height + y]);
@@ -48,7 +48,7 @@
     return strokes.join("");
   };
 
-  /** Call found(start, length) for each run of places below `end` that are on the edge. */
+  /** Call found(start, length) for each run of places below `end` where isEdge(place) is true. */
   function pieces(end, isEdge, found) {
     let start = 0;
     for (let place = 0; place <= end; place += 1) {

@@ -1,13 +1,13 @@
 "use strict";
 
-// The parts of the page without pictures of answers: results, errors by cause, figures.
+// The parts of the page besides the answers: results, errors by cause, figures.
 (() => {
   const BY = {
     kind: "kind of expression", category: "the referent’s category",
     same_category: "other objects of the referent’s category", size: "the referent’s size", length: "length of the expression",
   };
 
-  /** A line for every config and split; of what a line must say, what all lines share stands above them. */
+  /** Show a line per config and split. Conditions that all lines share are above the table; the others are columns. */
   report.showResults = (content) => {
     const { results } = report.index;
     const varies = (place) => new Set(results.map((line) => line.words[place][1])).size > 1;
@@ -20,13 +20,13 @@
     const rows = results.map((line) => [
       ...own.map((place) => line.words[place][1]),
       line.expressions,
-      ...line.figures.map(([, mean, deviation]) => figure(mean, deviation)),
+      ...line.figures.map(([, mean, deviation]) => metric(mean, deviation)),
     ]);
     content.append(report.table({ caption: "Every run and split", note: shared.join(" · "), columns, rows }));
     if (report.index.published.length) content.append(published(report.index.published));
   };
 
-  /** What others reported of the same splits: apart from ours, and never as ours. */
+  /** Make a table of the values published for the same splits, separate from ours. */
   function published(lines) {
     const columns = [
       { title: "Split" }, { title: "System" }, { title: "REC", numeric: true }, { title: "RES mIoU", numeric: true }, { title: "Published" },
@@ -38,7 +38,7 @@
     return report.table({ caption: "Published figures", note: "of the same splits; none was measured here", columns, rows });
   }
 
-  function figure(mean, deviation) {
+  function metric(mean, deviation) {
     if (mean === null) return null;
     return { value: mean, text: mean.toFixed(1) + (deviation === null ? "" : `±${deviation.toFixed(1)}`) };
   }
@@ -58,7 +58,7 @@
     show();
   };
 
-  /** One table for whatever the expressions are sliced by; the runs of a slice stand under each other. */
+  /** Make one table for each way of slicing the expressions; the runs of a slice are in adjacent rows. */
   function errorTables(split) {
     const slicings = [...new Set(split.runs.flatMap((run) => run.tables.map(({ by }) => by)))];
     return slicings.map((by) => {
@@ -97,9 +97,9 @@
     if (!figures.length) content.append(report.element("p", { class: "notice", text: "No figures were drawn for this report." }));
     content.append(...figures.map(({ file, title, caption }) => report.element(
       "figure", {},
-      report.said("h3", title),
+      report.userText("h3", title),
       report.element("a", { href: address(file) }, report.element("img", { src: address(file), alt: title, loading: "lazy" })),
-      report.said("figcaption", caption),
+      report.userText("figcaption", caption),
     )));
   };
 })();

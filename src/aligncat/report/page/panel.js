@@ -1,10 +1,10 @@
 "use strict";
 
-// What one run answered, in the big view.
+// The answer of one run in the viewer.
 (() => {
   /**
-   * The picture of a run's answer and what led to it. `answers` is the run's overview, `details` its chunk's row with
-   * its candidates (null until it is loaded), `shows` what is switched on: masks.
+   * Make the panel of a run's answer: picture, verdict, facts and word weights. `answers` is the run's overview,
+   * `details` the answer's details with its candidates (missing until loaded), and `shows` has the viewer's switches.
    */
   report.panel = ({ split, answers, row, expression, details, shows }) => {
     const image = split.images[split.image[row]];
@@ -14,7 +14,7 @@
     const rest = report.element("div", { class: "rest" });
     const panel = report.element(
       "article", { class: "panel" },
-      report.element("h3", {}, report.said("span", report.index.runs[answers.run].name), " ", report.verdict(answers.cause[row])),
+      report.element("h3", {}, report.userText("span", report.index.runs[answers.run].name), " ", report.verdict(answers.cause[row])),
       picture, rest,
     );
     if (shows.masks && expression) {
@@ -31,19 +31,19 @@
     const say = (name, text, hint) => list.append(report.element("dt", { text: name, title: hint }), report.element("dd", { dir: "auto", text }));
     const cause = report.index.causes.find(({ name }) => name === answers.cause[row]);
     if (cause) say("cause", cause.meaning);
-    say("probability", answers.probability[row].toFixed(3), "of the chosen object among the candidates kept");
+    say("probability", answers.probability[row].toFixed(3), "the chosen object’s share among the candidates kept");
     say("box IoU", details.box_iou.toFixed(3));
     if (details.mask_iou !== null) say("mask IoU", details.mask_iou.toFixed(3));
-    if (details.choice >= 0) say("chosen class", answers.labels[details.candidates.categories[details.choice]], "what the detector says of the choice");
+    if (details.choice >= 0) say("chosen class", answers.labels[details.candidates.categories[details.choice]], "the detector’s class of the chosen candidate");
     if (details.predicted !== null) {
       const known = split.referent_category[row];
-      say("category read", details.predicted + (known === null || known === details.predicted ? "" : `, where it is ${known}`), "what the text classifier read in the expression");
+      say("category read", details.predicted + (known === null || known === details.predicted ? "" : `, but the truth is ${known}`), "the category that the text classifier predicted");
     }
     if (!details.matched) say("note", "no candidate had the category, so all were compared");
     return list;
   }
 
-  /** The words as the phrase attention weighs them: the darker, the heavier. */
+  /** Make the list of words, shaded by their weight in the phrase attention. */
   function words({ words: spoken, weights }) {
     if (!spoken.length) return [];
     const heaviest = Math.max(...weights);
@@ -55,8 +55,8 @@
   }
 
   /**
-   * The candidates as a table, and in the picture: a row that is pointed at shows its box. Where there was no second
-   * stage, none was kept for it.
+   * Make a table of the candidates and draw their boxes in the picture. Pointing at a row highlights its box. Without a
+   * second stage there is no column "kept".
    */
   report.candidates = (answers, details, picture) => {
     const staged = "fine" in details.scores;
@@ -67,10 +67,10 @@
     })));
     const names = Object.keys(details.scores);
     const columns = [
-      { title: "#", hint: "by the detector’s confidence", numeric: true }, { title: "class", hint: "c^V, what the detector says" },
+      { title: "#", hint: "rank by the detector’s confidence", numeric: true }, { title: "class", hint: "c^V, the detector’s class" },
       ...(staged ? [{ title: "kept", hint: "whether the second stage could choose it" }] : []),
-      { title: "IoU", hint: "of its box with the truth", numeric: true }, { title: "probability", numeric: true },
-      ...names.map((name) => ({ title: `S ${name}`, numeric: true })), { title: "confidence", hint: "the detector’s", numeric: true },
+      { title: "IoU", hint: "IoU of its box with the truth", numeric: true }, { title: "probability", numeric: true },
+      ...names.map((name) => ({ title: `S ${name}`, numeric: true })), { title: "confidence", hint: "the detector’s confidence", numeric: true },
     ];
     const digits = (value, many = 3) => (value === null ? null : { value, text: value.toFixed(many) });
     const rows = order.map((place) => [
@@ -86,6 +86,6 @@
       row.onmouseleave = () => shape.classList.remove("lit");
     };
     const { name } = report.index.runs[answers.run];
-    return report.table({ caption: `Candidates of ${name}`, note: "blue: IoU above 0.5; orange: the choice", columns, rows, mark });
+    return report.table({ caption: `Candidates of ${name}`, note: "blue: IoU above 0.5; orange: chosen", columns, rows, mark });
   };
 })();

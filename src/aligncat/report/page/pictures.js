@@ -1,7 +1,7 @@
 "use strict";
 
 (() => {
-  /** Of masks and boxes, as in the figures: told apart by readers who see red and green alike (Okabe and Ito, 2008). */
+  /** Colours of masks and boxes, the same as in the figures and safe for colour-blind readers (Okabe and Ito, 2008). */
   report.colours = { truth: [0, 158, 115], chosen: [213, 94, 0] };
   for (const [role, colour] of Object.entries(report.colours)) {
     document.documentElement.style.setProperty(`--${role}`, `rgb(${colour})`);
@@ -15,7 +15,7 @@
     return made;
   }
 
-  /** A box as a line of one width at any size, on a darker one, to be seen on any picture. */
+  /** Draw a box as a line on a wider dark line, visible on any picture; its width does not scale with the picture. */
   function outline([left, top, right, bottom], role) {
     const place = { x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top) };
     const group = shape("g", { class: `box ${role}` });
@@ -24,12 +24,12 @@
   }
 
   /**
-   * A picture with boxes: { file, name, width, height } and [{ box, role }], the later above the earlier. Picture and
-   * drawing each fill the frame with the image's aspect kept, so that they lie on each other.
+   * Make a picture, { file, name, width, height }, with boxes, [{ box, role }]; later boxes are on top. Photo and
+   * drawing both fill the frame and keep the image's aspect, so they coincide.
    */
   report.picture = (image, boxes, { lazy = true } = {}) => {
     const frame = report.element("span", { class: "picture" });
-    if (image.file === null) frame.append(report.element("span", { class: "gone" }, "The picture is not there: ", report.said("span", image.name)));
+    if (image.file === null) frame.append(report.element("span", { class: "gone" }, "Missing picture: ", report.userText("span", image.name)));
     else frame.append(photo(image, frame, lazy));
     const drawing = shape("svg", { viewBox: `0 0 ${image.width} ${image.height}`, "aria-hidden": "true" });
     drawing.append(...boxes.filter(({ box }) => box).map(({ box, role }) => outline(box, role)));
@@ -44,14 +44,14 @@
     return made;
   }
 
-  /** Add the outlines of masks, [{ counts, role }], to a picture of an image, below its boxes. */
+  /** Add the outlines of masks, [{ counts, role }], to an image's picture, below its boxes. */
   report.drawMasks = (frame, { width, height }, masks) => {
     const outlines = masks.map(({ counts, role }) => ({ role, d: report.maskOutline(counts, width, height) }));
     const drawn = ["edge", "line"].flatMap((line) => outlines.map(({ role, d }) => shape("path", { d, class: `mask ${role} ${line}` })));
-    frame.querySelector("svg").prepend(...drawn); // every line on every edge, so that masks alike are both seen
+    frame.querySelector("svg").prepend(...drawn); // all lines above all edges, so both of two equal masks are visible
   };
 
-  /** Add boxes to a picture, below those it has. Returns what was drawn. */
+  /** Add boxes to a picture, below its present boxes, and return the added shapes. */
   report.drawBoxes = (frame, boxes) => {
     const drawn = boxes.map(({ box, role }) => outline(box, role));
     frame.querySelector("svg").prepend(...drawn);

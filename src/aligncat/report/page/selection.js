@@ -1,16 +1,16 @@
 "use strict";
 
-// Which expressions are shown, and in which order.
+// Selection and order of the shown expressions.
 (() => {
   const isRight = (answers, row) => answers.cause[row] === "right";
 
-  /** Whether a row is right in some of the runs and wrong in others. */
+  /** Return whether some runs answer a row right and others wrong. */
   function changed(runs, row) {
     const found = runs.filter((answers) => answers.cause[row] !== null).map((answers) => isRight(answers, row));
     return found.includes(true) && found.includes(false);
   }
 
-  /** The choices by which answers are filtered: [value, words, whether a row fits]. */
+  /** Return the options of the answer filter: [value, label, test of a row]. */
   report.answerChoices = (runs) => {
     const several = runs.length > 1;
     const every = several ? " in every run" : "";
@@ -39,7 +39,7 @@
     });
   };
 
-  /** Changed answers, then wrong ones, then right ones; in each, images take turns, so that none comes in a row. */
+  /** Put changed answers first, then wrong ones, then right ones. Within each group, images take turns. */
   function byChange(rows, split, runs) {
     const turns = new Map();
     return by((row) => {
@@ -50,7 +50,7 @@
     })(rows);
   }
 
-  /** The orders: [value, words, sort(rows, split, runs)]; what is not known comes last. */
+  /** Return the orders: [value, label, sort(rows, split, runs)]; unknown values come last. */
   report.orders = (runs) => [
     ...(runs.length > 1 ? [["changed", "changed first", byChange]] : []),
     ["data", "as in the data", (rows) => rows],
@@ -62,9 +62,9 @@
   ];
 
   /**
-   * The rows that fit, in order. `wanted` has the values of the filters ("" where any will do; kind and category are
-   * null for those of which none is recorded; causeOf is the run that has the cause, null for any), `runs` the answers
-   * of the runs shown.
+   * Return the rows that match the filters, in order. `wanted` has the filters' values: "" matches any value, a kind or
+   * category of null matches rows without one, and causeOf is the run that must have the cause (null for any). `runs`
+   * are the answers of the shown runs.
    */
   report.selectRows = (split, runs, wanted) => {
     const fits = report.answerChoices(runs).find(([value]) => value === wanted.answer)?.[2] ?? (() => true);

@@ -3,7 +3,7 @@
 (() => {
   const value = (cell) => (cell !== null && typeof cell === "object" ? cell.value : cell);
 
-  /** Numbers by size, words by alphabet, and what is not known last in either direction. */
+  /** Compare numbers by size and words alphabetically; unknown values come last in either direction. */
   function compare(first, second, direction) {
     if (first === null || second === null) return (first === null) - (second === null);
     if (typeof first === "number" && typeof second === "number") return direction * (first - second);
@@ -17,9 +17,9 @@
   }
 
   /**
-   * A table whose rows sort by the heading that is pressed. `columns` has { title, hint, numeric, fixed }, a row has
-   * cells, each a word, a number, null, or { value, text or node }: what it sorts by and what it shows. `mark(row, tr)`
-   * may mark a row; a `note` stands beside the caption, both outside what scrolls sideways.
+   * Make a table that sorts by the pressed heading. `columns` has { title, hint, numeric, fixed }. A row is a list of
+   * cells, each a word, a number, null, or { value, text or node }: the value to sort by and the content to show.
+   * `mark(cells, tr)` may style a row. Caption and `note` are outside the part that scrolls sideways.
    */
   report.table = ({ caption, note = null, columns, rows, mark = () => {} }) => {
     const body = report.element("tbody");
@@ -43,7 +43,7 @@
 
     function sort(place) {
       const direction = headings[place].getAttribute("aria-sort") === (columns[place].numeric ? "descending" : "ascending")
-        ? (columns[place].numeric ? 1 : -1) : (columns[place].numeric ? -1 : 1); // numbers: the largest first
+        ? (columns[place].numeric ? 1 : -1) : (columns[place].numeric ? -1 : 1); // numbers start with the largest
       headings.forEach((heading) => heading.removeAttribute("aria-sort"));
       headings[place].setAttribute("aria-sort", direction === 1 ? "ascending" : "descending");
       const sorted = [...made].sort((a, b) => compare(value(a.cells[place]), value(b.cells[place]), direction));
@@ -57,7 +57,7 @@
     );
     return report.element(
       "div", { class: "table" },
-      report.element("p", { class: "caption" }, report.said("strong", caption), note && report.said("span", note)),
+      report.element("p", { class: "caption" }, report.userText("strong", caption), note && report.userText("span", note)),
       report.element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, table),
     );
   };

@@ -1,15 +1,15 @@
 "use strict";
 
-// The big view of one expression.
+// The viewer: a large view of one expression.
 (() => {
   const dialog = document.getElementById("viewer");
   const text = document.getElementById("viewer-text");
   const [place, facts, panels, tables] = [".place", ".facts", ".panels", ".candidates"].map((part) => dialog.querySelector(part));
   const control = (name) => dialog.querySelector(`[name=${name}]`);
   let at = 0;
-  let from = null; // what the gallery shows: rows, split, number, shown, closed
+  let from = null; // the gallery's state: rows, split, number, shown, closed
 
-  /** Open the big view at a place of the gallery's rows. */
+  /** Open the viewer at an index of the gallery's rows. */
   report.view = (wanted, gallery) => {
     from = gallery;
     dialog.showModal();
@@ -24,7 +24,7 @@
   control("candidates").onchange = () => show(at);
   dialog.onclose = () => from.closed(at);
   dialog.onclick = (event) => {
-    if (event.target === dialog) dialog.close(); // beside the view
+    if (event.target === dialog) dialog.close(); // a click on the backdrop
   };
   dialog.onkeydown = (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -43,7 +43,7 @@
     control("next").disabled = at === rows.length - 1;
     text.textContent = split.text[row];
     const shows = { masks: control("masks").checked, candidates: control("candidates").checked };
-    const still = () => from.rows === rows && rows[at] === row; // nobody has moved on meanwhile
+    const still = () => from.rows === rows && rows[at] === row; // the viewer has not moved on
     const draw = (expression, details) => {
       facts.replaceChildren(...factsOf(split, row, expression));
       const made = shown.map((answers, run) => report.panel({ split, answers, row, expression, details: details[run], shows }));
@@ -55,7 +55,7 @@
     try {
       const wantedFiles = [`expressions-${number}-${file}`, ...shown.map(({ run }) => `answers-${number}-${run}-${file}`)];
       const loading = Promise.all(wantedFiles.map(report.load));
-      if (!await isQuick(loading)) draw(null, []); // the picture first
+      if (!await isQuick(loading)) draw(null, []); // show the picture until the details arrive
       const [expressions, ...answers] = await loading;
       if (still()) draw(expressions[row % chunk], answers.map((loaded) => withCandidates(loaded, row % chunk)));
     } catch (error) {
@@ -65,13 +65,13 @@
     }
   }
 
-  /** The candidates of every run below the panels, since their many columns need the whole width. */
+  /** Make the runs' tables of candidates. They go below the panels, since their many columns need the full width. */
   function candidates(made, details) {
     return from.shown.flatMap((answers, run) => (
       details[run] ? [report.candidates(answers, details[run], made[run].querySelector(".picture"))] : []));
   }
 
-  /** Whether a promise is kept at once, so that nothing need be shown in its stead. */
+  /** Return whether a promise resolves within 50 ms, so that no intermediate state need be shown. */
   const isQuick = (promise) => Promise.race([promise.then(() => true), new Promise((resolve) => setTimeout(resolve, 50, false))]);
 
   function withCandidates(loaded, place) {
@@ -87,6 +87,6 @@
       ["objects alike", alike === null ? null : String(alike)], ["size", `${report.percent(split.size[row])} of the image`],
       ["id", split.expression_id[row]], ["image", split.images[split.image[row]].name],
     ];
-    return facts.filter(([, value]) => value).map(([name, value]) => report.element("li", {}, report.element("span", { text: `${name} ` }), report.said("bdi", value)));
+    return facts.filter(([, value]) => value).map(([name, value]) => report.element("li", {}, report.element("span", { text: `${name} ` }), report.userText("bdi", value)));
   }
 })();
