@@ -163,7 +163,7 @@ def test_rows_with_other_data_are_rejected(world: World, preset: Path, done: Pat
         ({"workers": 0}, "workers is 0"),
         ({"preset": "nothing"}, "unknown preset 'nothing'; known presets are mojiref, "),
         ({"study": "over-specification"}, "only MojiRef records"),
-        ({"study": "candidates"}, "holds 6 candidates an image, not 10"),
+        ({"study": "candidates"}, "holds 6 candidates per image, but 10 are needed"),
     ],
 )
 def test_inputs_that_do_not_fit_are_an_error_before_training(
