@@ -26,7 +26,7 @@ class DownloadError(AligncatError):
 
 
 class CheckpointError(AligncatError):
-    """A checkpoint to convert has missing or unexpected tensors, or belongs to another model than the one named."""
+    """A checkpoint cannot be converted: tensors are missing or unexpected, or it is of another model than named."""
 
 
 class DetectorError(AligncatError):
@@ -34,7 +34,7 @@ class DetectorError(AligncatError):
 
 
 class StoreError(AligncatError):
-    """A store is missing, unfinished or damaged, or was made with another detector."""
+    """A store is missing, unfinished or damaged, lacks an image, or was made with another detector."""
 
 
 class ConfigError(AligncatError):

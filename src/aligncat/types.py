@@ -2,6 +2,12 @@
 
 Boxes are float xyxy pixels of the original image. Masks are COCO RLE at the original image's size.
 Packages exchange coordinates in these two forms only.
+
+Symbols are the paper's. The detector turns an image into N queries, each with a feature f_q of length d_v, and the O
+queries with the highest confidence are the candidates. L is the number of words and C the number of categories. c* is
+the category that the data gives the referent (the object that the expression refers to), c^T the category that the
+text classifier reads in the expression, and c^V the category that the detector gives a candidate. q* is the chosen
+candidate.
 """
 
 from __future__ import annotations
@@ -40,7 +46,7 @@ class ImageRecord:
     """An image of a dataset.
 
     Attributes:
-        id: unique in its dataset; the store uses it as key.
+        id: unique in its dataset; the store finds the image's candidates by it.
         path: the image file.
     """
 
@@ -50,20 +56,22 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One expression, which refers to one object in one image.
+    """One expression, which refers to one object in one image: its referent.
 
-    It contains everything that training may know about the object.
+    It contains everything that training may know about the referent.
 
     Attributes:
         id: unique in its dataset.
-        referent_id: shared by all expressions for the same object; the key of the object's Truth.
-        image_id: the image that shows the object.
+        referent_id: shared by all expressions for the same referent; the key of the referent's Truth.
+        image_id: the image that shows the referent.
         text: the expression as its author wrote it.
-        category: c*, the name of the referent's category in the dataset; None if the dataset has no label for it.
+        category: c*, the name of the referent's category: the dataset's label, or else what a lexicon derived from the
+            text. None if there is neither.
         needed: the kinds of attribute that are needed to tell the referent from other objects, if recorded.
         redundant: the kinds of attribute that are mentioned but not needed, if recorded.
-        kind: the slice under which results are reported, if recorded: "category", or the needed kinds joined by "+".
-        derived: whether a lexicon derived the category from the text because the dataset has no label.
+        kind: the slice under which results are reported: "category", or the needed kinds joined by "+". If the dataset
+            does not record it, it is None, and evaluation may set it to "category" or "attribute" (`Overlaps`).
+        derived: whether the category is one that a lexicon derived.
     """
 
     id: str
@@ -94,17 +102,17 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The O detector queries with the highest confidence in one image, best first.
+    """The candidates of one image: the O detector queries with the highest confidence, best first.
 
-    A query may appear twice, with two categories (as in QueryMatch).
+    As in QueryMatch, a query may be two candidates, with two categories.
 
     Attributes:
         image_id: the image.
         width: the image's width, pixels.
         height: the image's height, pixels.
         features: (O, d_v) float16, f_q after the decoder's LayerNorm.
-        queries: (O,) int32, the index of the query in the detector.
-        categories: (O,) int32, c^V, the contiguous class index.
+        queries: (O,) int32, the index of the query among the detector's N.
+        categories: (O,) int32, c^V, as an index into the detector's labels.
         confidences: (O,) float32, class probability × mean mask probability inside the mask.
         boxes: (O, 4) float32, xyxy pixels.
         masks: O masks, RLE at (height, width).
@@ -129,7 +137,8 @@ class Alignment:
     """All scores and choices from one forward pass over B (image, expression) pairs with O candidates each.
 
     The losses, metrics, figures and answers are all computed from it. A score that the config does not use is None.
-    Padding candidates have the score -inf and are never kept.
+    Two kinds of candidates are never kept: padding, and those that the category filter drops if it comes first
+    (`category_stage` "confidence"). Their scores are -inf, and 0 in `class_scores`.
 
     Attributes:
         class_scores: (B, O) in {0, 1}, S_class (Eq. 5).
@@ -142,7 +151,7 @@ class Alignment:
         word_weights: (B, L), the word weights of Eq. 11; zero at padding.
         category_logits: (B, C), the logits of the text classifier (Eq. 18).
         category: (B,) int64, the category of the expression in S_class (c* or c^T); -1 if there is none.
-        category_matched: (B,) bool, False if there is a category and no candidate has it.
+        category_matched: (B,) bool, False if the expression has a category that no candidate has, and True otherwise.
         global_queries: (B, O, d), the projected queries of Eq. 6.
         global_texts: (B, d), the projected text of Eq. 7.
         fine_queries: (B, O, d), the projected queries of Eq. 13.
@@ -176,7 +185,7 @@ class Choices:
         probabilities: (E, O) float32, softmax of the last stage's scores over the refined set, 0 outside it.
         scores: (E, O) float32 for each score that the config uses, by name: "class", "global", "coarse", "fine".
         predicted: the names of the E predicted categories c^T; None without a text classifier.
-        category_matched: (E,) bool, False if no candidate has the category c^T.
+        category_matched: (E,) bool, False if no candidate has the category c^T, and True otherwise.
         word_weights: for each expression its (word, weight) pairs in order; empty without phrase attention.
     """
 
@@ -242,6 +251,6 @@ class Grounding:
 
     @property
     def score(self) -> float:
-        """The former name of `probability`, which the next version removes."""
+        """The former name of `probability`. The next version removes this property."""
         warnings.warn("Grounding.score is now Grounding.probability", DeprecationWarning, stacklevel=2)
         return self.probability

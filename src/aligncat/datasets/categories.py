@@ -144,7 +144,7 @@ def category_index(name: str, labels: Sequence[str]) -> int:
 
     Args:
         name: the category's name in the dataset.
-        labels: the detector's labels, in the order of its contiguous class index.
+        labels: the detector's labels, in the order of its class indices.
 
     Raises:
         DetectorError: no label, or more than one, matches the category.

@@ -18,7 +18,7 @@ class Detector(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The category names, by contiguous class index."""
+        """The category names, by class index."""
 
     @property
     def feature_dim(self) -> int:

@@ -33,7 +33,7 @@ class QueryDetector(ABC):
         Args:
             description: all settings that determine the candidates.
             preprocessing: how an image is converted into the model's square input.
-            labels: the category names, by contiguous class index.
+            labels: the category names, by class index.
             feature_dim: d_v, the length of a query feature.
             device: the device that the model runs on, such as "cpu" or "cuda".
             batch_size: the number of images to pass to `detect` at once.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def open_queries(folder: Path, grounder: Grounder) -> Store:
-    """Open a store of every query and check that the grounder's detector made it.
+    """Open a store that has all queries of each image, and check that the grounder's detector made it.
 
     Raises:
         StoreError: the store is unfinished, was made by another detector, or holds only the best candidates.
@@ -43,7 +43,7 @@ def open_queries(folder: Path, grounder: Grounder) -> Store:
 
 
 def seed_of(grounder: Grounder) -> int | None:
-    """Return the seed of the grounder's training, or None if its training drew nothing at random."""
+    """Return the seed of the grounder's training, or None if it is not recorded, as in an imported QueryMatch."""
     seed: int | None = grounder.provenance.get("training", {}).get("seed")
     return seed
 
@@ -87,9 +87,9 @@ def answer(
         name: the grounder's name in the result.
         questions: the split, with candidates of the detector that the grounder was trained with.
         folder: the grounder's folder, recorded in the answers; None if it has none.
-        queries: a store of every query (`open_queries`), to tell whether the detector missed a referent.
+        queries: a store that has all queries (`open_queries`), to tell whether the detector missed a referent.
         training: the images that the detector was trained on; by default those known from its name.
-        seen: the user's claim whether the detector has seen the split's images, as in `evaluate`.
+        seen: what the user claims about the detector's training, as in `evaluate`: whether it used the split's images.
 
     Raises:
         ConfigError: `seen` contradicts the list of training images or the detector's name.

@@ -74,7 +74,11 @@ SCHEMA = pa.schema(
         *((f"{name}_scores", _FLOATS) for name in SCORES),
     ]
 )
-"""Columns of an answers table. Lists run over the image's O candidates; `boxes` has four numbers each (xyxy pixels)."""
+"""Columns of an answers table.
+
+The lists from `boxes` on run over the image's O candidates, in the order of `Store.candidates`; `boxes` has four
+numbers for each (xyxy pixels). `word_weights` runs over `words`.
+"""
 
 _KEY = b"aligncat"
 
@@ -85,13 +89,13 @@ class Answers:
 
     Attributes:
         result: the metrics, with the conditions they were measured under.
-        labels: the detector's category names, by contiguous index.
+        labels: the detector's category names, by class index.
         provenance: plain data: "grounder" (its folder), "store" (the detector's description), "alignment" (the config).
         table: E rows of SCHEMA. `choice` is -1 where the image has no candidate. `score` is the probability of the
             chosen object (`object_probability`). `cause` is one of CAUSES, or "right". `size` is the area of the
             referent's box as a fraction of the image. `same_category` counts the other annotated objects of the
-            referent's category. `length` is in words. Masks are COCO run lengths at height x width. Unknown values
-            are null.
+            referent's category. `length` is in words. Masks are the `counts` of an RLE of size (height, width). Unknown
+            values are null.
     """
 
     result: Result
@@ -141,8 +145,8 @@ def answers_table(questions: Questions, choices: Choices, queries: Store | None 
     Args:
         questions: the E expressions, their truth and their candidates.
         choices: the grounder's choices for the same expressions and store.
-        queries: a store of every query of the same detector (`aligncat extract --every_query`). It tells whether
-            the detector missed the referent or the confidence filter dropped it.
+        queries: a store that has all queries of the same detector (`aligncat extract --every_query`). It tells
+            whether the detector missed the referent or the confidence filter dropped it.
 
     Raises:
         StoreError: a store lacks an image.
@@ -163,7 +167,7 @@ def answers_table(questions: Questions, choices: Choices, queries: Store | None 
             **_truth_columns(images[expression.image_id], truth[expression.referent_id]),
             "right": bool(outcomes.right[row]),
             "cause": cause[row],
-            "box_iou": float(overlaps.box_iou[row, _column(images[expression.image_id], choices, row)]),
+            "box_iou": float(overlaps.box_iou[row, _choice(images[expression.image_id], choices, row)]),
             "mask_iou": None if np.isnan(outcomes.mask_iou[row]) else float(outcomes.mask_iou[row]),
             "query_right": None if query_right is None else bool(query_right[row]),
             "same_category": None if (count := int(overlaps.same_category_objects[row])) < 0 else count,
@@ -198,7 +202,7 @@ def _expression_columns(split: Split, overlaps: Overlaps, choices: Choices, row:
 def _choice_columns(candidates: Candidates, choices: Choices, row: int) -> dict[str, Any]:
     """Return the columns of the candidates, their scores, and the choice."""
     count = len(candidates)
-    choice = _column(candidates, choices, row)
+    choice = _choice(candidates, choices, row)
     shares = choices.probabilities[row, :count]
     return {
         "choice": choice,
@@ -225,7 +229,8 @@ def _truth_columns(candidates: Candidates, truth: Truth) -> dict[str, Any]:
     }
 
 
-def _column(candidates: Candidates, choices: Choices, row: int) -> int:
+def _choice(candidates: Candidates, choices: Choices, row: int) -> int:
+    """Return the index of the chosen candidate, or -1 if the image has no candidate."""
     return int(choices.choice[row]) if len(candidates) else -1
 
 

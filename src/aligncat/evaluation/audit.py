@@ -1,4 +1,4 @@
-"""Audit of a detector: which evaluation photos of a dataset, and of the datasets related to it, it was trained on."""
+"""Audit of a detector: which evaluation photos, of a dataset and of related ones, are among its training images."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class DetectorAudit:
 
     Attributes:
         training: the detector's training images.
-        splits: one count per split.
-        photos: the file names of all counted photos, sorted.
+        splits: the counts, one per split of each dataset.
+        photos: the file names of all photos in these splits, sorted.
         absent: related datasets that could not be counted, because their files are not in the folder.
     """
 
@@ -98,8 +98,8 @@ def related_datasets(data: DataConfig) -> list[DataConfig]:
 def write_lists(audit: DetectorAudit, out: Path) -> None:
     """Write the photos to leave out of a detector's training, and the training images that remain.
 
-    `leave-out.txt` has the file names of all counted photos. `train-on.txt` has the training images without them; it
-    is written only if the training images were given as a file.
+    `leave-out.txt` has the file names of `DetectorAudit.photos`. `train-on.txt` has the training images without them;
+    it is written only if the training images were given as a file.
 
     Args:
         audit: the counts.

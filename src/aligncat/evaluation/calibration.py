@@ -37,7 +37,7 @@ class Reliability:
 
 
 def reliability(probability: ArrayLike, right: ArrayLike, bins: int = BINS) -> Reliability:
-    """Sort answers into bins by probability and compare each bin's accuracy with its mean probability.
+    """Group answers into bins by probability, and compare each bin's accuracy with its mean probability.
 
     Args:
         probability: (E,) the probability that each answer is right, in [0, 1]; E >= 1.
@@ -57,11 +57,11 @@ def reliability(probability: ArrayLike, right: ArrayLike, bins: int = BINS) -> R
         raise ValueError("a probability is outside [0, 1]")
     claimed = np.minimum(claimed, 1)
     edges = np.linspace(0, 1, bins + 1)
-    place = np.clip(np.searchsorted(edges, claimed, side="left") - 1, 0, bins - 1)
-    counts = np.bincount(place, minlength=bins)
+    bin_of = np.clip(np.searchsorted(edges, claimed, side="left") - 1, 0, bins - 1)
+    counts = np.bincount(bin_of, minlength=bins)
     with np.errstate(invalid="ignore"):  # an empty bin is 0 / 0, which gives the documented NaN
-        mean = np.bincount(place, claimed, bins) / counts
-        accuracy = np.bincount(place, outcome, bins) / counts
+        mean = np.bincount(bin_of, claimed, bins) / counts
+        accuracy = np.bincount(bin_of, outcome, bins) / counts
     filled = counts > 0
     gaps = np.abs(accuracy - mean)[filled]
     return Reliability(edges, counts, mean, accuracy, float((gaps * counts[filled]).sum() / counts.sum()))

@@ -29,7 +29,11 @@ Cause: TypeAlias = Literal[
     "wrong_object",
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
-"""In the order in which they are tested; the first that applies is the cause."""
+"""The causes in the order in which they are tested; the first that applies counts.
+
+`poor_mask` is tested on the box. The name says mask because a candidate's box is that of its mask (the mask's
+largest connected part).
+"""
 
 RIGHT = "right"
 
@@ -55,14 +59,14 @@ def causes(
 ) -> list[str]:
     """Return the cause of each wrong answer, and "right" for each right answer.
 
-    If the truth does not name the referent's category, the category of the most confident candidate with a right box
-    is used instead.
+    If the truth does not name the referent's category, the category c^V of a stand-in is used: the most confident
+    candidate with a right box.
 
     Args:
-        overlaps: the overlaps of the E expressions, made with the annotated objects if they are known.
+        overlaps: the overlaps of the E expressions (made with `objects`, if the data lists them).
         choices: the choices for the same expressions.
-        labels: the detector's category names, by contiguous index.
-        candidate_categories: (E, O) c^V; -1 where there is no candidate.
+        labels: the detector's category names, by class index.
+        candidate_categories: (E, O + 1), c^V with the columns of `Overlaps`; -1 where there is no candidate.
         query_right: (E,) bool, whether one of the N queries has a right box; None if unknown.
 
     Returns:
@@ -74,16 +78,16 @@ def causes(
     passing = overlaps.box_iou[:, :count] > SAME_OBJECT_IOU
     kept = choices.kept[:, :count]
     names = np.array([*map(canonical_category, labels), ""])
-    first = np.take_along_axis(candidate_categories[:, :count], passing.argmax(axis=1)[:, None], axis=1)[:, 0]
+    stand_ins = np.take_along_axis(candidate_categories[:, :count], passing.argmax(axis=1)[:, None], axis=1)[:, 0]
     referent = np.array(
         [
             names[stand_in] if category is None else canonical_category(category)
-            for category, stand_in in zip(overlaps.referent_categories, first, strict=True)
+            for category, stand_in in zip(overlaps.referent_categories, stand_ins, strict=True)
         ]
     )
     reached = np.asarray(passing.any(axis=1))
     dropped = reached & _dropped_by_category(choices, passing)
-    read = np.array(
+    predicted = np.array(
         ["" if name is None else canonical_category(name) for name in choices.predicted or [None] * len(rows)]
     )
     of_category = np.where(
@@ -91,16 +95,16 @@ def causes(
         names[np.where(chosen < 0, -1, candidate_categories[rows, chosen])] == referent,
         overlaps.same_category[rows, chosen],
     )
-    unknown = np.zeros(len(rows), dtype=bool)
+    never = np.zeros(len(rows), dtype=bool)
     tests: dict[Cause, NDArray[np.bool_]] = {
         "poor_mask": overlaps.of_referent[rows, chosen],
-        "no_query": ~reached & (unknown if query_right is None else ~query_right),
-        "confidence_filter": ~reached & (unknown if query_right is None else query_right),
+        "no_query": ~reached & (never if query_right is None else ~query_right),
+        "confidence_filter": ~reached & (never if query_right is None else query_right),
         "no_candidate": ~reached,
-        "category_misread": dropped & (read != referent),
+        "category_misread": dropped & (predicted != referent),
         "class_misdetected": dropped,
         # A single stage chooses among all candidates, whatever K is.
-        "refinement": ~np.asarray((passing & kept).any(axis=1)) if "fine" in choices.scores else unknown,
+        "refinement": ~np.asarray((passing & kept).any(axis=1)) if "fine" in choices.scores else never,
         "wrong_category": ~of_category,
         "wrong_object": np.ones(len(rows), dtype=bool),
     }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aligncat.evaluation.answers import Answers
 
 ErrorTable: TypeAlias = "list[dict[str, Any]]"
-"""Rows with "slice", "expressions", "rec" (the fraction right) and a count for each cause in the answers."""
+"""Rows with "slice", "expressions", "rec" (the fraction right) and a count for each cause that occurs."""
 
 SIZES = ((0.01, "under 1% of the image"), (0.05, "1 to 5%"), (0.2, "5 to 20%"), (float("inf"), "20% and more"))
 LENGTHS = ((2, "1 to 2 words"), (4, "3 to 4 words"), (7, "5 to 7 words"), (float("inf"), "8 words and more"))
@@ -28,13 +28,15 @@ def error_tables(answers: Answers) -> dict[str, ErrorTable]:
         answers: the answers of one grounder on one split.
 
     Returns:
-        Tables by slicing: "all", "kind", "category" (the referent's), "same_category" (the number of other objects of
-        that category in the image), "size" (the referent's box) and "length" (words). Expressions whose value is
-        unknown form the slice "not known". A slicing is left out if its value is unknown for every expression.
+        One table for each way of slicing: "all", "kind", "category" (the referent's), "same_category" (the number of
+        other objects of that category in the image), "size" (the referent's box) and "length" (words). Expressions
+        whose value is unknown form the slice "not known". A table is left out if the value is unknown for every
+        expression.
     """
     columns = ("cause", "kind", "referent_category", "same_category", "size", "length")
     rows = answers.table.select(columns).to_pylist()
     present = [cause for cause in CAUSES if any(row["cause"] == cause for row in rows)]
+    # Each function returns a row's slice as (sort key, name), or None if the row's value is unknown.
     slicings: dict[str, Callable[[Mapping[str, Any]], tuple[Hashable, str] | None]] = {
         "all": lambda row: (0, _WHOLE),
         "kind": lambda row: _named(row["kind"]),

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def judge_choices(overlaps: Overlaps) -> Callable[[NDArray[np.int64]], tuple[float, float | None]]:
-    """Return a function that maps the choices of a split to their REC accuracy and RES mIoU.
+    """Return a function that maps the choices for a split to their REC accuracy and RES mIoU.
 
-    Training receives this function instead of the truth, to find its best epoch.
+    Training receives this function instead of the truth. The REC accuracy selects the best epoch.
 
     Args:
         overlaps: the overlaps of the E expressions.

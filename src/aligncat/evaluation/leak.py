@@ -1,7 +1,7 @@
 """Leak audit: was the detector trained on the photos that it is evaluated on?
 
 A photo is identified by its COCO id if its file name holds one (COCO_train2014_000000000009.jpg, 000000000009.jpg),
-and by its file name otherwise. COCO's releases of 2014 and 2017 share their ids.
+and by its file name otherwise. A photo has the same id in COCO's releases of 2014 and of 2017.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class TrainingImages:
     """The images that a detector was trained on.
 
     Attributes:
-        name: the name of the set or of the list's file.
-        holds: maps a photo's file name to whether it is among the images, or None if that is unknown.
-        listed: the images as their list writes them; None if there is no list.
+        name: the name of a known set, or of the file that lists the images.
+        holds: tells whether the photo with a given file name is among the images; None if that is unknown.
+        listed: the images as written in the file; None if there is no file.
     """
 
     name: str
@@ -113,7 +113,7 @@ def audit_split(split: Split, training: TrainingImages) -> SplitAudit:
 def _photo_name(split: Split, record: ImageRecord) -> str:
     """Return a photo's file name as COCO's 2014 release writes it.
 
-    All photos of the RefCOCO datasets are from train2014, so a name without a release belongs to that one.
+    All photos of the RefCOCO datasets are from train2014, so a name without a release gets that of train2014.
     """
     name = record.path.name
     matched = _COCO_FILE.fullmatch(name)
@@ -122,14 +122,14 @@ def _photo_name(split: Split, record: ImageRecord) -> str:
 
 
 def known_by_name(detector: str, dataset: str) -> TrainingImages | None:
-    """Return the training images of a detector in `KNOWN_DETECTORS` of the detector registry.
+    """Return the training images of a detector, as far as `KNOWN_DETECTORS` in detectors/registry.py gives them.
 
     Args:
         detector: the detector's name.
         dataset: the name of the dataset that it is evaluated on.
 
     Returns:
-        The training images, or None if the detector's name does not tell.
+        The training images, or None if the registry does not tell whether they include photos of the dataset.
     """
     known = known_detector(detector)
     if known is None or known.trained_on is None:
@@ -147,7 +147,7 @@ class Judgement:
 
     Attributes:
         seen: whether the detector was trained on any of the photos.
-        claimed: True if `seen` is only the user's claim, which no list or name supports.
+        claimed: True if `seen` is only the user's claim: neither a list nor the detector's name supports it.
         images_seen: the number of photos that the detector was trained on; None if unknown.
     """
 
@@ -161,8 +161,9 @@ def judge(
 ) -> Judgement:
     """Decide whether a detector has seen a split's photos.
 
-    The list of training images and the detector's name decide; the claim counts only if neither tells. If both tell,
-    the one that finds more photos wins, so a list cannot clear a detector whose name shows a leak.
+    There are two sources: the list of training images, and what is known about a detector of this name. The user's
+    claim counts only if neither gives a verdict. If both do, the one that finds more photos wins, so a list cannot
+    clear a detector whose name shows a leak.
 
     Args:
         split: the split; its photos need not be on disk.
@@ -171,7 +172,7 @@ def judge(
         claim: the user's claim.
 
     Raises:
-        ConfigError: the claim contradicts the list or the name.
+        ConfigError: the claim contradicts the list or what is known about the name.
     """
     shown = [
         (audit_split(split, each), each.name)
@@ -191,11 +192,11 @@ def judge(
 
 
 def without(listed: Iterable[str], photos: Iterable[str]) -> list[str]:
-    """Return a list of images without some photos, in order.
+    """Return the listed images that are not among the photos, in the order of the list.
 
     Args:
         listed: file names or COCO ids.
-        photos: the file names of the photos to remove.
+        photos: the file names of the photos to leave out.
     """
     removed = {_key(photo) for photo in photos}
     return [image for image in listed if _key(image) not in removed]

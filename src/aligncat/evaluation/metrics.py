@@ -27,9 +27,9 @@ class ErrorShares:
     more detail; docs/experiments.md explains how the two relate.
 
     Attributes:
-        out_of_reach: no candidate's box exceeds IoU 0.5, so no choice could be right; equals 1 - oracle.
-        other_category: a candidate's box does, but an object of another category than the referent's was chosen.
-        same_category: a candidate's box does, but another object of the referent's category was chosen, or the
+        out_of_reach: no candidate's box has an IoU above 0.5, so no choice could be right; equals 1 - oracle.
+        other_category: a right choice existed, but an object of another category than the referent's was chosen.
+        same_category: a right choice existed, but another object of the referent's category was chosen, or the
             referent itself with a poor box.
     """
 
@@ -56,7 +56,10 @@ _STORED_ERRORS = {
     "wrong_category": "other_category",
     "wrong_object": "same_category",
 }
-"""Fields of `ErrorShares` by their key in a stored result. Two keys share a name with a cause; they are older."""
+"""Fields of `ErrorShares` by their key in a stored result.
+
+The keys are older than the causes. `wrong_category` and `wrong_object` are also causes, but with a narrower meaning.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +68,19 @@ class Metrics:
 
     Attributes:
         expressions: the number of expressions.
-        rec: share whose chosen box has an IoU above 0.5 with the truth (strictly; the paper, section 5.1).
-        oracle_rec: share with at least one such candidate; no choice can reach a higher REC.
+        rec: share whose chosen box has an IoU above 0.5 with the truth (the paper, section 5.1); exactly 0.5 is wrong.
+        oracle_rec: share with at least one candidate whose box does; no choice can reach a higher REC.
         with_mask: the number of expressions whose truth has a mask; the mask metrics below count only these.
         res_miou: mean IoU of the chosen masks (the paper's RES).
         res_oiou: sum of the intersections over sum of the unions; large objects count for more.
         oracle_res_miou: res_miou if the mask with the best IoU were always chosen.
         precision: for each threshold "0.5" to "0.9", share whose chosen mask has a greater IoU.
-        category_accuracy: share whose category the text classifier predicts right, of those whose truth has one.
+        category_accuracy: among the expressions whose truth names a category, the share for which the text classifier
+            predicts it.
         errors: shares of wrong answers; None if they depend on a category that the truth does not name.
         by_kind: the same metrics for each `Expression.kind`.
-        by_attribute: for each attribute, the same metrics where it is "needed" and where it is "redundant".
+        by_attribute: for each attribute, the same metrics of the expressions that need it ("needed"), and of those that
+            mention it without need ("redundant").
     """
 
     expressions: int
@@ -92,7 +97,7 @@ class Metrics:
     by_attribute: Mapping[str, Mapping[str, Metrics]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values. Slices have no slices of their own, so those keys are left out."""
+        """Return plain values. Without slices, the keys "by_kind" and "by_attribute" are left out."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if not f.name.startswith("by_")}
         own["precision"] = None if self.precision is None else dict(self.precision)
         own["errors"] = None if self.errors is None else self.errors.to_json()
@@ -131,7 +136,7 @@ class Outcomes:
 
     Attributes:
         right: (E,) bool, the chosen box has an IoU above 0.5 with the truth.
-        reachable: (E,) bool, the box of at least one candidate has.
+        reachable: (E,) bool, at least one candidate's box has an IoU above 0.5 with the truth.
         mask_iou: (E,) float64, IoU of the chosen mask; NaN if the truth has no mask.
         best_mask_iou: (E,) float64, IoU of the best candidate's mask; NaN if the truth has no mask.
         intersection: (E,) float64, pixels shared by the chosen mask and the truth; NaN if the truth has no mask.

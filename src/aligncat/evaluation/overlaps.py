@@ -1,4 +1,4 @@
-"""Overlap of every candidate with every referent, computed once so that each metric is a look-up."""
+"""Overlap of each referent with every candidate of its image, computed once so that each metric is a look-up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AnnotatedObjects: TypeAlias = "Mapping[str, tuple[NDArray[np.float64], Sequence[
 """By image id: the boxes, (n, 4) xyxy pixels, and the category names of all objects annotated in the image."""
 
 OF_REFERENT = 0.25
-"""Above this IoU, a box that overlaps no other object more counts as a box of the referent, however poor."""
+"""A box shows the referent, well or poorly, if their IoU is above this and no other object overlaps the box more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +88,8 @@ class Overlaps:
             store: a store with the candidates of every image of the expressions.
             split: the split with the expressions.
             truth: the truth by referent id (`load_truth`).
-            objects: every annotated object of the images (`load_objects`). They tell a chosen object's category by
-                the truth; in an image without annotated objects, the detector's own category c^V counts.
+            objects: every annotated object of the images (`load_objects`), from which `same_category` and
+                `of_referent` are computed. In an image without them, the detector's own category c^V counts.
 
         Raises:
             DataError: the split has no expression, a referent has no truth, or a mask's size differs from the size of
@@ -99,7 +99,7 @@ class Overlaps:
         if not split.expressions:
             raise DataError(
                 f"split {split.split!r} of {split.dataset} (split by {split.split_by}) has no expressions; check the "
-                "names of the split and of the split-by"
+                "split's name and `split_by`"
             )
         referents = _referents_by_image(split.expressions, truth)
         tables = [
@@ -211,7 +211,7 @@ def _categories_by_truth(
     claimed: Sequence[str],
     objects: tuple[NDArray[np.float64], Sequence[str]] | None,
 ) -> list[str]:
-    """Return the category of the annotated object that each box passes IoU 0.5 with, or else the claimed category."""
+    """Return the category of the object that each box overlaps most, or the claimed one if no IoU is above 0.5."""
     if objects is None or not len(objects[1]):
         return list(claimed)
     object_boxes, names = objects
@@ -226,7 +226,7 @@ def _of_referent(
     boxes: NDArray[np.float32],
     objects: tuple[NDArray[np.float64], Sequence[str]] | None,
 ) -> NDArray[np.bool_]:
-    """Return (O + 1,) bool: the IoU with the referent is above OF_REFERENT, and no annotated object's is greater."""
+    """Return (O + 1,) bool: the IoU with the referent is above OF_REFERENT, and with no other object greater."""
     most = np.zeros_like(iou)
     if objects is not None and len(objects[1]) and len(boxes):
         most[: len(boxes)] = box_iou(boxes, objects[0]).max(axis=1)

@@ -1,4 +1,4 @@
-"""Published tables as data. None of their values was measured with this package."""
+"""The tables of published papers, as data. None of their values was measured with this package."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Row:
         name: name of the system or the setting.
         venue: where the system was published, as the paper gives it; None for the paper's own rows.
         reference: the system's number in the paper's bibliography; None for the paper's own rows.
-        preset: the same setting's name in `aligncat.alignment.config.PRESETS`; None if no preset is the same.
+        preset: the name of the same setting in `aligncat.alignment.config.PRESETS`; None if it has no preset.
         values: percent, one per column; None where the paper gives none.
     """
 
@@ -73,7 +73,7 @@ class PublishedTable:
     Attributes:
         source: citation of the paper.
         number: the table's number in the paper.
-        study: the study with the same rows (`aligncat.studies`); None if the rows are systems.
+        study: the study of `aligncat ablate` with the same rows; None if the rows are systems.
         title: what the table compares.
         task: rec or res.
         metric: name of the metric.
@@ -175,8 +175,8 @@ def published_values(
     Args:
         dataset: the dataset's name.
         split: the split's name.
-        split_by: who divided the dataset; any by default. The val splits of RefCOCOg's two divisions are different
-            data.
+        split_by: who divided the dataset; any by default. It matters for RefCOCOg, whose two divisions have different
+            val splits.
         task: rec or res; both by default.
 
     Returns:

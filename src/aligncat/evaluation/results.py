@@ -35,12 +35,12 @@ class Result:
         config: name of the trained model, such as "AlignCAT".
         detector: name of the detector that made the candidates.
         seen: whether the detector was trained on the split's images.
-        seed: seed of the training; None if the training drew nothing at random.
+        seed: seed of the training; None if it is not recorded, as for an imported QueryMatch.
         versions: versions of the packages that computed the result (`installed_versions`).
         metrics: the metrics, with the number of expressions. Stored under the key "scores".
         images: the number of photos in the split; None if they were not counted.
         images_seen: the number of these photos that the detector was trained on; None if unknown.
-        seen_claimed: True if `seen` is only the user's claim, which neither a list nor the detector's name supports.
+        seen_claimed: True if `seen` is only the user's claim: neither a list nor the detector's name supports it.
     """
 
     dataset: str

@@ -23,10 +23,10 @@ class Staircase:
 
     Attributes:
         expressions: the number of expressions, E.
-        queries: share among all N queries of the detector; None if no store of every query was given.
-        candidates: share among the O candidates that the confidence filter kept (the oracle).
-        kept: share among the refined set that the second stage chose from; None if there was only one stage.
-        chosen: share among the chosen boxes (REC accuracy).
+        queries: left among all N queries of the detector; None if no store had all queries.
+        candidates: left among the O candidates that the confidence filter kept (the oracle).
+        kept: left in the refined set, from which the second stage chose; None if there was only one stage.
+        chosen: left as the chosen box (REC accuracy).
     """
 
     expressions: int

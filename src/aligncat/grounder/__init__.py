@@ -1,1 +1,1 @@
-"""The grounder: its model, folder and model card, and the calls that ground phrases in images."""
+"""The grounder: its model, folder and model card, and the class `Grounder`, which grounds phrases in images."""

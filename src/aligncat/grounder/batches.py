@@ -1,4 +1,4 @@
-"""The expressions and candidates of a split as tensors, for training and inference. There are no boxes or masks."""
+"""The expressions and candidates of a split as tensors, for training and inference, without boxes and masks."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Batch(NamedTuple):
         features: (B, O, d_v) float16, f_q.
         categories: (B, O) int64, c^V.
         valid: (B, O) bool, False for padding.
-        tokens: (B, L) int64.
-        labels: (B,) int64, c*; -1 where unknown.
-        image_index: (B,) int64, equal for pairs of one image.
+        tokens: (B, L) int64, the ids of the words, padded with PAD.
+        labels: (B,) int64, c* as a class index; -1 where unknown.
+        image_index: (B,) int64, a number that pairs have in common if they have the same image.
         rows: (B,) int64, the positions of the expressions in their split.
     """
 
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
     rows: Tensor
 
     def chunks(self, count: int) -> list[Batch]:
-        """Return the batch as `count` equal parts, in order; `count` has to divide B."""
+        """Return the batch as `count` equal parts, in order; B must be a multiple of `count`."""
         return [Batch(*part) for part in zip(*(tensor.chunk(count) for tensor in self), strict=True)]
 
 

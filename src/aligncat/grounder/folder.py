@@ -106,7 +106,7 @@ def read_folder(folder: Path, text_encoder: str | None = None) -> Contents:
 
     Args:
         folder: the folder that `aligncat train` wrote.
-        text_encoder: the folder or hub name of its frozen transformer, if that has moved since training.
+        text_encoder: the folder or hub name of the grounder's frozen transformer, if that has moved since training.
 
     Raises:
         ConfigError: the folder is not a grounder or is damaged, or the text encoder cannot be loaded.

@@ -56,7 +56,7 @@ class Grounder(ModelHubMixin):
             vocabulary: the vocabulary of the training split, or the word pieces of the transformer.
             labels: the names of the detector's categories, by class index.
             detector_description: the description of the detector whose candidates it was trained on.
-            provenance: how it was trained, as JSON values: data, training config, seed, versions.
+            provenance: what the grounder was made from, as JSON values: data, training config with its seed, versions.
             pretrained: the transformer that encodes its expressions, if any.
         """
         self.model = model.eval()
@@ -256,8 +256,8 @@ class Grounder(ModelHubMixin):
             device: the device of the grounder and its detector: "cpu", "cuda", "cuda:1", "mps" and so on.
                 `aligncat.detectors.device.default_device` returns the accelerator of this machine.
             detector: the folder or hub name of the grounder's detector, if it has moved since training.
-            text_encoder: the folder or hub name of its frozen transformer, if that has moved since training.
-            force_download: download again what is in the cache.
+            text_encoder: the folder or hub name of the grounder's frozen transformer, if that has moved since training.
+            force_download: download all files again, even those in the cache.
             token: the access token of the hub, for a private grounder.
             cache_dir: the folder for downloads.
             local_files_only: use only files that are on this machine.

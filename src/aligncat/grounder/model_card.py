@@ -43,7 +43,7 @@ _COLUMNS = {"rec": "REC", "rec_oracle": "oracle", "miou": "RES mIoU", "miou_orac
 class CardResult:
     """The metrics of one evaluation on one split, as a model card shows them.
 
-    They belong to the weights of the card, or to the same training with another seed.
+    The evaluated weights are those of the card, or come from the same training with another seed.
     `aligncat.report.card.card_results` converts the results of an evaluation.
 
     Attributes:
@@ -55,7 +55,7 @@ class CardResult:
         seen: "clean", "leaked" or "unknown": whether the detector was trained on the images of the split.
         seen_claimed: whether `seen` is only the user's claim.
         seen_in_words: `seen` and `seen_claimed` as a phrase.
-        seed: the training seed; None if nothing random was trained.
+        seed: the training seed; None if it is not recorded, as for an imported QueryMatch.
         expressions: the number of expressions.
         rec: accuracy of the boxes, in [0, 1].
         rec_oracle: REC if the best candidate were always chosen.
@@ -114,8 +114,8 @@ def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) ->
 
     Args:
         config: the content of config.json.
-        results: the results of these weights, which are those with the same seed. For the spread, also the results of
-            the same config trained with other seeds. Empty if the grounder has not been evaluated.
+        results: the results of this grounder, recognised by its seed, and results of the same config with other seeds,
+            which add the spread. Empty if the grounder has not been evaluated.
     """
     provenance, detector = config["provenance"], config["detector"]
     data = provenance.get("data")
@@ -195,7 +195,7 @@ def _data(data: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, s
 
 
 def _detector_name(detector: Mapping[str, Any]) -> str:
-    """Return the detector's name; of a local folder only the last part, because the rest describes a private disk."""
+    """Return the detector's name. A local folder is reduced to its last part: the rest describes a private disk."""
     name = str(detector.get("name"))
     return f"{Path(name).name} (a local folder)" if Path(name).is_absolute() else name
 

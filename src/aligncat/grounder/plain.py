@@ -12,8 +12,8 @@ from aligncat.types import Grounding
 def to_json(grounding: Grounding) -> dict[str, Any]:
     """Return a grounding as JSON values.
 
-    The run lengths of the mask become text, as in COCO's result files. A score of -inf (a candidate that was excluded
-    at the confidence stage) becomes None, because JSON has no infinity.
+    The run lengths of the mask become text, as in COCO's result files. A score of -inf (of a candidate that the
+    category filter dropped; see `Alignment`) becomes None, because JSON has no infinity.
     """
     plain = asdict(grounding)
     for candidate in plain["candidates"]:

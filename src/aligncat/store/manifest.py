@@ -30,7 +30,7 @@ class Manifest:
     Attributes:
         format: the version of the layout.
         detector: the description of the detector that made the store.
-        labels: the detector's category names, by contiguous index.
+        labels: the detector's category names, by class index.
         feature_dim: d_v, the length of a query feature.
         candidates: O, the most candidates for an image.
         images: the number of images, including the skipped ones.

@@ -144,7 +144,7 @@ class Store:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The detector's category names, by contiguous index."""
+        """The detector's category names, by class index."""
         return tuple(self.manifest.labels)
 
     @property

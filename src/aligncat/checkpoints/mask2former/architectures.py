@@ -99,7 +99,7 @@ def transformers_config(architecture: Architecture, queries: int, labels: Sequen
     Args:
         architecture: the checkpoint's architecture.
         queries: N, the number of queries.
-        labels: the category names, by contiguous index.
+        labels: the category names, by class index.
     """
     from transformers import Mask2FormerConfig
 

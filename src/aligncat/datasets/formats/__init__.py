@@ -1,4 +1,4 @@
-"""Dataset formats: one module and one row of `FORMATS` for each.
+"""Dataset formats. Each is one module and one row of `FORMATS`; the other modules are shared by formats.
 
 A row names the `Format` record at the end of the format's module. The module is imported when a dataset needs it.
 """
@@ -15,4 +15,4 @@ FORMATS: dict[str, str] = {
 """Name of a format, as given to `--data.format` -> "module:record"."""
 
 USUAL_FORMAT = "refer"
-"""The format of a dataset whose configuration names none."""
+"""The format of a dataset whose configuration names no format."""

@@ -15,7 +15,7 @@ class AsWritten:
     Attributes:
         annotation_id: the id of its annotation in COCO's format, or None.
         annotation: the annotation's "segmentation", "area" and "iscrowd", as far as they are given.
-        file_name: the `file_name` in REFER's row, which is not the name of the photo's file.
+        file_name: the `file_name` in the referent's row of refs(<split_by>).p. It is not the name of the photo's file.
         sentences: sentence id -> its "raw" and "tokens" in REFER's layout, as far as they are given.
     """
 

@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 
 
 class BadRows:
-    """A context manager for reading one row, which raises the row's DataError or skips the row.
+    """A context manager around the reading of each row of a file: a bad row raises its DataError, or is skipped.
 
     Args:
         source: the file, for the report.
-        skip: whether to skip bad rows. Otherwise the first one raises its error.
+        skip: whether to skip bad rows. Otherwise, the first bad row raises its error.
         collected: a list to which the errors of all skipped rows are added. `report` then logs nothing.
     """
 
@@ -75,7 +75,8 @@ def expression_text(value: object, where: str) -> str:
         where: file and row, for the message.
 
     Raises:
-        DataError: the value is not a string, contains half a character, or has only spaces and punctuation.
+        DataError: the value is not a string, contains half a character (a lone surrogate), or has only spaces and
+            punctuation.
     """
     if not isinstance(value, str):
         raise DataError(f"{where}: the expression must be a string, not {shorten(value)}")

@@ -19,7 +19,7 @@ from aligncat.files.fields import required, required_int, required_list, shorten
 from aligncat.geometry import MAX_PIXELS
 from aligncat.types import RLE
 
-_CORNERS_OF_A_POLYGON = 3
+_FEWEST_CORNERS = 3
 # Pixels. pycocotools allocates memory for every fifth of a pixel of an outline, and crashes when memory runs out.
 _LONGEST_OUTLINE = 1e6
 
@@ -92,10 +92,11 @@ def read_box(value: object, canvas: Canvas, *, corners: bool) -> NDArray[np.floa
 
 
 def read_mask(value: object, canvas: Canvas) -> RLE:
-    """Read a mask in one of COCO's three forms or in RefCLEF's form, a list of run lengths.
+    """Read a mask.
 
     Args:
-        value: run lengths, or a list of polygons or run lengths, whose union is the mask.
+        value: COCO's polygons, COCO's run lengths (plain or compressed), or a list of run lengths as in RefCLEF. The
+            mask is the union of the list.
         canvas: the size of its image.
 
     Returns:
@@ -140,7 +141,7 @@ def _polygon(value: object, canvas: Canvas) -> list[float]:
     # pycocotools would silently read a "polygon" of four numbers as a box.
     if (
         not isinstance(value, list | tuple)
-        or len(value) < 2 * _CORNERS_OF_A_POLYGON
+        or len(value) < 2 * _FEWEST_CORNERS
         or len(value) % 2
         or not all(map(_is_coordinate, value))
     ):

@@ -65,9 +65,10 @@ class Format:
             Evaluation only. None if the files describe only referents.
         as_written: reads the details that only conversions use, by referent id.
         instances: reads COCO's instances.json, which a conversion copies. None if the format has no such file.
-        write: writes a dataset into a folder, where the given config reads it. None if the format is read-only.
-        split_by: the division to read if the config names none, in formats whose file names contain the division.
-        images_beside_files: whether the images lie beside the annotation files, not in one of REFER's usual folders.
+        write: writes a dataset into a folder, where the given config can read it. None if the format is read-only.
+        split_by: the division that is read if the config names none. None if file names do not contain the division.
+        images_beside_files: whether the images lie beside the annotation files. Otherwise, they are in one of the
+            folders where users of REFER keep them (`usual_image_folders`).
     """
 
     read_split: Callable[[DataConfig, str, ReadOptions], Split]

@@ -1,13 +1,14 @@
 """Parquet files of RefCOCO, RefCOCO+ and RefCOCOg from the Hugging Face hub: <path>/*.parquet or <path>/data/*.parquet.
 
-The files must be on disk. Two layouts are recognised by their columns:
+The files must be on disk already. Two layouts are recognised by their columns:
 
-- jxu124's (jxu124/refcoco, refcocoplus, refcocog) has REFER's complete rows. `split` is the row's split, `bbox` is
+- jxu124's (jxu124/refcoco, refcocoplus, refcocog) has all keys of REFER's rows. `split` is the row's split, `bbox` is
   [x1, y1, x2, y2], `raw_anns` and `raw_image_info` are COCO's rows as JSON text, and `image_path` ends in the photo's
   name.
-- lmms-lab's (lmms-lab/RefCOCO, RefCOCOplus, RefCOCOg) has the phrases in `answer`. `file_name` is REFER's and contains
-  the photo's name, `bbox` is [x, y, width, height], and `segmentation` is one polygon. The split is the beginning of
-  the file's name. There are no categories and no training split, and two divisions of the data are mixed.
+- lmms-lab's (lmms-lab/RefCOCO, RefCOCOplus, RefCOCOg) has the phrases in `answer`. `file_name` is that of REFER's row
+  and contains the photo's name, `bbox` is [x, y, width, height], and `segmentation` is one polygon. The split is the
+  beginning of the Parquet file's name. There are no categories and no training split, and two divisions of the data
+  are mixed.
 
 The photos are COCO's train2014, in a folder. Images inside the Parquet files are not read.
 """
@@ -41,6 +42,7 @@ from aligncat.files.fields import (
 )
 from aligncat.types import Truth
 
+# The columns to read: _REFER_* in jxu124's layout, _ANSWER_* in lmms-lab's.
 _REFER_COLUMNS = ("ref_id", "image_id", "category_id", "split", "sentences", "image_path")
 _REFER_TRUTH = ("ref_id", "category_id", "split", "bbox", "raw_anns", "raw_image_info")
 _REFER_AS_WRITTEN = ("ref_id", "split", "sentences", "raw_anns")
@@ -138,20 +140,20 @@ def _splits(config: DataConfig) -> tuple[str, ...]:
 
 
 def _rows(
-    config: DataConfig, split: str, refers: Sequence[str], answers: Sequence[str]
+    config: DataConfig, split: str, refer_columns: Sequence[str], answer_columns: Sequence[str]
 ) -> Iterator[tuple[str, int, Mapping[str, object]]]:
     """Yield (file and row for messages, the row's number over all files, row) for each row of a split.
 
     Args:
         config: the dataset.
         split: the split's name.
-        refers: the columns to read in jxu124's layout.
-        answers: the columns to read in lmms-lab's layout.
+        refer_columns: the columns to read in jxu124's layout.
+        answer_columns: the columns to read in lmms-lab's layout.
     """
     count = 0
     for path in _parquet_files(config):
         names = _columns(path)
-        columns = refers if "sentences" in names else answers
+        columns = refer_columns if "sentences" in names else answer_columns
         if missing := [name for name in columns if name not in names]:
             raise DataError(
                 f"{path}: lacks the columns {', '.join(missing)} and has {', '.join(names)}; the layouts that can be "
@@ -211,7 +213,8 @@ def _place(path: Path, number: int) -> str:
 def _photo(row: Mapping[str, object], where: str) -> tuple[str, str]:
     """Return the id and the file name of a photo.
 
-    The id is COCO's number, as in REFER's files: a store of one serves the other.
+    The id is COCO's number, as in REFER's layout, so a store that was made from one format serves the other. A file
+    with another kind of name has its name as id.
     """
     name = required_photo(row, "file_name", where)
     found = _REFERS_PHOTO.fullmatch(name)

@@ -1,6 +1,6 @@
 """Reader of instances.json, COCO's file of images, categories and annotations (cocodataset.org/#format-data).
 
-This module does not look at boxes or masks. The module `annotations` reads them for evaluation.
+This module does not look at the boxes and masks in the file. The module `annotations` reads them for evaluation.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ class Instances:
         return rows
 
     def category_name(self, row: Mapping[str, object], where: str) -> str:
-        """Return the name of a ref's or an annotation's category.
+        """Return the name of the category of an annotation or a ref (a row of REFER's refs(<split_by>).p).
 
         Args:
-            row: the ref or the annotation, with its "category_id".
+            row: the annotation or the ref, with its "category_id".
             where: file and row, for messages.
 
         Raises:

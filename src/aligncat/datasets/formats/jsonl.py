@@ -4,7 +4,7 @@
      "box": [10, 20, 50, 80], "mask": {"size": [480, 640], "counts": "..."}}
 
 `image` is relative to the file's folder (or to `DataConfig.images`). `expression` is one phrase or a list of phrases
-for the same object. `category` is optional; if it is missing, it is the category that the phrases mention. `box`
+for the same object. `category` is optional; without it, the category is the one that the phrases mention. `box`
 ([x1, y1, x2, y2] pixels) and `mask` (COCO run lengths or polygons) are optional, and only evaluation reads them.
 `aligncat data convert` writes `id`, `image_id`, `expression_ids` and `kinds` to preserve the values of other formats.
 """

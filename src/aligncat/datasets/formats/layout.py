@@ -31,7 +31,7 @@ def existing_file(path: Path, pattern: str, option: str) -> Path:
 
 
 def image_folder(config: DataConfig, file_names: Iterable[str]) -> Path:
-    """Return the folder of a dataset's images: the configured one, or the first usual one that holds any of them.
+    """Return the folder of a dataset's images: the configured one, or the first usual one that holds any of the files.
 
     Args:
         config: the dataset's configuration.

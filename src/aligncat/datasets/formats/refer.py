@@ -1,7 +1,8 @@
 """REFER's layout: <path>/<dataset>/refs(<split_by>).p and instances.json.
 
 The layout is that of github.com/lichengunc/refer, in which RefCOCO, RefCOCO+ and RefCOCOg are distributed. MojiRef uses
-it too. This module does not look at boxes or masks. The module `refer_truth` reads them for evaluation.
+it too. A row of refs(<split_by>).p is called a ref: one referent with its sentences. This module does not look at boxes
+or masks. The module `refer_truth` reads them for evaluation.
 """
 
 from __future__ import annotations

@@ -84,10 +84,11 @@ class _CopiedInstances:
 
     def __init__(self, instances: Instances) -> None:
         self._path = instances.path
+        # Reversed, so that the first id counts if a name has several.
         self._categories = {name: number for number, name in reversed(instances.categories.items())}
 
     def place(self, referent: Referent, category: str) -> tuple[int | str, int]:
-        """Return the ids of a referent's annotation (-1 if it has none) and category."""
+        """Return the ids of a referent's annotation (-1 if it has none) and category in the copied file."""
         if category not in self._categories:
             raise DataError(
                 f"{self._path}: no category {category!r}, which is the category of referent {referent.id}; add it to "
@@ -157,12 +158,12 @@ class _NewInstances:
         return json.dumps(document, ensure_ascii=False).encode()
 
     def _annotation_id(self, referent: Referent) -> int | str:
-        """Return the annotation's id in the source, which several referents may share, or the next free id."""
+        """Return the annotation's id in the source (several referents may share it), or else the next free one."""
         given = referent.as_written.annotation_id
         return next(n for n in self._numbers if n not in self._annotations) if given is None else number_or_text(given)
 
     def _category_id(self, name: str) -> int:
-        """Return COCO's id of a category (also for COCO's categories under other names), or a new id above COCO's."""
+        """Return a category's id: COCO's own for a name of COCO's in any spelling, or else a new one above COCO's."""
         if name not in self._categories:
             coco = _COCO_IDS.get(canonical_category(name))
             taken = self._categories.values()

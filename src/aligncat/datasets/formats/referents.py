@@ -1,4 +1,4 @@
-"""Build a split from rows that may each hold only some of a referent's sentences, as in SimREC's JSON or a CSV."""
+"""Build a split from rows, several of which may belong to one referent, as in SimREC's JSON or a CSV."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Referents:
             image_id: the id of its image.
             photo: the image's file, relative to the folder of the images.
             category: the name of the referent's category, or None if the row gives none.
-            sentences: sentences that refer to it. A sentence without an id is numbered within its referent.
+            sentences: the row's sentences. A sentence without an id gets its number within the referent.
             where: file and row, for messages.
 
         Raises:

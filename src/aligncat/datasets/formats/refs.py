@@ -1,4 +1,7 @@
-"""Locate the two files of REFER's layout and read the rows of refs(<split_by>).p."""
+"""Find the two files of REFER's layout, and read the rows of refs(<split_by>).p.
+
+REFER calls such a row a ref: one referent with its sentences.
+"""
 
 from __future__ import annotations
 
@@ -93,5 +96,6 @@ def _refs(config: DataConfig, files: AnnotationFiles) -> tuple[Path, list[object
 
 def _dataset_file(config: DataConfig, name: str, pattern: str, option: str) -> Path:
     folder = config.path / config.dataset
-    # A dataset may have any name, so a misspelt name shows up as a folder that does not exist.
+    # A dataset may have any name, so a misspelt name shows up as a folder that does not exist. The message then names
+    # all three options that it may come from; `existing_file` adds the outer backticks.
     return existing_file(folder / name, pattern, option if folder.is_dir() else "path`, `dataset` and `format")

@@ -2,11 +2,12 @@
 
     {"train": [{"iid": 98304, "bbox": [x, y, width, height], "cat_id": 0, "refs": ["red cup"], "mask_id": 7}]}
 
-The layout is that of github.com/luogen1996/SimREC. In the training split a row is a referent. In the other splits a
-row is a sentence, and rows with the same `mask_id`, which is REFER's ref_id, refer to the same object. `cat_id` is an
+The layout is that of github.com/luogen1996/SimREC. In the training split, a row is a referent with all its
+sentences. In the other splits, a row is one sentence, and rows with the same `mask_id` (REFER's ref_id) belong to one
+referent. `cat_id` is an
 index from 0 into COCO's 80 categories. The mask is `<path>/masks/<dataset>/<mask_id>.npy`, nonzero on the object.
-SimREC's own readers derive a photo's name from `iid`. This reader knows further keys, which SimREC's ignore; see
-docs/formats.md.
+SimREC's own readers derive a photo's name from `iid`. This reader knows further keys, which SimREC's readers ignore;
+see docs/formats.md.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ def write_simrec(source: Source, config: DataConfig, folder: Path) -> None:
     masks = folder / "masks" / config.dataset
     masks.mkdir(parents=True)
     ids = [referent_id for split in source.splits.values() for referent_id in split.sentences_by_referent()]
-    # QueryMatch requires numbers as mask ids, and one folder holds the masks of all splits.
+    # QueryMatch requires numbers as mask ids, and one folder holds the masks of all splits. So a referent keeps its id
+    # as mask id only if all ids are numbers and no two splits share one.
     keep = len(set(ids)) == len(ids) and all(isinstance(number_or_text(referent_id), int) for referent_id in ids)
     document: dict[str, list[dict[str, Any]]] = {}
     count = 0
@@ -221,7 +223,7 @@ def _truth(row: Mapping[str, object], photo: Path, masks: Path, where: str) -> T
     if row.get("bbox") is None:
         raise MissingTruthError(f"{where}: no 'bbox'; evaluation needs one in every row")
     mask = _mask(row, masks, where)
-    # The mask has the image's size, too: with a store, RefCOCO can be evaluated without its photos.
+    # A mask also gives the image's size. So RefCOCO can be evaluated without its photos, if there is a store.
     if mask is not None and not photo.is_file():
         height, width = mask["size"]
     else:
@@ -237,7 +239,7 @@ def _truth(row: Mapping[str, object], photo: Path, masks: Path, where: str) -> T
 def _mask(row: Mapping[str, object], masks: Path, where: str) -> RLE | None:
     """Return the row's mask, or None if the row names none or there is no folder of masks.
 
-    SimREC's script can leave out the masks.
+    SimREC's script has an option to write no masks.
     """
     if row.get("mask_id") is None or not masks.is_dir():
         return None
