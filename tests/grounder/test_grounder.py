@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class TestSaveAndLoad:
         assert provenance["data"]["expressions"] == 48 and provenance["data"]["images"] == 12
         assert provenance["training"]["seed"] == 0 and provenance["training"]["epochs"] == 4
         assert provenance["store"] == json.loads((world.store / "manifest.json").read_text())["detector"]
-        assert provenance["versions"]["torch"] == torch.__version__
+        assert provenance["versions"]["torch"] == version("torch")
 
     def test_its_card_is_not_the_hubs_template(self, trained: Path) -> None:
         card = (trained / "README.md").read_text()
