@@ -5,15 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections import defaultdict
-from functools import cache
-from pathlib import Path
 
 import pytest
-
-import aligncat
-
-SOURCE = Path(aligncat.__file__).parent
+from helpers.import_graph import SOURCE, imports
 
 # A package may import from its own layer and from lower layers. The highest layer comes first.
 LAYERS: tuple[tuple[str, ...], ...] = (
@@ -32,29 +26,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 SIBLINGS = (("training", "evaluation"),)
 DATA = {"assets", "configs"}  # folders without modules
 ALIGNMENT_MAY_IMPORT = {"alignment", "types", "errors"}
-
-
-@cache
-def imports() -> dict[str, set[str]]:
-    """Return for each module the modules of aligncat that it imports, also inside functions. Names omit "aligncat."."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for path in SOURCE.rglob("*.py"):
-        module = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "aligncat":
-                inside = node.module.removeprefix("aligncat").lstrip(".")
-                names = [f"{inside}.{alias.name}" for alias in node.names if is_module(f"{inside}.{alias.name}")]
-                found[module] |= set(names) if names else {inside}
-            elif isinstance(node, ast.Import):
-                found[module] |= {
-                    a.name.removeprefix("aligncat.") for a in node.names if a.name.startswith("aligncat.")
-                }
-    return found
-
-
-def is_module(dotted: str) -> bool:
-    path = SOURCE.joinpath(*dotted.strip(".").split("."))
-    return path.with_suffix(".py").is_file() or path.is_dir()
 
 
 def package(module: str) -> str:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.import_graph import SOURCE, import_paths, imports, modules
 from helpers.tiny_run import ALIGNMENT, TEXT, TRAINING, World, checkpoint, run, weights
 
-import aligncat
 from aligncat.datasets.load import load_split
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.grounder.model import GroundingModel, ModelConfig
@@ -23,13 +23,9 @@ from aligncat.training.data import GroundingData
 from aligncat.training.module import GroundingModule
 from aligncat.types import Truth
 
-SOURCE = Path(aligncat.__file__).parent
-TRUTH = {
-    "Truth",
-    "Overlaps",
-    "load_objects",
-    "annotated_objects",
-}  # and every name that ends with _truth, such as load_truth
+# And every name that ends with _truth, such as load_truth. A format's record leads to its reader of truth.
+TRUTH = {"Truth", "Overlaps", "load_objects", "annotated_objects", "Format", "find_format", "format_of"}
+READS_TRUTH = ("evaluation", "datasets.load", "datasets.convert")  # and every module that defines a reader of truth
 LEARNERS = [
     *sorted(SOURCE.glob("training/*.py")),
     *sorted(SOURCE.glob("alignment/*.py")),
@@ -72,6 +68,28 @@ def test_training_imports_no_truth(path: Path) -> None:
         for alias in node.names
     }
     assert not {name for name in names if name in TRUTH or name.endswith("_truth")}
+
+
+def test_no_module_that_reads_truth_can_be_reached_from_training() -> None:
+    readers = {module for module in modules() if is_or_is_inside(module, READS_TRUTH) or defines_a_truth_reader(module)}
+    assert {"datasets.formats.refer_truth", "datasets.formats.jsonl", "evaluation.overlaps"} <= readers
+    graph = imports(for_types=False)
+    reached = import_paths([module for module in modules() if is_or_is_inside(module, ("training",))], graph)
+    assert {"grounder.batches", "datasets.split"} <= reached.keys()  # the search does follow imports
+    assert [" > ".join(path) for module, path in reached.items() if module in readers] == []
+    # The public function `train` does read truth, inside the function.
+    assert readers & import_paths(["api.train"], graph).keys() >= {"datasets.load", "evaluation.overlaps"}
+
+
+def is_or_is_inside(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in packages)
+
+
+def defines_a_truth_reader(module: str) -> bool:
+    functions = (
+        node for node in ast.walk(ast.parse(modules()[module].read_text())) if isinstance(node, ast.FunctionDef)
+    )
+    return any(function.name.endswith("_truth") for function in functions)
 
 
 def test_no_truth_can_be_reached_from_the_objects_of_training(world: World) -> None:
