@@ -87,7 +87,7 @@ class TestBeside:
         table = published_beside([MINE])
         assert table is not None
         text = shown(table)
-        assert "Published figures, not measured here" in text and "ours below them" in text
+        assert "Published results, not measured here" in text and "ours below them" in text
         assert line_of(text, "published", "QueryMatch") == ["66.02", "59.10"]
         assert "VC" not in text, "it has no result on val"
         assert line_of(text, "published", "AMR") == ["-", "14.12"]

@@ -213,7 +213,7 @@ class TestSeveralRuns:
         index = write_report([run, save(run.parent / "second", rows, seed=1)], out=tmp_path / "report", figures=False)
         [line] = data(index, "index")["results"]
         assert dict(line["words"])["Seeds"] == "0, 1"
-        assert line["figures"][0] == ["REC", 75, 35.355]  # 50 / sqrt(2)
+        assert line["metrics"][0] == ["REC", 75, 35.355]  # 50 / sqrt(2)
 
     @pytest.mark.parametrize(
         ("change", "said"),

@@ -74,6 +74,10 @@ class KnownDetector:
     limit: str | None = None
     credit: str | None = None
 
+    def has_not_seen(self, dataset: str) -> bool:
+        """Return whether it is known that the detector has seen no image of a dataset in training."""
+        return self.unseen is not None and fnmatchcase(dataset, self.unseen)
+
 
 _CC_BY_NC = (
     "The detector {name} is not in this folder; its weights are "

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from aligncat.datasets.known import known_dataset
@@ -136,7 +135,7 @@ def known_by_name(detector: str, dataset: str) -> TrainingImages | None:
         return None
     if known.trained_on in NAMED:
         return TrainingImages(known.trained_on, NAMED[known.trained_on], None)
-    if known.unseen is not None and fnmatchcase(dataset, known.unseen):
+    if known.has_not_seen(dataset):
         return TrainingImages(known.trained_on, lambda photo: False, None)
     return None
 

@@ -10,7 +10,6 @@ import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +213,7 @@ def _leak(detector: str, data: Mapping[str, Any] | None, results: Sequence[CardR
     if known is not None and dataset in known.seen:
         reason = f"it was trained on {known.trained_on}, which contains the photos of every split of {NAMES[dataset]}"
         return {"verdict": "leaked", "reason": f"{reason}, so results on val and test are too good"}
-    if known is not None and known.unseen is not None and fnmatchcase(dataset, known.unseen):
+    if known is not None and known.has_not_seen(dataset):
         return {"verdict": "clean", "reason": f"it was trained on {known.trained_on}, which are not part of any split"}
     return {"verdict": "unknown", "reason": "`aligncat audit` can count shared photos, given a list of its images"}
 

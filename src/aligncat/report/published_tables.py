@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from aligncat.datasets.known import known_dataset
 from aligncat.evaluation.published import published_values
 from aligncat.evaluation.results import summaries
 from aligncat.report.terminal import detector_training
@@ -62,7 +63,7 @@ def published_beside(results: Sequence[Result]) -> Table | None:
     columns = sorted(dict.fromkeys((each.table.task, each.column) for each in published), key=lambda key: key[0])
     headings = [f"{task.upper()}\n{on.dataset}\n{on.split_by} {on.split}" for task, on in columns]
     title = (
-        f"Published figures, not measured here ({'; '.join(sources)}), and ours below them\n"
+        f"Published results, not measured here ({'; '.join(sources)}), and ours below them\n"
         f"percent: {_metrics_of(published, sources)}"
     )
     caption = Text(_conditions([summary for summary, _ in ours]))
@@ -93,7 +94,7 @@ def _values_of(result: Result) -> tuple[PublishedValue, ...]:
 
     RefCOCOg without a split-by may be either of two divisions, so it gets no published values.
     """
-    if result.split_by is None and result.dataset == "refcocog":
+    if result.split_by is None and known_dataset(result.dataset).must_say_division:
         return ()
     found = published_values(result.dataset, result.split, result.split_by)
     return tuple(each for each in found if _METRICS[each.table.task](result.metrics) is not None)

@@ -27,7 +27,7 @@ def results(of: Sequence[Result]) -> list[dict[str, Any]]:
         {
             "words": list(words.items()),
             "expressions": expressions,
-            "figures": [[name, *_percent(spread)] for name, spread in metrics.items()],
+            "metrics": [[name, *_percent(spread)] for name, spread in metrics.items()],
         }
         for words, expressions, metrics in result_lines(of)
     ]

@@ -15,12 +15,12 @@
     const shared = results[0].words.filter((_, place) => !own.includes(place)).map(([name, word]) => `${name}: ${word}`);
     const columns = [
       ...own.map((place) => ({ title: results[0].words[place][0] })),
-      ...["Expressions", ...results[0].figures.map(([name]) => name)].map((title) => ({ title, numeric: true })),
+      ...["Expressions", ...results[0].metrics.map(([name]) => name)].map((title) => ({ title, numeric: true })),
     ];
     const rows = results.map((line) => [
       ...own.map((place) => line.words[place][1]),
       line.expressions,
-      ...line.figures.map(([, mean, deviation]) => metric(mean, deviation)),
+      ...line.metrics.map(([, mean, deviation]) => metric(mean, deviation)),
     ]);
     content.append(report.table({ caption: "Every run and split", note: shared.join(" · "), columns, rows }));
     if (report.index.published.length) content.append(published(report.index.published));
@@ -35,7 +35,7 @@
     const rows = lines.map(({ dataset, split, split_by: by, system, source, rec, res }) => [
       `${dataset} ${split} (${by})`, system, asPrinted(rec), asPrinted(res), source,
     ]);
-    return report.table({ caption: "Published figures", note: "of the same splits; none was measured here", columns, rows });
+    return report.table({ caption: "Published results", note: "of the same splits; none was measured here", columns, rows });
   }
 
   function metric(mean, deviation) {
