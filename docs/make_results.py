@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aligncat.datasets.known import KNOWN
 from aligncat.errors import DataError
 from aligncat.evaluation.published import published_ablation
 from aligncat.evaluation.results import Metric, Result, Summary, summarise
 from aligncat.grounder.folder import SHIPPED
-from aligncat.grounder.model_card import NAMES, write_model_card
+from aligncat.grounder.model_card import write_model_card
 from aligncat.report.card import card_results
 from aligncat.report.terminal import detector_training
 from aligncat.wording import percent
@@ -32,6 +33,7 @@ RESULTS, PAGE = ROOT / "results", ROOT / "results.md"
 SHIPPED_RESULTS, SPEED = "shipped-grounder.json", "speed.json"
 KINDS = ("category", "place", "relation", "color", "size")
 DECIMALS = 5
+TITLES = {name: known.title for name, known in KNOWN.items() if known.title is not None}
 INTRODUCTION = """# Results on MojiRef
 
 `python docs/make_results.py` generates this page from the files in `docs/results/`. [findings.md](findings.md)
@@ -98,7 +100,7 @@ def page(folder: Path) -> str:
     """
     own = (SHIPPED_RESULTS, SPEED)
     files = [read_study(path) for path in sorted(folder.glob("*.json")) if path.name not in own]
-    files.sort(key=lambda each: (not published_ablation(each.study), each.study, [*NAMES].index(each.dataset)))
+    files.sort(key=lambda each: (not published_ablation(each.study), each.study, [*TITLES].index(each.dataset)))
     parts = [INTRODUCTION]
     for file in files:
         parts += study_section(file)
@@ -113,7 +115,7 @@ def page(folder: Path) -> str:
 
 def study_section(file: StudyFile) -> list[str]:
     """Return the section of a study: metrics by row and split, comparisons, and REC by needed attribute."""
-    parts = [f"## {file.title[0].upper()}{file.title[1:]}, on {NAMES[file.dataset]}", conditions(file)]
+    parts = [f"## {file.title[0].upper()}{file.title[1:]}, on {TITLES[file.dataset]}", conditions(file)]
     paper = published_ablation(file.study)
     headings = ["REC", "oracle", "RES mIoU", "oracle", "out of reach", "other category", "same category"]
     rows = [
@@ -200,7 +202,7 @@ def aims_section(files: Sequence[StudyFile]) -> list[str]:
         lines[2].append(f"{verdict} ({100 * share:.1f}%)")
     if not shown:
         return []
-    headings = ["goal, on the mean of the splits", *(NAMES[file.dataset] for file, _, _ in shown)]
+    headings = ["goal, on the mean of the splits", *(TITLES[file.dataset] for file, _, _ in shown)]
     return ["## Goals set before the first results", table(headings, lines)]
 
 
@@ -220,7 +222,7 @@ def shipped_section(results: Sequence[Result]) -> list[str]:
     headings = ["REC", "oracle", "RES mIoU", "oracle", "oIoU", "category read right"]
     return [
         "## The shipped grounder",
-        f"`{first.config}` with seed {seed}, trained on the default {NAMES[first.dataset]}:",
+        f"`{first.config}` with seed {seed}, trained on the default {TITLES[first.dataset]}:",
         "\n".join(
             f"    {command}"
             for command in (
@@ -303,7 +305,7 @@ def read_study(path: Path) -> StudyFile:
     try:
         rows = tuple(StoredRow(row["name"], row["label"], by_split(row["results"], path)) for row in content["rows"])
         file = StudyFile(content["study"], content["title"], content["dataset"], rows, content["orderings"])
-        if file.dataset not in NAMES or not rows or not all(row.splits for row in rows):
+        if file.dataset not in TITLES or not rows or not all(row.splits for row in rows):
             raise ValueError("unknown dataset, or no results")
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{path} is not a study that `aligncat ablate` wrote: {error!r}") from error

@@ -6,20 +6,18 @@ A verb's module is imported only when the verb runs, so `aligncat --help` is ins
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 import os
 import re
 import sys
 from argparse import ArgumentError
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
+from aligncat.cli_words import explicit_words
 from aligncat.errors import AligncatError
 
 
@@ -127,7 +125,6 @@ VERBS: dict[str, Verb] = {
 }
 
 
-_NAME = re.compile(r"[\w.+/][\w.+/-]*")  # a preset or a file; settings in YAML or JSON and options do not match
 # Verbs with required arguments that have no option names. The one named here is a list.
 POSITIONAL = {"ground": "expressions", "report": "runs"}
 # Required arguments that come first, without option names, in other verbs.
@@ -233,11 +230,7 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
     if listed:
         parser.add_argument(listed, nargs="+", type=str, help=_argument_help(function, listed))
     try:
-        flags = {f"--{argument}" for argument, kind in types.items() if kind is bool}
-        lists = {f"--{argument}" for argument, kind in types.items() if _is_list(kind)}
-        words = list(_with_true(map(_with_underscores, words), flags))
-        words = list(_with_presets(_with_lists(words, lists), needed="alignment" in types))
-        values = parser.parse_args(words)
+        values = parser.parse_args(explicit_words(words, types))
     except ArgumentError as error:
         reason = " ".join(str(error).split())
         print(f"aligncat {name}: {reason} (`aligncat {name} --help` lists the options)", file=sys.stderr)
@@ -263,77 +256,6 @@ def _argument_help(function: Callable[..., Any], argument: str) -> str:
     docstring = inspect.getdoc(function) or ""
     found = re.search(rf"^    {argument}: (.+(?:\n {{8}}.+)*)", docstring, flags=re.MULTILINE)
     return " ".join(found[1].split()) if found else ""
-
-
-def _with_underscores(word: str) -> str:
-    """Write an option's name with underscores, as in Python: --skip-bad-rows becomes --skip_bad_rows."""
-    if not word.startswith("--"):
-        return word
-    name, equals, value = word.partition("=")
-    return "--" + name[2:].replace("-", "_") + equals + value
-
-
-def _with_true(words: Iterable[str], flags: set[str]) -> Iterator[str]:
-    """Give a switch without a value the value true: --skip_bad_rows becomes --skip_bad_rows=true."""
-    for word, following in pairwise([*words, ""]):
-        yield f"{word}=true" if word in flags and following not in ("true", "false") else word
-
-
-def _is_list(kind: Any) -> bool:
-    """Return whether a type is tuple[X, ...] or tuple[X, ...] | None."""
-    return any(get_args(each)[1:] == (...,) for each in (kind, *get_args(kind)) if get_origin(each) is tuple)
-
-
-def _with_lists(words: Iterable[str], lists: set[str]) -> Iterator[str]:
-    """Put the values of a list in brackets: --seeds 0 1 2 and --seeds 0,1,2 become --seeds=[0,1,2]."""
-    waiting = [*words]
-    while waiting:
-        option, equals, value = waiting.pop(0).partition("=")
-        if option not in lists:
-            yield option + equals + value
-            continue
-        values = [value] if equals else []
-        while waiting and not equals and not waiting[0].startswith("--"):
-            values.append(waiting.pop(0))
-        listed = ",".join(values)
-        yield f"{option}={listed}" if listed.startswith("[") or listed == "null" else f"{option}=[{listed}]"
-
-
-def _with_presets(words: Iterable[str], *, needed: bool) -> Iterator[str]:
-    """Replace the names of presets (--config refcoco, --alignment querymatch) by a path or by their settings.
-
-    Args:
-        words: the command line.
-        needed: whether a name has to be a preset or an existing file.
-
-    Raises:
-        ArgumentError: a name is neither a preset nor an existing file.
-    """
-    presets = {"--config": _config_presets, "--alignment": _alignment_presets}
-    previous = ""
-    for word in words:
-        option, equals, value = word.partition("=") if word.startswith("--") else (previous, "", word)
-        known = presets[option]() if option in presets and _NAME.fullmatch(value) else {}
-        if needed and known and value not in known and not Path(value).exists():
-            names = ", ".join(sorted(known))
-            raise ArgumentError(None, f"{option} {value}: no such file or preset; known presets are {names}")
-        found = known.get(value)
-        yield word if found is None else f"{option}={found}" if equals else found
-        previous = word
-
-
-def _config_presets() -> dict[str, str]:
-    """Return the path of each preset of `--config`, by name."""
-    from aligncat.training.presets import FOLDER, preset_names
-
-    return {name: str(FOLDER / f"{name}.yaml") for name in preset_names()}
-
-
-def _alignment_presets() -> dict[str, str]:
-    """Return the stages of each preset of `--alignment` as JSON, by name; other settings keep their values."""
-    from aligncat.alignment.config import PRESETS
-
-    return {name: json.dumps(config.stages) for name, config in PRESETS.items()}
 
 
 def _use_all_cores() -> None:

@@ -11,6 +11,7 @@ class KnownDataset:
     """Properties of a dataset.
 
     Attributes:
+        title: the name for readers, such as "RefCOCO"; None if the dataset is not published.
         short_for: the dataset that this name stands for, in the format `format`.
         format: the only format that the dataset can have; None if any is possible.
         shared_split_names: whether several divisions of the dataset use the same split names. The names of files and
@@ -22,6 +23,7 @@ class KnownDataset:
         photo_name: file name of a photo as a template for the image number, for formats that have only the number.
     """
 
+    title: str | None = None
     short_for: str | None = None
     format: str | None = None
     shared_split_names: bool = False
@@ -32,15 +34,15 @@ class KnownDataset:
 
 
 KNOWN: dict[str, KnownDataset] = {
-    "refcoco": KnownDataset(photos="coco"),
-    "refcoco+": KnownDataset(photos="coco"),
-    "refcocog": KnownDataset(photos="coco", shared_split_names=True, must_say_division=True),
+    "refcoco": KnownDataset(title="RefCOCO", photos="coco"),
+    "refcoco+": KnownDataset(title="RefCOCO+", photos="coco"),
+    "refcocog": KnownDataset(title="RefCOCOg", photos="coco", shared_split_names=True, must_say_division=True),
     "refclef": KnownDataset(
-        photos="saiapr", shared_split_names=True, image_folders=("saiapr_tc-12",), photo_name="{}.jpg"
+        title="RefCLEF", photos="saiapr", shared_split_names=True, image_folders=("saiapr_tc-12",), photo_name="{}.jpg"
     ),
-    "mojiref": KnownDataset(photos="mojiref"),
-    "mojiref+": KnownDataset(photos="mojiref"),
-    "mojirefg": KnownDataset(photos="mojiref"),
+    "mojiref": KnownDataset(title="MojiRef", photos="mojiref"),
+    "mojiref+": KnownDataset(title="MojiRef+", photos="mojiref"),
+    "mojirefg": KnownDataset(title="MojiRefg", photos="mojiref"),
     "own": KnownDataset(),
     "jsonl": KnownDataset(short_for="own", format="jsonl"),
 }

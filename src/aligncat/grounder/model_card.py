@@ -26,15 +26,6 @@ from aligncat.wording import percent
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
 TAGS = ["visual-grounding", "referring-expression-comprehension", "referring-expression-segmentation"]
-NAMES = {
-    "refcoco": "RefCOCO",
-    "refcoco+": "RefCOCO+",
-    "refcocog": "RefCOCOg",
-    "refclef": "RefCLEF",
-    "mojiref": "MojiRef",
-    "mojiref+": "MojiRef+",
-    "mojirefg": "MojiRefg",
-}
 _COLUMNS = {"rec": "REC", "rec_oracle": "oracle", "miou": "RES mIoU", "miou_oracle": "oracle", "category": "category"}
 
 
@@ -120,10 +111,11 @@ def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) ->
     data = provenance.get("data")
     alignment = AlignmentConfig(**config["alignment"])
     preset = next((name for name in PRESETS if alignment.with_stages(name) == alignment), "a custom config")
-    dataset = NAMES.get(data["dataset"], "custom data") if data else "unrecorded data"
+    title = known_dataset(data["dataset"]).title if data else None
+    dataset = (title or "custom data") if data else "unrecorded data"
     seed = provenance.get("training", {}).get("seed")
     own = [result for result in results if result.seed == seed]
-    trained = [data["dataset"]] if data and data["dataset"] in NAMES else []
+    trained = [data["dataset"]] if data and title else []
     head = ModelCardData(
         language="en" if trained else None,
         license="apache-2.0",
@@ -183,7 +175,7 @@ def _data(data: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, s
         if val is None
         else f"the epoch with the best REC on {val}, whose boxes are used only for this selection"
     )
-    dataset = f"{NAMES.get(data['dataset'], data['dataset'])}, split {data['split']}"
+    dataset = f"{known_dataset(data['dataset']).title or data['dataset']}, split {data['split']}"
     return {
         "dataset": _plain(f"{dataset}, split by {data['split_by']}" if data["split_by"] else dataset),
         "expressions": f"{data['expressions']:,}",
@@ -211,7 +203,8 @@ def _leak(detector: str, data: Mapping[str, Any] | None, results: Sequence[CardR
     dataset = str(data["dataset"]) if data else ""
     known = known_detector(detector)
     if known is not None and dataset in known.seen:
-        reason = f"it was trained on {known.trained_on}, which contains the photos of every split of {NAMES[dataset]}"
+        title = known_dataset(dataset).title or dataset
+        reason = f"it was trained on {known.trained_on}, which contains the photos of every split of {title}"
         return {"verdict": "leaked", "reason": f"{reason}, so results on val and test are too good"}
     if known is not None and known.has_not_seen(dataset):
         return {"verdict": "clean", "reason": f"it was trained on {known.trained_on}, which are not part of any split"}
@@ -319,7 +312,7 @@ def _eval_results(result: CardResult) -> list[EvalResult]:
             task_type="visual-grounding",
             task_name="Visual grounding",
             dataset_type=_hub_name(result.dataset),
-            dataset_name=NAMES.get(result.dataset, _one_line(result.dataset)),
+            dataset_name=known_dataset(result.dataset).title or _one_line(result.dataset),
             dataset_config=result.split_by and _one_line(result.split_by),
             dataset_split=_one_line(result.split),
             metric_type=kind,
