@@ -14,7 +14,7 @@ from aligncat.evaluation.leak import (
     Judgement,
     SplitAudit,
     audit_split,
-    judge,
+    judge_detector,
     known_by_name,
     read_training_images,
     without,
@@ -179,9 +179,9 @@ def test_a_claim_counts_if_nothing_is_known_and_is_refused_if_it_contradicts(
         training = read_training_images(str(tmp_path / "list"))
     if expected is None:
         with pytest.raises(ConfigError, match=rf"--seen {claim} is wrong: .* of the 1 photos of refcoco val"):
-            judge(split_of(TRAIN), detector, training=training, claim=claim)
+            judge_detector(split_of(TRAIN), detector, training=training, claim=claim)
     else:
-        assert judge(split_of(TRAIN), detector, training=training, claim=claim) == expected
+        assert judge_detector(split_of(TRAIN), detector, training=training, claim=claim) == expected
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def ablate(
     """
     from aligncat.datasets.load import split_names
     from aligncat.evaluation.answers import Answers
-    from aligncat.evaluation.leak import judge
+    from aligncat.evaluation.leak import judge_detector
     from aligncat.evaluation.published import published_ablation
     from aligncat.store.reader import Store
     from aligncat.studies.compare import StudyResult
@@ -107,7 +107,7 @@ def ablate(
     detector = opened.manifest.detector.name
     loaded.read_splits()
     judged = {
-        split: judge(loaded.split(split), detector, training=loaded.training_images, claim=seen)
+        split: judge_detector(loaded.split(split), detector, training=loaded.training_images, claim=seen)
         for split in inputs.splits
     }
     todo = [run for run in runs if not run.is_done(loaded, judged)]

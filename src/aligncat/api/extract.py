@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aligncat.datasets.config import DataConfig
 from aligncat.detectors.preprocessing import DEFAULT_MODE, PreprocessingMode
-from aligncat.detectors.registry import MINI, open_detector
+from aligncat.detectors.registry import CANDIDATES, MINI, open_detector
 from aligncat.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def extract(
     splits: tuple[str, ...] | None = None,
     images: Path | None = None,
     detector: str = MINI,
-    candidates: int = 20,
+    candidates: int = CANDIDATES,
     image_size: int | None = None,
     preprocessing: PreprocessingMode = DEFAULT_MODE,
     device: str | None = None,

@@ -20,6 +20,8 @@ from aligncat.detectors.protocol import Detector, DetectorFactory
 from aligncat.errors import ConfigError, DetectorError
 
 MINI = "mini"
+CANDIDATES = 20
+"""O, the number of candidates of an image that the paper and QueryMatch keep."""
 OPENMOJI_CREDIT = (
     "OpenMoji: its training scenes are made of OpenMoji drawings, changed in colour, size and surroundings. All "
     "emojis designed by [OpenMoji](https://openmoji.org), the open-source emoji and icon project. License: "
@@ -114,7 +116,7 @@ def known_detector(name: str) -> KnownDetector | None:
 def open_detector(
     name: str,
     *,
-    candidates: int = 20,
+    candidates: int = CANDIDATES,
     image_size: int | None = None,
     preprocessing: PreprocessingMode = DEFAULT_MODE,
     device: str = "cpu",

@@ -10,7 +10,7 @@ from aligncat.datasets.config import division_name
 from aligncat.errors import StoreError
 from aligncat.evaluation.answers import Answers, answers_table
 from aligncat.evaluation.error_tables import error_tables
-from aligncat.evaluation.leak import judge
+from aligncat.evaluation.leak import judge_detector
 from aligncat.evaluation.metrics import measure
 from aligncat.evaluation.results import Result
 from aligncat.files.atomic import write_atomic
@@ -96,7 +96,7 @@ def answer(
     """
     split, store = questions.split, questions.store
     detector = grounder.detector_description.name
-    judgement = judge(split, detector, training=training, claim=seen)
+    judgement = judge_detector(split, detector, training=training, claim=seen)
     choices = grounder.choose(store, split)
     result = Result(
         dataset=split.dataset,

@@ -155,7 +155,7 @@ class Judgement:
     images_seen: int | None
 
 
-def judge(
+def judge_detector(
     split: Split, detector: str, *, training: TrainingImages | None = None, claim: Seen | None = None
 ) -> Judgement:
     """Decide whether a detector has seen a split's photos.

@@ -18,7 +18,7 @@ from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, ImageError
 from aligncat.store.manifest import Manifest
 from aligncat.store.reader import Store
-from aligncat.store.shard import Batch, extract_shard, read_batch, split_into_batches
+from aligncat.store.shard import DecodedBatch, extract_shard, read_batch, split_into_batches
 from aligncat.store.writer import StoreWriter
 from aligncat.types import ImageRecord
 
@@ -108,9 +108,9 @@ def _extract_shards(
             raise
 
 
-def _read_ahead(batches: Iterable[Sequence[ImageRecord]], pool: ThreadPoolExecutor) -> Iterator[Batch]:
+def _read_ahead(batches: Iterable[Sequence[ImageRecord]], pool: ThreadPoolExecutor) -> Iterator[DecodedBatch]:
     """Yield decoded batches, reading the next one while the detector works on the current one."""
-    waiting: deque[Future[Batch]] = deque()
+    waiting: deque[Future[DecodedBatch]] = deque()
     for batch in batches:
         waiting.append(pool.submit(read_batch, batch))
         if len(waiting) > 1:

@@ -16,7 +16,7 @@ from aligncat.types import Candidates, ImageRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class DecodedBatch:
     """Decoded images that the detector processes in one forward pass.
 
     Attributes:
@@ -60,7 +60,7 @@ def split_into_batches(records: Sequence[ImageRecord], size: int) -> list[Sequen
     return [records[start : start + size] for start in range(0, len(records), size)]
 
 
-def read_batch(records: Sequence[ImageRecord]) -> Batch:
+def read_batch(records: Sequence[ImageRecord]) -> DecodedBatch:
     """Read and decode the images of a batch. An image that cannot be read is listed as skipped."""
     ids: list[str] = []
     images: list[Image.Image] = []
@@ -71,11 +71,11 @@ def read_batch(records: Sequence[ImageRecord]) -> Batch:
             ids.append(record.id)
         except ImageError as error:
             skipped.append(SkippedImage(record.id, str(error)))
-    return Batch(tuple(ids), tuple(images), tuple(skipped))
+    return DecodedBatch(tuple(ids), tuple(images), tuple(skipped))
 
 
 def extract_shard(
-    batches: Iterable[Batch], detector: Detector, *, skip_bad_images: bool, advance: Callable[[int], object]
+    batches: Iterable[DecodedBatch], detector: Detector, *, skip_bad_images: bool, advance: Callable[[int], object]
 ) -> ShardContent:
     """Run the detector over the batches of one shard.
 

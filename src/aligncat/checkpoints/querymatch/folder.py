@@ -18,7 +18,7 @@ from aligncat.checkpoints.querymatch.convert import (
 )
 from aligncat.checkpoints.tensors import read_tensors
 from aligncat.detectors.preprocessing import PreprocessingMode
-from aligncat.detectors.registry import open_detector
+from aligncat.detectors.registry import CANDIDATES, open_detector
 from aligncat.errors import CheckpointError, ConfigError
 from aligncat.files.hashes import file_sha256
 from aligncat.grounder.folder import CONFIG
@@ -27,7 +27,6 @@ from aligncat.versions import installed_versions
 
 logger = logging.getLogger(__name__)
 
-CANDIDATES = 20  # the number that QueryMatch keeps of an image
 DETECTOR_FOLDER = "detector"
 
 
