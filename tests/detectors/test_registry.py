@@ -81,6 +81,25 @@ def test_a_new_family_is_one_file_and_one_row(bright_box: Path, tmp_path: Path) 
     assert load_detector(opened.manifest.detector).description() == detector.description()
 
 
+def test_a_backend_of_a_known_family_is_one_file_and_one_row(
+    bright_box: Path, tiny_detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = DetectorFamily(
+        name="mask2former", factory="bright_box:BrightBoxDetector", backend="numpy", weights=("*.npz",)
+    )
+    monkeypatch.setattr(registry, "FAMILIES", (*FAMILIES, row))
+    config = json.loads((tiny_detector / "config.json").read_text())
+    (bright_box / "config.json").write_text(json.dumps({**config, "aligncat_backend": "numpy"}))
+    detector = open_detector(str(bright_box), candidates=3)
+    assert type(detector).__name__ == "BrightBoxDetector"
+    image = white_box(tmp_path / "white.png")
+    assert len(extract_images(images=[image], detector=detector, out=tmp_path / "store")) == 1
+    assert type(open_detector(str(tiny_detector))).__name__ == "Mask2FormerDetector", "torch is still the default"
+    (bright_box / "config.json").write_text(json.dumps({**config, "aligncat_backend": "abacus"}))
+    with pytest.raises(DetectorError, match="aligncat_backend is 'abacus', but mask2former runs on torch or numpy"):
+        open_detector(str(bright_box))
+
+
 def test_a_store_of_another_family_is_refused(bright_box: Path, tiny_detector: Path, tmp_path: Path) -> None:
     image = ImageRecord("a", write_image(tmp_path / "a.png", 0))
     extract_images(images=[image], detector=open_detector(str(bright_box)), out=tmp_path / "store")

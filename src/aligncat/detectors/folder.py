@@ -12,6 +12,7 @@ from aligncat.errors import DetectorError
 
 CONFIG = "config.json"
 _IMAGE_SIZE_KEY = "aligncat_image_size"
+_BACKEND_KEY = "aligncat_backend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class DetectorFolder:
         """Side of the square that the model was trained with, pixels, if config.json records it."""
         size: int | None = self.config.get(_IMAGE_SIZE_KEY)
         return size
+
+    @property
+    def backend(self) -> str:
+        """The library that runs the weights; "torch" if config.json does not say."""
+        return str(self.config.get(_BACKEND_KEY, "torch"))
 
     @property
     def config_file(self) -> Path:

@@ -1,7 +1,7 @@
 """The registry of detectors, and the functions that open one.
 
-To add a detector family, write one module with a `DetectorFactory` and add one row to `FAMILIES`. To add facts about a
-published checkpoint, add one row to `KNOWN_DETECTORS`. Importing this module imports neither a family nor torch.
+To add a detector family, or a backend for one, write one module with a `DetectorFactory` and add one row to `FAMILIES`.
+To add facts about a published checkpoint, add one row to `KNOWN_DETECTORS`. Importing this module imports neither a family nor torch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from aligncat.detectors.description import DetectorDescription
-from aligncat.detectors.folder import DetectorFolder
+from aligncat.detectors.folder import CONFIG, DetectorFolder
 from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, PreprocessingMode
 from aligncat.detectors.protocol import Detector, DetectorFactory
 from aligncat.errors import ConfigError, DetectorError
@@ -31,19 +31,23 @@ OPENMOJI_CREDIT = (
 
 @dataclass(frozen=True, slots=True)
 class DetectorFamily:
-    """An architecture whose checkpoints aligncat can load.
+    """An architecture whose checkpoints aligncat can load, on one backend.
 
     Attributes:
         name: `model_type` in a checkpoint's config.json.
         factory: the family's `DetectorFactory`, as "module:attribute".
         extra: the extra of aligncat that the family needs, or None if the base install is enough.
         modules: the modules that the extra installs.
+        backend: the library that runs the weights: "aligncat_backend" in config.json, where "torch" is the default.
+        weights: glob patterns of the weight files, to download from the hub.
     """
 
     name: str
     factory: str
     extra: str | None = None
     modules: tuple[str, ...] = ()
+    backend: str = "torch"
+    weights: tuple[str, ...] = ("*.safetensors",)
 
 
 FAMILIES: tuple[DetectorFamily, ...] = (
@@ -188,7 +192,8 @@ def _download(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=["config.json", "*.safetensors"]))
+        patterns = {pattern for family in FAMILIES for pattern in family.weights}
+        return Path(snapshot_download(name, allow_patterns=[CONFIG, *sorted(patterns)]))
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise DetectorError(
             f"{name}: neither a local folder nor a model that can be downloaded from the hub "
@@ -198,11 +203,17 @@ def _download(name: str) -> Path:
 
 def _factory(folder: DetectorFolder) -> DetectorFactory:
     kind = folder.config.get("model_type")
-    family = next((family for family in FAMILIES if family.name == kind), None)
-    if family is None:
-        known = " or ".join(repr(family.name) for family in FAMILIES)
+    rows = {family.backend: family for family in FAMILIES if family.name == kind}
+    if not rows:
+        known = " or ".join(dict.fromkeys(repr(family.name) for family in FAMILIES))
         raise DetectorError(
             f"{folder.config_file}: model_type is {kind!r}, but must be {known}; give another detector."
+        )
+    family = rows.get(folder.backend)
+    if family is None:
+        raise DetectorError(
+            f"{folder.config_file}: aligncat_backend is {folder.backend!r}, but {kind} runs on {' or '.join(rows)}; "
+            "export the detector for one of these."
         )
     if missing := [module for module in family.modules if find_spec(module) is None]:
         raise DetectorError(
