@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
-
 from aligncat.console import output_console
 from aligncat.datasets.config import DataConfig
 from aligncat.evaluation.audit import DetectorAudit, audit_detector, write_lists
-
-_STYLES = {"clean": "green", "leaked": "red", "unknown": "yellow"}
+from aligncat.report.dataset_tables import audit_table
 
 
 def audit(
@@ -52,19 +47,3 @@ def audit(
     if out is not None:
         write_lists(found, out)
     return found
-
-
-def audit_table(audit: DetectorAudit) -> Table:
-    """Return a table with one row per split: its photos, how many the detector was trained on, and the verdict."""
-    table = Table(title=Text(f"evaluation photos in {audit.training.name}"), box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Dataset", "Split by", "Split"):
-        table.add_column(heading)
-    for heading in ("Photos", "Trained on", "Cannot be known"):
-        table.add_column(heading, justify="right")
-    table.add_column("Verdict")
-    for split in audit.splits:
-        counts = (f"{count:,}" for count in (split.images, split.seen, split.unknown))
-        extent = f" ({split.seen:,} of {split.images:,})" if split.seen else ""
-        verdict = Text(split.verdict + extent, style=_STYLES[split.verdict])
-        table.add_row(split.dataset, split.split_by or "none", split.split, *counts, verdict)
-    return table

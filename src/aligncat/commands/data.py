@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 from rich.text import Text
 
 from aligncat.console import output_console
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.prepare.check import Report, SplitCheck, check_dataset
+from aligncat.datasets.prepare.check import Report, check_dataset
 from aligncat.datasets.prepare.remarks import faults, remarks
 from aligncat.errors import DataError
 from aligncat.files.atomic import write_atomic
-
-_COUNTS = ("referents", "sentences", "images")
+from aligncat.report.dataset_tables import counts_table
 
 
 def show_prepared(report: Report) -> None:
@@ -61,39 +58,8 @@ def show(report: Report) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
-def counts_table(report: Report) -> Table:
-    """Return a table with one row per split; a count that differs from the published one shows both."""
-    title = f"{report.data.dataset}, split by {report.data.split_by}, in {report.data.path / report.data.dataset}"
-    table = Table(title=Text(title), box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Split")
-    for name in _COUNTS:
-        table.add_column(name.capitalize(), justify="right", overflow="fold")
-    table.add_column("Against the published counts")
-    for split in report.splits:
-        table.add_row(split.split, *(_count(split, name) for name in _COUNTS), _verdict(split))
-    return table
-
-
 def _write_names(path: Path, names: tuple[str, ...]) -> None:
     try:
         write_atomic(path, "".join(f"{name}\n" for name in names).encode())
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error}); give --missing another path") from error
-
-
-def _count(split: SplitCheck, name: str) -> Text:
-    found = None if split.found is None else int(getattr(split.found, name))
-    published = None if split.published is None else int(getattr(split.published, name))
-    if found is None:
-        return Text("none" if published is None else f"none, not {published:,}", style="red")
-    if published is None or found == published:
-        return Text(f"{found:,}")
-    return Text(f"{found:,}, not {published:,} ({found - published:+,})", style="red")
-
-
-def _verdict(split: SplitCheck) -> Text:
-    if split.found is None:
-        return Text("cannot be read", style="red")
-    if split.published is None:
-        return Text("none known")
-    return Text("differs", style="red") if split.differs else Text("equal")

@@ -1,7 +1,8 @@
 """The registry of detectors, and the functions that open one.
 
 To add a detector family, or a backend for one, write one module with a `DetectorFactory` and add one row to `FAMILIES`.
-To add facts about a published checkpoint, add one row to `KNOWN_DETECTORS`. Importing this module imports neither a family nor torch.
+To add facts about a published checkpoint, add one row to `KNOWN_DETECTORS`. Importing this module imports neither a
+family nor torch.
 """
 
 from __future__ import annotations

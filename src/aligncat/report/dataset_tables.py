@@ -1,0 +1,63 @@
+"""Tables about a dataset: its counts, and the photos that a detector was trained on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from aligncat.datasets.prepare.check import Report, SplitCheck
+    from aligncat.evaluation.audit import DetectorAudit
+
+_COUNTS = ("referents", "sentences", "images")
+_STYLES = {"clean": "green", "leaked": "red", "unknown": "yellow"}
+
+
+def audit_table(audit: DetectorAudit) -> Table:
+    """Return a table with one row per split: its photos, how many the detector was trained on, and the verdict."""
+    table = Table(title=Text(f"evaluation photos in {audit.training.name}"), box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Dataset", "Split by", "Split"):
+        table.add_column(heading)
+    for heading in ("Photos", "Trained on", "Cannot be known"):
+        table.add_column(heading, justify="right")
+    table.add_column("Verdict")
+    for split in audit.splits:
+        counts = (f"{count:,}" for count in (split.images, split.seen, split.unknown))
+        extent = f" ({split.seen:,} of {split.images:,})" if split.seen else ""
+        verdict = Text(split.verdict + extent, style=_STYLES[split.verdict])
+        table.add_row(split.dataset, split.split_by or "none", split.split, *counts, verdict)
+    return table
+
+
+def counts_table(report: Report) -> Table:
+    """Return a table with one row per split; a count that differs from the published one shows both."""
+    title = f"{report.data.dataset}, split by {report.data.split_by}, in {report.data.path / report.data.dataset}"
+    table = Table(title=Text(title), box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Split")
+    for name in _COUNTS:
+        table.add_column(name.capitalize(), justify="right", overflow="fold")
+    table.add_column("Against the published counts")
+    for split in report.splits:
+        table.add_row(split.split, *(_count(split, name) for name in _COUNTS), _verdict(split))
+    return table
+
+
+def _count(split: SplitCheck, name: str) -> Text:
+    found = None if split.found is None else int(getattr(split.found, name))
+    published = None if split.published is None else int(getattr(split.published, name))
+    if found is None:
+        return Text("none" if published is None else f"none, not {published:,}", style="red")
+    if published is None or found == published:
+        return Text(f"{found:,}")
+    return Text(f"{found:,}, not {published:,} ({found - published:+,})", style="red")
+
+
+def _verdict(split: SplitCheck) -> Text:
+    if split.found is None:
+        return Text("cannot be read", style="red")
+    if split.published is None:
+        return Text("none known")
+    return Text("differs", style="red") if split.differs else Text("equal")
