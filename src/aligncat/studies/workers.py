@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import signal
 import traceback
 from collections import deque
@@ -50,18 +51,19 @@ def work_all(runs: Sequence[StudyRun], loaded: LoadedInputs, workers: int, *, th
         while busy or (waiting and failure is None):
             while idle and waiting and failure is None:
                 connection = idle.pop()
-                connection.send(waiting.popleft())
-                busy.add(connection)
+                try:
+                    connection.send(waiting.popleft())
+                except ConnectionError:
+                    failure = _killed()
+                else:
+                    busy.add(connection)
             for ready in wait([*busy]):
                 assert isinstance(ready, Connection)
                 busy.remove(ready)
                 try:
                     answer = ready.recv()
-                except EOFError:
-                    failure = failure or AligncatError(
-                        "a worker process was killed, possibly because memory ran out; repeat the command with fewer "
-                        "--workers (finished rows are kept)"
-                    )
+                except (EOFError, ConnectionError):  # the latter: it was killed before it received its run
+                    failure = failure or _killed()
                     continue
                 idle.append(ready)
                 if isinstance(answer, Exception):
@@ -71,6 +73,13 @@ def work_all(runs: Sequence[StudyRun], loaded: LoadedInputs, workers: int, *, th
                     progress.advance(task)
         if failure is not None:
             raise failure
+
+
+def _killed() -> AligncatError:
+    return AligncatError(
+        "a worker process was killed, possibly because memory ran out; repeat the command with fewer --workers "
+        "(finished rows are kept)"
+    )
 
 
 def _share_stores(loaded: LoadedInputs) -> None:
@@ -138,10 +147,23 @@ def _work(connection: Connection, inputs: StudyInputs, threads: int) -> None:
         try:
             run.work(loaded)
         except Exception as error:  # the parent process raises it
-            error.add_note("".join(traceback.format_exception(error)))
-            connection.send(error)
+            connection.send(_portable(error))
         else:
             connection.send(run.name)
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that can be sent to another process: the error itself, or else one that describes it.
+
+    Both carry the traceback as a note.
+    """
+    found = error
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # pickling runs the code of the error's class, which may raise anything
+        found = RuntimeError(f"{type(error).__name__}: {error}")
+    found.add_note("".join(traceback.format_exception(error)))
+    return found
 
 
 def _end_with_parent() -> None:
