@@ -66,6 +66,12 @@ class TestHelp:
         docstring = inspect.getdoc(VERBS[name].function())
         assert docstring is not None and docstring.splitlines()[0] == VERBS[name].summary
 
+    @pytest.mark.parametrize("words", [["data", "--help"], ["detector", "-h"]])
+    def test_a_group_lists_its_verbs(self, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(words) == 0
+        listed = [line.split("  ")[1] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+        assert listed == [name for name in VERBS if name.split()[0] == words[0]]
+
     @pytest.mark.parametrize("name", VERBS)
     def test_options_are_the_functions_arguments(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as left:

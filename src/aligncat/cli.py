@@ -150,6 +150,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(_usage())
         return 0
+    if words[0] in {name.split()[0] for name in VERBS if " " in name} and words[1:] in (["-h"], ["--help"]):
+        print(_usage(words[0]))
+        return 0
     if words[0] == "--version":
         from importlib.metadata import version
 
@@ -162,9 +165,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run(name, words[len(name.split()) :])
 
 
-def _usage() -> str:
-    width = max(len(name) for name in VERBS) + 2
-    lines = [f"  {name:<{width}}{verb.summary}" for name, verb in VERBS.items()]
+def _usage(group: str = "") -> str:
+    """Return the list of all verbs, or of those of a group such as "data"."""
+    names = [name for name in VERBS if group in ("", name.split()[0])]
+    width = max(map(len, names)) + 2
+    lines = [f"  {name:<{width}}{VERBS[name].summary}" for name in names]
     return "\n".join(
         [
             "usage: aligncat VERB [options]",

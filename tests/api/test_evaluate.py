@@ -188,3 +188,10 @@ def test_the_divisions_of_refcocog_do_not_overwrite_each_other(world: World, tra
         evaluate(grounder=trained, data=data, store=world.store, splits=("val",), out=results)
     found = {path.name: Result.load(path).split_by for path in results.glob("*-val.json")}
     assert found == {f"{trained.name}-refcocog-{division}-val.json": division for division in ("umd", "google")}
+
+
+def test_data_without_a_split_to_evaluate_is_an_error(world: World, trained: Path, tmp_path: Path) -> None:
+    row = {"image": "a.jpg", "expression": "a dog"}
+    (tmp_path / "train.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError, match="the only split is train; add another split"):
+        evaluate(grounder=trained, data=DataConfig(tmp_path, "mine", format="jsonl"), store=world.store)

@@ -401,3 +401,9 @@ def preset(name: str) -> AlignmentConfig:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_missing_validation_split_is_an_error_that_says_how_to_go_on(world: World, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no split 'dev', only train, .*--val_split null"):
+        run(world, tmp_path / "run", val_split="dev")
+    assert not (tmp_path / "run").exists()

@@ -43,7 +43,7 @@ def main() -> int:
         print(f"{name} does not import with the base install: {failed[name]}")
     for name in sorted(NEEDS.keys() - failed.keys()):
         print(f"{name} imports, although NEEDS says that it needs the extra {NEEDS[name]}")
-    print(f"{len(names)} modules tried, {len(failed)} failed, {len(NEEDS)} need an extra")
+    print(f"{len(names)} modules: {len(names) - len(failed)} import, {len(failed)} need an extra")
     return 0 if failed.keys() == NEEDS.keys() else 1
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aligncat.datasets.config import DataConfig
-from aligncat.errors import ConfigError
+from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.results import Seen
 
 if TYPE_CHECKING:
@@ -83,7 +83,10 @@ def evaluate(
     every_query = None if queries is None else open_queries(queries, loaded)
     found: list[Answers] = []
     with AnnotationFiles() as files:
-        for split in splits or [split for split in split_names(data, files=files) if split != "train"]:
+        names = splits or tuple(split for split in split_names(data, files=files) if split != "train")
+        if not names:
+            raise DataError(f"{data.path}: the only split is train; add another split, or name one with --splits")
+        for split in names:
             questions = Questions.load(data, opened, split, skip_bad_rows=skip_bad_rows, files=files)
             answers = answer(
                 loaded, config, questions, folder=grounder, queries=every_query, training=training, seen=seen

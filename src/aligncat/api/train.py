@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.config import DataConfig
+from aligncat.errors import DataError
 from aligncat.language.config import TextEncoderConfig
 from aligncat.training.config import TrainingConfig
 
@@ -56,7 +57,7 @@ def train(
         KeyboardInterrupt: Ctrl-C, after a log line that explains how to resume.
     """
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
-    from aligncat.datasets.load import load_split, load_truth
+    from aligncat.datasets.load import load_split, load_truth, split_names
     from aligncat.evaluation.judge import judge_choices
     from aligncat.evaluation.overlaps import Overlaps
     from aligncat.store.reader import Store
@@ -67,6 +68,11 @@ def train(
     with AnnotationFiles() as files:
         train_data = load_split(data, train_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
         if val_split is not None:
+            if val_split not in (names := split_names(data, files=files)):
+                raise DataError(
+                    f"{data.path}: no split {val_split!r}, only {', '.join(names)}; add it, name another with "
+                    "--val_split, or keep the last epoch with --val_split null"
+                )
             val = load_split(data, val_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
             truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows, files=files)
             validation = ValidationSplit(val, judge_choices(Overlaps.of(opened, val, truth)))
