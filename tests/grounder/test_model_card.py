@@ -178,7 +178,7 @@ class TestText:
         assert ("coco-train2017" in text) == (verdict == "leaked")
 
     def test_the_shipped_detector_is_clean_on_mojiref_and_unknown_elsewhere(self, config: dict[str, Any]) -> None:
-        assert "**clean** (it was trained on MojiRef's training scenes" in model_card(config).text
+        assert "**clean** (it was trained on MojiRef scenes made for the detector" in model_card(config).text
         config["provenance"]["data"]["dataset"] = "refcoco"
         assert "**unknown**" in model_card(config).text
 

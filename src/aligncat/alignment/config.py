@@ -19,28 +19,30 @@ Weighting = Literal["constant", "uncertainty"]
 class AlignmentConfig:
     """Settings of the alignment model and its losses. The defaults are AlignCAT.
 
+    `aligncat.types` explains the symbols.
+
     Attributes:
         order: the stages. "coarse": S_coarse chooses (without a category this is QueryMatch). "coarse-fine":
             S_coarse keeps at most K candidates and S_fine chooses. "fine-coarse": S_fine keeps the best K and
             S_coarse chooses.
-        category_train: the category of an expression in S_class during training: c* ("label"), c^T ("classifier"),
-            or none ("none").
+        category_train: where the category of an expression in S_class comes from during training. "label": c*, from the
+            data. "classifier": c^T, from the text classifier. "none": S_class is not used.
         category_infer: the same at inference, where c* is not available.
         category_stage: where the category filters candidates: in the coarse alignment ("coarse"), or already in
             the candidate set Q_O ("confidence", Table 5). With "confidence", the candidates that are filtered out
             are not used as negatives either.
         alpha: weight of S_class in S_coarse (Eq. 9).
-        keep: K, the largest number of candidates in the refined set.
+        keep: K, the largest number of candidates in the refined set, which the first stage passes to the second.
         dim: dimension d of the shared spaces (Eq. 6, 7, 12, 13).
         temperature: temperature tau of InfoNCE (Eq. 16).
         coarse_positive: the positive in the loss of the global space: q* ("chosen"), or the candidate with the highest
             S_coarse ("coarse"). They can differ when the fine stage chooses.
-        negatives_per_image: number of negative queries for each text from each other image.
+        negatives_per_image: M, the number of negative queries that each text takes from each sample of another image.
         weighting: weights of the losses in Eq. 19. "constant": lambda_1 and lambda_2. "uncertainty": learned; each
             loss L becomes exp(-s) L + s (Kendall et al., CVPR 2018), with weights that start at lambda_1 and lambda_2.
-            Without a text classifier there is only one loss, and its weight is constant. The paper gives its schedule
-            in a supplement that is not available. On MojiRef the settings make no measurable difference
-            (docs/findings.md), so the simplest one is the default.
+            Without a text classifier there is only one loss, and its weight is constant. The paper's
+            schedule of the two weights is in a supplement that is not available. On MojiRef no choice of weights makes
+            a measurable difference (docs/findings.md), so the default is the simplest.
         lambda_1: weight of the contrastive losses.
         lambda_2: weight of the text classifier's loss.
         detach_classifier: stop the text classifier's gradient before f_t, so that it does not train the text encoder.

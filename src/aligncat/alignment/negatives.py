@@ -1,8 +1,8 @@
 """Selection of negative queries by difficulty and uniqueness (Eq. 1 to 3).
 
 The negatives of a text are candidates of the other images in the batch. They are picked in M rounds. In each round,
-every other image contributes its candidate of highest quality. After each round, the uniqueness of the remaining
-candidates is computed again from all picks so far, over all images.
+every sample of another image contributes its candidate of highest quality. After each round, the uniqueness of the
+remaining candidates is computed again from all picks so far, over all samples.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def uniqueness(closest: Tensor) -> Tensor:
     """Return S_u (Eq. 2), the negated largest cosine similarity, normalised from [-1, 1] to [0, 1].
 
     Args:
-        closest: (...), the largest cosine similarity of a candidate to the picks so far.
+        closest: (...), the largest cosine similarity of a candidate to the picks so far; -1 before the first pick.
 
     Returns:
         (...) in [0, 1].

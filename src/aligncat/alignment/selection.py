@@ -1,4 +1,4 @@
-"""Selection of the chosen candidate: category filter, the K best, argmax (section 4.2, Eq. 15)."""
+"""Selection of one candidate: category filter, the K best, argmax (section 4.2, Eq. 15)."""
 
 from __future__ import annotations
 

@@ -34,9 +34,9 @@ def ablate(
 ) -> StudyResult:
     """Train and evaluate the rows of an ablation study with several seeds, and compare them.
 
-    All rows share the preset's sizes, optimiser and number of steps. They run in parallel worker processes, which share
-    the store in memory. If the command is interrupted, running it again continues. Finished rows are reused, also
-    those that were trained for another study.
+    All rows share the preset's sizes, optimiser and number of steps. A run is one row with one seed. Runs are trained
+    in parallel by worker processes that share the store in memory. If the command is interrupted, running it again
+    continues. Finished runs are reused, also those of another study.
 
     Args:
         study: a table of the paper, or a study of our own, named after what it varies.
@@ -49,11 +49,10 @@ def ablate(
             default the preset of the dataset.
         splits: the splits to evaluate; by default all but "train". The best epoch is chosen on "val", which must exist.
         queries: a store of every query, as in `aligncat evaluate`.
-        word_vectors: the initial word vectors of rows that name none, as in `aligncat train`.
+        word_vectors: the initial word vectors of the rows that do not name their own, as in `aligncat train`.
         detector_images: the images that the detector was trained on, as in `aligncat evaluate`.
         seen: whether the detector was trained on the images of the splits, as in `aligncat evaluate`.
-        workers: the number of rows that run in parallel; by default one per core. Each row uses an equal share of the
-            cores.
+        workers: the number of runs in parallel; by default one per core. Each has an equal share of the cores.
 
     Returns:
         The results of all rows, and their comparisons.
@@ -63,7 +62,7 @@ def ablate(
             or `seen` contradicts what is known of the detector.
         DataError: the dataset cannot be read, or does not record what the study varies.
         StoreError: the store is unfinished, or lacks an image.
-        KeyboardInterrupt: Ctrl-C. Finished rows, and finished epochs of other rows, are kept.
+        KeyboardInterrupt: Ctrl-C. Finished runs, and finished epochs of other runs, are kept.
     """
     from aligncat.datasets.load import split_names
     from aligncat.evaluation.answers import Answers

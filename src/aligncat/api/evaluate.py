@@ -32,9 +32,12 @@ def evaluate(
 ) -> list[Answers]:
     """Evaluate a grounder on the splits of a dataset: REC, RES, the oracle, and the causes of errors.
 
+    REC is the share of chosen boxes with an IoU above 0.5, and RES the mean IoU of the chosen masks. The oracle is
+    what the best candidate of each image would reach.
+
     Args:
-        grounder: the folder that `aligncat train` wrote. The folder's name, without the "-seed0" of its seed, becomes
-            the config's name in the results.
+        grounder: the folder that `aligncat train` wrote. The folder's name, without an ending such as "-seed0",
+            becomes the config's name in the results.
         data: the dataset.
         store: the store with the candidates of its images, from the detector that the grounder was trained with.
         splits: the splits; by default all but "train".

@@ -32,7 +32,8 @@ def extract(
 ) -> Store:
     """Run the frozen detector once on every image and write its candidates to a store.
 
-    If the command is interrupted, running it again continues. The finished store is the same, byte for byte.
+    If the command is interrupted, running it again continues. The finished store has the same bytes as without an
+    interruption.
 
     Args:
         out: the store's folder.

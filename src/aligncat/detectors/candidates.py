@@ -21,7 +21,7 @@ CONFIDENCE_RULE = "class probability times mean mask probability inside the mask
 
 
 class RawOutput(NamedTuple):
-    """The output of a model for a batch of squares.
+    """The output of a model for a batch of square inputs.
 
     Attributes:
         class_logits: (B, N, C+1) float32; the last class is "no object".
@@ -42,16 +42,16 @@ def pair_confidences(class_logits: NDArray[np.float32], mask_logits: NDArray[np.
     """Return QueryMatch's confidence for every (query, class) pair of one image.
 
     The confidence is the class probability times the mean mask probability over the cells where the mask probability
-    is above 1/2. The softmax over the classes includes "no object". QueryMatch upsamples all masks and includes the
-    padding. This function takes the mean on the model's own grid, over the cells that the image touches. That takes a
-    hundredth of the work and leaves out the grey padding.
+    is above 1/2. The softmax over the classes includes "no object". QueryMatch enlarges all masks first and
+    includes the grey padding around the image. This function takes the mean on the model's own grid, over the cells
+    that the image touches. That is a hundredth of the work and leaves out the padding.
 
     Args:
         class_logits: (N, C+1); the last class is "no object".
         mask_logits: (N, h, w), without the padding.
 
     Returns:
-        (N, C) float32; 0 for a query whose mask is empty.
+        (N, C) float32; 0 for a query whose mask probability is nowhere above 1/2.
     """
     with np.errstate(invalid="ignore"):  # the caller checks for output that is not finite
         classes = softmax(class_logits, axis=-1)[:, :-1]
@@ -73,8 +73,9 @@ def image_candidates(
 ) -> Candidates:
     """Return the most confident candidates of one image of a batch.
 
-    Only the masks of kept queries are resized to the image, once each. A pair whose mask has no pixel in the image is
-    skipped, so there can be fewer than O candidates. Pairs with equal confidences are sorted by query, then class.
+    A candidate is a (query, class) pair. A pair that has confidence 0, or whose mask has no pixel in the image, is
+    skipped, so there can be fewer than O candidates. Pairs with equal confidences are sorted by query, then class. To
+    save time, a mask is resized to the image only when a pair of its query is reached, and only once.
 
     Args:
         output: the model's output for the batch.

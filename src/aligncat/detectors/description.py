@@ -26,8 +26,8 @@ class DetectorDescription:
         config_sha256: hash of the model's config.json.
         architecture: the name of the detector family in the registry.
         image_size: side of the model's square input, pixels.
-        preprocessing: how an image is converted into that square, from `Preprocessing.description`. Older files have no
-            "mode"; they mean the default mode.
+        preprocessing: how an image is converted into that square, as `Preprocessing.description` returns it. A file
+            without "mode" is older and means the default mode.
         feature: the state of the model that serves as the query feature.
         confidence: the rule that ranks the candidates.
         candidates: O, the most candidates kept for an image.
@@ -56,15 +56,15 @@ class DetectorDescription:
         """
         if missing := [name for name in _TYPES if name not in content and name != "every_query"]:
             raise DetectorError(
-                f"the description of the detector lacks {', '.join(missing)}; extract the store or train the grounder "
-                "again"
+                f"the description of the detector lacks {', '.join(missing)}; extract the store again, or "
+                "train the grounder again"
             )
         known = {name: content[name] for name in _TYPES if name in content}
         for name, value in known.items():
             if type(value) is not _TYPES[name]:
                 raise DetectorError(
                     f"the description of the detector has {value!r} as its {name}, which must be of type "
-                    f"{_TYPES[name].__name__}; extract the store or train the grounder again"
+                    f"{_TYPES[name].__name__}; extract the store again, or train the grounder again"
                 )
         return cls(**known, unknown={key: value for key, value in content.items() if key not in known})
 

@@ -24,8 +24,8 @@ from aligncat.wording import first_line
 # per pass is fastest.
 _SMALL_IMAGE = 256
 _SMALL_IMAGE_BATCH = 8
-# Tensors that a frozen detector does not use: the norm after the last stage of a Swin classifier, which older files do
-# not have, and the class weights of the loss.
+# Tensors that may be missing, because a frozen detector does not use them: the norm after the last stage of a Swin
+# classifier, and the class weights of the loss.
 _UNREAD = ("swin.layernorm.weight", "swin.layernorm.bias", "criterion.empty_weight")
 
 
@@ -92,7 +92,7 @@ class Mask2FormerDetector(QueryDetector):
     def confidences(self, class_logits: NDArray[np.float32], mask_logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the rule of `pair_confidences` in torch.
 
-        Existing stores were made with torch, and numpy's softmax, sigmoid and sum differ from torch's in the last bits.
+        Numpy's softmax, sigmoid and sum differ from torch's in the last bits, and existing stores were made with torch.
         """
         classes = torch.from_numpy(class_logits).softmax(dim=-1)[:, :-1]
         cells = torch.from_numpy(mask_logits).flatten(1)

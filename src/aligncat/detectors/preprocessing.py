@@ -5,7 +5,7 @@ There are three modes:
 - `letterbox-416`: the image keeps its aspect ratio and is centred on grey in a square of 416 px or of the detector's
   own size. Shrinking is antialiased.
 - `letterbox-416-to-800`: the preprocessing of QueryMatch. The image is put into a letterbox of 416 px, shrunk without
-  antialiasing as in cv2.resize, and the letterbox is resized to 800 px (its "shortest edge") as in detectron2.
+  antialiasing as in cv2.resize. The letterbox is then enlarged to 800 px, the "shortest edge" of detectron2.
 - `hub-384`: the preprocessing of the hub's COCO checkpoints. The image is stretched to 384 x 384.
 
 All three then normalise the pixels with ImageNet's mean and standard deviation.
@@ -54,11 +54,13 @@ class Preprocessing:
 
     @classmethod
     def of(cls, mode: PreprocessingMode, image_size: int | None = None, own_size: int | None = None) -> Self:
-        """Return a mode with its size: `image_size`, else `own_size`, else the size in the mode's name.
+        """Return a mode with the size of its square.
+
+        The size of `letterbox-416` is `image_size`, else `own_size`, else 416. The other modes have one size each.
 
         Args:
             mode: the mode's name.
-            image_size: the requested side, pixels. Only `letterbox-416` can have another size than its name says.
+            image_size: the requested side, pixels. Only `letterbox-416` accepts another size than the one in its name.
             own_size: the side that the detector was trained with, pixels. Only `letterbox-416` uses it.
 
         Raises:
@@ -112,7 +114,7 @@ def normalize(squares: Sequence[Image.Image]) -> NDArray[np.float32]:
     """Scale RGB images of equal size to [0, 1] and normalise them with ImageNet's mean and standard deviation.
 
     Returns:
-        (B, 3, size, size) float32. The channels are the last axis in memory.
+        (B, 3, size, size) float32, a view of an array whose last axis is the channels.
     """
     mean, std = (np.array(values, dtype=np.float32) for values in (_MEAN, _STD))
     pixels = np.stack([np.asarray(square) for square in squares]).astype(np.float32)

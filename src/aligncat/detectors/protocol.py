@@ -14,7 +14,7 @@ from aligncat.types import Candidates
 
 
 class Detector(Protocol):
-    """A frozen detector. The same image always gives the same candidates."""
+    """A frozen detector. The same image gives the same candidates; only their last bits can depend on the batch."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ class Detector(Protocol):
         """Return all settings that determine the candidates of an image."""
 
     def detect(self, images: Sequence[Image.Image], ids: Sequence[str]) -> list[Candidates]:
-        """Find the candidates of each image in one forward pass.
+        """Find the candidates of all images in one forward pass.
 
         Args:
             images: B RGB images of any size.

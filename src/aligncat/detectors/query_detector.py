@@ -16,7 +16,7 @@ from aligncat.types import Candidates
 
 
 class QueryDetector(ABC):
-    """A `Detector` whose subclasses implement only `forward`."""
+    """A `Detector` whose subclasses need to implement only `forward`."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class QueryDetector(ABC):
         return pair_confidences(class_logits, mask_logits)
 
     def detect(self, images: Sequence[Image.Image], ids: Sequence[str]) -> list[Candidates]:
-        """Find the candidates of each image in one forward pass; see `Detector.detect`."""
+        """Find the candidates of all images in one forward pass; see `Detector.detect`."""
         if not images:
             return []
         squares, places = zip(*map(self.preprocessing.square, images), strict=True)

@@ -22,7 +22,7 @@ from aligncat.errors import ConfigError, DetectorError
 
 MINI = "mini"
 CANDIDATES = 20
-"""O, the number of candidates of an image that the paper and QueryMatch keep."""
+"""O, the number of candidates that the paper and QueryMatch keep for each image."""
 OPENMOJI_CREDIT = (
     "OpenMoji: its training scenes are made of OpenMoji drawings, changed in colour, size and surroundings. All "
     "emojis designed by [OpenMoji](https://openmoji.org), the open-source emoji and icon project. License: "
@@ -58,7 +58,7 @@ FAMILIES: tuple[DetectorFamily, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class KnownDetector:
-    """Facts about the checkpoints of some name.
+    """Facts about the checkpoints whose name matches a pattern.
 
     Attributes:
         name: a glob pattern for the detector's name.
@@ -95,7 +95,7 @@ KNOWN_DETECTORS: tuple[KnownDetector, ...] = (
     KnownDetector(
         name=MINI,
         folder=Path(__file__).resolve().parents[1] / "assets" / "mini-detector",
-        trained_on="MojiRef's training scenes",
+        trained_on="MojiRef scenes made for the detector",
         unseen="mojiref*",
         licence="The mini detector ships with aligncat and was trained on drawings of OpenMoji.",
         limit="Colour is weak: the query features of the mini detector carry little colour information, so phrases "
@@ -142,7 +142,8 @@ def open_detector(
     Raises:
         DetectorError: the model does not exist, its family is unknown or needs an extra that is not installed, or its
             weights are incomplete, damaged or not in the safetensors format.
-        ConfigError: candidates or image_size is out of range, or the preprocessing mode has another size.
+        ConfigError: candidates or image_size is out of range, or the preprocessing mode is unknown or has another fixed
+            size.
     """
     folder = DetectorFolder.read(name, _path(name))
     factory = _factory(folder)

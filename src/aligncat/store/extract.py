@@ -22,9 +22,10 @@ from aligncat.store.shard import DecodedBatch, extract_shard, read_batch, split_
 from aligncat.store.writer import StoreWriter
 from aligncat.types import ImageRecord
 
-# An interruption loses at most one shard: about a minute and a half of a real detector on two cores.
+# An interruption loses at most one shard. A real detector takes a minute and a half for a shard on two cores.
 SHARD_SIZE = 64
-# Speed and remaining time are estimated over this period. On a slow machine, one batch takes longer than rich's 30 s.
+# Speed and remaining time are estimated over this period. On a slow machine, one batch takes longer than rich's default
+# of 30 s.
 _SPEED_SECONDS = 300.0
 
 logger = logging.getLogger(__name__)
@@ -41,14 +42,14 @@ def extract_images(
     """Run the detector once over every image and keep its candidates in a store.
 
     After an interruption (Ctrl-C, a kill, a full disk), the same call resumes. The store then has the same bytes as
-    one that was never interrupted. A finished store is only opened.
+    one that was never interrupted. If the store is already finished, it is only opened.
 
     Args:
         images: the images, with unique ids.
         detector: the frozen detector.
         out: the store's folder: new, empty, or an unfinished store of the same detector and images.
-        shard_size: the number of images in a shard, and so the most that an interruption can lose.
-        skip_bad_images: leave images that cannot be read out of the store, and list them, instead of stopping.
+        shard_size: the number of images in a shard. An interruption loses at most one shard.
+        skip_bad_images: leave out images that cannot be read and list them, instead of stopping.
 
     Returns:
         The store, open for reading.

@@ -157,7 +157,7 @@ def detector_differences(
     Args:
         stored: the detector that made the store.
         given: the other detector.
-        ignoring: keys that are not compared. The name never is.
+        ignoring: keys that are not compared. The name is never compared.
     """
     found = stored.differences(given, ignoring=ignoring)
     return [_line(each._replace(path=f"detector.{each.path}")) for each in found]

@@ -33,7 +33,7 @@ class CandidateTensors:
 
     Attributes:
         features: (n, O, d_v) float16; 0 where there is no candidate.
-        categories: (n, O) int64, c^V; -1 where there is no candidate.
+        categories: (n, O) int64, c^V, the category of each candidate; -1 where there is no candidate.
         confidences: (n, O) float32; 0 where there is no candidate.
         valid: (n, O) bool, True where there is a candidate.
     """
@@ -119,8 +119,8 @@ class Store:
     def share(self, image_ids: Sequence[str]) -> None:
         """Load the training tensors of some images into shared memory.
 
-        When the store is sent to another process, the tensors go with it without a copy. There, `tensors` with the
-        same ids in the same order returns them.
+        When the store is sent to another process, the tensors go with it without a copy. In that process, `tensors`
+        returns them if it is called with the same ids in the same order.
 
         Args:
             image_ids: n image ids, for instance those of a split.

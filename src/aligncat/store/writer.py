@@ -47,9 +47,9 @@ class StoreWriter:
         """Start a store in a new or empty folder, or resume an unfinished store.
 
         Raises:
-            StoreError: the folder cannot be written or holds something else. Or it holds a store with another
-                detector, other images or another layout, or an unfinished store that was started with other package
-                versions or on another device.
+            StoreError: the folder cannot be written, or holds something other than a store; or its store has another
+                detector, other images or another layout; or its store is unfinished and was started with other package
+                versions, on another device, or with another batch size.
         """
         writer = cls(folder, manifest)
         try:
@@ -84,7 +84,7 @@ class StoreWriter:
     def progress(self) -> str:
         """Return one line that says how much is saved and how to resume."""
         done, total = self.images_done(), self.manifest.images
-        return f"{done} of {total} images are saved in {self.folder}; run the same command again to resume."
+        return f"{done} of {total} images are saved in {self.folder}; run the same extraction again to resume."
 
     def write(self, shard: int, candidates: Sequence[Candidates], skipped: Sequence[SkippedImage]) -> None:
         """Write one shard.

@@ -57,10 +57,14 @@ def ordering(
 ) -> Ordering:
     """Compare two configs on one split.
 
-    The 95% interval covers two sources of uncertainty. The sample of images: a bootstrap draws images, with all their
-    expressions, 2,000 times with replacement and takes the middle 95%. The sample of seeds: Student's t interval of the
-    paired differences. The distances of the two intervals from the mean are added in quadrature. With one seed, the
-    interval covers only the sample of images.
+    The 95% interval covers two sources of uncertainty:
+
+    - the sample of images. A bootstrap draws as many images with replacement, each with all its expressions, 2,000
+      times, and keeps the middle 95% of the differences.
+    - the sample of seeds, with Student's t interval of the paired differences.
+
+    Each end of the interval is as far from the mean as the root of the sum of the two squared distances. With one seed,
+    the interval covers only the sample of images.
 
     Args:
         better: a config's name, and its answers for each seed on the split.

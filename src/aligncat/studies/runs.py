@@ -41,7 +41,7 @@ class StudyInputs:
         splits: the splits to evaluate.
         queries: a store of every query of the detector, or None.
         detector_images: the images that the detector was trained on, as `aligncat audit` takes them, or None.
-        seen: the user's claim whether the detector was trained on the images of the splits, or None.
+        seen: the user's claim about whether the detector was trained on the images of the splits, or None.
     """
 
     data: DataConfig

@@ -42,7 +42,7 @@ def _paper(table: str) -> Study:
 
 
 def _one_field(name: str, title: str, field_name: str, values: tuple[float, ...]) -> Study:
-    """Return a study that varies one number of AlignmentConfig. The row "aligncat" has the preset's value."""
+    """Return a study that varies one number of AlignmentConfig. Its reference row has the preset's value."""
     rows = tuple(StudyRow(f"{name}={value:g}", f"{value:g}", alignment={field_name: value}) for value in values)
     return Study(name, title, (ALIGNCAT, *rows), reference=ALIGNCAT.name)
 
@@ -63,7 +63,7 @@ STUDIES: dict[str, Study] = {
         ),
         Study(
             "pairs",
-            "share of the training referents, at equal steps",
+            "share of the training referents that are used, with the same number of steps",
             (
                 *(StudyRow(f"pairs={share:g}", f"{share:.1%}", pairs=share) for share in (0.0625, 0.125, 0.25, 0.5)),
                 ALIGNCAT,
@@ -94,13 +94,13 @@ STUDIES: dict[str, Study] = {
         _one_field("temperature", "tau of InfoNCE", "temperature", (0.1, 0.5, 2)),
         Study(
             "ranks",
-            "GPUs that a batch is shared out to without exchanging negatives",
+            "number of GPUs that share a batch without exchanging negatives",
             (ALIGNCAT, *(StudyRow(f"ranks={count}", str(count), ranks=count) for count in (2, 4))),
             reference=ALIGNCAT.name,
         ),
         Study(
             "positives",
-            "positive of the coarse space's loss",
+            "positive in the loss of the global space",
             (
                 ALIGNCAT,
                 StudyRow("positives=coarse", "the coarse stage's own best", alignment={"coarse_positive": "coarse"}),

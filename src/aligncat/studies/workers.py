@@ -37,7 +37,8 @@ def work_all(runs: Sequence[StudyRun], loaded: LoadedInputs, workers: int, *, th
         threads: the number of torch threads per worker.
 
     Raises:
-        AligncatError: a run failed or a worker was killed. It is raised when the other running runs have ended.
+        AligncatError: a worker was killed.
+        Exception: a run failed; this is its error. Either is raised after the runs in progress have ended.
     """
     _share_stores(loaded)
     waiting = deque(runs)
@@ -78,7 +79,7 @@ def work_all(runs: Sequence[StudyRun], loaded: LoadedInputs, workers: int, *, th
 def _killed() -> AligncatError:
     return AligncatError(
         "a worker process was killed, possibly because memory ran out; repeat the command with fewer --workers "
-        "(finished rows are kept)"
+        "(finished runs are kept)"
     )
 
 

@@ -52,7 +52,7 @@ class AveragedWeights(WeightAveraging):
 
 
 class EpochCheckpoint(ModelCheckpoint):
-    """Writes one checkpoint file at the end of epochs.
+    """Keeps one checkpoint file, written at the end of an epoch: of the best epoch or of the last.
 
     The best and the last epoch need a callback each, because Lightning's `save_last` writes only on a new best.
 

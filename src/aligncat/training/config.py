@@ -12,8 +12,9 @@ class TrainingConfig:
     """Settings of the optimiser, schedule and batches. The defaults are the paper's and QueryMatch's for RefCOCO.
 
     Attributes:
-        epochs: number of epochs. An epoch visits every referent once, with one of its expressions drawn at random.
-        batch_size: referents per step. The negatives of each come from the images of the others.
+        epochs: number of epochs. An epoch visits each referent once, with one of its expressions drawn at random, but
+            leaves out those that do not fill a batch.
+        batch_size: referents per step. The negatives of each come from the images of the other referents.
         learning_rate: learning rate of Adam after the warm-up.
         warmup_epochs: epochs in which the learning rate rises linearly from `warmup_rate`; may be a fraction.
         warmup_rate: learning rate of the first step.
@@ -23,8 +24,8 @@ class TrainingConfig:
         clip_norm: largest norm of the gradient; larger gradients are clipped.
         ema_decay: the decay of the averaged weights is min(ema_decay, (step + 1) / (step + 10)). The averaged weights
             are evaluated and saved.
-        ranks: split each batch into this many equal parts that share no negatives, as on several GPUs that do not
-            exchange them.
+        ranks: split each batch into this many equal parts that share no negatives. This imitates a training on several
+            GPUs that do not exchange negatives.
         seed: seed of the initial weights, the drawn expressions, their order and the dropout.
     """
 

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class OneSentencePerReferent(Sampler[int]):
-    """Samples every referent once per epoch, in random order, with one of its expressions at random (QueryMatch).
+    """Samples every referent once per epoch, in random order, with one of its expressions at random, as in QueryMatch.
 
     The samples depend only on the seed and the epoch, so a resumed run draws the same ones as an uninterrupted run.
 
@@ -60,7 +60,7 @@ class GroundingData(pl.LightningDataModule):
         max_length: the largest number of words or word pieces of an expression.
         batch_size: referents per training step.
         seed: the seed of the order.
-        with_labels: whether the model uses c*.
+        with_labels: whether the model uses c*, the category that the data gives an expression.
 
     Raises:
         ConfigError: the training split has fewer referents than a batch, or the model uses c* and no expression
@@ -102,7 +102,7 @@ class GroundingData(pl.LightningDataModule):
         return len(self._sampler) // self._batch_size
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the loader of the training batches, with one expression of every referent."""
+        """Return the loader of the whole training batches, with one expression of each referent."""
         return DataLoader(
             range(len(self._train)),  # type: ignore[arg-type]
             batch_size=self._batch_size,

@@ -216,10 +216,10 @@ def _fit(
 
 @contextmanager
 def _deterministic() -> Iterator[None]:
-    """Restore torch's global settings afterwards, which Lightning's `deterministic` changes.
+    """Restore the global settings of torch that Lightning's `deterministic` changes.
 
-    In deterministic mode torch also fills new tensors before use. That is switched off: it takes a tenth of the time of
-    a step and has no benefit here.
+    In deterministic mode, torch also fills new tensors before use. Here that is switched off, because it takes a tenth
+    of the time of a step and has no benefit.
     """
     memory: Any = torch.utils.deterministic
     deterministic, filled = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory

@@ -1,4 +1,4 @@
-"""Read the YAML presets in `aligncat/configs/`, which `aligncat train --config mojiref` uses too."""
+"""Read the YAML presets in `aligncat/configs/`. `aligncat train --config NAME` reads the same files."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def preset_names() -> list[str]:
 
 
 def preset_of(data: DataConfig) -> str:
-    """Return the name of a dataset's preset: the division's name, or "mojiref" for all variants of MojiRef.
+    """Return the name of a dataset's preset: `data.division`, or "mojiref" for all variants of MojiRef.
 
     Raises:
         ConfigError: the dataset has no preset.
