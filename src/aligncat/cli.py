@@ -217,7 +217,7 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
     """
     from jsonargparse import ArgumentParser
 
-    from aligncat.alignment.old_sizes import accept_old_sizes, drop_old_sizes
+    from aligncat.grounder.old_sizes import accept_old_sizes, drop_old_sizes
 
     function = VERBS[name].function()
     parser = ArgumentParser(prog=f"aligncat {name}", description=VERBS[name].summary, exit_on_error=False)

@@ -8,8 +8,8 @@ import pytest
 
 from aligncat.alignment.config import PRESETS, TABLES, AlignmentConfig, Sizes
 from aligncat.alignment.model import AlignmentModel
-from aligncat.alignment.old_sizes import without_old_sizes
 from aligncat.errors import ConfigError
+from aligncat.grounder.old_sizes import without_old_sizes
 
 
 def test_the_defaults_are_the_papers() -> None:
@@ -129,7 +129,7 @@ def test_current_settings_are_read_without_a_warning(caplog: pytest.LogCaptureFi
 
 
 def test_the_config_is_imported_without_torch() -> None:
-    code = "import sys, aligncat.alignment.config, aligncat.alignment.old_sizes; sys.exit('torch' in sys.modules)"
+    code = "import sys, aligncat.alignment.config, aligncat.grounder.old_sizes; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -15,11 +15,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from aligncat.alignment.config import AlignmentConfig
-from aligncat.alignment.old_sizes import without_old_sizes
 from aligncat.detectors.description import DetectorDescription
 from aligncat.errors import ConfigError, DataError, DetectorError
 from aligncat.files.atomic import write_atomic
 from aligncat.grounder.model import GroundingModel, ModelConfig
+from aligncat.grounder.old_sizes import without_old_sizes
 from aligncat.language.config import TextEncoderConfig
 from aligncat.language.pretrained import PretrainedText, load_pretrained_text, untrained_text
 from aligncat.language.tokens import Tokens

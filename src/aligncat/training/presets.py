@@ -9,10 +9,10 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from aligncat.alignment.config import AlignmentConfig
-from aligncat.alignment.old_sizes import accept_old_sizes, drop_old_sizes
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.known import known_dataset
 from aligncat.errors import ConfigError
+from aligncat.grounder.old_sizes import accept_old_sizes, drop_old_sizes
 from aligncat.language.config import TextEncoderConfig
 from aligncat.training.config import TrainingConfig
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from aligncat.alignment.config import AlignmentConfig
-from aligncat.alignment.old_sizes import without_old_sizes
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import PART_SUFFIX, write_atomic
+from aligncat.grounder.old_sizes import without_old_sizes
 from aligncat.language.config import TextEncoderConfig
 from aligncat.training.config import TrainingConfig
 
