@@ -163,15 +163,15 @@ def test_a_new_categorys_name_is_a_word_for_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[names\n", r"mine\.toml: the lexicon is not a TOML file .*line 1"),
+        ("[names\n", r"mine\.toml: not a TOML file .*line 1"),
         ("[synonyms]\n", r"mine\.toml: unknown key 'synonyms'; a lexicon has the tables \[names\] and \[hints\]"),
         ("names = 3\n", r"mine\.toml: 'names' must be a table"),
         ('[names]\ncat = "kitty"\n', r"mine\.toml: names\.cat must be a list of words"),
         ("[names]\ncat = [1]\n", r"mine\.toml: names\.cat must be a list of words"),
         ('[hints]\ncat = ["??"]\n', r"mine\.toml: hints\.cat must be a list of words, each .* with letters"),
         ('[names]\n"?" = ["mark"]\n', r"mine\.toml: names\.\? must be a list of words"),
-        (b"\xff\xfe", r"mine\.toml: the lexicon is not UTF-8"),
-        (None, r"mine\.toml: the lexicon cannot be read \(No such file"),
+        (b"\xff\xfe", r"mine\.toml: cannot be read as UTF-8 text"),
+        (None, r"mine\.toml: no such file"),
     ],
 )
 def test_a_bad_file_is_an_error_that_says_where(tmp_path: Path, content: str | bytes | None, message: str) -> None:

@@ -192,7 +192,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ("[12.5]", "[12.5, 13]", "table 1, row 1: has 2 values for 1 columns"),
         ("[12.5]", '["12.5"]', "table 1, row 1: '12.5' is not a percentage"),
         ("[12.5]", "[125]", "125 is not a percentage"),
-        ("[12.5]", "[nan]", "nan is not a percentage"),
+        ("[12.5]", "[nan]", "nan is not a finite number"),
         ("[12.5]", "[true]", "not a percentage"),
         ('name = "A"', 'name = ""', "'name' must be a string that is not empty"),
         ("rows = [{", "rows = [7, {", "table 1, row 1: must be a mapping"),

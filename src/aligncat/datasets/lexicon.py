@@ -7,7 +7,6 @@ article, and its head is its last noun in the lexicon.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from aligncat.datasets.categories import ALIASES, COCO_NAMES
 from aligncat.errors import DataError
+from aligncat.files.documents import MAX_TOML_BYTES, parse_toml, read_text
 
 Words = tuple[str, ...]
 
@@ -103,7 +103,7 @@ class Lexicon:
         known = [*((name, [name]) for name in COCO_NAMES), *((name, [alias]) for alias, name in ALIASES.items())]
         names, hints = _parse(shipped, "lexicon.toml", known)
         if path is not None:
-            own_names, own_hints = _parse(_read(path), str(path))
+            own_names, own_hints = _parse(read_text(path, limit=MAX_TOML_BYTES), str(path))
             names = {words: category for words, category in names.items() if words not in own_hints} | own_names
             hints |= own_hints
         return cls(names, hints)
@@ -232,23 +232,11 @@ def _plural(noun: str) -> str:
     return noun + "s"
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path}: the lexicon cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: the lexicon is not UTF-8 text ({error}); save it as UTF-8") from error
-
-
 def _parse(
     text: str, where: str, names: Iterable[tuple[str, list[str]]] = ()
 ) -> tuple[dict[Words, str], dict[Words, str]]:
     """Parse a lexicon into its names, added to the given ones, and its hints."""
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{where}: the lexicon is not a TOML file ({error})") from error
+    tables = parse_toml(text, where)
     found: dict[str, dict[Words, str]] = {"names": {}, "hints": {}}
     for category, words in names:
         _add(found["names"], category, words)

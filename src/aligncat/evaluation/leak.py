@@ -16,7 +16,8 @@ from aligncat.datasets.split import Split
 from aligncat.detectors.registry import known_detector
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.results import Seen
-from aligncat.files.fields import as_mapping, parse_json, required_int, required_list, required_str
+from aligncat.files.documents import MAX_ANNOTATION_BYTES, parse_json, read_text
+from aligncat.files.fields import as_mapping, required_int, required_list, required_str
 from aligncat.types import ImageRecord
 
 _COCO_FILE = re.compile(r"(?:COCO_(?P<release>(?:train|val)2014|test201[45])_)?(?P<id>\d{12})\.\w+", re.ASCII)
@@ -79,12 +80,9 @@ def read_training_images(source: str) -> TrainingImages:
     if source in NAMED:
         return TrainingImages(source, NAMED[source], None)
     path = Path(source)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"{source}: no such file, and not a known set of images ({', '.join(NAMED)})") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    if not path.exists():
+        raise DataError(f"{source}: no such file, and not a known set of images ({', '.join(NAMED)})")
+    text = read_text(path, limit=MAX_ANNOTATION_BYTES)
     listed = _images_of_json(text, path) if text.lstrip().startswith(("{", "[")) else _lines(text, path)
     if not listed:
         raise DataError(f"{path}: lists no image")
@@ -255,7 +253,7 @@ def _lines(text: str, path: Path) -> tuple[str, ...]:
 
 
 def _images_of_json(text: str, path: Path) -> tuple[str, ...]:
-    document = as_mapping(parse_json(text, str(path)), str(path))
+    document = as_mapping(parse_json(text, str(path), by_row=True), str(path))
     images = []
     for number, value in enumerate(required_list(document, "images", str(path))):
         where = f"{path}: images[{number}]"

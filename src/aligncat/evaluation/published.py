@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from aligncat.errors import DataError
+from aligncat.files.documents import read_toml
 from aligncat.files.fields import (
     as_mapping,
     optional_str,
-    read_text,
     required_int,
     required_list,
     required_str,
@@ -119,10 +118,7 @@ def read_published(path: Path) -> tuple[PublishedTable, ...]:
     Raises:
         DataError: the file is missing or not TOML, or a table, column, row or value is wrong.
     """
-    try:
-        document = tomllib.loads(read_text(path))
-    except ValueError as error:
-        raise DataError(f"{path}: not a TOML file ({error})") from error
+    document = read_toml(path)
     _check_keys(document, _PAPER_KEYS, str(path))
     source = required_str(document, "source", str(path))
     tables = tuple(

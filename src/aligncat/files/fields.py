@@ -5,10 +5,8 @@ Each function takes the row, the key, and the row's location (file and line), wh
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from aligncat.errors import DataError
 from aligncat.wording import truncated
@@ -76,32 +74,6 @@ def optional_strs(row: Mapping[str, object], key: str, where: str) -> tuple[str,
 def optional_str(row: Mapping[str, object], key: str, where: str) -> str | None:
     """Return an optional string, which must not be empty, or None if the key is missing or null."""
     return None if row.get(key) is None else required_str(row, key, where)
-
-
-def read_text(path: Path) -> str:
-    """Return the content of a UTF-8 text file without its byte order mark.
-
-    Raises:
-        DataError: the file cannot be read, or is not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as UTF-8 text ({error}); save it as UTF-8") from error
-
-
-def parse_json(text: str, where: str) -> object:
-    """Parse one JSON document.
-
-    Raises:
-        DataError: the text is not JSON.
-    """
-    try:
-        return json.loads(text)
-    except ValueError as error:  # a JSONDecodeError, or a number with thousands of digits
-        raise DataError(f"{where}: not JSON ({error})") from error
-    except RecursionError:
-        raise DataError(f"{where}: not an annotation file: its JSON is nested too deeply") from None
 
 
 def check_encodable(text: str, where: str) -> str:

@@ -19,7 +19,8 @@ from torch import Tensor
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.checkpoints.check_keys import check_keys
 from aligncat.errors import CheckpointError
-from aligncat.files.fields import as_mapping, optional_strs, parse_json, read_text, required_list
+from aligncat.files.documents import MAX_ANNOTATION_BYTES, read_json
+from aligncat.files.fields import as_mapping, optional_strs, required_list
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.language.config import TextEncoderConfig
 from aligncat.language.tokens import tokenize
@@ -116,7 +117,7 @@ def querymatch_vocabulary(annotations: Path) -> Vocabulary:
     Raises:
         DataError: the file is missing or has another content.
     """
-    document = as_mapping(parse_json(read_text(annotations), str(annotations)), str(annotations))
+    document = as_mapping(read_json(annotations, limit=MAX_ANNOTATION_BYTES, by_row=True), str(annotations))
     words: dict[str, None] = {}
     for split in document:
         for number, value in enumerate(required_list(document, split, str(annotations))):

@@ -25,7 +25,7 @@ from aligncat.datasets.formats.layout import existing_file
 from aligncat.datasets.formats.referents import Referents, Sentence
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, MissingTruthError
-from aligncat.files.fields import read_text
+from aligncat.files.documents import MAX_ANNOTATION_BYTES, read_text
 from aligncat.types import Truth
 
 _COLUMNS = ("image_id", "annotation_id", "phrase", "split", "sentence_id")
@@ -127,7 +127,7 @@ def _rows_of_split(
 def _rows(config: DataConfig, files: AnnotationFiles, bad_rows: BadRows) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield (file and line for messages, row). A row has its "line" and every column, "" where the file has none."""
     path = _phrases_file(config)
-    reader = csv.reader(io.StringIO(files.read(read_text, path), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(files.read(_text, path), newline=""), strict=True)
     try:
         header = _header(path, next(reader, []))
         for cells in reader:
@@ -140,6 +140,10 @@ def _rows(config: DataConfig, files: AnnotationFiles, bad_rows: BadRows) -> Iter
                 yield where, {**row, "line": str(reader.line_num)}
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: not CSV ({error})") from error
+
+
+def _text(path: Path) -> str:
+    return read_text(path, limit=MAX_ANNOTATION_BYTES)
 
 
 def _header(path: Path, cells: list[str]) -> list[str]:

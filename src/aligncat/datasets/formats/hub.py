@@ -31,9 +31,9 @@ from aligncat.datasets.formats.referents import Referents, read_sentence, read_s
 from aligncat.datasets.photos import photo_size
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, MissingTruthError
+from aligncat.files.documents import parse_json
 from aligncat.files.fields import (
     as_mapping,
-    parse_json,
     required,
     required_id,
     required_int,
@@ -230,7 +230,7 @@ def _category(row: Mapping[str, object], where: str) -> str:
 
 def _json(row: Mapping[str, object], key: str, where: str) -> Mapping[str, object]:
     """Return one of COCO's rows, which a column holds as JSON text."""
-    return as_mapping(parse_json(required_str(row, key, where), f"{where}, {key}"), f"{where}, {key}")
+    return as_mapping(parse_json(required_str(row, key, where), f"{where}, {key}", by_row=True), f"{where}, {key}")
 
 
 def _truth_of_refers_row(row: Mapping[str, object], where: str) -> Truth:

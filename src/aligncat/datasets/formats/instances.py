@@ -13,10 +13,9 @@ from pathlib import Path
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.bad_rows import unique_id
 from aligncat.errors import DataError
+from aligncat.files.documents import MAX_ANNOTATION_BYTES, read_json
 from aligncat.files.fields import (
     as_mapping,
-    parse_json,
-    read_text,
     required_id,
     required_int,
     required_list,
@@ -96,7 +95,7 @@ class Instances:
 
 
 def _parse(path: Path) -> Instances:
-    document = as_mapping(parse_json(read_text(path), str(path)), str(path))
+    document = as_mapping(read_json(path, limit=MAX_ANNOTATION_BYTES, by_row=True), str(path))
     images: dict[str, Mapping[str, object]] = {}
     for number, value in enumerate(required_list(document, "images", str(path))):
         where = f"{path}: images[{number}]"

@@ -29,7 +29,8 @@ from aligncat.datasets.formats.referents import Referents, read_sentences
 from aligncat.datasets.photos import photo_size
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, ImageError, MissingTruthError
-from aligncat.files.fields import as_mapping, optional_str, parse_json, required_id
+from aligncat.files.documents import parse_json
+from aligncat.files.fields import as_mapping, optional_str, required_id
 from aligncat.types import Truth
 
 _KEYS = ("image", "expression", "category", "box", "mask", "id", "image_id", "expression_ids", "kinds")
@@ -141,7 +142,7 @@ def _row(line: bytes, where: str) -> Mapping[str, object]:
         text = line.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{where}: not UTF-8 text ({error})") from error
-    row = as_mapping(parse_json(text, where), where)
+    row = as_mapping(parse_json(text, where, by_row=True), where)
     for key in row:
         if key not in _KEYS:
             raise DataError(f"{where}: key {key!r} is not known; the known ones are {', '.join(_KEYS)}")

@@ -33,11 +33,10 @@ from aligncat.datasets.known import known_dataset
 from aligncat.datasets.photos import photo_size
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, MissingTruthError
+from aligncat.files.documents import MAX_ANNOTATION_BYTES, read_json
 from aligncat.files.fields import (
     as_mapping,
     optional_str,
-    parse_json,
-    read_text,
     required,
     required_id,
     required_int,
@@ -177,7 +176,7 @@ def _file(config: DataConfig) -> Path:
 
 
 def _parse(path: Path) -> Mapping[str, object]:
-    return as_mapping(parse_json(read_text(path), str(path)), str(path))
+    return as_mapping(read_json(path, limit=MAX_ANNOTATION_BYTES, by_row=True), str(path))
 
 
 def _document(config: DataConfig, files: AnnotationFiles) -> Mapping[str, object]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from aligncat.errors import DataError
+from aligncat.files.documents import read_toml
 from aligncat.files.fields import as_mapping, optional_str, required_list, required_str, shorten
 
 SHIPPED = Path(__file__).with_name("mirrors.toml")
@@ -40,10 +40,7 @@ def read_mirrors(path: Path, dataset: str) -> tuple[Mirror, ...]:
     Raises:
         DataError: the file is missing or is not TOML, it has no mirror of the dataset, or a mirror is invalid.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a TOML file ({error})") from error
+    document = read_toml(path)
     if dataset not in document:
         raise DataError(f"{path}: has no mirror of {dataset}; it has mirrors of {', '.join(document) or 'nothing'}")
     return tuple(
