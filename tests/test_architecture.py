@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("mojiref", "store", "datasets"),
     ("detectors",),
     ("files", "language", "alignment", "geometry"),
-    ("types", "errors", "versions", "quiet", "console", "wording"),
+    ("types", "errors", "versions", "quiet", "console", "signals", "wording"),
 )
 # Packages of one layer that must not import each other.
 SIBLINGS = (("training", "evaluation"),)

@@ -19,6 +19,7 @@ from typing import Any, get_type_hints
 
 from aligncat.cli_words import explicit_words
 from aligncat.errors import AligncatError
+from aligncat.signals import stop_signals, stopped_status
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 for success, 1 for an error that the user can fix, 2 for a wrong command line, 130 for
-        Ctrl-C.
+        Ctrl-C, 143 for SIGTERM and 129 for SIGHUP.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
@@ -187,6 +188,11 @@ def _usage(group: str = "") -> str:
 def _run(name: str, words: Sequence[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("aligncat").setLevel(logging.INFO)
+    with stop_signals() as received:
+        return _call(name, words, received)
+
+
+def _call(name: str, words: Sequence[str], received: Sequence[int]) -> int:
     try:
         arguments = settings(name, words)
         _use_all_cores()
@@ -200,7 +206,7 @@ def _run(name: str, words: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         print(f"\naligncat {name}: stopped", file=sys.stderr)
-        return 130
+        return stopped_status(received)
     return 0
 
 

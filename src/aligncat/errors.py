@@ -1,5 +1,7 @@
 """Errors that a user can cause. Each message says what is wrong, where it is wrong, and what to do."""
 
+import errno
+
 
 class AligncatError(Exception):
     """Base class of all errors that aligncat raises on purpose. The command line prints them as one line."""
@@ -39,3 +41,21 @@ class StoreError(AligncatError):
 
 class ConfigError(AligncatError):
     """A setting, or a combination of settings, is invalid."""
+
+
+class WriteError(AligncatError, OSError):
+    """A file or folder cannot be written, for instance because the disk is full or read-only.
+
+    It is made like any OSError: the error's number, its text, and the path of the file.
+    """
+
+    def __str__(self) -> str:
+        if self.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "free some disk space, then run the same command again"
+        elif self.errno == errno.EFBIG:
+            remedy = "raise the limit on the size of files (ulimit -f), or choose a folder on another disk"
+        elif self.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            remedy = "choose a folder that you may write, or change its permissions"
+        else:
+            remedy = "choose another folder"
+        return f"{self.filename}: cannot be written ({self.strerror}); {remedy}"

@@ -235,12 +235,15 @@ def test_a_store_is_not_created_over_something_else(
 
 
 def test_partial_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
+    ours = Owner.current()
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "manifest.json.part").write_text("{")
+    names = [f".aligncat-{owner}-0123abcd.part" for owner in (replace(ours, start=ours.start + 1), ours)]
+    (tmp_path / "out" / names[0]).write_text("{")
     write(tmp_path / "out", shards=1)
-    (tmp_path / "out" / "shard-00001.parquet.part").write_bytes(b"PAR1")
+    for name in names:
+        (tmp_path / "out" / name).write_bytes(b"PAR1")
     assert StoreWriter.open(tmp_path / "out", manifest()).missing() == [1, 2]
-    assert not list((tmp_path / "out").glob("*.part"))
+    assert [path.name for path in (tmp_path / "out").glob("*.part")] == names[1:], "that of a living process stays"
 
 
 def damaged_shard(folder: Path) -> None:

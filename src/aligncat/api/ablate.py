@@ -60,14 +60,17 @@ def ablate(
     Raises:
         ConfigError: a row does not fit the preset, a folder holds a run with other settings, a number is out of range,
             or `seen` contradicts what is known of the detector.
-        DataError: the dataset cannot be read, or does not record what the study varies.
+        DataError: the dataset cannot be read, or does not record what the study varies; or another process is running
+            a study in the folder.
         StoreError: the store is unfinished, or lacks an image.
+        WriteError: a folder cannot be written, for example because the disk is full.
         KeyboardInterrupt: Ctrl-C. Finished runs, and finished epochs of other runs, are kept.
     """
     from aligncat.datasets.load import split_names
     from aligncat.evaluation.answers import Answers
     from aligncat.evaluation.leak import judge_detector
     from aligncat.evaluation.published import published_ablation
+    from aligncat.files.locks import folder_lock
     from aligncat.store.reader import Store
     from aligncat.studies.compare import StudyResult
     from aligncat.studies.runs import LoadedInputs, StudyInputs, StudyRun
@@ -109,18 +112,19 @@ def ablate(
         split: judge_detector(loaded.split(split), detector, training=loaded.training_images, claim=seen)
         for split in inputs.splits
     }
-    todo = [run for run in runs if not run.is_done(loaded, judged)]
-    if todo:
-        work_all(todo, loaded, min(count, len(todo)), threads=max(1, cores // count))
-    rows = {run.row.name: run.row for run in runs}
-    answers = {
-        row: {
-            split: [Answers.load(run.answers(data, split)) for run in runs if run.row.name == row]
-            for split in inputs.splits
+    with folder_lock(out):
+        todo = [run for run in runs if not run.is_done(loaded, judged)]
+        if todo:
+            work_all(todo, loaded, min(count, len(todo)), threads=max(1, cores // count))
+        rows = {run.row.name: run.row for run in runs}
+        answers = {
+            row: {
+                split: [Answers.load(run.answers(data, split)) for run in runs if run.row.name == row]
+                for split in inputs.splits
+            }
+            for row in rows
         }
-        for row in rows
-    }
-    published = published_ablation(study)
-    result = StudyResult.of(chosen, list(rows.values()), answers, published)
-    result.save(out / f"{study}-{data.division}.json")
+        published = published_ablation(study)
+        result = StudyResult.of(chosen, list(rows.values()), answers, published)
+        result.save(out / f"{study}-{data.division}.json")
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,14 +62,17 @@ def evaluate(
     Raises:
         ConfigError: the folder is not a grounder, its model card is part of aligncat, or `seen` contradicts what is
             known of the detector.
-        DataError: the dataset, or the list of the detector's images, cannot be read.
+        DataError: the dataset, or the list of the detector's images, cannot be read; or another process is writing
+            results of this grounder on this dataset.
         StoreError: the store is from another detector, or lacks an image.
+        WriteError: the results cannot be written, for example because the disk is full.
     """
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import split_names
     from aligncat.evaluation.answering import answer, open_queries, save_answers, seed_of
     from aligncat.evaluation.leak import read_training_images
     from aligncat.evaluation.questions import Questions
+    from aligncat.files.locks import path_lock
     from aligncat.grounder.folder import SHIPPED
     from aligncat.grounder.grounder import Grounder
     from aligncat.grounder.model_card import write_model_card
@@ -85,19 +89,20 @@ def evaluate(
     training = None if detector_images is None else read_training_images(detector_images)
     every_query = None if queries is None else open_queries(queries, loaded)
     found: list[Answers] = []
-    with AnnotationFiles() as files:
-        names = splits or tuple(split for split in split_names(data, files=files) if split != "train")
-        if not names:
-            raise DataError(f"{data.path}: the only split is train; add another split, or name one with --splits")
-        for split in names:
-            questions = Questions.load(data, opened, split, skip_bad_rows=skip_bad_rows, files=files)
-            answers = answer(
-                loaded, config, questions, folder=grounder, queries=every_query, training=training, seen=seen
-            )
-            if out is not None:
-                save_answers(answers, out, name)
-            found.append(answers)
-    if model_card:
-        path = write_model_card(grounder, card_results([answers.result for answers in found]))
-        logger.info("%s: results added", path)
+    with nullcontext() if out is None else path_lock(out / f"{name}-{data.division}"):
+        with AnnotationFiles() as files:
+            names = splits or tuple(split for split in split_names(data, files=files) if split != "train")
+            if not names:
+                raise DataError(f"{data.path}: the only split is train; add another split, or name one with --splits")
+            for split in names:
+                questions = Questions.load(data, opened, split, skip_bad_rows=skip_bad_rows, files=files)
+                answers = answer(
+                    loaded, config, questions, folder=grounder, queries=every_query, training=training, seen=seen
+                )
+                if out is not None:
+                    save_answers(answers, out, name)
+                found.append(answers)
+        if model_card:
+            path = write_model_card(grounder, card_results([answers.result for answers in found]))
+            logger.info("%s: results added", path)
     return found

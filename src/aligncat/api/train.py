@@ -51,21 +51,24 @@ def train(
 
     Raises:
         ConfigError: the settings contradict each other, or the folder holds a different run.
-        DataError: the dataset cannot be read.
+        DataError: the dataset cannot be read, or another process is training in the folder.
         DetectorError: the detector lacks a category of the dataset.
         StoreError: the store is unfinished, or lacks an image.
+        WriteError: the folder cannot be written, for example because the disk is full.
         KeyboardInterrupt: Ctrl-C, after a log line that explains how to resume.
     """
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import load_split, load_truth, split_names
     from aligncat.evaluation.judge import judge_choices
     from aligncat.evaluation.overlaps import Overlaps
+    from aligncat.files.locks import folder_lock
+    from aligncat.files.write_errors import named_write_errors
     from aligncat.store.reader import Store
     from aligncat.training.fit import ValidationSplit, fit
 
     opened = Store.open(store)
     validation = None
-    with AnnotationFiles() as files:
+    with folder_lock(out), AnnotationFiles() as files:
         train_data = load_split(data, train_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
         if val_split is not None:
             if val_split not in (names := split_names(data, files=files)):
@@ -76,14 +79,15 @@ def train(
             val = load_split(data, val_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
             truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows, files=files)
             validation = ValidationSplit(val, judge_choices(Overlaps.of(opened, val, truth)))
-    return fit(
-        train=train_data,
-        validation=validation,
-        store=opened,
-        out=out,
-        alignment=alignment,
-        text=text,
-        training=training,
-        word_vectors=word_vectors,
-        progress=progress,
-    )
+        with named_write_errors(out):
+            return fit(
+                train=train_data,
+                validation=validation,
+                store=opened,
+                out=out,
+                alignment=alignment,
+                text=text,
+                training=training,
+                word_vectors=word_vectors,
+                progress=progress,
+            )

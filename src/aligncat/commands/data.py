@@ -62,4 +62,4 @@ def _write_names(path: Path, names: tuple[str, ...]) -> None:
     try:
         write_atomic(path, "".join(f"{name}\n" for name in names).encode())
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error}); give --missing another path") from error
+        raise DataError(f"{path}: cannot be written ({error.strerror}); give --missing another path") from error

@@ -12,7 +12,7 @@ from aligncat.errors import ConfigError
 from aligncat.files.images import read_image
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
-from aligncat.grounder.overlay import draw_groundings
+from aligncat.grounder.overlay import draw_groundings, save_picture
 from aligncat.grounder.plain import to_json
 from aligncat.types import Grounding
 
@@ -56,7 +56,7 @@ def ground(
     )
     found = loaded.ground(picture, expressions)
     if overlay is not None:
-        draw_groundings(picture, found).save(overlay)
+        save_picture(draw_groundings(picture, found), overlay)
     text = json.dumps([to_json(grounding) for grounding in found], indent=2, ensure_ascii=False, allow_nan=False)
     print(text)
     return found

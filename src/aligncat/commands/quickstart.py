@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +19,10 @@ from aligncat.datasets.load import load_split
 from aligncat.evaluation.answering import answer
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Result
+from aligncat.files.atomic import write_atomic
+from aligncat.files.locks import folder_lock
 from aligncat.grounder.grounder import Grounder
-from aligncat.grounder.overlay import draw_groundings
+from aligncat.grounder.overlay import draw_groundings, save_picture
 from aligncat.mojiref.build import MojiRefConfig, make_mojiref
 from aligncat.report.terminal import results_table
 from aligncat.training.presets import load_preset
@@ -44,6 +47,12 @@ def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Pat
     Returns:
         The folder.
     """
+    with folder_lock(out):
+        _run(out, seed)
+    return out
+
+
+def _run(out: Path, seed: int) -> None:
     console = output_console()
     started = time.perf_counter()
     data = DataConfig(path=out / "mojiref", dataset="mojiref")
@@ -75,11 +84,11 @@ def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Pat
     (out / "results").mkdir(exist_ok=True)
     for result in results:
         result.save(out / "results" / f"{result.config}-{result.split}.json")
-    with (out / "results" / "table.txt").open("w", encoding="utf-8") as file:
-        Console(file=file, width=PIPED_WIDTH).print(table)
+    text = io.StringIO()
+    Console(file=text, width=PIPED_WIDTH).print(table)
+    write_atomic(out / "results" / "table.txt", text.getvalue().encode())
     console.print(f"The results, both grounders and {len(pictures)} pictures are in [bold]{out.resolve()}[/bold]")
     console.print(f"Total time: {time.perf_counter() - started:.0f} s")
-    return out
 
 
 @contextmanager
@@ -100,5 +109,5 @@ def _pictures(grounder: Grounder, data: DataConfig, folder: Path) -> Iterator[Pa
         with Image.open(record.path) as file:
             image = file.convert("RGB")
         path = folder / f"{record.path.stem}.png"
-        draw_groundings(image, grounder.ground(image, list(texts.values()))).save(path)
+        save_picture(draw_groundings(image, grounder.ground(image, list(texts.values()))), path)
         yield path

@@ -17,6 +17,7 @@ from aligncat.datasets.split import Split
 from aligncat.errors import DataError
 from aligncat.evaluation.leak import SplitAudit, TrainingImages, audit_split, read_training_images, without
 from aligncat.files.atomic import write_atomic
+from aligncat.files.locks import folder_lock
 
 LEAVE_OUT = "leave-out.txt"
 TRAIN_ON = "train-on.txt"
@@ -106,9 +107,14 @@ def write_lists(audit: DetectorAudit, out: Path) -> None:
         out: the folder; it is created.
 
     Raises:
-        OSError: the folder cannot be written.
+        DataError: another process is writing there.
+        WriteError: the folder cannot be written, for example because the disk is full.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    with folder_lock(out):
+        _write_lists(audit, out)
+
+
+def _write_lists(audit: DetectorAudit, out: Path) -> None:
     _write_lines(out / LEAVE_OUT, audit.photos)
     if audit.training.listed is None:
         logger.info(

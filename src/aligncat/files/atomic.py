@@ -3,41 +3,58 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-PART_SUFFIX = ".part"
+from aligncat.files.temporary import staging_folder, temporary_file
+from aligncat.files.write_errors import named_write_errors
 
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file so that readers see either its old content or all of the new content.
 
-    The content goes into a `.part` file beside it, which is synced to disk and then renamed. A process that is killed
-    leaves at most that `.part` file behind.
+    The content goes into a hidden file beside it, which is synced to disk and then renamed. Its name is unique, so two
+    processes that write the same file do not mix: the last rename counts. A process that is killed leaves at most that
+    hidden file behind; see `remove_left_files`.
 
     Args:
         path: the file.
         content: its new content.
 
     Raises:
-        OSError: the file cannot be written, for example because the disk is full. The `.part` file is removed.
+        WriteError: the file cannot be written, for example because the disk is full. Nothing of it is left.
     """
-    part = path.with_name(path.name + PART_SUFFIX)
+    part = temporary_file(path.parent)
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        with named_write_errors(path, always=True):
+            with part.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+            _sync_folder(path.parent)
     except BaseException:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise
-    _sync_folder(path.parent)
 
 
-def remove_parts(folder: Path) -> None:
-    """Remove the `.part` files that killed processes left in a folder."""
-    for part in folder.glob(f"*{PART_SUFFIX}"):
-        part.unlink()
+def write_files_atomic(folder: Path, write: Callable[[Path], object]) -> None:
+    """Write files with a function that cannot write atomically, such as one of another library.
+
+    Args:
+        folder: the folder of the files. It is created.
+        write: writes the files into the folder that it is given, which is a temporary one.
+
+    Raises:
+        WriteError: a file cannot be written.
+    """
+    with named_write_errors(folder), staging_folder(folder) as staging:
+        write(staging)
+        folder.mkdir(exist_ok=True)
+        for path in sorted(staging.iterdir()):
+            write_atomic(folder / path.name, path.read_bytes())
 
 
 def _sync_folder(folder: Path) -> None:

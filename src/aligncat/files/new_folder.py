@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from aligncat.errors import DataError
+from aligncat.files.locks import path_lock
+from aligncat.files.temporary import staging_folder, temporary_sibling
+from aligncat.files.write_errors import named_write_errors
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
+def new_folder(out: Path, replaces: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
     """Create a folder under a temporary name, and rename it at the end of the block or remove it on an error.
+
+    The lock of `out` is held meanwhile. Hidden folders that killed processes left beside it are removed.
 
     Args:
         out: the folder's final path. It must not exist or must be an empty folder.
+        replaces: whether a folder that is not empty may be replaced.
 
     Yields:
         The folder to write into, beside `out`.
 
     Raises:
-        DataError: `out` is not empty, or the folder cannot be written, for example because the disk is full.
+        DataError: `out` is not empty, or another process is writing it.
+        WriteError: the folder cannot be written, for example because the disk is full.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out} exists and is not empty; choose another folder or remove it first")
-    unfinished = out.with_name(f".{out.name}.unfinished-{os.getpid()}")
+    with path_lock(out):
+        replaced = out.is_dir() and replaces(out)
+        if not replaced and out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise DataError(f"{out} exists and is not empty; choose another folder or remove it first")
+        # The folder disappears also on Ctrl-C: an incomplete dataset is useless, and its name would not show that.
+        with named_write_errors(out), staging_folder(out) as unfinished:
+            yield unfinished
+            with named_write_errors(out, always=True):
+                if replaced:
+                    _replace(out, unfinished)
+                    return
+                if out.exists():
+                    out.rmdir()
+                unfinished.rename(out)
+
+
+def _replace(out: Path, unfinished: Path) -> None:
+    old = temporary_sibling(out, "old")
+    out.rename(old)
     try:
-        unfinished.mkdir(parents=True)
-        yield unfinished
-        if out.exists():
-            out.rmdir()
         unfinished.rename(out)
-    except OSError as error:
-        raise DataError(
-            f"{out}: cannot be written ({error}); make room on the disk, or choose another folder"
-        ) from error
-    finally:  # also on Ctrl-C: an incomplete dataset is useless, and its name would not show that
-        shutil.rmtree(unfinished, ignore_errors=True)
+    except BaseException:
+        if not out.exists():
+            old.rename(out)
+        raise
+    shutil.rmtree(old)

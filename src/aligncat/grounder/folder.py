@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,7 @@ from safetensors.torch import load_file, save
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.detectors.description import DetectorDescription
 from aligncat.errors import ConfigError, DataError, DetectorError
-from aligncat.files.atomic import write_atomic
+from aligncat.files.atomic import write_atomic, write_files_atomic
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.old_sizes import without_old_sizes
 from aligncat.language.config import TextEncoderConfig
@@ -74,7 +73,7 @@ def write_folder(contents: Contents, folder: Path) -> None:
         vocabulary = json.dumps(contents.vocabulary.to_dict(), ensure_ascii=False)
         write_atomic(folder / VOCABULARY, vocabulary.encode())
     if contents.pretrained is not None and contents.model.config.text.train_encoder:
-        _write_text_encoder(contents.pretrained, folder / TEXT)
+        write_files_atomic(folder / TEXT, contents.pretrained.save)  # its weights are in WEIGHTS
     config = json.dumps(contents.config(), indent=2, ensure_ascii=False) + "\n"
     write_atomic(folder / CONFIG, config.encode())
 
@@ -152,15 +151,6 @@ def current_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     alignment = config["alignment"]
     feature_dim = config["feature_dim"] if "feature_dim" in config else alignment["visual_dim"]
     return {**config, "alignment": without_old_sizes(alignment, where), "feature_dim": feature_dim}
-
-
-def _write_text_encoder(pretrained: PretrainedText, folder: Path) -> None:
-    """Write the config and tokenizer of a fine-tuned transformer, each file atomically. Its weights are in WEIGHTS."""
-    folder.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        pretrained.save(Path(scratch))
-        for path in sorted(Path(scratch).iterdir()):
-            write_atomic(folder / path.name, path.read_bytes())
 
 
 def _need(folder: Path, *names: str) -> None:

@@ -24,6 +24,15 @@ from aligncat.files.atomic import write_atomic
 from aligncat.grounder.folder import current_config
 from aligncat.wording import percent
 
+
+class _Card(ModelCard):
+    """A model card whose file is written atomically, also by the hub's own `save_pretrained`."""
+
+    def save(self, filepath: Path | str) -> None:
+        """Write the card."""
+        write_atomic(Path(filepath), str(self).encode())
+
+
 TEMPLATE = Path(__file__).with_name("model_card.md")
 TAGS = ["visual-grounding", "referring-expression-comprehension", "referring-expression-segmentation"]
 _COLUMNS = {"rec": "REC", "rec_oracle": "oracle", "miou": "RES mIoU", "miou_oracle": "oracle", "category": "category"}
@@ -154,7 +163,7 @@ def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) ->
         "versions": _plain(", ".join(f"{name} {number}" for name, number in provenance.get("versions", {}).items())),
         "licences": "\n".join(_licences(config)),
     }
-    filled: ModelCard = ModelCard.from_template(head, template_path=str(TEMPLATE), card=card)
+    filled: ModelCard = _Card.from_template(head, template_path=str(TEMPLATE), card=card)
     return filled
 
 

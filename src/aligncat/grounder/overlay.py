@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from pathlib import Path
 from textwrap import shorten
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from aligncat.files.atomic import write_atomic
 from aligncat.geometry import decode_mask
 from aligncat.types import Grounding
 
@@ -59,3 +62,14 @@ def draw_groundings(image: Image.Image, groundings: Sequence[Grounding]) -> Imag
 
 def _overlap(first: tuple[float, float, float, float], second: tuple[float, float, float, float]) -> bool:
     return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a picture atomically, in the format that the suffix of its path names.
+
+    Raises:
+        WriteError: the file cannot be written.
+    """
+    content = io.BytesIO()
+    picture.save(content, format=Image.registered_extensions()[path.suffix.lower()])
+    write_atomic(path, content.getvalue())

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from aligncat.errors import DataError
+from aligncat.files.atomic import write_atomic
 from aligncat.language.tokens import tokenize
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Vocabulary:
 
     def save(self, path: Path) -> None:
         """Write the vocabulary as a JSON file."""
-        path.write_text(json.dumps(self.to_dict(), ensure_ascii=False), encoding="utf-8")
+        write_atomic(path, json.dumps(self.to_dict(), ensure_ascii=False).encode())
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:

@@ -67,7 +67,8 @@ def make_mojiref(*, out: Path, recipe: MojiRefConfig = MojiRefConfig()) -> Path:
         The folder, with images/ and, for each flavour, instances.json and refs(unc).p.
 
     Raises:
-        DataError: the folder is not empty or cannot be written, for example because the disk is full.
+        DataError: the folder is not empty, or another process is writing it.
+        WriteError: the folder cannot be written, for example because the disk is full.
     """
     with new_folder(out) as folder:
         _write(folder, recipe)

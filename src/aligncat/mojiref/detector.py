@@ -6,6 +6,7 @@ testA or testB. `docs/mini-detector.md` has the recipe and the results.
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +27,8 @@ from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation,
 from aligncat.console import progress_bar
 from aligncat.detectors.preprocessing import normalize
 from aligncat.errors import DetectorError
+from aligncat.files.atomic import write_atomic, write_files_atomic
+from aligncat.files.locks import path_lock
 from aligncat.geometry import letterbox_image
 from aligncat.mojiref.glyphs import CATEGORIES
 from aligncat.mojiref.scenes import compose
@@ -191,7 +194,16 @@ def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorC
 
     Raises:
         DetectorError: a gradient is not finite, or the saved state belongs to another recipe.
+        DataError: another process is training it.
+        WriteError: a file cannot be written, for example because the disk is full.
     """
+    with path_lock(out):
+        _train_both(out, recipe, save_every)
+    return out
+
+
+def _train_both(out: Path, recipe: MiniDetectorConfig, save_every: int) -> None:
+    """Train the backbone to name objects, then the detector, and save it."""
     torch.manual_seed(recipe.seed)
     model = build_mini_detector(class_weight=recipe.class_weight).train()
     naming = _ObjectNames(model.model.pixel_level_module.encoder).train()
@@ -222,7 +234,6 @@ def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorC
     _save(average, out, recipe)
     for file in (naming_state, state):
         file.unlink(missing_ok=True)
-    return out
 
 
 def _train(
@@ -312,14 +323,14 @@ def _restore(state_file: Path, parts: dict[str, Any], recipe: MiniDetectorConfig
 
 
 def _save_state(state_file: Path, parts: dict[str, Any], recipe: MiniDetectorConfig, step: int) -> None:
-    temporary = state_file.with_suffix(".tmp")
     states = {name: part.state_dict() for name, part in parts.items()}
-    torch.save({"step": step, "recipe": asdict(recipe), **states}, temporary)
-    temporary.replace(state_file)
+    content = io.BytesIO()
+    torch.save({"step": step, "recipe": asdict(recipe), **states}, content)
+    write_atomic(state_file, content.getvalue())
 
 
 def _save(average: AveragedModel, out: Path, config: MiniDetectorConfig) -> None:
     half = build_mini_detector(class_weight=config.class_weight).half()  # type: ignore[no-untyped-call]
     half.load_state_dict(average.module.state_dict())
     half.config.aligncat_recipe = asdict(config)
-    half.save_pretrained(out)
+    write_files_atomic(out, half.save_pretrained)

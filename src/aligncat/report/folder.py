@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import as_file, files
@@ -15,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligncat.console import error_console
-from aligncat.errors import DataError
 from aligncat.evaluation.causes import CAUSES, MEANING
 from aligncat.files.new_folder import new_folder
 from aligncat.report import tables
@@ -51,13 +47,16 @@ def write_folder(runs: Mapping[Path, Answers], out: Path, *, figures: bool = Tru
         The path of the page.
 
     Raises:
-        DataError: two runs call different data by the same name, or the folder holds something other than a report.
+        DataError: two runs call different data by the same name, the folder holds something other than a report, or
+            another process is writing it.
+        WriteError: the folder cannot be written, for example because the disk is full.
     """
     runs = in_order(runs)
     splits = by_split(runs)
     names = run_names(answers.result for answers in runs.values())
     numbers = {key: number for number, key in enumerate(names)}
-    with _report_folder(out) as folder:
+    # "." has no name to derive the temporary names from.
+    with new_folder(out.resolve(), replaces=_is_report) as folder:
         copies = _copy_pictures(splits, folder / "images")
         _write_page(folder / "page")
         data = folder / "data"
@@ -138,25 +137,6 @@ def _copy_pictures(splits: list[SplitRows], folder: Path) -> dict[str, str | Non
 def _write_page(folder: Path) -> None:
     with as_file(files("aligncat.report") / "page") as ours:
         shutil.copytree(ours, folder, ignore=shutil.ignore_patterns("__pycache__"))
-
-
-@contextmanager
-def _report_folder(out: Path) -> Iterator[Path]:
-    """Open a new folder that replaces an earlier report on success."""
-    out = out.resolve()  # "." has no name to derive the temporary names from
-    if not _is_report(out):
-        with new_folder(out) as folder:
-            yield folder
-        return
-    fresh, old = (out.with_name(f".{out.name}.{state}-{os.getpid()}") for state in ("fresh", "old"))
-    with new_folder(fresh) as folder:
-        yield folder
-    try:
-        out.rename(old)
-        fresh.rename(out)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be replaced ({error}); the new report is in {fresh}") from error
-    shutil.rmtree(old)
 
 
 def _is_report(folder: Path) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -16,10 +18,11 @@ from rich.text import Text
 from aligncat.console import progress_bar
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, ImageError
+from aligncat.files.locks import folder_lock
 from aligncat.store.manifest import Manifest
 from aligncat.store.reader import Store
 from aligncat.store.shard import DecodedBatch, extract_shard, read_batch, split_into_batches
-from aligncat.store.writer import StoreWriter
+from aligncat.store.writer import COMPLETE, StoreWriter
 from aligncat.types import ImageRecord
 
 # An interruption loses at most one shard. A real detector takes a minute and a half for a shard on two cores.
@@ -56,7 +59,7 @@ def extract_images(
 
     Raises:
         ImageError: an image cannot be read, and `skip_bad_images` is False.
-        DataError: two images have the same id.
+        DataError: two images have the same id, or another process is writing the store.
         ConfigError: shard_size is less than 1.
         StoreError: the folder holds something else, or cannot be written.
         KeyboardInterrupt: the user pressed Ctrl-C; a line has been printed that says how much is saved.
@@ -66,10 +69,12 @@ def extract_images(
     ids = [image.id for image in images]
     if repeated := [image_id for image_id, count in Counter(ids).items() if count > 1]:
         raise DataError(f"image id {repeated[0]!r} is given more than once; give every image an id of its own.")
-    writer = StoreWriter.open(out, Manifest.of(detector, ids, shard_size))
-    if missing := writer.missing():
-        _extract_shards(writer, missing, images, detector, skip_bad_images)
-    writer.finish()
+    finished = (out / COMPLETE).exists() and not os.access(out, os.W_OK)  # on a read-only disk, for example
+    with nullcontext() if finished else folder_lock(out):
+        writer = StoreWriter.open(out, Manifest.of(detector, ids, shard_size))
+        if missing := writer.missing():
+            _extract_shards(writer, missing, images, detector, skip_bad_images)
+        writer.finish()
     store = Store.open(out)
     for skipped in store.skipped:
         logger.warning("left out of the store: %s", skipped.reason)

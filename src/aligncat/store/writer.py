@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aligncat.errors import StoreError
-from aligncat.files.atomic import remove_parts, write_atomic
+from aligncat.files.atomic import write_atomic
+from aligncat.files.temporary import is_temporary, remove_left_files
 from aligncat.store.manifest import MANIFEST, Manifest, shard_name
 from aligncat.types import Candidates
 
@@ -54,8 +55,8 @@ class StoreWriter:
         writer = cls(folder, manifest)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            remove_parts(folder)
-            if not any(folder.iterdir()):
+            remove_left_files(folder)
+            if all(is_temporary(path) for path in folder.iterdir()):
                 manifest.write(folder)
         except OSError as error:
             raise StoreError(

@@ -13,6 +13,8 @@ from aligncat.evaluation.answers import Answers
 from aligncat.evaluation.judge import judge_choices
 from aligncat.evaluation.leak import read_training_images
 from aligncat.evaluation.questions import Questions
+from aligncat.files.locks import folder_lock
+from aligncat.files.write_errors import named_write_errors
 from aligncat.training.fit import ValidationSplit, fit
 from aligncat.training.run_folder import check_settings, describe_split
 
@@ -156,8 +158,13 @@ class StudyRun:
         """Train the run, or resume its training, and save its answers on every split.
 
         Raises:
-            AligncatError: the settings do not fit the data, or a file cannot be read.
+            AligncatError: the settings do not fit the data, a file cannot be read or written, or another process is
+                working in the run's folder.
         """
+        with folder_lock(self.folder), named_write_errors(self.folder):
+            self._work(loaded)
+
+    def _work(self, loaded: LoadedInputs) -> None:
         inputs = loaded.inputs
         candidates = self.row.candidates
         val = loaded.questions(candidates, "val")

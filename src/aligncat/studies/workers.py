@@ -21,6 +21,7 @@ from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 
 from aligncat.console import progress_bar
 from aligncat.errors import AligncatError
+from aligncat.signals import stop_signals, stopped_status
 from aligncat.studies.runs import LoadedInputs, StudyInputs, StudyRun
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _workers(inputs: StudyInputs, count: int, threads: int) -> Iterator[list[Con
             connection.close()  # an idle worker then ends
         for process in processes:
             process.join(1)
-            process.terminate()  # safe at any moment, because files are written atomically
+            process.terminate()  # does what Ctrl-C does, see _work
             process.join()
 
 
@@ -132,10 +133,18 @@ def _interrupts_blocked() -> Iterator[None]:
 
 def _work(connection: Connection, inputs: StudyInputs, threads: int) -> None:
     """Run a worker process: work on each run that arrives and reply with its name or its error."""
-    # Ctrl-C reaches every process. A worker that survived it would start the next run.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # Ctrl-C reaches every process, and the parent sends SIGTERM when it stops. A worker that survived either would
+    # start the next run.
+    with stop_signals(signal.SIGINT) as received:
+        try:
+            if hasattr(signal, "pthread_sigmask"):
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            _work_on_runs(connection, inputs, threads)
+        except KeyboardInterrupt:  # locks are released and temporary files removed
+            os._exit(stopped_status(received))
+
+
+def _work_on_runs(connection: Connection, inputs: StudyInputs, threads: int) -> None:
     Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)

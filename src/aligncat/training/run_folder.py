@@ -13,7 +13,8 @@ from typing import Any
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
-from aligncat.files.atomic import PART_SUFFIX, write_atomic
+from aligncat.files.atomic import write_atomic
+from aligncat.files.temporary import is_temporary
 from aligncat.grounder.old_sizes import without_old_sizes
 from aligncat.language.config import TextEncoderConfig
 from aligncat.training.config import TrainingConfig
@@ -32,7 +33,7 @@ def check_run_folder(out: Path, settings: Mapping[str, Any]) -> None:
     """
     if (out / SETTINGS).is_file():
         check_settings(out, settings)
-    elif out.exists() and (not out.is_dir() or any(p.is_file() and p.suffix != PART_SUFFIX for p in out.rglob("*"))):
+    elif out.exists() and (not out.is_dir() or any(p.is_file() and not is_temporary(p) for p in out.rglob("*"))):
         raise ConfigError(f"{out} exists and is not an empty folder: choose another --out")
 
 

@@ -16,6 +16,7 @@ from aligncat.datasets.categories import COCO_NAMES
 from aligncat.errors import CheckpointError, ConfigError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.hashes import file_sha256
+from aligncat.files.locks import folder_lock
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +56,9 @@ def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels:
     names = _category_names(labels, converted.classes, model)
     model_config = transformers_config(ARCHITECTURES[config], converted.queries, names)
     model_config.update({"aligncat_source": {"file": model.name, "sha256": file_sha256(model), "architecture": config}})
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomic(out / WEIGHTS, save(converted.weights, metadata={"format": "pt"}))
-    write_atomic(out / CONFIG, model_config.to_json_string(use_diff=False).encode())
+    with folder_lock(out):
+        write_atomic(out / WEIGHTS, save(converted.weights, metadata={"format": "pt"}))
+        write_atomic(out / CONFIG, model_config.to_json_string(use_diff=False).encode())
     _log_result(converted, out)
     return converted
 

@@ -21,6 +21,7 @@ from aligncat.detectors.preprocessing import PreprocessingMode
 from aligncat.detectors.registry import CANDIDATES, open_detector
 from aligncat.errors import CheckpointError, ConfigError
 from aligncat.files.hashes import file_sha256
+from aligncat.files.locks import folder_lock
 from aligncat.grounder.folder import CONFIG
 from aligncat.grounder.grounder import Grounder
 from aligncat.versions import installed_versions
@@ -88,9 +89,9 @@ def import_querymatch(
         "vocabulary": {"file": annotations.name, "sha256": file_sha256(annotations), "splits": "all, as QueryMatch's"},
         "versions": installed_versions(),
     }
-    out.mkdir(parents=True, exist_ok=True)
     grounder = Grounder(model, vocabulary, loaded.labels, loaded.description(), provenance)
-    grounder.save_pretrained(out)
+    with folder_lock(out):
+        grounder.save_pretrained(out)
     inner = sum(name.startswith(DETECTOR_PREFIX) for name in tensors)
     logger.info("%s: converted %d tensors; %d words", out, len(tensors) - inner, len(vocabulary))
     if inner:

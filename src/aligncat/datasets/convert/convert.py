@@ -38,8 +38,10 @@ def convert_dataset(
 
     Raises:
         ConfigError: the format is unknown or cannot be written.
-        DataError: the dataset cannot be read, or lacks something that the other format requires.
+        DataError: the dataset cannot be read, or lacks something that the other format requires; or the folder is not
+            empty, or another process is writing it.
         ImageError: the other format requires the size of an image, and its photo is missing.
+        WriteError: the folder cannot be written, for example because the disk is full.
     """
     write = find_format(to).write
     if write is None:

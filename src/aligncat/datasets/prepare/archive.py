@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from tempfile import TemporaryDirectory
 from typing import IO, cast
 
 from aligncat.datasets.known import KNOWN
 from aligncat.errors import DataError
+from aligncat.files.temporary import staging_folder
 
 # REFER's archives unpack to a few hundred megabytes, five to ten times their size.
 MAX_BYTES = 2 * 2**30
@@ -114,12 +114,11 @@ def unpack_annotations(archive: Path, dataset: str, folder: Path, needed: Sequen
     """
     if not is_archive(archive):
         raise DataError(f"{archive}: not a zip, tar or tar.gz archive: {_beginning(archive)}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         wanted = _wanted(archive, dataset)
-        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
-            _write(archive, wanted, Path(staging))
-            return place(Path(staging), folder, needed, archive)
+        with staging_folder(folder) as staging:
+            _write(archive, wanted, staging)
+            return place(staging, folder, needed, archive)
     except _DAMAGED as error:
         raise DataError(f"{archive}: damaged ({error}); download it again") from error
 

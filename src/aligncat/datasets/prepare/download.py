@@ -20,8 +20,9 @@ from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColu
 from aligncat.console import progress_bar
 from aligncat.datasets.prepare.mirrors import Mirror
 from aligncat.errors import DownloadError
-from aligncat.files.atomic import PART_SUFFIX, write_atomic
+from aligncat.files.atomic import write_atomic
 from aligncat.files.hashes import file_sha256
+from aligncat.files.temporary import PART_SUFFIX
 
 # REFER's largest archive takes less than 200 MB.
 MAX_BYTES = 4 * 2**30

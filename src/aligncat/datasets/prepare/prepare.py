@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 from aligncat.datasets.prepare.archive import (
@@ -19,6 +19,9 @@ from aligncat.datasets.prepare.archive import (
 from aligncat.datasets.prepare.download import discard_parts, download
 from aligncat.datasets.prepare.mirrors import SHIPPED, Mirror, read_mirrors
 from aligncat.errors import DataError, DownloadError
+from aligncat.files.locks import path_lock
+from aligncat.files.temporary import remove_left_files, staging_folder
+from aligncat.files.write_errors import named_write_errors
 
 SetName = Literal["refcoco", "refcoco+", "refcocog-umd", "refcocog-google", "refclef"]
 
@@ -50,19 +53,22 @@ def prepare_set(name: SetName, out: Path, source: Path | None = None, mirrors: P
         The dataset's folder.
 
     Raises:
-        DataError: the source is missing, damaged or unsafe, or lacks the files.
+        DataError: the source is missing, damaged or unsafe, or lacks the files; or another process is preparing the
+            dataset.
         DownloadError: no mirror provides a good archive.
-        OSError: the folder cannot be written.
+        WriteError: the folder cannot be written, for example because the disk is full.
     """
     dataset, split_by = SETS[name]
     folder = out / dataset
     needed = (f"refs({split_by}).p", "instances.json")
-    if source is not None:
-        _copy_from_source(source, dataset, folder, needed)
-    elif all((folder / file).is_file() for file in needed):
-        logger.info("%s already has %s", folder, " and ".join(needed))
-    else:
-        _fetch(read_mirrors(mirrors or SHIPPED, dataset), dataset, folder, needed)
+    with path_lock(folder), named_write_errors(out):
+        if source is not None:
+            _copy_from_source(source, dataset, folder, needed)
+        elif all((folder / file).is_file() for file in needed):
+            logger.info("%s already has %s", folder, " and ".join(needed))
+            _discard_downloads(_archive_of(folder))  # an earlier run was stopped before it did so
+        else:
+            _fetch(read_mirrors(mirrors or SHIPPED, dataset), dataset, folder, needed)
     return folder
 
 
@@ -90,16 +96,17 @@ def _copy(source: Path, folder: Path, needed: tuple[str, ...]) -> None:
     if folder.is_dir() and source.samefile(folder):
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
+    with staging_folder(folder) as staging:
         for path in files:
             with path.open("rb") as content:
-                copy_stream(content, Path(staging) / path.name)
-        place(Path(staging), folder, needed, source)
+                copy_stream(content, staging / path.name)
+        place(staging, folder, needed, source)
 
 
 def _fetch(mirrors: tuple[Mirror, ...], dataset: str, folder: Path, needed: tuple[str, ...]) -> None:
     """Download and unpack the archive of the first mirror that provides a good one, then delete the archive."""
-    archive = folder.parent / "downloads" / dataset
+    archive = _archive_of(folder)
+    remove_left_files(archive.parent)
     reasons = []
     for mirror in mirrors:
         try:
@@ -111,12 +118,24 @@ def _fetch(mirrors: tuple[Mirror, ...], dataset: str, folder: Path, needed: tupl
             reasons.append(str(error) if isinstance(error, DownloadError) else f"{mirror.url}: {error}")
             logger.warning("%s", reasons[-1])
         else:
-            archive.unlink()
-            discard_parts(archive)
-            if not any(archive.parent.iterdir()):
-                archive.parent.rmdir()
+            _discard_downloads(archive)
             return
     raise DownloadError(
         f"no mirror provided a good archive of {dataset} ({'; '.join(reasons)}); get it with a browser or from "
         "somebody who has it, and give it as --source"
     )
+
+
+def _archive_of(folder: Path) -> Path:
+    """Return where the archive of a dataset is downloaded to."""
+    return folder.parent / "downloads" / folder.name
+
+
+def _discard_downloads(archive: Path) -> None:
+    """Delete a downloaded archive, its partial downloads, and their folder if it is then empty."""
+    if archive.parent.is_dir():
+        archive.unlink(missing_ok=True)
+        discard_parts(archive)
+        remove_left_files(archive.parent)
+        with suppress(OSError):  # another dataset's downloads are in it
+            archive.parent.rmdir()

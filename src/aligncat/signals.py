@@ -1,0 +1,51 @@
+"""Signals that stop a command: SIGTERM and SIGHUP do what Ctrl-C does."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+_NAMES = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+
+
+@contextmanager
+def stop_signals(*others: int) -> Iterator[list[int]]:
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP, as Ctrl-C does, until the end of the block.
+
+    A signal that is ignored, as under nohup, stays ignored. Only the first signal is raised, so that a second one does
+    not break what is done on the first. Outside the main thread, which alone receives signals, nothing changes.
+
+    Args:
+        others: further signals to treat in this way.
+
+    Yields:
+        The signals received.
+    """
+    received: list[int] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        if len(received) == 1:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    before = {}
+    for number in (*(getattr(signal, name) for name in _NAMES if hasattr(signal, name)), *others):
+        # None: the handler was not installed from Python, and could not be restored.
+        if signal.getsignal(number) not in (signal.SIG_IGN, None):
+            before[number] = signal.signal(number, stop)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def stopped_status(received: Sequence[int]) -> int:
+    """Return the exit status after KeyboardInterrupt: 128 plus the signal, as shells report it; 130 for Ctrl-C."""
+    return 128 + (received[0] if received else signal.SIGINT)
