@@ -51,7 +51,8 @@ def train(
 
     Raises:
         ConfigError: the settings contradict each other, or the folder holds a different run.
-        DataError: the dataset cannot be read.
+        DataError: the dataset cannot be read, or annotations of the validation split are of another size than their
+            image in the store.
         DetectorError: the detector lacks a category of the dataset.
         StoreError: the store is unfinished, or lacks an image.
         KeyboardInterrupt: Ctrl-C, after a log line that explains how to resume.
@@ -59,6 +60,7 @@ def train(
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import load_split, load_truth, split_names
     from aligncat.evaluation.judge import judge_choices
+    from aligncat.evaluation.measurable import measurable
     from aligncat.evaluation.overlaps import Overlaps
     from aligncat.store.reader import Store
     from aligncat.training.fit import ValidationSplit, fit
@@ -75,6 +77,8 @@ def train(
                 )
             val = load_split(data, val_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
             truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows, files=files)
+            if skip_bad_rows:
+                val = measurable(val, truth, opened)
             validation = ValidationSplit(val, judge_choices(Overlaps.of(opened, val, truth)))
     return fit(
         train=train_data,
