@@ -93,11 +93,14 @@ class Truth:
         box: (4,) float64, xyxy pixels.
         mask: RLE at the image's size; None if the dataset has boxes only.
         category: the name of the referent's category, or None.
+        size: (width, height) in pixels of the image in which the box was drawn: as the annotations declare it, or else
+            as its photo has it. None if it is unknown.
     """
 
     box: NDArray[np.float64]
     mask: RLE | None
     category: str | None = None
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ def extract(
         every_query: keep each of the detector's N queries once and ignore `candidates`. Such a store is not for
             training but for `aligncat evaluate --queries`, which then distinguishes referents that the detector missed
             from referents that the confidence filter dropped.
-        skip_bad_images: leave out images that cannot be read and list them, instead of stopping.
+        skip_bad_images: leave out images that cannot be read, or whose names are not UTF-8, and list them, instead of
+            stopping.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
 
     Returns:
@@ -81,7 +82,7 @@ def extract(
             for split in splits or split_names(data, files=files):
                 records |= load_split(data, split, skip_bad_rows=skip_bad_rows, files=files).images
     elif images is not None:
-        records = {record.id: record for record in photos_in(images)}
+        records = {record.id: record for record in photos_in(images, skip_bad_names=skip_bad_images)}
     return extract_images(
         images=[records[key] for key in sorted(records)],
         detector=open_detector(

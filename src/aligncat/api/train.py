@@ -51,7 +51,8 @@ def train(
 
     Raises:
         ConfigError: the settings contradict each other, or the folder holds a different run.
-        DataError: the dataset cannot be read, or another process is training in the folder.
+        DataError: the dataset cannot be read, annotations of the validation split are of another size than their
+            image in the store, or another process is training in the folder.
         DetectorError: the detector lacks a category of the dataset.
         StoreError: the store is unfinished, or lacks an image.
         WriteError: the folder cannot be written, for example because the disk is full.
@@ -60,6 +61,7 @@ def train(
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import load_split, load_truth, split_names
     from aligncat.evaluation.judge import judge_choices
+    from aligncat.evaluation.measurable import measurable
     from aligncat.evaluation.overlaps import Overlaps
     from aligncat.files.locks import folder_lock
     from aligncat.files.write_errors import named_write_errors
@@ -78,6 +80,8 @@ def train(
                 )
             val = load_split(data, val_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
             truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows, files=files)
+            if skip_bad_rows:
+                val = measurable(val, truth, opened)
             validation = ValidationSplit(val, judge_choices(Overlaps.of(opened, val, truth)))
         with named_write_errors(out):
             return fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from aligncat.datasets.formats import USUAL_FORMAT
+from aligncat.datasets.formats import FORMATS, USUAL_FORMAT, BoxForm
 from aligncat.datasets.formats.format import Format, find_format
 from aligncat.datasets.known import known_dataset
 from aligncat.errors import ConfigError
@@ -39,10 +39,13 @@ class DataConfig:
             jsonl for the dataset jsonl.
         lexicon: a TOML file with your own words for categories, in addition to the package's words for COCO's
             categories. An expression without a category gets the category that its words name (docs/language.md).
+        boxes: what the four numbers of a box are, for the formats jsonl and coco-csv: xyxy (x1, y1, x2, y2 in pixels,
+            the default of jsonl), xywh (x, y, width, height in pixels, the default of coco-csv), or x1, y1, x2, y2 as
+            fraction (from 0 to 1) or as thousandths (from 0 to 1000) of the photo's width and height.
 
     Raises:
-        ConfigError: the dataset's name cannot be part of a file name, the format is unknown, or the name requires
-            another format.
+        ConfigError: the dataset's name cannot be part of a file name, the format is unknown, the name requires
+            another format, or the format has only one reading of boxes.
     """
 
     path: Path
@@ -51,6 +54,7 @@ class DataConfig:
     images: Path | None = None
     format: str | None = None
     lexicon: Path | None = None
+    boxes: BoxForm | None = None
 
     def __post_init__(self) -> None:
         if not is_name(self.dataset):
@@ -65,6 +69,12 @@ class DataConfig:
                 f"dataset {known.short_for}"
             )
         record = find_format(self.file_format)
+        if self.boxes is not None and record.boxes is None:
+            choice = [name for name in FORMATS if find_format(name).boxes is not None]
+            raise ConfigError(
+                f"boxes {self.boxes!r}: format {self.file_format} says itself what the numbers of a box are; leave out "
+                f"--data.boxes, which is for the formats {' and '.join(choice)}"
+            )
         if self.split_by is None:
             split_by = record.split_by or (UNKNOWN_DIVISION if known.must_say_division else None)
             object.__setattr__(self, "split_by", split_by)  # the dataclass is frozen

@@ -6,10 +6,10 @@ import gc
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 from aligncat.datasets.config import UNKNOWN_DIVISION, DataConfig, format_of
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
+from aligncat.datasets.formats.boxes import CORNER, all_in_corner
 from aligncat.datasets.formats.format import Objects, ReadOptions
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError
@@ -48,11 +48,13 @@ def load_split(
         ImageError: an image is missing.
         UnsafePickleError: refs(<split_by>).p has more than plain data.
     """
+    files = files or AnnotationFiles()
     if config.split_by == UNKNOWN_DIVISION:
         _warn_once(
+            files,
             f"{config.path}: does not record which of RefCOCOg's two divisions it is, and their val splits are not "
             'comparable, so results say "unknown"; give --data.split_by umd or google (for a file refs(unknown).p, '
-            "repeat the conversion with it)"
+            "repeat the conversion with it)",
         )
     options = _options(skip_bad_rows, collect_bad_rows, files, check_images=check_images)
     with _paused_garbage_collector():
@@ -83,8 +85,17 @@ def load_truth(
     Raises:
         DataError: a referent's box or mask is missing or does not follow the format.
     """
+    options = _options(skip_bad_rows, collect_bad_rows, files or AnnotationFiles())
     with _paused_garbage_collector():
-        return format_of(config).read_truth(config, split, _options(skip_bad_rows, collect_bad_rows, files))
+        truths = format_of(config).read_truth(config, split, options)
+    if config.boxes is None and format_of(config).boxes is not None and all_in_corner(truths.values()):
+        _warn_once(
+            options.files,
+            f"{config.path}: all boxes of {split} lie in the first {CORNER} x {CORNER} pixels of their photos, which "
+            "are much larger; if their numbers are thousandths of the photo, give --data.boxes thousandths, and otherwise "
+            f"--data.boxes {format_of(config).boxes}, which says that they are pixels",
+        )
+    return truths
 
 
 def load_objects(config: DataConfig, split: Split, *, files: AnnotationFiles | None = None) -> Objects:
@@ -126,7 +137,7 @@ def split_names(config: DataConfig, *, files: AnnotationFiles | None = None) -> 
 def _options(
     skip_bad_rows: bool,
     collect_bad_rows: list[DataError] | None,
-    files: AnnotationFiles | None,
+    files: AnnotationFiles,
     *,
     check_images: bool = True,
 ) -> ReadOptions:
@@ -134,14 +145,15 @@ def _options(
         skip_bad_rows=skip_bad_rows or collect_bad_rows is not None,
         collected=collect_bad_rows,
         check_images=check_images,
-        files=files or AnnotationFiles(),
+        files=files,
     )
 
 
-@cache
-def _warn_once(message: str) -> None:
-    """Log a warning once per process."""
-    logger.warning("%s", message)
+def _warn_once(files: AnnotationFiles, message: str) -> None:
+    """Log a warning, unless the same files led to it before."""
+    if message not in files.warnings:
+        files.warnings.add(message)
+        logger.warning("%s", message)
 
 
 @contextmanager

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import struct
+from collections import defaultdict
 from pathlib import Path
 
 from PIL import Image
@@ -14,6 +17,16 @@ _EXIF_ORIENTATION = 0x0112
 _FIRST_SIDEWAYS_ORIENTATION = 5
 # Errors that Pillow raises for a damaged header or EXIF block.
 _HEADER_ERRORS = (OSError, Image.DecompressionBombError, ValueError, SyntaxError, TypeError, struct.error)
+
+_OTHER = "files that are no images"
+_BAD_NAME = "images whose names are not UTF-8"
+# First bytes of JPEG, PNG, GIF, BMP and TIFF, and brands of HEIC after "ftyp".
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+_HEIC_SUFFIXES = (".heic", ".heif")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_HEAD = 12  # bytes
+
+logger = logging.getLogger(__name__)
 
 
 def photo_size(path: Path, where: str) -> tuple[int, int]:
@@ -35,29 +48,122 @@ def photo_size(path: Path, where: str) -> tuple[int, int]:
     return (height, width) if sideways else (width, height)
 
 
-def photos_in(folder: Path) -> list[ImageRecord]:
+def photos_in(folder: Path, *, skip_bad_names: bool = False) -> list[ImageRecord]:
     """List all image files below a folder, by the suffixes that Pillow reads. An image's id is its path in the folder.
 
-    Hidden files are left out: "._photo.jpg" is macOS metadata, not a photo.
+    Hidden files and folders are left out: "._photo.jpg" is macOS metadata, ".ipynb_checkpoints" holds copies. Links to
+    folders are not followed, because they may lead out of the folder or in a circle. One log line says what was left
+    out and why.
 
     Args:
         folder: the folder.
+        skip_bad_names: leave out files whose names are not UTF-8, instead of stopping. A store's ids are UTF-8.
 
     Returns:
         The images, sorted by id.
 
     Raises:
-        DataError: the folder is missing or has no image file.
+        DataError: the folder is missing or has no image file, or a file's name is not UTF-8.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give the folder with the photos")
-    suffixes = {suffix for suffix, format_name in Image.registered_extensions().items() if format_name in Image.OPEN}
-    files = [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and path.suffix.lower() in suffixes and not path.name.startswith(".")
-    ]
-    if not files:
-        raise DataError(f"{folder} has no image file that Pillow can read; give the folder with the photos")
-    records = [ImageRecord(id=path.relative_to(folder).as_posix(), path=path) for path in files]
-    return sorted(records, key=lambda record: record.id)
+    walk = _Walk(folder)
+    if walk.bad_names and not skip_bad_names:
+        raise DataError(
+            f"{folder}: the name {walk.bad_names[0]} is not UTF-8, so the image cannot have an id; rename it, or give "
+            "--skip_bad_images true to leave such images out"
+        )
+    left_out = walk.left_out()
+    if not walk.photos:
+        found = f"; it has {left_out}" if left_out else ""
+        raise DataError(f"{folder} has no image file that Pillow can read; give the folder with the photos{found}")
+    if left_out:
+        level = logging.INFO if walk.reasons == {_OTHER} else logging.WARNING
+        logger.log(level, "%s: %s photos; left out %s", folder, f"{len(walk.photos):,}", left_out)
+    return sorted(walk.photos, key=lambda record: record.id)
+
+
+class _Walk:
+    """The photos below a folder, and what else there is, by reason.
+
+    Args:
+        folder: the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.photos: list[ImageRecord] = []
+        self._folder = folder
+        self._left_out: dict[str, list[str]] = defaultdict(list)
+        self._suffixes = {end for end, name in Image.registered_extensions().items() if name in Image.OPEN}
+        for parent, folders, files in os.walk(folder, onerror=self._cannot_list):
+            # Changing the list tells os.walk where to go.
+            folders[:] = sorted(name for name in folders if self._enter(Path(parent, name)))
+            for name in sorted(files):
+                self._add(Path(parent, name))
+
+    @property
+    def reasons(self) -> set[str]:
+        """The reasons for which something was left out."""
+        return {*self._left_out}
+
+    @property
+    def bad_names(self) -> list[str]:
+        """The names that are not UTF-8, with their other bytes escaped."""
+        return self._left_out.get(_BAD_NAME, [])
+
+    def left_out(self) -> str:
+        """Return what was left out and why, with one example for each reason; empty if nothing was."""
+        return ", ".join(f"{len(names):,} {why} ({names[0]})" for why, names in self._left_out.items())
+
+    def _cannot_list(self, error: OSError) -> None:
+        self._leave(Path(error.filename), "folders that cannot be read")
+
+    def _enter(self, path: Path) -> bool:
+        """Return whether to look into a folder."""
+        if path.name.startswith("."):
+            self._leave(path, "hidden folders")
+        elif path.is_symlink():
+            self._leave(path, "linked folders, which need an `extract` of their own or a copy")
+        else:
+            return True
+        return False
+
+    def _add(self, path: Path) -> None:
+        is_photo = path.suffix.lower() in self._suffixes
+        if path.name.startswith("."):
+            self._leave(path, "hidden files" if is_photo else _OTHER)
+        elif not path.is_file():
+            self._leave(path, "broken links" if path.is_symlink() else _OTHER)
+        elif not is_photo:
+            self._leave(path, _kind(path))
+        elif not _is_utf8(path.relative_to(self._folder)):
+            self._leave(path, _BAD_NAME)
+        else:
+            self.photos.append(ImageRecord(id=path.relative_to(self._folder).as_posix(), path=path))
+
+    def _leave(self, path: Path, reason: str) -> None:
+        name = os.fsencode(path.relative_to(self._folder))
+        self._left_out[reason].append(name.decode("utf-8", "backslashreplace"))
+
+
+def _is_utf8(path: Path) -> bool:
+    """Return whether a path is UTF-8. Python keeps other bytes as halves of surrogate pairs, which UTF-8 lacks."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _kind(path: Path) -> str:
+    """Return why a file without an image's suffix is left out, by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return _OTHER
+    if path.suffix.lower() in _HEIC_SUFFIXES or (head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS):
+        return "HEIC photos, which must be converted to JPEG"
+    if head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return "photos whose names do not end like an image's, such as .jpg"
+    return _OTHER

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from aligncat.datasets.categories import canonical_category
 from aligncat.errors import DataError
+from aligncat.evaluation.measurable import size_fault
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou, mask_overlap
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Overlaps:
                 `of_referent` are computed. In an image without them, the detector's own category c^V counts.
 
         Raises:
-            DataError: the split has no expression, a referent has no truth, or a mask's size differs from the size of
+            DataError: the split has no expression, a referent has no truth, or its annotations are of another size than
                 the image that the detector saw.
             StoreError: the store lacks an image.
         """
@@ -173,11 +174,14 @@ def _referent_table(
 ) -> NDArray[np.void]:
     """Return the (R, O + 1) cells of one image; the last column is padding."""
     count = len(candidates)
+    for referent_id, truth in referents.items():
+        if fault := size_fault(truth, referent_id, candidates):
+            raise DataError(fault)
     table = np.zeros((len(referents), count + 1), dtype=_CELL)
     claimed = [labels[category] for category in candidates.categories]
     seen_as = _categories_by_truth(candidates.boxes, claimed, objects)
-    for row, (referent_id, truth) in zip(table, referents.items(), strict=True):
-        row["intersection"], row["union"] = _mask_cells(candidates, referent_id, truth)
+    for row, truth in zip(table, referents.values(), strict=True):
+        row["intersection"], row["union"] = _mask_cells(candidates, truth)
         row["valid"][:count] = True
         row["box_iou"][:count] = box_iou(truth.box[None], candidates.boxes)[0]
         row["same_category"][:count] = [same_category(name, truth.category) for name in seen_as]
@@ -186,19 +190,10 @@ def _referent_table(
     return table
 
 
-def _mask_cells(
-    candidates: Candidates, referent_id: str, truth: Truth
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _mask_cells(candidates: Candidates, truth: Truth) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (O + 1,) intersections and unions with the referent's mask; the last are those of an empty mask."""
     if truth.mask is None:
         return np.full(len(candidates) + 1, np.nan), np.full(len(candidates) + 1, np.nan)
-    if list(truth.mask["size"]) != [candidates.height, candidates.width]:
-        height, width = truth.mask["size"]
-        raise DataError(
-            f"the mask of referent {referent_id!r} is {width} x {height}, but the detector saw image "
-            f"{candidates.image_id!r} at {candidates.width} x {candidates.height}; extract the store from "
-            "the images that the annotations were made on"
-        )
     mask = truth.mask
     pairs = [mask_overlap(mask, candidate) for candidate in candidates.masks]
     area = mask_overlap(mask, mask)[1]

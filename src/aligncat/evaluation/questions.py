@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.load import load_objects, load_split, load_truth
+from aligncat.evaluation.measurable import measurable
 from aligncat.evaluation.overlaps import Overlaps
 
 if TYPE_CHECKING:
@@ -56,11 +57,14 @@ class Questions:
             files: a cache of parsed annotation files; share one when reading several splits.
 
         Raises:
-            DataError: the dataset cannot be read, or the split has no expression.
+            DataError: the dataset cannot be read, the split has no expression, or an image's annotations are of another
+                size than the image in the store.
             StoreError: the store lacks an image.
         """
         files = files or AnnotationFiles()
         split = load_split(data, split_name, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
         truth = load_truth(data, split_name, skip_bad_rows=skip_bad_rows, files=files)
+        if skip_bad_rows:
+            split = measurable(split, truth, store)
         overlaps = Overlaps.of(store, split, truth, objects=load_objects(data, split, files=files))
         return cls(split, truth, store, overlaps)

@@ -46,11 +46,17 @@ def required_int(row: Mapping[str, object], key: str, where: str) -> int:
 
 
 def required_id(row: Mapping[str, object], key: str, where: str) -> str:
-    """Return a required id, an integer or a non-empty string, as a string: 7 and "7" are the same id."""
-    value = required(row, key, where)
+    """Return a required id, an integer or a non-empty string, as a string: 7, 7.0 and "7" are the same id."""
+    value = whole(required(row, key, where))
     if not (_is_integer(value) or (isinstance(value, str) and value)):
         raise DataError(f"{where}: {key!r} must be an id (a whole number or a string), not {shorten(value)}")
     return check_encodable(str(value), where)
+
+
+def whole(value: object) -> object:
+    """Return 7 for 7.0, which pandas and others write for 7, and any other value unchanged."""
+    # Above 2^53, a float no longer holds every integer.
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
 
 
 def required_list(row: Mapping[str, object], key: str, where: str) -> list[object]:

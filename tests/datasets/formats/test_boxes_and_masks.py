@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.formats.boxes_and_masks import Canvas, box_around, read_box, read_mask
+from aligncat.datasets.formats.boxes import XYWH, XYXY, BoxNumbers, read_box
+from aligncat.datasets.formats.canvas import Canvas
+from aligncat.datasets.formats.masks import box_around, read_mask
 from aligncat.datasets.load import load_truth
 from aligncat.errors import DataError
 
 REAL_PHOTOS = Path(__file__).resolve().parents[3].parent / "shared" / "real" / "photos"
-CANVAS = Canvas(WIDTH, HEIGHT, "file.json: annotation 7")
+CANVAS = Canvas(WIDTH, HEIGHT, "file.json: annotation 7", pytest.fail)
 
 
 def filled(box: tuple[int, int, int, int]) -> np.ndarray[Any, Any]:
@@ -53,8 +56,16 @@ def test_truth_matches_the_drawn_rectangles(tmp_path: Path) -> None:
 )
 def test_every_form_of_mask_gives_the_same_pixels(box: tuple[int, int, int, int], form: Any) -> None:
     mask = read_mask(form(box), CANVAS)
+    assert mask is not None
     np.testing.assert_array_equal(coco_mask.decode(mask), filled(box))
     assert box_around(mask).tolist() == list(box)
+
+
+def test_a_polygon_outside_its_image_is_an_error() -> None:
+    remarks: list[str] = []
+    with pytest.raises(DataError, match=r"file\.json: annotation 7: the mask covers no pixel"):
+        read_mask([[100, 100, 120, 100, 120, 120]], replace(CANVAS, remark=remarks.append))
+    assert len(remarks) == 1
 
 
 def test_compressed_counts_of_random_masks_pass_the_check() -> None:
@@ -62,24 +73,24 @@ def test_compressed_counts_of_random_masks_pass_the_check() -> None:
     for density in (0.01, 0.1, 0.5, 0.9, 0.99):
         pixels = np.asfortranarray((rng.random((HEIGHT, WIDTH)) < density).astype(np.uint8))
         rle = coco_mask.encode(pixels)
-        np.testing.assert_array_equal(coco_mask.decode(read_mask(rle, CANVAS)), pixels)
+        mask = read_mask(rle, CANVAS)
+        assert mask is not None
+        np.testing.assert_array_equal(coco_mask.decode(mask), pixels)
 
 
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (None, "list of polygons or run lengths"),
         ("mask.png", "list of polygons or run lengths"),
-        ([], "list of polygons or run lengths"),
         ([[1, 2, 3, 4]], "at least 6 finite numbers"),  # pycocotools would read it as a box
         ([[1, 2, 3, 4, 5, 6, 7]], "at least 6 finite numbers"),
         ([[1, 2, 3, 4, 5, float("nan")]], "at least 6 finite numbers"),
         ([[1, 2, 3, 4, 5, 10**400]], "at least 6 finite numbers"),
-        ([1, 2, 3, 4, 5, 6], "a polygon must be a list"),
+        ([1, 2, 3, 4, 5], "at least 6 finite numbers"),
+        ([1, 2, 3, 4, 5, "6"], "a polygon must be a list"),
         ([[0, 0, 1e8, 0, 1e8, 1e8]], "outline is 300,000,000 pixels long"),  # pycocotools would crash
         ([[0, 0, 1e5, 0] * 10], "outline is 2,000,000 pixels long"),
         ([[5e8] * 6], "or lies far outside its image of 48 x 40"),
-        ([[100, 100, 120, 100, 120, 120]], "covers no pixel"),
         ({"counts": [WIDTH * HEIGHT]}, "key 'size' is missing"),
         ({"size": [HEIGHT, WIDTH]}, "key 'counts' is missing"),
         ({"size": [WIDTH, HEIGHT], "counts": [0, WIDTH * HEIGHT]}, r"size is \[48, 40\], but its image's"),
@@ -101,15 +112,15 @@ def test_a_bad_mask_is_an_error_that_says_where(mask: object, message: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("box", "corners", "xyxy"),
+    ("box", "numbers", "xyxy"),
     [
-        ([10, 20, 5, 6], False, [10, 20, 15, 26]),
-        ([10, 20, 15, 26], True, [10, 20, 15, 26]),
-        ([-0.5, 0.25, 49, 39.75], False, [-0.5, 0.25, 48.5, 40]),  # not clipped
+        ([10, 20, 5, 6], XYWH, [10, 20, 15, 26]),
+        ([10, 20, 15, 26], XYXY, [10, 20, 15, 26]),
+        ([-0.5, 0.25, 49, 39.75], XYWH, [-0.5, 0.25, 48.5, 40]),  # not clipped
     ],
 )
-def test_a_box_becomes_corners(box: list[float], corners: bool, xyxy: list[float]) -> None:
-    assert read_box(box, CANVAS, corners=corners).tolist() == xyxy
+def test_a_box_becomes_corners(box: list[float], numbers: BoxNumbers, xyxy: list[float]) -> None:
+    assert read_box(box, CANVAS, numbers).tolist() == xyxy
 
 
 @pytest.mark.parametrize(
@@ -123,6 +134,7 @@ def test_a_box_becomes_corners(box: list[float], corners: bool, xyxy: list[float
         ([1, 2, 3, float("nan")], "four finite numbers"),
         ([1, 2, 3, float("inf")], "four finite numbers"),
         ([1, 2, 3, 10**400], "four finite numbers"),
+        ([[1, 2, 3, 4], [5, 6, 7, 8]], "2 boxes, but a phrase refers to one object"),
         ([5, 5, 5, 9], "has no area"),
         ([5, 5, 4, 9], "has no area"),
         ([5, 9, 9, 9], "has no area"),
@@ -134,7 +146,7 @@ def test_a_box_becomes_corners(box: list[float], corners: bool, xyxy: list[float
 )
 def test_a_bad_box_is_an_error_that_says_where(box: object, message: str) -> None:
     with pytest.raises(DataError, match=r"file\.json: annotation 7: .*" + message):
-        read_box(box, CANVAS, corners=True)
+        read_box(box, CANVAS, XYXY)
 
 
 def annotation(**values: object) -> Any:
@@ -155,7 +167,7 @@ def without(key: str) -> Any:
         (without("image_id"), "annotation 5001: key 'image_id' is missing"),
         (annotation(image_id=1001), "its image is 1000, but .*annotation 5001 belongs to image 1001"),
         (annotation(bbox=[1, 2, 0, 4]), "annotation 5001: .*has no area"),
-        (annotation(segmentation=[]), "annotation 5001: the mask must be"),
+        (annotation(segmentation=[[1, 2, 3, 4]]), "annotation 5001: a polygon must be"),
         (
             lambda f: f.instances["annotations"].pop(1),
             r"\(ref_id 1\): ann_id 5001 is not among the annotations",

@@ -15,6 +15,7 @@ from helpers.fabricate import HEIGHT, WIDTH, things_of, write_image
 from pycocotools import mask as coco_mask
 
 from aligncat.datasets.config import DataConfig
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.load import load_split, load_truth, split_names
 from aligncat.errors import DataError, ImageError, MissingTruthError
 
@@ -30,10 +31,11 @@ def test_refcocog_without_a_named_division_is_called_unknown_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = refcocog(tmp_path, None)
-    splits = [load_split(config, "val", check_images=False) for _ in range(2)]
+    files = AnnotationFiles()
+    splits = [load_split(config, "val", check_images=False, files=files) for _ in range(2)]
     assert [split.split_by for split in splits] == ["unknown", "unknown"]
     assert ["--data.split_by umd or google" in message for message in caplog.messages] == [True], (
-        "the warning is logged once"
+        "the warning is logged once for the same files"
     )
 
 

@@ -5,6 +5,8 @@ A row names the `Format` record at the end of the format's module. The module is
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 FORMATS: dict[str, str] = {
     "refer": "aligncat.datasets.formats.refer:REFER",
     "simrec": "aligncat.datasets.formats.simrec:SIMREC",
@@ -13,6 +15,10 @@ FORMATS: dict[str, str] = {
     "jsonl": "aligncat.datasets.formats.jsonl:JSONL",
 }
 """Name of a format, as given to `--data.format` -> "module:record"."""
+
+BoxForm: TypeAlias = Literal["xyxy", "xywh", "fraction", "thousandths"]
+"""What the four numbers of a box are: x1, y1, x2, y2 or x, y, width, height in pixels, or x1, y1, x2, y2 in fractions
+(0 to 1) or in thousandths (0 to 1000) of the photo's width and height."""
 
 USUAL_FORMAT = "refer"
 """The format of a dataset whose configuration names no format."""

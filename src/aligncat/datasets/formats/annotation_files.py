@@ -11,17 +11,21 @@ T = TypeVar("T")
 
 
 class AnnotationFiles:
-    """A cache of parsed annotation files: reading several splits parses each file only once.
+    """A cache of parsed annotation files: reading several splits parses each file, and warns of it, only once.
 
         with AnnotationFiles() as files:
             for split in split_names(data, files=files):
                 load_split(data, split, files=files)
 
     RefCOCO's files take seconds to parse and half a gigabyte of memory. The memory is freed at the end of the block.
+
+    Attributes:
+        warnings: the warnings that were given so far.
     """
 
     def __init__(self) -> None:
         self._parsed: dict[tuple[Callable[[Path], Any], Path], Any] = {}
+        self.warnings: set[str] = set()
 
     def __enter__(self) -> Self:
         return self

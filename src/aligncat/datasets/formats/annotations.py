@@ -8,18 +8,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aligncat.datasets.formats.boxes_and_masks import Canvas, image_size, read_box, read_mask
+from aligncat.datasets.formats.boxes import BoxNumbers, read_box
+from aligncat.datasets.formats.canvas import Canvas, image_size
+from aligncat.datasets.formats.masks import read_mask
 from aligncat.errors import DataError
 from aligncat.files.fields import as_mapping, required, required_id, required_list
-from aligncat.geometry import xywh_to_xyxy
 from aligncat.types import Truth
 
 if TYPE_CHECKING:
+    from aligncat.datasets.formats.bad_rows import BadRows
     from aligncat.datasets.formats.format import Objects
     from aligncat.datasets.formats.instances import Instances
 
 
-def annotation_truth(annotation: Mapping[str, object], image_id: str, category: str, instances: Instances) -> Truth:
+def annotation_truth(
+    annotation: Mapping[str, object],
+    image_id: str,
+    category: str,
+    instances: Instances,
+    numbers: BoxNumbers,
+    bad_rows: BadRows,
+) -> Truth:
     """Read the box and mask of one annotation.
 
     Args:
@@ -27,22 +36,24 @@ def annotation_truth(annotation: Mapping[str, object], image_id: str, category: 
         image_id: the id of its image.
         category: the name of the object's category.
         instances: the file that holds the annotation and the image.
+        numbers: what the numbers of its box mean.
+        bad_rows: collects remarks about its mask.
 
     Raises:
         DataError: the box is missing, or the box or the mask does not follow COCO's format.
     """
-    place = f"{instances.path}: annotation {annotation['id']}"
+    place = instances.place(annotation)
     image = instances.images[image_id]
-    canvas = Canvas(*image_size(image, f"{instances.path}: image {image_id}"), place)
-    segmentation = annotation.get("segmentation")
+    canvas = Canvas(*image_size(image, f"{instances.path}: image {image_id}"), place, bad_rows.remark)
     return Truth(
-        box=read_box(required(annotation, "bbox", place), canvas, corners=False),
-        mask=None if segmentation is None else read_mask(segmentation, canvas),
+        box=read_box(required(annotation, "bbox", place), canvas, numbers),
+        mask=read_mask(annotation.get("segmentation"), canvas),
         category=category,
+        size=canvas.size,
     )
 
 
-def annotated_objects(instances: Instances, images: Container[str]) -> Objects:
+def annotated_objects(instances: Instances, images: Container[str], numbers: BoxNumbers) -> Objects:
     """List all annotated objects of the given images, except crowds.
 
     Boxes without area are included; they overlap nothing.
@@ -50,6 +61,7 @@ def annotated_objects(instances: Instances, images: Container[str]) -> Objects:
     Args:
         instances: the annotations.
         images: ids of the images.
+        numbers: what the numbers of the boxes mean.
 
     Raises:
         DataError: an annotation does not follow COCO's format.
@@ -60,16 +72,20 @@ def annotated_objects(instances: Instances, images: Container[str]) -> Objects:
         row = as_mapping(value, where)
         image_id = required_id(row, "image_id", where)
         if image_id in images and not row.get("iscrowd"):
-            found[image_id].append((_corner_and_sides(row, where), instances.category_name(row, where)))
+            box = _four_numbers(row, where)
+            # Pixels need no size, which may be missing.
+            image = instances.images[image_id]
+            size = (0, 0) if numbers.in_pixels else image_size(image, f"{instances.path}: image {image_id}")
+            found[image_id].append((numbers.to_pixels(box, *size), instances.category_name(row, where)))
     return {
-        image_id: (xywh_to_xyxy([box for box, _ in objects]), [name for _, name in objects])
+        image_id: (np.array([box for box, _ in objects], dtype=np.float64), [name for _, name in objects])
         for image_id, objects in found.items()
     }
 
 
-def _corner_and_sides(row: Mapping[str, object], where: str) -> list[float]:
+def _four_numbers(row: Mapping[str, object], where: str) -> list[float]:
     box = required_list(row, "bbox", where)
     numbers = [float(side) for side in box if isinstance(side, int | float)]
     if len(box) != 4 or len(numbers) != 4 or not np.isfinite(numbers).all():
-        raise DataError(f"{where}: the box must be four finite numbers [x, y, width, height], not {box!r:.60}")
+        raise DataError(f"{where}: the box must be four finite numbers, not {box!r:.60}")
     return numbers

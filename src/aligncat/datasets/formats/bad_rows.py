@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import posixpath
 import unicodedata
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import TracebackType
 from typing import TypeVar
@@ -33,6 +33,7 @@ class BadRows:
         self.source = source
         self.skip = skip
         self.errors: list[DataError] = []
+        self.remarks: list[str] = []
         self._collected = collected
 
     def __enter__(self) -> None:
@@ -46,8 +47,12 @@ class BadRows:
             return True
         return False
 
+    def remark(self, message: str) -> None:
+        """Keep a message about a row that is used, but not completely, for `report`."""
+        self.remarks.append(message)
+
     def report(self, kept: int) -> None:
-        """Log one warning about all skipped rows, or add their errors to the list that collects them.
+        """Log one warning about all remarks, and one about all skipped rows or add their errors to the given list.
 
         Args:
             kept: the number of usable rows.
@@ -55,16 +60,21 @@ class BadRows:
         Raises:
             DataError: no row is usable, and no list collects the errors.
         """
+        if self.remarks:
+            logger.warning("%s: %d remarks: %s", self.source, len(self.remarks), _listed(self.remarks))
         if self._collected is not None:
             self._collected += self.errors
             return
-        shown = "; ".join(str(error) for error in self.errors[:_SHOWN])
-        if len(self.errors) > _SHOWN:
-            shown += f"; and {len(self.errors) - _SHOWN} more"
+        shown = _listed(self.errors)
         if not kept:
             raise DataError(f"{self.source}: no usable row" + (f": {shown}" if shown else ""))
         if self.errors:
             logger.warning("%s: skipped %d bad rows, kept %d: %s", self.source, len(self.errors), kept, shown)
+
+
+def _listed(messages: Sequence[object]) -> str:
+    more = len(messages) - _SHOWN
+    return "; ".join(map(str, messages[:_SHOWN])) + (f"; and {more} more" if more > 0 else "")
 
 
 def expression_text(value: object, where: str) -> str:

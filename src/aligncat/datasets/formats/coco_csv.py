@@ -19,6 +19,7 @@ from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.annotations import annotated_objects, annotation_truth
 from aligncat.datasets.formats.as_written import AsWritten, annotation_details
 from aligncat.datasets.formats.bad_rows import BadRows, check_split_name, expression_text, required_photo
+from aligncat.datasets.formats.boxes import BoxNumbers
 from aligncat.datasets.formats.format import Format, ReadOptions
 from aligncat.datasets.formats.instances import Instances
 from aligncat.datasets.formats.layout import existing_file
@@ -40,7 +41,8 @@ def read_csv_split(config: DataConfig, split: str, options: ReadOptions) -> Spli
     for where, row in _rows_of_split(config, split, options.files, bad_rows):
         with bad_rows:
             annotation = _annotation(row, annotations, instances, where)
-            image_id, image = instances.image(annotation or row, where)
+            place = where if annotation is None else instances.place(annotation)
+            image_id, image = instances.image(annotation or row, place)
             if row["image_id"] not in ("", image_id):
                 raise DataError(
                     f"{where}: image_id is {row['image_id']}, but annotation {row['annotation_id']} belongs to image "
@@ -51,7 +53,7 @@ def read_csv_split(config: DataConfig, split: str, options: ReadOptions) -> Spli
                 _referent_id(row),
                 image_id,
                 required_photo(image, "file_name", f"{instances.path}: image {image_id}"),
-                None if annotation is None else instances.category_name(annotation, where),
+                None if annotation is None else instances.category_name(annotation, place),
                 [Sentence(text, row["sentence_id"] or None)],
                 where,
             )
@@ -63,6 +65,7 @@ def read_csv_truth(config: DataConfig, split: str, options: ReadOptions) -> dict
     instances = _instances(config, options.files)
     annotations = instances.annotations
     bad_rows = options.bad_rows(_phrases_file(config))
+    numbers = BoxNumbers.of(config)
     truths: dict[str, Truth] = {}
     for where, row in _rows_of_split(config, split, options.files, bad_rows):
         with bad_rows:
@@ -71,9 +74,9 @@ def read_csv_truth(config: DataConfig, split: str, options: ReadOptions) -> dict
             annotation = _annotation(row, annotations, instances, where)
             if annotation is None:
                 raise MissingTruthError(f"{where}: no annotation_id; evaluation needs one in every row")
-            image_id, _ = instances.image(annotation, where)
-            category = instances.category_name(annotation, where)
-            truths[_referent_id(row)] = annotation_truth(annotation, image_id, category, instances)
+            image_id, _ = instances.image(annotation, instances.place(annotation))
+            category = instances.category_name(annotation, instances.place(annotation))
+            truths[_referent_id(row)] = annotation_truth(annotation, image_id, category, instances, numbers, bad_rows)
     bad_rows.report(len(truths))
     return truths
 
@@ -185,7 +188,10 @@ COCO_CSV = Format(
     read_split=read_csv_split,
     read_truth=read_csv_truth,
     split_names=csv_splits,
-    list_objects=lambda config, images, files: annotated_objects(_instances(config, files), images),
+    list_objects=lambda config, images, files: annotated_objects(
+        _instances(config, files), images, BoxNumbers.of(config)
+    ),
     as_written=csv_as_written,
     instances=_instances,
+    boxes="xywh",
 )

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from aligncat.datasets.formats import FORMATS
+from aligncat.datasets.formats import FORMATS, BoxForm
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.bad_rows import BadRows
 from aligncat.errors import ConfigError, DataError
@@ -67,6 +67,7 @@ class Format:
         instances: reads COCO's instances.json, which a conversion copies. None if the format has no such file.
         write: writes a dataset into a folder, where the given config can read it. None if the format is read-only.
         split_by: the division that is read if the config names none. None if file names do not contain the division.
+        boxes: what the numbers of a box are if the config does not say it. None if the format leaves no choice.
         images_beside_files: whether the images lie beside the annotation files. Otherwise, they are in one of the
             folders where users of REFER keep them (`usual_image_folders`).
     """
@@ -79,6 +80,7 @@ class Format:
     instances: Callable[[DataConfig, AnnotationFiles], Instances] | None = None
     write: Callable[[Source, DataConfig, Path], None] | None = None
     split_by: str | None = None
+    boxes: BoxForm | None = None
     images_beside_files: bool = False
 
 

@@ -23,10 +23,12 @@ from aligncat.datasets.categories import COCO_CATEGORIES
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.as_written import AsWritten, annotation_details, sentence_details
-from aligncat.datasets.formats.bad_rows import check_split_name, required_photo
-from aligncat.datasets.formats.boxes_and_masks import Canvas, image_size, read_box, read_mask
+from aligncat.datasets.formats.bad_rows import BadRows, check_split_name, required_photo
+from aligncat.datasets.formats.boxes import XYWH, XYXY, read_box
+from aligncat.datasets.formats.canvas import Canvas, image_size
 from aligncat.datasets.formats.format import Format, ReadOptions
 from aligncat.datasets.formats.layout import folder_contents, likely_image_folder
+from aligncat.datasets.formats.masks import read_mask
 from aligncat.datasets.formats.referents import Referents, read_sentence, read_sentences
 from aligncat.datasets.photos import photo_size
 from aligncat.datasets.split import Split
@@ -91,9 +93,9 @@ def read_hub_truth(config: DataConfig, split: str, options: ReadOptions) -> dict
             if row.get("bbox") is None:
                 raise MissingTruthError(f"{where}: no 'bbox'; evaluation needs one in every row")
             if "raw_anns" in row:
-                truths[required_id(row, "ref_id", where)] = _truth_of_refers_row(row, where)
+                truths[required_id(row, "ref_id", where)] = _truth_of_refers_row(row, where, bad_rows)
             else:
-                truths[f"{split}:{number}"] = _truth_of_answers_row(row, folder, where)
+                truths[f"{split}:{number}"] = _truth_of_answers_row(row, folder, where, bad_rows)
     bad_rows.report(len(truths))
     return truths
 
@@ -233,22 +235,22 @@ def _json(row: Mapping[str, object], key: str, where: str) -> Mapping[str, objec
     return as_mapping(parse_json(required_str(row, key, where), f"{where}, {key}", by_row=True), f"{where}, {key}")
 
 
-def _truth_of_refers_row(row: Mapping[str, object], where: str) -> Truth:
+def _truth_of_refers_row(row: Mapping[str, object], where: str, bad_rows: BadRows) -> Truth:
     image, annotation = _json(row, "raw_image_info", where), _json(row, "raw_anns", where)
-    canvas = Canvas(*image_size(image, f"{where}, raw_image_info"), where)
-    segmentation = annotation.get("segmentation")
+    canvas = Canvas(*image_size(image, f"{where}, raw_image_info"), where, bad_rows.remark)
     return Truth(
-        box=read_box(row["bbox"], canvas, corners=True),
-        mask=None if segmentation is None else read_mask(segmentation, canvas),
+        box=read_box(row["bbox"], canvas, XYXY),
+        mask=read_mask(annotation.get("segmentation"), canvas),
         category=_category(row, where),
+        size=canvas.size,
     )
 
 
-def _truth_of_answers_row(row: Mapping[str, object], folder: Path, where: str) -> Truth:
+def _truth_of_answers_row(row: Mapping[str, object], folder: Path, where: str, bad_rows: BadRows) -> Truth:
     _, photo = _photo(row, where)
-    canvas = Canvas(*photo_size(folder / photo, where), where)
-    polygon = row.get("segmentation")
-    return Truth(read_box(row["bbox"], canvas, corners=False), read_mask([polygon], canvas) if polygon else None)
+    canvas = Canvas(*photo_size(folder / photo, where), where, bad_rows.remark)
+    mask = read_mask(row.get("segmentation"), canvas)
+    return Truth(read_box(row["bbox"], canvas, XYWH), mask, size=canvas.size)
 
 
 HUB = Format(

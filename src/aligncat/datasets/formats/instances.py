@@ -16,10 +16,12 @@ from aligncat.errors import DataError
 from aligncat.files.documents import MAX_ANNOTATION_BYTES, read_json
 from aligncat.files.fields import (
     as_mapping,
+    required,
     required_id,
     required_int,
     required_list,
     required_str,
+    whole,
 )
 
 
@@ -62,6 +64,10 @@ class Instances:
             rows[unique_id(required_id(row, "id", where), rows, where)] = row
         return rows
 
+    def place(self, annotation: Mapping[str, object]) -> str:
+        """Return the file and the annotation, for messages."""
+        return f"{self.path}: annotation {annotation['id']}"
+
     def category_name(self, row: Mapping[str, object], where: str) -> str:
         """Return the name of the category of an annotation or a ref (a row of REFER's refs(<split_by>).p).
 
@@ -72,7 +78,7 @@ class Instances:
         Raises:
             DataError: instances.json has no category with this id.
         """
-        number = required_int(row, "category_id", where)
+        number = _category_id(row, "category_id", where)
         if number not in self.categories:
             known = ", ".join(map(str, self.categories))
             raise DataError(f"{where}: category_id {number} is not in {self.path}, which has the ids {known}")
@@ -94,6 +100,10 @@ class Instances:
         return image_id, self.images[image_id]
 
 
+def _category_id(row: Mapping[str, object], key: str, where: str) -> int:
+    return required_int({key: whole(required(row, key, where))}, key, where)
+
+
 def _parse(path: Path) -> Instances:
     document = as_mapping(read_json(path, limit=MAX_ANNOTATION_BYTES, by_row=True), str(path))
     images: dict[str, Mapping[str, object]] = {}
@@ -105,5 +115,5 @@ def _parse(path: Path) -> Instances:
     for number, value in enumerate(required_list(document, "categories", str(path))):
         where = f"{path}: categories[{number}]"
         row = as_mapping(value, where)
-        categories[unique_id(required_int(row, "id", where), categories, where)] = required_str(row, "name", where)
+        categories[unique_id(_category_id(row, "id", where), categories, where)] = required_str(row, "name", where)
     return Instances(path, document, images, dict(sorted(categories.items())))

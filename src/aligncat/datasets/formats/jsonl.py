@@ -22,9 +22,12 @@ from aligncat.datasets.convert.writing import drawn_mask, number_or_text, record
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.as_written import AsWritten, annotation_details
 from aligncat.datasets.formats.bad_rows import check_split_name, required_photo, unique_id
-from aligncat.datasets.formats.boxes_and_masks import Canvas, box_around, read_box, read_mask
+from aligncat.datasets.formats.boxes import BoxNumbers, read_box
+from aligncat.datasets.formats.canvas import Canvas
+from aligncat.datasets.formats.dialects import dialect_of
 from aligncat.datasets.formats.format import Format, ReadOptions
-from aligncat.datasets.formats.layout import existing_file, likely_image_folder
+from aligncat.datasets.formats.layout import existing_file, hint, likely_image_folder
+from aligncat.datasets.formats.masks import box_around, read_mask
 from aligncat.datasets.formats.referents import Referents, read_sentences
 from aligncat.datasets.photos import photo_size
 from aligncat.datasets.split import Split
@@ -61,13 +64,16 @@ def read_jsonl_truth(config: DataConfig, split: str, options: ReadOptions) -> di
     """Read the truth of one split; see `load_truth`."""
     bad_rows = options.bad_rows(_file(config, split))
     folder = likely_image_folder(config)
+    numbers = BoxNumbers.of(config)
     truths: dict[str, Truth] = {}
     for number, line in _lines(bad_rows.source):
         with bad_rows:
             where = f"{bad_rows.source}:{number}"
             row = _row(line, where)
             referent_id = _referent_id(row, split, number, truths, where)
-            truths[referent_id] = _truth(row, folder / required_photo(row, "image", where), where)
+            photo = folder / required_photo(row, "image", where)
+            canvas = Canvas(*photo_size(photo, where), where, bad_rows.remark)
+            truths[referent_id] = _truth(row, canvas, numbers)
     bad_rows.report(len(truths))
     return truths
 
@@ -81,7 +87,9 @@ def jsonl_splits(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]:
     found = (check_split_name(path.stem, str(path)) for path in config.path.glob("*.jsonl"))
     names = sorted(found, key=lambda name: (name != "train", name))
     if not names:
-        raise DataError(f"{config.path}: no <split>.jsonl file; set `path` to the folder that holds them")
+        raise DataError(
+            f"{config.path}: no <split>.jsonl file; set `path` to the folder that holds them{hint(config.path)}"
+        )
     return tuple(names)
 
 
@@ -143,9 +151,10 @@ def _row(line: bytes, where: str) -> Mapping[str, object]:
     except UnicodeDecodeError as error:
         raise DataError(f"{where}: not UTF-8 text ({error})") from error
     row = as_mapping(parse_json(text, where, by_row=True), where)
-    for key in row:
-        if key not in _KEYS:
-            raise DataError(f"{where}: key {key!r} is not known; the known ones are {', '.join(_KEYS)}")
+    if unknown := [key for key in row if key not in _KEYS]:
+        if dialect := dialect_of(row):
+            raise DataError(f"{where}: {dialect.described()}")
+        raise DataError(f"{where}: key {unknown[0]!r} is not known; the known ones are {', '.join(_KEYS)}")
     return row
 
 
@@ -154,16 +163,17 @@ def _referent_id(row: Mapping[str, object], split: str, number: int, seen: Conta
     return unique_id(referent_id, seen, where)
 
 
-def _truth(row: Mapping[str, object], photo: Path, where: str) -> Truth:
-    box, mask = row.get("box"), row.get("mask")
-    canvas = Canvas(*photo_size(photo, where), where)
-    rle = None if mask is None else read_mask(mask, canvas)
-    category = optional_str(row, "category", where)
+def _truth(row: Mapping[str, object], canvas: Canvas, numbers: BoxNumbers) -> Truth:
+    box, mask = row.get("box"), read_mask(row.get("mask"), canvas)
+    category = optional_str(row, "category", canvas.where)
     if box is not None:
-        return Truth(read_box(box, canvas, corners=True), rle, category)
-    if rle is not None:
-        return Truth(box_around(rle), rle, category)
-    raise MissingTruthError(f"{where}: neither 'box' nor 'mask'; evaluation needs at least one of them in every line")
+        return Truth(read_box(box, canvas, numbers), mask, category, canvas.size)
+    if mask is not None:
+        return Truth(box_around(mask), mask, category, canvas.size)
+    raise MissingTruthError(
+        f"{canvas.where}: neither 'box' nor 'mask'; evaluation needs at least one of them in every line, and cannot "
+        "measure phrases that refer to nothing in the photo"
+    )
 
 
 JSONL = Format(
@@ -172,5 +182,6 @@ JSONL = Format(
     split_names=jsonl_splits,
     as_written=jsonl_as_written,
     write=write_jsonl,
+    boxes="xyxy",
     images_beside_files=True,
 )

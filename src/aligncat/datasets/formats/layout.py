@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aligncat.datasets.config import DataConfig, format_of
 from aligncat.datasets.formats.bad_rows import BadRows
+from aligncat.datasets.formats.dialects import dialect_of_file
 from aligncat.datasets.known import known_dataset
 from aligncat.errors import DataError, ImageError
 from aligncat.types import ImageRecord
@@ -26,7 +27,8 @@ def existing_file(path: Path, pattern: str, option: str) -> Path:
         DataError: the file is missing. The message lists the existing files.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file; {folder_contents(path.parent, pattern)}; check `{option}`")
+        contents = folder_contents(path.parent, pattern)
+        raise DataError(f"{path}: no such file; {contents}; check `{option}`{hint(path.parent)}")
     return path
 
 
@@ -105,6 +107,14 @@ def image_records(
                 raise ImageError(f"{path}: no such file, but {config.dataset} has expressions of image {image_id}")
             records[image_id] = ImageRecord(image_id, path)
     return records
+
+
+def hint(folder: Path) -> str:
+    """Return the name of another tool's format that a folder's JSON files have, and how to read it, or nothing."""
+    for path in sorted(folder.glob("*.json"))[:_LISTED]:
+        if dialect := dialect_of_file(path):
+            return f". {path.name} {dialect.described()}"
+    return ""
 
 
 def folder_contents(folder: Path, pattern: str) -> str:

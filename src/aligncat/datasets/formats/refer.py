@@ -10,6 +10,7 @@ from __future__ import annotations
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.formats.annotations import annotated_objects
 from aligncat.datasets.formats.bad_rows import expression_text, required_photo, unique_id
+from aligncat.datasets.formats.boxes import XYWH
 from aligncat.datasets.formats.format import Format, ReadOptions
 from aligncat.datasets.formats.layout import image_records
 from aligncat.datasets.formats.refer_truth import read_refer_truth, refer_as_written
@@ -72,7 +73,7 @@ REFER = Format(
     read_split=read_refer_split,
     read_truth=read_refer_truth,
     split_names=splits_in_refs,
-    list_objects=lambda config, images, files: annotated_objects(refer_instances(config, files), images),
+    list_objects=lambda config, images, files: annotated_objects(refer_instances(config, files), images, XYWH),
     as_written=refer_as_written,
     instances=refer_instances,
     write=write_refer,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aligncat.datasets.formats.annotations import annotation_truth
 from aligncat.datasets.formats.as_written import AsWritten, annotation_details, sentence_details
 from aligncat.datasets.formats.bad_rows import BadRows, unique_id
+from aligncat.datasets.formats.boxes import XYWH
 from aligncat.datasets.formats.refs import refer_instances, refs_file, refs_of_split
 from aligncat.errors import DataError
 from aligncat.files.fields import optional_str, required_id
@@ -29,7 +30,7 @@ def read_refer_truth(config: DataConfig, split: str, options: ReadOptions) -> di
     for where, row in refs_of_split(config, split, options.files, bad_rows):
         with bad_rows:
             referent_id = unique_id(required_id(row, "ref_id", where), truths, where)
-            truths[referent_id] = _truth(row, where, instances, annotations)
+            truths[referent_id] = _truth(row, where, instances, annotations, bad_rows)
     bad_rows.report(len(truths))
     return truths
 
@@ -58,13 +59,15 @@ def _truth(
     where: str,
     instances: Instances,
     annotations: Mapping[str, Mapping[str, object]],
+    bad_rows: BadRows,
 ) -> Truth:
     annotation_id = required_id(row, "ann_id", where)
     if annotation_id not in annotations:
         raise DataError(f"{where}: ann_id {annotation_id} is not among the annotations of {instances.path}")
     annotation = annotations[annotation_id]
-    place = f"{instances.path}: annotation {annotation_id}"
+    place = instances.place(annotation)
     image_id, _ = instances.image(row, where)
     if required_id(annotation, "image_id", place) != image_id:
         raise DataError(f"{where}: its image is {image_id}, but {place} belongs to image {annotation['image_id']}")
-    return annotation_truth(annotation, image_id, instances.category_name(row, where), instances)
+    category = instances.category_name(row, where)
+    return annotation_truth(annotation, image_id, category, instances, XYWH, bad_rows)

@@ -24,8 +24,9 @@ from aligncat.datasets.config import DataConfig
 from aligncat.datasets.convert.source import Referent, Source
 from aligncat.datasets.convert.writing import corner_and_sides, number_or_text, recorded_kinds, tracked_referents
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
-from aligncat.datasets.formats.bad_rows import check_split_name, required_photo
-from aligncat.datasets.formats.boxes_and_masks import Canvas, read_box
+from aligncat.datasets.formats.bad_rows import BadRows, check_split_name, required_photo
+from aligncat.datasets.formats.boxes import XYWH, read_box
+from aligncat.datasets.formats.canvas import Canvas
 from aligncat.datasets.formats.format import Format, ReadOptions
 from aligncat.datasets.formats.layout import existing_file, likely_image_folder
 from aligncat.datasets.formats.referents import Referents, read_sentences
@@ -85,7 +86,7 @@ def read_simrec_truth(config: DataConfig, split: str, options: ReadOptions) -> d
                 continue
             boxes[referent_id] = row.get("bbox")
             photo = folder / _photo_name(row, config.dataset, where)
-            truths[referent_id] = _truth(row, photo, masks, where)
+            truths[referent_id] = _truth(row, photo, masks, where, bad_rows)
     bad_rows.report(len(truths))
     return truths
 
@@ -218,7 +219,7 @@ def _category(row: Mapping[str, object], where: str) -> str | None:
     return COCO_NAMES[number]
 
 
-def _truth(row: Mapping[str, object], photo: Path, masks: Path, where: str) -> Truth:
+def _truth(row: Mapping[str, object], photo: Path, masks: Path, where: str, bad_rows: BadRows) -> Truth:
     if row.get("bbox") is None:
         raise MissingTruthError(f"{where}: no 'bbox'; evaluation needs one in every row")
     mask = _mask(row, masks, where)
@@ -227,12 +228,13 @@ def _truth(row: Mapping[str, object], photo: Path, masks: Path, where: str) -> T
         height, width = mask["size"]
     else:
         width, height = photo_size(photo, where)
-    canvas = Canvas(width, height, where)
+    canvas = Canvas(width, height, where, bad_rows.remark)
     if mask is not None and mask["size"] != [height, width]:
         raise DataError(
             f"{where}: the mask's size is {mask['size']}, but its image's [height, width] is {[height, width]}"
         )
-    return Truth(read_box(required(row, "bbox", where), canvas, corners=False), mask, _category(row, where))
+    box = read_box(required(row, "bbox", where), canvas, XYWH)
+    return Truth(box, mask, _category(row, where), canvas.size)
 
 
 def _mask(row: Mapping[str, object], masks: Path, where: str) -> RLE | None:

@@ -1,22 +1,20 @@
-"""Parse and check the boxes and masks of annotation files. Evaluation only.
+"""Read the masks of annotation files. Evaluation only.
 
-COCO's forms are read (cocodataset.org/#format-data): a box is [x, y, width, height]; a mask is a list of polygons
-[x1, y1, x2, y2, ...] or run lengths {"size": [height, width], "counts": list or compressed string}. Boxes become xyxy
-pixels, and masks become compressed run lengths.
+COCO's forms are read (cocodataset.org/#format-data): a list of polygons [x1, y1, x2, y2, ...], or run lengths
+{"size": [height, width], "counts": list or compressed string}. Both become compressed run lengths.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from aligncat.datasets.formats.canvas import ROUNDING, Canvas, is_coordinate
 from aligncat.errors import DataError
-from aligncat.files.fields import required, required_int, required_list, shorten
-from aligncat.geometry import MAX_PIXELS
+from aligncat.files.fields import required, required_list, shorten
 from aligncat.types import RLE
 
 _FEWEST_CORNERS = 3
@@ -24,94 +22,31 @@ _FEWEST_CORNERS = 3
 _LONGEST_OUTLINE = 1e6
 
 
-@dataclass(frozen=True)
-class Canvas:
-    """The size of the image that a box or a mask belongs to.
-
-    Attributes:
-        width: pixels.
-        height: pixels.
-        where: file and row, for messages.
-    """
-
-    width: int
-    height: int
-    where: str
-
-
-def image_size(row: Mapping[str, object], where: str) -> tuple[int, int]:
-    """Return the width and height of an image in pixels.
-
-    Args:
-        row: COCO's row of an image, with "width" and "height".
-        where: file and row, for messages.
-
-    Raises:
-        DataError: the width or the height is missing or below 1, or the image has more pixels than the limit.
-    """
-    width, height = required_int(row, "width", where), required_int(row, "height", where)
-    for key, pixels in (("width", width), ("height", height)):
-        if pixels < 1:
-            raise DataError(f"{where}: {key!r} must be at least 1 pixel, not {pixels}; write the photo's {key}")
-    if width * height > MAX_PIXELS:
-        raise DataError(
-            f"{where}: an image of {width} x {height} pixels has more than the limit of {MAX_PIXELS:,}; write the "
-            "photo's own 'width' and 'height'"
-        )
-    return width, height
-
-
-def read_box(value: object, canvas: Canvas, *, corners: bool) -> NDArray[np.float64]:
-    """Read a box.
-
-    Args:
-        value: four numbers in pixels.
-        canvas: the size of its image.
-        corners: whether the numbers are [x1, y1, x2, y2]. Otherwise they are COCO's [x, y, width, height].
-
-    Returns:
-        (4,) xyxy pixels. A box that extends beyond the image is not clipped.
-
-    Raises:
-        DataError: the value is not four finite numbers, or the box has no area or lies outside the image.
-    """
-    order = "[x1, y1, x2, y2]" if corners else "[x, y, width, height]"
-    if not isinstance(value, list | tuple) or len(value) != 4 or not all(map(_is_coordinate, value)):
-        raise DataError(f"{canvas.where}: the box must be four finite numbers {order}, not {value!r:.60}")
-    x1, y1, x2, y2 = map(float, value)
-    if not corners:
-        x2, y2 = x1 + x2, y1 + y2
-    if x2 <= x1 or y2 <= y1:
-        raise DataError(f"{canvas.where}: the box {value} has no area; boxes are {order} in pixels")
-    if x1 >= canvas.width or y1 >= canvas.height or x2 <= 0 or y2 <= 0:
-        raise DataError(
-            f"{canvas.where}: the box {value} is outside its image of {canvas.width} x {canvas.height} "
-            f"pixels; boxes are {order} in pixels of the original image"
-        )
-    return np.array([x1, y1, x2, y2], dtype=np.float64)
-
-
-def read_mask(value: object, canvas: Canvas) -> RLE:
+def read_mask(value: object, canvas: Canvas) -> RLE | None:
     """Read a mask.
 
     Args:
         value: COCO's polygons, COCO's run lengths (plain or compressed), or a list of run lengths as in RefCLEF. The
-            mask is the union of the list.
+            mask is the union of the list. One polygon may lack the outer brackets.
         canvas: the size of its image.
 
     Returns:
-        Compressed run lengths at the image's size.
+        Compressed run lengths at the image's size. None if the value is null, an empty list or an empty string, which
+        exporters write for "no mask".
 
     Raises:
         DataError: the value has none of these forms, its size differs from the image's, or the mask covers no pixel.
     """
+    if value is None or _is_empty(value):
+        return None
     if isinstance(value, dict):
         rle = _run_lengths(value, canvas)
-    elif isinstance(value, list | tuple) and value and all(isinstance(part, dict) for part in value):
+    elif isinstance(value, list | tuple) and all(isinstance(part, dict) for part in value):
         rle = coco_mask.merge([_run_lengths(part, canvas) for part in value])
-    elif isinstance(value, list | tuple) and value:
+    elif isinstance(value, list | tuple):
+        flat = all(map(is_coordinate, value))
         rle = coco_mask.merge(
-            coco_mask.frPyObjects([_polygon(part, canvas) for part in value], canvas.height, canvas.width)
+            coco_mask.frPyObjects(_polygons([value] if flat else value, canvas), canvas.height, canvas.width)
         )
     else:
         raise DataError(
@@ -132,18 +67,51 @@ def box_around(mask: RLE) -> NDArray[np.float64]:
     return np.array([x, y, x + width, y + height], dtype=np.float64)
 
 
-def _is_coordinate(value: object) -> bool:
-    # The bounds also reject NaN and infinity, which JSON readers accept, and integers that no float can hold.
-    return isinstance(value, int | float) and not isinstance(value, bool) and -1e9 < value < 1e9
+def _is_empty(value: object) -> bool:
+    """Return whether a value is an empty string, or a list that holds nothing but empty lists."""
+    return value == "" or (isinstance(value, list | tuple) and all(map(_is_empty_list, value)))
 
 
-def _polygon(value: object, canvas: Canvas) -> list[float]:
+def _is_empty_list(value: object) -> bool:
+    return isinstance(value, list | tuple) and not value
+
+
+def _polygons(parts: Sequence[object], canvas: Canvas) -> list[list[float]]:
+    """Return the polygons of a mask. Parts of one or two points cover nothing and are dropped if others remain."""
+    good = [part for part in parts if not _is_too_short(part)] or parts
+    if dropped := len(parts) - len(good):
+        canvas.remark(f"{canvas.where}: {dropped} of the mask's {len(parts)} polygons have fewer than 3 corners")
+    polygons = [_polygon(part, canvas) for part in good]
+    corners = np.concatenate(polygons).reshape(-1, 2)
+    if corners.min() >= 0 and corners.max() <= 1:
+        raise DataError(
+            f"{canvas.where}: the mask's corners are all between 0 and 1, which look like fractions of the photo; "
+            "write them in pixels"
+        )
+    if corners.min() < -ROUNDING or (corners.max(axis=0) > np.array(canvas.size) + ROUNDING).any():
+        canvas.remark(
+            f"{canvas.where}: the mask's polygons leave its image of {canvas.width} x {canvas.height} pixels and are "
+            "cut off there"
+        )
+    return [polygon.tolist() for polygon in polygons]
+
+
+def _is_too_short(part: object) -> bool:
     # pycocotools would silently read a "polygon" of four numbers as a box.
+    return (
+        isinstance(part, list | tuple)
+        and len(part) < 2 * _FEWEST_CORNERS
+        and len(part) % 2 == 0
+        and all(map(is_coordinate, part))
+    )
+
+
+def _polygon(value: object, canvas: Canvas) -> NDArray[np.float64]:
     if (
         not isinstance(value, list | tuple)
         or len(value) < 2 * _FEWEST_CORNERS
         or len(value) % 2
-        or not all(map(_is_coordinate, value))
+        or not all(map(is_coordinate, value))
     ):
         raise DataError(
             f"{canvas.where}: a polygon must be a list of at least 6 finite numbers [x1, y1, x2, y2, ...], "
@@ -156,15 +124,16 @@ def _polygon(value: object, canvas: Canvas) -> list[float]:
             f"{canvas.where}: a polygon's outline is {outline:,.0f} pixels long, or lies far outside its image of "
             f"{canvas.width} x {canvas.height}; give its corners in pixels"
         )
-    return list(value)
+    return corners.ravel()
 
 
 def _run_lengths(value: Mapping[str, object], canvas: Canvas) -> RLE:
     size = required_list(value, "size", canvas.where)
     if size != [canvas.height, canvas.width]:
+        turned = "; EXIF turns the photo, and the mask is not turned" if size == [canvas.width, canvas.height] else ""
         raise DataError(
             f"{canvas.where}: the mask's size is {size}, but its image's [height, width] is "
-            f"{[canvas.height, canvas.width]}"
+            f"{[canvas.height, canvas.width]}{turned}"
         )
     counts = required(value, "counts", canvas.where)
     if isinstance(counts, str) and counts.isascii():
