@@ -15,6 +15,7 @@ import torch
 from helpers.descriptions import detector_description
 
 from aligncat.errors import StoreError
+from aligncat.files.owner import Owner
 from aligncat.geometry import encode_mask
 from aligncat.store.manifest import FORMAT, Manifest
 from aligncat.store.reader import Store

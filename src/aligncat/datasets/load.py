@@ -92,8 +92,8 @@ def load_truth(
         _warn_once(
             options.files,
             f"{config.path}: all boxes of {split} lie in the first {CORNER} x {CORNER} pixels of their photos, which "
-            "are much larger; if their numbers are thousandths of the photo, give --data.boxes thousandths, and otherwise "
-            f"--data.boxes {format_of(config).boxes}, which says that they are pixels",
+            "are much larger; if their numbers are thousandths of the photo, give --data.boxes thousandths, and "
+            f"otherwise --data.boxes {format_of(config).boxes}, which says that they are pixels",
         )
     return truths
 
