@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
 from rich.console import Console
 
 from aligncat.api.extract import extract
@@ -18,6 +17,7 @@ from aligncat.datasets.load import load_split
 from aligncat.evaluation.answering import answer
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Result
+from aligncat.files.images import read_image
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.overlay import draw_groundings
 from aligncat.mojiref.build import MojiRefConfig, make_mojiref
@@ -97,8 +97,7 @@ def _pictures(grounder: Grounder, data: DataConfig, folder: Path) -> Iterator[Pa
     split = load_split(data, "val")
     for record in list(split.images.values())[:PICTURES]:
         texts = {e.referent_id: e.text for e in split.expressions if e.image_id == record.id}
-        with Image.open(record.path) as file:
-            image = file.convert("RGB")
+        image = read_image(record.path)
         path = folder / f"{record.path.stem}.png"
         draw_groundings(image, grounder.ground(image, list(texts.values()))).save(path)
         yield path

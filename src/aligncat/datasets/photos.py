@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 from PIL import Image
 
 from aligncat.errors import DataError, ImageError
+from aligncat.files.images import FORMATS, open_file, open_header, stored_size
 from aligncat.types import ImageRecord
 
 _EXIF_ORIENTATION = 0x0112
 _FIRST_SIDEWAYS_ORIENTATION = 5
-# Errors that Pillow raises for a damaged header or EXIF block.
-_HEADER_ERRORS = (OSError, Image.DecompressionBombError, ValueError, SyntaxError, TypeError, struct.error)
 
 
 def photo_size(path: Path, where: str) -> tuple[int, int]:
@@ -27,16 +25,16 @@ def photo_size(path: Path, where: str) -> tuple[int, int]:
         ImageError: the file is missing or is not an image.
     """
     try:
-        with Image.open(path) as image:
-            width, height = image.size
+        with open_file(path) as file, open_header(file, str(path)) as image:
+            width, height = stored_size(image)
             sideways = image.getexif().get(_EXIF_ORIENTATION, 1) >= _FIRST_SIDEWAYS_ORIENTATION
-    except _HEADER_ERRORS as error:
-        raise ImageError(f"{where}: {path}: cannot be read as an image ({error})") from error
+    except ImageError as error:
+        raise ImageError(f"{where}: {error}") from error
     return (height, width) if sideways else (width, height)
 
 
 def photos_in(folder: Path) -> list[ImageRecord]:
-    """List all image files below a folder, by the suffixes that Pillow reads. An image's id is its path in the folder.
+    """List all image files below a folder, by the suffixes of FORMATS. An image's id is its path in the folder.
 
     Hidden files are left out: "._photo.jpg" is macOS metadata, not a photo.
 
@@ -51,13 +49,13 @@ def photos_in(folder: Path) -> list[ImageRecord]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give the folder with the photos")
-    suffixes = {suffix for suffix, format_name in Image.registered_extensions().items() if format_name in Image.OPEN}
+    suffixes = {suffix for suffix, format_name in Image.registered_extensions().items() if format_name in FORMATS}
     files = [
         path
         for path in folder.rglob("*")
         if path.is_file() and path.suffix.lower() in suffixes and not path.name.startswith(".")
     ]
     if not files:
-        raise DataError(f"{folder} has no image file that Pillow can read; give the folder with the photos")
+        raise DataError(f"{folder} has no image file that can be read; give the folder with the photos")
     records = [ImageRecord(id=path.relative_to(folder).as_posix(), path=path) for path in files]
     return sorted(records, key=lambda record: record.id)
