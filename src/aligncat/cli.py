@@ -6,7 +6,6 @@ A verb's module is imported only when the verb runs, so `aligncat --help` is ins
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 import re
 import sys
@@ -19,6 +18,8 @@ from typing import Any, get_type_hints
 
 from aligncat.cli_words import explicit_words
 from aligncat.errors import AligncatError
+from aligncat.quiet import log_to_standard_error
+from aligncat.wording import visible
 
 
 @dataclass(frozen=True)
@@ -185,8 +186,7 @@ def _usage(group: str = "") -> str:
 
 
 def _run(name: str, words: Sequence[str]) -> int:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("aligncat").setLevel(logging.INFO)
+    log_to_standard_error()
     try:
         arguments = settings(name, words)
         _use_all_cores()
@@ -196,7 +196,7 @@ def _run(name: str, words: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (AligncatError, OSError) as error:  # OSError: for example, the disk is full or a folder is read-only
-        print(f"aligncat {name}: {error}", file=sys.stderr)
+        print(f"aligncat {name}: {visible(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\naligncat {name}: stopped", file=sys.stderr)
@@ -237,7 +237,7 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
     try:
         values = parser.parse_args(explicit_words(words, types))
     except ArgumentError as error:
-        reason = " ".join(str(error).split())
+        reason = visible(" ".join(str(error).split()))
         print(f"aligncat {name}: {reason} (`aligncat {name} --help` lists the options)", file=sys.stderr)
         raise SystemExit(2) from error
     drop_old_sizes(values)

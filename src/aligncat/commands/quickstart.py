@@ -77,7 +77,7 @@ def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Pat
         result.save(out / "results" / f"{result.config}-{result.split}.json")
     with (out / "results" / "table.txt").open("w", encoding="utf-8") as file:
         Console(file=file, width=PIPED_WIDTH).print(table)
-    console.print(f"The results, both grounders and {len(pictures)} pictures are in [bold]{out.resolve()}[/bold]")
+    console.print(f"The results, both grounders and {len(pictures)} pictures are in {out.resolve()}")
     console.print(f"Total time: {time.perf_counter() - started:.0f} s")
     return out
 
