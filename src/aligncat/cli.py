@@ -6,7 +6,6 @@ A verb's module is imported only when the verb runs, so `aligncat --help` is ins
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 import re
 import sys
@@ -19,7 +18,9 @@ from typing import Any, get_type_hints
 
 from aligncat.cli_words import explicit_words
 from aligncat.errors import AligncatError
+from aligncat.quiet import log_to_standard_error
 from aligncat.signals import stop_signals, stopped_status
+from aligncat.wording import visible
 
 
 @dataclass(frozen=True)
@@ -186,8 +187,7 @@ def _usage(group: str = "") -> str:
 
 
 def _run(name: str, words: Sequence[str]) -> int:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("aligncat").setLevel(logging.INFO)
+    log_to_standard_error()
     with stop_signals() as received:
         return _call(name, words, received)
 
@@ -202,7 +202,7 @@ def _call(name: str, words: Sequence[str], received: Sequence[int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (AligncatError, OSError) as error:  # OSError: for example, the disk is full or a folder is read-only
-        print(f"aligncat {name}: {error}", file=sys.stderr)
+        print(f"aligncat {name}: {visible(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\naligncat {name}: stopped", file=sys.stderr)
@@ -243,7 +243,7 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
     try:
         values = parser.parse_args(explicit_words(words, types))
     except ArgumentError as error:
-        reason = " ".join(str(error).split())
+        reason = visible(" ".join(str(error).split()))
         print(f"aligncat {name}: {reason} (`aligncat {name} --help` lists the options)", file=sys.stderr)
         raise SystemExit(2) from error
     drop_old_sizes(values)

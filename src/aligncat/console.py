@@ -1,23 +1,77 @@
-"""Consoles and progress bars of the command line."""
+"""Consoles, tables and progress bars of the command line. What comes from data is shown as it is, never as markup."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rich import progress as rich_progress
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from aligncat.wording import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from rich.progress import ProgressColumn
+    from rich.console import RenderableType
 
 T = TypeVar("T")
 
 PIPED_WIDTH = 120
 """Line width, in characters, for output to a file or a pipe."""
+
+
+def shown(*lines: str, style: str = "") -> Text:
+    """Return text, which may come from data, as rich shows it: without markup, with control characters escaped.
+
+    Args:
+        lines: the lines; a line break inside one is escaped too.
+        style: rich's name of a style.
+    """
+    return Text("\n".join(map(visible, lines)), style=style)
+
+
+class DataTable(Table):
+    """A table whose title, caption, headings and cells may come from data: strings go through `shown`."""
+
+    def __init__(self, title: str | Text, *, caption: str | Text | None = None, **looks: Any) -> None:
+        """Make a table without columns.
+
+        Args:
+            title: the text above the table.
+            caption: the text below the table.
+            looks: further arguments of rich's Table.
+        """
+        super().__init__(
+            title=shown(title, style="table.title") if isinstance(title, str) else title,
+            caption=shown(caption, style="table.caption") if isinstance(caption, str) else caption,
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            **looks,
+        )
+
+    def add_column(self, header: RenderableType = "", *args: Any, **options: Any) -> None:
+        """Add a column as rich's Table does."""
+        super().add_column(shown(header) if isinstance(header, str) else header, *args, **options)
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """Add a row as rich's Table does."""
+        super().add_row(*(shown(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+
+
+class _DataConsole(Console):
+    """A console that prints every string as `shown` does."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **{**options, "markup": False, "emoji": False})
+
+
+class _Description(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return shown(task.description)
 
 
 def output_console(*, piped_width: int = PIPED_WIDTH) -> Console:
@@ -26,29 +80,38 @@ def output_console(*, piped_width: int = PIPED_WIDTH) -> Console:
     Args:
         piped_width: the line width, in characters, if standard output is not a terminal.
     """
-    return Console(width=None if sys.stdout.isatty() else piped_width)
+    return _DataConsole(width=None if sys.stdout.isatty() else piped_width)
 
 
 def error_console() -> Console:
     """Return a console for everything except results, which writes to standard error."""
-    return Console(stderr=True)
+    return _DataConsole(stderr=True)
 
 
-def progress_bar(*details: ProgressColumn, speed_period: float = 30) -> Progress:
+def progress_bar(
+    *details: ProgressColumn, speed_period: float = 30, transient: bool = False, shown: bool = True
+) -> Progress:
     """Return a progress bar on standard error.
 
     Args:
         details: columns to show after the description and the bar.
         speed_period: the speed is averaged over this many seconds.
+        transient: remove the bar at the end.
+        shown: whether to show the bar at all.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), *details)
-    return Progress(*columns, console=error_console(), speed_estimate_period=speed_period)
+    return Progress(
+        *(_Description(), BarColumn(), *details),
+        console=error_console(),
+        speed_estimate_period=speed_period,
+        transient=transient,
+        disable=not shown,
+    )
 
 
 def track(
     steps: Iterable[T], description: str, *, total: int | None = None, transient: bool = False, shown: bool = True
-) -> Iterable[T]:
-    """Return an iterable over the same steps that shows a progress bar on standard error.
+) -> Iterator[T]:
+    """Yield the same steps while a progress bar on standard error shows how many are done.
 
     Args:
         steps: the steps to iterate over.
@@ -57,6 +120,6 @@ def track(
         transient: remove the bar at the end.
         shown: whether to show the bar at all.
     """
-    return rich_progress.track(
-        steps, description, total=total, console=error_console(), transient=transient, disable=not shown
-    )
+    details = (TaskProgressColumn(), TimeRemainingColumn(elapsed_when_finished=True))
+    with progress_bar(*details, transient=transient, shown=shown) as progress:
+        yield from progress.track(steps, total=total, description=description)

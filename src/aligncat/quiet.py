@@ -1,4 +1,4 @@
-"""Silence third-party tips and progress bars. Other warnings are still shown."""
+"""What reaches standard error: log lines and warnings, without third-party tips and progress bars."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from aligncat.wording import visible
 
 # These warn of things that are intended here: a run resumes in its own folder, the data is already in memory, epochs
 # are short, and validation is optional. The last one is about Lightning's own use of torch.
@@ -17,6 +19,25 @@ _EXPECTED = (
     r"Total length of `list` across ranks is zero",
     r".*LeafSpec",
 )
+
+
+class _VisibleFormatter(logging.Formatter):
+    """Shows the control characters of names and texts from data. A log line of ours is one line; others may be more."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        lines = [text] if record.name.startswith("aligncat") else text.split("\n")
+        return "\n".join(map(visible, lines))
+
+
+def log_to_standard_error() -> None:
+    """Print log lines and warnings to standard error, except what Pillow remarks on pictures that it can read."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_VisibleFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("aligncat").setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 @contextmanager

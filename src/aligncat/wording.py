@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+# Control characters (a terminal obeys them), line and paragraph separators, marks that turn the direction of text, and
+# halves of characters, which cannot be printed. Joiners stay: emoji and some scripts need them.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 def percent(share: float | None, deviation: float | None = None, *, decimals: int = 1, plus_minus: str = "±") -> str:
     """Return a share in percent, followed by its deviation if there is one; "-" if the share is None.
@@ -16,6 +22,16 @@ def percent(share: float | None, deviation: float | None = None, *, decimals: in
         return "-"
     spread = "" if deviation is None else f"{plus_minus}{100 * deviation:.{decimals}f}"
     return f"{100 * share:.{decimals}f}{spread}"
+
+
+def visible(text: str) -> str:
+    r"""Return text on one line, with everything that a terminal would obey instead of show escaped, such as \x1b."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def visible_json(text: str) -> str:
+    """Return a JSON document, on the same lines, with the characters that `visible` escapes escaped as in JSON."""
+    return _UNSEEN.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
 def truncated(text: str, longest: int) -> str:

@@ -33,7 +33,7 @@ def shown(table) -> str:
 
 
 def lines_of(table) -> list[tuple[str, ...]]:
-    return list(zip(*(column.cells for column in table.columns), strict=True))
+    return list(zip(*(map(str, column.cells) for column in table.columns), strict=True))
 
 
 def test_a_saved_result_holds_everything_and_loads_unchanged(result, tmp_path):

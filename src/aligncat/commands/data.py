@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.text import Text
-
-from aligncat.console import output_console
+from aligncat.console import output_console, shown
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.prepare.check import Report, check_dataset
 from aligncat.datasets.prepare.remarks import faults, remarks
@@ -55,7 +53,7 @@ def show(report: Report) -> None:
     console = output_console()
     console.print(counts_table(report))
     for line in remarks(report):
-        console.print(Text(line), soft_wrap=True)
+        console.print(shown(line), soft_wrap=True)
 
 
 def _write_names(path: Path, names: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.overlay import draw_groundings, save_picture
 from aligncat.grounder.plain import to_json
 from aligncat.types import Grounding
+from aligncat.wording import visible_json
 
 
 def ground(
@@ -58,7 +59,7 @@ def ground(
     if overlay is not None:
         save_picture(draw_groundings(picture, found), overlay)
     text = json.dumps([to_json(grounding) for grounding in found], indent=2, ensure_ascii=False, allow_nan=False)
-    print(text)
+    print(visible_json(text))
     return found
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
 from rich.console import Console
 
 from aligncat.api.extract import extract
@@ -20,6 +19,7 @@ from aligncat.evaluation.answering import answer
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Result
 from aligncat.files.atomic import write_atomic
+from aligncat.files.images import read_image
 from aligncat.files.locks import folder_lock
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.overlay import draw_groundings, save_picture
@@ -87,7 +87,7 @@ def _run(out: Path, seed: int) -> None:
     text = io.StringIO()
     Console(file=text, width=PIPED_WIDTH).print(table)
     write_atomic(out / "results" / "table.txt", text.getvalue().encode())
-    console.print(f"The results, both grounders and {len(pictures)} pictures are in [bold]{out.resolve()}[/bold]")
+    console.print(f"The results, both grounders and {len(pictures)} pictures are in {out.resolve()}")
     console.print(f"Total time: {time.perf_counter() - started:.0f} s")
 
 
@@ -106,8 +106,7 @@ def _pictures(grounder: Grounder, data: DataConfig, folder: Path) -> Iterator[Pa
     split = load_split(data, "val")
     for record in list(split.images.values())[:PICTURES]:
         texts = {e.referent_id: e.text for e in split.expressions if e.image_id == record.id}
-        with Image.open(record.path) as file:
-            image = file.convert("RGB")
+        image = read_image(record.path)
         path = folder / f"{record.path.stem}.png"
         save_picture(draw_groundings(image, grounder.ground(image, list(texts.values()))), path)
         yield path

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-import struct
 from collections import defaultdict
 from pathlib import Path
 
 from PIL import Image
 
 from aligncat.errors import DataError, ImageError
+from aligncat.files.images import FORMATS, open_file, open_header, stored_size
 from aligncat.types import ImageRecord
 
 _EXIF_ORIENTATION = 0x0112
 _FIRST_SIDEWAYS_ORIENTATION = 5
-# Errors that Pillow raises for a damaged header or EXIF block.
-_HEADER_ERRORS = (OSError, Image.DecompressionBombError, ValueError, SyntaxError, TypeError, struct.error)
 
 _OTHER = "files that are no images"
 _BAD_NAME = "images whose names are not UTF-8"
@@ -40,16 +38,16 @@ def photo_size(path: Path, where: str) -> tuple[int, int]:
         ImageError: the file is missing or is not an image.
     """
     try:
-        with Image.open(path) as image:
-            width, height = image.size
+        with open_file(path) as file, open_header(file, str(path)) as image:
+            width, height = stored_size(image)
             sideways = image.getexif().get(_EXIF_ORIENTATION, 1) >= _FIRST_SIDEWAYS_ORIENTATION
-    except _HEADER_ERRORS as error:
-        raise ImageError(f"{where}: {path}: cannot be read as an image ({error})") from error
+    except ImageError as error:
+        raise ImageError(f"{where}: {error}") from error
     return (height, width) if sideways else (width, height)
 
 
 def photos_in(folder: Path, *, skip_bad_names: bool = False) -> list[ImageRecord]:
-    """List all image files below a folder, by the suffixes that Pillow reads. An image's id is its path in the folder.
+    """List all image files below a folder, by the suffixes of FORMATS. An image's id is its path in the folder.
 
     Hidden files and folders are left out: "._photo.jpg" is macOS metadata, ".ipynb_checkpoints" holds copies. Links to
     folders are not followed, because they may lead out of the folder or in a circle. One log line says what was left
@@ -76,7 +74,7 @@ def photos_in(folder: Path, *, skip_bad_names: bool = False) -> list[ImageRecord
     left_out = walk.left_out()
     if not walk.photos:
         found = f"; it has {left_out}" if left_out else ""
-        raise DataError(f"{folder} has no image file that Pillow can read; give the folder with the photos{found}")
+        raise DataError(f"{folder} has no image file that can be read; give the folder with the photos{found}")
     if left_out:
         level = logging.INFO if walk.reasons == {_OTHER} else logging.WARNING
         logger.log(level, "%s: %s photos; left out %s", folder, f"{len(walk.photos):,}", left_out)
@@ -94,7 +92,7 @@ class _Walk:
         self.photos: list[ImageRecord] = []
         self._folder = folder
         self._left_out: dict[str, list[str]] = defaultdict(list)
-        self._suffixes = {end for end, name in Image.registered_extensions().items() if name in Image.OPEN}
+        self._suffixes = {end for end, name in Image.registered_extensions().items() if name in FORMATS}
         for parent, folders, files in os.walk(folder, onerror=self._cannot_list):
             # Changing the list tells os.walk where to go.
             folders[:] = sorted(name for name in folders if self._enter(Path(parent, name)))

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from aligncat.errors import ImageError
 from aligncat.geometry import MAX_PIXELS
 from aligncat.wording import first_line
 
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+"""Pillow's names of the formats that are decoded; AVIF only where Pillow was built with it.
+
+Pillow reads 40 more. Some start other programs (EPS starts Ghostscript), and a file's suffix does not tell its format.
+"""
+MAX_SCANS = 100
+"""The largest number of scans of a JPEG; encoders write 1 to 20. Each scan goes through the whole image again."""
+
 _WHITE = (255, 255, 255, 255)
-# Errors that Pillow's decoders are known to raise on damaged files.
-_DECODER_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError)
-_DAMAGE = (*_DECODER_ERRORS, struct.error, zlib.error)
+_READ = "JPEG, PNG, WebP, GIF, BMP, TIFF, PPM and AVIF"
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+_AVIF_BRANDS = {b"avif", b"avis"}
+_PLAIN_PPM = (b"P1", b"P2", b"P3")
+# TIFF's tags of the width and length, pixels, of the image and of a tile.
+_TIFF_SIZE, _TIFF_TILE = (256, 257), (322, 323)
+_JPEG_SCAN = b"\xff\xda"
+_CHUNK = 1 << 20  # bytes
 
 
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -30,28 +48,89 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         max_pixels: the largest width × height to accept.
 
     Raises:
-        ImageError: the file is missing, corrupt, truncated, empty, too large, or in an unknown format.
+        ImageError: the file is missing, corrupt, truncated, empty, too large, or in none of the FORMATS.
     """
-    if not path.is_file():
-        raise ImageError(f"{path}: no such image file; check the dataset's image folder.")
+    with open_file(path) as file:
+        return decode_image(file, str(path), max_pixels=max_pixels)
+
+
+def decode_image(file: BinaryIO, where: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode an open file as `read_image` does.
+
+    Args:
+        file: the file, open for reading bytes; it must be seekable.
+        where: the file's name, for messages.
+        max_pixels: the largest width × height to accept.
+
+    Raises:
+        ImageError: as for `read_image`.
+    """
+    with open_header(file, where) as image:
+        if 0 in image.size:
+            raise ImageError(f"{where}: the image is empty ({_size(image)}); remove it.")
+        _check_pixels(image.width * image.height, _size(image), where, max_pixels)
+        if isinstance(image, TiffImageFile):
+            tile_width, tile_height = (int(image.tag_v2.get(tag, 0)) for tag in _TIFF_TILE)
+            _check_pixels(tile_width * tile_height, f"tiles of {tile_width} by {tile_height}", where, max_pixels)
+        image.load()
+        return _to_rgb(image)
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[BinaryIO]:
+    """Open an image file for `decode_image` or `open_header`.
+
+    Raises:
+        ImageError: there is no such file, or it cannot be opened.
+    """
     try:
-        opened = Image.open(path)
+        if not path.is_file():  # reading a pipe or a device would wait for ever
+            raise ImageError(f"{path}: no such image file; check the path and the folder of the photos.")
+        file = path.open("rb")
+    except OSError as error:
+        raise ImageError(f"{path}: the image cannot be read ({error.strerror}); replace or remove it.") from error
+    with file:
+        yield file
+
+
+@contextmanager
+def open_header(file: BinaryIO, where: str) -> Iterator[Image.Image]:
+    """Open an image of one of the FORMATS; its pixels are decoded only when the caller loads them.
+
+    Args:
+        file: the file, open for reading bytes; it must be seekable.
+        where: the file's name, for messages.
+
+    Raises:
+        ImageError: the file is corrupt or in none of the FORMATS. Any error in the body becomes an ImageError too, so
+            the body should hold nothing but work of the decoder.
+    """
+    try:
+        _refuse_slow_or_unknown(file)
+        with Image.open(file, formats=_formats()) as image:
+            yield image
+    except ImageError:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         # Pillow raises an error for very large images and a warning for large ones, which a caller may turn into an
         # error.
-        raise ImageError(_too_large(path, str(error), max_pixels)) from error
-    except _DAMAGE as error:
-        raise ImageError(_unreadable(path, error)) from error
-    with opened:
-        if 0 in opened.size:
-            raise ImageError(f"{path}: the image is empty ({_size(opened)}); remove it.")
-        if opened.width * opened.height > max_pixels:
-            raise ImageError(_too_large(path, _size(opened), max_pixels))
-        try:
-            opened.load()
-            return _to_rgb(opened)
-        except _DAMAGE as error:
-            raise ImageError(_unreadable(path, error)) from error
+        raise ImageError(_too_large(where, str(error), MAX_PIXELS)) from error
+    except Exception as error:
+        # Damaged files make Pillow's decoders raise about anything: beside OSError, SyntaxError and ValueError also
+        # struct.error, zlib.error, KeyError, IndexError, TypeError, AttributeError, AssertionError, OverflowError,
+        # MemoryError, RuntimeError and RecursionError were seen or are in their code, and every release adds a format's
+        # own. Only the decoder runs here, and the cause is kept.
+        raise ImageError(
+            f"{where}: the image cannot be read ({_reason(file, error)}); replace or remove it."
+        ) from error
+
+
+def stored_size(image: Image.Image) -> tuple[int, int]:
+    """Return (width, height) of an opened image as it is stored; Pillow gives a TIFF's as EXIF turns it."""
+    if not isinstance(image, TiffImageFile):
+        return image.size
+    width, height = (int(image.tag_v2[tag]) for tag in _TIFF_SIZE)
+    return width, height
 
 
 def as_rgb(image: str | Path | Image.Image) -> Image.Image:
@@ -73,6 +152,41 @@ def as_rgb(image: str | Path | Image.Image) -> Image.Image:
         raise ImageError(f"the image cannot be used: {error}") from error
 
 
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return the FORMATS that this Pillow has, ready to decode."""
+    Image.init()
+    # libtiff prints errors to standard error, without the file's name; what matters of them Pillow raises.
+    library = ctypes.CDLL(import_module("PIL._imaging").__file__)
+    for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+        if hasattr(library, name):  # not where libtiff's names are hidden, as on Windows
+            getattr(library, name)(None)
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _refuse_slow_or_unknown(file: BinaryIO) -> None:
+    """Raise a ValueError for files whose fault Pillow would not name, or that it would decode for minutes."""
+    start = file.read(64)
+    if start[4:8] == b"ftyp":
+        brands = {start[place : place + 4] for place in range(8, len(start), 4)}
+        if brands & _HEIC_BRANDS and not brands & _AVIF_BRANDS:
+            raise ValueError("it is a HEIC picture, which is not read; save it as JPEG or PNG")
+    if start.startswith(_PLAIN_PPM):
+        raise ValueError("it is a PPM with numbers as text, which is not read; save it as PNG")
+    if start.startswith(b"\xff\xd8") and _count(file, _JPEG_SCAN) > MAX_SCANS:
+        raise ValueError(f"it is a JPEG with more than {MAX_SCANS} scans, as no camera writes it")
+    file.seek(0)
+
+
+def _count(file: BinaryIO, marker: bytes) -> int:
+    """Return how often a marker of two bytes occurs in the rest of a file."""
+    found, last = 0, b""
+    while chunk := file.read(_CHUNK):
+        found += (last + chunk).count(marker)
+        last = chunk[-1:]
+    return found
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
@@ -91,13 +205,18 @@ def _size(image: Image.Image) -> str:
     return f"{image.width} by {image.height} pixels"
 
 
-def _too_large(path: Path, found: str, max_pixels: int) -> str:
+def _check_pixels(pixels: int, found: str, where: str, max_pixels: int) -> None:
+    if pixels > max_pixels:
+        raise ImageError(_too_large(where, found, max_pixels))
+
+
+def _too_large(where: str, found: str, max_pixels: int) -> str:
     limit = f"{max_pixels / 1e6:g} megapixels"
-    return f"{path}: the image is too large ({found}); the limit is {limit}; scale it down or remove it."
+    return f"{where}: the image is too large ({found}); the limit is {limit}; scale it down or remove it."
 
 
-def _unreadable(path: Path, error: Exception) -> str:
-    reason = first_line(error)
-    if isinstance(error, UnidentifiedImageError):
-        reason = "the file is empty" if path.stat().st_size == 0 else "not a known image format, or corrupt"
-    return f"{path}: the image cannot be read ({reason}); replace or remove it."
+def _reason(file: BinaryIO, error: Exception) -> str:
+    if not isinstance(error, UnidentifiedImageError):
+        return first_line(error)
+    file.seek(0)
+    return f"not a known image format, or corrupt; {_READ} are read" if file.read(1) else "the file is empty"

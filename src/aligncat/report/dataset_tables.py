@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
+from aligncat.console import DataTable, shown
 
 if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
     from aligncat.datasets.prepare.check import Report, SplitCheck
     from aligncat.evaluation.audit import DetectorAudit
 
@@ -18,7 +19,7 @@ _STYLES = {"clean": "green", "leaked": "red", "unknown": "yellow"}
 
 def audit_table(audit: DetectorAudit) -> Table:
     """Return a table with one row per split: its photos, how many the detector was trained on, and the verdict."""
-    table = Table(title=Text(f"evaluation photos in {audit.training.name}"), box=SIMPLE_HEAD, pad_edge=False)
+    table = DataTable(f"evaluation photos in {audit.training.name}")
     for heading in ("Dataset", "Split by", "Split"):
         table.add_column(heading)
     for heading in ("Photos", "Trained on", "Cannot be known"):
@@ -27,7 +28,7 @@ def audit_table(audit: DetectorAudit) -> Table:
     for split in audit.splits:
         counts = (f"{count:,}" for count in (split.images, split.seen, split.unknown))
         extent = f" ({split.seen:,} of {split.images:,})" if split.seen else ""
-        verdict = Text(split.verdict + extent, style=_STYLES[split.verdict])
+        verdict = shown(split.verdict + extent, style=_STYLES[split.verdict])
         table.add_row(split.dataset, split.split_by or "none", split.split, *counts, verdict)
     return table
 
@@ -35,7 +36,7 @@ def audit_table(audit: DetectorAudit) -> Table:
 def counts_table(report: Report) -> Table:
     """Return a table with one row per split; a count that differs from the published one shows both."""
     title = f"{report.data.dataset}, split by {report.data.split_by}, in {report.data.path / report.data.dataset}"
-    table = Table(title=Text(title), box=SIMPLE_HEAD, pad_edge=False)
+    table = DataTable(title)
     table.add_column("Split")
     for name in _COUNTS:
         table.add_column(name.capitalize(), justify="right", overflow="fold")
@@ -49,15 +50,15 @@ def _count(split: SplitCheck, name: str) -> Text:
     found = None if split.found is None else int(getattr(split.found, name))
     published = None if split.published is None else int(getattr(split.published, name))
     if found is None:
-        return Text("none" if published is None else f"none, not {published:,}", style="red")
+        return shown("none" if published is None else f"none, not {published:,}", style="red")
     if published is None or found == published:
-        return Text(f"{found:,}")
-    return Text(f"{found:,}, not {published:,} ({found - published:+,})", style="red")
+        return shown(f"{found:,}")
+    return shown(f"{found:,}, not {published:,} ({found - published:+,})", style="red")
 
 
 def _verdict(split: SplitCheck) -> Text:
     if split.found is None:
-        return Text("cannot be read", style="red")
+        return shown("cannot be read", style="red")
     if split.published is None:
-        return Text("none known")
-    return Text("differs", style="red") if split.differs else Text("equal")
+        return shown("none known")
+    return shown("differs", style="red") if split.differs else shown("equal")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
-
+from aligncat.console import DataTable, shown
 from aligncat.datasets.known import known_dataset
 from aligncat.evaluation.published import published_values
 from aligncat.evaluation.results import summaries
@@ -16,6 +13,8 @@ from aligncat.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.table import Table
 
     from aligncat.evaluation.published import Column, PublishedTable, PublishedValue, Row, Task
     from aligncat.evaluation.results import Metric, Result, Summary
@@ -27,20 +26,20 @@ _METRICS: dict[Task, Metric] = {"rec": lambda metrics: metrics.rec, "res": lambd
 
 def published_table(table: PublishedTable) -> Table:
     """Return a published table, titled with its source."""
-    title = (
-        f"Published, not measured here: Table {table.number} of {table.source}\n{table.title}: {table.metric}, percent"
+    title = shown(
+        f"Published, not measured here: Table {table.number} of {table.source}",
+        f"{table.title}: {table.metric}, percent",
     )
-    note = Text(table.note) if table.note else None
-    shown = Table(title=Text(title), caption=note, box=SIMPLE_HEAD, pad_edge=False, min_width=_TITLE_WIDTH)
-    shown.add_column("System" if table.study is None else "Setting")
+    made = DataTable(title, caption=shown(table.note) if table.note else None, min_width=_TITLE_WIDTH)
+    made.add_column("System" if table.study is None else "Setting")
     if with_venue := any(row.venue for row in table.rows):
-        shown.add_column("Venue")
+        made.add_column("Venue")
     for column in table.columns:
-        shown.add_column(Text(f"{column.dataset}\n{column.split_by}\n{column.split}"), justify="right")
+        made.add_column(shown(column.dataset, str(column.split_by), column.split), justify="right")
     for row in table.rows:
         cells = [row.name, row.venue or ""] if with_venue else [row.name]
-        shown.add_row(*map(Text, cells), *("-" if value is None else f"{value:.2f}" for value in row.values))
-    return shown
+        made.add_row(*cells, *("-" if value is None else f"{value:.2f}" for value in row.values))
+    return made
 
 
 def published_beside(results: Sequence[Result]) -> Table | None:
@@ -61,17 +60,17 @@ def published_beside(results: Sequence[Result]) -> Table | None:
     published = [each for _, values in ours for each in values]
     sources = list(dict.fromkeys(each.table.source for each in published))
     columns = sorted(dict.fromkeys((each.table.task, each.column) for each in published), key=lambda key: key[0])
-    headings = [f"{task.upper()}\n{on.dataset}\n{on.split_by} {on.split}" for task, on in columns]
-    title = (
-        f"Published results, not measured here ({'; '.join(sources)}), and ours below them\n"
-        f"percent: {_metrics_of(published, sources)}"
+    headings = [shown(task.upper(), on.dataset, f"{on.split_by} {on.split}") for task, on in columns]
+    title = shown(
+        f"Published results, not measured here ({'; '.join(sources)}), and ours below them",
+        f"percent: {_metrics_of(published, sources)}",
     )
-    caption = Text(_conditions([summary for summary, _ in ours]))
-    table = Table(title=Text(title), caption=caption, box=SIMPLE_HEAD, pad_edge=False, min_width=_CAPTION_WIDTH)
+    caption = shown(*_conditions([summary for summary, _ in ours]))
+    table = DataTable(title, caption=caption, min_width=_CAPTION_WIDTH)
     for heading in ("Whose", "System", "Venue"):
         table.add_column(heading, overflow="fold")
-    for heading in headings:
-        table.add_column(Text(heading), justify="right", overflow="fold")
+    for column in headings:
+        table.add_column(column, justify="right", overflow="fold")
     cell_of = {
         (each.table.source, each.row.name, each.table.task, each.column): f"{each.value:.2f}" for each in published
     }
@@ -80,12 +79,12 @@ def published_beside(results: Sequence[Result]) -> Table | None:
     for (source, name), row in sorted(rows.items(), key=lambda item: item[1].preset is not None):
         venue = _venue(row, source, only_source=len(sources) == 1)
         cells = [cell_of.get((source, name, *key), "-") for key in columns]
-        table.add_row("published", Text(name), Text(venue), *cells)
+        table.add_row("published", name, venue, *cells)
     table.add_section()
     for config, detector in dict.fromkeys((s.first.config, s.first.detector) for s, _ in ours):
         own = [s for s, _ in ours if (s.first.config, s.first.detector) == (config, detector)]
         cells = [_percent(own, task, column) for task, column in columns]
-        table.add_row("measured here", Text(config), "", *cells)
+        table.add_row("measured here", config, "", *cells)
     return table
 
 
@@ -126,8 +125,8 @@ def _percent(rows: Sequence[Summary], task: Task, column: Column) -> str:
     return "-"
 
 
-def _conditions(ours: Sequence[Summary]) -> str:
-    """Return the conditions of our lines: expressions, detector, whether it has seen the images, and seeds."""
+def _conditions(ours: Sequence[Summary]) -> list[str]:
+    """Return lines with the conditions of ours: expressions, detector, whether it has seen the images, and seeds."""
     lines = []
     for row in ours:
         first, seeds = row.first, ", ".join("none" if seed is None else str(seed) for seed in row.seeds)
@@ -135,4 +134,4 @@ def _conditions(ours: Sequence[Summary]) -> str:
             f"{first.config} on {first.dataset} {first.split}: {first.metrics.expressions:,} sentences; detector "
             f"{first.detector} {detector_training(first)}; seeds {seeds}"
         )
-    return "\n".join([*lines, "The systems differ in their detectors."])
+    return [*lines, "The systems differ in their detectors."]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
+from aligncat.console import DataTable, shown
 from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Metrics
 from aligncat.evaluation.results import Metric, Result, Spread, Summary, summaries, summarise
@@ -14,6 +12,8 @@ from aligncat.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from rich.table import Table
 
     from aligncat.evaluation.answers import Answers
     from aligncat.studies.orderings import Ordering
@@ -133,7 +133,8 @@ def study_table(
     splits = list(next(iter(rows.values())))
     conditions = {**_conditions(rows[next(iter(rows))][splits[0]]), "Split": "", "Config": ""}
     shared = " · ".join(f"{name}: {value}" for name, value in conditions.items() if value)
-    table = Table(title=f"{title}\n{shared}", caption=_CAPTION, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    heading = shown(title, shared, style="table.title")
+    table = DataTable(heading, caption=_CAPTION, collapse_padding=True)
     table.add_column("Row", overflow="fold")
     for split in splits:
         table.add_column(f"{split} REC", justify="right")
@@ -152,7 +153,7 @@ def study_table(
 def orderings_table(labels: Mapping[str, str], orderings: Sequence[Ordering]) -> Table:
     """Return a table of comparisons between rows: difference in REC, its interval, and whether the first is ahead."""
     caption = "points of REC, paired by seed and expression; 95% interval of the choice of seeds and images"
-    table = Table(title="Is the first ahead?", caption=caption, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table = DataTable("Is the first ahead?", caption=caption, collapse_padding=True)
     for name in ("First", "Second", "Split", "Published", "Here", "95% interval", "Ahead"):
         table.add_column(name, overflow="fold", justify="left" if name in ("First", "Second", "Split") else "right")
     for each in orderings:
@@ -174,7 +175,7 @@ def causes_table(answers: Answers) -> Table:
     result = answers.result
     title = f"Causes of wrong answers · {result.config} · {result.dataset} {result.split}"
     rows = [row for name in ("all", "kind") for row in error_tables(answers).get(name, [])]
-    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table = DataTable(title, collapse_padding=True)
     for name in rows[0]:
         table.add_column(name.replace("_", " "), justify="left" if name == "slice" else "right", overflow="fold")
     for row in rows:
@@ -232,7 +233,7 @@ def _empty_table(
     values = {name: list(dict.fromkeys(line[name] for line in lines)) for name in (lines[0] if lines else ())}
     title = " · ".join(f"{name}: {value[0]}" for name, value in values.items() if len(value) == 1)
     varying = [name for name, value in values.items() if len(value) > 1]
-    table = Table(title=title, caption=_CAPTION, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table = DataTable(title, caption=_CAPTION, collapse_padding=True)
     for name in (*varying, *names):
         table.add_column(name, overflow="fold")
     for name in ("N", *metrics):

@@ -208,8 +208,8 @@ def test_a_bad_line_is_an_error_with_file_and_line_or_skipped_with_a_warning(
         ({"mask": [[1, 1, 5, 5]]}, "a polygon must be a list of at least 6"),
         ({"id": "train:1"}, "the id train:1 was used before"),
         ({"box": None, "mask": None}, "neither 'box' nor 'mask'"),
-        ({"image": "photos/9.png"}, "cannot be read as an image"),
-        ({"image": "train.jsonl"}, "cannot be read as an image"),
+        ({"image": "photos/9.png"}, "no such image file"),
+        ({"image": "train.jsonl"}, "not a known image format"),
     ],
 )
 def test_bad_truth_is_an_error_with_file_and_line(tmp_path: Path, change: dict[str, Any], message: str) -> None:
