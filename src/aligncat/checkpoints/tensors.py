@@ -10,9 +10,11 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -20,10 +22,28 @@ from torch import Tensor
 
 from aligncat.errors import CheckpointError, DataError, UnsafePickleError
 from aligncat.files.pickles import check_pickle_sizes
+from aligncat.wording import first_line
 
 # torch.save writes a zip file; before torch 1.6, it wrote a pickle of this number first.
-_TORCH = (b"PK\x03\x04", pickle.dumps(0x1950A86A20F9469CFC6C, 2))
+_ZIP = b"PK\x03\x04"
+_TORCH = (_ZIP, pickle.dumps(0x1950A86A20F9469CFC6C, 2))
 _GIT_LFS = b"version https://git-lfs.github.com/spec/"
+_DAMAGED = (
+    pickle.UnpicklingError,
+    BadZipFile,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    ImportError,
+    struct.error,
+)
+"""What torch.load, zipfile and an unpickler raise for damaged bytes."""
 _NUMBER_TYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1")
 
 
@@ -152,7 +172,11 @@ def read_tensors(path: Path, *within: str) -> tuple[dict[str, Tensor], tuple[str
             f"{path}: a Git LFS pointer, not the checkpoint itself; run `git lfs pull` in its repository, or download "
             "the file from the repository's page"
         )
-    document = _read_torch(path) if start.startswith(_TORCH) else _read_pickle(path)
+    try:
+        is_torch, is_zip = start.startswith(_TORCH), start.startswith(_ZIP)
+        document = _read_torch(path, mapped=is_zip) if is_torch else _read_pickle(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
     state: object = document
     other_keys: tuple[str, ...] = ()
     if isinstance(document, Mapping) and (key := next((key for key in within if key in document), None)):
@@ -169,25 +193,24 @@ def _read_pickle(path: Path) -> object:
         return _ArrayUnpickler(content, path).load()
     except UnsafePickleError:
         raise
-    except (
-        DataError,
-        pickle.UnpicklingError,
-        EOFError,
-        LookupError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        MemoryError,
-        OverflowError,
-    ) as error:  # a damaged pickle can fail at any opcode, with any of these errors
+    except (DataError, *_DAMAGED) as error:  # a damaged pickle can fail at any opcode, with any of these errors
         raise CheckpointError(
             f"{path}: damaged, or neither a torch.save file nor a pickle of arrays ({error}); download the file again"
         ) from error
 
 
-def _read_torch(path: Path) -> object:
+def _read_torch(path: Path, *, mapped: bool) -> object:
+    """Read a file of torch.save.
+
+    Args:
+        path: the file.
+        mapped: whether the tensors are views of the file, which cannot claim more than it holds. Files from before
+            torch 1.6 do not allow that; their reader compares each size.
+    """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        if mapped:
+            _check_records(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         if "Unsupported" not in str(error) and "GLOBAL" not in str(error):
             raise CheckpointError(f"{path}: damaged, or not a torch checkpoint; download the file again") from error
@@ -195,16 +218,35 @@ def _read_torch(path: Path) -> object:
             f"{path}: asks for more than tensors and plain data, so it was not loaded; get the file from a source you "
             "trust, or load it in the program that made it and save only its state_dict()"
         ) from error
-    except (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path}: damaged, or not a torch checkpoint; download the file again") from error
+    except _DAMAGED as error:
+        raise CheckpointError(
+            f"{path}: damaged, or not a torch checkpoint ({first_line(error)}); download the file again"
+        ) from error
+
+
+def _check_records(path: Path) -> None:
+    """Check that a zip file is as torch.save writes it: every record intact, and none compressed.
+
+    torch does not compare the checksums of tensors, and unpacks compressed records without a limit.
+    """
+    with ZipFile(path) as archive:
+        for record in archive.infolist():
+            if record.compress_type != ZIP_STORED or record.file_size != record.compress_size:
+                raise BadZipFile(f"{record.filename} is compressed, which torch.save does not do")
+        if (damaged := archive.testzip()) is not None:
+            raise BadZipFile(f"the checksum of {damaged} is wrong")
 
 
 def _tensor(name: object, value: object, path: Path) -> Tensor:
     if isinstance(value, _PickledArray) and value.content is not None:
         array = value.content
         return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
-    if isinstance(value, Tensor):
-        return value
-    raise CheckpointError(
-        f"{path}: {name!r} is not a tensor but {type(value).__name__}; give the checkpoint of a model"
-    )
+    if not isinstance(value, Tensor):
+        raise CheckpointError(
+            f"{path}: {name!r:.100} is not a tensor but {type(value).__name__}; give the checkpoint of a model"
+        )
+    if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.device.type != "cpu":
+        raise CheckpointError(f"{path}: {name!r:.100} is not a plain array of numbers; give the checkpoint of a model")
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise CheckpointError(f"{path}: {name!r:.100} has fewer numbers than its shape says; download the file again")
+    return value

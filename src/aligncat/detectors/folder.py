@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from aligncat.errors import DetectorError
+from aligncat.files.documents import read_json
+from aligncat.files.fields import shorten
 
 CONFIG = "config.json"
 _IMAGE_SIZE_KEY = "aligncat_image_size"
@@ -37,17 +38,15 @@ class DetectorFolder:
             DetectorError: config.json is missing or not JSON.
         """
         file = path / CONFIG
-        try:
-            config = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise DetectorError(
-                f"{path}: no config.json; give a folder that transformers' save_pretrained wrote."
-            ) from error
-        except ValueError as error:
-            raise DetectorError(
-                f"{file}: not valid JSON ({error}); download it again from the model's source."
-            ) from error
-        return cls(name, path, config if isinstance(config, dict) else {})
+        if not file.exists():
+            raise DetectorError(f"{path}: no config.json; give a folder that transformers' save_pretrained wrote.")
+        config = read_json(file, DetectorError)
+        if not isinstance(config, dict):
+            raise DetectorError(f"{file}: must be a mapping of settings; download it again from the model's source.")
+        size = config.get(_IMAGE_SIZE_KEY)
+        if size is not None and type(size) is not int:
+            raise DetectorError(f"{file}: {_IMAGE_SIZE_KEY} must be a whole number of pixels, not {shorten(size)}")
+        return cls(name, path, config)
 
     @property
     def image_size(self) -> int | None:

@@ -51,7 +51,7 @@ def read_bytes(path: Path, error: type[AligncatError] = DataError, *, limit: int
 
 
 def read_text(path: Path, error: type[AligncatError] = DataError, *, limit: int = MAX_BYTES) -> str:
-    """Return the content of a UTF-8 text file without its byte order mark, each line ending in a line feed.
+    """Return the content of a UTF-8 text file without its byte order mark. Every line ends in a line feed.
 
     Args:
         path: the file.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from aligncat.errors import DataError
 from aligncat.files.atomic import write_atomic
+from aligncat.files.documents import read_json
 from aligncat.language.tokens import tokenize
 
 if TYPE_CHECKING:
@@ -138,11 +139,10 @@ class Vocabulary:
         Raises:
             DataError: the file is missing, or is not a vocabulary.
         """
+        data = read_json(path)
         try:
-            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError as error:
-            raise DataError(f"{path}: no such file") from error
-        except (json.JSONDecodeError, UnicodeDecodeError, DataError) as error:
+            return cls.from_dict(data)
+        except DataError as error:
             raise DataError(f"{path}: {error}") from error
 
 

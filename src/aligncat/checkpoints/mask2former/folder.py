@@ -15,6 +15,7 @@ from aligncat.checkpoints.tensors import read_tensors
 from aligncat.datasets.categories import COCO_NAMES
 from aligncat.errors import CheckpointError, ConfigError
 from aligncat.files.atomic import write_atomic
+from aligncat.files.documents import read_text
 from aligncat.files.hashes import file_sha256
 from aligncat.files.locks import folder_lock
 
@@ -80,12 +81,7 @@ def _category_names(path: Path | None, classes: int, model: Path) -> tuple[str, 
     if path is None:
         names, origin = COCO_NAMES, "COCO"
     else:
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"{path}: cannot be read as UTF-8 text ({error}); give a text file with one category name per line"
-            ) from error
+        lines = read_text(path, ConfigError).splitlines()
         names, origin = tuple(line.strip() for line in lines if line.strip()), str(path)
     if len(names) != classes or len(set(names)) != classes:
         raise CheckpointError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from aligncat.checkpoints.querymatch.convert import (
 from aligncat.checkpoints.tensors import read_tensors
 from aligncat.detectors.preprocessing import PreprocessingMode
 from aligncat.detectors.registry import CANDIDATES, open_detector
-from aligncat.errors import CheckpointError, ConfigError
+from aligncat.errors import CheckpointError, ConfigError, DataError
+from aligncat.files.documents import read_json
 from aligncat.files.hashes import file_sha256
 from aligncat.files.locks import folder_lock
 from aligncat.grounder.folder import CONFIG
@@ -116,7 +116,10 @@ def _own_detector(tensors: dict[str, Tensor], checkpoint: Path, out: Path) -> st
 def _was_converted_from(folder: Path, checkpoint: Path) -> bool:
     """Return whether a folder holds the detector of this checkpoint, from an earlier import that was interrupted."""
     try:
-        source = json.loads((folder / DETECTOR_CONFIG).read_text(encoding="utf-8"))["aligncat_source"]
-        return bool(source["sha256"] == file_sha256(checkpoint))
-    except (OSError, ValueError, KeyError, TypeError):
+        config = read_json(folder / DETECTOR_CONFIG)
+    except DataError:
         return False
+    match config:
+        case {"aligncat_source": {"sha256": str() as digest}}:
+            return digest == file_sha256(checkpoint)
+    return False

@@ -42,6 +42,7 @@ from aligncat.files.fields import (
     required_list,
     required_str,
 )
+from aligncat.files.parquet import read_batches, read_schema
 from aligncat.types import Truth
 
 # The columns to read: _REFER_* in jxu124's layout, _ANSWER_* in lmms-lab's.
@@ -132,7 +133,7 @@ def hub_splits(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]:
 def _splits(config: DataConfig) -> tuple[str, ...]:
     names: dict[str, None] = {}
     for path in _parquet_files(config):
-        if "split" in _columns(path):
+        if "split" in read_schema(path).names:
             names |= dict.fromkeys(
                 _split_of(row, _place(path, number)) for number, row in enumerate(_read(path, ("split",)))
             )
@@ -154,7 +155,7 @@ def _rows(
     """
     count = 0
     for path in _parquet_files(config):
-        names = _columns(path)
+        names = read_schema(path).names
         columns = refer_columns if "sentences" in names else answer_columns
         if missing := [name for name in columns if name not in names]:
             raise DataError(
@@ -180,23 +181,9 @@ def _parquet_files(config: DataConfig) -> list[Path]:
     return found
 
 
-def _columns(path: Path) -> list[str]:
-    from pyarrow import ArrowException, parquet
-
-    try:
-        return list(parquet.read_schema(path).names)
-    except (ArrowException, OSError) as error:
-        raise DataError(f"{path}: cannot be read as Parquet ({error}); download it again") from error
-
-
-def _read(path: Path, columns: Sequence[str]) -> list[Mapping[str, object]]:
-    from pyarrow import ArrowException, parquet
-
-    try:
-        rows: list[Mapping[str, object]] = parquet.read_table(path, columns=list(columns)).to_pylist()
-    except (ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as Parquet ({error}); download it again") from error
-    return rows
+def _read(path: Path, columns: Sequence[str]) -> Iterator[Mapping[str, object]]:
+    for batch in read_batches(path, columns):
+        yield from batch.to_pylist()
 
 
 def _split_in_name(path: Path) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,18 @@ from aligncat.files.fields import (
 from aligncat.geometry import MAX_PIXELS, decode_mask, encode_mask
 from aligncat.types import RLE, Truth
 
+_DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    ArithmeticError,
+    TypeError,
+    SyntaxError,
+    TokenError,
+    RecursionError,
+    MemoryError,
+)
+"""What numpy raises for damaged bytes."""
 _COCO_INDICES = {name: index for index, name in enumerate(COCO_NAMES)}
 
 
@@ -246,16 +259,19 @@ def _mask(row: Mapping[str, object], masks: Path, where: str) -> RLE | None:
         return None
     path = masks / f"{required_int(row, 'mask_id', where)}.npy"
     try:
-        # Memory mapping takes no memory for a header that claims more than the file holds, and raises an error.
-        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, OverflowError) as error:
+        # Memory mapping takes no memory for a header that claims more than the file holds, and raises an error. Unlike
+        # np.load, this function reads neither zip files nor pickles.
+        pixels = np.lib.format.open_memmap(path, mode="r")
+    except _DAMAGED as error:
         raise DataError(f"{where}: {path}: cannot be read as an array ({error}); create it again") from error
-    if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.dtype.kind not in "biuf":
+    if pixels.ndim != 2 or pixels.dtype.kind not in "biuf":
         raise DataError(f"{where}: {path}: must be an array of numbers, one for each pixel (height, width)")
     if pixels.size > MAX_PIXELS:
         raise DataError(
             f"{where}: {path}: {pixels.size:,} pixels are more than the limit of {MAX_PIXELS:,}; create it again"
         )
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise DataError(f"{where}: {path}: contains numbers that are not finite; create it again")
     if not pixels.any():
         raise DataError(f"{where}: {path}: the mask covers no pixel of its image")
     return encode_mask(pixels != 0)

@@ -19,8 +19,9 @@ from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColu
 
 from aligncat.console import progress_bar
 from aligncat.datasets.prepare.mirrors import Mirror
-from aligncat.errors import DownloadError
+from aligncat.errors import DataError, DownloadError
 from aligncat.files.atomic import write_atomic
+from aligncat.files.documents import read_json
 from aligncat.files.hashes import file_sha256
 from aligncat.files.temporary import PART_SUFFIX
 
@@ -65,9 +66,14 @@ class _Part:
 
     def origin(self) -> _Origin | None:
         try:
-            return _Origin(**json.loads(self.note.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):  # no note, or not one of this version: start over
+            note = read_json(self.note)
+        except DataError:  # no note, or not one of this version: start over
             return None
+        match note:
+            case {"version": str() | None as version, "total": int() | None as total, **rest} if not rest:
+                is_header = version is None or (version.isascii() and version.isprintable())
+                return _Origin(version, total) if is_header and not isinstance(total, bool) else None
+        return None
 
     def begin(self, origin: _Origin) -> None:
         self.discard()

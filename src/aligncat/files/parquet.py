@@ -1,0 +1,136 @@
+"""Read Parquet files of any origin in batches, with a limit on what they may unpack to."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aligncat.errors import AligncatError, DataError
+from aligncat.wording import first_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+MOST_UNPACKED = 100
+"""A file may unpack to this many times its size, and 256 MiB more. Annotations and answers unpack to less than 20
+times; a file that was made to fill the memory reaches 10,000 times."""
+_FREE_BYTES = 256 * 2**20
+_BATCH_ROWS = 8192
+_VALUE_BYTES = 16  # the least that a value takes as a Python object
+
+
+def read_schema(path: Path, error: type[AligncatError] = DataError, *, content: bytes | None = None) -> pa.Schema:
+    """Return the columns of a Parquet file, with their types and the file's metadata.
+
+    Args:
+        path: the file.
+        error: the class of the errors to raise.
+        content: the file's bytes, if they were read before.
+
+    Raises:
+        AligncatError: the file cannot be read.
+    """
+    from pyarrow import parquet
+
+    with _faults(path, error):
+        return parquet.read_schema(_source(path, content))
+
+
+def read_batches(
+    path: Path,
+    columns: Sequence[str] | None = None,
+    error: type[AligncatError] = DataError,
+    *,
+    content: bytes | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a Parquet file, 8,192 at a time.
+
+    Before a text is unpacked its length is known, and before anything is read the counts of rows and values are. So a
+    file that claims to be larger than the limit is refused before it takes the memory.
+
+    Args:
+        path: the file.
+        columns: the columns to read; all by default.
+        error: the class of the errors to raise.
+        content: the file's bytes, if they were read before.
+
+    Raises:
+        AligncatError: the file cannot be read, has a damaged page, or unpacks to more than the limit.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    plain = read_schema(path, error, content=content)
+    with _faults(path, error):
+        size = path.stat().st_size if content is None else len(content)
+        most = _FREE_BYTES + MOST_UNPACKED * size
+        with parquet.ParquetFile(_source(path, content)) as file:
+            claimed = _claimed_bytes(file.metadata, columns)
+            leaves = [file.schema.column(number) for number in range(len(file.schema))]
+            texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+        if claimed > most:
+            raise error(_bomb(path, size, most))
+        # Dictionaries keep a text that occurs a thousand times once, until its size is known.
+        with parquet.ParquetFile(
+            _source(path, content), read_dictionary=texts, page_checksum_verification=True
+        ) as file:
+            unpacked = 0
+            for batch in file.iter_batches(_BATCH_ROWS, columns=None if columns is None else list(columns)):
+                unpacked += sum(map(_unpacked_bytes, batch.columns))
+                if unpacked > most:
+                    raise error(_bomb(path, size, most))
+                fields = [plain.field(name) for name in batch.schema.names]
+                arrays = [column.cast(field.type) for column, field in zip(batch.columns, fields, strict=True)]
+                whole = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+                whole.validate(full=True)
+                yield whole
+
+
+def _claimed_bytes(metadata: pq.FileMetaData, columns: Sequence[str] | None) -> int:
+    """Return the bytes that the footer says the columns take: pages without compression, or 16 bytes for each value."""
+    total = 0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            if columns is None or column.path_in_schema.split(".")[0] in columns:
+                total += max(column.total_uncompressed_size, _VALUE_BYTES * column.num_values)
+    return total
+
+
+def _unpacked_bytes(array: pa.Array) -> int:
+    """Return the bytes that an array takes without dictionaries."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        lengths = compute.binary_length(array.dictionary).cast(pa.int64())
+        return 4 * len(array) + (compute.sum(lengths.take(array.indices)).as_py() or 0)
+    if pa.types.is_struct(kind):
+        return sum(map(_unpacked_bytes, array.flatten()))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return 4 * len(array) + _unpacked_bytes(array.flatten())
+    return int(array.nbytes)
+
+
+def _source(path: Path, content: bytes | None) -> Any:
+    return path if content is None else io.BytesIO(content)
+
+
+def _bomb(path: Path, size: int, most: int) -> str:
+    return f"{path}: {size:,} bytes unpack to more than {most:,}, the limit for a file of this size; it was not read"
+
+
+@contextmanager
+def _faults(path: Path, error: type[AligncatError]) -> Iterator[None]:
+    from pyarrow import ArrowException
+
+    try:
+        yield
+    except AligncatError:
+        raise
+    except (ArrowException, OSError, ValueError, KeyError, IndexError, TypeError, MemoryError, OverflowError) as fault:
+        raise error(f"{path}: cannot be read as Parquet ({first_line(fault)}); make or download it again") from fault
