@@ -121,10 +121,8 @@ def test_a_flipped_bit_in_its_weights_or_config_is_found(trained: Path, tmp_path
         folder = Path(shutil.copytree(trained, tmp_path / name))
         content = (folder / name).read_bytes()
         # The last byte of the weights belongs to a tensor; the last digit of a number in the config is a setting.
-        flip(
-            folder / name,
-            len(content) - 1 if name.endswith("safetensors") else content.index(b'"num_queries": 24') + 16,
-        )
+        setting = content.find(b'"num_queries": 24') + 16
+        flip(folder / name, setting if name == "config.json" else len(content) - 1)
         with pytest.raises(DetectorError, match=problem):
             open_detector(str(folder))
 
