@@ -53,27 +53,3 @@ def quiet_lightning() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-@contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Hide transformers' progress bar for loading weights, which takes a moment. Download bars are still shown.
-
-    This also hides its message that a ResNet backbone is not supported by Mask2Former. The mini detector uses one.
-    """
-    from transformers.utils import logging as transformers_logging
-
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    config_logger = logging.getLogger("transformers.models.mask2former.configuration_mask2former")
-    config_logger.addFilter(_not_about_resnet)
-    try:
-        yield
-    finally:
-        config_logger.removeFilter(_not_about_resnet)
-        if shown:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def _not_about_resnet(record: logging.LogRecord) -> bool:
-    return "Backbone resnet is not a supported model" not in record.getMessage()

@@ -291,12 +291,6 @@ class TestRefused:
         with pytest.raises(ConfigError, match="not an empty folder"):
             run(world, tmp_path / "out")
 
-    def test_a_damaged_settings_file(self, world: World, tmp_path: Path) -> None:
-        (tmp_path / "run").mkdir()
-        (tmp_path / "run" / "settings.json").write_text('{"align')
-        with pytest.raises(ConfigError, match=r"settings\.json is damaged"):
-            run(world, tmp_path)
-
     def test_a_batch_size_above_the_number_of_referents_which_can_then_be_corrected(
         self, world: World, tmp_path: Path
     ) -> None:

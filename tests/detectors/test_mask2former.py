@@ -273,7 +273,7 @@ def tensor_of_another_shape(folder: Path) -> None:
         (without_config, r"no config\.json"),
         (broken_config, r"config\.json: not JSON"),
         (another_architecture, r"model_type is 'bert', but must be 'mask2former'"),
-        (config_of_a_list, r"must be a mapping of settings"),
+        (config_of_a_list, r"config\.json: must be a mapping of settings, not list"),
         (pickled_weights_only, r"no \*\.safetensors file\. aligncat does not load pickled weights"),
         (truncated_weights, r"weights cannot be loaded"),
         (missing_tensor, r"1 tensors are missing from the weights, such as class_predictor\.weight"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 import torch
 from helpers.fabricate import CATEGORIES
+from helpers.old_files import without_hashes
 from helpers.tiny_detector import save_tiny_detector
 from helpers.tiny_run import World, run
 from PIL import ExifTags, Image
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 import aligncat
 from aligncat.alignment.config import AlignmentConfig
@@ -64,7 +66,16 @@ class Counting:
 
 
 def edit(path: Path, **changes: Any) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    """Change a config.json of an earlier version, which has no hashes."""
+    path.write_text(json.dumps({**without_hashes(path), **changes}))
+
+
+def replace_with_another(path: Path) -> None:
+    """Replace the weights or the vocabulary by valid ones that differ."""
+    if path.suffix == ".json":
+        path.write_text(path.read_text().replace('"red"', '"blue!"'))
+    else:
+        save_file({name: tensor + 1e-6 for name, tensor in load_file(path).items()}, path)
 
 
 class TestSaveAndLoad:
@@ -110,7 +121,7 @@ class TestSaveAndLoad:
     def test_a_damaged_file_is_a_one_line_error(self, damaged: str, folder: Path) -> None:
         path = folder / damaged
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        with pytest.raises(ConfigError, match=r"damaged or written by another version.*train it again") as error:
+        with pytest.raises(ConfigError, match=rf"{damaged}: .*(damaged|not JSON).*train it again") as error:
             Grounder.from_pretrained(folder)
         assert "\n" not in str(error.value)
 
@@ -134,7 +145,7 @@ class TestSaveAndLoad:
         self, grounder: Grounder, photo: Path, folder: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Earlier versions wrote such folders, without "feature_dim"."""
-        config = json.loads((folder / "config.json").read_text())
+        config = without_hashes(folder / "config.json")
         assert config.pop("feature_dim") == 32
         config["alignment"] |= {"visual_dim": 32, "text_dim": 16, "classes": 3}
         (folder / "config.json").write_text(json.dumps(config))
@@ -144,10 +155,10 @@ class TestSaveAndLoad:
         assert old.model.config == grounder.model.config
 
     def test_a_config_without_the_length_of_the_features_is_rejected(self, folder: Path) -> None:
-        config = json.loads((folder / "config.json").read_text())
+        config = without_hashes(folder / "config.json")
         del config["feature_dim"]
         (folder / "config.json").write_text(json.dumps(config))
-        with pytest.raises(ConfigError, match="damaged"):
+        with pytest.raises(ConfigError, match="not the config of a grounder"):
             Grounder.from_pretrained(folder)
 
     def test_the_shipped_grounder_loads_without_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -156,15 +167,67 @@ class TestSaveAndLoad:
 
     def test_an_empty_config_is_rejected(self, folder: Path) -> None:
         (folder / "config.json").write_text("{}")
-        with pytest.raises(ConfigError, match="damaged"):
+        with pytest.raises(ConfigError, match="not the config of a grounder"):
             Grounder.from_pretrained(folder)
 
-    def test_weights_of_another_shape_are_rejected(self, folder: Path) -> None:
-        weights = load_file(folder / "model.safetensors")
-        weights["alignment.global_text.bias"] = torch.zeros(3)
-        save_file(weights, folder / "model.safetensors")
-        with pytest.raises(ConfigError, match="damaged"):
+    @pytest.mark.parametrize("name", ["model.safetensors", "vocabulary.json"])
+    def test_a_replaced_file_is_named(self, name: str, folder: Path) -> None:
+        replace_with_another(folder / name)
+        with pytest.raises(ConfigError, match=rf"{name}: damaged or replaced: its hash differs.*; restore"):
             Grounder.from_pretrained(folder)
+
+    def test_an_edited_config_is_named(self, folder: Path) -> None:
+        path = folder / "config.json"
+        path.write_text(path.read_text().replace('"keep": 4', '"keep": 5'))
+        with pytest.raises(ConfigError, match=r"config\.json: damaged or edited"):
+            Grounder.from_pretrained(folder)
+
+    def test_a_config_of_other_white_space_and_order_is_the_same(self, folder: Path, grounder: Grounder) -> None:
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True))
+        assert Grounder.from_pretrained(folder).labels == grounder.labels
+
+    @pytest.mark.parametrize(
+        ("change", "problem"),
+        [
+            (lambda tensor: tensor[:3], r"has shape \(3,\) instead of \(16,\)"),
+            (lambda tensor: tensor.half(), "has numbers of type float16 instead of float32"),
+            (lambda tensor: tensor.double(), "has numbers of type float64 instead of float32"),
+            (lambda tensor: tensor * float("nan"), "has values that are not finite"),
+            (lambda tensor: tensor.index_fill(0, torch.tensor([7]), float("inf")), "has values that are not finite"),
+            (None, "is missing"),
+        ],
+    )
+    def test_weights_that_are_not_the_models_are_rejected_without_hashes_too(
+        self, change: Callable[[Tensor], Tensor] | None, problem: str, folder: Path
+    ) -> None:
+        name = "alignment.global_text.bias"
+        edit(folder / "config.json")
+        weights = load_file(folder / "model.safetensors")
+        tensor = weights.pop(name)
+        save_file(weights if change is None else {**weights, name: change(tensor)}, folder / "model.safetensors")
+        with pytest.raises(ConfigError, match=rf"model\.safetensors: the tensor '{name}' {problem}; restore"):
+            Grounder.from_pretrained(folder)
+
+    def test_a_tensor_too_many_is_rejected(self, folder: Path) -> None:
+        edit(folder / "config.json")
+        weights = load_file(folder / "model.safetensors")
+        save_file({**weights, "extra": torch.zeros(3)}, folder / "model.safetensors")
+        with pytest.raises(ConfigError, match="the tensor 'extra' is not part of the model"):
+            Grounder.from_pretrained(folder)
+
+    def test_two_missing_files_are_both_named(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"config\.json and model\.safetensors are missing"):
+            Grounder.from_pretrained(tmp_path)
+
+    @pytest.mark.parametrize("name", ["/no/such/place", Path("/no/such/place"), "./gone", "a/b/c", Path("~/gone")])
+    def test_a_missing_path_is_not_looked_for_on_the_hub(self, name: str | Path) -> None:
+        with pytest.raises(ConfigError, match="no such folder; give the folder that `aligncat train` wrote"):
+            Grounder.from_pretrained(name)
+
+    def test_a_file_in_place_of_the_folder_is_named(self, folder: Path) -> None:
+        with pytest.raises(ConfigError, match=r"model\.safetensors: a file, not a folder"):
+            Grounder.from_pretrained(folder / "model.safetensors")
 
     @pytest.mark.parametrize("name", ["model.bin", "pytorch_model.bin", "model.pt", "model.safetensors"])
     def test_pickled_weights_are_never_loaded(self, name: str, folder: Path) -> None:
@@ -350,7 +413,7 @@ class TestDetector:
 
     def test_missing_fields_of_the_description_are_named(self, trained: Path, tmp_path: Path) -> None:
         folder = Path(shutil.copytree(trained, tmp_path / "bare"))
-        config = json.loads((folder / "config.json").read_text())
+        config = without_hashes(folder / "config.json")
         del config["detector"]["candidates"], config["detector"]["image_size"]
         (folder / "config.json").write_text(json.dumps(config))
         with pytest.raises(ConfigError, match="the description of the detector lacks image_size, candidates"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import ResNetBackbone
 
+from aligncat.detectors import registry
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import DetectorError
 from aligncat.mojiref.detector import IMAGE_SIZE, MiniDetectorConfig, _DetectorScenes, train_mini_detector
@@ -106,3 +108,31 @@ def test_no_split_has_the_detectors_scenes() -> None:
     own = {compose(0, "detector", index).pixels.tobytes() for index in range(5)}
     for split in ("train", "val", "testA", "testB"):
         assert not own & {compose(0, split, index).pixels.tobytes() for index in range(5)}
+
+
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_flipped_bit_in_its_weights_or_config_is_found(trained: Path, tmp_path: Path) -> None:
+    for name, problem in (("model.safetensors", "the weights are damaged"), ("config.json", "damaged or edited")):
+        folder = Path(shutil.copytree(trained, tmp_path / name))
+        content = (folder / name).read_bytes()
+        # The last byte of the weights belongs to a tensor; the last digit of a number in the config is a setting.
+        setting = content.find(b'"num_queries": 24') + 16
+        flip(folder / name, setting if name == "config.json" else len(content) - 1)
+        with pytest.raises(DetectorError, match=problem):
+            open_detector(str(folder))
+
+
+def test_a_flipped_bit_in_the_shipped_detector_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [row] = [known for known in registry.KNOWN_DETECTORS if known.name == registry.MINI]
+    assert row.folder is not None and row.sha256 is not None
+    damaged = Path(shutil.copytree(row.folder, tmp_path / "mini"))
+    flip(damaged / "model.safetensors", (damaged / "model.safetensors").stat().st_size - 1)
+    assert open_detector(registry.MINI).description().weights_sha256 == row.sha256[0]
+    monkeypatch.setattr(registry, "KNOWN_DETECTORS", (replace(row, folder=damaged),))
+    with pytest.raises(DetectorError, match="files of the mini detector are damaged; reinstall aligncat"):
+        open_detector(registry.MINI)

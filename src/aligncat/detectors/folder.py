@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -10,10 +10,27 @@ from typing import Any, Self
 from aligncat.errors import DetectorError
 from aligncat.files.documents import read_json
 from aligncat.files.fields import shorten
+from aligncat.files.hashes import files_sha256
+from aligncat.files.seals import check_seal, sealed
 
 CONFIG = "config.json"
 _IMAGE_SIZE_KEY = "aligncat_image_size"
 _BACKEND_KEY = "aligncat_backend"
+_WEIGHTS_KEY = "aligncat_weights_sha256"
+_SEAL_KEY = "aligncat_config_sha256"
+_REMEDY = "get the detector again from where it came from"
+
+
+def with_hashes(config: Mapping[str, Any], weights: Sequence[Path]) -> dict[str, Any]:
+    """Return the content of a config.json with the hash of the weights and of the content itself.
+
+    `DetectorFolder` checks these hashes. A folder that another program wrote has none.
+
+    Args:
+        config: the content of the detector's config.json.
+        weights: the detector's weight files, sorted by name.
+    """
+    return sealed({**config, _WEIGHTS_KEY: files_sha256(weights)}, _SEAL_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +52,18 @@ class DetectorFolder:
         """Read a folder's config.json.
 
         Raises:
-            DetectorError: config.json is missing or not JSON.
+            DetectorError: config.json is missing, not a JSON object, or damaged.
         """
         file = path / CONFIG
-        if not file.exists():
+        if not file.is_file():
             raise DetectorError(f"{path}: no config.json; give a folder that transformers' save_pretrained wrote.")
-        config = read_json(file, DetectorError)
+        try:
+            config = read_json(file, DetectorError)
+        except DetectorError as error:
+            raise DetectorError(f"{error}; {_REMEDY}") from error
         if not isinstance(config, dict):
-            raise DetectorError(f"{file}: must be a mapping of settings; download it again from the model's source.")
+            raise DetectorError(f"{file}: must be a mapping of settings, not {type(config).__name__}; {_REMEDY}")
+        check_seal(config, str(file), _REMEDY, error=DetectorError, key=_SEAL_KEY)
         size = config.get(_IMAGE_SIZE_KEY)
         if size is not None and type(size) is not int:
             raise DetectorError(f"{file}: {_IMAGE_SIZE_KEY} must be a whole number of pixels, not {shorten(size)}")
@@ -77,3 +98,16 @@ class DetectorFolder:
                 "transformers' save_pretrained."
             )
         return weights
+
+    def weights_sha256(self) -> str:
+        """Return the hash of the weight files.
+
+        Raises:
+            DetectorError: the folder has none, or they are not those whose hash config.json has.
+        """
+        found = files_sha256(self.safetensors())
+        if self.config.get(_WEIGHTS_KEY, found) != found:
+            raise DetectorError(
+                f"{self.path}: the weights are damaged or replaced: their hash differs from that in {CONFIG}; {_REMEDY}"
+            )
+        return found

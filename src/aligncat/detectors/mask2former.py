@@ -17,7 +17,7 @@ from aligncat.detectors.preprocessing import Preprocessing
 from aligncat.detectors.query_detector import QueryDetector
 from aligncat.errors import DetectorError
 from aligncat.files.hashes import files_sha256
-from aligncat.quiet import quiet_loading
+from aligncat.loading import model_loading, unlike_files
 from aligncat.wording import first_line
 
 # Measured on 2 cores: at 128 px, one pass over eight images takes half the time of eight passes. At 416 px, one image
@@ -42,14 +42,14 @@ class Mask2FormerDetector(QueryDetector):
         device: str,
     ) -> None:
         """Load the model from a folder; see `DetectorFactory`."""
-        weights = folder.safetensors()
+        weights_sha256 = folder.weights_sha256()
         model: Any = _load(folder)  # transformers' calls are untyped, and its labels optional
         config = model.config
         self._model = model.eval().to(device)
         super().__init__(
             DetectorDescription(
                 name=folder.name,
-                weights_sha256=files_sha256(weights),
+                weights_sha256=weights_sha256,
                 config_sha256=files_sha256([folder.config_file]),
                 architecture="mask2former",
                 image_size=preprocessing.size,
@@ -106,7 +106,7 @@ def _load(folder: DetectorFolder) -> Mask2FormerForUniversalSegmentation:
     model: Mask2FormerForUniversalSegmentation
     info: dict[str, Any]
     try:
-        with quiet_loading():
+        with model_loading():
             model, info = Mask2FormerForUniversalSegmentation.from_pretrained(
                 folder.path,
                 dtype=torch.float32,
@@ -114,6 +114,8 @@ def _load(folder: DetectorFolder) -> Mask2FormerForUniversalSegmentation:
                 local_files_only=True,
                 output_loading_info=True,
             )  # type: ignore[misc]  # the annotation omits the pair that output_loading_info returns
+            # Checked here too, because other code in the process may load a model at the same time.
+            unlike = unlike_files(model, folder.safetensors(), allowed=_UNREAD)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise DetectorError(
             f"{folder.path}: the weights cannot be loaded ({first_line(error)}); download them again from the model's "
@@ -124,5 +126,10 @@ def _load(folder: DetectorFolder) -> Mask2FormerForUniversalSegmentation:
         raise DetectorError(
             f"{folder.path}: {len(missing)} tensors are missing from the weights, such as {missing[0]}; download "
             "them again from the model's source."
+        )
+    if unlike:
+        raise DetectorError(
+            f"{folder.path}: {len(unlike)} tensors differ from the weight files after loading, such as {unlike[0]}; if "
+            "another thread was loading a model, load this one again."
         )
     return model

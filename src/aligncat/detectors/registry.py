@@ -19,6 +19,7 @@ from aligncat.detectors.folder import CONFIG, DetectorFolder
 from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, PreprocessingMode
 from aligncat.detectors.protocol import Detector, DetectorFactory
 from aligncat.errors import ConfigError, DetectorError
+from aligncat.loading import model_loading
 
 MINI = "mini"
 CANDIDATES = 20
@@ -70,6 +71,7 @@ class KnownDetector:
         licence: one sentence about its licence for model cards, in Markdown. "{name}" stands for the detector's name.
         limit: one sentence about its weakness for model cards, in Markdown.
         credit: the attribution that model cards must contain, in Markdown.
+        sha256: the hashes of the weights and of config.json in `folder`, as a `DetectorDescription` has them.
     """
 
     name: str
@@ -80,6 +82,7 @@ class KnownDetector:
     licence: str | None = None
     limit: str | None = None
     credit: str | None = None
+    sha256: tuple[str, str] | None = None
 
     def has_not_seen(self, dataset: str) -> bool:
         """Return whether it is known that the detector has seen no image of a dataset in training."""
@@ -101,6 +104,10 @@ KNOWN_DETECTORS: tuple[KnownDetector, ...] = (
         limit="Colour is weak: the query features of the mini detector carry little colour information, so phrases "
         "that name a colour are answered worse than phrases that name a position or a size.",
         credit=OPENMOJI_CREDIT,
+        sha256=(
+            "798501df3ca8b7a62218d485b3979e4ef4857329913e50515f3a4ef1ad2f14be",
+            "29ac4eb09b68d8a8a650fea2669adae3212397599795b90c3d1082036397131c",
+        ),
     ),
     KnownDetector(
         name="facebook/mask2former*coco*",
@@ -119,7 +126,7 @@ def known_detector(name: str) -> KnownDetector | None:
 
 
 def open_detector(
-    name: str,
+    name: str | Path,
     *,
     candidates: int = CANDIDATES,
     image_size: int | None = None,
@@ -145,12 +152,18 @@ def open_detector(
         ConfigError: candidates or image_size is out of range, or the preprocessing mode is unknown or has another fixed
             size.
     """
+    name = str(name)
     folder = DetectorFolder.read(name, _path(name))
-    factory = _factory(folder)
-    fit = Preprocessing.of(preprocessing, image_size, folder.image_size)
-    if candidates < 1:
-        raise ConfigError(f"candidates {candidates}: must be at least 1.")
-    return factory(folder, preprocessing=fit, candidates=candidates, every_query=every_query, device=device)
+    with model_loading():
+        factory = _factory(folder)
+        fit = Preprocessing.of(preprocessing, image_size, folder.image_size)
+        if candidates < 1:
+            raise ConfigError(f"candidates {candidates}: must be at least 1.")
+        detector = factory(folder, preprocessing=fit, candidates=candidates, every_query=every_query, device=device)
+    known, found = known_detector(name), detector.description()
+    if known is not None and known.sha256 not in (None, (found.weights_sha256, found.config_sha256)):
+        raise DetectorError(f"{folder.path}: the files of the {name} detector are damaged; reinstall aligncat.")
+    return detector
 
 
 def load_detector(description: DetectorDescription, *, device: str = "cpu") -> Detector:

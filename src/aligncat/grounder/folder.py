@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,26 +12,47 @@ from typing import Any, NamedTuple
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.detectors.description import DetectorDescription
 from aligncat.errors import ConfigError, DataError, DetectorError
 from aligncat.files.atomic import write_atomic, write_files_atomic
+from aligncat.files.documents import read_json
+from aligncat.files.seals import check_seal, sealed
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.old_sizes import without_old_sizes
+from aligncat.grounder.weights import load_weights
 from aligncat.language.config import TextEncoderConfig
 from aligncat.language.pretrained import PretrainedText, load_pretrained_text, untrained_text
 from aligncat.language.tokens import Tokens
 from aligncat.language.vocabulary import Vocabulary
+from aligncat.loading import model_loading
 from aligncat.wording import first_line
 
 FORMAT = 1
 FILES = CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocabulary.json"
 TEXT = "text"  # the subfolder for the config and tokenizer of a fine-tuned transformer
+HASHES = "sha256"
+"""The key of config.json with the SHA-256 of every other file of the folder that a grounder is read from."""
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "mojiref-grounder"
 """The folder of the grounder that aligncat ships, which was trained on the drawings of MojiRef."""
+
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_REMEDY = "restore the folder from a copy, download it again, or train it again"
+# What reading a folder raises whose hashes are missing and whose values are wrong.
+_UNUSABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+    OSError,
+    DataError,
+    DetectorError,
+)
 
 
 class Contents(NamedTuple):
@@ -62,19 +85,22 @@ class Contents(NamedTuple):
 def write_folder(contents: Contents, folder: Path) -> None:
     """Write a grounder's folder: each file atomically, config.json last.
 
+    config.json has the SHA-256 of each other file and of its own content, so that damage is found on reading.
+
     Args:
         contents: the contents.
         folder: an existing folder.
     """
     # safetensors refuses tensors that share memory, and T5 refers to its word embeddings twice, so copy all tensors.
     weights = {name: tensor.contiguous().clone() for name, tensor in contents.model.state_dict().items()}
-    write_atomic(folder / WEIGHTS, save(weights))
+    files = {WEIGHTS: save(weights)}
     if isinstance(contents.vocabulary, Vocabulary):
-        vocabulary = json.dumps(contents.vocabulary.to_dict(), ensure_ascii=False)
-        write_atomic(folder / VOCABULARY, vocabulary.encode())
+        files[VOCABULARY] = json.dumps(contents.vocabulary.to_dict(), ensure_ascii=False).encode()
     if contents.pretrained is not None and contents.model.config.text.train_encoder:
         write_files_atomic(folder / TEXT, contents.pretrained.save)  # its weights are in WEIGHTS
-    config = json.dumps(contents.config(), indent=2, ensure_ascii=False) + "\n"
+        files |= {f"{TEXT}/{path.name}": path.read_bytes() for path in sorted((folder / TEXT).iterdir())}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    config = json.dumps(sealed({**contents.config(), HASHES: hashes}), indent=2, ensure_ascii=False) + "\n"
     write_atomic(folder / CONFIG, config.encode())
 
 
@@ -91,6 +117,9 @@ def find_folder(name_or_folder: str | Path, **download: Any) -> Path:
     folder = Path(name_or_folder)
     if folder.is_dir():
         return folder
+    if folder.exists() or not _HUB_NAME.fullmatch(str(name_or_folder)):
+        problem = "a file, not a folder" if folder.exists() else "no such folder"
+        raise ConfigError(f"{name_or_folder}: {problem}; give the folder that `aligncat train` wrote, or a hub name")
     try:
         return Path(snapshot_download(str(name_or_folder), allow_patterns=[*FILES, f"{TEXT}/*"], **download))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
@@ -100,8 +129,11 @@ def find_folder(name_or_folder: str | Path, **download: Any) -> Path:
         ) from error
 
 
-def read_folder(folder: Path, text_encoder: str | None = None) -> Contents:
+def read_folder(folder: Path, text_encoder: str | Path | None = None) -> Contents:
     """Read a grounder's folder. Only JSON and safetensors are read, never pickles.
+
+    Each file is checked against the hash in config.json, and config.json against its own. A folder of an earlier
+    version has no hashes and is read without these checks.
 
     Args:
         folder: the folder that `aligncat train` wrote.
@@ -110,29 +142,53 @@ def read_folder(folder: Path, text_encoder: str | None = None) -> Contents:
     Raises:
         ConfigError: the folder is not a grounder or is damaged, or the text encoder cannot be loaded.
     """
-    _need(folder, CONFIG, WEIGHTS)
+    _need(folder, CONFIG, WEIGHTS)  # names both if both are missing
+    config = read_config(folder)
     try:
-        config = current_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
         if config["format"] != FORMAT:
             raise ValueError(f"format is {config['format']!r}, not {FORMAT}")
         model_config = ModelConfig(
             alignment=AlignmentConfig(**config["alignment"]), text=TextEncoderConfig(**config["text"])
         )
-        pretrained, vocabulary = _read_text_encoder(folder, model_config.text, config, text_encoder)
-        labels = tuple(config["labels"])
-        model = GroundingModel(
-            model_config,
-            len(vocabulary),
-            feature_dim=config["feature_dim"],
-            classes=len(labels),
-            pretrained=pretrained,
-        )
-        model.load_state_dict(load_file(folder / WEIGHTS))
+        with model_loading():
+            pretrained, vocabulary = _read_text_encoder(folder, model_config.text, config, text_encoder)
+            labels = tuple(config["labels"])
+            model = GroundingModel(
+                model_config,
+                len(vocabulary),
+                feature_dim=config["feature_dim"],
+                classes=len(labels),
+                pretrained=pretrained,
+            )
+            load_weights(model, _checked(folder, WEIGHTS, config), folder / WEIGHTS, _REMEDY)
         detector = DetectorDescription.from_json(config["detector"])
-        return Contents(model, vocabulary, labels, detector, config["provenance"], pretrained)
-    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, DataError, DetectorError) as error:
+        return Contents(model, vocabulary, labels, detector, dict(config["provenance"]), pretrained)
+    except _UNUSABLE as error:
         raise ConfigError(
             f"{folder}: damaged or written by another version of aligncat ({first_line(error)}); train it again"
+        ) from error
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the content of a grounder's config.json in the current form.
+
+    Raises:
+        ConfigError: the file is missing, is damaged, or is not the config of a grounder.
+    """
+    _need(folder, CONFIG)
+    path = folder / CONFIG
+    try:
+        content = read_json(path, ConfigError)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; {_REMEDY}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: not the config of a grounder; give the folder that `aligncat train` wrote")
+    check_seal(content, str(path), _REMEDY, error=ConfigError)
+    try:
+        return current_config(content, str(path))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{path}: not the config of a grounder ({error!r}); give the folder that `aligncat train` wrote"
         ) from error
 
 
@@ -161,13 +217,27 @@ def _need(folder: Path, *names: str) -> None:
     """
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise ConfigError(
-            f"{folder}: {', '.join(missing)} is missing, so this is not a trained grounder; give the folder that "
-            "`aligncat train` wrote, or run that command again if it was interrupted"
+            f"{folder}: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing, so this is not a "
+            "trained grounder; give the folder that `aligncat train` wrote, or run that command again if it was "
+            "interrupted"
         )
 
 
+def _checked(folder: Path, name: str, config: Mapping[str, Any]) -> bytes:
+    """Return the content of a file, which is the one whose hash config.json has, if it has hashes.
+
+    Raises:
+        ConfigError: the file is missing, or differs from the one that was written.
+    """
+    _need(folder, name)
+    content = (folder / name).read_bytes()
+    if HASHES in config and config[HASHES].get(name) != hashlib.sha256(content).hexdigest():
+        raise ConfigError(f"{folder / name}: damaged or replaced: its hash differs from that in {CONFIG}; {_REMEDY}")
+    return content
+
+
 def _read_text_encoder(
-    folder: Path, text: TextEncoderConfig, config: Mapping[str, Any], text_encoder: str | None
+    folder: Path, text: TextEncoderConfig, config: Mapping[str, Any], text_encoder: str | Path | None
 ) -> tuple[PretrainedText | None, Tokens]:
     """Return a grounder's transformer, or None if it has none, and its vocabulary.
 
@@ -178,13 +248,16 @@ def _read_text_encoder(
         DataError: the vocabulary is damaged.
     """
     if text.recurrent:
-        _need(folder, VOCABULARY)
+        _checked(folder, VOCABULARY, config)
         return None, Vocabulary.load(folder / VOCABULARY)
     name, sha256 = config["text_encoder"]["name"], config["text_encoder"]["sha256"]
     if text.train_encoder:
+        for file in config.get(HASHES, {}):
+            if file.startswith(f"{TEXT}/"):
+                _checked(folder, file, config)
         found = untrained_text(folder / TEXT, name, sha256)
         return found, found.pieces
-    found = load_pretrained_text(text_encoder or name)
+    found = load_pretrained_text(str(text_encoder or name))
     if found.sha256 != sha256:
         raise ConfigError(
             f"{folder}: the weights of the text encoder {found.name!r} differ from those that the grounder was trained "

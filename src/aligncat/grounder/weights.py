@@ -1,0 +1,68 @@
+"""Load a model's weights from the bytes of a safetensors file, and refuse all that are not exactly its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from aligncat.errors import ConfigError
+from aligncat.wording import first_line
+
+
+def load_weights(model: nn.Module, content: bytes, path: Path, remedy: str) -> None:
+    """Load the weights of a model.
+
+    Args:
+        model: the model, whose weights are replaced.
+        content: the content of a safetensors file.
+        path: the file, for error messages.
+        remedy: what to do if the file cannot be used.
+
+    Raises:
+        ConfigError: the file is damaged, or a tensor is missing, unexpected, of another shape or type, or not finite.
+    """
+    try:
+        tensors = load(content)
+    except (SafetensorError, ValueError, KeyError, OverflowError, MemoryError, RuntimeError) as error:
+        raise ConfigError(f"{path}: damaged ({first_line(error)}); {remedy}") from error
+    check_tensors(tensors, model.state_dict(), str(path), remedy)
+    model.load_state_dict(tensors)
+
+
+def check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str, remedy: str) -> None:
+    """Check that tensors have the names, shapes and types that a model expects, and that all values are finite.
+
+    Args:
+        tensors: the tensors by name.
+        expected: the model's own tensors by name.
+        where: the file of the tensors, for error messages.
+        remedy: what to do if they cannot be used.
+
+    Raises:
+        ConfigError: a tensor is missing, unexpected, of another shape or type, or not finite.
+    """
+    for name in [*expected, *tensors]:
+        if name not in tensors or name not in expected:
+            problem = "is missing" if name not in tensors else "is not part of the model"
+            raise ConfigError(f"{where}: the tensor {name!r} {problem}; {remedy}")
+        found, wanted = tensors[name], expected[name]
+        if found.shape != wanted.shape:
+            raise ConfigError(
+                f"{where}: the tensor {name!r} has shape {tuple(found.shape)} instead of {tuple(wanted.shape)}; "
+                f"{remedy}"
+            )
+        if found.dtype != wanted.dtype:
+            raise ConfigError(
+                f"{where}: the tensor {name!r} has numbers of type {_type(found)} instead of {_type(wanted)}; {remedy}"
+            )
+        if not torch.isfinite(found).all():
+            raise ConfigError(f"{where}: the tensor {name!r} has values that are not finite; {remedy}")
+
+
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
