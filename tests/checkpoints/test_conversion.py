@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.original_mask2former import averaged_index, position_index
 from helpers.tiny_original import CLASSES, QUERIES, TINY, Original, original
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -18,6 +19,9 @@ from aligncat.checkpoints.mask2former.convert import convert
 from aligncat.checkpoints.mask2former.keys import weights_of
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import CheckpointError
+
+INDEX = "backbone.layers.0.blocks.1.attn.relative_position_index"
+TABLE = "backbone.layers.0.blocks.1.attn.relative_position_bias_table"
 
 
 @pytest.fixture(scope="module", params=TINY)
@@ -111,7 +115,7 @@ def test_real_architectures_have_the_same_shapes_as_in_transformers(name: str) -
 def test_unneeded_keys_are_dropped_with_a_reason(swin: Original) -> None:
     unneeded = {
         "criterion.empty_weight": torch.ones(CLASSES + 1),
-        "backbone.layers.0.blocks.1.attn.relative_position_index": torch.zeros(16, 16, dtype=torch.int64),
+        INDEX: position_index(4),
         "pixel_mean": torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1),
         "pixel_std": torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1),
     }
@@ -119,6 +123,67 @@ def test_unneeded_keys_are_dropped_with_a_reason(swin: Original) -> None:
     assert set(converted.dropped) == set(unneeded)
     assert converted.used == len(swin.state)
     assert "loss" in converted.dropped["criterion.empty_weight"]
+    assert converted.dropped[INDEX] == "it follows from the window size"
+
+
+def test_a_shifted_position_index_gives_the_results_that_the_original_has_with_it(
+    swin: Original, tmp_path: Path
+) -> None:
+    """QueryMatch's training averages the index, and its results were measured with the average."""
+    shifted = original("swin", index=averaged_index(4, steps=3000))
+    assert not torch.equal(shifted.state[INDEX], position_index(4))
+    detector = open_detector(str(save(shifted.state, shifted, tmp_path)))
+    class_logits, mask_logits, features = map(torch.from_numpy, detector.forward(shifted.image.numpy()))
+    torch.testing.assert_close(features[0], shifted.features, atol=1e-4, rtol=0)
+    torch.testing.assert_close(class_logits[0], shifted.class_logits, atol=1e-4, rtol=0)
+    torch.testing.assert_close(mask_logits[0], shifted.mask_logits, atol=1e-4, rtol=1e-4)
+    assert (shifted.features - swin.features).abs().max() > 0.1  # the same weights with the computed index
+
+
+def test_the_computed_position_index_changes_nothing(swin: Original) -> None:
+    without = convert(swin.state, swin.architecture, "model.pth")
+    for index in (position_index(4), position_index(4).float()):
+        converted = convert(swin.state | {INDEX: index}, swin.architecture, "model.pth")
+        assert converted.position_index.names == ()
+        assert all(torch.equal(tensor, without.weights[name]) for name, tensor in converted.weights.items())
+
+
+def test_the_rows_of_the_table_move_as_the_index_says(swin: Original) -> None:
+    moved = {48: 47, 24: 0}  # the centre of window 4 is row 24; all other rows stay
+    index = position_index(4).apply_(lambda row: moved.get(row, row))
+    converted = convert(swin.state | {INDEX: index}, swin.architecture, "model.pth")
+    name = "model.pixel_level_module.encoder.encoder.layers.0.blocks.1.attention.self.relative_position_bias_table"
+    expected = swin.state[TABLE].clone()
+    expected[48], expected[24] = swin.state[TABLE][47], swin.state[TABLE][0]
+    assert torch.equal(converted.weights[name], expected)
+    assert converted.dropped[INDEX] == "its shift is folded into relative_position_bias_table"
+    # Of the 256 pairs of patches, 16 have the offset of row 24 and one that of row 48.
+    assert converted.position_index.summary().startswith("shifted in 1 of 1 blocks (7% of all entries)")
+
+
+def _changed(row: int, column: int, value: float) -> Tensor:
+    index = position_index(4).double()
+    index[row, column] = value
+    return index
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        (_changed(0, 0, 3), r"relative_position_index.*same offset have different values.*cannot express"),
+        (_changed(0, 0, float("nan")), r"values that are not rows of its bias table \(0 to 48\)"),
+        (_changed(15, 0, 49), r"values that are not rows of its bias table"),
+        (position_index(4) - 1, r"values that are not rows of its bias table"),
+        (position_index(4) + 0.5, r"values that are not rows of its bias table"),
+        (position_index(3), r"shape \(9, 9\), which does not fit its bias table of shape \(49, 1\)"),
+        (torch.zeros(16), r"shape \(16,\), which does not fit"),
+        (torch.zeros(15, 15), r"shape \(15, 15\), which does not fit"),
+        (torch.zeros(0, 0), r"shape \(0, 0\), which does not fit"),
+    ],
+)
+def test_a_position_index_that_no_table_can_express_is_an_error(swin: Original, index: Tensor, message: str) -> None:
+    with pytest.raises(CheckpointError, match=r"model\.pth: " + ".*" + message):
+        convert(swin.state | {INDEX: index}, swin.architecture, "model.pth")
 
 
 def test_other_pixel_means_are_an_error(swin: Original) -> None:

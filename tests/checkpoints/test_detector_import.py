@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.original_mask2former import averaged_index, position_index
 from helpers.tiny_original import CLASSES, TINY, Original, original
 from PIL import Image
 
@@ -88,6 +89,35 @@ def test_the_detector_inside_a_querymatch_checkpoint_is_converted(made: Original
     )
     assert converted.used == len(made.state)
     assert set(converted.dropped) == {"linear_vs.bias", "epoch"}
+
+
+def test_a_shifted_position_index_is_folded_and_recorded(
+    labels: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shifted = original("swin", index=averaged_index(4, steps=3000))
+    with caplog.at_level("INFO", "aligncat"):
+        import_detector(
+            model=write_pickle(shifted, tmp_path / "model.pkl"),
+            out=tmp_path / "detector",
+            config="swin-tiny",
+            labels=labels,
+        )
+    # Of the 256 entries for window 4, 225 are one too small after 3,000 steps; all 6 blocks have the same index.
+    done = "shifted in 6 of 6 blocks (88% of all entries)"
+    assert f"relative_position_index: {done}" in caplog.text
+    written = json.loads((tmp_path / "detector" / "config.json").read_text())["aligncat_source"]
+    assert written["relative_position_index"].startswith(done)
+
+
+def test_the_computed_position_index_is_not_recorded(made: Original, labels: Path, tmp_path: Path) -> None:
+    with_index = original("swin", index=position_index(4))
+    folders = []
+    for name, each in (("without", made), ("with", with_index)):
+        source = write_pickle(each, tmp_path / f"{name}.pkl")
+        import_detector(model=source, out=tmp_path / name, config="swin-tiny", labels=labels)
+        folders.append((tmp_path / name / "model.safetensors").read_bytes())
+        assert "relative_position_index" not in (tmp_path / name / "config.json").read_text()
+    assert folders[0] == folders[1]
 
 
 def test_categories_without_names_are_an_error(made: Original, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from helpers.original_mask2former import Weights
+from helpers.original_mask2former import Weights, averaged_index
 from helpers.original_querymatch import scores, vocabulary
 from helpers.tiny_original import Original, original
 from torch import Tensor
@@ -134,6 +134,87 @@ def test_the_grounder_uses_the_detector_inside_the_checkpoint(
     assert found.labels == ("cat", "dog", "cup", "tree", "bus")
     assert f"converted {len(trained.state)} tensors" in caplog.text
     assert f"{len(detector)} tensors of its detector: {tmp_path / 'grounder' / 'detector'}" in caplog.text
+
+
+class Shifted(NamedTuple):
+    """A QueryMatch whose moving average has shifted the position index of its detector, as its training saves it."""
+
+    trained: Trained
+    made: Original
+    checkpoint: Path
+
+    def run(self, name: str, detector: str | None = None) -> Grounder:
+        return import_querymatch(
+            checkpoint=self.checkpoint,
+            out=self.trained.folder / name,
+            annotations=self.trained.folder / "anns.json",
+            detector=detector,
+            max_words=MAX_WORDS,
+        )
+
+
+@pytest.fixture
+def shifted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shifted:
+    made = original("swin", index=averaged_index(4, steps=3000))
+    monkeypatch.setitem(ARCHITECTURES, "swin-base", made.architecture)
+    monkeypatch.setattr("aligncat.checkpoints.mask2former.folder.COCO_NAMES", ("cat", "dog", "cup", "tree", "bus"))
+    trained = make(tmp_path, query_dim=64)
+    detector = {f"visual_encoder.{name}": tensor for name, tensor in made.state.items()}
+    return Shifted(trained, made, save(trained, trained.state | detector, prefix="module."))
+
+
+def test_a_shifted_position_index_gives_querymatchs_own_scores(
+    shifted: Shifted, caplog: pytest.LogCaptureFixture
+) -> None:
+    trained, made, _ = shifted
+    weights = Weights(torch.Generator())
+    weights.state = trained.state
+    # QueryMatch's scores of the query features that its detector has with the shifted index, and with the computed one.
+    expected, unshifted = (
+        torch.stack([scores(weights, vocabulary(DOCUMENT), text, features, MAX_WORDS) for text in EXPRESSIONS])
+        for features in (made.features, original("swin").features)
+    )
+    with caplog.at_level("INFO", "aligncat"):
+        shifted.run("grounder")
+    grounder = Grounder.from_pretrained(trained.folder / "grounder")
+    features = grounder.detector.forward(made.image.numpy()).features[0]  # type: ignore[attr-defined]
+    text = grounder.model.text(grounder.vocabulary.encode(EXPRESSIONS, MAX_WORDS)).sentences
+    with torch.no_grad():
+        found = (
+            grounder.model.alignment.global_text(text)
+            @ grounder.model.alignment.global_query(torch.from_numpy(features)).T
+        )
+    torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)
+    assert (expected - unshifted).abs().max() > 0.1
+    assert "relative_position_index: shifted in 6 of 6 blocks (88% of all entries)" in caplog.text
+    card = (trained.folder / "grounder" / "README.md").read_text()
+    assert "The detector's relative_position_index was shifted in 6 of 6 blocks" in card
+    assert grounder.provenance["querymatch"]["relative_position_index"].endswith("relative_position_bias_table")
+
+
+def test_another_detector_without_the_shift_is_warned_of(
+    shifted: Shifted, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.save({"model": original("swin").state}, tmp_path / "original.pth")
+    import_detector(model=tmp_path / "original.pth", out=tmp_path / "original", config="swin-base")
+    grounder = shifted.run("other", detector=str(tmp_path / "original"))
+    assert "relative_position_index: shifted in the checkpoint's own detector, but not in original" in caplog.text
+    assert "not in original" in grounder.provenance["querymatch"]["relative_position_index"]
+    caplog.clear()
+    import_detector(model=shifted.checkpoint, out=tmp_path / "own", config="swin-base")
+    grounder = shifted.run("same", detector=str(tmp_path / "own"))
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert grounder.provenance["querymatch"]["relative_position_index"].startswith("shifted in 6 of 6 blocks")
+
+
+def test_the_detector_of_an_import_that_ignored_the_shift_is_not_used(shifted: Shifted) -> None:
+    folder = shifted.trained.folder / "grounder" / "detector"
+    import_detector(model=shifted.checkpoint, out=folder, config="swin-base")
+    config = json.loads((folder / "config.json").read_text())
+    del config["aligncat_source"]["relative_position_index"]  # older versions did not record it
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ConfigError, match="already contains a detector"):
+        shifted.run("grounder")
 
 
 def test_a_detector_from_another_checkpoint_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

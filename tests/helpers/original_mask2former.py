@@ -94,6 +94,23 @@ def swin(
     return maps
 
 
+def position_index(window: int) -> Tensor:
+    """Return the row of the bias table for each pair of cells in a window, (window^2, window^2)."""
+    place = torch.stack(torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij"), -1).reshape(-1, 2)
+    offset = place[:, None] - place[None] + window - 1
+    return offset[..., 0] * (2 * window - 1) + offset[..., 1]
+
+
+def averaged_index(window: int, steps: int) -> Tensor:
+    """Return the index after QueryMatch's moving average of all buffers, which writes back into an integer buffer."""
+    index = position_index(window)
+    shadow = index.clone()
+    for step in range(steps):
+        decay = min(0.9997, (step + 1) / (step + 10))
+        shadow.copy_(decay * shadow + (1 - decay) * index)
+    return shadow
+
+
 def swin_block(w: Weights, name: str, x: Tensor, heads: int, window: int, shift: int) -> Tensor:
     """Apply one block to a map (h, w, C)."""
     height, width, channels = x.shape
@@ -107,9 +124,9 @@ def swin_block(w: Weights, name: str, x: Tensor, heads: int, window: int, shift:
     shifted = padded[source_y][:, source_x]
 
     table = w.get(name + "attn.relative_position_bias_table", (2 * window - 1) ** 2, heads, spread=1.0)
-    place = torch.stack(torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij"), -1).reshape(-1, 2)
-    offset = place[:, None] - place[None] + window - 1
-    bias = table[offset[..., 0] * (2 * window - 1) + offset[..., 1]].permute(2, 0, 1)
+    # The original stores the index as a buffer and reads it from there, whatever training has made of it.
+    saved = w.state.get(name + "attn.relative_position_index")
+    bias = table[position_index(window) if saved is None else saved].permute(2, 0, 1)
 
     result = torch.zeros_like(shifted)
     for top in range(0, rows, window):

@@ -37,13 +37,20 @@ class Original(NamedTuple):
     mask_logits: Tensor
 
 
-def original(backbone: str, seed: int = 0) -> Original:
-    """Run the reference implementation with random weights on a random image of 72 x 88."""
+def original(backbone: str, seed: int = 0, index: Tensor | None = None) -> Original:
+    """Run the reference implementation with random weights on a random image of 72 x 88.
+
+    `index` is the `relative_position_index` of every attention block of Swin, if the checkpoint has one.
+    """
     architecture = TINY[backbone]
     generator = torch.Generator().manual_seed(seed)
     weights = Weights(generator)
     image = torch.randn(1, 3, 72, 88, generator=generator)
     kind = architecture.backbone
+    if index is not None and isinstance(kind, Swin):
+        for stage, depth in enumerate(kind.depths):
+            for block in range(depth):
+                weights.state[f"backbone.layers.{stage}.blocks.{block}.attn.relative_position_index"] = index
     if isinstance(kind, Swin):
         maps = swin(weights, image, kind.embed, kind.depths, kind.heads, kind.window)
     else:

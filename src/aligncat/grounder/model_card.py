@@ -169,7 +169,9 @@ def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) ->
 
 def _learned_from(alignment: AlignmentConfig, provenance: Mapping[str, Any]) -> str:
     if "querymatch" in provenance:
-        return "It was imported from a trained QueryMatch."
+        index = provenance["querymatch"].get("relative_position_index")
+        note = f" The detector's relative_position_index was {_plain(index)}." if index else ""
+        return f"It was imported from a trained QueryMatch.{note}"
     if not provenance.get("data"):
         return "Its training data was not recorded."
     labels = alignment.category_train == "label" or alignment.classifier

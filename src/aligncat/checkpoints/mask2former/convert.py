@@ -18,6 +18,7 @@ from aligncat.checkpoints.mask2former.keys import (
     reason_to_drop,
     weights_of,
 )
+from aligncat.checkpoints.mask2former.position_index import FoldedIndex, fold_position_index
 from aligncat.errors import CheckpointError
 
 _PIXELS = {"pixel_mean": (123.675, 116.28, 103.53), "pixel_std": (58.395, 57.12, 57.375)}
@@ -34,6 +35,7 @@ class Converted:
         classes: C, the number of classes without "no object".
         used: the number of original tensors that are in `weights`.
         dropped: the other original keys, each with the reason why it is not needed.
+        position_index: what was done about a shifted `relative_position_index`.
     """
 
     weights: dict[str, Tensor]
@@ -41,10 +43,14 @@ class Converted:
     classes: int
     used: int
     dropped: dict[str, str]
+    position_index: FoldedIndex
 
 
 def convert(tensors: Mapping[str, Tensor], architecture: Architecture, source: str) -> Converted:
     """Rename and split the weights of an original Mask2Former.
+
+    A `relative_position_index` that QueryMatch's training has shifted is folded into the bias table; see
+    `fold_position_index`.
 
     Args:
         tensors: the checkpoint's tensors by their original names, from any version of the head.
@@ -52,8 +58,8 @@ def convert(tensors: Mapping[str, Tensor], architecture: Architecture, source: s
         source: the file's name, for error messages.
 
     Raises:
-        CheckpointError: the keys or shapes do not match the architecture, or the checkpoint was trained with other
-            pixel means than ImageNet's.
+        CheckpointError: the keys or shapes do not match the architecture, the checkpoint was trained with other
+            pixel means than ImageNet's, or a position index is neither the computed one nor one that can be folded.
     """
     state = _with_current_names(tensors, source)
     queries, classes = _rows(state, QUERIES_KEY, source), _rows(state, CLASSES_KEY, source) - 1
@@ -62,9 +68,12 @@ def convert(tensors: Mapping[str, Tensor], architecture: Architecture, source: s
     dropped = {name: reason for name in state if name not in names and (reason := reason_to_drop(name))}
     check_keys(state, {weight.name: weight.shape for weight in expected}, dropped, source)
     _check_pixels(state, source)
+    folded = fold_position_index(state, source)
+    state |= folded.tables
+    dropped.update(dict.fromkeys(folded.names, "its shift is folded into relative_position_bias_table"))
     weights = dict(part for weight in expected for part in _split(weight, state[weight.name]))
     weights |= _unused_tensors(architecture, classes, weights)
-    return Converted(weights, queries, classes, len(expected), dropped)
+    return Converted(weights, queries, classes, len(expected), dropped, folded)
 
 
 def _unused_tensors(architecture: Architecture, classes: int, weights: Iterable[str]) -> dict[str, Tensor]:

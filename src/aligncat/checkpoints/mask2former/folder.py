@@ -24,13 +24,18 @@ from aligncat.files.locks import folder_lock
 logger = logging.getLogger(__name__)
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+SOURCE = "aligncat_source"
+"""The key of config.json that records the checkpoint."""
+POSITION_INDEX = "relative_position_index"
+"""The key in it that says that a shifted index was folded into the bias tables; left out if none was shifted."""
 
 
 def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels: Path | None = None) -> Converted:
     """Turn an original (detectron2) Mask2Former checkpoint into a folder that transformers and aligncat load.
 
     Each tensor is converted, or dropped with a reason that is logged. Any other tensor is an error. From a QueryMatch
-    checkpoint, only its frozen detector is converted.
+    checkpoint, only its frozen detector is converted. If the checkpoint has a shifted `relative_position_index`, as
+    QueryMatch's training saves it, its shift is folded into the bias tables, and the log and config.json say so.
 
     Args:
         model: the checkpoint, a detectron2 `.pkl` or a `.pth`.
@@ -43,7 +48,8 @@ def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels:
 
     Raises:
         UnsafePickleError: the checkpoint would run code when loaded.
-        CheckpointError: the checkpoint is damaged, or has another architecture or another number of categories.
+        CheckpointError: the checkpoint is damaged, has another architecture or another number of categories, or has a
+            position index that cannot be folded.
         ConfigError: the folder already contains a detector, or the labels cannot be read.
     """
     if (out / CONFIG).exists():
@@ -58,7 +64,10 @@ def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels:
     converted.dropped.update(dict.fromkeys(other_keys, "it is training state, not part of the model"))
     names = _category_names(labels, converted.classes, model)
     model_config = transformers_config(ARCHITECTURES[config], converted.queries, names)
-    model_config.update({"aligncat_source": {"file": model.name, "sha256": file_sha256(model), "architecture": config}})
+    origin = {"file": model.name, "sha256": file_sha256(model), "architecture": config}
+    if converted.position_index.names:
+        origin[POSITION_INDEX] = converted.position_index.summary()
+    model_config.update({SOURCE: origin})
     with folder_lock(out):
         write_atomic(out / WEIGHTS, save(converted.weights, metadata={"format": "pt"}))
         content = with_hashes(json.loads(model_config.to_json_string(use_diff=False)), [out / WEIGHTS])
@@ -75,6 +84,8 @@ def _log_result(converted: Converted, out: Path) -> None:
         converted.queries,
         converted.classes,
     )
+    if converted.position_index.names:
+        logger.info("relative_position_index: %s", converted.position_index.summary())
     for reason, count in Counter(converted.dropped.values()).items():
         example = next(name for name, why in converted.dropped.items() if why == reason)
         logger.info("dropped %d, such as %s: %s", count, example, reason)

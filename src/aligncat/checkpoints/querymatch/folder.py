@@ -8,7 +8,8 @@ from pathlib import Path
 from torch import Tensor
 
 from aligncat.checkpoints.mask2former.folder import CONFIG as DETECTOR_CONFIG
-from aligncat.checkpoints.mask2former.folder import import_detector
+from aligncat.checkpoints.mask2former.folder import POSITION_INDEX, import_detector
+from aligncat.checkpoints.mask2former.position_index import FoldedIndex, fold_position_index
 from aligncat.checkpoints.querymatch.convert import (
     DETECTOR_PREFIX,
     check_word_order,
@@ -74,7 +75,8 @@ def import_querymatch(
     # The number of categories is not known yet. This call reports errors before the detector is converted.
     querymatch_model(tensors, words=len(vocabulary), classes=1, max_length=max_words, source=str(checkpoint))
     check_word_order(vocabulary, tensors["lang_encoder.embedding.weight"], str(checkpoint))
-    name = detector or _own_detector(tensors, checkpoint, out)
+    shift = fold_position_index(tensors, str(checkpoint))
+    name = detector or _own_detector(tensors, checkpoint, out, shifted=bool(shift.names))
     loaded = open_detector(name, candidates=CANDIDATES, preprocessing=preprocessing)
     model = querymatch_model(
         tensors, words=len(vocabulary), classes=len(loaded.labels), max_length=max_words, source=str(checkpoint)
@@ -84,8 +86,11 @@ def import_querymatch(
             f"{checkpoint}: needs query features of length {wanted}, but those of the detector {name} have length "
             f"{loaded.feature_dim}; give the detector that the checkpoint was trained with"
         )
+    origin = {"file": checkpoint.name, "sha256": file_sha256(checkpoint)}
+    if shift.names:
+        origin[POSITION_INDEX] = _position_index(shift, name, checkpoint)
     provenance = {
-        "querymatch": {"file": checkpoint.name, "sha256": file_sha256(checkpoint)},
+        "querymatch": origin,
         "vocabulary": {"file": annotations.name, "sha256": file_sha256(annotations), "splits": "all, as QueryMatch's"},
         "versions": installed_versions(),
     }
@@ -101,25 +106,44 @@ def import_querymatch(
     return grounder
 
 
-def _own_detector(tensors: dict[str, Tensor], checkpoint: Path, out: Path) -> str:
+def _position_index(shift: FoldedIndex, detector: str, checkpoint: Path) -> str:
+    """Say what became of the shifted position index of a checkpoint's own detector, and warn if it is not used."""
+    if _was_converted_from(Path(detector), checkpoint, shifted=True):
+        return shift.summary()
+    lost = (
+        f"shifted in the checkpoint's own detector, but not in {Path(detector).name}, which is used instead: its query "
+        "features, and so the scores, differ from those that QueryMatch's results were measured with"
+    )
+    logger.warning("relative_position_index: %s; leave out --detector to use the checkpoint's own", lost)
+    return lost
+
+
+def _own_detector(tensors: dict[str, Tensor], checkpoint: Path, out: Path, *, shifted: bool) -> str:
     """Write the detector inside a checkpoint to a folder, and return the folder's path."""
     if not any(name.startswith(DETECTOR_PREFIX) for name in tensors):
         raise CheckpointError(
             f"{checkpoint}: contains no detector; name the detector that it was trained with (--detector)"
         )
     folder = out / DETECTOR_FOLDER
-    if not _was_converted_from(folder, checkpoint):
+    if not _was_converted_from(folder, checkpoint, shifted=shifted):
         import_detector(model=checkpoint, out=folder, config="swin-base")
     return str(folder)
 
 
-def _was_converted_from(folder: Path, checkpoint: Path) -> bool:
-    """Return whether a folder holds the detector of this checkpoint, from an earlier import that was interrupted."""
+def _was_converted_from(folder: Path, checkpoint: Path, *, shifted: bool) -> bool:
+    """Return whether a folder holds the detector of this checkpoint, from another import or an interrupted one.
+
+    Args:
+        folder: the folder.
+        checkpoint: the checkpoint.
+        shifted: whether the checkpoint's position index is shifted. Versions of aligncat that ignored the shift did not
+            record it, and their folders do not count.
+    """
     try:
         config = read_json(folder / DETECTOR_CONFIG)
     except DataError:
         return False
     match config:
-        case {"aligncat_source": {"sha256": str() as digest}}:
-            return digest == file_sha256(checkpoint)
+        case {"aligncat_source": {"sha256": str() as digest, **source}}:
+            return digest == file_sha256(checkpoint) and (POSITION_INDEX in source) == shifted
     return False
