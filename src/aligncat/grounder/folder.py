@@ -96,6 +96,8 @@ def write_folder(contents: Contents, folder: Path) -> None:
     files = {WEIGHTS: save(weights)}
     if isinstance(contents.vocabulary, Vocabulary):
         files[VOCABULARY] = json.dumps(contents.vocabulary.to_dict(), ensure_ascii=False).encode()
+    for name, content in files.items():
+        write_atomic(folder / name, content)
     if contents.pretrained is not None and contents.model.config.text.train_encoder:
         write_files_atomic(folder / TEXT, contents.pretrained.save)  # its weights are in WEIGHTS
         files |= {f"{TEXT}/{path.name}": path.read_bytes() for path in sorted((folder / TEXT).iterdir())}

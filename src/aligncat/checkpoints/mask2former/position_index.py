@@ -89,7 +89,8 @@ def _computed_index(saved: Tensor, table: Tensor, name: str, source: str) -> Ten
         )
     row, column = torch.arange(window).repeat_interleave(window), torch.arange(window).repeat(window)
     down, across = (place[:, None] - place[None] + window - 1 for place in (row, column))
-    return down * (2 * window - 1) + across
+    index: Tensor = down * (2 * window - 1) + across
+    return index
 
 
 def _rows_of(saved: Tensor, computed: Tensor, rows: int, name: str, source: str) -> Tensor:
