@@ -181,7 +181,7 @@ def _fabricate_store(rng: np.random.Generator, folder: Path, image_ids: list[str
                     masks=tuple(masks[n][1] for n in chosen),
                 )
             )
-        writer.write(shard, rows, [])
+        writer.write(shard, rows)
     writer.finish()
 
 

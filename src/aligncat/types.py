@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import numpy as np
@@ -104,6 +104,21 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureColumn:
+    """A further feature of every query, which a detector gives and a store keeps beside f_q.
+
+    Attributes:
+        name: its name: lower-case letters, digits and underscores.
+        version: the version of the rule that computes it, from 1. Another rule is another version.
+        dim: its length.
+    """
+
+    name: str
+    version: int
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
 class Candidates:
     """The candidates of one image: the O detector queries with the highest confidence, best first.
 
@@ -119,6 +134,7 @@ class Candidates:
         confidences: (O,) float32, class probability × mean mask probability inside the mask.
         boxes: (O, 4) float32, xyxy pixels.
         masks: O masks, RLE at (height, width).
+        columns: the further features that the detector gives, by the name of their `FeatureColumn`: (O, dim) float16.
     """
 
     image_id: str
@@ -130,6 +146,7 @@ class Candidates:
     confidences: NDArray[np.float32]
     boxes: NDArray[np.float32]
     masks: tuple[RLE, ...]
+    columns: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.confidences)

@@ -22,7 +22,7 @@ from aligncat.errors import ConfigError, DetectorError, StoreError
 from aligncat.geometry import letterbox_image, mask_to_original
 from aligncat.grounder.folder import SHIPPED
 from aligncat.store.extract import extract_images
-from aligncat.store.manifest import Manifest
+from aligncat.store.manifest_file import read_manifest
 from aligncat.types import ImageRecord
 
 MODES: tuple[PreprocessingMode, ...] = ("letterbox-416", "letterbox-416-to-800", "hub-384")
@@ -194,10 +194,10 @@ def test_older_descriptions_without_a_mode_mean_the_letterbox(tiny_detector: Pat
         load_detector(replace(before, weights_sha256="0"))
     images = [ImageRecord("a", write_image(tmp_path / "a.png", 0))]
     extract_images(images=images, detector=detector, out=tmp_path / "store")
-    path = tmp_path / "store/manifest.json"
-    manifest = json.loads(path.read_text())
+    manifest = json.loads((tmp_path / "store/manifest.json").read_text())
     del manifest["detector"]["preprocessing"]["mode"]
-    path.write_text(json.dumps(manifest))
-    assert extract_images(images=images, detector=detector, out=tmp_path / "store").manifest == Manifest.read(
-        tmp_path / "store"
-    )
+    (tmp_path / "older").mkdir()
+    (tmp_path / "older/manifest.json").write_text(json.dumps(manifest))
+    store = extract_images(images=images, detector=detector, out=tmp_path / "older")
+    assert store.manifest == read_manifest(tmp_path / "older").manifest
+    assert "mode" not in store.manifest.detector.preprocessing

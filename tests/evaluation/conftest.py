@@ -11,6 +11,7 @@ from helpers.descriptions import detector_description
 from aligncat.datasets.split import Split
 from aligncat.evaluation.overlaps import AnnotatedObjects, Overlaps
 from aligncat.geometry import encode_mask
+from aligncat.store.ids import ids_sha256
 from aligncat.store.manifest import FORMAT, Manifest
 from aligncat.store.reader import Store
 from aligncat.store.writer import StoreWriter
@@ -32,14 +33,14 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[C
             feature_dim=4,
             candidates=max([len(image) for image in images], default=1),
             images=len(images),
-            image_ids_sha256="",
+            image_ids_sha256=ids_sha256([image.image_id for image in images]),
             shard_size=5,
             environment={},
         )
         folder = tmp_path_factory.mktemp("store")
         writer = StoreWriter.open(folder, manifest)
         for shard in writer.missing():
-            writer.write(shard, [images[place] for place in manifest.images_of(shard)], [])
+            writer.write(shard, [images[place] for place in manifest.images_of(shard)])
         writer.finish()
         return Store.open(folder)
 

@@ -151,11 +151,12 @@ def test_one_shard_can_be_extracted_by_itself(
     batches = split_into_batches([images[index] for index in manifest.images_of(1)], 3)
     sizes: list[int] = []
     content = extract_shard(map(read_batch, batches), detector, skip_bad_images=False, advance=sizes.append)
-    assert sizes == [3, 1] and content.skipped == []
-    assert [found.image_id for found in content.candidates] == ["image 4", "image 5", "image 6", "image 7"]
+    assert sizes == [3, 1]
+    assert [found.image_id for found in content.images] == ["image 4", "image 5", "image 6", "image 7"]
+    assert list(content.stamps) == ["image 4", "image 5", "image 6", "image 7"]
     batches = split_into_batches([images[index] for index in manifest.images_of(1)], detector.batch_size)
     content = extract_shard(map(read_batch, batches), detector, skip_bad_images=False, advance=sizes.append)
-    writer.write(1, content.candidates, content.skipped)
+    writer.write(1, content.images, content.stamps)
     name = "shard-00001.parquet"
     assert hashes(tmp_path / "store")[name] == uninterrupted[name]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,63 +11,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from helpers.descriptions import detector_description
+from helpers.hand_store import DETECTOR, DIM, IMAGES, KEPT, candidates, manifest, write
 
 from aligncat.errors import StoreError
 from aligncat.files.owner import Owner
-from aligncat.geometry import encode_mask
-from aligncat.store.manifest import FORMAT, Manifest
+from aligncat.store.columns import SkippedImage
+from aligncat.store.ids import ids_sha256
 from aligncat.store.reader import Store
-from aligncat.store.writer import SkippedImage, StoreWriter
-from aligncat.types import Candidates
-
-KEPT, DIM = 4, 6
-DETECTOR = detector_description(
-    name="hand", weights_sha256="ab" * 32, preprocessing={"size": 64, "mean": [0.5, 0.5]}, candidates=KEPT
-)
-
-
-def candidates(number: int, count: int) -> Candidates:
-    """Return random candidates of image `number`, with `count` of them."""
-    random = np.random.default_rng(number)
-    width, height = 10 + number, 7 + number
-    return Candidates(
-        image_id=f"image {number}",
-        width=width,
-        height=height,
-        features=random.normal(size=(count, DIM)).astype(np.float16),
-        queries=random.integers(0, 100, count).astype(np.int32),
-        categories=random.integers(0, 3, count).astype(np.int32),
-        confidences=np.sort(random.random(count).astype(np.float32))[::-1].copy(),
-        boxes=(random.random((count, 4)) * 10).astype(np.float32),
-        masks=tuple(encode_mask(random.random((height, width)) > 0.5) for _ in range(count)),
-    )
-
-
-# Five images in shards of two. Some have fewer than KEPT candidates, and one has none.
-IMAGES = [candidates(number, count) for number, count in enumerate([4, 2, 0, 4, 1])]
-
-
-def manifest(**changes: object) -> Manifest:
-    made = Manifest(
-        format=FORMAT,
-        detector=DETECTOR,
-        labels=["cat", "dog", "cup"],
-        feature_dim=DIM,
-        candidates=KEPT,
-        images=len(IMAGES),
-        image_ids_sha256=hashlib.sha256("\n".join(each.image_id for each in IMAGES).encode()).hexdigest(),
-        shard_size=2,
-        environment={"torch": "2.13.0"},
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-def write(folder: Path, shards: int = 3) -> StoreWriter:
-    writer = StoreWriter.open(folder, manifest())
-    for shard in range(shards):
-        writer.write(shard, IMAGES[2 * shard : 2 * shard + 2], [])
-    return writer
+from aligncat.store.writer import StoreWriter
+from aligncat.types import FeatureColumn
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +73,85 @@ def test_training_tensors_hold_no_box_and_no_mask(store: Store) -> None:
 def test_shards_are_plain_parquet(store: Store) -> None:
     table = pq.read_table(store.folder / "shard-00001.parquet")
     assert table["image_id"].to_pylist() == ["image 2", "image 3"]
-    assert table["count"].to_pylist() == [0, 4]
-    assert str(table.schema.field("features").type) == f"fixed_size_list<element: halffloat>[{KEPT * DIM}]"
+    assert table["positions"].to_pylist() == [[], [0, 1, 2, 3]]
     np.testing.assert_array_equal(table["boxes"][1].as_py(), IMAGES[3].boxes.ravel())
+    features = b"".join(table["features"][1].as_py())
+    np.testing.assert_array_equal(np.frombuffer(features, "<f2").reshape(-1, DIM), IMAGES[3].features)
+
+
+def test_a_query_that_is_several_candidates_is_stored_once(tmp_path: Path) -> None:
+    """Of five candidates, three are query 7 and one repeats its number with another box, which is another query."""
+    image = candidates(0, 4)
+    twice = np.array([0, 1, 0, 2, 0])
+    repeated = replace(
+        image,
+        features=image.features[twice],
+        queries=np.array([7, 3, 7, 7, 7], np.int32),
+        categories=np.array([0, 1, 1, 0, 2], np.int32),
+        confidences=np.linspace(0.9, 0.5, 5, dtype=np.float32),
+        boxes=image.boxes[twice],
+        masks=tuple(image.masks[place] for place in twice),
+    )
+    made = manifest(candidates=5, images=1, image_ids_sha256=ids_sha256(["image 0"]))
+    writer = StoreWriter.open(tmp_path / "store", made)
+    writer.write(0, [repeated])
+    writer.finish()
+    table = pq.read_table(tmp_path / "store" / "shard-00000.parquet")
+    assert table["positions"].to_pylist() == [[0, 1, 0, 2, 0]] and table["queries"].to_pylist() == [[7, 3, 7]]
+    assert len(table["features"][0]) == len(table["masks"][0]) == 3 and len(table["boxes"][0]) == 12
+    store = Store.open(tmp_path / "store")
+    found = store.candidates("image 0")
+    for name in ("features", "queries", "categories", "confidences", "boxes"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(repeated, name))
+    assert found.masks == repeated.masks
+    np.testing.assert_array_equal(store.tensors(["image 0"]).features[0], repeated.features)
+    np.testing.assert_array_equal(store.boxes(["image 0"])[0], repeated.boxes)
+
+
+def test_a_shard_may_hold_no_candidate_at_all(tmp_path: Path) -> None:
+    writer = StoreWriter.open(tmp_path / "store", manifest(images=2, image_ids_sha256=ids_sha256(["image 0", "image 1"])))
+    writer.write(0, [candidates(0, 0), candidates(1, 0)])
+    writer.finish()
+    store = Store.open(tmp_path / "store")
+    tensors = store.tensors(["image 1", "image 0"])
+    assert tensors.features.shape == (2, KEPT, DIM) and not tensors.valid.any() and not tensors.features.any()
+    assert store.boxes(["image 1"]).shape == (1, KEPT, 4)
+    found = store.candidates("image 0")
+    assert len(found) == 0 and found.features.shape == (0, DIM) and found.boxes.shape == (0, 4) and found.masks == ()
+
+
+APPEARANCE = FeatureColumn("appearance", version=2, dim=3)
+
+
+def test_a_further_column_is_kept_and_read_beside_the_features(tmp_path: Path) -> None:
+    vectors = {image.image_id: np.arange(3 * len(image)).reshape(-1, 3).astype(np.float16) for image in IMAGES}
+    writer = StoreWriter.open(tmp_path / "store", manifest(columns=(APPEARANCE,)))
+    for shard in range(3):
+        images = [replace(each, columns={"appearance": vectors[each.image_id]}) for each in IMAGES]
+        writer.write(shard, images[2 * shard : 2 * shard + 2])
+    writer.finish()
+    store = Store.open(tmp_path / "store")
+    assert store.manifest.columns == (APPEARANCE,)
+    found = store.further_features(["image 3", "image 1"], APPEARANCE)
+    assert found.dtype == torch.float16 and found.shape == (2, KEPT, 3)
+    assert found[0].tolist() == vectors["image 3"].tolist()
+    assert found[1].tolist() == [[0, 1, 2], [3, 4, 5], [0, 0, 0], [0, 0, 0]]
+    assert store.candidates("image 1").columns["appearance"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    with pytest.raises(StoreError, match="'appearance' has version 2 and length 3, but version 3 and length 3 are nee"):
+        store.further_features(["image 1"], replace(APPEARANCE, version=3))
+    with pytest.raises(StoreError, match="no column 'colour' \\(it has: appearance\\); extract again"):
+        store.further_features(["image 1"], FeatureColumn("colour", 1, 3))
+    with pytest.raises(StoreError, match=r"columns.appearance.version: the store has 2, not 1"):
+        StoreWriter.open(tmp_path / "store", manifest(columns=(replace(APPEARANCE, version=1),)))
+
+
+def test_a_detector_that_does_not_give_the_columns_it_names_is_an_error(tmp_path: Path) -> None:
+    writer = StoreWriter.open(tmp_path / "store", manifest(columns=(APPEARANCE,)))
+    with pytest.raises(StoreError, match=r"'image 0': the detector gives the columns \[\], but the store holds"):
+        writer.write(0, IMAGES[:2])
+    short = [replace(each, columns={"appearance": np.zeros((len(each), 2), np.float16)}) for each in IMAGES[:2]]
+    with pytest.raises(StoreError, match="appearance: the detector's vectors are not 3 float16 numbers long"):
+        writer.write(0, short)
 
 
 def test_the_same_content_gives_the_same_bytes(store: Store, tmp_path: Path) -> None:
@@ -132,10 +159,12 @@ def test_the_same_content_gives_the_same_bytes(store: Store, tmp_path: Path) -> 
     names = sorted(path.name for path in store.folder.iterdir())
     assert names == [
         "complete.json",
+        "index.parquet",
         "manifest.json",
         "shard-00000.parquet",
         "shard-00001.parquet",
         "shard-00002.parquet",
+        "sources.parquet",
     ]
     for name in names:
         assert (tmp_path / "again" / name).read_bytes() == (store.folder / name).read_bytes()
@@ -143,17 +172,18 @@ def test_the_same_content_gives_the_same_bytes(store: Store, tmp_path: Path) -> 
 
 def test_a_skipped_image_is_listed_with_its_reason(tmp_path: Path) -> None:
     writer = StoreWriter.open(tmp_path / "store", manifest())
-    writer.write(0, [IMAGES[0]], [SkippedImage("image 1", "one.png: truncated")])
-    writer.write(1, IMAGES[2:4], [])
-    writer.write(2, [], [SkippedImage("image 4", "four.png: empty")])
+    writer.write(0, [SkippedImage("image 0", "one.png: truncated"), IMAGES[1]])
+    writer.write(1, IMAGES[2:4])
+    writer.write(2, [SkippedImage("image 4", "four.png: empty")])
     writer.finish()
     store = Store.open(tmp_path / "store")
-    assert store.image_ids == ("image 0", "image 2", "image 3")
-    assert [each.id for each in store.skipped] == ["image 1", "image 4"]
+    assert store.image_ids == ("image 1", "image 2", "image 3")
+    assert [each.id for each in store.skipped] == ["image 0", "image 4"]
     assert json.loads((tmp_path / "store" / "complete.json").read_text())["images"] == 3
-    assert store.tensors(["image 3", "image 0"]).valid.all()
-    with pytest.raises(StoreError, match=r"'image 1' is not in the store; it was skipped: one\.png: truncated"):
-        store.candidates("image 1")
+    assert store.tensors(["image 3", "image 1"]).valid.tolist() == [[True] * 4, [True, True, False, False]]
+    np.testing.assert_array_equal(store.candidates("image 1").features, IMAGES[1].features)
+    with pytest.raises(StoreError, match=r"'image 0' is not in the store; it was skipped: one\.png: truncated"):
+        store.candidates("image 0")
 
 
 @pytest.mark.parametrize("method", ["tensors", "boxes", "candidates", "masks"])
@@ -190,7 +220,7 @@ def test_a_store_of_another_detector_is_refused_with_the_differences(store: Stor
         ({"candidates": 5}, "candidates: the store has 4, not 5"),
         ({"shard_size": 3}, "shard_size: the store has 2, not 3"),
         ({"images": 6}, "images: the store has 5, not 6"),
-        ({"image_ids_sha256": "0"}, "image_ids_sha256: the store has"),
+        ({"image_ids_sha256": "0" * 64}, "image_ids_sha256: the store has"),
         ({"detector": replace(DETECTOR, unknown={"rule": "new"})}, 'detector.rule: the store has null, not "new"'),
         ({"labels": ["cat"]}, 'labels: the store has ["cat", "dog", "cup"], not ["cat"]'),
         ({"environment": {"torch": "3.0"}}, 'environment.torch: the store has "2.13.0", not "3.0"'),
@@ -275,16 +305,21 @@ def damaged_complete(folder: Path) -> None:
     (folder / "complete.json").write_text('{"images": 5}')
 
 
+def lost_index(folder: Path) -> None:
+    (folder / "index.parquet").unlink()
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damaged_shard, r"shard-00001\.parquet: cannot be read .*delete the file and extract again"),
+        (damaged_shard, r"shard-00001\.parquet: damaged: it has 21 bytes.*delete the file and run the same extraction"),
         (lost_shard, r"shard-00001\.parquet: cannot be read"),
-        (damaged_manifest, r"manifest\.json: not valid JSON .*extract it again"),
-        (newer_format, r"has format 99, but this version of aligncat reads format 1"),
-        (incomplete_manifest, r"missing keys: detector, feature_dim"),
+        (damaged_manifest, r"manifest\.json: not JSON .*extract it again"),
+        (newer_format, r"has format 99, but this version of aligncat reads formats 1 and 2"),
+        (incomplete_manifest, r"manifest\.json: key 'environment' is missing"),
         (lost_manifest, r"not a store \(no manifest\.json\)"),
-        (damaged_complete, r"complete\.json: damaged"),
+        (damaged_complete, r"complete\.json: key 'sha256' is missing; the file is damaged: delete it"),
+        (lost_index, r"index\.parquet: cannot be read"),
     ],
 )
 def test_damage_is_a_store_error_that_names_the_file(

@@ -33,7 +33,7 @@ def extract(
     """Run the frozen detector once on every image and write its candidates to a store.
 
     If the command is interrupted, running it again continues. The finished store has the same bytes as without an
-    interruption.
+    interruption. Photos that have changed since their candidates were extracted are an error.
 
     Args:
         out: the store's folder.
@@ -64,7 +64,7 @@ def extract(
         DataError: the dataset cannot be read.
         DetectorError: the detector cannot be loaded.
         ImageError: an image cannot be read.
-        StoreError: the folder holds another store, or cannot be written.
+        StoreError: the folder holds another store, or cannot be written; or photos have changed since.
     """
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import load_split, split_names

@@ -10,7 +10,7 @@ from PIL import Image
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.folder import DetectorFolder
 from aligncat.detectors.preprocessing import Preprocessing
-from aligncat.types import Candidates
+from aligncat.types import Candidates, FeatureColumn
 
 
 class Detector(Protocol):
@@ -23,6 +23,10 @@ class Detector(Protocol):
     @property
     def feature_dim(self) -> int:
         """d_v, the length of a query feature."""
+
+    @property
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        """The further features that `detect` gives in `Candidates.columns`."""
 
     @property
     def candidates(self) -> int:

@@ -12,11 +12,13 @@ from PIL import Image
 from aligncat.detectors.candidates import RawOutput, image_candidates, pair_confidences
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.preprocessing import Preprocessing, normalize
-from aligncat.types import Candidates
+from aligncat.types import Candidates, FeatureColumn
 
 
 class QueryDetector(ABC):
     """A `Detector` whose subclasses need to implement only `forward`."""
+
+    columns: tuple[FeatureColumn, ...] = ()
 
     def __init__(
         self,

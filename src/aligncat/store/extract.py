@@ -19,10 +19,13 @@ from aligncat.console import progress_bar
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, ImageError
 from aligncat.files.locks import folder_lock
-from aligncat.store.manifest import Manifest
+from aligncat.store.complete import COMPLETE, read_complete
+from aligncat.store.index import read_sources
+from aligncat.store.manifest import FIRST_FORMAT, Manifest
 from aligncat.store.reader import Store
 from aligncat.store.shard import DecodedBatch, extract_shard, read_batch, split_into_batches
-from aligncat.store.writer import COMPLETE, StoreWriter
+from aligncat.store.sources import check_unchanged
+from aligncat.store.writer import StoreWriter
 from aligncat.types import ImageRecord
 
 # An interruption loses at most one shard. A real detector takes a minute and a half for a shard on two cores.
@@ -45,7 +48,8 @@ def extract_images(
     """Run the detector once over every image and keep its candidates in a store.
 
     After an interruption (Ctrl-C, a kill, a full disk), the same call resumes. The store then has the same bytes as
-    one that was never interrupted. If the store is already finished, it is only opened.
+    one that was never interrupted. If the store is already finished, it is only opened. In both cases, photos that have
+    changed since are an error.
 
     Args:
         images: the images, with unique ids.
@@ -61,7 +65,8 @@ def extract_images(
         ImageError: an image cannot be read, and `skip_bad_images` is False.
         DataError: two images have the same id, or another process is writing the store.
         ConfigError: shard_size is less than 1.
-        StoreError: the folder holds something else, or cannot be written.
+        StoreError: the folder holds something else, or cannot be written; or photos have changed since their
+            candidates were extracted.
         KeyboardInterrupt: the user pressed Ctrl-C; a line has been printed that says how much is saved.
     """
     if shard_size < 1:
@@ -69,16 +74,36 @@ def extract_images(
     ids = [image.id for image in images]
     if repeated := [image_id for image_id, count in Counter(ids).items() if count > 1]:
         raise DataError(f"image id {repeated[0]!r} is given more than once; give every image an id of its own.")
-    finished = (out / COMPLETE).exists() and not os.access(out, os.W_OK)  # on a read-only disk, for example
-    with nullcontext() if finished else folder_lock(out):
+    read_only = (out / COMPLETE).exists() and not os.access(
+        out, os.W_OK
+    )  # a finished store on such a disk, for example
+    with nullcontext() if read_only else folder_lock(out):
         writer = StoreWriter.open(out, Manifest.of(detector, ids, shard_size))
-        if missing := writer.missing():
-            _extract_shards(writer, missing, images, detector, skip_bad_images)
-        writer.finish()
+        finished = writer.is_finished()
+        if not finished:
+            _resume(writer, images, detector, skip_bad_images)
     store = Store.open(out)
+    if finished:
+        _check_photos(store, images)
     for skipped in store.skipped:
         logger.warning("left out of the store: %s", skipped.reason)
+    if finished:
+        logger.info("%s: complete, nothing to do", out)
     return store
+
+
+def _check_photos(store: Store, images: Sequence[ImageRecord]) -> None:
+    """Check that the photos of a finished store have not changed; a store of the first format cannot tell."""
+    if store.manifest.format != FIRST_FORMAT:
+        check_unchanged(store.folder, images, read_sources(store.folder, read_complete(store.folder).sources))
+
+
+def _resume(writer: StoreWriter, images: Sequence[ImageRecord], detector: Detector, skip_bad_images: bool) -> None:
+    missing = writer.check_shards()
+    check_unchanged(writer.folder, images, writer.described())
+    if missing:
+        _extract_shards(writer, missing, images, detector, skip_bad_images)
+    writer.finish()
 
 
 def _extract_shards(
@@ -92,9 +117,10 @@ def _extract_shards(
         split_into_batches([images[index] for index in writer.manifest.images_of(shard)], detector.batch_size)
         for shard in missing
     ]
+    done = writer.manifest.images - sum(len(writer.manifest.images_of(shard)) for shard in missing)
     details = (MofNCompleteColumn(), _ImagesPerSecond(), TimeRemainingColumn())
     with progress_bar(*details, speed_period=_SPEED_SECONDS) as progress, ThreadPoolExecutor(1) as pool:
-        task = progress.add_task("extract", total=writer.manifest.images, completed=writer.images_done())
+        task = progress.add_task("extract", total=writer.manifest.images, completed=done)
         decoded = _read_ahead(chain.from_iterable(batches), pool)
         try:
             for shard, own_batches in zip(missing, batches, strict=True):
@@ -104,7 +130,7 @@ def _extract_shards(
                     skip_bad_images=skip_bad_images,
                     advance=partial(progress.advance, task),
                 )
-                writer.write(shard, content.candidates, content.skipped)
+                writer.write(shard, content.images, content.stamps)
         except ImageError as error:
             raise ImageError(
                 f"{error} Or give --skip-bad-images to leave such images out. {writer.progress()}"

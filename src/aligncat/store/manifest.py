@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.protocol import Detector
-from aligncat.errors import DetectorError, StoreError
+from aligncat.errors import StoreError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.differences import Difference, differences
-from aligncat.types import JSON
+from aligncat.store.ids import ids_sha256
+from aligncat.types import JSON, FeatureColumn
 from aligncat.versions import installed_versions
 from aligncat.wording import truncated
 
-FORMAT = 1
+FORMAT = 2
+FIRST_FORMAT = 1
+"""The format of aligncat 0.1. Its stores are read, but not written."""
 MANIFEST = "manifest.json"
 _PACKAGES = ("aligncat", "pillow", "pyarrow", "torch", "transformers")
 
@@ -38,6 +40,7 @@ class Manifest:
         shard_size: the number of images in a shard.
         environment: package versions, device and batch size. They can change the last bits of a result, so an
             unfinished store resumes only in the same environment. A finished store can be read in any.
+        columns: the further features of every query, in the order of their names.
     """
 
     format: int
@@ -49,6 +52,7 @@ class Manifest:
     image_ids_sha256: str
     shard_size: int
     environment: Mapping[str, JSON]
+    columns: tuple[FeatureColumn, ...] = ()
 
     @classmethod
     def of(cls, detector: Detector, image_ids: Sequence[str], shard_size: int) -> Self:
@@ -66,42 +70,15 @@ class Manifest:
             feature_dim=detector.feature_dim,
             candidates=detector.candidates,
             images=len(image_ids),
-            image_ids_sha256=hashlib.sha256("\n".join(image_ids).encode()).hexdigest(),
+            image_ids_sha256=ids_sha256(image_ids),
             shard_size=shard_size,
             environment={
                 **installed_versions(_PACKAGES),
                 "device": detector.device,
                 "batch_size": detector.batch_size,
             },
+            columns=tuple(sorted(detector.columns, key=lambda each: each.name)),
         )
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read the manifest of a store.
-
-        Raises:
-            StoreError: the manifest is missing, damaged, or has another format.
-        """
-        path = folder / MANIFEST
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise StoreError(f"{folder}: not a store (no {MANIFEST}); create one with `aligncat extract`.") from error
-        except ValueError as error:
-            raise StoreError(f"{path}: not valid JSON ({error}); delete the store and extract it again.") from error
-        found = content.get("format") if isinstance(content, dict) else None
-        if found != FORMAT:
-            raise StoreError(
-                f"{path}: the store has format {found!r}, but this version of aligncat reads format {FORMAT}; extract "
-                "it again."
-            )
-        if missing := [field.name for field in fields(cls) if field.name not in content]:
-            raise StoreError(f"{path}: missing keys: {', '.join(missing)}; delete the store and extract it again.")
-        try:
-            detector = DetectorDescription.from_json(content["detector"])
-        except DetectorError as error:
-            raise StoreError(f"{path}: {error}") from error
-        return cls(**{field.name: content[field.name] for field in fields(cls)} | {"detector": detector})
 
     def write(self, folder: Path) -> None:
         """Write the manifest into a folder. Equal manifests give equal bytes.
@@ -125,6 +102,30 @@ class Manifest:
             )
         return replace(self, candidates=candidates, detector=replace(self.detector, candidates=candidates))
 
+    def check_column(self, column: FeatureColumn, folder: Path) -> None:
+        """Check that the store has a further column.
+
+        Args:
+            column: the column, with the version and the length that are needed.
+            folder: the store's folder, for the message.
+
+        Raises:
+            StoreError: the store does not have it, or has another version of it.
+        """
+        stored = {each.name: each for each in self.columns}
+        if column.name not in stored:
+            names = ", ".join(stored) or "none"
+            raise StoreError(
+                f"{folder}: the store has no column {column.name!r} (it has: {names}); extract again with a detector "
+                "that gives it"
+            )
+        if stored[column.name] != column:
+            raise StoreError(
+                f"{folder}: the store's column {column.name!r} has version {stored[column.name].version} and length "
+                f"{stored[column.name].dim}, but version {column.version} and length {column.dim} are needed; extract "
+                "again"
+            )
+
     def differences(self, other: Manifest) -> list[str]:
         """Return how another manifest differs, one line per key. The detector's name is not compared."""
         first, second = ({**each._to_json(), "detector": None} for each in (self, other))
@@ -132,7 +133,8 @@ class Manifest:
         return sorted(lines + detector_differences(self.detector, other.detector))
 
     def _to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "detector": self.detector.to_json()}
+        columns = {each.name: {"version": each.version, "dim": each.dim} for each in self.columns}
+        return {**asdict(self), "detector": self.detector.to_json(), "columns": columns}
 
     @property
     def shards(self) -> int:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from aligncat.detectors.description import DetectorDescription
 from aligncat.errors import StoreError
-from aligncat.store.manifest import Manifest, detector_differences, shard_name
-from aligncat.store.writer import COMPLETE, SkippedImage, StoreWriter
-from aligncat.types import RLE, Candidates
-from aligncat.wording import first_line
+from aligncat.store.columns import SkippedImage, further_column
+from aligncat.store.complete import COMPLETE, read_complete
+from aligncat.store.first_format import FirstShardFiles, first_skipped
+from aligncat.store.index import Index
+from aligncat.store.manifest import FIRST_FORMAT, MANIFEST, Manifest, detector_differences
+from aligncat.store.manifest_file import read_manifest
+from aligncat.store.shard_file import ShardFiles, ShardRows
+from aligncat.store.writer import StoreWriter
+from aligncat.types import RLE, Candidates, FeatureColumn
 
 # Evaluation reads images in any order. With O = 20, this many shards take some tens of megabytes.
 _CACHED_SHARDS = 32
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +54,34 @@ class Store:
 
     def __init__(
         self,
-        folder: Path,
+        files: ShardFiles | FirstShardFiles,
         manifest: Manifest,
-        places: dict[str, tuple[int, int]],
+        index: Index,
         skipped: Sequence[SkippedImage],
     ) -> None:
         """Create a store object; use `Store.open` instead.
 
         Args:
-            folder: the store's folder.
-            manifest: the store's manifest.
-            places: the shard and row of every image, in order.
+            files: the store's shards.
+            manifest: the store's manifest, perhaps narrowed.
+            index: the places of the images.
             skipped: the images that could not be read during extraction.
         """
-        self.folder = folder
+        self.folder = files.folder
         self.manifest = manifest
         self.skipped = tuple(skipped)
-        self._places = places
+        self._files = files
+        self._index = index
         self._shared: dict[tuple[str, ...], CandidateTensors] = {}
         self._shard = lru_cache(_CACHED_SHARDS)(self._read_shard)
 
     @classmethod
     def open(cls, folder: Path, *, expect: DetectorDescription | None = None) -> Self:
         """Open a finished store.
+
+        The manifest, complete.json and the index are checked against their hashes, and the shards against their sizes.
+        The hash of a shard is checked whenever the shard is read. A store of the first format has no hashes; it opens
+        with a warning.
 
         Args:
             folder: the store's folder.
@@ -81,27 +91,29 @@ class Store:
         Raises:
             StoreError: the store is missing, unfinished or damaged, or was made by another detector.
         """
-        manifest = Manifest.read(folder)
-        wanted = manifest.candidates if expect is None else expect.candidates
-        described = manifest.narrowed(wanted) if wanted < manifest.candidates else manifest
-        if expect is not None and (differing := detector_differences(described.detector, expect)):
-            raise StoreError(
-                f"{folder}: made by another detector; extract into another folder. Differences: " + "; ".join(differing)
-            )
+        manifest, manifest_sha256 = read_manifest(folder)
         if not (folder / COMPLETE).exists():
-            writer = StoreWriter(folder, manifest)
+            writer = StoreWriter(folder, manifest, manifest_sha256, environment={})
             raise StoreError(f"{folder}: the store is not finished. {writer.progress()}")
-        try:
-            complete = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))
-            skipped = [SkippedImage(**each) for each in complete["skipped"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{folder / COMPLETE}: damaged; delete the file and extract again.") from error
-        places = {
-            image_id: (shard, row)
-            for shard in range(manifest.shards)
-            for row, image_id in enumerate(_read(folder, shard, ["image_id"])["image_id"].to_pylist())
-        }
-        return cls(folder, described, places, skipped)
+        if manifest.format == FIRST_FORMAT:
+            first = FirstShardFiles(folder, manifest)
+            described = _expected(folder, manifest, expect)
+            store = cls(first, described, Index.of_first_format(first), first_skipped(folder))
+            logger.warning(
+                "%s: a store of an older format, in which damage is not noticed; extract again into another folder",
+                folder,
+            )
+            return store
+        complete = read_complete(folder)
+        if complete.manifest_sha256 != manifest_sha256:
+            raise StoreError(
+                f"{folder / MANIFEST}: damaged: it is not the manifest that the store was finished with; restore it, "
+                "or delete the store and extract it again."
+            )
+        described = _expected(folder, manifest, expect)
+        files = ShardFiles(folder, manifest, manifest_sha256, complete.shards)
+        files.check_sizes()
+        return cls(files, described, Index.read(folder, manifest, complete.index), complete.skipped)
 
     def narrowed(self, candidates: int) -> Self:
         """Return this store with only the O most confident candidates of each image.
@@ -114,7 +126,7 @@ class Store:
         Raises:
             StoreError: the store holds fewer.
         """
-        return type(self)(self.folder, self.manifest.narrowed(candidates), self._places, self.skipped)
+        return type(self)(self._files, self.manifest.narrowed(candidates), self._index, self.skipped)
 
     def share(self, image_ids: Sequence[str]) -> None:
         """Load the training tensors of some images into shared memory.
@@ -134,13 +146,13 @@ class Store:
         self._shared[tuple(image_ids)] = loaded
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.folder, self.manifest, self._places, self.skipped, self._shared)
+        return _restore, (type(self), self._files, self.manifest, self._index, self.skipped, self._shared)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._index)
 
     def __contains__(self, image_id: str) -> bool:
-        return image_id in self._places
+        return image_id in self._index
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -150,7 +162,7 @@ class Store:
     @property
     def image_ids(self) -> tuple[str, ...]:
         """The ids of the images in the order of extraction, without the skipped ones."""
-        return tuple(self._places)
+        return self._index.ids
 
     def tensors(self, image_ids: Sequence[str]) -> CandidateTensors:
         """Load the training tensors of some images.
@@ -172,17 +184,39 @@ class Store:
         confidences = np.zeros((count, kept), np.float32)
         counts = np.zeros(count, np.int32)
         for shard, slots, rows in self._by_shard(image_ids):
-            table = _read(self.folder, shard, ["count", "categories", "confidences", "features"])
-            features[slots] = _rows(table, "features", dim)[rows, :kept]
-            categories[slots] = _rows(table, "categories", 1)[rows, :kept, 0]
-            confidences[slots] = _rows(table, "confidences", 1)[rows, :kept, 0]
-            counts[slots] = np.minimum(table["count"].to_numpy()[rows], kept)
+            read = self._files.read(shard, ["categories", "confidences", "features"])
+            features[slots] = read.of_queries("features", rows, kept)
+            categories[slots] = read.of_candidates("categories", rows, kept)
+            confidences[slots] = read.of_candidates("confidences", rows, kept)
+            counts[slots] = read.counts[rows]
+        valid = np.arange(kept) < counts[:, None]
         return CandidateTensors(
             features=torch.from_numpy(features),
-            categories=torch.from_numpy(categories),
-            confidences=torch.from_numpy(confidences),
-            valid=torch.from_numpy(np.arange(kept) < counts[:, None]),
+            categories=torch.from_numpy(np.where(valid, categories, -1)),
+            confidences=torch.from_numpy(np.where(valid, confidences, np.float32(0))),
+            valid=torch.from_numpy(valid),
         )
+
+    def further_features(self, image_ids: Sequence[str], column: FeatureColumn) -> Tensor:
+        """Load a further feature of some images' candidates.
+
+        Args:
+            image_ids: n image ids.
+            column: the column, with the version and the length that are needed.
+
+        Returns:
+            (n, O, dim) float16; 0 where there is no candidate.
+
+        Raises:
+            StoreError: the store does not have the column, or has another version of it; an image is not in the store,
+                or a shard is damaged.
+        """
+        self.manifest.check_column(column, self.folder)
+        name, kept = further_column(column.name), self.manifest.candidates
+        features = np.zeros((len(image_ids), kept, column.dim), np.float16)
+        for shard, slots, rows in self._by_shard(image_ids):
+            features[slots] = self._files.read(shard, [name]).of_queries(name, rows, kept)
+        return torch.from_numpy(features)
 
     def boxes(self, image_ids: Sequence[str]) -> NDArray[np.float32]:
         """Load the boxes of some images' candidates.
@@ -199,7 +233,7 @@ class Store:
         kept = self.manifest.candidates
         boxes = np.zeros((len(image_ids), kept, 4), np.float32)
         for shard, slots, rows in self._by_shard(image_ids):
-            boxes[slots] = _rows(_read(self.folder, shard, ["boxes"]), "boxes", 4)[rows, :kept]
+            boxes[slots] = self._files.read(shard, ["boxes"]).of_queries("boxes", rows, kept)
         return boxes
 
     def candidates(self, image_id: str) -> Candidates:
@@ -211,19 +245,22 @@ class Store:
             StoreError: the image is not in the store, or its shard is damaged.
         """
         shard, row = self._place(image_id)
-        table = self._shard(shard).slice(row, 1)
-        width, height, count = (table[name][0].as_py() for name in ("width", "height", "count"))
-        count = min(count, self.manifest.candidates)
+        read, rows = self._shard(shard), np.array([row])
+        width, height = read.size(row)
+        count = min(int(read.counts[row]), self.manifest.candidates)
         return Candidates(
             image_id=image_id,
             width=width,
             height=height,
-            features=_rows(table, "features", self.manifest.feature_dim)[0, :count],
-            queries=_values(table, "queries")[:count],
-            categories=_values(table, "categories")[:count],
-            confidences=_values(table, "confidences")[:count],
-            boxes=_rows(table, "boxes", 4)[0, :count],
+            features=read.of_queries("features", rows, count)[0],
+            queries=read.of_queries("queries", rows, count)[0, :, 0],
+            categories=read.of_candidates("categories", rows, count)[0],
+            confidences=read.of_candidates("confidences", rows, count)[0],
+            boxes=read.of_queries("boxes", rows, count)[0],
             masks=self.masks(image_id),
+            columns={
+                each.name: read.of_queries(further_column(each.name), rows, count)[0] for each in self.manifest.columns
+            },
         )
 
     def masks(self, image_id: str) -> tuple[RLE, ...]:
@@ -233,31 +270,34 @@ class Store:
             StoreError: the image is not in the store, or its shard is damaged.
         """
         shard, row = self._place(image_id)
-        table = self._shard(shard)
-        size = [table["height"][row].as_py(), table["width"][row].as_py()]
-        return tuple(
-            RLE(size=list(size), counts=counts) for counts in table["masks"][row].as_py()[: self.manifest.candidates]
-        )
+        read = self._shard(shard)
+        width, height = read.size(row)
+        return tuple(RLE(size=[height, width], counts=counts) for counts in read.masks(row, self.manifest.candidates))
 
     def _place(self, image_id: str) -> tuple[int, int]:
         try:
-            return self._places[image_id]
+            return self._index.place(image_id)
         except KeyError:
-            pass
+            raise self._unknown(image_id) from None
+
+    def _unknown(self, image_id: str) -> StoreError:
         reasons = {each.id: each.reason for each in self.skipped}
         why = f"it was skipped: {reasons[image_id]}" if image_id in reasons else "extract it first"
-        raise StoreError(f"{self.folder}: image {image_id!r} is not in the store; {why}")
+        return StoreError(f"{self.folder}: image {image_id!r} is not in the store; {why}")
 
     def _by_shard(self, image_ids: Sequence[str]) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
         """Return (shard, positions in `image_ids`, rows in the shard) for each shard that holds some of the images."""
-        places = np.array([self._place(image_id) for image_id in image_ids], dtype=np.intp).reshape(-1, 2)
-        order = np.argsort(places[:, 0], kind="stable")
-        shards, starts = np.unique(places[order, 0], return_index=True)
+        try:
+            places, rows = self._index.places(image_ids)
+        except KeyError as error:
+            raise self._unknown(error.args[0]) from None
+        order = np.argsort(places, kind="stable")
+        shards, starts = np.unique(places[order], return_index=True)
         groups = np.split(order, starts[1:]) if len(shards) else []
-        return [(int(n), slots, places[slots, 1]) for n, slots in zip(shards, groups, strict=True)]
+        return [(int(shard), slots, rows[slots]) for shard, slots in zip(shards, groups, strict=True)]
 
-    def _read_shard(self, shard: int) -> pa.Table:
-        return _read(self.folder, shard, None)
+    def _read_shard(self, shard: int) -> ShardRows:
+        return self._files.read(shard)
 
 
 def _restore(store_class: type[Store], *state: Any) -> Store:
@@ -268,19 +308,17 @@ def _restore(store_class: type[Store], *state: Any) -> Store:
     return store
 
 
-def _read(folder: Path, shard: int, columns: list[str] | None) -> pa.Table:
-    path = folder / shard_name(shard)
-    try:
-        return pq.read_table(path, columns=columns).combine_chunks()
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{path}: cannot be read ({first_line(error)}); delete the file and extract again.") from error
+def _expected(folder: Path, manifest: Manifest, expect: DetectorDescription | None) -> Manifest:
+    """Return the manifest, narrowed to the candidates of the detector that is expected.
 
-
-def _values(table: pa.Table, column: str) -> NDArray[Any]:
-    """Return the values of a column of fixed-size lists as a flat array, without a copy."""
-    return cast("NDArray[Any]", table[column].chunk(0).flatten().to_numpy(zero_copy_only=True))
-
-
-def _rows(table: pa.Table, column: str, width: int) -> NDArray[Any]:
-    """Return the values of a column of fixed-size lists as (images, candidates, width), without a copy."""
-    return _values(table, column).reshape(len(table), -1, width)
+    Raises:
+        StoreError: another detector made the store.
+    """
+    if expect is None:
+        return manifest
+    described = manifest.narrowed(expect.candidates) if expect.candidates < manifest.candidates else manifest
+    if differing := detector_differences(described.detector, expect):
+        raise StoreError(
+            f"{folder}: made by another detector; extract into another folder. Differences: " + "; ".join(differing)
+        )
+    return described

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,41 +11,39 @@ from PIL import Image
 
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ImageError
-from aligncat.files.images import read_image
-from aligncat.store.writer import SkippedImage
+from aligncat.files.images import decode_image
+from aligncat.store.columns import SkippedImage
+from aligncat.store.sources import Stamp, read_source
 from aligncat.types import Candidates, ImageRecord
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedBatch:
-    """Decoded images that the detector processes in one forward pass.
+    """Images that the detector processes in one forward pass.
 
     Attributes:
-        ids: the ids of the images that could be read.
-        images: those images, RGB.
-        skipped: the images that could not be read.
+        ids: the ids of all images, in order.
+        images: those that could be read, by id, RGB.
+        skipped: those that could not be read, by id.
+        stamps: what the files were, by id; a file that could not be opened has none.
     """
 
     ids: tuple[str, ...]
-    images: tuple[Image.Image, ...]
-    skipped: tuple[SkippedImage, ...]
-
-    @property
-    def size(self) -> int:
-        """The number of images, including those that could not be read."""
-        return len(self.ids) + len(self.skipped)
+    images: Mapping[str, Image.Image]
+    skipped: Mapping[str, SkippedImage]
+    stamps: Mapping[str, Stamp]
 
 
 class ShardContent(NamedTuple):
-    """The content of one shard, in the order of its images.
+    """The content of one shard.
 
     Attributes:
-        candidates: the candidates of each image that could be read.
-        skipped: the images that could not be read.
+        images: its images in order: their candidates, or why they were skipped.
+        stamps: what the files were, by image id.
     """
 
-    candidates: list[Candidates]
-    skipped: list[SkippedImage]
+    images: list[Candidates | SkippedImage]
+    stamps: dict[str, Stamp]
 
 
 def split_into_batches(records: Sequence[ImageRecord], size: int) -> list[Sequence[ImageRecord]]:
@@ -61,17 +60,20 @@ def split_into_batches(records: Sequence[ImageRecord], size: int) -> list[Sequen
 
 
 def read_batch(records: Sequence[ImageRecord]) -> DecodedBatch:
-    """Read and decode the images of a batch. An image that cannot be read is listed as skipped."""
-    ids: list[str] = []
-    images: list[Image.Image] = []
-    skipped: list[SkippedImage] = []
+    """Read and decode the images of a batch. An image that cannot be read is listed as skipped.
+
+    Every file is read once, so its stamp is that of the bytes that are decoded.
+    """
+    images: dict[str, Image.Image] = {}
+    skipped: dict[str, SkippedImage] = {}
+    stamps: dict[str, Stamp] = {}
     for record in records:
         try:
-            images.append(read_image(record.path))
-            ids.append(record.id)
+            content, stamps[record.id] = read_source(record.path)
+            images[record.id] = decode_image(io.BytesIO(content), str(record.path))
         except ImageError as error:
-            skipped.append(SkippedImage(record.id, str(error)))
-    return DecodedBatch(tuple(ids), tuple(images), tuple(skipped))
+            skipped[record.id] = SkippedImage(record.id, str(error))
+    return DecodedBatch(tuple(record.id for record in records), images, skipped, stamps)
 
 
 def extract_shard(
@@ -88,11 +90,12 @@ def extract_shard(
     Raises:
         ImageError: an image could not be read, and `skip_bad_images` is False.
     """
-    content = ShardContent([], [])
+    content = ShardContent([], {})
     for batch in batches:
         if batch.skipped and not skip_bad_images:
-            raise ImageError(batch.skipped[0].reason)
-        content.candidates.extend(detector.detect(batch.images, batch.ids))
-        content.skipped.extend(batch.skipped)
-        advance(batch.size)
+            raise ImageError(next(iter(batch.skipped.values())).reason)
+        found = dict(zip(batch.images, detector.detect(tuple(batch.images.values()), tuple(batch.images)), strict=True))
+        content.images.extend(batch.skipped.get(image_id) or found[image_id] for image_id in batch.ids)
+        content.stamps.update(batch.stamps)
+        advance(len(batch.ids))
     return content

@@ -1,0 +1,153 @@
+"""The index of a store: which images it has, and where they are."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from aligncat.errors import StoreError
+from aligncat.store.columns import IMAGE_FIELDS, write_parquet
+from aligncat.store.complete import FileRecord
+from aligncat.store.first_format import FirstShardFiles
+from aligncat.store.ids import ids_sha256
+from aligncat.store.manifest import Manifest
+from aligncat.wording import first_line
+
+INDEX = "index.parquet"
+SOURCES = "sources.parquet"
+_REMEDY = "delete it together with complete.json and run the same extraction again"
+_INDEX_SCHEMA = pa.schema(
+    [pa.field("image_id", pa.string(), nullable=False), pa.field("is_skipped", pa.bool_(), nullable=False)]
+)
+
+
+class Index:
+    """The ids of a store's images with their places."""
+
+    def __init__(self, ids: pa.StringArray, shards: NDArray[np.intp], rows: NDArray[np.intp]) -> None:
+        """Keep the ids and places.
+
+        Args:
+            ids: the n ids of the images with candidates, in the order of extraction.
+            shards: (n,) the number of each image's shard.
+            rows: (n,) the image's row there.
+        """
+        self._ids = ids
+        self._shards = shards
+        self._rows = rows
+
+    @classmethod
+    def read(cls, folder: Path, manifest: Manifest, record: FileRecord) -> Index:
+        """Read the index of a finished store.
+
+        Raises:
+            StoreError: it is missing or damaged, or does not fit the manifest.
+        """
+        table = _read(folder / INDEX, record, _INDEX_SCHEMA)
+        ids = pa.concat_arrays(table["image_id"].chunks or [pa.array([], pa.string())])
+        if len(ids) != manifest.images or ids_sha256(ids) != manifest.image_ids_sha256:
+            raise StoreError(f"{folder / INDEX}: its images are not those of the manifest; {_REMEDY}.")
+        there = np.flatnonzero(~table["is_skipped"].to_numpy())
+        shards, rows = np.divmod(there, manifest.shard_size)
+        return cls(ids if len(there) == len(ids) else ids.take(pa.array(there)), shards, rows)
+
+    @classmethod
+    def of_first_format(cls, files: FirstShardFiles) -> Index:
+        """Make the index of a store of the first format, which has none, from all its shards.
+
+        Raises:
+            StoreError: a shard is missing or damaged.
+        """
+        found = [files.read(shard, ["image_id"]).image_ids() for shard in range(files.manifest.shards)]
+        counts = [len(ids) for ids in found]
+        return cls(
+            pa.array([image_id for ids in found for image_id in ids], pa.string()),
+            np.repeat(np.arange(len(found), dtype=np.intp), counts),
+            np.concatenate([np.zeros(0, np.intp), *(np.arange(count, dtype=np.intp) for count in counts)]),
+        )
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._places
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the images with candidates, in the order of extraction."""
+        return tuple(self._ids.to_pylist())
+
+    def place(self, image_id: str) -> tuple[int, int]:
+        """Return the shard and the row of an image, or raise a KeyError."""
+        number = self._places[image_id]
+        return int(self._shards[number]), int(self._rows[number])
+
+    def places(self, image_ids: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the shards and the rows of some images, or raise a KeyError."""
+        numbers = np.array([self._places[image_id] for image_id in image_ids], np.intp)
+        return self._shards[numbers], self._rows[numbers]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return dict(zip(self.ids, range(len(self.ids)), strict=True))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._ids, self._shards, self._rows)
+
+
+def index_file(described: pa.Table) -> bytes:
+    """Return the content of index.parquet.
+
+    Args:
+        described: the columns IMAGE_FIELDS of all images, in order.
+    """
+    skipped = pa.chunked_array([chunk.is_valid() for chunk in described["skipped"].chunks], pa.bool_())
+    return _file(pa.table([described["image_id"], skipped], schema=_INDEX_SCHEMA))
+
+
+def sources_file(described: pa.Table) -> bytes:
+    """Return the content of sources.parquet.
+
+    Args:
+        described: the columns IMAGE_FIELDS of all images, in order.
+    """
+    return _file(described)
+
+
+def read_sources(folder: Path, record: FileRecord) -> pa.Table:
+    """Return the columns IMAGE_FIELDS of all images of a finished store.
+
+    Raises:
+        StoreError: the file is missing or damaged.
+    """
+    return _read(folder / SOURCES, record, pa.schema(IMAGE_FIELDS))
+
+
+def _file(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    write_parquet(table, buffer, {})
+    return buffer.getvalue()
+
+
+def _read(path: Path, record: FileRecord, schema: pa.Schema) -> pa.Table:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}.") from error
+    if not record.fits(content):
+        raise StoreError(f"{path}: damaged: its content is not the one that the store was finished with; {_REMEDY}.")
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        if not file.schema_arrow.equals(schema):
+            raise StoreError(f"{path}: damaged: its columns are not {', '.join(schema.names)}; {_REMEDY}.")
+        return file.read(use_threads=False)
+    except (pa.ArrowException, OSError, MemoryError, OverflowError) as error:
+        raise StoreError(f"{path}: cannot be read ({first_line(error)}); {_REMEDY}.") from error

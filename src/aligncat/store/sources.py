@@ -1,0 +1,110 @@
+"""Stamps of the photos that a store was made from: they tell whether a photo has changed since."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from aligncat.errors import StoreError
+from aligncat.files.hashes import file_sha256
+from aligncat.files.images import open_file
+from aligncat.types import ImageRecord
+
+STAMP_FIELDS = (
+    pa.field("source_bytes", pa.int64()),
+    pa.field("source_modified", pa.int64()),
+    pa.field("source_sha256", pa.binary(32)),
+)
+_NAMED = 3  # the most changed photos that an error names
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a photo's file was when it was read.
+
+    Attributes:
+        size: its size, bytes.
+        modified: its modification time, nanoseconds since 1970.
+        sha256: hash of its bytes, hexadecimal.
+    """
+
+    size: int
+    modified: int
+    sha256: str
+
+
+def read_source(path: Path) -> tuple[bytes, Stamp]:
+    """Return the bytes of an image file and their stamp.
+
+    Raises:
+        ImageError: there is no such file, or it cannot be read.
+    """
+    with open_file(path) as file:
+        modified = os.fstat(file.fileno()).st_mtime_ns
+        content = file.read()
+    return content, Stamp(len(content), modified, hashlib.sha256(content).hexdigest())
+
+
+def stamp_columns(stamps: Sequence[Stamp | None]) -> dict[str, pa.Array]:
+    """Return the stamps as the columns STAMP_FIELDS. A file that could not be read has no stamp."""
+    size, modified, digest = STAMP_FIELDS
+    return {
+        size.name: pa.array([None if each is None else each.size for each in stamps], size.type),
+        modified.name: pa.array([None if each is None else each.modified for each in stamps], modified.type),
+        digest.name: pa.array([None if each is None else bytes.fromhex(each.sha256) for each in stamps], digest.type),
+    }
+
+
+def check_unchanged(folder: Path, images: Iterable[ImageRecord], stored: pa.Table) -> None:
+    """Check that the photos are the files that the store was made from.
+
+    A photo has changed if its size differs, or if its modification time and its hash differ: copies change times. A
+    photo that is missing now has not changed, since its candidates are still right. A photo that could not be read then
+    and is there now has changed.
+
+    Args:
+        folder: the store's folder.
+        images: the images of the same extraction now.
+        stored: the columns image_id, skipped and STAMP_FIELDS of images that are in the store.
+
+    Raises:
+        StoreError: photos have changed. The message names some of them.
+    """
+    paths = {image.id: image.path for image in images}
+    changed = [
+        paths[row["image_id"]]
+        for batch in stored.to_batches()
+        for row in batch.to_pylist()
+        if row["image_id"] in paths and _differs(paths[row["image_id"]], row)
+    ]
+    if not changed:
+        return
+    names = ", ".join(map(str, changed[:_NAMED])) + (", ..." if len(changed) > _NAMED else "")
+    count = "1 photo has" if len(changed) == 1 else f"{len(changed)} photos have"
+    raise StoreError(
+        f"{folder}: {count} changed since this store was made from them: {names}. Extract into another folder, or "
+        "delete this one and extract again."
+    )
+
+
+def _differs(path: Path, row: Mapping[str, object]) -> bool:
+    """Return whether a file differs from its stamp in a row of the store."""
+    try:
+        now = path.stat()
+    except (OSError, ValueError):  # ValueError: the name holds a null character
+        return False
+    if row["source_bytes"] is None:
+        return row["skipped"] is not None and path.is_file() and os.access(path, os.R_OK)
+    if now.st_size != row["source_bytes"]:
+        return True
+    if now.st_mtime_ns == row["source_modified"]:
+        return False
+    try:
+        return bytes.fromhex(file_sha256(path)) != row["source_sha256"]
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read to see whether it has changed ({error.strerror})") from error
