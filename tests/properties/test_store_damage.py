@@ -25,7 +25,7 @@ from aligncat.store.reader import Store
 from aligncat.store.sources import Stamp
 from aligncat.store.writer import StoreWriter
 
-FAST = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ALL_FILES = (MANIFEST, COMPLETE, INDEX, SOURCES, shard_name(0), shard_name(1), shard_name(2))
 FIRST = Path(__file__).resolve().parents[1] / "fixtures" / "first-layout" / "store"
 
@@ -107,7 +107,7 @@ def test_every_flipped_bit_is_found_or_changes_nothing(folder: Path, name: str) 
 def test_a_file_that_is_cut_lengthened_or_replaced_is_found(folder: Path, name: str) -> None:
     expected, content = everything(folder), (folder / name).read_bytes()
 
-    @settings(FAST, max_examples=10)
+    @settings(FAST, max_examples=6)
     @given(cut=st.integers(0, len(content) - 1), more=st.binary(max_size=40))
     def check(cut: int, more: bytes) -> None:
         assert found_or_equal(folder, name, content[:cut] + more, expected)
@@ -331,6 +331,17 @@ def test_an_unfinished_store_of_the_first_format_cannot_be_resumed(tmp_path: Pat
     (tmp_path / "store" / COMPLETE).unlink()
     with pytest.raises(StoreError, match="unfinished store of an older format, which cannot be resumed; delete it"):
         StoreWriter.open(tmp_path / "store", manifest())
+
+
+def test_a_finished_store_of_the_first_format_is_only_opened(tmp_path: Path) -> None:
+    shutil.copytree(FIRST, tmp_path / "store")
+    before = {path.name: path.read_bytes() for path in FIRST.iterdir()}
+    stored = Store.open(FIRST).manifest
+    writer = StoreWriter.open(tmp_path / "store", replace(stored, format=2, environment={"torch": "99"}))
+    assert writer.is_finished()
+    with pytest.raises(StoreError, match="labels: the store has"):
+        StoreWriter.open(tmp_path / "store", replace(stored, format=2, labels=["cat"]))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "store").iterdir()} == before
 
 
 def test_a_record_holds_the_size_and_the_hash() -> None:

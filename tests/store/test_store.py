@@ -109,7 +109,9 @@ def test_a_query_that_is_several_candidates_is_stored_once(tmp_path: Path) -> No
 
 
 def test_a_shard_may_hold_no_candidate_at_all(tmp_path: Path) -> None:
-    writer = StoreWriter.open(tmp_path / "store", manifest(images=2, image_ids_sha256=ids_sha256(["image 0", "image 1"])))
+    writer = StoreWriter.open(
+        tmp_path / "store", manifest(images=2, image_ids_sha256=ids_sha256(["image 0", "image 1"]))
+    )
     writer.write(0, [candidates(0, 0), candidates(1, 0)])
     writer.finish()
     store = Store.open(tmp_path / "store")

@@ -74,9 +74,8 @@ def extract_images(
     ids = [image.id for image in images]
     if repeated := [image_id for image_id, count in Counter(ids).items() if count > 1]:
         raise DataError(f"image id {repeated[0]!r} is given more than once; give every image an id of its own.")
-    read_only = (out / COMPLETE).exists() and not os.access(
-        out, os.W_OK
-    )  # a finished store on such a disk, for example
+    # Opening a finished store needs no lock, which a read-only disk could not hold.
+    read_only = (out / COMPLETE).exists() and not os.access(out, os.W_OK)
     with nullcontext() if read_only else folder_lock(out):
         writer = StoreWriter.open(out, Manifest.of(detector, ids, shard_size))
         finished = writer.is_finished()
