@@ -108,7 +108,8 @@ def _stage(console: Console, title: str) -> Iterator[None]:
 def _draw_pictures(grounder: Grounder, data: DataConfig, folder: Path) -> None:
     """Ground the phrases of a few validation images, and draw the groundings into pictures."""
     from aligncat.datasets.load import load_split
-    from aligncat.grounder.overlay import draw_groundings
+    from aligncat.files.images import read_image
+    from aligncat.grounder.overlay import draw_groundings, save_picture
 
     folder.mkdir(parents=True, exist_ok=True)
     split = load_split(data, "val")
