@@ -3,15 +3,32 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
+# The index to take torch from, such as https://download.pytorch.org/whl/cpu. Empty: PyPI, whose Linux build comes with
+# CUDA (5 GB).
+TORCH_INDEX ?=
+TORCH_FIRST = $(if $(TORCH_INDEX),$(1)/python -m pip install --quiet --constraint constraints.txt --index-url $(TORCH_INDEX) torch)
+
+# The number of test processes: `make test WORKERS=2`. Empty: the tests run one after another in one process.
+WORKERS ?=
+IN_PARALLEL = $(if $(WORKERS),-n $(WORKERS) --dist worksteal)
+
 WHEEL := build/wheel
 
-.PHONY: quickstart test lint hooks slow docs wheel base-check wheel-check browser clean
+.PHONY: quickstart smoke test lint hooks slow docs wheel base-check wheel-check browser clean announce
 
 quickstart: $(VENV)/.ready
 	$(BIN)/aligncat quickstart
 
-test: $(VENV)/.ready lint
-	ALIGNCAT_ARTEFACTS=$(CURDIR)/test-artefacts $(BIN)/python -m pytest
+# The whole path once, on a few drawings: data, extract, train, evaluate, ground, report.
+smoke: $(VENV)/.ready
+	@echo "smoke: takes less than 90 seconds on two cores"
+	PATH=$(CURDIR)/$(BIN):$$PATH tests/smoke.sh build/smoke
+
+test: announce $(VENV)/.ready lint
+	$(if $(WORKERS),OMP_NUM_THREADS=1) ALIGNCAT_ARTEFACTS=$(CURDIR)/test-artefacts $(BIN)/python -m pytest $(IN_PARALLEL)
+
+announce:
+	@echo "make test: style, types and all fast tests take about 6 minutes on two cores (make smoke: 90 seconds)"
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
@@ -33,6 +50,7 @@ docs: $(VENV)/.ready
 wheel:
 	rm -rf $(WHEEL)
 	$(PYTHON) -m venv $(WHEEL)
+	$(call TORCH_FIRST,$(WHEEL)/bin)
 	$(WHEEL)/bin/python -m pip wheel --quiet --no-deps --wheel-dir $(WHEEL)/dist .
 	$(WHEEL)/bin/python -m pip install --quiet --constraint constraints.txt $(WHEEL)/dist/*.whl
 
@@ -48,9 +66,9 @@ browser:
 	apt-get update
 	apt-get install --yes --no-install-recommends chromium chromium-driver
 
-# On Linux, set PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu to get the CPU build of torch.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	$(call TORCH_FIRST,$(BIN))
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 

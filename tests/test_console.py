@@ -7,7 +7,7 @@ import sys
 import pytest
 from rich.progress import MofNCompleteColumn
 
-from aligncat.console import error_console, output_console, progress_bar, track
+from aligncat.console import ProgressLines, error_console, output_console, progress_bar, track
 
 
 class Terminal(io.StringIO):
@@ -34,6 +34,24 @@ def test_only_results_go_to_standard_output(capsys: pytest.CaptureFixture[str]) 
     assert output.out == "result\n"
     assert "remark" in output.err and "counting" in output.err and "3/3" in output.err and "tracking" in output.err
     assert "hidden" not in output.err
+
+
+def test_a_pipe_gets_a_line_of_progress_every_so_often(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ProgressLines, "period", 0.0)
+    assert list(track(range(3), "tracking", total=3)) == [0, 1, 2]
+    with progress_bar(MofNCompleteColumn()) as progress:
+        task = progress.add_task("counting", total=3)
+        for _ in range(3):
+            progress.advance(task)
+    lines = [line.split() for line in capsys.readouterr().err.splitlines() if line.startswith("counting")]
+    assert [line[-1] for line in lines] == ["1/3", "2/3", "3/3"]
+
+
+def test_a_short_task_prints_one_line_to_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(list(track(range(100), "tracking"))) == 100
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_neither_module_imports_torch() -> None:

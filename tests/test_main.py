@@ -14,7 +14,7 @@ import pytest
     [
         (["--version"], 0, f"aligncat {version('aligncat')}"),
         (["--help"], 0, "usage: aligncat VERB [options]"),
-        (["trian"], 2, "aligncat: unknown verb 'trian'"),
+        (["trian"], 2, "aligncat: unknown verb 'trian'; did you mean train? (`aligncat --help` lists all)"),
     ],
 )
 def test_python_m_aligncat_is_the_command_line(words: list[str], status: int, expected: str) -> None:

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The command line. Each verb is a public function, and its options are the function's arguments.
 
 A verb's module is imported only when the verb runs, so `aligncat --help` is instant.
@@ -5,22 +6,19 @@ A verb's module is imported only when the verb runs, so `aligncat --help` is ins
 
 from __future__ import annotations
 
-import inspect
 import os
-import re
 import sys
-from argparse import ArgumentError
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from types import SimpleNamespace
-from typing import Any, get_type_hints
+from typing import Any
 
-from aligncat.cli_words import explicit_words
+from aligncat.arguments.completion import complete, is_asked
+from aligncat.arguments.options import Options
 from aligncat.errors import AligncatError
 from aligncat.quiet import log_to_standard_error
 from aligncat.signals import stop_signals, stopped_status
-from aligncat.wording import visible
+from aligncat.wording import did_you_mean, visible
 
 
 @dataclass(frozen=True)
@@ -31,21 +29,24 @@ class Verb:
         target: the function as "module:function"; its arguments become the command's options.
         summary: the first line of the function's docstring.
         show: the function that prints the result, as "module:function", or None.
+        positional: the arguments that are given by their place, without the name of an option, in order.
     """
 
     target: str
     summary: str
     show: str | None = None
+    positional: tuple[str, ...] = ()
 
     def function(self) -> Callable[..., Any]:
         """Import and return the function."""
         return _import_function(self.target)
 
-    def run(self, arguments: Mapping[str, Any]) -> None:
-        """Call the function and print its result."""
+    def run(self, arguments: Mapping[str, Any]) -> Any:
+        """Call the function, print its result and return it."""
         result = self.function()(**arguments)
         if self.show is not None:
             _import_function(self.show)(result)
+        return result
 
 
 def _import_function(target: str) -> Callable[..., Any]:
@@ -67,6 +68,7 @@ VERBS: dict[str, Verb] = {
         "aligncat.api.prepare:prepare",
         "Prepare RefCOCO or a related dataset from an archive, a folder or a mirror, and check it.",
         "aligncat.commands.data:show_prepared",
+        positional=("name",),
     ),
     "data check": Verb(
         "aligncat.commands.data:check_data",
@@ -75,7 +77,6 @@ VERBS: dict[str, Verb] = {
     "data convert": Verb(
         "aligncat.datasets.convert.convert:convert_dataset",
         "Write a dataset in another format: REFER's layout, SimREC's JSON with masks, or JSON lines.",
-        "aligncat.commands.convert:show",
     ),
     "extract": Verb(
         "aligncat.api.extract:extract",
@@ -94,6 +95,7 @@ VERBS: dict[str, Verb] = {
         "aligncat.api.ablate:ablate",
         "Train and evaluate the rows of an ablation study with several seeds, and compare them.",
         "aligncat.commands.ablate:show",
+        positional=("study",),
     ),
     "published": Verb(
         "aligncat.commands.published:published",
@@ -102,7 +104,7 @@ VERBS: dict[str, Verb] = {
     "report": Verb(
         "aligncat.api.report:write_report",
         "Write an HTML report that shows every answer of one or more runs and summarises their errors.",
-        "aligncat.commands.report:show",
+        positional=("runs",),
     ),
     "audit": Verb(
         "aligncat.commands.audit:audit",
@@ -111,30 +113,22 @@ VERBS: dict[str, Verb] = {
     "ground": Verb(
         "aligncat.commands.ground:ground",
         "Find the objects that phrases refer to in an image, and print them as JSON.",
+        positional=("image", "expressions"),
     ),
     "import querymatch": Verb(
         "aligncat.checkpoints.querymatch.folder:import_querymatch",
         "Turn a trained QueryMatch into a grounder that gives the same scores.",
+        positional=("checkpoint", "out"),
     ),
     "detector import": Verb(
         "aligncat.checkpoints.mask2former.folder:import_detector",
         "Turn an original (detectron2) Mask2Former checkpoint into a folder that transformers and aligncat load.",
+        positional=("model", "out"),
     ),
     "detector train-mini": Verb(
-        "aligncat.mojiref.detector:train_mini_detector",
+        "aligncat.mojiref.detector_recipe:train_mini_detector",
         "Train the mini detector and save it as a Hugging Face folder with float16 weights.",
     ),
-}
-
-
-# Verbs with required arguments that have no option names. The one named here is a list.
-POSITIONAL = {"ground": "expressions", "report": "runs"}
-# Required arguments that come first, without option names, in other verbs.
-FIRST = {
-    "ablate": ("study",),
-    "data prepare": ("name",),
-    "detector import": ("model", "out"),
-    "import querymatch": ("checkpoint", "out"),
 }
 
 
@@ -148,6 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 for success, 1 for an error that the user can fix, 2 for a wrong command line, 130 for
         Ctrl-C, 143 for SIGTERM and 129 for SIGHUP.
     """
+    if is_asked():
+        complete({name: verb.summary for name, verb in VERBS.items()}, _options)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
         print(_usage())
@@ -162,9 +158,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     name = next((verb for verb in VERBS if words[: len(verb.split())] == verb.split()), None)
     if name is None:
-        print(f"aligncat: unknown verb {' '.join(words[:2])!r}\n\n{_usage()}", file=sys.stderr)
+        print(f"aligncat: {visible(_unknown_verb(words))}", file=sys.stderr)
         return 2
-    return _run(name, words[len(name.split()) :])
+    rest = words[len(name.split()) :]
+    asked = next((place for place, word in enumerate(rest) if word in ("-h", "--help")), None)
+    return _run(name, rest) if asked is None else _help(name, rest[asked + 1 :])
+
+
+def _unknown_verb(words: Sequence[str]) -> str:
+    """Return what is wrong with the first words of a command line, and the verbs that they resemble."""
+    group = [name.split()[1] for name in VERBS if " " in name and name.split()[0] == words[0]]
+    if len(group) == 1:
+        return f"{words[0]} is followed by {group[0]}: aligncat {words[0]} {group[0]}"
+    if group and (len(words) == 1 or words[1].startswith("-")):
+        return f"{words[0]} needs one of {', '.join(group)} (`aligncat {words[0]} --help` explains them)"
+    if group:
+        return f"unknown verb '{words[0]} {words[1]}'{did_you_mean(words[1], group)} {words[0]} has {', '.join(group)}"
+    near = did_you_mean(" ".join(words[:2]), VERBS) or did_you_mean(words[0], {*VERBS, *(v.split()[0] for v in VERBS)})
+    return f"unknown verb {words[0]!r}{near} (`aligncat --help` lists all)"
 
 
 def _usage(group: str = "") -> str:
@@ -193,11 +204,16 @@ def _run(name: str, words: Sequence[str]) -> int:
 
 
 def _call(name: str, words: Sequence[str], received: Sequence[int]) -> int:
+    from aligncat.arguments.inputs import check_inputs
+    from aligncat.commands.closing import closing_line
+
     try:
         arguments = settings(name, words)
+        check_inputs(name, arguments)
         _use_all_cores()
-        VERBS[name].run(arguments)
+        result = VERBS[name].run(arguments)
         sys.stdout.flush()
+        print(visible(closing_line(name, arguments, result)), file=sys.stderr)
     except BrokenPipeError:  # the reader of a pipe, such as `head`, closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -218,60 +234,34 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
         words: the command line after the verb.
 
     Raises:
-        SystemExit: the command line is wrong (status 2, after a one-line message), or asked for help (status 0).
+        SystemExit: the command line is wrong; status 2, after a one-line message.
         ConfigError: the settings contradict each other.
     """
-    from jsonargparse import ArgumentParser
+    from aligncat.arguments.parser import parse
 
-    from aligncat.grounder.old_sizes import accept_old_sizes, drop_old_sizes
+    return parse(name, VERBS[name].function(), VERBS[name].positional, words)
 
-    function = VERBS[name].function()
-    parser = ArgumentParser(prog=f"aligncat {name}", description=VERBS[name].summary, exit_on_error=False)
-    types = argument_types(function)
-    if "config" not in types:
-        parser.add_argument("--config", action="config", help="a YAML file with any of these options")
-    listed, first = POSITIONAL.get(name), FIRST.get(name, ())
-    added_below: set[str | int] = {argument for argument in (listed, *first) if argument}
-    parser.add_function_arguments(function, as_positional=listed is not None, skip=added_below)
-    for argument in first:
-        help_text = _argument_help(function, argument)
-        parser.add_argument(argument, type=types[argument], metavar=argument, help=help_text)
-    if "alignment" in types:
-        accept_old_sizes(parser)
-    if listed:
-        parser.add_argument(listed, nargs="+", type=str, help=_argument_help(function, listed))
+
+def _options(name: str) -> Options:
+    """Return the options of a verb."""
+    return Options.of(VERBS[name].function(), VERBS[name].positional)
+
+
+def _help(name: str, about: Sequence[str]) -> int:
+    """Print the help of a verb, or of the options that are named after --help."""
+    from aligncat.arguments.help import option_help, verb_help
+
+    options = _options(name)
     try:
-        values = parser.parse_args(explicit_words(words, types))
-    except ArgumentError as error:
-        reason = visible(" ".join(str(error).split()))
-        print(f"aligncat {name}: {reason} (`aligncat {name} --help` lists the options)", file=sys.stderr)
-        raise SystemExit(2) from error
-    drop_old_sizes(values)
-    values = parser.instantiate(values)
-    if "config" not in types:
-        values.pop("config", None)
-    return dict(values.as_dict())
-
-
-def argument_types(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the types of a function's arguments.
-
-    The return type is skipped: its name may be imported under TYPE_CHECKING only.
-    """
-    arguments = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
-    return get_type_hints(SimpleNamespace(__annotations__=arguments), function.__globals__)
-
-
-def _argument_help(function: Callable[..., Any], argument: str) -> str:
-    """Return the description of an argument from the function's docstring, on one line."""
-    docstring = inspect.getdoc(function) or ""
-    found = re.search(rf"^    {argument}: (.+(?:\n {{8}}.+)*)", docstring, flags=re.MULTILINE)
-    return " ".join(found[1].split()) if found else ""
+        texts = [option_help(name, each, options) for each in about] or [verb_help(name, VERBS[name].summary, options)]
+    except KeyError as error:
+        print(f"aligncat {name}: {visible(error.args[0])}", file=sys.stderr)
+        return 2
+    print("\n\n".join(texts))
+    return 0
 
 
 def _use_all_cores() -> None:
-    """Let torch use every core available to this process, unless OMP_NUM_THREADS is set."""
-    if "OMP_NUM_THREADS" not in os.environ:
-        import torch
-
-        torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """Let torch, which is imported later, use every core that this process may use, unless OMP_NUM_THREADS is set."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores))

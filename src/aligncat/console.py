@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TaskProgressColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -88,10 +89,43 @@ def error_console() -> Console:
     return _DataConsole(stderr=True)
 
 
+class ProgressLines(Progress):
+    """A progress bar for a file or a pipe: it prints a line every so often, where rich prints one at the end only.
+
+    Attributes:
+        period: the time between two lines, in seconds.
+    """
+
+    period = 30.0
+
+    def __init__(self, *columns: ProgressColumn, **named: Any) -> None:
+        super().__init__(*columns, **named)
+        self._printed = time.monotonic()
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        """Advance a task, and print its line if it is time."""
+        super().advance(task_id, advance)
+        self._print(task_id)
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        """Update a task, and print its line if it is time."""
+        super().update(task_id, **changes)
+        self._print(task_id)
+
+    def _print(self, task_id: TaskID) -> None:
+        with self._lock:
+            ended = self.disable or self._tasks[task_id].finished
+            due = time.monotonic() - self._printed >= self.period and not ended
+            if due:
+                self._printed = time.monotonic()
+        if due:
+            self.console.print(self.make_tasks_table([self._tasks[task_id]]))
+
+
 def progress_bar(
     *details: ProgressColumn, speed_period: float = 30, transient: bool = False, shown: bool = True
 ) -> Progress:
-    """Return a progress bar on standard error.
+    """Return a progress bar on standard error, or lines of progress if that is not a terminal.
 
     Args:
         details: columns to show after the description and the bar.
@@ -99,9 +133,11 @@ def progress_bar(
         transient: remove the bar at the end.
         shown: whether to show the bar at all.
     """
-    return Progress(
+    console = error_console()
+    kind = Progress if console.is_terminal else ProgressLines
+    return kind(
         *(_Description(), BarColumn(), *details),
-        console=error_console(),
+        console=console,
         speed_estimate_period=speed_period,
         transient=transient,
         disable=not shown,

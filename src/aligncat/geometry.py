@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from pycocotools import mask as coco_mask
-from scipy import ndimage
 
 from aligncat.types import RLE
 
@@ -187,6 +186,8 @@ def largest_component_box(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     Raises:
         ValueError: the mask is empty.
     """
+    from scipy import ndimage  # here, so that help is quick
+
     labelled, count = ndimage.label(mask.T, structure=_EIGHT_NEIGHBOURS)
     if count == 0:
         raise ValueError("an empty mask has no bounding box")

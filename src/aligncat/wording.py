@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 # Control characters (a terminal obeys them), line and paragraph separators, marks that turn the direction of text, and
 # halves of characters, which cannot be printed. Joiners stay: emoji and some scripts need them.
@@ -43,3 +45,20 @@ def first_line(error: Exception) -> str:
     """Return the first non-blank line of an error's message, or the name of the error's type if there is none."""
     lines = (line.strip() for line in str(error).splitlines() if line.strip())
     return next(lines, type(error).__name__)
+
+
+def listed_words(words: Sequence[str]) -> str:
+    """Return words as in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean X?" with the known words that resemble a word, or "" if none does.
+
+    Args:
+        word: the word that is not known, which may be in upper case.
+        known: the known words.
+    """
+    by_lower = {each.lower(): each for each in known}
+    near = [by_lower[each] for each in get_close_matches(word.lower(), by_lower, n=2, cutoff=0.6)]
+    return f"; did you mean {' or '.join(near)}?" if near else ""

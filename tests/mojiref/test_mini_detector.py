@@ -15,7 +15,8 @@ from transformers import ResNetBackbone
 from aligncat.detectors import registry
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import DetectorError
-from aligncat.mojiref.detector import IMAGE_SIZE, MiniDetectorConfig, _DetectorScenes, train_mini_detector
+from aligncat.mojiref.detector import IMAGE_SIZE, _DetectorScenes
+from aligncat.mojiref.detector_recipe import MiniDetectorConfig, train_mini_detector
 from aligncat.mojiref.glyphs import CATEGORIES
 from aligncat.mojiref.scenes import compose
 

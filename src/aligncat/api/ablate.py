@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aligncat.datasets.config import DataConfig
 from aligncat.errors import ConfigError
 from aligncat.evaluation.results import Seen
+from aligncat.files.writable import check_writable
 from aligncat.studies.studies import StudyName, study_of
 from aligncat.studies.study import rows_for
 from aligncat.training.presets import load_preset, preset_of
@@ -66,6 +67,7 @@ def ablate(
         WriteError: a folder cannot be written, for example because the disk is full.
         KeyboardInterrupt: Ctrl-C. Finished runs, and finished epochs of other runs, are kept.
     """
+    check_writable(out)
     from aligncat.datasets.load import split_names
     from aligncat.evaluation.answers import Answers
     from aligncat.evaluation.leak import judge_detector

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aligncat.datasets.config import DataConfig
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.results import Seen
+from aligncat.files.writable import check_writable
 
 if TYPE_CHECKING:
     from aligncat.evaluation.answers import Answers
@@ -67,6 +68,8 @@ def evaluate(
         StoreError: the store is from another detector, or lacks an image.
         WriteError: the results cannot be written, for example because the disk is full.
     """
+    if out is not None:
+        check_writable(out)
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import split_names
     from aligncat.evaluation.answering import answer, open_queries, save_answers, seed_of

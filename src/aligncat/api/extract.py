@@ -9,6 +9,7 @@ from aligncat.datasets.config import DataConfig
 from aligncat.detectors.preprocessing import DEFAULT_MODE, PreprocessingMode
 from aligncat.detectors.registry import CANDIDATES, MINI, open_detector
 from aligncat.errors import ConfigError
+from aligncat.files.writable import check_writable
 
 if TYPE_CHECKING:
     from aligncat.store.reader import Store
@@ -66,6 +67,7 @@ def extract(
         ImageError: an image cannot be read.
         StoreError: the folder holds another store, or cannot be written; or photos have changed since.
     """
+    check_writable(out)
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import load_split, split_names
     from aligncat.datasets.photos import photos_in

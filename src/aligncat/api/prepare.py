@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.prepare.check import Report, check_dataset
 from aligncat.datasets.prepare.prepare import SETS, SetName, prepare_set
+from aligncat.files.writable import check_writable
+
+if TYPE_CHECKING:
+    from aligncat.datasets.prepare.check import Report
 
 
 def prepare(
@@ -36,6 +40,9 @@ def prepare(
         DataError: the source is missing, damaged or unsafe, or lacks the files.
         DownloadError: no mirror provides a valid archive.
     """
+    check_writable(out)
+    from aligncat.datasets.prepare.check import check_dataset
+
     prepare_set(name, out, source, mirrors)
     dataset, split_by = SETS[name]
     return check_dataset(DataConfig(out, dataset, split_by, images))

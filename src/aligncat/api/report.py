@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from aligncat.files.writable import check_writable
+
 
 def write_report(runs: Sequence[str | Path], *, out: Path = Path("report"), figures: bool = True) -> Path:
     """Write an HTML report that shows every answer of one or more runs and summarises their errors.
@@ -22,6 +24,7 @@ def write_report(runs: Sequence[str | Path], *, out: Path = Path("report"), figu
         DataError: a run holds no answers, two runs use one name for different data or different stores, or the folder
             holds something other than a report.
     """
+    check_writable(out)
     from aligncat.report.folder import write_folder
     from aligncat.report.runs import read_runs
 

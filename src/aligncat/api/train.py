@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.config import DataConfig
 from aligncat.errors import DataError
+from aligncat.files.writable import check_writable
 from aligncat.language.config import TextEncoderConfig
 from aligncat.training.config import TrainingConfig
 
@@ -44,7 +45,7 @@ def train(
         val_split: the split whose REC accuracy selects the best epoch; null keeps the last epoch.
         word_vectors: a GloVe or word2vec text file with initial word vectors, or "glove-50d" from the extra [glove].
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
-        progress: show a progress bar.
+        progress: show a progress bar; otherwise, and off a terminal, one line per epoch is logged.
 
     Returns:
         The trained grounder, as saved in the folder.
@@ -58,6 +59,7 @@ def train(
         WriteError: the folder cannot be written, for example because the disk is full.
         KeyboardInterrupt: Ctrl-C, after a log line that explains how to resume.
     """
+    check_writable(out)
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import load_split, load_truth, split_names
     from aligncat.evaluation.judge import judge_choices

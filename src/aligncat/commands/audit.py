@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aligncat.console import output_console
 from aligncat.datasets.config import DataConfig
-from aligncat.evaluation.audit import DetectorAudit, audit_detector, write_lists
-from aligncat.report.dataset_tables import audit_table
+from aligncat.files.writable import check_writable
+
+if TYPE_CHECKING:
+    from aligncat.evaluation.audit import DetectorAudit
 
 
 def audit(
@@ -42,6 +44,12 @@ def audit(
         DataError: the dataset or the list of training images cannot be read.
         OSError: the folder cannot be written.
     """
+    if out is not None:
+        check_writable(out)
+    from aligncat.console import output_console
+    from aligncat.evaluation.audit import audit_detector, write_lists
+    from aligncat.report.dataset_tables import audit_table
+
     found = audit_detector(detector_images, data, splits, skip_bad_rows=skip_bad_rows)
     output_console().print(audit_table(found))
     if out is not None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aligncat.console import output_console, shown
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.prepare.check import Report, check_dataset
-from aligncat.datasets.prepare.remarks import faults, remarks
 from aligncat.errors import DataError
 from aligncat.files.atomic import write_atomic
-from aligncat.report.dataset_tables import counts_table
+from aligncat.files.writable import check_writable
+
+if TYPE_CHECKING:
+    from aligncat.datasets.prepare.check import Report
 
 
 def show_prepared(report: Report) -> None:
@@ -39,6 +40,11 @@ def check_data(*, data: DataConfig, missing: Path | None = None) -> Report:
         DataError: a count differs, a row is bad, or a photo is missing; the table and the list are printed first.
             Or the list of missing photos cannot be written.
     """
+    if missing is not None:
+        check_writable(missing.parent)
+    from aligncat.datasets.prepare.check import check_dataset
+    from aligncat.datasets.prepare.remarks import faults
+
     report = check_dataset(data)
     show(report)
     if missing is not None:
@@ -50,6 +56,10 @@ def check_data(*, data: DataConfig, missing: Path | None = None) -> Report:
 
 def show(report: Report) -> None:
     """Print the counts and the faults."""
+    from aligncat.console import output_console, shown
+    from aligncat.datasets.prepare.remarks import remarks
+    from aligncat.report.dataset_tables import counts_table
+
     console = output_console()
     console.print(counts_table(report))
     for line in remarks(report):

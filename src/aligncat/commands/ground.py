@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PIL import Image
-
-from aligncat.detectors.device import default_device
 from aligncat.errors import ConfigError
-from aligncat.files.images import read_image
-from aligncat.grounder.folder import SHIPPED
-from aligncat.grounder.grounder import Grounder
-from aligncat.grounder.overlay import draw_groundings, save_picture
-from aligncat.grounder.plain import to_json
-from aligncat.types import Grounding
-from aligncat.wording import visible_json
+from aligncat.files.writable import check_writable
+
+if TYPE_CHECKING:
+    from aligncat.types import Grounding
 
 
 def ground(
     image: Path,
     expressions: list[str],
     *,
-    grounder: str = str(SHIPPED),
+    grounder: str | None = None,
     detector: str | None = None,
     text_encoder: str | None = None,
     device: str | None = None,
@@ -33,8 +28,8 @@ def ground(
     Args:
         image: the image file.
         expressions: one or more phrases, each in quotes if it contains spaces. The detector runs once for all of them.
-        grounder: a folder that `aligncat train` wrote, or a hub name. The shipped default knows the drawings of
-            MojiRef, not photos.
+        grounder: a folder that `aligncat train` wrote, or a hub name; by default the shipped one, which knows the
+            drawings of MojiRef, not photos.
         detector: the folder or hub name of the grounder's detector, if it has moved since training.
         text_encoder: the folder or hub name of the grounder's frozen transformer, if it has moved since training.
         device: the device: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
@@ -51,9 +46,17 @@ def ground(
     """
     if overlay is not None:
         _check_overlay(overlay)
+    from aligncat.detectors.device import default_device
+    from aligncat.files.images import read_image
+    from aligncat.grounder.folder import SHIPPED
+    from aligncat.grounder.grounder import Grounder
+    from aligncat.grounder.overlay import draw_groundings, save_picture
+    from aligncat.grounder.plain import to_json
+    from aligncat.wording import visible_json
+
     picture = read_image(image)
     loaded = Grounder.from_pretrained(
-        grounder, device=device or default_device(), detector=detector, text_encoder=text_encoder
+        grounder or SHIPPED, device=device or default_device(), detector=detector, text_encoder=text_encoder
     )
     found = loaded.ground(picture, expressions)
     if overlay is not None:
@@ -69,7 +72,10 @@ def _check_overlay(path: Path) -> None:
     Raises:
         ConfigError: the folder does not exist, or the suffix names no format that Pillow can write.
     """
+    from PIL import Image
+
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: the folder {path.parent} does not exist; create it first")
+    check_writable(path.parent)
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
         raise ConfigError(f"{path}: no image format that can be written has this suffix; use .png, for example")

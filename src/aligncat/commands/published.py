@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from aligncat.console import output_console
 from aligncat.evaluation.published import PublishedTable, TableNumber, Task, select_published
-from aligncat.report.published_tables import published_table
 
 
 def published(
@@ -28,6 +26,9 @@ def published(
     Raises:
         DataError: no published result matches the selection.
     """
+    from aligncat.console import output_console
+    from aligncat.report.published_tables import published_table
+
     found = select_published(table=table, dataset=dataset, split=split, task=task)
     console = output_console()
     for each in found:

@@ -7,28 +7,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from aligncat.api.extract import extract
 from aligncat.api.train import train
-from aligncat.console import PIPED_WIDTH, output_console
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.load import load_split
-from aligncat.evaluation.answering import answer
-from aligncat.evaluation.questions import Questions
-from aligncat.evaluation.results import Result
 from aligncat.files.atomic import write_atomic
-from aligncat.files.images import read_image
 from aligncat.files.locks import folder_lock
-from aligncat.grounder.grounder import Grounder
-from aligncat.grounder.overlay import draw_groundings, save_picture
-from aligncat.mojiref.build import MojiRefConfig, make_mojiref
-from aligncat.report.terminal import results_table
-from aligncat.training.presets import load_preset
+from aligncat.files.writable import check_writable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from aligncat.evaluation.results import Result
+    from aligncat.grounder.grounder import Grounder
 
 SPLITS = ("val", "testA", "testB")
-SIZE = MojiRefConfig(train=1500, val=150, test=100)
+SCENES = {"train": 1500, "val": 150, "test": 100}
 EPOCHS = 10
 PICTURES = 6
 
@@ -47,18 +42,29 @@ def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Pat
     Returns:
         The folder.
     """
+    check_writable(out)
     with folder_lock(out):
         _run(out, seed)
     return out
 
 
 def _run(out: Path, seed: int) -> None:
+    from rich.console import Console
+
+    from aligncat.console import PIPED_WIDTH, output_console
+    from aligncat.evaluation.answering import answer
+    from aligncat.evaluation.questions import Questions
+    from aligncat.grounder.grounder import Grounder
+    from aligncat.mojiref.build import MojiRefConfig, make_mojiref
+    from aligncat.report.terminal import results_table
+    from aligncat.training.presets import load_preset
+
     console = output_console()
     started = time.perf_counter()
     data = DataConfig(path=out / "mojiref", dataset="mojiref")
     with _stage(console, "Making a small MojiRef"):
         if not data.path.exists():
-            make_mojiref(out=data.path, recipe=MojiRefConfig(SIZE.train, SIZE.val, SIZE.test, seed=seed))
+            make_mojiref(out=data.path, recipe=MojiRefConfig(**SCENES, seed=seed))
     with _stage(console, "Running the frozen detector once on every image"):
         store = extract(out=out / "store", data=data, splits=("train", *SPLITS))
     questions = [Questions.load(data, store, split) for split in SPLITS]
@@ -79,7 +85,7 @@ def _run(out: Path, seed: int) -> None:
             results += [answer(grounder, name, each).result for each in questions]
     table = results_table(results)
     with _stage(console, "Grounding a few phrases"):
-        pictures = list(_pictures(Grounder.from_pretrained(out / "AlignCAT"), data, out / "pictures"))
+        _draw_pictures(Grounder.from_pretrained(out / "AlignCAT"), data, out / "pictures")
     console.print(table)
     (out / "results").mkdir(exist_ok=True)
     for result in results:
@@ -87,7 +93,6 @@ def _run(out: Path, seed: int) -> None:
     text = io.StringIO()
     Console(file=text, width=PIPED_WIDTH).print(table)
     write_atomic(out / "results" / "table.txt", text.getvalue().encode())
-    console.print(f"The results, both grounders and {len(pictures)} pictures are in {out.resolve()}")
     console.print(f"Total time: {time.perf_counter() - started:.0f} s")
 
 
@@ -100,8 +105,12 @@ def _stage(console: Console, title: str) -> Iterator[None]:
     console.print(f"{title}: {time.perf_counter() - started:.1f} s")
 
 
-def _pictures(grounder: Grounder, data: DataConfig, folder: Path) -> Iterator[Path]:
-    """Ground the phrases of a few validation images, draw the groundings, and yield the paths of the pictures."""
+def _draw_pictures(grounder: Grounder, data: DataConfig, folder: Path) -> None:
+    """Ground the phrases of a few validation images, and draw the groundings into pictures."""
+    from aligncat.datasets.load import load_split
+    from aligncat.files.images import read_image
+    from aligncat.grounder.overlay import draw_groundings, save_picture
+
     folder.mkdir(parents=True, exist_ok=True)
     split = load_split(data, "val")
     for record in list(split.images.values())[:PICTURES]:
@@ -109,4 +118,3 @@ def _pictures(grounder: Grounder, data: DataConfig, folder: Path) -> Iterator[Pa
         image = read_image(record.path)
         path = folder / f"{record.path.stem}.png"
         save_picture(draw_groundings(image, grounder.ground(image, list(texts.values()))), path)
-        yield path

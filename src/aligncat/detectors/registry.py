@@ -20,6 +20,7 @@ from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, Prepro
 from aligncat.detectors.protocol import Detector, DetectorFactory
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.loading import model_loading
+from aligncat.wording import did_you_mean
 
 MINI = "mini"
 CANDIDATES = 20
@@ -119,6 +120,11 @@ KNOWN_DETECTORS: tuple[KnownDetector, ...] = (
 )
 """The first row whose pattern matches a name applies."""
 
+HUB_DETECTORS: tuple[str, ...] = tuple(
+    f"facebook/mask2former-swin-{size}-coco-instance" for size in ("tiny", "small", "base", "base-IN21k", "large")
+)
+"""The COCO checkpoints of Mask2Former on the Hugging Face hub."""
+
 
 def known_detector(name: str) -> KnownDetector | None:
     """Return the facts about a detector, or None if its name is unknown."""
@@ -212,7 +218,8 @@ def _download(name: str) -> Path:
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise DetectorError(
             f"{name}: neither a local folder nor a model that can be downloaded from the hub "
-            f"({type(error).__name__}); check the name and the network, or download the model and give its folder."
+            f"({type(error).__name__}); check the name and the network, or download the model and give its folder"
+            f"{did_you_mean(name, (MINI, *HUB_DETECTORS))}"
         ) from error
 
 

@@ -49,6 +49,14 @@ def drop_old_sizes(values: Any) -> None:
     _warn(found, "")
 
 
+def drop_old_names(settings: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return settings, as read from YAML, without the sizes of earlier versions and without a warning."""
+    alignment = settings.get("alignment")
+    if not isinstance(alignment, Mapping):
+        return dict(settings)
+    return {**settings, "alignment": {name: value for name, value in alignment.items() if name not in OLD_SIZES}}
+
+
 def _warn(names: list[str], where: str) -> None:
     if names:
         keys = ", ".join(f"alignment.{name}" for name in names)

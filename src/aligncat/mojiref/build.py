@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import pickle
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -16,13 +15,12 @@ from PIL import Image
 
 from aligncat.console import track
 from aligncat.files.new_folder import new_folder
+from aligncat.files.writable import check_writable
 from aligncat.geometry import encode_mask
 from aligncat.mojiref.attributes import Item
 from aligncat.mojiref.glyphs import CATEGORIES
 from aligncat.mojiref.grammar import FLAVOURS, Flavour, describe
 from aligncat.mojiref.scenes import SPLITS, Scene, compose
-
-logger = logging.getLogger(__name__)
 
 SPLIT_BY = "unc"
 _GROUPS = {"testA": {"person", "animal"}, "testB": {"thing"}}
@@ -70,9 +68,9 @@ def make_mojiref(*, out: Path, recipe: MojiRefConfig = MojiRefConfig()) -> Path:
         DataError: the folder is not empty, or another process is writing it.
         WriteError: the folder cannot be written, for example because the disk is full.
     """
+    check_writable(out)
     with new_folder(out) as folder:
         _write(folder, recipe)
-    logger.info("MojiRef written to %s", out)
     return out
 
 

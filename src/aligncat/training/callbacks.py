@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,6 +15,8 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from aligncat.grounder.batches import Batch
+
+logger = logging.getLogger(__name__)
 
 Judge: TypeAlias = Callable[[NDArray[np.int64]], tuple[float, float | None]]
 """A function that evaluates the choices for the E expressions of a split, (E,) int64, against the truth.
@@ -92,6 +95,17 @@ class ProgressBar(RichProgressBar):
         shown: dict[str, Any] = super().get_metrics(trainer, pl_module)
         shown.pop("v_num", None)
         return shown
+
+
+class EpochLines(Callback):
+    """Logs a line for each epoch, where there is no progress bar."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the epoch's number, the mean loss and, with a validation split, val/rec."""
+        shown = {"loss": "train/total", "val/rec": "val/rec"}
+        found = trainer.callback_metrics
+        values = ", ".join(f"{name} {float(found[key]):.4g}" for name, key in shown.items() if key in found)
+        logger.info("epoch %d of %d: %s", trainer.current_epoch + 1, trainer.max_epochs, values)
 
 
 class Validation(Callback):

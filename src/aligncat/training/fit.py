@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -31,6 +32,7 @@ from aligncat.store.reader import Store
 from aligncat.training.callbacks import (
     AveragedWeights,
     EpochCheckpoint,
+    EpochLines,
     Judge,
     ProgressBar,
     Validation,
@@ -189,8 +191,8 @@ def _fit(
             EpochCheckpoint(folder, "best", best="val/rec"),
         ]
     callbacks.append(EpochCheckpoint(folder, "last"))  # after "best", whose score it stores
-    if progress:
-        callbacks.append(ProgressBar())
+    shows_bar = progress and sys.stderr.isatty()
+    callbacks.append(ProgressBar() if shows_bar else EpochLines())
     best, last = folder / "best.ckpt", folder / "last.ckpt"
     expected, remedy = module.state_dict(), _remedy(folder)
     if validation is not None and last.exists():
@@ -208,7 +210,7 @@ def _fit(
             plugins=[HashedCheckpoints(expected, remedy)],
             gradient_clip_val=training.clip_norm,
             num_sanity_val_steps=0,
-            enable_progress_bar=progress,
+            enable_progress_bar=shows_bar,
             enable_model_summary=False,
             deterministic=True,
             devices=1,

@@ -12,9 +12,11 @@ from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.known import known_dataset
 from aligncat.errors import ConfigError
-from aligncat.grounder.old_sizes import accept_old_sizes, drop_old_sizes
+from aligncat.files.settings_file import read_yaml, setting_mistakes
+from aligncat.grounder.old_sizes import accept_old_sizes, drop_old_names, drop_old_sizes
 from aligncat.language.config import TextEncoderConfig
 from aligncat.training.config import TrainingConfig
+from aligncat.wording import did_you_mean
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
 
@@ -47,7 +49,11 @@ def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Prese
     """
     path = Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
     if not path.is_file():
-        raise ConfigError(f"unknown preset {name!r}; known presets are {', '.join(preset_names())}")
+        known = preset_names()
+        raise ConfigError(f"unknown preset {name!r}; known presets are {', '.join(known)}{did_you_mean(name, known)}")
+    kinds = {"data": dict, "alignment": AlignmentConfig, "text": TextEncoderConfig, "training": TrainingConfig}
+    for mistake in setting_mistakes(drop_old_names(read_yaml(path)), kinds):
+        raise ConfigError(f"{path}: {mistake}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--data", type=dict)
     parser.add_class_arguments(AlignmentConfig, "alignment")
@@ -59,7 +65,7 @@ def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Prese
         drop_old_sizes(parsed)
         values = parser.instantiate(parsed)
     except ArgumentError as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path}: not a preset; compare it with {FOLDER / 'mojiref.yaml'}") from error
     training = replace(values.training, seed=seed)
     return Preset(
         alignment=values.alignment,

@@ -24,7 +24,7 @@ from helpers.fabricate_hub import PHOTO, answers_row, refers_row, write_parquet
 from pycocotools import mask as coco_mask
 
 from aligncat.cli import main
-from aligncat.commands.convert import show
+from aligncat.commands.closing import closing_line
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.convert.convert import convert_dataset
 from aligncat.datasets.load import load_split, load_truth, split_names
@@ -340,26 +340,23 @@ def test_the_reader_lists_only_the_splits_that_were_written(mojiref: DataConfig,
 
 @pytest.mark.parametrize("to", ["refer", "simrec", "jsonl"])
 @pytest.mark.parametrize("split_by", ["google", None])
-def test_the_division_of_refcocog_is_kept_and_logged(
-    tmp_path: Path, to: str, split_by: str | None, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_division_of_refcocog_is_kept_and_printed(tmp_path: Path, to: str, split_by: str | None) -> None:
     umd = write_refer_dataset(tmp_path / "refer", "refcocog", "umd", {"train": 1, "val": 1}).config
     simrec = convert(umd, "simrec", tmp_path / "simrec")
     assert load_split(simrec, "val").split_by == "umd"
-    with caplog.at_level("INFO", logger="aligncat"):
-        written = convert(replace(simrec, split_by=split_by), to, tmp_path / "out")
-        show(written)
-    logged = caplog.messages[-1]
-    assert logged.endswith(f" --data.split_by {written.split_by}") == (to == "refer" or split_by is not None)
+    written = convert(replace(simrec, split_by=split_by), to, tmp_path / "out")
+    line = closing_line("data convert", {}, written)
+    assert (f" --data.split_by {written.split_by} " in line) == (to == "refer" or split_by is not None)
     assert load_split(written, "val").split_by == (split_by or "unknown")
 
 
-def test_the_verb_writes_the_dataset_and_logs_how_to_read_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_verb_writes_the_dataset_and_says_how_to_read_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     files = write_refer_dataset(tmp_path / "refer")
     words = ["data", "convert", "--data.path", str(tmp_path / "refer"), "--data.dataset", "refcoco"]
-    with caplog.at_level("INFO", logger="aligncat"):
-        assert main([*words, "--to", "jsonl", "--out", str(tmp_path / "out")]) == 0
-    logged = caplog.messages[-1]
+    assert main([*words, "--to", "jsonl", "--out", str(tmp_path / "out")]) == 0
+    logged = capsys.readouterr().err.splitlines()[-1]
     assert f"--data.dataset refcoco --data.format jsonl --data.images {files.image_folder}" in logged
     line = json.loads((tmp_path / "out/train.jsonl").read_text().splitlines()[0])
     assert line["image"] == "COCO_train2014_000000001000.png"

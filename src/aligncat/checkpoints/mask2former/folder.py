@@ -6,13 +6,9 @@ import json
 import logging
 from collections import Counter
 from pathlib import Path
-
-from safetensors.torch import save
+from typing import TYPE_CHECKING
 
 from aligncat.checkpoints.mask2former.architectures import ARCHITECTURES, ArchitectureName, transformers_config
-from aligncat.checkpoints.mask2former.convert import Converted, convert
-from aligncat.checkpoints.querymatch.convert import DETECTOR_PREFIX
-from aligncat.checkpoints.tensors import read_tensors
 from aligncat.datasets.categories import COCO_NAMES
 from aligncat.detectors.folder import with_hashes
 from aligncat.errors import CheckpointError, ConfigError
@@ -20,6 +16,10 @@ from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import read_text
 from aligncat.files.hashes import file_sha256
 from aligncat.files.locks import folder_lock
+from aligncat.files.writable import check_writable
+
+if TYPE_CHECKING:
+    from aligncat.checkpoints.mask2former.convert import Converted
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,13 @@ def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels:
             position index that cannot be folded.
         ConfigError: the folder already contains a detector, or the labels cannot be read.
     """
+    check_writable(out)
+    from safetensors.torch import save
+
+    from aligncat.checkpoints.mask2former.convert import convert
+    from aligncat.checkpoints.querymatch.convert import DETECTOR_PREFIX
+    from aligncat.checkpoints.tensors import read_tensors
+
     if (out / CONFIG).exists():
         raise ConfigError(f"{out}: already contains a detector; choose another folder, or remove it")
     tensors, other_keys = read_tensors(model, "model", "state_dict")

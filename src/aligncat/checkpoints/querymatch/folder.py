@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from aligncat.checkpoints.mask2former.folder import CONFIG as DETECTOR_CONFIG
 from aligncat.checkpoints.mask2former.folder import POSITION_INDEX, import_detector
-from aligncat.checkpoints.mask2former.position_index import FoldedIndex, fold_position_index
-from aligncat.checkpoints.querymatch.convert import (
-    DETECTOR_PREFIX,
-    check_word_order,
-    querymatch_model,
-    querymatch_vocabulary,
-)
-from aligncat.checkpoints.tensors import read_tensors
 from aligncat.detectors.preprocessing import PreprocessingMode
 from aligncat.detectors.registry import CANDIDATES, open_detector
 from aligncat.errors import CheckpointError, ConfigError, DataError
 from aligncat.files.documents import read_json
 from aligncat.files.hashes import file_sha256
 from aligncat.files.locks import folder_lock
-from aligncat.grounder.folder import CONFIG
-from aligncat.grounder.grounder import Grounder
+from aligncat.files.writable import check_writable
 from aligncat.versions import installed_versions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from aligncat.checkpoints.mask2former.position_index import FoldedIndex
+    from aligncat.grounder.grounder import Grounder
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +63,18 @@ def import_querymatch(
         DetectorError: the detector cannot be loaded.
         ConfigError: the folder already contains a grounder.
     """
+    check_writable(out)
+    from aligncat.checkpoints.mask2former.position_index import fold_position_index
+    from aligncat.checkpoints.querymatch.convert import (
+        DETECTOR_PREFIX,
+        check_word_order,
+        querymatch_model,
+        querymatch_vocabulary,
+    )
+    from aligncat.checkpoints.tensors import read_tensors
+    from aligncat.grounder.folder import CONFIG
+    from aligncat.grounder.grounder import Grounder
+
     if (out / CONFIG).exists():
         raise ConfigError(f"{out}: already contains a grounder; choose another folder, or remove it")
     tensors, other_keys = read_tensors(checkpoint, "state_dict")
@@ -120,6 +128,8 @@ def _position_index(shift: FoldedIndex, detector: str, checkpoint: Path) -> str:
 
 def _own_detector(tensors: dict[str, Tensor], checkpoint: Path, out: Path, *, shifted: bool) -> str:
     """Write the detector inside a checkpoint to a folder, and return the folder's path."""
+    from aligncat.checkpoints.querymatch.convert import DETECTOR_PREFIX
+
     if not any(name.startswith(DETECTOR_PREFIX) for name in tensors):
         raise CheckpointError(
             f"{checkpoint}: contains no detector; name the detector that it was trained with (--detector)"

@@ -14,6 +14,7 @@ from aligncat.datasets.known import known_dataset
 from aligncat.datasets.load import split_names
 from aligncat.errors import ConfigError
 from aligncat.files.new_folder import new_folder
+from aligncat.files.writable import check_writable
 
 
 def convert_dataset(
@@ -43,6 +44,7 @@ def convert_dataset(
         ImageError: the other format requires the size of an image, and its photo is missing.
         WriteError: the folder cannot be written, for example because the disk is full.
     """
+    check_writable(out)
     write = find_format(to).write
     if write is None:
         writable = [name for name in FORMATS if find_format(name).write is not None]

@@ -12,6 +12,7 @@ from aligncat.datasets.formats import FORMATS, BoxForm
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.bad_rows import BadRows
 from aligncat.errors import ConfigError, DataError
+from aligncat.wording import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +92,7 @@ def find_format(name: str) -> Format:
         ConfigError: the format is unknown.
     """
     if name not in FORMATS:
-        raise ConfigError(f"format {name!r} is not known; use one of {', '.join(FORMATS)}")
+        raise ConfigError(f"format {name!r} is not known; use one of {', '.join(FORMATS)}{did_you_mean(name, FORMATS)}")
     module, _, record = FORMATS[name].partition(":")
     found: Format = getattr(import_module(module), record)
     return found

@@ -5,28 +5,30 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentError
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args, get_origin
+
+from aligncat.arguments.options import Options, is_list
+from aligncat.wording import did_you_mean
 
 _NAME = re.compile(r"[\w.+/][\w.+/-]*")  # a preset or a file; settings in YAML or JSON and options do not match
 
 
-def explicit_words(words: Sequence[str], types: Mapping[str, Any]) -> list[str]:
+def explicit_words(words: Sequence[str], options: Options) -> list[str]:
     """Return a verb's words with all short forms written out.
 
     Args:
         words: the command line after the verb.
-        types: the types of the verb's arguments, by name.
+        options: the verb's options.
 
     Raises:
-        ArgumentError: the name of a preset is unknown.
+        ArgumentError: the name of a preset is unknown, or a list is empty.
     """
-    flags = {f"--{argument}" for argument, kind in types.items() if kind is bool}
-    lists = {f"--{argument}" for argument, kind in types.items() if _is_list(kind)}
+    flags = {option.written for option in options.options if option.kind is bool}
+    lists = {option.written for option in options.options if is_list(option.kind) and not option.positional}
     switched = _with_true(map(_with_underscores, words), flags)
-    return list(_with_presets(_with_lists(switched, lists), needed="alignment" in types))
+    return list(_with_presets(_with_lists(switched, lists), needed=options.group("alignment") is not None))
 
 
 def _with_underscores(word: str) -> str:
@@ -43,11 +45,6 @@ def _with_true(words: Iterable[str], flags: set[str]) -> Iterator[str]:
         yield f"{word}=true" if word in flags and following not in ("true", "false") else word
 
 
-def _is_list(kind: Any) -> bool:
-    """Return whether a type is tuple[X, ...] or tuple[X, ...] | None."""
-    return any(get_args(each)[1:] == (...,) for each in (kind, *get_args(kind)) if get_origin(each) is tuple)
-
-
 def _with_lists(words: Iterable[str], lists: set[str]) -> Iterator[str]:
     """Put the values of a list in brackets: --seeds 0 1 2 and --seeds 0,1,2 become --seeds=[0,1,2]."""
     waiting = [*words]
@@ -60,6 +57,8 @@ def _with_lists(words: Iterable[str], lists: set[str]) -> Iterator[str]:
         while waiting and not equals and not waiting[0].startswith("--"):
             values.append(waiting.pop(0))
         listed = ",".join(values)
+        if listed in ("", "[]"):
+            raise ArgumentError(None, f"{option} needs at least one value; leave it out for the default")
         yield f"{option}={listed}" if listed.startswith("[") or listed == "null" else f"{option}=[{listed}]"
 
 
@@ -80,7 +79,8 @@ def _with_presets(words: Iterable[str], *, needed: bool) -> Iterator[str]:
         known = presets[option]() if option in presets and _NAME.fullmatch(value) else {}
         if needed and known and value not in known and not Path(value).exists():
             names = ", ".join(sorted(known))
-            raise ArgumentError(None, f"{option} {value}: no such file or preset; known presets are {names}")
+            near = did_you_mean(value, known)
+            raise ArgumentError(None, f"{option} {value}: no such file or preset; known presets are {names}{near}")
         found = known.get(value)
         yield word if found is None else f"{option}={found}" if equals else found
         previous = word

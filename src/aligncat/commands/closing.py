@@ -1,0 +1,168 @@
+"""The last line of each verb: what was written where, and the next command."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aligncat.datasets.config import DataConfig
+
+
+def closing_line(verb: str, arguments: Mapping[str, Any], result: Any) -> str:
+    """Return the last line of a verb.
+
+    Args:
+        verb: the verb's name.
+        arguments: the arguments of its function.
+        result: what the function returned.
+    """
+    written, following = _CLOSINGS[verb](arguments, result)
+    return f"{written} Next: {following}"
+
+
+def _command(*words: str | Path) -> str:
+    """Return a command that can be pasted into a shell."""
+    return shlex.join(["aligncat", *map(str, words)])
+
+
+def _data(data: DataConfig) -> list[str]:
+    """Return the options that read a dataset."""
+    plain = replace(data, split_by=None, images=None, lexicon=None)
+    words = ["--data.path", str(data.path), "--data.dataset", data.dataset]
+    if data.format is not None:
+        words += ["--data.format", data.format]
+    for name in ("images", "split_by", "lexicon"):
+        if (value := getattr(data, name)) != getattr(plain, name):
+            words += [f"--data.{name}", str(value)]
+    return words
+
+
+def _detector(data: DataConfig) -> list[str]:
+    """Return the option that names a detector for a dataset's photos."""
+    from aligncat.datasets.known import known_dataset
+    from aligncat.detectors.registry import HUB_DETECTORS
+
+    return [] if known_dataset(data.dataset).photos == "mojiref" else ["--detector", HUB_DETECTORS[0]]
+
+
+def _extract_next(data: DataConfig) -> str:
+    return _command("extract", *_data(data), *_detector(data), "--out", Path("stores", data.dataset))
+
+
+def _quickstart(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    out = Path(arguments["out"])
+    data = ("--data.path", out / "mojiref", "--data.dataset", "mojiref")
+    following = _command(
+        "evaluate", "--grounder", out / "AlignCAT", *data, "--store", out / "store", "--out", out / "answers"
+    )
+    return f"The data, both grounders, the results and some pictures are in {out}.", following
+
+
+def _mojiref(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    from aligncat.datasets.config import DataConfig
+
+    return f"MojiRef is in {result}.", _extract_next(DataConfig(result, "mojiref"))
+
+
+def _prepared(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    return f"The dataset is in {result.data.path / result.data.dataset}.", _extract_next(result.data)
+
+
+def _checked(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    missing = arguments["missing"]
+    written = "nothing was written" if missing is None else f"{missing} is empty, because no photo is missing"
+    return f"No fault was found; {written}.", _extract_next(result.data)
+
+
+def _converted(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    written = f"{result.dataset} is in {result.path} in format {result.format}; the photos stay where they are."
+    return written, _extract_next(result)
+
+
+def _extracted(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    out, data = arguments["out"], arguments["data"]
+    written = f"The candidates of {result.manifest.images:,} images are in {out}."
+    if data is None:
+        return written, "aligncat train --store STORE needs phrases too; docs/formats.md says how to write them"
+    if arguments["every_query"]:
+        return written, _command("evaluate", "--queries", out, "--grounder", "GROUNDER", "--store", "STORE")
+    return written, _command("train", *_data(data), "--store", out, "--out", Path("runs", data.dataset))
+
+
+def _trained(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    out, store = Path(arguments["out"]), arguments["store"]
+    words = ["--grounder", out, *_data(arguments["data"]), "--store", store, "--out", Path("answers", out.name)]
+    return f"The grounder is in {out}.", _command("evaluate", *words)
+
+
+def _evaluated(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    out = arguments["out"]
+    if out is None:
+        name = Path(arguments["grounder"]).name
+        return "The answers were not kept.", f"repeat with --out answers/{name}, then `aligncat report answers/{name}`"
+    return f"The answers and metrics are in {out}.", _command("report", out, "--out", "report")
+
+
+def _ablated(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    out, data = Path(arguments["out"]), arguments["data"]
+    file = out / f"{arguments['study']}-{data.division}.json"
+    return f"The results are in {file}, the runs beside it.", _command("report", out, "--out", "report")
+
+
+def _published(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    return "Nothing was written.", "`aligncat evaluate` prints published results beside yours"
+
+
+def _reported(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    return f"The report is in {arguments['out']}.", f"open {result}"
+
+
+def _audited(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    if arguments["out"] is None:
+        return "Nothing was written.", "--out FOLDER writes the images to leave out of the detector's training"
+    listed = Path(arguments["detector_images"]).exists()
+    lists = "leave-out.txt and train-on.txt are" if listed else "leave-out.txt is"
+    following = "train the detector without these photos, then `aligncat extract --detector FOLDER`"
+    return f"{lists} in {arguments['out']}.", following
+
+
+def _grounded(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    if arguments["overlay"] is None:
+        return "Nothing was written.", "--overlay out.png draws the answers"
+    return f"The answers are drawn in {arguments['overlay']}.", f"open {arguments['overlay']}"
+
+
+def _imported_grounder(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    out = arguments["out"]
+    return f"The grounder is in {out}.", _command("ground", "PHOTO", "PHRASE", "--grounder", out)
+
+
+def _imported_detector(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    out = arguments["out"]
+    following = _command("extract", "--images", "PHOTOS", "--detector", out, "--out", "stores/photos")
+    return f"The detector is in {out}.", following
+
+
+_CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
+    "quickstart": _quickstart,
+    "data mojiref": _mojiref,
+    "data prepare": _prepared,
+    "data check": _checked,
+    "data convert": _converted,
+    "extract": _extracted,
+    "train": _trained,
+    "evaluate": _evaluated,
+    "ablate": _ablated,
+    "published": _published,
+    "report": _reported,
+    "audit": _audited,
+    "ground": _grounded,
+    "import querymatch": _imported_grounder,
+    "detector import": _imported_detector,
+    "detector train-mini": _imported_detector,
+}
+"""The verb's name -> a function that returns what was written, as a sentence, and what to do next."""
