@@ -10,6 +10,7 @@ from aligncat.datasets.prepare.check import Report, check_dataset
 from aligncat.datasets.prepare.remarks import faults, remarks
 from aligncat.errors import DataError
 from aligncat.files.atomic import write_atomic
+from aligncat.files.locks import remove_left
 from aligncat.report.dataset_tables import counts_table
 
 
@@ -57,6 +58,7 @@ def show(report: Report) -> None:
 
 
 def _write_names(path: Path, names: tuple[str, ...]) -> None:
+    remove_left(path.parent)
     try:
         write_atomic(path, "".join(f"{name}\n" for name in names).encode())
     except OSError as error:

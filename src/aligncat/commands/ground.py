@@ -10,6 +10,7 @@ from PIL import Image
 from aligncat.detectors.device import default_device
 from aligncat.errors import ConfigError
 from aligncat.files.images import read_image
+from aligncat.files.locks import remove_left
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.overlay import draw_groundings, save_picture
@@ -57,6 +58,7 @@ def ground(
     )
     found = loaded.ground(picture, expressions)
     if overlay is not None:
+        remove_left(overlay.parent)
         save_picture(draw_groundings(picture, found), overlay)
     text = json.dumps([to_json(grounding) for grounding in found], indent=2, ensure_ascii=False, allow_nan=False)
     print(visible_json(text))

@@ -51,7 +51,14 @@ def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels:
         CheckpointError: the checkpoint is damaged, has another architecture or another number of categories, or has a
             position index that cannot be folded.
         ConfigError: the folder already contains a detector, or the labels cannot be read.
+        DataError: another process is writing the folder.
+        WriteError: the folder cannot be written, for example because the disk is full.
     """
+    with folder_lock(out):
+        return _import(model, out, config, labels)
+
+
+def _import(model: Path, out: Path, config: ArchitectureName, labels: Path | None) -> Converted:
     if (out / CONFIG).exists():
         raise ConfigError(f"{out}: already contains a detector; choose another folder, or remove it")
     tensors, other_keys = read_tensors(model, "model", "state_dict")
@@ -68,10 +75,9 @@ def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels:
     if converted.position_index.names:
         origin[POSITION_INDEX] = converted.position_index.summary()
     model_config.update({SOURCE: origin})
-    with folder_lock(out):
-        write_atomic(out / WEIGHTS, save(converted.weights, metadata={"format": "pt"}))
-        content = with_hashes(json.loads(model_config.to_json_string(use_diff=False)), [out / WEIGHTS])
-        write_atomic(out / CONFIG, (json.dumps(content, indent=2) + "\n").encode())
+    write_atomic(out / WEIGHTS, save(converted.weights, metadata={"format": "pt"}))
+    content = with_hashes(json.loads(model_config.to_json_string(use_diff=False)), [out / WEIGHTS])
+    write_atomic(out / CONFIG, (json.dumps(content, indent=2) + "\n").encode())
     _log_result(converted, out)
     return converted
 
