@@ -1,0 +1,196 @@
+"""Runs verbs in forks of a process that has imported aligncat once, and kills them at a given file-system event.
+
+Run as a script, it reads one JSON request per line from standard input and answers each with one line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pkgutil
+import resource
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate")
+FOLDER_AT = {"os.remove": 1, "os.rmdir": 1, "os.mkdir": 2, "os.rename": 2, "os.link": 2}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a verb ended.
+
+    Attributes:
+        status: its exit status, negative for a signal.
+        events: the number of changes that it made to files and folders; 0 if it was killed.
+        output: what it printed.
+    """
+
+    status: int
+    events: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """A verb to run, and what disturbs it.
+
+    Attributes:
+        words: the command line.
+        under: only changes below this folder count.
+        kill_at: the number of the change before which the process is killed; None for never.
+        torn: if that change opens a file for writing, it is opened, and so emptied, before the kill.
+        signal_number: the signal that kills it.
+        file_limit: the most bytes that a file may get, as on a full disk.
+    """
+
+    words: Sequence[str]
+    under: str
+    kill_at: int | None = None
+    torn: bool = False
+    signal_number: int = signal.SIGKILL
+    file_limit: int | None = None
+
+
+class Runner:
+    """The process that forks."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def run(self, request: Request) -> Ended:
+        """Run a verb to its end."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asdict(request)) + "\n")
+        self._process.stdin.flush()
+        return Ended(*json.loads(self._process.stdout.readline()))
+
+
+@contextmanager
+def runner() -> Iterator[Runner]:
+    """Start the process that forks."""
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root / 'tests'}", "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        yield Runner(process)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def _import_everything() -> None:
+    import aligncat
+
+    for module in pkgutil.walk_packages(aligncat.__path__, "aligncat."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+    for name in ("jsonargparse", "matplotlib.pyplot", "torch.utils.tensorboard", "pytorch_lightning.loggers"):
+        import_module(name)
+    from transformers import Mask2FormerForUniversalSegmentation, SwinConfig  # noqa: F401
+
+
+def _make_models_tiny() -> None:
+    """Replace the released architectures of Mask2Former, and the sizes of the quickstart, by tiny ones."""
+    from aligncat.checkpoints.mask2former.architectures import ARCHITECTURES
+    from aligncat.commands import quickstart
+    from helpers.tiny_original import TINY
+
+    ARCHITECTURES["swin-tiny"] = ARCHITECTURES["swin-base"] = TINY["swin"]
+    quickstart.SCENES, quickstart.EPOCHS, quickstart.PICTURES = {"train": 6, "val": 2, "test": 3}, 1, 1
+
+
+def _path(event: str, arguments: tuple[Any, ...]) -> str | None:
+    """Return the path that a change is about."""
+    path = arguments[0]
+    if isinstance(path, int) or path is None:
+        return None
+    text = os.fsdecode(path)
+    at = FOLDER_AT.get(event)
+    if at is not None and not text.startswith("/") and arguments[at] >= 0:  # shutil.rmtree removes in this way
+        return f"{Path(f'/proc/self/fd/{arguments[at]}').readlink()}/{text}"
+    return str(Path(text).absolute())
+
+
+def watch(request: Request) -> list[int]:
+    """Count the changes of this process to files and folders, and kill it at one of them."""
+    count = [0]
+    dying = False
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal dying
+        if dying or event not in CHANGES or (event == "open" and not arguments[2] & WRITING):
+            return
+        path = _path(event, arguments)
+        if path is None or not path.startswith(f"{request.under}/"):
+            return
+        count[0] += 1
+        if count[0] == request.kill_at:
+            if request.torn and event == "open":
+                dying = True
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+            os.kill(os.getpid(), request.signal_number)
+
+    sys.addaudithook(hook)
+    return count
+
+
+def _run(request: Request, output: int, pipe: int) -> int:
+    from aligncat.cli import main
+
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    if request.file_limit is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request.file_limit, resource.RLIM_INFINITY))
+    count = watch(request)
+    try:
+        status = main(request.words)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+        status = 99
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.write(pipe, b"%d" % count[0])
+    return status
+
+
+def _serve() -> None:
+    for line in sys.stdin:
+        output, their_output = os.pipe()
+        events, their_events = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(output)
+            os.close(events)
+            os._exit(_run(Request(**json.loads(line)), their_output, their_events))
+        os.close(their_output)
+        os.close(their_events)
+        with os.fdopen(output, errors="replace") as printed, os.fdopen(events) as counted:
+            text = printed.read()  # until the verb and its workers have ended
+            count = int(counted.read() or 0)
+        _, status = os.waitpid(pid, 0)
+        print(json.dumps([os.waitstatus_to_exitcode(status), count, text]), flush=True)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _import_everything()
+    _make_models_tiny()
+    _serve()
