@@ -50,7 +50,9 @@ def test_masks_that_pycocotools_wrote_pass_and_fit_no_other_size(data: st.DataOb
     assert cover_their_images(strings, [size + 1 for size in pixels]).tolist() == [False] * len(sizes)
 
 
-@given(st.lists(st.tuples(st.binary(max_size=12) | st.text("0123PQo", max_size=12).map(str.encode), st.integers(0, 90))))
+@given(
+    st.lists(st.tuples(st.binary(max_size=12) | st.text("0123PQo", max_size=12).map(str.encode), st.integers(0, 90)))
+)
 def test_any_bytes_are_judged_as_one_by_one(masks: list[tuple[bytes, int]]) -> None:
     counts, pixels = [mask[0] for mask in masks], [mask[1] for mask in masks]
     assert cover_their_images(counts, pixels).tolist() == [is_right(*mask) for mask in masks]
