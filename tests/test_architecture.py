@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("checkpoints", "grounder"),
     ("mojiref", "store", "datasets"),
     ("detectors",),
-    ("files", "language", "alignment", "geometry"),
+    ("files", "language", "alignment", "geometry", "run_lengths"),
     ("types", "errors", "versions", "quiet", "loading", "console", "signals", "wording"),
 )
 # Packages of one layer that must not import each other.

@@ -40,7 +40,10 @@ def result(config: str, seed: int, rec: float, wrong: float, **changes: Any) -> 
     """Return a result of 1,000 phrases; the phrases that need a colour have half the overall REC."""
     errors = ErrorShares(0.05, wrong, 1 - rec - wrong - 0.05)
     whole = Metrics(1_000, rec, 0.95, 1_000, rec / 2, None, 0.9, {"0.5": rec}, None, errors)
-    slices = {"color": replace(whole, expressions=100, rec=rec / 2), "color+size": replace(whole, rec=0.1)}
+    slices = {
+        "color": replace(whole, expressions=100, with_mask=100, rec=rec / 2),
+        "color+size": replace(whole, rec=0.1),
+    }
     made = Result("mojiref", "val", "unc", config, "mini", "clean", seed, {}, replace(whole, by_kind=slices))
     return replace(made, **changes)
 

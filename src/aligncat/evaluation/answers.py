@@ -12,14 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aligncat.errors import DataError
+from aligncat.evaluation.answer_checks import check_answers
 from aligncat.evaluation.causes import causes
 from aligncat.evaluation.metrics import Outcomes
 from aligncat.evaluation.results import Result
 from aligncat.files.atomic import write_atomic
+from aligncat.files.documents import parse_json, read_bytes
+from aligncat.files.fields import as_mapping, optional_strs, required, required_list
+from aligncat.files.parquet import BLANK_SEAL, SEAL, check_seal, read_batches, read_schema, sealed
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.choices import object_probability
 from aligncat.language.tokens import tokenize
-from aligncat.wording import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +84,7 @@ numbers for each (xyxy pixels). `word_weights` runs over `words`.
 """
 
 _KEY = b"aligncat"
+_MAX_BYTES = 2**32  # answers to a million expressions take about 1 GB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,29 +118,48 @@ class Answers:
         """
         header = {"result": self.result.to_json(), "labels": list(self.labels), "provenance": dict(self.provenance)}
         content = io.BytesIO()
-        metadata = {_KEY: json.dumps(header, ensure_ascii=False).encode()}
+        metadata = {_KEY: json.dumps(header, ensure_ascii=False).encode(), SEAL: BLANK_SEAL}
         pq.write_table(self.table.replace_schema_metadata(metadata), content, compression="zstd")
-        write_atomic(path, content.getvalue())
+        write_atomic(path, sealed(content.getvalue()))
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read answers that `save` wrote.
+        """Read answers that `save` wrote. Files without a hash, from earlier versions, are checked as far as possible.
 
         Raises:
-            DataError: the file is missing or does not hold answers.
+            DataError: the file is missing, does not hold answers, or is damaged: its hash is wrong, a value is out of
+                its range, a row's lists do not fit each other, or a mask does not fit its image.
         """
         try:
-            table = pq.read_table(path)
-            header = json.loads(table.schema.metadata[_KEY])
-            result = Result.from_json(header["result"], str(path))
-            answers = cls(result, tuple(header["labels"]), header["provenance"], table.replace_schema_metadata(None))
-        except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
+            content = read_bytes(path, limit=_MAX_BYTES)
+            check_seal(content, path)
+            schema = read_schema(path, content=content)
+            result, labels, provenance = _header(schema, path)
+            table = pa.Table.from_batches(read_batches(path, content=content), schema.remove_metadata())
+        except DataError as error:
             raise DataError(
-                f"{path} does not hold answers of `aligncat evaluate --out`: {first_line(error)}"
+                f"{path} does not hold answers of `aligncat evaluate --out`: {str(error).removeprefix(f'{path}: ')}"
             ) from error
-        if not answers.table.schema.equals(SCHEMA):
+        if not table.schema.equals(SCHEMA):
             raise DataError(f"{path} was written by another version of aligncat; evaluate again")
-        return answers
+        check_answers(table, labels, result, str(path))
+        return cls(result, labels, provenance, table)
+
+
+def _header(schema: pa.Schema, path: Path) -> tuple[Result, tuple[str, ...], Mapping[str, object]]:
+    """Return the result, the labels and the provenance that a file records."""
+    where = f"{path}: the header"
+    try:
+        text = (schema.metadata or {})[_KEY].decode()
+    except (KeyError, UnicodeDecodeError):
+        raise DataError(f"{where} is missing or damaged") from None
+    header = as_mapping(parse_json(text, where), where)
+    required_list(header, "labels", where)
+    return (
+        Result.from_json(required(header, "result", where), str(path)),
+        optional_strs(header, "labels", where),
+        as_mapping(required(header, "provenance", where), f"{where}, provenance"),
+    )
 
 
 def answers_table(questions: Questions, choices: Choices, queries: Store | None = None) -> pa.Table:

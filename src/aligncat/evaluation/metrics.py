@@ -39,19 +39,10 @@ class ErrorShares:
 
     def to_json(self) -> dict[str, float]:
         """Return the shares under the keys of a stored result."""
-        return {key: getattr(self, name) for key, name in _STORED_ERRORS.items()}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, float]) -> ErrorShares:
-        """Invert `to_json`.
-
-        Raises:
-            KeyError: a key is not in a stored result.
-        """
-        return cls(**{_STORED_ERRORS[key]: value for key, value in values.items()})
+        return {key: getattr(self, name) for key, name in STORED_ERRORS.items()}
 
 
-_STORED_ERRORS = {
+STORED_ERRORS = {
     "not_among_candidates": "out_of_reach",
     "wrong_category": "other_category",
     "wrong_object": "same_category",
@@ -109,18 +100,6 @@ class Metrics:
                 for attribute, roles in self.by_attribute.items()
             }
         return own
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Metrics:
-        """Invert `to_json`."""
-        own = dict(values)
-        own["errors"] = None if own["errors"] is None else ErrorShares.from_json(own["errors"])
-        own["by_kind"] = {kind: cls.from_json(v) for kind, v in own.get("by_kind", {}).items()}
-        own["by_attribute"] = {
-            attribute: {role: cls.from_json(v) for role, v in roles.items()}
-            for attribute, roles in own.get("by_attribute", {}).items()
-        }
-        return cls(**own)
 
     def slices(self) -> dict[str, Metrics]:
         """Return every slice by one name, such as "kind color+place", "color needed" or "color redundant"."""

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from aligncat.errors import DataError
 from aligncat.evaluation.metrics import Metrics
+from aligncat.evaluation.stored_metrics import check_keys, read_metrics
 from aligncat.files.atomic import write_atomic
+from aligncat.files.documents import read_json
+from aligncat.files.fields import as_mapping, required, required_count, required_int, required_str, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,13 +81,13 @@ class Result:
             DataError: the file is missing or is not a result.
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} is not a result that `aligncat evaluate` wrote: {error!r}") from error
+            values = read_json(path)
+        except DataError as error:
+            raise DataError(f"{path} is not a result that `aligncat evaluate` wrote: {error}") from error
         return cls.from_json(values, str(path))
 
     @classmethod
-    def from_json(cls, values: Any, where: str) -> Result:
+    def from_json(cls, values: object, where: str) -> Result:
         """Invert `to_json`.
 
         Args:
@@ -92,16 +95,34 @@ class Result:
             where: the file that they were read from, for the error.
 
         Raises:
-            DataError: the values are not a result.
+            DataError: the values are not a result: one is missing, unknown, of the wrong type or out of its range.
         """
         try:
-            own = {key: value for key, value in values.items() if key != "scores"}
-            result = cls(**own, metrics=Metrics.from_json(values["scores"]))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise DataError(f"{where} is not a result that `aligncat evaluate` wrote: {error!r}") from error
-        if result.seen not in get_args(Seen):
-            raise DataError(f"{where}: seen is {result.seen!r}, but must be one of {', '.join(get_args(Seen))}")
-        return result
+            return cls(**_fields(as_mapping(values, "the file")))
+        except DataError as error:
+            raise DataError(f"{where} is not a result that `aligncat evaluate` wrote: {error}") from error
+
+
+def _fields(row: Mapping[str, object]) -> dict[str, Any]:
+    where = "the result"
+    check_keys(row, tuple("scores" if f.name == "metrics" else f.name for f in fields(Result)), where)
+    counts = {key: row.get(key) for key in ("images", "images_seen")}
+    seen_claimed = row.get("seen_claimed", False)
+    if not isinstance(seen_claimed, bool):
+        raise DataError(f"{where}: 'seen_claimed' must be true or false, not {shorten(seen_claimed)}")
+    if (seen := required_str(row, "seen", where)) not in get_args(Seen):
+        raise DataError(f"{where}: seen is {shorten(seen)}, but must be one of {', '.join(get_args(Seen))}")
+    versions = as_mapping(required(row, "versions", where), f"{where}, versions")
+    return {
+        **{key: required_str(row, key, where) for key in ("dataset", "split", "config", "detector")},
+        "split_by": None if required(row, "split_by", where) is None else required_str(row, "split_by", where),
+        "seen": seen,
+        "seed": None if required(row, "seed", where) is None else required_int(row, "seed", where),
+        "versions": {key: required_str(versions, key, f"{where}, versions") for key in versions},
+        "metrics": read_metrics(required(row, "scores", where), "scores"),
+        **{key: None if counts[key] is None else required_count(row, key, where) for key in counts},
+        "seen_claimed": seen_claimed,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,27 @@ def required_int(row: Mapping[str, object], key: str, where: str) -> int:
     return value
 
 
+def required_count(row: Mapping[str, object], key: str, where: str) -> int:
+    """Return a required integer of at most 64 bits that is not negative."""
+    count = required_int(row, key, where)
+    if count < 0:
+        raise DataError(f"{where}: {key!r} must not be negative, not {count}")
+    return count
+
+
+def required_share(row: Mapping[str, object], key: str, where: str) -> float:
+    """Return a required number from 0 to 1."""
+    value = required(row, key, where)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise DataError(f"{where}: {key!r} must be a number from 0 to 1, not {shorten(value)}")
+    return value
+
+
+def optional_share(row: Mapping[str, object], key: str, where: str) -> float | None:
+    """Return a number from 0 to 1, or None if it is null. The key must be there."""
+    return None if required(row, key, where) is None else required_share(row, key, where)
+
+
 def required_id(row: Mapping[str, object], key: str, where: str) -> str:
     """Return a required id, an integer or a non-empty string, as a string: 7, 7.0 and "7" are the same id."""
     value = whole(required(row, key, where))

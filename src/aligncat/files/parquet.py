@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 MOST_UNPACKED = 100
 """A file may unpack to this many times its size, and 256 MiB more. Annotations and answers unpack to less than 20
 times; a file that was made to fill the memory reaches 10,000 times."""
+SEAL = b"aligncat_sha256"
+"""Key of the hash of a file's bytes in the file's metadata."""
+BLANK_SEAL = b"0" * 64
+"""What stands in place of the hash while it is computed."""
+_SEAL_IN_FOOTER = SEAL + b"\x18\x40"  # thrift's header of a text of 64 bytes follows the key
 _FREE_BYTES = 256 * 2**20
 _BATCH_ROWS = 8192
 _VALUE_BYTES = 16  # the least that a value takes as a Python object
@@ -88,6 +94,35 @@ def read_batches(
                 whole = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
                 whole.validate(full=True)
                 yield whole
+
+
+def sealed(content: bytes) -> bytes:
+    """Return a Parquet file with the SHA-256 of all its other bytes under SEAL.
+
+    Args:
+        content: a file whose metadata has BLANK_SEAL under SEAL.
+    """
+    place = content.rindex(_SEAL_IN_FOOTER + BLANK_SEAL) + len(_SEAL_IN_FOOTER)
+    return content[:place] + hashlib.sha256(content).hexdigest().encode() + content[place + len(BLANK_SEAL) :]
+
+
+def check_seal(content: bytes, path: Path, error: type[AligncatError] = DataError) -> None:
+    """Check a file's bytes against the hash that `sealed` wrote. Files without one pass.
+
+    Args:
+        content: the file's bytes.
+        path: the file, for the message.
+        error: the class of the error to raise.
+
+    Raises:
+        AligncatError: a byte differs.
+    """
+    place = content.rfind(_SEAL_IN_FOOTER) + len(_SEAL_IN_FOOTER)
+    if place < len(_SEAL_IN_FOOTER):
+        return
+    end = place + len(BLANK_SEAL)
+    if hashlib.sha256(content[:place] + BLANK_SEAL + content[end:]).hexdigest().encode() != content[place:end]:
+        raise error(f"{path}: damaged, the hash of its content is not the one that it records; write or copy it again")
 
 
 def _claimed_bytes(metadata: pq.FileMetaData, columns: Sequence[str] | None) -> int:
