@@ -66,6 +66,6 @@ def test_bad_rows_and_images_of_another_size_can_be_left_out(
     path.write_text(json.dumps(instances))
     [answers] = evaluate(grounder=trained, data=data, store=world.store, splits=("val",), skip_bad_rows=True)
     # 4 images with 2 referents of 2 sentences each, without one image and one referent
-    assert answers.result.scores.expressions == 16 - 4 - 2
-    assert answers.result.scores.res_miou is None
+    assert answers.result.metrics.expressions == 16 - 4 - 2
+    assert answers.result.metrics.res_miou is None
     assert "left out 1 images" in caplog.text and "annotation 5026" in caplog.text

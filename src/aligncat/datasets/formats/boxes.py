@@ -145,8 +145,9 @@ def _advice(box: Sequence[float], canvas: Canvas, numbers: BoxNumbers) -> str:
     fitting = [form for form in _MEANINGS if form != numbers.form and _fault(box, canvas, BoxNumbers(form)) is None]
     advice = []
     if fitting:
-        readings = " or ".join(f"{_MEANINGS[form]} (--data.boxes {form})" for form in fitting)
-        how = ", which this format does not allow: write pixels" if numbers.fixed else ""
+        options = {form: "" if numbers.fixed else f" (--data.boxes {form})" for form in fitting}
+        readings = " or ".join(f"{_MEANINGS[form]}{option}" for form, option in options.items())
+        how = ", but this format has only one form of boxes: write that" if numbers.fixed else ""
         advice.append(f"It would fit its image as {readings}{how}")
     turned = replace(canvas, width=canvas.height, height=canvas.width)
     if canvas.width != canvas.height and numbers.in_pixels and _fault(box, turned, numbers) is None:
