@@ -143,9 +143,7 @@ def test_refers_boxes_in_fractions_are_refused(tmp_path: Path) -> None:
     files: ReferFiles = write_refer_dataset(tmp_path)
     files.instances["annotations"][0]["bbox"] = FORMS["fraction"]
     files.save()
-    with pytest.raises(
-        DataError, match=r"annotation 5000: .*between 0 and 1.* this format has only one form of boxes"
-    ):
+    with pytest.raises(DataError, match=r"annotation 5000: .*between 0 and 1.* this format has only one form of boxes"):
         load_truth(files.config, "train")
 
 
