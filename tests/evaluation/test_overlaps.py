@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from aligncat.errors import DataError, StoreError
+from aligncat.evaluation.measurable import measurable
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.types import Expression
 
@@ -86,7 +90,7 @@ def test_mask_of_another_size_than_the_image_is_an_error(make_store, make):
     store = make_store([make.candidates("i", [FULL], ["dog"])])
     truth = make.truth(FULL, "dog")
     truth.mask["size"] = [20, 10]
-    with pytest.raises(DataError, match=r"image 'i': .*referent 'r'. are for 10 x 20 pixels, .* saw 20 x 10, .*EXIF"):
+    with pytest.raises(DataError, match=r"image 'i', referent 'r': .* for 10 x 20 pixels, but .* has 20 x 10, .*EXIF"):
         Overlaps.of(store, make.split([Expression("e", "r", "i", "dog")]), {"r": truth})
 
 
@@ -94,3 +98,36 @@ def test_an_image_missing_from_the_store_is_named(make_store, make):
     store = make_store([make.candidates("i", [FULL], ["dog"])])
     with pytest.raises(StoreError, match="image 'j' is not in the store"):
         Overlaps.of(store, make.split([Expression("e", "r", "j", "dog")]), {"r": make.truth(FULL, "dog")})
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((10, 20), "for 10 x 20 pixels, but the photo has 20 x 10, .*EXIF"),
+        ((40, 20), "for 40 x 20 .* 20 x 10, .*resized"),
+    ],
+)
+@pytest.mark.parametrize("mask", [True, False])
+def test_annotations_for_another_size_than_the_stores_are_an_error_with_or_without_masks(
+    make_store, make, size, message, mask
+):
+    store = make_store([make.candidates("i", [FULL], ["dog"])])
+    truth = replace(make.truth(FULL, "dog", mask=mask), size=size)
+    with pytest.raises(DataError, match=rf"image 'i', referent 'r': .*{message}"):
+        Overlaps.of(store, make.split([Expression("e", "r", "i", "dog")]), {"r": truth})
+    fitting = replace(truth, size=(20, 10))
+    assert len(Overlaps.of(store, make.split([Expression("e", "r", "i", "dog")]), {"r": fitting})) == 1
+
+
+def test_unmeasurable_expressions_are_left_out_with_a_warning_about_sizes(make_store, make, caplog):
+    store = make_store([make.candidates(name, [FULL], ["dog"]) for name in ("a", "b", "c")])
+    expressions = [Expression(f"e{name}{k}", f"r{name}", name, "dog") for name in ("a", "b", "c") for k in range(2)]
+    truth = {
+        "ra": replace(make.truth(FULL, "dog"), size=(20, 10)),
+        "rb": replace(make.truth(FULL, "dog"), size=(10, 20)),
+    }
+    with caplog.at_level(logging.WARNING, logger="aligncat.evaluation"):
+        kept = measurable(make.split(expressions), truth, store).expressions
+    assert [expression.id for expression in kept] == ["ea0", "ea1"]
+    [warning] = caplog.messages
+    assert "left out 1 images" in warning and "image 'b'" in warning

@@ -37,7 +37,6 @@ def check_data(*, data: DataConfig, missing: Path | None = None) -> Report:
         The result of the check, if there is no fault.
 
     Raises:
-        ConfigError: the dataset is not in REFER's layout.
         DataError: a count differs, a row is bad, or a photo is missing; the table and the list are printed first.
             Or the list of missing photos cannot be written.
     """
@@ -51,7 +50,7 @@ def check_data(*, data: DataConfig, missing: Path | None = None) -> Report:
     if missing is not None:
         _write_names(missing, report.missing)
     if found := faults(report):
-        raise DataError(f"{data.path / data.dataset}: {', '.join(found)}")
+        raise DataError(f"{data.path}: {', '.join(found)}")
     return report
 
 

@@ -91,9 +91,9 @@ def load_truth(
     if config.boxes is None and format_of(config).boxes is not None and all_in_corner(truths.values()):
         _warn_once(
             options.files,
-            f"{config.path}: all boxes of {split} lie in the first {CORNER} x {CORNER} pixels of their photos, which "
-            "are much larger; if their numbers are thousandths of the photo, give --data.boxes thousandths, and "
-            f"otherwise --data.boxes {format_of(config).boxes}, which says that they are pixels",
+            f"{config.path}: all boxes of {split} lie in the first {CORNER} x {CORNER} pixels of much larger photos; "
+            "if their numbers are thousandths of the photo, give --data.boxes thousandths; if they are pixels, "
+            f"--data.boxes {format_of(config).boxes} says so",
         )
     return truths
 

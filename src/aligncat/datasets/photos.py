@@ -46,6 +46,31 @@ def photo_size(path: Path, where: str) -> tuple[int, int]:
     return (height, width) if sideways else (width, height)
 
 
+def size_difference(declared: tuple[int, int], shown: tuple[int, int]) -> str | None:
+    """Return what differs between the size that annotations declare and the size of their photo, and what to do.
+
+    Args:
+        declared: (width, height) in pixels, as the annotations have it.
+        shown: (width, height) in pixels of the photo as it is shown, with EXIF orientation applied.
+
+    Returns:
+        A sentence, or None if the sizes are equal.
+    """
+    if declared == shown:
+        return None
+    sizes = f"the annotations are for {declared[0]} x {declared[1]} pixels, but the photo has {shown[0]} x {shown[1]}"
+    if declared == shown[::-1]:
+        return (
+            f"{sizes}, as if EXIF turned the photo and the annotations were made on the photo as stored; turn the "
+            "annotations, or remove the EXIF orientation from the photos (exiftool -Orientation= FILES) and extract "
+            "again"
+        )
+    return (
+        f"{sizes}, as if it was resized after it was annotated, or another photo had its name; extract from the photos "
+        "that were annotated, or scale the annotations"
+    )
+
+
 def photos_in(folder: Path, *, skip_bad_names: bool = False) -> list[ImageRecord]:
     """List all image files below a folder, by the suffixes of FORMATS. An image's id is its path in the folder.
 
@@ -73,7 +98,7 @@ def photos_in(folder: Path, *, skip_bad_names: bool = False) -> list[ImageRecord
         )
     left_out = walk.left_out()
     if not walk.photos:
-        found = f"; it has {left_out}" if left_out else ""
+        found = f"; left out {left_out}" if left_out else ""
         raise DataError(f"{folder} has no image file that can be read; give the folder with the photos{found}")
     if left_out:
         level = logging.INFO if walk.reasons == {_OTHER} else logging.WARNING
@@ -111,7 +136,7 @@ class _Walk:
 
     def left_out(self) -> str:
         """Return what was left out and why, with one example for each reason; empty if nothing was."""
-        return ", ".join(f"{len(names):,} {why} ({names[0]})" for why, names in self._left_out.items())
+        return "; ".join(f"{why}: {len(names):,} ({names[0]})" for why, names in self._left_out.items())
 
     def _cannot_list(self, error: OSError) -> None:
         self._leave(Path(error.filename), "folders that cannot be read")
@@ -121,7 +146,7 @@ class _Walk:
         if path.name.startswith("."):
             self._leave(path, "hidden folders")
         elif path.is_symlink():
-            self._leave(path, "linked folders, which need an `extract` of their own or a copy")
+            self._leave(path, "linked folders, which are not followed")
         else:
             return True
         return False
@@ -161,7 +186,7 @@ def _kind(path: Path) -> str:
     except OSError:
         return _OTHER
     if path.suffix.lower() in _HEIC_SUFFIXES or (head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS):
-        return "HEIC photos, which must be converted to JPEG"
+        return "HEIC photos, to convert to JPEG"
     if head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
-        return "photos whose names do not end like an image's, such as .jpg"
+        return "photos without an image's suffix, to rename"
     return _OTHER

@@ -6,6 +6,8 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from aligncat.datasets.photos import size_difference
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,24 +26,11 @@ def size_fault(truth: Truth, referent_id: str, candidates: Candidates) -> str | 
         referent_id: its id, for the message.
         candidates: the candidates of its image.
     """
-    seen = (candidates.width, candidates.height)
     size = (truth.mask["size"][1], truth.mask["size"][0]) if truth.size is None and truth.mask else truth.size
-    if size is None or size == seen:
+    if size is None:
         return None
-    message = (
-        f"image {candidates.image_id!r}: its annotations (referent {referent_id!r}) are for {size[0]} x {size[1]} "
-        f"pixels, but the detector saw {seen[0]} x {seen[1]}"
-    )
-    if size == seen[::-1]:
-        return (
-            f"{message}, as if EXIF turned the photo and the annotations were made on the photo as stored. Turn the "
-            "annotations, or remove the EXIF orientation from the photos (exiftool -Orientation= FILES) and extract "
-            "again"
-        )
-    return (
-        f"{message}: the photo was resized after it was annotated, or another photo has its name. Extract from the "
-        "photos that were annotated, or scale the annotations"
-    )
+    difference = size_difference(size, (candidates.width, candidates.height))
+    return difference and f"image {candidates.image_id!r}, referent {referent_id!r}: {difference}"
 
 
 def measurable(split: Split, truth: Mapping[str, Truth], store: Store) -> Split:

@@ -35,7 +35,8 @@ def audit_table(audit: DetectorAudit) -> Table:
 
 def counts_table(report: Report) -> Table:
     """Return a table with one row per split; a count that differs from the published one shows both."""
-    title = f"{report.data.dataset}, split by {report.data.split_by}, in {report.data.path / report.data.dataset}"
+    division = f", split by {report.data.split_by}" if report.data.split_by else ""
+    title = f"{report.data.dataset}{division}, in {report.data.path}"
     table = DataTable(title)
     table.add_column("Split")
     for name in _COUNTS:

@@ -18,7 +18,7 @@ from aligncat.datasets.config import DataConfig
 from aligncat.datasets.formats.boxes import XYWH, XYXY, BoxNumbers, read_box
 from aligncat.datasets.formats.canvas import Canvas
 from aligncat.datasets.formats.masks import box_around, read_mask
-from aligncat.datasets.load import load_truth
+from aligncat.datasets.load import load_split, load_truth
 from aligncat.errors import DataError
 
 REAL_PHOTOS = Path(__file__).resolve().parents[3].parent / "shared" / "real" / "photos"
@@ -233,3 +233,87 @@ def test_masks_of_real_annotations_equal_those_of_pycocotools(tmp_path: Path) ->
         np.testing.assert_array_equal(coco_mask.decode(truth.mask), coco.annToMask(row))
         x, y, width, height = row["bbox"]
         np.testing.assert_allclose(truth.box, [x, y, x + width, y + height])
+
+
+@pytest.mark.parametrize("value", [None, [], "", [[]], [[], []]])
+def test_an_empty_mask_is_no_mask(value: object) -> None:
+    assert read_mask(value, CANVAS) is None
+
+
+def test_a_referent_with_an_empty_segmentation_has_a_box_only(tmp_path: Path) -> None:
+    files = write_refer_dataset(tmp_path)
+    for row, value in zip(files.instances["annotations"], ([], "", None), strict=False):
+        row["segmentation"] = value
+    files.save()
+    truths = list(load_truth(files.config, "train").values())
+    assert [truth.mask is None for truth in truths] == [True] * 3 + [False] * 5
+    assert [truth.box.tolist() for truth in truths[:2]] == [list(thing.box) for thing in things_of(0)]
+
+
+@pytest.mark.parametrize("short", [[10, 10, 20, 20], [10, 10], []])
+def test_a_polygon_that_covers_nothing_is_dropped_if_others_remain(short: list[float]) -> None:
+    remarks: list[str] = []
+    box = (3, 4, 20, 30)
+    mask = read_mask([*polygons_of(box), short], replace(CANVAS, remark=remarks.append))
+    assert mask is not None
+    np.testing.assert_array_equal(coco_mask.decode(mask), filled(box))
+    [remark] = remarks
+    assert remark.startswith("file.json: annotation 7: 1 of the mask's 3 polygons")
+
+
+def test_dropped_polygons_are_reported_in_one_warning_with_their_annotations(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = write_refer_dataset(tmp_path)
+    for row in files.instances["annotations"][:8]:
+        if isinstance(row["segmentation"], list):  # four of the eight
+            row["segmentation"].append([1, 2, 3, 4])
+    files.save()
+    with caplog.at_level(logging.WARNING, logger="aligncat.datasets"):
+        assert len(load_truth(files.config, "train")) == 8
+    [warning] = caplog.messages
+    assert "4 masks are read in part" in warning and "and 1 more" in warning
+    assert all(f"annotation {number}: 1 of the mask's 3" in warning for number in (5000, 5002, 5004))
+
+
+def test_a_polygon_without_outer_brackets_is_one_polygon() -> None:
+    mask = read_mask([3, 4, 20, 4, 20, 30, 3, 30], CANVAS)
+    assert mask is not None
+    np.testing.assert_array_equal(coco_mask.decode(mask), filled((3, 4, 20, 30)))
+
+
+def test_a_polygon_in_fractions_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"annotation 7: the mask's corners are all between 0 and 1"):
+        read_mask([[0.1, 0.1, 0.9, 0.1, 0.9, 0.9]], CANVAS)
+
+
+def test_a_polygon_that_leaves_its_image_is_cut_off_with_a_remark() -> None:
+    remarks: list[str] = []
+    canvas = replace(CANVAS, remark=remarks.append)
+    for right, count in ((49, 0), (60, 1)):  # by a pixel, which is rounding, and by 12
+        mask = read_mask([[40, 4, right, 4, right, 30, 40, 30]], canvas)
+        assert mask is not None
+        np.testing.assert_array_equal(coco_mask.decode(mask), filled((40, 4, 48, 30)))
+        assert len(remarks) == count
+
+
+def test_a_mask_that_is_turned_says_so() -> None:
+    with pytest.raises(DataError, match=r"size is \[48, 40\].*\[40, 48\]; EXIF turns the photo"):
+        read_mask({"size": [WIDTH, HEIGHT], "counts": [0, WIDTH * HEIGHT]}, CANVAS)
+
+
+def test_whole_numbers_written_as_floats_are_ids_and_sizes(tmp_path: Path) -> None:
+    files = write_refer_dataset(tmp_path)
+    expected = load_truth(files.config, "train")
+    for row in files.instances["annotations"]:
+        row |= {key: float(row[key]) for key in ("id", "image_id", "category_id")}
+    for row in files.instances["images"]:
+        row |= {"id": float(row["id"]), "width": float(WIDTH)}
+    for row in files.instances["categories"]:
+        row["id"] = float(row["id"])
+    files.save()
+    found = load_truth(files.config, "train")
+    assert [(truth.box.tolist(), truth.category) for truth in found.values()] == [
+        (truth.box.tolist(), truth.category) for truth in expected.values()
+    ]
+    assert len(load_split(files.config, "train").expressions) == 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,13 @@ def test_a_missing_split_lists_the_existing_ones(files: ReferFiles) -> None:
 def test_an_unknown_or_contradictory_format_is_an_error(settings: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         DataConfig(Path("data"), **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", ["image_id", "category_id"])
+def test_a_bad_id_is_blamed_on_the_file_that_has_it(files: ReferFiles, key: str) -> None:
+    config = write(files, GOOD)
+    files.instances["annotations"][0][key] = 1000.5
+    (config.path / "instances.json").write_text(json.dumps(files.instances))
+    for read in (load_split, load_truth):
+        with pytest.raises(DataError, match=rf"instances\.json: annotation 5000: '{key}' must be .* not 1000\.5"):
+            read(config, "train")

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.fabricate import HEIGHT, WIDTH, ReferFiles, run_lengths_of, things_of, write_refer_dataset
+from helpers.fabricate import (
+    HEIGHT,
+    WIDTH,
+    ReferFiles,
+    jsonl_rows,
+    run_lengths_of,
+    things_of,
+    write_jsonl_dataset,
+    write_refer_dataset,
+)
+from PIL import Image
 
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_truth, split_names
 from aligncat.datasets.prepare.check import check_dataset
 from aligncat.datasets.prepare.counts import Counts, published_counts
 from aligncat.datasets.prepare.prepare import SETS
-from aligncat.errors import ConfigError
 
 FOUND = {"train": Counts(8, 16, 4), "val": Counts(4, 8, 2), "testA": Counts(2, 4, 1), "testB": Counts(2, 4, 1)}
 
@@ -91,10 +101,10 @@ def first_annotation(**values: object) -> Callable[[ReferFiles], object]:
         (lambda f: f.refs[0]["sentences"][1].update(sent_id=0), "sentences[1]: the id 0 was used before"),
         (lambda f: f.refs[1].update(ref_id=0), "(ref_id 0): the id 0 was used before"),
         (lambda f: f.refs[0]["sentences"][0].update(sent=" "), "empty expression"),
-        (lambda f: f.refs[8].update(ref_id=3), "refs(unc).p: ref_id 3 is in train and again in val"),
+        (lambda f: f.refs[8].update(ref_id=3), ": referent 3 is in train and again in val"),
         (
             lambda f: f.refs[-1]["sentences"][0].update(sent_id=17),
-            "refs(unc).p: sent_id 17 is in val and again in testB",
+            ": expression 17 is in val and again in testB",
         ),
         (lambda f: f.refs[0].update(split="../x"), "row 0: '../x' cannot be a split's name"),
     ],
@@ -203,9 +213,33 @@ def test_a_mask_of_several_run_lengths_is_their_union(tmp_path: Path) -> None:
         assert truth.mask is not None and coco_mask.area(truth.mask) == (x2 - x1) * (y2 - y1)
 
 
-def test_another_format_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="only REFER's layout can be checked, not the format jsonl"):
-        check_dataset(DataConfig(tmp_path, "jsonl"))
+def test_own_data_is_checked_too(tmp_path: Path) -> None:
+    unmeasured = [{key: row[key] for key in ("image", "expression")} for row in jsonl_rows(2)]
+    good = write_jsonl_dataset(tmp_path / "good", {"train": unmeasured, "val": jsonl_rows(2)})
+    report = check_dataset(good)
+    assert (report.problems, report.missing, report.photos) == ((), (), 2)
+    assert [(split.split, split.found) for split in report.splits] == [
+        ("train", Counts(2, 4, 2)),
+        ("val", Counts(2, 4, 2)),
+    ]
+    bad = write_jsonl_dataset(tmp_path / "bad", {"val": [*jsonl_rows(1), *unmeasured]})
+    assert [re.sub(".*/", "", problem)[:35] for problem in check_dataset(bad).problems] == [
+        "val.jsonl:2: neither 'box' nor 'mas",
+        "val.jsonl:3: neither 'box' nor 'mas",
+    ]
+
+
+@pytest.mark.parametrize(("size", "message"), [((HEIGHT, WIDTH), "EXIF"), ((2 * WIDTH, 2 * HEIGHT), "resized")])
+def test_a_photo_of_another_size_than_its_annotations_is_a_problem(
+    tmp_path: Path, size: tuple[int, int], message: str
+) -> None:
+    files = write_refer_dataset(tmp_path)
+    files.save()
+    name = files.instances["images"][4]["file_name"]
+    Image.new("RGB", size).save(files.image_folder / name)
+    [problem] = check_dataset(files.config).problems
+    expected = f"{name}: the annotations are for 48 x 40 pixels, but the photo has {size[0]} x {size[1]}, .*{message}"
+    assert re.search(expected, problem)
 
 
 @pytest.mark.parametrize("name", SETS)

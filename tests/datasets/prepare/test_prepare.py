@@ -224,7 +224,7 @@ def test_a_check_with_faults_ends_with_status_1_and_one_line(
     assert main(words) == 1
     printed = capsys.readouterr()
     assert printed.err.splitlines()[-1].endswith(
-        "refcoco: 4 splits with other counts than published, 11 bad rows, 1 photos missing"
+        ": 4 splits with other counts than published, 11 bad rows, 1 photos missing"
     )
     assert printed.out.count("bad row: ") == 10 and "and 1 more bad rows" in printed.out
 

@@ -48,11 +48,11 @@ class BadRows:
         return False
 
     def remark(self, message: str) -> None:
-        """Keep a message about a row that is used, but not completely, for `report`."""
+        """Keep a message about a mask that is read in part, for `report`."""
         self.remarks.append(message)
 
     def report(self, kept: int) -> None:
-        """Log one warning about all remarks, and one about all skipped rows or add their errors to the given list.
+        """Log a warning about masks that are read in part, and log skipped rows or add their errors to the given list.
 
         Args:
             kept: the number of usable rows.
@@ -61,7 +61,7 @@ class BadRows:
             DataError: no row is usable, and no list collects the errors.
         """
         if self.remarks:
-            logger.warning("%s: %d remarks: %s", self.source, len(self.remarks), _listed(self.remarks))
+            logger.warning("%s: %d masks are read in part: %s", self.source, len(self.remarks), _listed(self.remarks))
         if self._collected is not None:
             self._collected += self.errors
             return

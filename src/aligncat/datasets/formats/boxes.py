@@ -126,7 +126,7 @@ def read_box(value: object, canvas: Canvas, numbers: BoxNumbers) -> NDArray[np.f
 def _fault(box: Sequence[float], canvas: Canvas, numbers: BoxNumbers) -> str | None:
     """Return what shows that a box is not what its format says, or None."""
     x1, y1, x2, y2 = numbers.to_pixels(box, canvas.width, canvas.height)
-    if numbers.form != "fraction" and all(0 <= number <= 1 for number in box):
+    if numbers.form != "fraction" and any(box) and all(0 <= number <= 1 for number in box):
         meant = numbers.chosen and numbers.in_pixels and all(float(number).is_integer() for number in box)
         if not meant:
             return "has only numbers between 0 and 1, which look like fractions of the photo"
@@ -141,16 +141,18 @@ def _fault(box: Sequence[float], canvas: Canvas, numbers: BoxNumbers) -> str | N
 
 
 def _advice(box: Sequence[float], canvas: Canvas, numbers: BoxNumbers) -> str:
-    """Return the other readings under which a box lies inside its image, as the end of a message."""
+    """Return how else a box could lie inside its image, as the end of a message."""
     fitting = [form for form in _MEANINGS if form != numbers.form and _fault(box, canvas, BoxNumbers(form)) is None]
+    advice = []
     if fitting:
-        readings = " or ".join(f"{_MEANINGS[form]} (--data.boxes {form})" for form in fitting)
-        how = ", which this format does not allow: write pixels" if numbers.fixed else ""
-        return f". It would fit its image as {readings}{how}"
+        options = {form: "" if numbers.fixed else f" (--data.boxes {form})" for form in fitting}
+        readings = " or ".join(f"{_MEANINGS[form]}{option}" for form, option in options.items())
+        how = ", but this format has only one form of boxes: write that" if numbers.fixed else ""
+        advice.append(f"It would fit its image as {readings}{how}")
     turned = replace(canvas, width=canvas.height, height=canvas.width)
-    if canvas.width != canvas.height and _fault(box, turned, numbers) is None:
-        return (
-            f". It would fit {turned.width} x {turned.height} pixels: if EXIF turns the photo and the box was drawn on "
+    if canvas.width != canvas.height and numbers.in_pixels and _fault(box, turned, numbers) is None:
+        advice.append(
+            f"It would fit {turned.width} x {turned.height} pixels: if EXIF turns the photo and the box was drawn on "
             "the photo as stored, remove the photo's EXIF orientation or turn the box"
         )
-    return " of the original image; correct the box"
+    return "".join(f". {each}" for each in advice) or " of the original image; correct the box"

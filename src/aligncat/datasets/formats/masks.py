@@ -80,7 +80,9 @@ def _polygons(parts: Sequence[object], canvas: Canvas) -> list[list[float]]:
     """Return the polygons of a mask. Parts of one or two points cover nothing and are dropped if others remain."""
     good = [part for part in parts if not _is_too_short(part)] or parts
     if dropped := len(parts) - len(good):
-        canvas.remark(f"{canvas.where}: {dropped} of the mask's {len(parts)} polygons have fewer than 3 corners")
+        canvas.remark(
+            f"{canvas.where}: {dropped} of the mask's {len(parts)} polygons have fewer than 3 corners and are dropped"
+        )
     polygons = [_polygon(part, canvas) for part in good]
     corners = np.concatenate(polygons).reshape(-1, 2)
     if corners.min() >= 0 and corners.max() <= 1:
