@@ -92,9 +92,8 @@ def mask_and_box(logits: Tensor, width: int, height: int) -> tuple[NDArray[np.bo
     down, across = touched(inner_height, height), touched(inner_width, width)
     mask = (down @ square[top : top + inner_height, left : left + inner_width].astype(int) @ across.T) > 0
     x1, y1, x2, y2 = largest_contour(square)
-    x1, x2 = ((x - left) / inner_width * width for x in (x1, x2))
-    y1, y2 = ((y - top) / inner_height * height for y in (y1, y2))
-    return mask, [int(value) for value in (x1, y1, x2, y2)]  # towards zero
+    corners = [((x - left) / inner_width * width, (y - top) / inner_height * height) for x, y in ((x1, y1), (x2, y2))]
+    return mask, [int(value) for corner in corners for value in corner]  # towards zero
 
 
 def touched(cells: int, pixels: int) -> NDArray[np.int64]:
