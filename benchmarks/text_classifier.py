@@ -77,7 +77,7 @@ class Classifier(nn.Module):
         if row.text.recurrent:
             vocabulary = Vocabulary.from_expressions(texts)
             if row.text.vector_words:
-                vocabulary = vocabulary.with_words(first_words(vectors, row.text.vector_words))
+                vocabulary = vocabulary.with_words(first_words(vectors, row.text.vector_words, vocabulary.rule))
             table = load_word_vectors(vectors, vocabulary, seed=seed).table if row.vectors else None
             self.tokens, self.encoder = vocabulary, TextEncoder(row.text, len(vocabulary), table)
         else:

@@ -30,7 +30,10 @@ def test_a_stored_image_gives_the_same_groundings() -> None:
     store = Store.open(FIRST / "store", expect=grounder.detector_description)
     found = grounder.ground_candidates(store.candidates(stored["image_id"]), stored["expressions"])
     assert len(found) == len(stored["groundings"]) == 3
+    words = json.loads((FIRST / "grounder" / "vocabulary.json").read_text())["words"]
     for now, before in zip(map(to_json, found), stored["groundings"], strict=True):
+        # A newer key. These phrases have no punctuation, so their words are what white space separates.
+        assert now.pop("unknown_words") == tuple(word for word in now["expression"].split() if word not in words)
         assert now.pop("probability") == pytest.approx(before.pop("score"), abs=1e-6)
         for one, other in zip(now.pop("candidates"), before.pop("candidates"), strict=True):
             assert one.pop("probability") == pytest.approx(other.pop("probability"), abs=1e-6)
@@ -71,5 +74,6 @@ def test_an_unfinished_run_resumes_and_gives_the_same_weights(tmp_path: Path, ca
     with caplog.at_level(logging.WARNING):
         train(**arguments, training=replace(TRAINING, epochs=4))
     assert weights(tmp_path / "run") == weights(FIRST / "grounder")
+    assert "words" not in json.loads((tmp_path / "run" / "config.json").read_text())  # its own rule, the first one
     sizes = [record.getMessage() for record in caplog.records if "visual_dim" in record.getMessage()]
     assert len(sizes) == 1 and "settings.json" in sizes[0]

@@ -256,6 +256,8 @@ class Grounding:
         word_weights: (word, weight) pairs in order; empty without phrase attention.
         choice: the index of the chosen candidate in `candidates`.
         candidates: all candidates with their scores.
+        unknown_words: the words of the expression that the grounder does not know, in order and without duplicates. It
+            reads them all alike.
     """
 
     expression: str
@@ -268,6 +270,7 @@ class Grounding:
     word_weights: tuple[tuple[str, float], ...]
     choice: int
     candidates: tuple[CandidateScore, ...]
+    unknown_words: tuple[str, ...] = ()
 
     @property
     def score(self) -> float:

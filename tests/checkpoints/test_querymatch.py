@@ -106,6 +106,9 @@ def test_the_grounder_gives_the_scores_of_querymatch(
     assert grounder.detector_description.candidates == 20
     assert grounder.detector_description.image_size == 800
     assert grounder.provenance["querymatch"]["file"] == "seg_best.pth"
+    # QueryMatch's own rule for words: it removes semicolons and keeps typographic characters.
+    assert "words" not in json.loads((out / "config.json").read_text())
+    assert grounder.vocabulary.words_of("man;left—one") == ["manleft—one"]
     assert main(["import", "querymatch", str(source), str(out), *options]) == 1
     assert "already contains a grounder" in capsys.readouterr().err
 

@@ -48,6 +48,15 @@ def test_every_query_is_written_only_if_it_is_true() -> None:
     assert description.differences(detector_description()) == [Difference("every_query", True, None)]
 
 
+def test_masks_are_written_only_if_they_are_not_the_default() -> None:
+    description = detector_description(masks="querymatch")
+    assert description.to_json()["masks"] == "querymatch"
+    assert DetectorDescription.from_json(description.to_json()) == description
+    assert "masks" not in detector_description().to_json()
+    assert description.differences(detector_description()) == [Difference("masks", "querymatch", "interpolated")]
+    assert not description.differences(detector_description(), ignoring=("masks",))
+
+
 def test_keys_of_another_version_are_kept_and_compared() -> None:
     content = {**shipped("detector"), "tiles": {"rows": 2}}
     description = DetectorDescription.from_json(content)
@@ -75,6 +84,7 @@ def test_names_and_ignored_keys_are_not_compared() -> None:
         ({"candidates": True}, "has True as its candidates"),
         ({"preprocessing": None}, "has None as its preprocessing"),
         ({"every_query": 1}, "has 1 as its every_query"),
+        ({"masks": None}, "has None as its masks"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named_in_the_error(change: dict[str, Any], message: str) -> None:

@@ -32,7 +32,16 @@ from aligncat.store.manifest import Manifest
 from aligncat.store.reader import Store
 from aligncat.types import ImageRecord
 
-WITHOUT_TORCH = ("candidates", "description", "folder", "preprocessing", "protocol", "query_detector", "registry")
+WITHOUT_TORCH = (
+    "candidates",
+    "description",
+    "folder",
+    "masks",
+    "preprocessing",
+    "protocol",
+    "query_detector",
+    "registry",
+)
 SIZE = 64
 
 

@@ -342,6 +342,29 @@ class TestGround:
         assert first.choice == second.choice  # both are two unknown words
         assert [word for word, _ in second.word_weights] == ["тест", "слова"]
 
+    def test_unknown_words_are_in_the_answer(self, grounder: Grounder, photo: Path) -> None:
+        first, second = grounder.ground(photo, ["red zxqv, the wvut;ZXQV", "red person"])
+        assert (first.unknown_words, second.unknown_words) == (("zxqv", "wvut"), ())
+        assert to_json(first)["unknown_words"] == ("zxqv", "wvut")
+
+    def test_a_new_grounder_records_its_rule_for_words_and_an_old_one_keeps_its_own(
+        self, grounder: Grounder, folder: Path, photo: Path
+    ) -> None:
+        phrases = ["red person;left", "red…person", "red person left"]
+        config = without_hashes(folder / "config.json")
+        assert config.pop("words") == 2
+        third = grounder.ground(photo, phrases)[2]
+        assert grounder.ground(photo, phrases)[0].word_weights == third.word_weights
+        (folder / "config.json").write_text(json.dumps(config))  # as an earlier version wrote it
+        old = Grounder.from_pretrained(folder)
+        assert [[word for word, _ in each.word_weights] for each in old.ground(photo, phrases)] == [
+            ["red", "personleft"],
+            ["red…person"],
+            ["red", "person", "left"],
+        ]
+        old.save_pretrained(folder)
+        assert "words" not in json.loads((folder / "config.json").read_text())
+
     def test_words_beyond_the_limit_are_ignored(self, grounder: Grounder, photo: Path) -> None:
         long = "red person on the left of the dog " * 1250
         found, cut = grounder.ground(photo, [long, "red person on the left of the dog"])

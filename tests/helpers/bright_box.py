@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from aligncat.detectors.candidates import CONFIDENCE_RULE, RawOutput
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.folder import DetectorFolder
+from aligncat.detectors.masks import MaskMode
 from aligncat.detectors.preprocessing import Preprocessing
 from aligncat.detectors.query_detector import QueryDetector
 from aligncat.files.hashes import file_sha256
@@ -25,6 +26,7 @@ class BrightBoxDetector(QueryDetector):
         preprocessing: Preprocessing,
         candidates: int,
         every_query: bool,
+        masks: MaskMode,
         device: str,
     ) -> None:
         """Create the detector; see `DetectorFactory`."""
@@ -39,6 +41,7 @@ class BrightBoxDetector(QueryDetector):
             confidence=CONFIDENCE_RULE,
             candidates=candidates,
             every_query=every_query,
+            masks=masks,
         )
         super().__init__(
             description, preprocessing, labels=("bright", "dark"), feature_dim=3, device=device, batch_size=2

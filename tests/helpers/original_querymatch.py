@@ -1,14 +1,18 @@
-"""The scores of QueryMatch in plain torch, written from its paper and its release, with its key names.
+"""The scores, masks and boxes of QueryMatch, written from its paper and its release, without OpenCV.
 
-Each weight is drawn at random when it is first requested. The resulting state therefore has exactly the weights that
-the computation uses.
+The key names are QueryMatch's. Each weight is drawn at random when it is first requested. The resulting state therefore
+has exactly the weights that the computation uses.
 """
 
 from __future__ import annotations
 
 import re
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
 from helpers.original_mask2former import Weights, attention
@@ -72,3 +76,50 @@ def gru(w: Weights, inputs: Tensor) -> Tensor:
         state = (1 - update) * new + update * state
         states.append(state)
     return torch.stack(states)
+
+
+def mask_and_box(logits: Tensor, width: int, height: int) -> tuple[NDArray[np.bool_], list[int]]:
+    """Return the mask and the box of a query in an image, from its mask logits (h, w) for a letterbox of 416.
+
+    The square is enlarged to 800, shrunk to 416 and thresholded; the image's part of it is resized as zeros and ones,
+    and whatever is not zero is inside. The box is that of the largest contour in the square.
+    """
+    shrunk = F.interpolate(F.interpolate(logits[None, None], (800, 800), mode="bilinear"), (416, 416), mode="bilinear")
+    square = shrunk[0, 0].numpy() > 0
+    inner_width = 416 if width >= height else int(416 * (width / height))
+    inner_height = 416 if height >= width else int(416 / (width / height))
+    left, top = (416 - inner_width) // 2, (416 - inner_height) // 2
+    down, across = touched(inner_height, height), touched(inner_width, width)
+    mask = (down @ square[top : top + inner_height, left : left + inner_width].astype(int) @ across.T) > 0
+    x1, y1, x2, y2 = largest_contour(square)
+    corners = [((x - left) / inner_width * width, (y - top) / inner_height * height) for x, y in ((x1, y1), (x2, y2))]
+    return mask, [int(value) for corner in corners for value in corner]  # towards zero
+
+
+def touched(cells: int, pixels: int) -> NDArray[np.int64]:
+    """Return which cells have a part in which pixels of a bilinear resize, (pixels, cells) zeros and ones."""
+    table = np.zeros((pixels, cells), int)
+    for pixel in range(pixels):
+        # The exact centre of the pixel, in halves of a cell's share, so that no rounding decides what is touched.
+        twice, whole = (2 * pixel + 1) * cells - pixels, 2 * pixels
+        low = min(max(twice // whole, 0), cells - 1)
+        table[pixel, low] = 1
+        if twice > 0 and twice % whole and low + 1 < cells:
+            table[pixel, low + 1] = 1
+    return table
+
+
+def largest_contour(square: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Return the box (x1, y1, x2, y2) of the piece whose outer contour, a polygon through pixel centres, is largest.
+
+    A polygon covers a cell between four centres if all four pixels are inside, and half of it if three are. OpenCV
+    lists contours from the bottom up, and QueryMatch takes the last of equals: the one that starts furthest up.
+    """
+    pieces, _ = ndimage.label(square, structure=np.ones((3, 3)))
+    found = []
+    for number, (rows, columns) in enumerate(ndimage.find_objects(pieces), start=1):
+        piece = ndimage.binary_fill_holes(pieces[rows, columns] == number).astype(int)
+        corners = piece[1:, 1:] + piece[1:, :-1] + piece[:-1, 1:] + piece[:-1, :-1]
+        box = columns.start, rows.start, columns.stop, rows.stop
+        found.append(((corners == 4).sum() + (corners == 3).sum() / 2, box))
+    return max(found, key=lambda each: each[0])[1]  # label numbers pieces from the top, and max takes the first

@@ -73,8 +73,33 @@ def test_no_expressions_is_an_error() -> None:
 def test_a_vocabulary_is_equal_after_saving_and_loading(tmp_path: Path) -> None:
     vocabulary = Vocabulary.from_expressions([*TEXTS, "café"])
     vocabulary.save(tmp_path / "vocabulary.json")
-    assert Vocabulary.load(tmp_path / "vocabulary.json") == vocabulary
-    assert Vocabulary.from_dict(json.loads(json.dumps(vocabulary.to_dict()))) == vocabulary
+    assert Vocabulary.load(tmp_path / "vocabulary.json", vocabulary.rule) == vocabulary
+    assert Vocabulary.from_dict(json.loads(json.dumps(vocabulary.to_dict())), vocabulary.rule) == vocabulary
+
+
+def test_a_vocabulary_splits_by_its_own_rule() -> None:
+    texts = ["the dog;left", "a man\u2019s hat"]
+    first, second = (Vocabulary.from_expressions(texts, rule) for rule in (1, 2))
+    assert first.words == ("the", "dogleft", "a", "man\u2019s", "hat")
+    assert second.words == ("the", "dog", "left", "a", "mans", "hat")
+    assert first.encode(["dog;left hat"], 15).tolist() == [[4, 7]]
+    assert second.encode(["dog;left hat"], 15).tolist() == [[4, 5, 8]]
+    assert second.weigh("dog;left", [0.5, 0.25]) == (("dog", 0.5), ("left", 0.25))
+    assert Vocabulary(["dog"], 1) != Vocabulary(["dog"], 2)
+    assert [each.with_words(["cat"]).rule for each in (first, second)] == [1, 2]
+    assert Vocabulary.from_dict(second.to_dict()).rule == 1  # files that record no rule
+
+
+@pytest.mark.parametrize("rule", [0, 3, "2", None])
+def test_an_unknown_rule_is_an_error(rule: object) -> None:
+    with pytest.raises(DataError, match=r"unknown rule .* for splitting expressions"):
+        Vocabulary(["dog"], rule)  # type: ignore[arg-type]
+
+
+def test_unknown_words_are_listed_once_in_order() -> None:
+    vocabulary = Vocabulary(["the", "dog", "left"], 2)
+    assert vocabulary.unknown("The wombat, the quokka\u2014the WOMBAT\u2019s dog") == ("wombat", "quokka", "wombats")
+    assert vocabulary.unknown("left dog") == ()
 
 
 @pytest.mark.parametrize(

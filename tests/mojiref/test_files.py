@@ -20,7 +20,11 @@ from pycocotools import mask as coco_mask
 
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split, load_truth
+<<<<<<< HEAD
 from aligncat.errors import DataError, WriteError
+=======
+from aligncat.language.tokens import tokenize
+>>>>>>> querymatch
 from aligncat.mojiref.build import MojiRefConfig, make_mojiref
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
@@ -114,6 +118,14 @@ def test_the_readers_of_refcoco_read_it(
     for ref, _ in written:
         x, y, w, h = rows[ref["ann_id"]]["bbox"]
         assert truth[str(ref["ref_id"])].box.tolist() == [x, y, x + w, y + h]
+
+
+def test_the_rules_for_words_split_every_sentence_alike(flavours: dict[str, MojiRefFiles]) -> None:
+    for files in flavours.values():
+        sentences = [sentence["sent"] for _, sentence in files.sentences()]
+        assert len(sentences) > 100 and [tokenize(text, 1) for text in sentences] == [
+            tokenize(text, 2) for text in sentences
+        ]
 
 
 def test_masks_are_the_visible_pixels(mojiref: Path, flavours: dict[str, MojiRefFiles]) -> None:

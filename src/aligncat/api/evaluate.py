@@ -90,7 +90,7 @@ def evaluate(
     # Folders that differ only in the seed hold the same config; reports average over its seeds.
     config = name.removesuffix(f"-seed{seed_of(loaded)}")
     training = None if detector_images is None else read_training_images(detector_images)
-    every_query = None if queries is None else open_queries(queries, loaded)
+    every_query = None if queries is None else open_queries(queries, opened)
     found: list[Answers] = []
     with nullcontext() if out is None else path_lock(out / f"{name}-{data.division}"):
         with AnnotationFiles() as files:

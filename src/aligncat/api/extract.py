@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aligncat.datasets.config import DataConfig
+from aligncat.detectors.masks import DEFAULT_MASKS, MaskMode
 from aligncat.detectors.preprocessing import DEFAULT_MODE, PreprocessingMode
 from aligncat.detectors.registry import CANDIDATES, MINI, open_detector
 from aligncat.errors import ConfigError
@@ -28,6 +29,7 @@ def extract(
     preprocessing: PreprocessingMode = DEFAULT_MODE,
     device: str | None = None,
     every_query: bool = False,
+    masks: MaskMode = DEFAULT_MASKS,
     skip_bad_images: bool = False,
     skip_bad_rows: bool = False,
 ) -> Store:
@@ -52,6 +54,9 @@ def extract(
         every_query: keep each of the detector's N queries once and ignore `candidates`. Such a store is not for
             training but for `aligncat evaluate --queries`, which then distinguishes referents that the detector missed
             from referents that the confidence filter dropped.
+        masks: how masks and boxes are made from the detector's mask logits: interpolated, or querymatch (exactly as
+            QueryMatch's code, to compare with its published figures; needs --preprocessing letterbox-416-to-800 and the
+            extra [querymatch]).
         skip_bad_images: leave out images that cannot be read, or whose names are not UTF-8, and list them, instead of
             stopping.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
@@ -60,8 +65,8 @@ def extract(
         The store.
 
     Raises:
-        ConfigError: both or neither of `data` and `images` are given, the preprocessing requires another size, or the
-            device is not available.
+        ConfigError: both or neither of `data` and `images` are given, the preprocessing requires another size, the
+            masks require another preprocessing or a package, or the device is not available.
         DataError: the dataset cannot be read.
         DetectorError: the detector cannot be loaded.
         ImageError: an image cannot be read.
@@ -94,6 +99,7 @@ def extract(
             preprocessing=preprocessing,
             device=chosen_device,
             every_query=every_query,
+            masks=masks,
         ),
         out=out,
         skip_bad_images=skip_bad_images,

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
+from aligncat.detectors.masks import MaskRule, interpolated_mask
 from aligncat.errors import DetectorError
-from aligncat.geometry import Letterbox, encode_mask, largest_component_box, mask_to_original
+from aligncat.geometry import Letterbox, encode_mask
 from aligncat.types import RLE, Candidates
 
 CONFIDENCE_RULE = "class probability times mean mask probability inside the mask, over (query, class) pairs"
@@ -70,6 +71,7 @@ def image_candidates(
     candidates: int,
     every_query: bool,
     confidence_rule: ConfidenceRule = pair_confidences,
+    mask_rule: MaskRule = interpolated_mask,
 ) -> Candidates:
     """Return the most confident candidates of one image of a batch.
 
@@ -85,6 +87,7 @@ def image_candidates(
         candidates: O, the number of candidates to keep.
         every_query: keep each query once, under its most confident class.
         confidence_rule: the function that computes the confidences.
+        mask_rule: the function that makes a mask and a box from the logits of a query.
 
     Raises:
         DetectorError: the output has values that are not finite.
@@ -100,17 +103,18 @@ def image_candidates(
         most_confident = confidences.argmax(axis=1)[:, None] == np.arange(confidences.shape[1])
         confidences = np.where(most_confident, confidences, 0)
     kept: list[tuple[int, int]] = []
-    shapes: dict[int, tuple[NDArray[np.float32], RLE] | None] = {}
+    shapes: dict[int, tuple[RLE, NDArray[np.float32]] | None] = {}
     for pair in np.argsort(-confidences, axis=None, kind="stable"):
         query, category = (int(index) for index in np.unravel_index(pair, confidences.shape))
         if confidences[query, category] == 0 or len(kept) == candidates:
             break
         if query not in shapes:
-            shapes[query] = _box_and_mask(mask_to_original(mask_logits[query], place))
+            found = mask_rule(mask_logits[query], place)
+            shapes[query] = None if found is None else (encode_mask(found[0]), found[1])
         if shapes[query] is not None:
             kept.append((query, category))
     queries, categories = np.array(kept, dtype=np.int32).reshape(-1, 2).T
-    found = [shape for query in queries.tolist() if (shape := shapes[query]) is not None]
+    shown = [shape for query in queries.tolist() if (shape := shapes[query]) is not None]
     return Candidates(
         image_id=image_id,
         width=place.width,
@@ -119,10 +123,6 @@ def image_candidates(
         queries=queries.copy(),
         categories=categories.copy(),
         confidences=confidences[queries, categories],
-        boxes=np.array([box for box, _ in found], dtype=np.float32).reshape(-1, 4),
-        masks=tuple(mask for _, mask in found),
+        boxes=np.array([box for _, box in shown], dtype=np.float32).reshape(-1, 4),
+        masks=tuple(mask for mask, _ in shown),
     )
-
-
-def _box_and_mask(mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], RLE] | None:
-    return (largest_component_box(mask), encode_mask(mask)) if mask.any() else None

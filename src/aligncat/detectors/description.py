@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from aligncat.detectors.masks import DEFAULT_MASKS
 from aligncat.detectors.preprocessing import DEFAULT_MODE
 from aligncat.errors import DetectorError
 from aligncat.files.differences import Difference, differences
@@ -32,6 +33,8 @@ class DetectorDescription:
         confidence: the rule that ranks the candidates.
         candidates: O, the most candidates kept for an image.
         every_query: whether each of the N queries is kept once, under its most confident class.
+        masks: how masks and boxes are made from the mask logits, a `MaskMode`. They do not affect the query features
+            or the confidences.
         unknown: other keys of a file that a different version wrote. They are kept, compared and written back.
     """
 
@@ -45,6 +48,7 @@ class DetectorDescription:
     confidence: str
     candidates: int
     every_query: bool = False
+    masks: str = DEFAULT_MASKS
     unknown: Mapping[str, JSON] = field(default_factory=dict)
 
     @classmethod
@@ -54,7 +58,7 @@ class DetectorDescription:
         Raises:
             DetectorError: a key is missing, or a value has the wrong type.
         """
-        if missing := [name for name in _TYPES if name not in content and name != "every_query"]:
+        if missing := [name for name in _TYPES if name not in content and name not in _DEFAULTS]:
             raise DetectorError(
                 f"the description of the detector lacks {', '.join(missing)}; extract the store again, or "
                 "train the grounder again"
@@ -69,11 +73,13 @@ class DetectorDescription:
         return cls(**known, unknown={key: value for key, value in content.items() if key not in known})
 
     def to_json(self) -> dict[str, JSON]:
-        """Return the description as a JSON object with sorted keys. `every_query` is left out if it is False."""
+        """Return the description as a JSON object with sorted keys. Keys of `_DEFAULTS` are left out at their default.
+
+        Older versions did not have them, and a store that does not use them has the same bytes as then.
+        """
         content = asdict(self)
         content |= content.pop("unknown")
-        if not self.every_query:
-            del content["every_query"]
+        content = {key: value for key, value in content.items() if key not in _DEFAULTS or value != _DEFAULTS[key]}
         plain: dict[str, JSON] = json.loads(json.dumps(content, sort_keys=True))
         return plain
 
@@ -88,9 +94,9 @@ class DetectorDescription:
         return list(differences(first, second))
 
     def _settings(self, ignoring: Collection[str]) -> dict[str, JSON]:
-        """Return the settings to compare, including the preprocessing mode, which older files leave out."""
+        """Return the settings to compare, including the preprocessing mode and the masks, which files may leave out."""
         preprocessing = {**self.preprocessing, "mode": self.preprocessing_mode}
-        settings: dict[str, JSON] = {**self.to_json(), "preprocessing": preprocessing}
+        settings: dict[str, JSON] = {**self.to_json(), "masks": self.masks, "preprocessing": preprocessing}
         return {key: value for key, value in settings.items() if key != "name" and key not in ignoring}
 
     @property
@@ -110,4 +116,6 @@ _TYPES: Mapping[str, type] = {
     "confidence": str,
     "candidates": int,
     "every_query": bool,
+    "masks": str,
 }
+_DEFAULTS: Mapping[str, JSON] = {"every_query": False, "masks": DEFAULT_MASKS}

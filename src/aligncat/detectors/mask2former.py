@@ -13,6 +13,7 @@ from transformers import Mask2FormerForUniversalSegmentation
 from aligncat.detectors.candidates import CONFIDENCE_RULE, RawOutput
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.folder import DetectorFolder
+from aligncat.detectors.masks import MaskMode
 from aligncat.detectors.preprocessing import Preprocessing
 from aligncat.detectors.query_detector import QueryDetector
 from aligncat.errors import DetectorError
@@ -39,6 +40,7 @@ class Mask2FormerDetector(QueryDetector):
         preprocessing: Preprocessing,
         candidates: int,
         every_query: bool,
+        masks: MaskMode,
         device: str,
     ) -> None:
         """Load the model from a folder; see `DetectorFactory`."""
@@ -58,6 +60,7 @@ class Mask2FormerDetector(QueryDetector):
                 confidence=CONFIDENCE_RULE,
                 candidates=int(config.num_queries) if every_query else candidates,
                 every_query=every_query,
+                masks=masks,
             ),
             preprocessing,
             labels=[str(config.id2label[index]) for index in range(config.num_labels)],

@@ -9,6 +9,7 @@ from PIL import Image
 
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.folder import DetectorFolder
+from aligncat.detectors.masks import MaskMode
 from aligncat.detectors.preprocessing import Preprocessing
 from aligncat.types import Candidates, FeatureColumn
 
@@ -69,6 +70,7 @@ class DetectorFactory(Protocol):
         preprocessing: Preprocessing,
         candidates: int,
         every_query: bool,
+        masks: MaskMode,
         device: str,
     ) -> Detector:
         """Load the detector from a folder.
@@ -78,6 +80,7 @@ class DetectorFactory(Protocol):
             preprocessing: how an image is converted into the model's square input.
             candidates: O, the most candidates for an image.
             every_query: keep each of the N queries once, under its most confident class, whatever `candidates` is.
+            masks: how masks and boxes are made from the mask logits.
             device: "cpu", "cuda", "cuda:1" and so on.
 
         Raises:

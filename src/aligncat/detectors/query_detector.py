@@ -11,6 +11,7 @@ from PIL import Image
 
 from aligncat.detectors.candidates import RawOutput, image_candidates, pair_confidences
 from aligncat.detectors.description import DetectorDescription
+from aligncat.detectors.masks import mask_rule
 from aligncat.detectors.preprocessing import Preprocessing, normalize
 from aligncat.types import Candidates, FeatureColumn
 
@@ -39,8 +40,12 @@ class QueryDetector(ABC):
             feature_dim: d_v, the length of a query feature.
             device: the device that the model runs on, such as "cpu" or "cuda".
             batch_size: the number of images to pass to `detect` at once.
+
+        Raises:
+            ConfigError: the masks of the description do not fit the preprocessing, or OpenCV is missing.
         """
         self._description = description
+        self._mask_rule = mask_rule(description.masks, preprocessing)
         self.preprocessing = preprocessing
         self.labels = tuple(labels)
         self.feature_dim = feature_dim
@@ -83,6 +88,7 @@ class QueryDetector(ABC):
                 candidates=self.candidates,
                 every_query=self._description.every_query,
                 confidence_rule=self.confidences,
+                mask_rule=self._mask_rule,
             )
             for row, (image_id, place) in enumerate(zip(ids, places, strict=True))
         ]

@@ -16,6 +16,7 @@ from typing import cast
 
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.folder import CONFIG, DetectorFolder
+from aligncat.detectors.masks import DEFAULT_MASKS, MaskMode, mask_rule
 from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, PreprocessingMode
 from aligncat.detectors.protocol import Detector, DetectorFactory
 from aligncat.errors import ConfigError, DetectorError
@@ -139,6 +140,7 @@ def open_detector(
     preprocessing: PreprocessingMode = DEFAULT_MODE,
     device: str = "cpu",
     every_query: bool = False,
+    masks: MaskMode = DEFAULT_MASKS,
 ) -> Detector:
     """Load a detector from the hub or a local folder, or the one that aligncat ships.
 
@@ -151,21 +153,25 @@ def open_detector(
         preprocessing: how an image is converted into the model's square input; see `aligncat.detectors.preprocessing`.
         device: "cpu", "cuda", "cuda:1" and so on.
         every_query: keep each of the N queries once, under its most confident class, whatever `candidates` is.
+        masks: how masks and boxes are made from the mask logits; see `aligncat.detectors.masks`.
 
     Raises:
         DetectorError: the model does not exist, its family is unknown or needs an extra that is not installed, or its
             weights are incomplete, damaged or not in the safetensors format.
-        ConfigError: candidates or image_size is out of range, or the preprocessing mode is unknown or has another fixed
-            size.
+        ConfigError: candidates or image_size is out of range, the preprocessing mode is unknown or has another fixed
+            size, or the masks need another preprocessing or a package that is not installed.
     """
     name = str(name)
     folder = DetectorFolder.read(name, _path(name))
     with model_loading():
         factory = _factory(folder)
         fit = Preprocessing.of(preprocessing, image_size, folder.image_size)
+        mask_rule(masks, fit)  # its errors come before the weights are loaded
         if candidates < 1:
             raise ConfigError(f"candidates {candidates}: must be at least 1.")
-        detector = factory(folder, preprocessing=fit, candidates=candidates, every_query=every_query, device=device)
+        detector = factory(
+            folder, preprocessing=fit, candidates=candidates, every_query=every_query, masks=masks, device=device
+        )
     known, found = known_detector(name), detector.description()
     if known is not None and known.sha256 not in (None, (found.weights_sha256, found.config_sha256)):
         raise DetectorError(f"{folder.path}: the files of the {name} detector are damaged; reinstall aligncat.")
@@ -189,6 +195,7 @@ def load_detector(description: DetectorDescription, *, device: str = "cpu") -> D
         preprocessing=cast("PreprocessingMode", description.preprocessing_mode),  # open_detector checks it
         device=device,
         every_query=description.every_query,
+        masks=cast("MaskMode", description.masks),  # open_detector checks it
     )
     if differing := description.differences(detector.description()):
         raise DetectorError(

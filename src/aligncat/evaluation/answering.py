@@ -27,18 +27,23 @@ if TYPE_CHECKING:
     from aligncat.grounder.grounder import Grounder
 
 
-def open_queries(folder: Path, grounder: Grounder) -> Store:
-    """Open a store that has all queries of each image, and check that the grounder's detector made it.
+def open_queries(folder: Path, candidates: Store) -> Store:
+    """Open a store that has all queries of each image, and check that the detector of another store made it.
+
+    Args:
+        folder: the folder of the store to open.
+        candidates: the store with the candidates that are evaluated.
 
     Raises:
-        StoreError: the store is unfinished, was made by another detector, or holds only the best candidates.
+        StoreError: the store is unfinished, was made by another detector or has other masks, or holds only the best
+            candidates.
     """
     store = Store.open(folder)
     if not store.manifest.detector.every_query:
         raise StoreError(f"{folder}: this store holds only the best candidates; extract a new one with --every_query")
     ignoring = ("candidates", "every_query")
-    if differing := detector_differences(store.manifest.detector, grounder.detector_description, ignoring=ignoring):
-        raise StoreError(f"{folder}: made by another detector than the grounder's. " + "; ".join(differing))
+    if differing := detector_differences(store.manifest.detector, candidates.manifest.detector, ignoring=ignoring):
+        raise StoreError(f"{folder}: made by another detector than {candidates.folder}. " + "; ".join(differing))
     return store
 
 

@@ -25,7 +25,7 @@ from aligncat.grounder.old_sizes import without_old_sizes
 from aligncat.grounder.weights import load_weights
 from aligncat.language.config import TextEncoderConfig
 from aligncat.language.pretrained import PretrainedText, load_pretrained_text, untrained_text
-from aligncat.language.tokens import Tokens
+from aligncat.language.tokens import FIRST_RULE, RULE_KEY, Tokens
 from aligncat.language.vocabulary import Vocabulary
 from aligncat.loading import model_loading
 from aligncat.wording import first_line
@@ -70,10 +70,13 @@ class Contents(NamedTuple):
         encoder = None
         if self.pretrained is not None:
             encoder = {"name": self.pretrained.name, "sha256": self.pretrained.sha256}
+        # Grounders with the first rule, which are imported or of an earlier version, do not record it.
+        rule = self.vocabulary.rule if isinstance(self.vocabulary, Vocabulary) else FIRST_RULE
         return {
             "format": FORMAT,
             "alignment": asdict(self.model.config.alignment),
             "text": asdict(self.model.config.text),
+            **({} if rule == FIRST_RULE else {RULE_KEY: rule}),
             "text_encoder": encoder,
             "feature_dim": self.model.alignment.sizes.visual_dim,
             "labels": list(self.labels),
@@ -251,7 +254,7 @@ def _read_text_encoder(
     """
     if text.recurrent:
         _checked(folder, VOCABULARY, config)
-        return None, Vocabulary.load(folder / VOCABULARY)
+        return None, Vocabulary.load(folder / VOCABULARY, config.get(RULE_KEY, FIRST_RULE))
     name, sha256 = config["text_encoder"]["name"], config["text_encoder"]["sha256"]
     if text.train_encoder:
         for file in config.get(HASHES, {}):

@@ -25,7 +25,7 @@ from aligncat.grounder.folder import Contents, find_folder, read_folder, write_f
 from aligncat.grounder.model import GroundingModel
 from aligncat.grounder.model_card import CardResult, model_card
 from aligncat.language.pretrained import PretrainedText
-from aligncat.language.tokens import Tokens, tokenize
+from aligncat.language.tokens import Tokens
 from aligncat.loading import model_loading
 from aligncat.store.reader import Store
 from aligncat.types import Candidates, CandidateScore, Choices, Grounding
@@ -132,7 +132,7 @@ class Grounder(ModelHubMixin):
         if not expressions:
             raise DataError("no expression given; give at least one phrase that names an object")
         for expression in expressions:
-            if not tokenize(expression):
+            if not self.vocabulary.words_of(expression):
                 raise DataError(f"the expression {expression!r} has no words; give a phrase that names an object")
 
     @torch.inference_mode()
@@ -215,6 +215,7 @@ class Grounder(ModelHubMixin):
                 )
                 for slot in range(len(candidates))
             ),
+            unknown_words=self.vocabulary.unknown(expression),
         )
 
     def _save_pretrained(self, save_directory: Path) -> None:

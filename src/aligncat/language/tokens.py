@@ -1,4 +1,9 @@
-"""Split expressions into words, by the rules of QueryMatch and the REFER toolkits."""
+"""Split expressions into words, by one of two rules.
+
+Rule 1 is that of QueryMatch and the REFER toolkits. Rule 2 also separates words at characters that rule 1 removes or
+keeps inside a word, and reads typographic quotes as ASCII ones. New grounders have rule 2. Imported QueryMatch models
+and grounders of earlier versions, whose config.json records no rule, have rule 1.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,26 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-_RULES = str.maketrans({**dict.fromkeys(".,'!?\"()*#:;", None), "-": " ", "/": " "})
+FIRST_RULE = 1
+RULE = 2
+"""The rule of new grounders."""
+RULE_KEY = "words"
+"""The key of a grounder's config.json, and of a run's settings, that records the rule. Without it: FIRST_RULE."""
+
+_REMOVED = ".,'!?\"()*#:"
+_QUOTES = "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}\N{SINGLE LOW-9 QUOTATION MARK}"
+_QUOTES += "\N{SINGLE HIGH-REVERSED-9 QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}\N{LEFT DOUBLE QUOTATION MARK}"
+_QUOTES += "\N{RIGHT DOUBLE QUOTATION MARK}\N{DOUBLE LOW-9 QUOTATION MARK}\N{DOUBLE HIGH-REVERSED-9 QUOTATION MARK}"
+_DASHES = "\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{FIGURE DASH}\N{EN DASH}\N{EM DASH}\N{HORIZONTAL BAR}\N{MINUS SIGN}"
+_TABLES = {
+    FIRST_RULE: str.maketrans({**dict.fromkeys(_REMOVED + ";", None), **dict.fromkeys("-/", " ")}),
+    RULE: str.maketrans(
+        {
+            **dict.fromkeys(_REMOVED + _QUOTES, None),
+            **dict.fromkeys("-/;_" + _DASHES + "\N{HORIZONTAL ELLIPSIS}", " "),
+        }
+    ),
+}
 
 
 class Tokens(Protocol):
@@ -23,18 +47,29 @@ class Tokens(Protocol):
         """Return (word, weight) pairs in order, given one weight per token."""
         ...
 
+    def words_of(self, text: str) -> list[str]:
+        """Return the words of an expression, in order; empty if it has none."""
+        ...
+
+    def unknown(self, text: str) -> tuple[str, ...]:
+        """Return the words of an expression that it has no token for, in order and without duplicates."""
+        ...
+
     def __len__(self) -> int: ...
 
 
-def tokenize(text: str) -> list[str]:
+def tokenize(text: str, rule: int = FIRST_RULE) -> list[str]:
     """Split an expression into lower-case words.
 
-    The characters ``.,'!?"()*#:;`` are removed. White space, ``-`` and ``/`` separate words.
+    Rule 1 removes the characters ``.,'!?"()*#:;``. White space, ``-`` and ``/`` separate words. In rule 2, ``;``,
+    ``_``, the ellipsis character and typographic dashes separate words too, and typographic quotes and apostrophes are
+    removed like ASCII ones.
 
     Args:
         text: an expression as its author wrote it.
+        rule: FIRST_RULE or RULE.
 
     Returns:
         The words in order; empty if the text has none.
     """
-    return text.lower().translate(_RULES).split()
+    return text.lower().translate(_TABLES[rule]).split()

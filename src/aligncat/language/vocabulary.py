@@ -12,7 +12,7 @@ from torch import Tensor
 from aligncat.errors import DataError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import read_json
-from aligncat.language.tokens import tokenize
+from aligncat.language.tokens import FIRST_RULE, RULE, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,13 +32,17 @@ class Vocabulary:
 
     Args:
         words: the words with ids 3, 4, ...
+        rule: the rule of `tokenize` by which expressions are split.
 
     Raises:
-        DataError: a word occurs twice.
+        DataError: a word occurs twice, or the rule is unknown.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], rule: int = RULE) -> None:
+        if rule not in (FIRST_RULE, RULE):
+            raise DataError(f"unknown rule {rule!r} for splitting expressions; use a newer version of aligncat")
         self.words = tuple(words)
+        self.rule = rule
         # An expression may contain a word spelled like a special symbol. It is an ordinary word with an id of its own.
         self._ids = {word: index for index, word in enumerate(self.words, start=len(SPECIAL))}
         if len(self._ids) != len(self.words):
@@ -46,21 +50,22 @@ class Vocabulary:
             raise DataError(f"the word {twice!r} is in the vocabulary twice; build it again from the expressions")
 
     @classmethod
-    def from_expressions(cls, texts: Iterable[str]) -> Vocabulary:
+    def from_expressions(cls, texts: Iterable[str], rule: int = RULE) -> Vocabulary:
         """Return the vocabulary of some expressions.
 
         Use only the training split; words of the validation and test splits must stay unknown.
 
         Args:
             texts: expressions.
+            rule: the rule of `tokenize` by which they are split.
 
         Raises:
             DataError: an expression has no words, or there are no expressions.
         """
-        words = list(dict.fromkeys(word for text in texts for word in _words(text)))
+        words = list(dict.fromkeys(word for text in texts for word in _words(text, rule)))
         if not words:
             raise DataError("no expressions to build a vocabulary from; is the training split empty?")
-        return cls(words)
+        return cls(words, rule)
 
     def __len__(self) -> int:
         return len(SPECIAL) + len(self.words)
@@ -69,10 +74,10 @@ class Vocabulary:
         return word in self._ids
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Vocabulary) and self.words == other.words
+        return isinstance(other, Vocabulary) and (self.words, self.rule) == (other.words, other.rule)
 
     def __hash__(self) -> int:
-        return hash(self.words)
+        return hash((self.words, self.rule))
 
     def id(self, word: str) -> int:
         """Return the token id of a lower-case word; UNK if it is not in the vocabulary."""
@@ -91,7 +96,7 @@ class Vocabulary:
         Raises:
             DataError: an expression has no words.
         """
-        rows = [[self.id(word) for word in _words(text)[:max_length]] for text in texts]
+        rows = [[self.id(word) for word in _words(text, self.rule)[:max_length]] for text in texts]
         tokens = torch.full((len(rows), max(map(len, rows), default=0)), PAD, dtype=torch.int64)
         for index, row in enumerate(rows):
             tokens[index, : len(row)] = torch.tensor(row)
@@ -104,50 +109,66 @@ class Vocabulary:
             text: an expression.
             weights: one weight for each word that `encode` keeps; further weights are ignored.
         """
-        return tuple(zip(tokenize(text), weights, strict=False))
+        return tuple(zip(self.words_of(text), weights, strict=False))
+
+    def words_of(self, text: str) -> list[str]:
+        """Return the words of an expression, in order; empty if it has none."""
+        return tokenize(text, self.rule)
+
+    def unknown(self, text: str) -> tuple[str, ...]:
+        """Return the words of an expression that are not in the vocabulary, in order and without duplicates."""
+        return tuple(word for word in dict.fromkeys(self.words_of(text)) if word not in self)
 
     def with_words(self, words: Iterable[str]) -> Vocabulary:
         """Return a vocabulary that has these words after its own, without duplicates."""
-        return Vocabulary(tuple(dict.fromkeys((*self.words, *words))))
+        return Vocabulary(tuple(dict.fromkeys((*self.words, *words))), self.rule)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the vocabulary as JSON data."""
+        """Return the words as JSON data, without the rule."""
         return {"special": list(SPECIAL), "words": list(self.words)}
 
     @classmethod
-    def from_dict(cls, data: Any) -> Vocabulary:
+    def from_dict(cls, data: Any, rule: int = FIRST_RULE) -> Vocabulary:
         """Return the vocabulary of the JSON data from `to_dict`.
 
+        Args:
+            data: the JSON data.
+            rule: the rule of `tokenize`, which a grounder's config.json records.
+
         Raises:
-            DataError: the data is not a vocabulary.
+            DataError: the data is not a vocabulary, or the rule is unknown.
         """
         if not isinstance(data, dict) or data.get("special") != list(SPECIAL):
             raise DataError(f'not a vocabulary: expected {{"special": {list(SPECIAL)}, "words": [...]}}')
         words = data.get("words")
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise DataError("not a vocabulary: its key 'words' must be a list of strings")
-        return cls(words)
+        return cls(words, rule)
 
     def save(self, path: Path) -> None:
         """Write the vocabulary as a JSON file."""
         write_atomic(path, json.dumps(self.to_dict(), ensure_ascii=False).encode())
 
     @classmethod
-    def load(cls, path: Path) -> Vocabulary:
+    def load(cls, path: Path, rule: int = FIRST_RULE) -> Vocabulary:
         """Read a vocabulary from the JSON file that `save` wrote.
 
+        Args:
+            path: the file.
+            rule: the rule of `tokenize`, which a grounder's config.json records.
+
         Raises:
-            DataError: the file is missing, or is not a vocabulary.
+            DataError: the file is missing, or is not a vocabulary, or the rule is unknown.
         """
         data = read_json(path)
         try:
-            return cls.from_dict(data)
+            return cls.from_dict(data, rule)
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
 
 
-def _words(text: str) -> list[str]:
-    words = tokenize(text)
+def _words(text: str, rule: int) -> list[str]:
+    words = tokenize(text, rule)
     if not words:
         raise DataError(f"the expression {text!r} has no words; give a phrase that names an object")
     return words

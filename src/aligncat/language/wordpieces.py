@@ -86,6 +86,14 @@ class WordPieces:
             sums[word] = sums.get(word, 0.0) + weight
         return tuple((text[slice(*spans[word])].strip().lower(), weight) for word, weight in sums.items())
 
+    def words_of(self, text: str) -> list[str]:
+        """Return the words of an expression, in order; empty if it has none."""
+        return tokenize(text)
+
+    def unknown(self, text: str) -> tuple[str, ...]:
+        """Return no words: the tokenizer splits a word that it does not have into pieces."""
+        return ()
+
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files to a folder."""
         self._tokenizer.save_pretrained(folder)

@@ -179,7 +179,7 @@ class StudyRun:
             word_vectors=self.word_vectors,
             progress=False,
         )
-        queries = None if inputs.queries is None else open_queries(inputs.queries, grounder)
+        queries = None if inputs.queries is None else open_queries(inputs.queries, inputs.stores[candidates])
         for split in inputs.splits:
             answers = answer(
                 grounder,

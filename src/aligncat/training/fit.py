@@ -23,7 +23,7 @@ from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.language.config import TextEncoderConfig
 from aligncat.language.pretrained import PretrainedText, load_pretrained_text
-from aligncat.language.tokens import Tokens
+from aligncat.language.tokens import FIRST_RULE, RULE_KEY, Tokens
 from aligncat.language.transformer import TransformerTextEncoder
 from aligncat.language.vectors import first_words, load_word_vectors
 from aligncat.language.vocabulary import Vocabulary
@@ -41,7 +41,7 @@ from aligncat.training.checkpoints import HashedCheckpoints, read_checkpoint
 from aligncat.training.config import TrainingConfig
 from aligncat.training.data import GroundingData
 from aligncat.training.module import GroundingModule
-from aligncat.training.run_folder import RUN, check_run_folder, describe_split, save_settings
+from aligncat.training.run_folder import RUN, check_run_folder, describe_split, save_settings, word_rule
 from aligncat.versions import installed_versions
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def fit(
         KeyboardInterrupt: on Ctrl-C, after a log line that says how to resume.
     """
     config = ModelConfig(alignment=alignment, text=text)
-    vocabulary, pretrained = _load_tokens(text, train, word_vectors)
+    vocabulary, pretrained = _load_tokens(text, train, word_vectors, word_rule(out))
     provenance = {
         "data": describe_split(train),
         "val_split": None if validation is None else validation.split.split,
@@ -106,6 +106,8 @@ def fit(
         "versions": installed_versions(),
     }
     settings = {**asdict(config), **provenance}
+    if isinstance(vocabulary, Vocabulary) and vocabulary.rule != FIRST_RULE:
+        settings[RULE_KEY] = vocabulary.rule
     check_run_folder(out, settings)
 
     pl.seed_everything(training.seed, verbose=False)
@@ -148,7 +150,7 @@ def fit(
 
 
 def _load_tokens(
-    text: TextEncoderConfig, split: Split, word_vectors: Path | None
+    text: TextEncoderConfig, split: Split, word_vectors: Path | None, rule: int
 ) -> tuple[Tokens, PretrainedText | None]:
     """Return the vocabulary or tokenizer, and the transformer if the text encoder is one.
 
@@ -168,9 +170,9 @@ def _load_tokens(
             "text.freeze_vectors is true and there are no word vectors: name a file with --word_vectors, or train "
             "the vectors with --text.freeze_vectors false"
         )
-    vocabulary = Vocabulary.from_expressions(e.text for e in split.expressions)
+    vocabulary = Vocabulary.from_expressions((e.text for e in split.expressions), rule)
     if text.vector_words and word_vectors is not None:
-        vocabulary = vocabulary.with_words(first_words(word_vectors, text.vector_words))
+        vocabulary = vocabulary.with_words(first_words(word_vectors, text.vector_words, rule))
     return vocabulary, None
 
 

@@ -20,6 +20,7 @@ from aligncat.files.seals import check_seal, sealed
 from aligncat.files.temporary import is_temporary
 from aligncat.grounder.old_sizes import without_old_sizes
 from aligncat.language.config import TextEncoderConfig
+from aligncat.language.tokens import FIRST_RULE, RULE, RULE_KEY
 from aligncat.training.config import TrainingConfig
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,18 @@ def check_settings(out: Path, settings: Mapping[str, Any]) -> None:
         )
     if "versions" in settings and found.get("versions") != settings["versions"]:
         logger.warning("%s was started with other versions of its libraries, so results may differ slightly", out)
+
+
+def word_rule(out: Path) -> int:
+    """Return the rule of `tokenize` for a run: that of the run that the folder contains, else that of new grounders.
+
+    A run that an earlier version started, without a recorded rule, resumes with the first rule.
+    """
+    try:
+        content = read_json(out / SETTINGS, ConfigError)
+    except ConfigError:  # there is no run, or its settings are damaged, which `check_settings` reports
+        return RULE
+    return RULE if isinstance(content, dict) and content.get(RULE_KEY) == RULE else FIRST_RULE
 
 
 def save_settings(out: Path, settings: Mapping[str, Any]) -> None:

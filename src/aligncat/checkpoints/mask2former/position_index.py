@@ -87,8 +87,8 @@ def _computed_index(saved: Tensor, table: Tensor, name: str, source: str) -> Ten
             f"{source}: {name} has shape {tuple(saved.shape)}, which does not fit its bias table of shape "
             f"{tuple(table.shape)}; download the file again"
         )
-    row, column = torch.arange(window).repeat_interleave(window), torch.arange(window).repeat(window)
-    down, across = (place[:, None] - place[None] + window - 1 for place in (row, column))
+    patch = torch.arange(patches)
+    down, across = (place[:, None] - place[None] + window - 1 for place in (patch // window, patch % window))
     index: Tensor = down * (2 * window - 1) + across
     return index
 

@@ -23,7 +23,7 @@ from aligncat.files.documents import MAX_ANNOTATION_BYTES, read_json
 from aligncat.files.fields import as_mapping, optional_strs, required_list
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.language.config import TextEncoderConfig
-from aligncat.language.tokens import tokenize
+from aligncat.language.tokens import FIRST_RULE, tokenize
 from aligncat.language.vocabulary import Vocabulary
 
 HEADS = 8  # of the self-attention, which the shapes of the weights do not show
@@ -125,8 +125,8 @@ def querymatch_vocabulary(annotations: Path) -> Vocabulary:
             row = as_mapping(value, where)
             required_list(row, "refs", where)
             for sentence in optional_strs(row, "refs", where):
-                words.update(dict.fromkeys(tokenize(sentence)))
-    return Vocabulary(list(words))
+                words.update(dict.fromkeys(tokenize(sentence, FIRST_RULE)))
+    return Vocabulary(list(words), FIRST_RULE)
 
 
 def check_word_order(vocabulary: Vocabulary, vectors: Tensor, source: str) -> None:
