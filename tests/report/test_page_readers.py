@@ -17,6 +17,7 @@ ESCAPE = "\ue00c"
 ODD = {
     "html": "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>",
     "script end": "</script><script>document.title='run'</script><!--",
+    "control characters": "a\x1b[31m\x07\x9b2J\0\x7f\u202eturned\u2066 [/x] :smile:",
     "separators": "line\u2028and\u2029paragraph",
     "long": "x" * 300,
     "hebrew": "הכלב האדום משמאל",
