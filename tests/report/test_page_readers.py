@@ -36,6 +36,7 @@ def odd(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(
         [save(folder / "run", rows, config="run <b>", detector=html, dataset="toy<i>")],
         out=folder / "report",
+        photos=Path("/"),
         figures=False,
     )
 
@@ -96,7 +97,7 @@ def full(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path
         )
         for config in ("querymatch", "global+class", "aligncat")
     ]
-    return write_report(runs, out=folder / "report", figures=False)
+    return write_report(runs, out=folder / "report", photos=Path("/"), figures=False)
 
 
 class TestReaders:
