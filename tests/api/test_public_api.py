@@ -60,7 +60,7 @@ def test_functions_return_data_and_print_nothing(
         splits=("val",),
         workers=1,
     )
-    page = aligncat.write_report([tmp_path / "answers"], out=tmp_path / "report", figures=False)
+    page = aligncat.write_report([tmp_path / "answers"], out=tmp_path / "report", photos=Path("/"), figures=False)
     assert isinstance(store, Store) and isinstance(grounder, Grounder) and isinstance(answers, Answers)
     assert isinstance(study, StudyResult) and page.is_file()
     assert capsys.readouterr().out == ""

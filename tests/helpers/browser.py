@@ -108,6 +108,16 @@ class Page:
         places = [(across + right, down + below) for right in around for below in around]
         return [cast("tuple[int, int, int]", image.getpixel(place)) for place in places]
 
+    def shot(self, selector: str) -> Image.Image:
+        """Return an element as it is on the screen; it must fit the window."""
+        box = self.run(
+            "const e = document.querySelector(arguments[0]); e.scrollIntoView({ block: 'center' });"
+            "const r = e.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]",
+            selector,
+        )
+        self.painted()
+        return Image.open(io.BytesIO(self.driver.get_screenshot_as_png())).convert("RGB").crop(tuple(map(round, box)))
+
     def errors(self) -> list[str]:
         """Return the console's messages since the page was opened."""
         return [entry["message"] for entry in self.driver.get_log("browser")]

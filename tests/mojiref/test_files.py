@@ -20,11 +20,8 @@ from pycocotools import mask as coco_mask
 
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split, load_truth
-<<<<<<< HEAD
 from aligncat.errors import DataError, WriteError
-=======
 from aligncat.language.tokens import tokenize
->>>>>>> querymatch
 from aligncat.mojiref.build import MojiRefConfig, make_mojiref
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools

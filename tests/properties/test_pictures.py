@@ -6,6 +6,7 @@ import io
 import itertools
 import resource
 import struct
+import subprocess
 import sys
 import time
 import warnings
@@ -191,7 +192,7 @@ def check(data: bytes) -> None:
     started = time.perf_counter()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the command line hides Pillow's; test_cli_noise shows it
+        warnings.simplefilter("ignore")  # the command line hides Pillow's, as the last test here shows
         try:
             found = decode_image(io.BytesIO(data), "picture")
         except ImageError as error:
@@ -296,3 +297,14 @@ def test_bombs_and_other_formats_are_refused_at_once(
         with pytest.raises(ImageError, match=r"phrases.csv, line 3: .*holiday\.jpg: "):
             photo_size(path, "phrases.csv, line 3")
     assert started == []  # EPS would start Ghostscript
+
+
+def test_the_command_line_hides_what_pillow_remarks(tmp_path: Path) -> None:
+    path = tmp_path / "holiday.tif"
+    path.write_bytes(encoded(COLOUR, "TIFF")[:100])
+    with pytest.warns(UserWarning, match="Truncated File Read"), pytest.raises(ImageError):
+        read_image(path)
+    code = f"from aligncat.cli import main; raise SystemExit(main(['ground', {str(path)!r}, 'a cup']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("aligncat ground: ") and "holiday.tif: the image cannot be read" in done.stderr

@@ -79,7 +79,7 @@ def make_report(tmp_path: Path) -> Callable[..., Path]:
             save(tmp_path / f"run{number}", rows, **{"config": "AB"[number], **identity})
             for number, rows in enumerate(runs)
         ]
-        return write_report(folders, out=tmp_path / "report", figures=False)
+        return write_report(folders, out=tmp_path / "report", photos=Path("/"), figures=False)
 
     return make
 
@@ -108,4 +108,4 @@ def two_runs(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
         )
         for name in ("A", "B")
     ]
-    return write_report(runs, out=folder / "report", figures=False)
+    return write_report(runs, out=folder / "report", photos=Path("/"), figures=False)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 from helpers.browser import Page
-from helpers.fabricate_answers import LEFT, RIGHT, row, save
+from helpers.fabricate_answers import COLOURS, LEFT, RIGHT, row, save
 
 from aligncat.api.report import write_report
 
@@ -67,7 +68,7 @@ class TestOpening:
 def test_figures_are_drawn_and_shown(page: Page, pictures: list[Path], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="figures are drawn with matplotlib")
     run = save(tmp_path / "run", [row(0, pictures[0]), row(1, pictures[1], cause="wrong_object")])
-    page.open(write_report([run], out=tmp_path / "report")).run("location.hash = 'figures'")
+    page.open(write_report([run], out=tmp_path / "report", photos=Path("/"))).run("location.hash = 'figures'")
     page.wait("return [...document.querySelectorAll('#figures img')].filter((i) => i.complete).length > 2")
     widths = page.run("return [...document.querySelectorAll('#figures img')].map((i) => [i.naturalWidth, i.width])")
     assert all(0 < shown <= natural for natural, shown in widths), "no figure is stretched"
@@ -76,6 +77,46 @@ def test_figures_are_drawn_and_shown(page: Page, pictures: list[Path], tmp_path:
     assert {unquote(link.removeprefix("figures/")) for link in links} == files
     assert all(page.texts("#figures h3")) and all(page.texts("#figures figcaption"))
     assert page.errors() == []
+
+
+def test_figures_follow_dark_mode_and_pictures_in_them_do_not(
+    page: Page, pictures: list[Path], tmp_path: Path, keep: Any
+) -> None:
+    pytest.importorskip("matplotlib", reason="figures are drawn with matplotlib")
+    run = save(tmp_path / "run", [row(0, pictures[0]), row(1, pictures[1], cause="wrong_object")])
+    page.open(write_report([run], out=tmp_path / "report", photos=Path("/"))).run("location.hash = 'figures'")
+    page.wait("return [...document.querySelectorAll('#figures img')].filter((i) => i.complete).length > 2")
+    links = page.run("return [...document.querySelectorAll('#figures a')].map((a) => a.getAttribute('href'))")
+    inks = {"light": (34, 34, 34), "dark": (232, 230, 227)}
+    for scheme, ground in (("light", (255, 255, 255)), ("dark", (31, 34, 38))):
+        page.prefer(scheme)
+        for place, link in enumerate(links):
+            name = link.removeprefix("figures/")
+            page.run("document.querySelectorAll('#figures img')[arguments[0]].id = 'one'", place)
+            pixels = np.asarray(page.shot("#one")).astype(int)
+            keep(f"figure-{scheme}-{name}")
+            page.run("document.querySelector('#one').removeAttribute('id')")
+
+            def count_of(colour: tuple[int, ...], within: int, pixels: Any = pixels) -> int:
+                return int((np.abs(pixels - colour).max(axis=2) <= within).sum())
+
+            assert np.abs(pixels[2:4, 2:4] - ground).max() <= 3, (scheme, name)
+            assert count_of(inks[scheme], 24) > 20, (scheme, name, "no text")
+            if name.startswith("failures"):
+                assert count_of(COLOURS[1], 3) > 500, "the picture does not keep its colour"
+
+
+def test_on_a_phone_the_error_tables_come_before_the_legend(page: Page, two_runs: Path, keep: Any) -> None:
+    tops = (
+        "return ['#errors .table', '#errors .causes'].map((s) => document.querySelector(s).getBoundingClientRect().top)"
+    )
+    for width, tables_first in ((400, True), (1280, False)):
+        page.resize(width, 800).open(two_runs).run("location.hash = 'errors'")
+        page.wait("return document.querySelector('#errors table') !== null")
+        keep(f"errors-{width}")
+        table, legend = page.run(tops)
+        assert (table < legend) is tables_first
+        assert page.run("return document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
 
 
 class TestFilters:
@@ -149,7 +190,7 @@ class TestFilters:
     ) -> None:
         save(tmp_path / "run", [row(0, pictures[0])])
         save(tmp_path / "run", [row(1, pictures[1], referent_category="zebra")], split="testA")
-        page.open(write_report([tmp_path / "run"], out=tmp_path / "report", figures=False))
+        page.open(write_report([tmp_path / "run"], out=tmp_path / "report", photos=Path("/"), figures=False))
         page.choose("split", "toy val").choose("category", "zebra (0)")
         assert count(page) == "0 of 1 expressions"
         page.choose("split", "toy testA").wait("return document.querySelectorAll('.card').length === 1")
@@ -176,7 +217,7 @@ class TestSideBySide:
             for config in "AB"
             for seed in range(3)
         ]
-        page.open(write_report(runs, out=tmp_path / "report", figures=False))
+        page.open(write_report(runs, out=tmp_path / "report", photos=Path("/"), figures=False))
         assert page.texts(".card .name") == ["A, seed 0", "B, seed 0"]
 
     def test_a_card_shows_each_runs_own_choice(self, page: Page, two_runs: Path) -> None:

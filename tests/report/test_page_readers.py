@@ -17,6 +17,7 @@ ESCAPE = "\ue00c"
 ODD = {
     "html": "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>",
     "script end": "</script><script>document.title='run'</script><!--",
+    "control characters": "a\x1b[31m\x07\x9b2J\0\x7f\u202eturned\u2066 [/x] :smile:",
     "separators": "line\u2028and\u2029paragraph",
     "long": "x" * 300,
     "hebrew": "הכלב האדום משמאל",
@@ -35,6 +36,7 @@ def odd(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(
         [save(folder / "run", rows, config="run <b>", detector=html, dataset="toy<i>")],
         out=folder / "report",
+        photos=Path("/"),
         figures=False,
     )
 
@@ -95,7 +97,7 @@ def full(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path
         )
         for config in ("querymatch", "global+class", "aligncat")
     ]
-    return write_report(runs, out=folder / "report", figures=False)
+    return write_report(runs, out=folder / "report", photos=Path("/"), figures=False)
 
 
 class TestReaders:

@@ -155,7 +155,7 @@ class TestSeveralRuns:
             save(run.parent / "split", rows, split="testA"),
             save(run.parent / "dataset", [row(0, pictures[2], "another")], dataset="other", split_by="umd"),
         ]
-        index = write_report([run, *others], out=tmp_path / "report", figures=False)
+        index = write_report([run, *others], out=tmp_path / "report", photos=Path("/"), figures=False)
         found = data(index, "index")
         assert [split["name"] for split in found["splits"]] == ["toy val", "toy testA", "other val (umd)"]
         assert [run["name"] for run in found["runs"]] == ["AlignCAT, mini", "AlignCAT, large"]
@@ -173,7 +173,10 @@ class TestSeveralRuns:
         other = tmp_path / "other"
         for split in ("test", "val"):
             save(other, [row(0, pictures[0])], dataset="other", split=split)
-        found = data(write_report([run, tmp_path / "second", other], out=tmp_path / "report", figures=False), "index")
+        found = data(
+            write_report([run, tmp_path / "second", other], out=tmp_path / "report", photos=Path("/"), figures=False),
+            "index",
+        )
         expected = ["toy val", "toy testA", "toy testB", "other val", "other test"]
         assert [split["name"] for split in found["splits"]] == expected
         words = [dict(line["words"]) for line in found["results"]]
@@ -186,31 +189,36 @@ class TestSeveralRuns:
         runs = [
             save(tmp_path / f"{config}{seed}", rows, config=config, seed=seed) for config in "ABCD" for seed in (0, 1)
         ]
-        found = data(write_report(runs, out=tmp_path / "report", figures=False), "index")
+        found = data(write_report(runs, out=tmp_path / "report", photos=Path("/"), figures=False), "index")
         assert [found["runs"][place]["name"] for place in found["splits"][0]["first"]] == [
             "A, seed 0",
             "B, seed 0",
             "C, seed 0",
         ]
-        found = data(write_report(runs[:2], out=tmp_path / "report", figures=False), "index")
+        found = data(write_report(runs[:2], out=tmp_path / "report", photos=Path("/"), figures=False), "index")
         assert found["splits"][0]["first"] == [0, 1]  # the seeds, since there is only one config
 
     def test_published_values_are_separate_from_ours(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
         real = save(
             tmp_path / "real", [row(0, pictures[0])], config="mine", dataset="refcoco", split="testA", split_by="unc"
         )
-        found = data(write_report([run, real], out=tmp_path / "report", figures=False), "index")
+        found = data(write_report([run, real], out=tmp_path / "report", photos=Path("/"), figures=False), "index")
         assert [dict(line["words"])["Config"] for line in found["results"]] == ["AlignCAT", "mine"]  # both ours
         by_system = {line["system"]: line for line in found["published"]}
         assert (by_system["AlignCAT"]["rec"], by_system["AlignCAT"]["res"]) == (70.27, 62.75)  # Tables 2 and 1
         assert (by_system["VC"]["rec"], by_system["VC"]["res"]) == (32.68, None)
         assert "TPAMI'19" in by_system["VC"]["source"] and "AlignCAT" in by_system["VC"]["source"]
         assert {line["split"] for line in found["published"]} == {"testA"}
-        assert data(write_report([run], out=tmp_path / "report", figures=False), "index")["published"] == []
+        assert (
+            data(write_report([run], out=tmp_path / "report", photos=Path("/"), figures=False), "index")["published"]
+            == []
+        )
 
     def test_seeds_are_shown_as_mean_and_spread(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
         rows = [row(0, pictures[0]), row(1, pictures[1])]  # 100%, next to the 50% of the first
-        index = write_report([run, save(run.parent / "second", rows, seed=1)], out=tmp_path / "report", figures=False)
+        index = write_report(
+            [run, save(run.parent / "second", rows, seed=1)], out=tmp_path / "report", photos=Path("/"), figures=False
+        )
         [line] = data(index, "index")["results"]
         assert dict(line["words"])["Seeds"] == "0, 1"
         assert line["metrics"][0] == ["REC", 75, 35.355]  # 50 / sqrt(2)
@@ -224,7 +232,7 @@ class TestSeveralRuns:
     ) -> None:
         other = save(run.parent / "other", [row(1, pictures[1], **change)], config="B")
         with pytest.raises(DataError, match=rf"other.*: the {said} of expression '1' is not the one in .*mine"):
-            write_report([run, other], out=tmp_path / "report", figures=False)
+            write_report([run, other], out=tmp_path / "report", photos=Path("/"), figures=False)
         assert not (tmp_path / "report").exists()
 
     def test_runs_on_different_expressions_are_aligned(self, pictures: list[Path], tmp_path: Path) -> None:
@@ -232,7 +240,7 @@ class TestSeveralRuns:
         second = save(
             tmp_path / "second", [row(number, pictures[0], cause="no_query") for number in (1, 2)], config="B"
         )
-        split = data(write_report([first, second], out=tmp_path / "report", figures=False), "split-0")
+        split = data(write_report([first, second], out=tmp_path / "report", photos=Path("/"), figures=False), "split-0")
         assert split["expression_id"] == ["3", "1", "2"]
         assert [answers["cause"] for answers in split["answers"]] == [
             ["right", "right", None],
@@ -242,12 +250,12 @@ class TestSeveralRuns:
     def test_an_expression_answered_twice_is_refused(self, pictures: list[Path], tmp_path: Path) -> None:
         twice = save(tmp_path / "twice", [row(0, pictures[0]), row(0, pictures[0])])
         with pytest.raises(DataError, match=r"twice.*answers an expression twice"):
-            write_report([twice], out=tmp_path / "report", figures=False)
+            write_report([twice], out=tmp_path / "report", photos=Path("/"), figures=False)
 
 
 class TestFolder:
     def test_an_answer_is_written_with_its_candidates_and_scores(self, run: Path, tmp_path: Path) -> None:
-        index = write_report([run], out=tmp_path / "report", figures=False)
+        index = write_report([run], out=tmp_path / "report", photos=Path("/"), figures=False)
         details = data(index, "answers-0-0-0")
         assert details["candidates"][0]["boxes"] == [*LEFT, 36, 12, 60, 36, 0, 0, WIDTH, HEIGHT]
         assert [answer["candidates"] for answer in details["rows"]] == [0, 1]  # of two images
@@ -262,13 +270,16 @@ class TestFolder:
         nothing = {name: [] for name in ("boxes", "categories", "confidences", "kept", "probabilities", "ious")}
         scores = {"class_scores": [], "global_scores": None, "coarse_scores": None}
         lost = row(0, pictures[0], cause="no_candidate", choice=-1, score=0.0, chosen_mask=None, **nothing, **scores)
-        index = write_report([save(tmp_path / "run", [lost])], out=tmp_path / "report", figures=False)
+        index = write_report([save(tmp_path / "run", [lost])], out=tmp_path / "report", photos=Path("/"), figures=False)
         assert data(index, "split-0")["answers"][0]["box"] == [None]
 
     def test_an_earlier_report_is_replaced(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
-        write_report([run], out=tmp_path / "report", figures=False)
+        write_report([run], out=tmp_path / "report", photos=Path("/"), figures=False)
         index = write_report(
-            [save(run.parent / "new", [row(0, pictures[0])], config="new")], out=tmp_path / "report", figures=False
+            [save(run.parent / "new", [row(0, pictures[0])], config="new")],
+            out=tmp_path / "report",
+            photos=Path("/"),
+            figures=False,
         )
         assert data(index, "index")["runs"][0]["name"] == "new"
         assert sorted(path.name for path in (tmp_path / "report").parent.iterdir()) == ["report", "runs"]
@@ -281,13 +292,13 @@ class TestFolder:
             (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "out" / name).write_text("mine")
         with pytest.raises(DataError, match=r"out exists and is not empty; choose another folder or remove it first"):
-            write_report([run], out=tmp_path / "out", figures=False)
+            write_report([run], out=tmp_path / "out", photos=Path("/"), figures=False)
         assert (tmp_path / "out" / "thesis.tex").read_text() == "mine"
 
     def test_a_report_that_fails_leaves_nothing(
         self, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        index = write_report([run], out=tmp_path / "report", figures=False)
+        index = write_report([run], out=tmp_path / "report", photos=Path("/"), figures=False)
         before = index.read_bytes(), data(index, "index")
 
         def full(*_: object) -> None:
@@ -295,7 +306,7 @@ class TestFolder:
 
         monkeypatch.setattr("aligncat.report.folder.write_script", full)
         with pytest.raises(WriteError, match=r"report: cannot be written \(No space left on device\); free some disk"):
-            write_report([run], out=tmp_path / "report", figures=False)
+            write_report([run], out=tmp_path / "report", photos=Path("/"), figures=False)
         assert (index.read_bytes(), data(index, "index")) == before
         assert sorted(path.name for path in tmp_path.iterdir()) == ["report", "runs"]
 
@@ -305,12 +316,12 @@ class TestFolder:
         for _ in range(2):  # first into an empty folder, then in place of a report
             (tmp_path / "here").mkdir(exist_ok=True)
             monkeypatch.chdir(tmp_path / "here")
-            write_report([run], out=Path(), figures=False)
+            write_report([run], out=Path(), photos=Path("/"), figures=False)
             assert data(tmp_path / "here" / "index.html", "index")["runs"][0]["name"] == "AlignCAT"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "runs"]
 
     def test_only_the_file_name_of_a_picture_is_written(self, run: Path, pictures: list[Path], tmp_path: Path) -> None:
-        index = write_report([run], out=tmp_path / "report", figures=False)
+        index = write_report([run], out=tmp_path / "report", photos=Path("/"), figures=False)
         assert [image["name"] for image in data(index, "split-0")["images"]] == ["0.png", "1.png"]
         files = [path for path in index.parent.rglob("*") if path.suffix in (".js", ".html")]
         assert not [path for path in files if str(pictures[0].parent) in path.read_text(encoding="utf-8")]
@@ -321,7 +332,7 @@ class TestFolder:
         name = "x" * 300 + ".png"  # longer than file systems allow
         run = save(tmp_path / "run", [row(0, tmp_path / name)])
         with caplog.at_level(logging.WARNING):
-            index = write_report([run], out=tmp_path / "report", figures=False)
+            index = write_report([run], out=tmp_path / "report", photos=Path("/"), figures=False)
         assert name in caplog.text
         assert data(index, "split-0")["images"][0]["file"] is None
 
@@ -332,9 +343,63 @@ class TestFolder:
         paths = [pictures[0], tmp_path / "gone.png", tmp_path / "broken.png"]
         run = save(tmp_path / "run", [row(number, path) for number, path in enumerate(paths)])
         with caplog.at_level(logging.WARNING):
-            index = write_report([run], out=tmp_path / "report", figures=False)
+            index = write_report([run], out=tmp_path / "report", photos=Path("/"), figures=False)
         assert "2 of 3 pictures are missing or cannot be read" in caplog.text
         assert [image["file"] for image in data(index, "split-0")["images"]] == ["00000.jpg", None, None]
+
+
+class TestStrangersAnswers:
+    """A file of answers may name any file on the disk of whoever makes the report."""
+
+    def test_only_pictures_in_the_photos_folder_are_copied(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        [photo] = paint(tmp_path / "photos" / "deep", 1)
+        [secret] = paint(tmp_path / "home", 1)
+        (tmp_path / "photos" / "link.png").symlink_to(secret)
+        (tmp_path / "photos" / "circle.png").symlink_to(tmp_path / "photos" / "circle.png")
+        (tmp_path / "other").symlink_to(tmp_path / "photos")
+        paths = [
+            photo,
+            secret,
+            tmp_path / "photos" / ".." / "home" / secret.name,
+            tmp_path / "photos" / "link.png",
+            tmp_path / "photos" / "circle.png",
+            tmp_path / "other" / "deep" / photo.name,
+            Path("x" * 5000),
+        ]
+        run = save(tmp_path / "run", [row(number, path, cause="wrong_object") for number, path in enumerate(paths)])
+        with caplog.at_level(logging.WARNING):
+            index = write_report([run], out=tmp_path / "report", photos=tmp_path / "other", figures=False)
+        copies = [image["file"] for image in data(index, "split-0")["images"]]
+        assert [copy is not None for copy in copies] == [True, False, False, False, False, True, False]
+        assert len(list((index.parent / "images").iterdir())) == 2
+        assert f"5 of 7 pictures are not in {tmp_path / 'photos'}" in caplog.text
+
+    def test_the_current_folder_is_the_default_and_the_message_names_the_option(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        [near], [far] = paint(tmp_path / "here" / "photos", 1), paint(tmp_path / "there", 1)
+        run = save(tmp_path / "here" / "run", [row(0, near), row(1, far)])
+        monkeypatch.chdir(tmp_path / "here")
+        with caplog.at_level(logging.WARNING):
+            index = write_report([run], figures=False)
+        assert [image["file"] is not None for image in data(index, "split-0")["images"]] == [True, False]
+        assert f"make the report again with --photos {tmp_path / 'there'}" in caplog.text
+        caplog.clear()
+        assert main(["report", str(run), "--photos", str(tmp_path), "--figures", "false"]) == 0
+        assert [image["file"] is not None for image in data(index, "split-0")["images"]] == [True, True]
+        assert caplog.text == ""
+
+    def test_figures_leave_the_same_pictures_out(self, tmp_path: Path) -> None:
+        pytest.importorskip("matplotlib", reason="figures need the extra [report]")
+        from aligncat.report.figures.failures import failures_figure
+
+        [near], [far] = paint(tmp_path / "photos", 1), paint(tmp_path / "there", 1)
+        made = answers([row(0, near, cause="wrong_object"), row(1, far, cause="poor_mask")])
+        figure = failures_figure(made, photos=tmp_path / "photos")
+        assert [len(axes.images) for axes in figure.axes if axes.patches] == [0, 1]
+        assert [text.get_text() for axes in figure.axes for text in axes.texts if "left out" in text.get_text()]
 
 
 class TestPictures:
@@ -377,6 +442,7 @@ def test_the_verb_takes_runs_as_positional_arguments(
     assert settings("report", ["a", "b", "--out", "r"]) == {
         "runs": ["a", "b"],
         "out": Path("r"),
+        "photos": Path(),
         "figures": True,
     }
     assert main(["report", str(run), "--out", str(tmp_path / "report"), "--figures", "false"]) == 0

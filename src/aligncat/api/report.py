@@ -8,13 +8,17 @@ from pathlib import Path
 from aligncat.files.writable import check_writable
 
 
-def write_report(runs: Sequence[str | Path], *, out: Path = Path("report"), figures: bool = True) -> Path:
+def write_report(
+    runs: Sequence[str | Path], *, out: Path = Path("report"), photos: str | Path = Path(), figures: bool = True
+) -> Path:
     """Write an HTML report that shows every answer of one or more runs and summarises their errors.
 
     Args:
         runs: the output of `aligncat evaluate --out` or `aligncat ablate`: folders or single .parquet files. Several
             runs are shown side by side, starting with the answers that are right in one run and wrong in another.
         out: the folder of the report; an earlier report in it is replaced. Its index.html opens from disk.
+        photos: the folder of the data's photos, by default the current folder. The report copies only pictures in it:
+            the answers may be a stranger's and name any file.
         figures: also draw figures; needs matplotlib (extra [report]).
 
     Returns:
@@ -28,4 +32,4 @@ def write_report(runs: Sequence[str | Path], *, out: Path = Path("report"), figu
     from aligncat.report.folder import write_folder
     from aligncat.report.runs import read_runs
 
-    return write_folder(read_runs([Path(run) for run in runs]), out, figures=figures)
+    return write_folder(read_runs([Path(run) for run in runs]), out, photos=Path(photos), figures=figures)

@@ -372,5 +372,5 @@ def _one_line(value: object) -> str:
 
 def _plain(value: object) -> str:
     """Escape text so that Markdown shows it unchanged in a sentence or a table cell."""
-    text = re.sub(r"([\\`*\[\]|~])", r"\\\1", _one_line(value))
+    text = re.sub(r"([\\`*_\[\]|~])", r"\\\1", _one_line(value))
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,7 +18,7 @@ from aligncat.files.new_folder import new_folder
 from aligncat.report import tables
 from aligncat.report.figures.draw import draw_all
 from aligncat.report.figures.grouping import compared
-from aligncat.report.images import copy_images
+from aligncat.report.images import copy_images, is_inside
 from aligncat.report.rows import CHUNK, answer_details, expression_details, overview
 from aligncat.report.runs import RunKey, in_order, run_key, run_names
 from aligncat.report.scripts import write_script
@@ -35,12 +36,13 @@ _OURS = {PAGE, "page", "data", "images", "figures"}
 _logger = logging.getLogger(__name__)
 
 
-def write_folder(runs: Mapping[Path, Answers], out: Path, *, figures: bool = True) -> Path:
+def write_folder(runs: Mapping[Path, Answers], out: Path, *, photos: Path = Path(), figures: bool = True) -> Path:
     """Write a report of runs to a folder, atomically.
 
     Args:
         runs: the answers, by the file that each was read from (`read_runs`).
         out: the folder. It must be missing, empty, or an earlier report, which is replaced.
+        photos: pictures in this folder are shown, others are left out.
         figures: whether to draw figures too. If matplotlib is not installed, a warning says that there are none.
 
     Returns:
@@ -55,8 +57,9 @@ def write_folder(runs: Mapping[Path, Answers], out: Path, *, figures: bool = Tru
     splits = by_split(runs)
     names = run_names(answers.result for answers in runs.values())
     numbers = {key: number for number, key in enumerate(names)}
-    with new_folder(out, replaces=_is_report) as folder:
-        copies = _copy_pictures(splits, folder / "images")
+    # "." has no name to derive the temporary names from.
+    with new_folder(out.resolve(), replaces=_is_report) as folder:
+        copies = _copy_pictures(splits, photos, folder / "images")
         _write_page(folder / "page")
         data = folder / "data"
         data.mkdir()
@@ -77,7 +80,7 @@ def write_folder(runs: Mapping[Path, Answers], out: Path, *, figures: bool = Tru
             "causes": [{"name": cause, "meaning": MEANING[cause]} for cause in CAUSES],
             "results": tables.results([answers.result for answers in runs.values()]),
             "published": tables.published([split.first for split in splits]),
-            "figures": _draw_figures(runs, folder / "figures") if figures else [],
+            "figures": _draw_figures(runs, photos, folder / "figures") if figures else [],
         }
         write_script(data, "index", index)
         (folder / "page" / PAGE).rename(folder / PAGE)
@@ -103,14 +106,14 @@ def _split(split: SplitRows, numbers: Mapping[RunKey, int]) -> dict[str, Any]:
     }
 
 
-def _draw_figures(runs: Mapping[Path, Answers], folder: Path) -> list[dict[str, str]]:
+def _draw_figures(runs: Mapping[Path, Answers], photos: Path, folder: Path) -> list[dict[str, str]]:
     if find_spec("matplotlib") is None:
         _logger.warning(
             "matplotlib is not installed, so the report has no figures; install it with pip install 'aligncat[report]'"
         )
         return []
     with error_console().status("drawing figures"):
-        drawn = draw_all(list(runs.values()), folder)
+        drawn = draw_all(list(runs.values()), folder, photos=photos)
     return [{"file": figure.path.name, "title": figure.title, "caption": figure.caption} for figure in drawn]
 
 
@@ -119,18 +122,36 @@ def _values(splits: list[SplitRows], column: str) -> list[str]:
     return sorted({value for split in splits for value in split.expressions[column].to_pylist() if value is not None})
 
 
-def _copy_pictures(splits: list[SplitRows], folder: Path) -> dict[str, str | None]:
-    """Copy all pictures; return the copies' names by picture path and warn about missing pictures."""
+def _copy_pictures(splits: list[SplitRows], photos: Path, folder: Path) -> dict[str, str | None]:
+    """Copy all pictures in `photos`; return the copies' names by picture path and warn about those left out.
+
+    The paths are what a file of answers says, and the file may be a stranger's, who must not get other pictures of this
+    disk into a report.
+    """
     paths = list(dict.fromkeys(path for split in splits for path in split.expressions["image_path"].to_pylist()))
-    copies = dict(zip(paths, copy_images([Path(path) for path in paths], folder), strict=True))
-    missing = [path for path, copy in copies.items() if copy is None]
-    if missing:
+    ours = [path for path in paths if is_inside(Path(path), photos)]
+    copies = dict.fromkeys(paths) | dict(zip(ours, copy_images([Path(path) for path in ours], folder), strict=True))
+    if others := sorted(set(paths) - set(ours)):
+        _logger.warning(
+            "%s of %s pictures are not in %s, so the report shows only their boxes, such as %s. If these are your "
+            "photos, make the report again with --photos %s",
+            *(f"{len(others):,}", f"{len(paths):,}", photos.resolve(), others[0], _folder_of(others)),
+        )
+    if missing := [path for path in ours if copies[path] is None]:
         _logger.warning(
             "%s of %s pictures are missing or cannot be read, such as %s; the report shows only their boxes. "
             "Restore the pictures and make the report again",
-            *(f"{len(missing):,}", f"{len(copies):,}", missing[0]),
+            *(f"{len(missing):,}", f"{len(paths):,}", missing[0]),
         )
     return copies
+
+
+def _folder_of(paths: list[str]) -> str:
+    """Return the folder that holds all of some absolute paths."""
+    try:
+        return os.path.commonpath([Path(path).parent for path in paths])
+    except ValueError:  # relative paths beside absolute ones, or several drives
+        return "FOLDER"
 
 
 def _write_page(folder: Path) -> None:

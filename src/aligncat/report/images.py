@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -13,12 +14,19 @@ from aligncat.files.images import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 LONGEST = 480  # px
 SHORTEST = 160  # px; objects cannot be recognised in smaller copies
 MANY = 1500  # copies of 480 px, at about 35 KB each, are 52 MB
 _QUALITY = 78
+
+
+def is_inside(picture: Path, folder: Path) -> bool:
+    """Return whether a picture lies in a folder, at any depth, after all links in either path are followed."""
+    try:
+        return picture.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # a name that no disk allows, or links in a circle
+        return False
 
 
 def copy_images(paths: Sequence[Path], folder: Path) -> list[str | None]:
@@ -42,7 +50,7 @@ def copy_images(paths: Sequence[Path], folder: Path) -> list[str | None]:
 def _copy(path: Path, copy: Path, side: int) -> str | None:
     try:
         image = read_image(path)
-    except (ImageError, OSError):  # OSError: for example, a file name that the disk does not allow
+    except ImageError:
         return None
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     image.save(copy, quality=_QUALITY)

@@ -92,20 +92,7 @@ class Store:
         Raises:
             StoreError: the store is missing, unfinished or damaged, or was made by another detector.
         """
-<<<<<<< HEAD
         manifest, manifest_sha256 = read_manifest(folder)
-=======
-        manifest = Manifest.read(folder)
-        wanted = manifest.candidates if expect is None else expect.candidates
-        described = manifest.narrowed(wanted) if wanted < manifest.candidates else manifest
-        if expect is not None and (
-            # Masks and boxes may be made differently: no grounder reads them, and evaluation takes those of the store.
-            differing := detector_differences(described.detector, expect, ignoring=("masks",))
-        ):
-            raise StoreError(
-                f"{folder}: made by another detector; extract into another folder. Differences: " + "; ".join(differing)
-            )
->>>>>>> querymatch
         if not (folder / COMPLETE).exists():
             writer = StoreWriter(folder, manifest, manifest_sha256, environment={})
             raise StoreError(f"{folder}: the store is not finished. {writer.progress()}")

@@ -10,7 +10,6 @@ from xml.etree import ElementTree
 
 import pytest
 from helpers.report_figures import MakeAnswers
-from PIL import Image
 
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.answers import Answers
@@ -38,20 +37,17 @@ def test_every_figure_the_runs_allow_is_drawn_and_can_be_opened(make_answers: Ma
         "staircase-mojiref-val.svg",
         "distractors-mojiref-val.svg",
         "calibration-mojiref-val.svg",
-        "comparison-mojiref-val.png",
+        "comparison-mojiref-val.svg",
         "words-AlignCAT-mojiref-val.svg",
-        "failures-AlignCAT-mojiref-val.png",
+        "failures-AlignCAT-mojiref-val.svg",
         "words-..-Query-b-Match-mojiref-val.svg",
-        "failures-..-Query-b-Match-mojiref-val.png",
+        "failures-..-Query-b-Match-mojiref-val.svg",
     ]
     assert all(file.path.parent == tmp_path / "new" / "figures" for file in files)
     for file in files:
         assert file.title
         assert file.caption
-        if file.path.suffix == ".svg":
-            assert ElementTree.parse(file.path).getroot().tag.endswith("svg")
-        else:
-            Image.open(file.path).verify()
+        assert ElementTree.parse(file.path).getroot().tag.endswith("svg")
 
 
 def test_the_same_answers_give_the_same_bytes(make_answers: MakeAnswers, tmp_path: Path) -> None:
@@ -82,7 +78,7 @@ def test_strange_phrases_are_drawn_without_a_warning(make_answers: MakeAnswers, 
     with no_warning():
         files = draw_all([make_answers(rows), make_answers(wrong, config="紅" * 200)], tmp_path, examples=7)
 
-    assert [file.path.suffix for file in files] == [*[".svg"] * 3, ".png", *[".svg"] * 2, ".png"]
+    assert len(files) == 7
     assert not any(b"<script" in file.path.read_bytes() for file in files)
 
 

@@ -29,8 +29,7 @@ STRANGE = [
 
 
 @pytest.mark.parametrize("text", STRANGE)
-@pytest.mark.parametrize("suffix", [".png", ".svg"])
-def test_any_text_is_drawn_without_a_warning(text: str, suffix: str, tmp_path: Path) -> None:
+def test_any_text_is_drawn_without_a_warning(text: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         with house_style():
@@ -39,9 +38,9 @@ def test_any_text_is_drawn_without_a_warning(text: str, suffix: str, tmp_path: P
             [line] = axes.plot([0, 1])
             axes.set_title("\n".join(wrap(text, 100)))
             axes.legend([line], [label(text, 60)])
-        save(figure, tmp_path / f"it{suffix}")
+        save(figure, tmp_path / "it.svg")
 
-    assert (tmp_path / f"it{suffix}").stat().st_size > 500
+    assert (tmp_path / "it.svg").stat().st_size > 500
 
 
 def test_characters_without_a_font_are_marked_and_dollars_escaped() -> None:

@@ -12,6 +12,7 @@ from aligncat.report.runs import run_key, run_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
     from typing import Any
 
     from matplotlib.figure import Figure
@@ -23,12 +24,13 @@ _PANEL = 138.0  # points
 
 
 @house_style()
-def comparison_figure(runs: Sequence[Answers], *, examples: int = 6) -> Figure:
+def comparison_figure(runs: Sequence[Answers], *, examples: int = 6, photos: Path | None = None) -> Figure:
     """Draw expressions that the runs answer differently (`choosing.differing`), one row each, one column per run.
 
     Args:
         runs: runs on one split.
         examples: the largest number of expressions.
+        photos: only pictures in this folder are drawn; by default all.
 
     Raises:
         NothingToDrawError: there are fewer than two runs, or all are right on the same expressions.
@@ -47,7 +49,7 @@ def comparison_figure(runs: Sequence[Answers], *, examples: int = 6) -> Figure:
         titles = [names[run_key(run.result)] for run in shown]
         cards = [Card(title, verdict(answer), answer) for title, answer in zip(titles, answers, strict=True)]
         sections.append(Section(f"“{answers[0]['text']}” (one of {alike:,} with these verdicts)", cards))
-    return sheet(sections, len(shown), _PANEL)
+    return sheet(sections, len(shown), _PANEL, photos)
 
 
 def verdict(answer: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ class FigureFile:
     """A figure on disk.
 
     Attributes:
-        path: the file: PNG if the figure shows pictures, otherwise SVG.
+        path: the file, an SVG that follows dark mode; pictures are inside it.
         title: what the figure shows, as plain text. It may hold names of datasets and configs, so escape it in HTML.
         caption: how to read the figure, and the rule that chose its examples; plain text too.
     """
@@ -44,13 +44,12 @@ class _Plan:
     """A figure to draw; `draw` raises NothingToDrawError if the runs lack its data."""
 
     name: str
-    suffix: str
     title: str
     caption: str
     draw: Callable[[], Figure]
 
 
-def draw_all(runs: Sequence[Answers], out: Path, *, examples: int = 6) -> list[FigureFile]:
+def draw_all(runs: Sequence[Answers], out: Path, *, examples: int = 6, photos: Path | None = None) -> list[FigureFile]:
     """Draw all figures that the runs allow. The same answers and pictures give the same bytes.
 
     Every split has its own figures. Figures of numbers show all runs, figures of examples the first run of each config.
@@ -60,6 +59,7 @@ def draw_all(runs: Sequence[Answers], out: Path, *, examples: int = 6) -> list[F
         out: the folder, created if missing; files of the same names are replaced.
         examples: the number of expressions in a comparison. In a figure of word weights, each kind of expression gets
             a third of it.
+        photos: only pictures in this folder are drawn; by default all.
 
     Returns:
         The figures in the order of a report, without those that the runs lack data for.
@@ -80,26 +80,26 @@ def draw_all(runs: Sequence[Answers], out: Path, *, examples: int = 6) -> list[F
     out.mkdir(parents=True, exist_ok=True)
     files: list[FigureFile] = []
     taken: set[str] = set()
-    for plan in _plans(runs, examples):
+    for plan in _plans(runs, examples, photos):
         try:
             figure = plan.draw()
         except NothingToDrawError:
             continue
-        path = out / f"{_free(plan.name, taken)}{plan.suffix}"
+        path = out / f"{_free(plan.name, taken)}.svg"
         save(figure, path)
         files.append(FigureFile(path, plan.title, plan.caption))
     return files
 
 
-def _plans(runs: Sequence[Answers], examples: int) -> Iterator[_Plan]:
+def _plans(runs: Sequence[Answers], examples: int, photos: Path | None) -> Iterator[_Plan]:
     splits = by_split(runs)
     for split, own in splits.items():
         yield from _numbers(split, own)
     yield _training(runs)
     for split, own in splits.items():
-        yield _comparison(split, own, examples)
+        yield _comparison(split, own, examples, photos)
         for config in by_config(own):
-            yield from _of_one_run(split, config.name, config.runs[0], max(1, examples // _PER_KIND))
+            yield from _of_one_run(split, config.name, config.runs[0], max(1, examples // _PER_KIND), photos)
 
 
 def _numbers(split: str, runs: Sequence[Answers]) -> Iterator[_Plan]:
@@ -109,7 +109,6 @@ def _numbers(split: str, runs: Sequence[Answers]) -> Iterator[_Plan]:
 
     yield _Plan(
         f"staircase {split}",
-        ".svg",
         f"Oracle staircase, {split}",
         "The percentage of expressions whose referent has an IoU above 0.5 with some box left after each stage: all N "
         "queries of the detector, the O candidates that passed the confidence filter, the refined set of the second "
@@ -119,7 +118,6 @@ def _numbers(split: str, runs: Sequence[Answers]) -> Iterator[_Plan]:
     )
     yield _Plan(
         f"distractors {split}",
-        ".svg",
         f"Accuracy by number of distractors, {split}",
         "REC accuracy by the number of other annotated objects of the referent's category in the image, for n "
         "expressions at each point. The band is Wilson's 95% interval for n expressions around the mean over a "
@@ -128,7 +126,6 @@ def _numbers(split: str, runs: Sequence[Answers]) -> Iterator[_Plan]:
     )
     yield _Plan(
         f"calibration {split}",
-        ".svg",
         f"Calibration of the probability, {split}",
         "The share of right answers in ten bins of equal width by probability, each drawn at its mean probability with "
         "Wilson's 95% interval. On the dotted line, answers are right as often as their probability says. The bars "
@@ -143,7 +140,6 @@ def _training(runs: Sequence[Answers]) -> _Plan:
 
     return _Plan(
         "training",
-        ".svg",
         "Training curves",
         "Values that training logged by epoch, with one line per grounder and one colour per config. Grounders whose "
         "logs are missing are left out. Validation metrics are those of the averaged weights.",
@@ -151,27 +147,25 @@ def _training(runs: Sequence[Answers]) -> _Plan:
     )
 
 
-def _comparison(split: str, runs: Sequence[Answers], examples: int) -> _Plan:
+def _comparison(split: str, runs: Sequence[Answers], examples: int, photos: Path | None) -> _Plan:
     from aligncat.report.figures.comparison import comparison_figure
 
     return _Plan(
         f"comparison {split}",
-        ".png",
         f"The same expressions under several configs, {split}",
         "Expressions that some runs answer right and others wrong, with one row per expression and one column per run. "
         "They are chosen by a rule: the patterns of which runs are right take turns, the most frequent first; within a "
         "pattern, a hash of the expression's id gives a fixed random order; each image occurs once. " + _DRAWN,
-        partial(comparison_figure, runs, examples=examples),
+        partial(comparison_figure, runs, examples=examples, photos=photos),
     )
 
 
-def _of_one_run(split: str, config: str, run: Answers, per_kind: int) -> Iterator[_Plan]:
+def _of_one_run(split: str, config: str, run: Answers, per_kind: int, photos: Path | None) -> Iterator[_Plan]:
     from aligncat.report.figures.failures import failures_figure
     from aligncat.report.figures.word_weights import word_weights_figure
 
     yield _Plan(
         f"words {config} {split}",
-        ".svg",
         f"Word weights of {config}, {split}",
         "Word weights of the phrase attention (Eq. 11) for the right answers with the most uneven weights of each kind "
         "of expression (by entropy relative to its maximum; ties by id; each text once). They are chosen for contrast, "
@@ -180,11 +174,10 @@ def _of_one_run(split: str, config: str, run: Answers, per_kind: int) -> Iterato
     )
     yield _Plan(
         f"failures {config} {split}",
-        ".png",
         f"Failures of {config} by cause, {split}",
         "One panel per cause, in the order in which causes are tested. Each shows the failure with the median "
         "probability among those of its cause. " + _DRAWN,
-        partial(failures_figure, run),
+        partial(failures_figure, run, photos=photos),
     )
 
 

@@ -12,6 +12,8 @@ from aligncat.report.figures.sheet import Card, Section, sheet
 from aligncat.report.figures.style import house_style
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from matplotlib.figure import Figure
 
     from aligncat.evaluation.answers import Answers
@@ -20,8 +22,12 @@ _COLUMNS, _PANEL = 3, 190.0  # points
 
 
 @house_style()
-def failures_figure(answers: Answers) -> Figure:
+def failures_figure(answers: Answers, *, photos: Path | None = None) -> Figure:
     """Draw the typical failure of each cause (`choosing.typical_failures`) with the cause's share of all failures.
+
+    Args:
+        answers: a run.
+        photos: only pictures in this folder are drawn; by default all.
 
     Raises:
         NothingToDrawError: no answer is wrong.
@@ -35,4 +41,4 @@ def failures_figure(answers: Answers) -> Figure:
         answer = row_of(answers.table, row)
         title = f"{cause.replace('_', ' ')}: {count:,} of {total:,} failures ({count / total:.1%})"
         cards.append(Card(title, f"“{answer['text']}” — {MEANING[cause]} ({measures(answer)})", answer))
-    return sheet([Section("", cards)], min(_COLUMNS, len(cards)), _PANEL)
+    return sheet([Section("", cards)], min(_COLUMNS, len(cards)), _PANEL, photos)

@@ -15,7 +15,8 @@ from aligncat.errors import ImageError
 from aligncat.files.images import read_image
 from aligncat.geometry import decode_mask
 from aligncat.report.figures.grouping import CHOICE, TRUTH
-from aligncat.report.figures.style import FAINT, INK, PAPER, wrap
+from aligncat.report.figures.style import ALWAYS_LIGHT, FAINT, INK, PAPER, wrap
+from aligncat.report.images import is_inside
 from aligncat.types import RLE
 
 if TYPE_CHECKING:
@@ -56,13 +57,14 @@ class Section:
     cards: Sequence[Card]
 
 
-def sheet(sections: Sequence[Section], columns: int, panel: float) -> Figure:
+def sheet(sections: Sequence[Section], columns: int, panel: float, photos: Path | None) -> Figure:
     """Draw sections one below the other, with the cards of each in rows.
 
     Args:
         sections: the sections, with at least one card each.
         columns: cards per row.
         panel: width of a picture, points.
+        photos: only pictures in this folder are drawn; None for all.
     """
     width = 2 * _MARGIN + columns * panel + (columns - 1) * _GAP
     rows = [row for section in sections for row in _rows(section, columns)]
@@ -70,7 +72,7 @@ def sheet(sections: Sequence[Section], columns: int, panel: float) -> Figure:
     page = _Page(width, float(tops[-1]) + _MARGIN - _GAP)
     page.key()
     for row, top in zip(rows, tops[:-1], strict=True):
-        _draw_row(page, row, float(top), panel)
+        _draw_row(page, row, float(top), panel, photos)
     return page.figure
 
 
@@ -144,7 +146,7 @@ def _card_height(card: Card, panel: float) -> float:
     return panel * min(float(card.answer["height"] / card.answer["width"]), _TALLEST)
 
 
-def _draw_row(page: _Page, row: Section, top: float, panel: float) -> None:
+def _draw_row(page: _Page, row: Section, top: float, panel: float, photos: Path | None) -> None:
     top = page.write(_MARGIN, top, _heading(row, page.width), bold=True)
     titles, notes = _texts(row, panel)
     top_of_picture = top + max(map(len, titles)) * _LINE
@@ -152,11 +154,11 @@ def _draw_row(page: _Page, row: Section, top: float, panel: float) -> None:
         left = _MARGIN + place * (panel + _GAP)
         height = _card_height(card, panel)
         page.write(left, top, titles[place], bold=not row.heading)
-        draw_answer(page.axes(left, top_of_picture, panel, height), card.answer)
+        draw_answer(page.axes(left, top_of_picture, panel, height), card.answer, photos)
         page.write(left, top_of_picture + height + 3, notes[place], color=FAINT)
 
 
-def draw_answer(axes: Axes, answer: Mapping[str, Any]) -> None:
+def draw_answer(axes: Axes, answer: Mapping[str, Any], photos: Path | None) -> None:
     """Draw the picture with the truth's box, the chosen box and the outline of the chosen mask.
 
     The axes' data units are pixels. A picture that is missing or cannot be read becomes a grey panel that says so, with
@@ -165,25 +167,38 @@ def draw_answer(axes: Axes, answer: Mapping[str, Any]) -> None:
     Args:
         axes: the axes to draw in.
         answer: a row of `Answers.table`, by column.
+        photos: only a picture in this folder is drawn; None for any.
     """
     width, height, choice = answer["width"], answer["height"], answer["choice"]
     mask = None if answer["chosen_mask"] is None else RLE(size=[height, width], counts=answer["chosen_mask"])
     path = Path(answer["image_path"])
-    try:
-        picture = read_image(path)
-    except OSError:  # such as a file name that the disk does not allow
-        _draw_absence(axes, answer, "picture is not on disk")
-    except ImageError:
-        _draw_absence(axes, answer, "picture cannot be read" if path.is_file() else "picture is not on disk")
+    if photos is not None and not is_inside(path, photos):
+        _draw_absence(axes, answer, "picture is left out")
     else:
-        picture.thumbnail((_LARGEST, _LARGEST))
-        axes.imshow(picture, extent=(0, width, height, 0))
+        _draw_picture(axes, answer, path)
     if mask is not None:
         _draw_outline(axes, mask)
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal", anchor="NW")
     _draw_box(axes, answer["truth_box"], "truth")
     if choice >= 0:
         _draw_box(axes, answer["boxes"][4 * choice : 4 * choice + 4], "choice")
+
+
+def _draw_picture(axes: Axes, answer: Mapping[str, Any], path: Path) -> None:
+    try:
+        picture = read_image(path)
+    except ImageError:
+        _draw_absence(axes, answer, "picture cannot be read" if _is_file(path) else "picture is not on disk")
+        return
+    picture.thumbnail((_LARGEST, _LARGEST))
+    axes.imshow(picture, extent=(0, answer["width"], answer["height"], 0))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that the disk does not allow
+        return False
 
 
 def _draw_outline(axes: Axes, mask: RLE) -> None:
@@ -205,7 +220,7 @@ def _draw_box(axes: Axes, box: Sequence[float], role: str) -> None:
     x1, y1, x2, y2 = box
     color, line = (TRUTH, "solid") if role == "truth" else (CHOICE, (0, (3, 1.5)))
     # Only the truth gets a halo: where both boxes coincide, the dashes of the choice then lie on the line of the truth.
-    halo = [withStroke(linewidth=3.2, foreground="white")] if role == "truth" else []
+    halo = [withStroke(linewidth=3.2, foreground=ALWAYS_LIGHT)] if role == "truth" else []
     patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linestyle=line, linewidth=1.8)
     patch.set(path_effects=halo, gid=role, clip_on=False)
     axes.add_patch(patch)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 DPI = 150
 INK, FAINT, PAPER = "#222222", "#666666", "#e9e9e9"
+ALWAYS_DARK, ALWAYS_LIGHT = "#212121", "#fefefe"
+"""Text on a coloured ground and halos on a picture, which look the same in dark mode."""
+# What readers whose system prefers dark colours see instead, in the colours of the page (page/style.css).
+_IN_DARK_MODE = {INK: "#e8e6e3", FAINT: "#a7abb2", PAPER: "#3a3f46", "#ffffff": "#1f2226"}
 _SIZE = 9.0  # points
 # matplotlib ships DejaVu. Of the others, the installed ones supply characters that it lacks.
 _FAMILIES = (
@@ -66,16 +70,28 @@ def house_style() -> Iterator[None]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure to a .png or .svg file, atomically. The same figure gives the same bytes.
+    """Write a figure to an SVG file, atomically. The same figure gives the same bytes.
+
+    It follows the reader's dark mode: matplotlib writes every colour into a style attribute, so a style sheet replaces
+    ours. Programs that know no dark mode show the light colours.
 
     Raises:
         OSError: the file cannot be written.
     """
     content = io.BytesIO()
-    metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
     with house_style():
-        figure.savefig(content, format=path.suffix[1:], metadata=metadata)
-    write_atomic(path, content.getvalue())
+        figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
+    drawing, end, rest = content.getvalue().rpartition(b"</svg>")
+    write_atomic(path, drawing + _dark_mode().encode() + end + rest)
+
+
+def _dark_mode() -> str:
+    rules = [
+        f'[style*="{use}: {light}"] {{ {use}: {dark} !important }}'
+        for light, dark in _IN_DARK_MODE.items()
+        for use in ("fill", "stroke")
+    ]
+    return "<style>@media (prefers-color-scheme: dark) {\n" + "\n".join(rules) + "\n}</style>\n"
 
 
 def plain(text: str) -> str:

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from aligncat.report.figures.choosing import most_uneven
 from aligncat.report.figures.grouping import NothingToDrawError
-from aligncat.report.figures.style import FAINT, INK, house_style, plain, width_of, wrap
+from aligncat.report.figures.style import ALWAYS_DARK, ALWAYS_LIGHT, FAINT, house_style, plain, width_of, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +99,7 @@ def _draw_line(axes: Axes, line: Line, top: float) -> None:
         width = _width(shown)
         patch = Rectangle((left, top), width, _BOX, facecolor=_SHADES(weight), edgecolor="none", gid="word")
         axes.add_patch(patch)
-        color = "white" if weight > _DARK else INK
+        color = ALWAYS_LIGHT if weight > _DARK else ALWAYS_DARK
         axes.text(
             left + width / 2, top + _BOX / 2, shown, ha="center", va="center_baseline", fontsize=_WORD, color=color
         )
