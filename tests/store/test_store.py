@@ -79,6 +79,20 @@ def test_shards_are_plain_parquet(store: Store) -> None:
     np.testing.assert_array_equal(np.frombuffer(features, "<f2").reshape(-1, DIM), IMAGES[3].features)
 
 
+def test_writers_of_different_shards_do_not_touch_each_others_files(store: Store, tmp_path: Path) -> None:
+    """The second writer joins while the first is at work, and finishes the store with a shard that it did not write."""
+    first = StoreWriter.open(tmp_path / "both", manifest())
+    first.write(1, IMAGES[2:4])
+    inode = (tmp_path / "both" / "shard-00001.parquet").stat().st_ino
+    second = StoreWriter.open(tmp_path / "both", manifest())
+    second.write(0, IMAGES[:2])
+    first.write(2, IMAGES[4:])
+    second.finish()
+    assert (tmp_path / "both" / "shard-00001.parquet").stat().st_ino == inode, "it was written again"
+    for path in store.folder.iterdir():
+        assert (tmp_path / "both" / path.name).read_bytes() == path.read_bytes()
+
+
 def test_a_query_that_is_several_candidates_is_stored_once(tmp_path: Path) -> None:
     """Of five candidates, three are query 7 and one repeats its number with another box, which is another query."""
     image = candidates(0, 4)

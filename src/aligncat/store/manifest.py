@@ -102,6 +102,26 @@ class Manifest:
             )
         return replace(self, candidates=candidates, detector=replace(self.detector, candidates=candidates))
 
+    def expected(self, detector: DetectorDescription | None, folder: Path) -> Self:
+        """Return the manifest, narrowed to the candidates of the detector that must have made the store.
+
+        Args:
+            detector: the detector's description; None accepts any detector.
+            folder: the store's folder, for the message.
+
+        Raises:
+            StoreError: another detector made the store.
+        """
+        if detector is None:
+            return self
+        described = self.narrowed(detector.candidates) if detector.candidates < self.candidates else self
+        # Masks and boxes may be made differently: no grounder reads them, and evaluation takes those of the store.
+        if differing := detector_differences(described.detector, detector, ignoring=("masks",)):
+            raise StoreError(
+                f"{folder}: made by another detector; extract into another folder. Differences: " + "; ".join(differing)
+            )
+        return described
+
     def check_column(self, column: FeatureColumn, folder: Path) -> None:
         """Check that the store has a further column.
 

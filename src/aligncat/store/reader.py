@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from aligncat.store.columns import SkippedImage, further_column
 from aligncat.store.complete import COMPLETE, read_complete
 from aligncat.store.first_format import FirstShardFiles, first_skipped
 from aligncat.store.index import Index
-from aligncat.store.manifest import FIRST_FORMAT, MANIFEST, Manifest, detector_differences
+from aligncat.store.manifest import FIRST_FORMAT, MANIFEST, Manifest
 from aligncat.store.manifest_file import read_manifest
 from aligncat.store.shard_file import ShardFiles, ShardRows
 from aligncat.store.writer import StoreWriter
@@ -53,11 +53,7 @@ class Store:
     """A finished store, open for reading."""
 
     def __init__(
-        self,
-        files: ShardFiles | FirstShardFiles,
-        manifest: Manifest,
-        index: Index,
-        skipped: Sequence[SkippedImage],
+        self, files: ShardFiles | FirstShardFiles, manifest: Manifest, index: Index, skipped: Sequence[SkippedImage]
     ) -> None:
         """Create a store object; use `Store.open` instead.
 
@@ -73,7 +69,7 @@ class Store:
         self._files = files
         self._index = index
         self._shared: dict[tuple[str, ...], CandidateTensors] = {}
-        self._shard = lru_cache(_CACHED_SHARDS)(self._read_shard)
+        self._shard: Callable[[int], ShardRows] = lru_cache(_CACHED_SHARDS)(lambda shard: files.read(shard))
 
     @classmethod
     def open(cls, folder: Path, *, expect: DetectorDescription | None = None) -> Self:
@@ -98,7 +94,7 @@ class Store:
             raise StoreError(f"{folder}: the store is not finished. {writer.progress()}")
         if manifest.format == FIRST_FORMAT:
             first = FirstShardFiles(folder, manifest)
-            described = _expected(folder, manifest, expect)
+            described = manifest.expected(expect, folder)
             store = cls(first, described, Index.of_first_format(first), first_skipped(folder))
             logger.warning(
                 "%s: a store of an older format, in which damage is not noticed; extract again into another folder",
@@ -111,7 +107,7 @@ class Store:
                 f"{folder / MANIFEST}: damaged: it is not the manifest that the store was finished with; restore it, "
                 "or delete the store and extract it again."
             )
-        described = _expected(folder, manifest, expect)
+        described = manifest.expected(expect, folder)
         files = ShardFiles(folder, manifest, manifest_sha256, complete.shards)
         files.check_sizes()
         return cls(files, described, Index.read(folder, manifest, complete.index), complete.skipped)
@@ -238,9 +234,7 @@ class Store:
         return boxes
 
     def candidates(self, image_id: str) -> Candidates:
-        """Load the candidates of one image, with boxes and masks.
-
-        The most recently used shards stay in memory.
+        """Load the candidates of one image, with boxes and masks. The most recently used shards stay in memory.
 
         Raises:
             StoreError: the image is not in the store, or its shard is damaged.
@@ -297,9 +291,6 @@ class Store:
         groups = np.split(order, starts[1:]) if len(shards) else []
         return [(int(shard), slots, rows[slots]) for shard, slots in zip(shards, groups, strict=True)]
 
-    def _read_shard(self, shard: int) -> ShardRows:
-        return self._files.read(shard)
-
 
 def _restore(store_class: type[Store], *state: Any) -> Store:
     """Rebuild a pickled store, with its shared tensors."""
@@ -307,20 +298,3 @@ def _restore(store_class: type[Store], *state: Any) -> Store:
     store = store_class(*arguments)
     store._shared = shared
     return store
-
-
-def _expected(folder: Path, manifest: Manifest, expect: DetectorDescription | None) -> Manifest:
-    """Return the manifest, narrowed to the candidates of the detector that is expected.
-
-    Raises:
-        StoreError: another detector made the store.
-    """
-    if expect is None:
-        return manifest
-    described = manifest.narrowed(expect.candidates) if expect.candidates < manifest.candidates else manifest
-    # Masks and boxes may be made differently: no grounder reads them, and evaluation takes those of the store.
-    if differing := detector_differences(described.detector, expect, ignoring=("masks",)):
-        raise StoreError(
-            f"{folder}: made by another detector; extract into another folder. Differences: " + "; ".join(differing)
-        )
-    return described
