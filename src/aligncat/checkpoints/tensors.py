@@ -56,9 +56,10 @@ class _PickledDtype:
         self.code = str(code)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        if state[1] not in ("<", "|", ">"):
-            raise ValueError(f"unknown byte order {state[1]!r}")
-        self.code = state[1] + self.code
+        version, order, *structure = state[:5]
+        if version not in (3, 4) or order not in ("<", "|", ">") or structure != [None, None, None]:
+            raise ValueError(f"an unknown kind of number {state[:5]!r:.100}")
+        self.code = order + self.code
 
     def array(self, content: object, shape: object, fortran: object) -> np.ndarray[Any, Any]:
         if isinstance(content, str):  # Python 2 pickled bytes as text
@@ -82,9 +83,9 @@ class _PickledArray:
         pass
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, dtype, fortran, content = state
-        if not isinstance(dtype, _PickledDtype):
-            raise TypeError("an array without a dtype")
+        version, shape, dtype, fortran, content = state
+        if version != 1 or not isinstance(dtype, _PickledDtype):
+            raise TypeError("an array of an unknown form")
         self.content = dtype.array(content, shape, fortran)
 
 
@@ -249,4 +250,4 @@ def _tensor(name: object, value: object, path: Path) -> Tensor:
         raise CheckpointError(f"{path}: {name!r:.100} is not a plain array of numbers; give the checkpoint of a model")
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():
         raise CheckpointError(f"{path}: {name!r:.100} has fewer numbers than its shape says; download the file again")
-    return value
+    return value.detach()

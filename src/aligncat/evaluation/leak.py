@@ -21,6 +21,7 @@ from aligncat.files.fields import as_mapping, required_int, required_list, requi
 from aligncat.types import ImageRecord
 
 _COCO_FILE = re.compile(r"(?:COCO_(?P<release>(?:train|val)2014|test201[45])_)?(?P<id>\d{12})\.\w+", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _COCO_ID = re.compile(r"\d{1,12}", re.ASCII)
 
 
@@ -83,7 +84,8 @@ def read_training_images(source: str) -> TrainingImages:
     if not path.exists():
         raise DataError(f"{source}: no such file, and not a known set of images ({', '.join(NAMED)})")
     text = read_text(path, limit=MAX_ANNOTATION_BYTES)
-    listed = _images_of_json(text, path) if text.lstrip().startswith(("{", "[")) else _lines(text, path)
+    is_json = path.suffix == ".json" or text.lstrip().startswith(("{", "["))
+    listed = _images_of_json(text, path) if is_json else _lines(text, path)
     if not listed:
         raise DataError(f"{path}: lists no image")
     return TrainingImages(path.name, _membership(listed), listed)
@@ -247,7 +249,7 @@ def _membership(listed: tuple[str, ...]) -> Callable[[str], bool | None]:
 def _lines(text: str, path: Path) -> tuple[str, ...]:
     lines = tuple(line.strip() for line in text.splitlines() if line.strip())
     for number, line in enumerate(lines, start=1):
-        if "\0" in line or len(line) > 1000:
+        if _CONTROL.search(line) or len(line) > 1000:
             raise DataError(f"{path}:{number}: neither a file name nor a COCO id")
     return lines
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import BinaryIO, NoReturn, TypeAlias
 
 from aligncat.errors import AligncatError, DataError
 from aligncat.files.fields import shorten
@@ -40,7 +41,7 @@ def read_bytes(path: Path, error: type[AligncatError] = DataError, *, limit: int
     """
     try:
         with path.open("rb") as file:
-            content = file.read(limit + 1)
+            content = _at_most(file, limit + 1)
     except FileNotFoundError as fault:
         raise error(f"{path}: no such file") from fault
     except (OSError, ValueError) as fault:  # ValueError: the path contains a null character
@@ -48,6 +49,16 @@ def read_bytes(path: Path, error: type[AligncatError] = DataError, *, limit: int
     if len(content) > limit:
         raise error(f"{path}: has more than {limit:,} bytes, the limit for a file of this kind; check that it is one")
     return content
+
+
+def _at_most(file: BinaryIO, limit: int) -> bytes:
+    """Read up to a number of bytes without reserving memory for more than the file has."""
+    parts: list[bytes] = []
+    step = os.fstat(file.fileno()).st_size + 1  # a pipe has size 0 and more content
+    while limit and (part := file.read(min(limit, max(step, 2**16)))):
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)
 
 
 def read_text(path: Path, error: type[AligncatError] = DataError, *, limit: int = MAX_BYTES) -> str:
