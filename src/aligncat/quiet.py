@@ -31,12 +31,13 @@ class _VisibleFormatter(logging.Formatter):
 
 
 def log_to_standard_error() -> None:
-    """Print log lines and warnings to standard error, except what Pillow remarks on pictures that it can read."""
+    """Print log lines and warnings to standard error, except Pillow's remarks: an ImageError says what matters."""
     handler = logging.StreamHandler()
     handler.setFormatter(_VisibleFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("aligncat").setLevel(logging.INFO)
     logging.captureWarnings(True)
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 

@@ -26,7 +26,7 @@ from aligncat.errors import ImageError
 from aligncat.files.images import FORMATS, MAX_SCANS, decode_image, read_image
 
 WIDTH, HEIGHT = 24, 16
-SECONDS, KILOBYTES = 20, 2_000_000  # of one picture
+SECONDS, KILOBYTES = 20, 2_000_000  # of processor time and memory for one picture
 _random = np.random.default_rng(0)
 COLOUR = Image.fromarray(_random.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8))
 DEEP = Image.fromarray(_random.integers(0, 65536, (HEIGHT, WIDTH), dtype=np.uint16))
@@ -189,7 +189,7 @@ damages = st.lists(
 
 def check(data: bytes) -> None:
     """Check that a file is refused or read in its declared size, within the limits."""
-    started = time.perf_counter()
+    started = time.process_time()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the command line hides Pillow's, as the last test here shows
@@ -201,7 +201,7 @@ def check(data: bytes) -> None:
             with Image.open(io.BytesIO(data)) as declared:
                 assert found.mode == "RGB"
                 assert found.size in (declared.size, declared.size[::-1])
-    assert time.perf_counter() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < KILOBYTES
 
 
@@ -293,7 +293,7 @@ def test_bombs_and_other_formats_are_refused_at_once(
         warnings.simplefilter("ignore")
         read_image(path)
     check(content)
-    if said != "too large":
+    if name not in ("JPEG of many scans", "TIFF of huge tiles", "PNG text", "GIF"):  # their headers are good
         with pytest.raises(ImageError, match=r"phrases.csv, line 3: .*holiday\.jpg: "):
             photo_size(path, "phrases.csv, line 3")
     assert started == []  # EPS would start Ghostscript

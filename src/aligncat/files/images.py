@@ -72,6 +72,8 @@ def decode_image(file: BinaryIO, where: str, *, max_pixels: int = MAX_PIXELS) ->
         if isinstance(image, TiffImageFile):
             tile_width, tile_height = (int(image.tag_v2.get(tag, 0)) for tag in _TIFF_TILE)
             _check_pixels(tile_width * tile_height, f"tiles of {tile_width} by {tile_height}", where, max_pixels)
+        if image.format in ("JPEG", "MPO") and _count(file, _JPEG_SCAN) > MAX_SCANS:
+            raise ValueError(f"it is a JPEG with more than {MAX_SCANS} scans, as no camera writes it")
         image.load()
         return _to_rgb(image)
 
@@ -106,7 +108,7 @@ def open_header(file: BinaryIO, where: str) -> Iterator[Image.Image]:
             the body should hold nothing but work of the decoder.
     """
     try:
-        _refuse_slow_or_unknown(file)
+        _refuse_by_name(file)
         with Image.open(file, formats=_formats()) as image:
             yield image
     except ImageError:
@@ -164,8 +166,8 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _refuse_slow_or_unknown(file: BinaryIO) -> None:
-    """Raise a ValueError for files whose fault Pillow would not name, or that it would decode for minutes."""
+def _refuse_by_name(file: BinaryIO) -> None:
+    """Raise a ValueError for HEIC, which Pillow would not name, and text as pixels, which it decodes for minutes."""
     start = file.read(64)
     if start[4:8] == b"ftyp":
         brands = {start[place : place + 4] for place in range(8, len(start), 4)}
@@ -173,17 +175,18 @@ def _refuse_slow_or_unknown(file: BinaryIO) -> None:
             raise ValueError("it is a HEIC picture, which is not read; save it as JPEG or PNG")
     if start.startswith(_PLAIN_PPM):
         raise ValueError("it is a PPM with numbers as text, which is not read; save it as PNG")
-    if start.startswith(b"\xff\xd8") and _count(file, _JPEG_SCAN) > MAX_SCANS:
-        raise ValueError(f"it is a JPEG with more than {MAX_SCANS} scans, as no camera writes it")
     file.seek(0)
 
 
 def _count(file: BinaryIO, marker: bytes) -> int:
-    """Return how often a marker of two bytes occurs in the rest of a file."""
+    """Return how often a marker of two bytes occurs in a file, whose position stays."""
+    position = file.tell()
+    file.seek(0)
     found, last = 0, b""
     while chunk := file.read(_CHUNK):
         found += (last + chunk).count(marker)
         last = chunk[-1:]
+    file.seek(position)
     return found
 
 
