@@ -70,6 +70,7 @@ def test_evaluate_without_out_says_how_to_keep_the_answers(
         ({"format": "jsonl"}, ["--data.format", "jsonl"]),
         ({"images": Path("my photos")}, ["--data.images", "my photos"]),
         ({"split_by": "google"}, ["--data.split_by", "google"]),
+        ({"format": "jsonl", "boxes": "xyxy"}, ["--data.format", "jsonl", "--data.boxes", "xyxy"]),
     ],
 )
 def test_the_next_command_reads_the_same_dataset(change: dict[str, str], expected: list[str]) -> None:

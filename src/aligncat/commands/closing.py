@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +31,11 @@ def _command(*words: str | Path) -> str:
 
 def _data(data: DataConfig) -> list[str]:
     """Return the options that read a dataset."""
-    plain = replace(data, split_by=None, images=None, lexicon=None)
+    plain = type(data)(data.path, data.dataset, format=data.format)
     words = ["--data.path", str(data.path), "--data.dataset", data.dataset]
     if data.format is not None:
         words += ["--data.format", data.format]
-    for name in ("images", "split_by", "lexicon"):
+    for name in (field.name for field in fields(data) if field.name not in ("path", "dataset", "format")):
         if (value := getattr(data, name)) != getattr(plain, name):
             words += [f"--data.{name}", str(value)]
     return words

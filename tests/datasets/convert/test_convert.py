@@ -357,7 +357,9 @@ def test_the_verb_writes_the_dataset_and_says_how_to_read_it(
     words = ["data", "convert", "--data.path", str(tmp_path / "refer"), "--data.dataset", "refcoco"]
     assert main([*words, "--to", "jsonl", "--out", str(tmp_path / "out")]) == 0
     logged = capsys.readouterr().err.splitlines()[-1]
-    assert f"--data.dataset refcoco --data.format jsonl --data.images {files.image_folder}" in logged
+    assert (
+        f"--data.dataset refcoco --data.format jsonl --data.split_by unc --data.images {files.image_folder}" in logged
+    )
     line = json.loads((tmp_path / "out/train.jsonl").read_text().splitlines()[0])
     assert line["image"] == "COCO_train2014_000000001000.png"
     assert line["box"] == list(things_of(0)[0].box)

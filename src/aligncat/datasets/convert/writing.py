@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from aligncat.console import track
 from aligncat.datasets.convert.source import Referent, Source
 from aligncat.types import RLE, Expression, Truth
 
@@ -13,6 +12,8 @@ from aligncat.types import RLE, Expression, Truth
 def tracked_referents(source: Source, name: str) -> Iterable[Referent]:
     """Read the referents of a split and show a progress bar."""
     total = len(source.splits[name].sentences_by_referent())
+    from aligncat.console import track  # here, so that a missing file is found quickly
+
     return track(source.referents(name), f"converting {name}", total=total)
 
 
