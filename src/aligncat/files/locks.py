@@ -77,10 +77,11 @@ def path_lock(path: Path) -> Iterator[None]:
         DataError: another process is writing it.
         WriteError: the parent folder cannot be written.
     """
-    lock = path.with_name(f"{hidden_name(path)}{LOCK_SUFFIX}")
-    with _created(path.parent, path), _held(lock, path):
-        remove_left_files(path.parent)
-        remove_left_siblings(path)
+    final = path.resolve()  # "." has no name
+    lock = final.with_name(f"{hidden_name(final)}{LOCK_SUFFIX}")
+    with _created(final.parent, path), _held(lock, path):
+        remove_left_files(final.parent)
+        remove_left_siblings(final)
         yield
 
 

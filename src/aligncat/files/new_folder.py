@@ -30,20 +30,21 @@ def new_folder(out: Path, replaces: Callable[[Path], bool] = lambda _: False) ->
         DataError: `out` is not empty, or another process is writing it.
         WriteError: the folder cannot be written, for example because the disk is full.
     """
-    with path_lock(out):
-        replaced = out.is_dir() and replaces(out)
-        if not replaced and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    final = out.resolve()  # "." has no name to derive the temporary names from
+    with path_lock(final):
+        replaced = final.is_dir() and replaces(final)
+        if not replaced and final.exists() and (not final.is_dir() or any(final.iterdir())):
             raise DataError(f"{out} exists and is not empty; choose another folder or remove it first")
         # The folder disappears also on Ctrl-C: an incomplete dataset is useless, and its name would not show that.
-        with named_write_errors(out), staging_folder(out) as unfinished:
+        with named_write_errors(out), staging_folder(final) as unfinished:
             yield unfinished
             with named_write_errors(out, always=True):
                 if replaced:
-                    _replace(out, unfinished)
+                    _replace(final, unfinished)
                     return
-                if out.exists():
-                    out.rmdir()
-                unfinished.rename(out)
+                if final.exists():
+                    final.rmdir()
+                unfinished.rename(final)
 
 
 def _replace(out: Path, unfinished: Path) -> None:

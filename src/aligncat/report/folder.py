@@ -55,8 +55,7 @@ def write_folder(runs: Mapping[Path, Answers], out: Path, *, figures: bool = Tru
     splits = by_split(runs)
     names = run_names(answers.result for answers in runs.values())
     numbers = {key: number for number, key in enumerate(names)}
-    # "." has no name to derive the temporary names from.
-    with new_folder(out.resolve(), replaces=_is_report) as folder:
+    with new_folder(out, replaces=_is_report) as folder:
         copies = _copy_pictures(splits, folder / "images")
         _write_page(folder / "page")
         data = folder / "data"
