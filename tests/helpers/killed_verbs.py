@@ -46,7 +46,13 @@ class Runner:
         self._log = log
 
     def run(
-        self, words: Sequence[str], under: Path, kill_at: int | None = None, *, torn: bool = False, signal_number: int = 9
+        self,
+        words: Sequence[str],
+        under: Path,
+        kill_at: int | None = None,
+        *,
+        torn: bool = False,
+        signal_number: int = 9,
     ) -> Ended:
         """Run a verb.
 
@@ -112,11 +118,11 @@ def _path(event: str, arguments: tuple[Any, ...]) -> str | None:
     text = os.fsdecode(path)
     at = FOLDER_AT.get(event)
     if at is not None and not text.startswith("/") and arguments[at] >= 0:  # shutil.rmtree removes in this way
-        return f"{os.readlink(f'/proc/self/fd/{arguments[at]}')}/{text}"
-    return os.path.abspath(text)
+        return f"{Path(f'/proc/self/fd/{arguments[at]}').readlink()}/{text}"
+    return str(Path(text).absolute())
 
 
-def _watch(under: str, kill_at: int | None, torn: bool, signal_number: int) -> list[int]:
+def watch(under: str, kill_at: int | None, torn: bool, signal_number: int) -> list[int]:
     count = [0]
     dying = False
 
@@ -141,10 +147,10 @@ def _watch(under: str, kill_at: int | None, torn: bool, signal_number: int) -> l
 def _run(words: list[str], under: str, kill_at: int | None, torn: bool, signal_number: int, log: str, pipe: int) -> int:
     from aligncat.cli import main
 
-    with open(log, "w") as file:
+    with Path(log).open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    count = _watch(under, kill_at, torn, signal_number)
+    count = watch(under, kill_at, torn, signal_number)
     try:
         status = main(words)
     except SystemExit as end:

@@ -72,7 +72,7 @@ def ablate(
     from aligncat.evaluation.answers import Answers
     from aligncat.evaluation.leak import judge_detector
     from aligncat.evaluation.published import published_ablation
-    from aligncat.files.locks import folder_lock
+    from aligncat.files.locks import folder_lock, remove_left
     from aligncat.store.reader import Store
     from aligncat.studies.compare import StudyResult
     from aligncat.studies.runs import LoadedInputs, StudyInputs, StudyRun
@@ -116,6 +116,8 @@ def ablate(
     }
     with folder_lock(out):
         todo = [run for run in runs if not run.is_done(loaded, judged)]
+        for run in runs:
+            remove_left(run.folder)  # a run that is done does not take its lock
         if todo:
             work_all(todo, loaded, min(count, len(todo)), threads=max(1, cores // count))
         rows = {run.row.name: run.row for run in runs}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aligncat.errors import ConfigError
+from aligncat.files.locks import remove_left
 from aligncat.files.writable import check_writable
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def ground(
     )
     found = loaded.ground(picture, expressions)
     if overlay is not None:
+        remove_left(overlay.parent)
         save_picture(draw_groundings(picture, found), overlay)
     text = json.dumps([to_json(grounding) for grounding in found], indent=2, ensure_ascii=False, allow_nan=False)
     print(visible_json(text))

@@ -9,6 +9,7 @@ and renames are used, which are atomic on local disks and on NFS; docs/interrupt
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import logging
@@ -25,6 +26,7 @@ from threading import Event, Thread
 from aligncat.errors import DataError
 from aligncat.files.owner import Owner
 from aligncat.files.temporary import (
+    LOCK_NAME,
     LOCK_SUFFIX,
     hidden_name,
     remove_left_files,
@@ -47,7 +49,7 @@ logger = logging.getLogger(__name__)
 def folder_lock(folder: Path) -> Iterator[None]:
     """Create a folder and hold its lock, which is a hidden file inside it.
 
-    Temporary files that dead processes left in the folder and its direct subfolders are removed first. If the folder
+    What dead processes left in the folder and its direct subfolders is removed first. If the folder
     is new and still empty at the end, it is removed again.
 
     Args:
@@ -59,7 +61,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
     """
     with _created(folder, folder), _held(folder / f".aligncat{LOCK_SUFFIX}", folder):
         for each in (folder, *(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())):
-            remove_left_files(each)
+            remove_left(each)
         yield
 
 
@@ -68,7 +70,7 @@ def path_lock(path: Path) -> Iterator[None]:
     """Hold the lock of a file or folder, which is a hidden file beside it.
 
     Use this for a file, for a folder that must be new or empty, or for a part of a folder that many processes write.
-    Temporary files and folders that dead processes left beside it are removed first.
+    What dead processes left beside it is removed first.
 
     Args:
         path: the file or folder to write. Its parent folder is created.
@@ -80,9 +82,22 @@ def path_lock(path: Path) -> Iterator[None]:
     final = path.resolve()  # "." has no name
     lock = final.with_name(f"{hidden_name(final)}{LOCK_SUFFIX}")
     with _created(final.parent, path), _held(lock, path):
-        remove_left_files(final.parent)
+        remove_left(final.parent)
         remove_left_siblings(final)
         yield
+
+
+def remove_left(folder: Path) -> None:
+    """Remove the temporary files and folders, and the locks, that dead processes left in a folder.
+
+    Subfolders are not searched. Locks of other machines stay until their path is written again.
+    """
+    remove_left_files(folder)
+    for lock in (path for path in folder.iterdir() if LOCK_NAME.fullmatch(path.name)) if folder.is_dir() else ():
+        holder = _read(lock)
+        if holder is not None and holder.owner is not None and holder.owner.is_alive() is False:
+            with suppress(DataError, OSError), _held(lock, folder):  # taken over, and so removed
+                pass
 
 
 @contextmanager
@@ -169,9 +184,7 @@ def _take(lock: Path, token: str, what: Path) -> None:
             mine.write_bytes(_content(token))
             now = mine.stat().st_mtime  # by the clock of the file system, which also dates the other locks
             if _create(mine, lock) or _replace(mine, lock, now, what):
-                for left in lock.parent.glob(f"{_escape(lock.name)}-{'[0-9a-f]' * 8}*"):
-                    if left.name != _guard(lock, token).name:
-                        left.unlink(missing_ok=True)
+                _remove_guards(lock, token)
                 return
         except FileNotFoundError:  # the process that held the lock removed the folder, which was empty
             continue
@@ -218,7 +231,20 @@ def _replace(mine: Path, lock: Path, now: float, what: Path) -> bool:
 
 
 def _guard(lock: Path, token: str) -> Path:
-    return lock.with_name(f"{lock.name}-{token}")
+    """Return the guard of a lock, or of a guard, that has a token. All guards have short names beside the lock."""
+    return lock.with_name(f"{_base(lock)}-{token}")
+
+
+def _base(lock: Path) -> str:
+    return re.sub(r"(-[0-9a-f]{8})\Z", "", lock.name)
+
+
+def _remove_guards(lock: Path, token: str) -> None:
+    """Remove the guards that processes killed while they replaced the lock have left; `token` is the new lock's."""
+    if lock.name == _base(lock):
+        for guard in lock.parent.glob(f"{glob.escape(lock.name)}-{'[0-9a-f]' * 8}"):
+            if guard != _guard(lock, token):
+                guard.unlink(missing_ok=True)
 
 
 def _release(lock: Path, token: str) -> None:
@@ -264,7 +290,3 @@ def _read(lock: Path) -> _Holder | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
     return _Holder(hashlib.sha256(content + f"{renewed}".encode()).hexdigest()[:8], None, "", renewed)
-
-
-def _escape(name: str) -> str:
-    return re.sub(r"([*?[])", r"[\1]", name)

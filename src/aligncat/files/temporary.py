@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -18,11 +19,11 @@ LOCK_SUFFIX = ".lock"
 # A temporary file is written in seconds. One of another machine that is older than this belongs to a dead process. The
 # clocks of the two machines may differ.
 _FOREIGN_SECONDS = 900.0
-_LONGEST = 100  # characters of a folder's name inside a hidden name; most file systems allow 255 bytes
+_LONGEST = 100  # bytes of a folder's name inside a hidden name; most file systems allow 255 bytes
 _OURS = rf"-(?P<owner>{PATTERN})-[0-9a-f]{{8}}"
 _FILE = re.compile(rf"\.aligncat{_OURS}{re.escape(PART_SUFFIX)}", re.ASCII)
 _FOLDER = re.compile(rf"\.(unfinished|old){_OURS}\Z", re.ASCII)
-_LOCK = re.compile(rf"\..*{re.escape(LOCK_SUFFIX)}(-[0-9a-f]{{8}})*", re.DOTALL)
+LOCK_NAME = re.compile(rf"\..*{re.escape(LOCK_SUFFIX)}(-[0-9a-f]{{8}})?", re.DOTALL)
 
 
 def temporary_file(folder: Path) -> Path:
@@ -37,13 +38,16 @@ def temporary_sibling(path: Path, state: str = "unfinished") -> Path:
 
 def hidden_name(path: Path) -> str:
     """Return the start of the hidden names that belong to a path: a dot and its name, shortened if it is long."""
-    return f".{path.name.encode()[:_LONGEST].decode(errors='ignore')}"
+    name = os.fsencode(path.name)
+    if len(name) <= _LONGEST:
+        return f".{path.name}"
+    return f".{name[:_LONGEST].decode(errors='ignore')}~{hashlib.sha256(name).hexdigest()[:8]}"
 
 
 def is_temporary(path: Path) -> bool:
     """Return whether a file or folder is a temporary one of aligncat's or a lock, judged by its name."""
     name = path.name
-    return name.endswith(PART_SUFFIX) or bool(_LOCK.fullmatch(name) or _FOLDER.search(name))
+    return name.endswith(PART_SUFFIX) or bool(LOCK_NAME.fullmatch(name) or _FOLDER.search(name))
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from aligncat.datasets.known import known_dataset
 from aligncat.detectors.registry import OPENMOJI_CREDIT, known_detector
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
+from aligncat.files.locks import remove_left
 from aligncat.grounder.folder import read_config
 from aligncat.wording import percent
 
@@ -104,6 +105,7 @@ def write_model_card(folder: Path, results: Sequence[CardResult] = ()) -> Path:
             f"{folder}: not a grounder ({error!r}); give the folder that `aligncat train` wrote"
         ) from error
     path = folder / REPOCARD_NAME
+    remove_left(folder)
     write_atomic(path, str(card).encode())
     return path
 

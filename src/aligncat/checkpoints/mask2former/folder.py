@@ -51,8 +51,15 @@ def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels:
         CheckpointError: the checkpoint is damaged, has another architecture or another number of categories, or has a
             position index that cannot be folded.
         ConfigError: the folder already contains a detector, or the labels cannot be read.
+        DataError: another process is writing the folder.
+        WriteError: the folder cannot be written, for example because the disk is full.
     """
     check_writable(out)
+    with folder_lock(out):
+        return _import(model, out, config, labels)
+
+
+def _import(model: Path, out: Path, config: ArchitectureName, labels: Path | None) -> Converted:
     from safetensors.torch import save
 
     from aligncat.checkpoints.mask2former.convert import convert
@@ -75,10 +82,9 @@ def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels:
     if converted.position_index.names:
         origin[POSITION_INDEX] = converted.position_index.summary()
     model_config.update({SOURCE: origin})
-    with folder_lock(out):
-        write_atomic(out / WEIGHTS, save(converted.weights, metadata={"format": "pt"}))
-        content = with_hashes(json.loads(model_config.to_json_string(use_diff=False)), [out / WEIGHTS])
-        write_atomic(out / CONFIG, (json.dumps(content, indent=2) + "\n").encode())
+    write_atomic(out / WEIGHTS, save(converted.weights, metadata={"format": "pt"}))
+    content = with_hashes(json.loads(model_config.to_json_string(use_diff=False)), [out / WEIGHTS])
+    write_atomic(out / CONFIG, (json.dumps(content, indent=2) + "\n").encode())
     _log_result(converted, out)
     return converted
 

@@ -11,6 +11,7 @@ from aligncat.checkpoints.mask2former.folder import POSITION_INDEX, import_detec
 from aligncat.detectors.preprocessing import PreprocessingMode
 from aligncat.detectors.registry import CANDIDATES, open_detector
 from aligncat.errors import CheckpointError, ConfigError, DataError
+from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import read_json
 from aligncat.files.hashes import file_sha256
 from aligncat.files.locks import folder_lock
@@ -59,11 +60,26 @@ def import_querymatch(
         UnsafePickleError: the checkpoint would run code when loaded.
         CheckpointError: the checkpoint is damaged or not a QueryMatch, or the vocabulary or the detector does not
             match it.
-        DataError: the annotations cannot be read.
+        DataError: the annotations cannot be read, or another process is writing the folder.
         DetectorError: the detector cannot be loaded.
         ConfigError: the folder already contains a grounder.
+        WriteError: the folder cannot be written, for example because the disk is full.
     """
     check_writable(out)
+    with folder_lock(out):
+        return _import(checkpoint, out, annotations, detector, preprocessing, max_words)
+
+
+def _import(
+    checkpoint: Path,
+    out: Path,
+    annotations: Path,
+    detector: str | None,
+    preprocessing: PreprocessingMode,
+    max_words: int,
+) -> Grounder:
+    from huggingface_hub.constants import REPOCARD_NAME
+
     from aligncat.checkpoints.mask2former.position_index import fold_position_index
     from aligncat.checkpoints.querymatch.convert import (
         DETECTOR_PREFIX,
@@ -103,8 +119,9 @@ def import_querymatch(
         "versions": installed_versions(),
     }
     grounder = Grounder(model, vocabulary, loaded.labels, loaded.description(), provenance)
-    with folder_lock(out):
-        grounder.save_pretrained(out)
+    # The card comes first, because config.json marks the import as done.
+    write_atomic(out / REPOCARD_NAME, str(grounder.generate_model_card()).encode())
+    grounder.save_pretrained(out)
     inner = sum(name.startswith(DETECTOR_PREFIX) for name in tensors)
     logger.info("%s: converted %d tensors; %d words", out, len(tensors) - inner, len(vocabulary))
     if inner:
