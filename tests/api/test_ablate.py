@@ -205,12 +205,14 @@ def started_until(command: list[str], ready: Callable[[psutil.Process], object])
     return process
 
 
-def stop_when(command: list[str], ready: Callable[[psutil.Process], object]) -> str:
+def stop_when(
+    command: list[str], ready: Callable[[psutil.Process], object], number: signal.Signals = signal.SIGINT
+) -> str:
     """Send Ctrl-C to a command and its workers as soon as it is `ready`, and return its standard error."""
     process = started_until(command, ready)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
+    assert process.returncode == 128 + number, errors
     return errors
 
 
@@ -235,6 +237,12 @@ def test_ctrl_c_while_workers_start_prints_no_traceback(command: list[str], tmp_
     errors = stop_when(command, workers)
     assert "Traceback" not in errors and "aligncat ablate: stopped" in errors
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_sigterm_ends_a_study_like_ctrl_c_and_leaves_no_lock(command: list[str], tmp_path: Path) -> None:
+    errors = stop_when(command, lambda _: list(tmp_path.rglob("last.ckpt")), signal.SIGTERM)
+    assert "Traceback" not in errors and "aligncat ablate: stopped" in errors
+    assert not list(tmp_path.rglob(".*")), "neither the study's lock nor that of the run is left"
 
 
 def test_workers_end_when_their_parent_is_killed(command: list[str], tmp_path: Path) -> None:

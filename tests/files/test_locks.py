@@ -241,16 +241,16 @@ def test_of_many_processes_that_find_a_dead_lock_one_wins(tmp_path: Path) -> Non
 
 
 KILLED_WHILE_TAKING_OVER = """
-import os, signal, sys
+import os, sys
 from pathlib import Path
-from helpers.killed_verbs import watch
+from helpers.killed_verbs import Request, watch
 from test_locks import DEAD, write_lock
 from aligncat.files.locks import folder_lock
 
 def forked(folder, kill_at):
     pid = os.fork()
     if pid == 0:
-        watch(str(folder), kill_at, torn=False, signal_number=signal.SIGKILL)
+        watch(Request([], str(folder), kill_at))
         with folder_lock(folder / "out"):
             pass
         os._exit(0)

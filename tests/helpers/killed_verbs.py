@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import os
 import pkgutil
+import resource
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -38,41 +40,43 @@ class Ended:
     output: str
 
 
+@dataclass(frozen=True)
+class Request:
+    """A verb to run, and what disturbs it.
+
+    Attributes:
+        words: the command line.
+        under: only changes below this folder count.
+        kill_at: the number of the change before which the process is killed; None for never.
+        torn: if that change opens a file for writing, it is opened, and so emptied, before the kill.
+        signal_number: the signal that kills it.
+        file_limit: the most bytes that a file may get, as on a full disk.
+    """
+
+    words: Sequence[str]
+    under: str
+    kill_at: int | None = None
+    torn: bool = False
+    signal_number: int = signal.SIGKILL
+    file_limit: int | None = None
+
+
 class Runner:
     """The process that forks."""
 
-    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self._log = log
 
-    def run(
-        self,
-        words: Sequence[str],
-        under: Path,
-        kill_at: int | None = None,
-        *,
-        torn: bool = False,
-        signal_number: int = 9,
-    ) -> Ended:
-        """Run a verb.
-
-        Args:
-            words: the command line.
-            under: only changes below this folder count.
-            kill_at: the number of the change before which the process is killed; None for never.
-            torn: if that change opens a file for writing, it is opened, and so emptied, before the kill.
-            signal_number: the signal that kills it.
-        """
+    def run(self, request: Request) -> Ended:
+        """Run a verb to its end."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        request = [list(words), str(under), kill_at, torn, signal_number, str(self._log)]
-        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.write(json.dumps(asdict(request)) + "\n")
         self._process.stdin.flush()
-        status, events = json.loads(self._process.stdout.readline())
-        return Ended(status, events, self._log.read_text(errors="replace"))
+        return Ended(*json.loads(self._process.stdout.readline()))
 
 
 @contextmanager
-def runner(log: Path) -> Iterator[Runner]:
+def runner() -> Iterator[Runner]:
     """Start the process that forks."""
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root / 'tests'}", "OMP_NUM_THREADS": "1"}
@@ -83,7 +87,7 @@ def runner(log: Path) -> Iterator[Runner]:
         text=True,
         env=environment,
     ) as process:
-        yield Runner(process, log)
+        yield Runner(process)
         assert process.stdin is not None
         process.stdin.close()
 
@@ -122,7 +126,8 @@ def _path(event: str, arguments: tuple[Any, ...]) -> str | None:
     return str(Path(text).absolute())
 
 
-def watch(under: str, kill_at: int | None, torn: bool, signal_number: int) -> list[int]:
+def watch(request: Request) -> list[int]:
+    """Count the changes of this process to files and folders, and kill it at one of them."""
     count = [0]
     dying = False
 
@@ -131,33 +136,34 @@ def watch(under: str, kill_at: int | None, torn: bool, signal_number: int) -> li
         if dying or event not in CHANGES or (event == "open" and not arguments[2] & WRITING):
             return
         path = _path(event, arguments)
-        if path is None or not path.startswith(under + "/"):
+        if path is None or not path.startswith(f"{request.under}/"):
             return
         count[0] += 1
-        if count[0] == kill_at:
-            if torn and event == "open":
+        if count[0] == request.kill_at:
+            if request.torn and event == "open":
                 dying = True
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
-            os.kill(os.getpid(), signal_number)
+            os.kill(os.getpid(), request.signal_number)
 
     sys.addaudithook(hook)
     return count
 
 
-def _run(words: list[str], under: str, kill_at: int | None, torn: bool, signal_number: int, log: str, pipe: int) -> int:
+def _run(request: Request, output: int, pipe: int) -> int:
     from aligncat.cli import main
 
-    with Path(log).open("w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    count = watch(under, kill_at, torn, signal_number)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    if request.file_limit is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request.file_limit, resource.RLIM_INFINITY))
+    count = watch(request)
     try:
-        status = main(words)
+        status = main(request.words)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     except BaseException:
-        import traceback
-
         traceback.print_exc()
         status = 99
     sys.stdout.flush()
@@ -168,17 +174,20 @@ def _run(words: list[str], under: str, kill_at: int | None, torn: bool, signal_n
 
 def _serve() -> None:
     for line in sys.stdin:
-        words, under, kill_at, torn, signal_number, log = json.loads(line)
-        reading, writing = os.pipe()
+        output, their_output = os.pipe()
+        events, their_events = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.close(reading)
-            os._exit(_run(words, under, kill_at, torn, signal_number, log, writing))
-        os.close(writing)
-        with os.fdopen(reading) as pipe:
-            events = int(pipe.read() or 0)
+            os.close(output)
+            os.close(events)
+            os._exit(_run(Request(**json.loads(line)), their_output, their_events))
+        os.close(their_output)
+        os.close(their_events)
+        with os.fdopen(output, errors="replace") as printed, os.fdopen(events) as counted:
+            text = printed.read()  # until the verb and its workers have ended
+            count = int(counted.read() or 0)
         _, status = os.waitpid(pid, 0)
-        print(json.dumps([os.waitstatus_to_exitcode(status), events]), flush=True)
+        print(json.dumps([os.waitstatus_to_exitcode(status), count, text]), flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pycocotools import mask as coco_mask
 
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split, load_truth
-from aligncat.errors import DataError
+from aligncat.errors import DataError, WriteError
 from aligncat.mojiref.build import MojiRefConfig, make_mojiref
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
@@ -174,7 +174,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path) -> No
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))  # bytes per file; an image has more
     try:
-        with pytest.raises(DataError, match=r"out: cannot be written \(.*\); make room"):
+        with pytest.raises(WriteError, match=r"out: cannot be written \(File too large\); raise the limit"):
             make_mojiref(out=tmp_path / "out", recipe=TINY)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from aligncat.api.report import write_report
 from aligncat.cli import main, settings
-from aligncat.errors import DataError
+from aligncat.errors import DataError, WriteError
 from aligncat.evaluation.answering import save_answers
 from aligncat.report.images import copy_images
 from aligncat.report.runs import read_runs, run_names
@@ -294,7 +294,7 @@ class TestFolder:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr("aligncat.report.folder.write_script", full)
-        with pytest.raises(DataError, match="No space left"):
+        with pytest.raises(WriteError, match=r"report: cannot be written \(No space left on device\); free some disk"):
             write_report([run], out=tmp_path / "report", figures=False)
         assert (index.read_bytes(), data(index, "index")) == before
         assert sorted(path.name for path in tmp_path.iterdir()) == ["report", "runs"]

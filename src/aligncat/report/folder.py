@@ -135,7 +135,10 @@ def _copy_pictures(splits: list[SplitRows], folder: Path) -> dict[str, str | Non
 
 def _write_page(folder: Path) -> None:
     with as_file(files("aligncat.report") / "page") as ours:
-        shutil.copytree(ours, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        folder.mkdir()
+        for path in ours.iterdir():
+            if path.is_file():
+                shutil.copyfile(path, folder / path.name)  # copytree would hide the reason of an error
 
 
 def _is_report(folder: Path) -> bool:

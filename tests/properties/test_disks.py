@@ -1,0 +1,85 @@
+"""Full and read-only disks: every verb names what it cannot write and what to do, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from helpers.tiny_verbs import Bench
+
+Mount = Callable[[Path, str], None]
+WRITERS = (
+    *("data prepare source", "data prepare mirror", "data convert refer", "data convert simrec", "extract", "train"),
+    *("evaluate", "report", "report again", "audit", "detector import", "import querymatch"),
+)
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """Return a function that mounts a small disk on a folder, with options such as "size=64k"; only root can."""
+    mounted: list[Path] = []
+
+    def mount_disk(folder: Path, options: str) -> None:
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
+        )
+        if done.returncode:
+            pytest.skip("only root can mount a small disk")
+        mounted.append(folder)
+
+    yield mount_disk
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
+
+
+def last_line(output: str) -> str:
+    return output.rstrip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_is_named_with_the_remedy(bench: Bench, name: str, mount: Mount) -> None:
+    bench.out.mkdir()
+    mount(bench.out, "size=2m")
+    bench.case.prepare(bench.out)
+    filler = bench.out / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+    for room in (0, 4096):  # nothing, or the lock
+        with filler.open("r+b") as file:
+            file.truncate(filler.stat().st_size - room)
+        ended = bench.run()
+        assert ended.status == 1, ended.output
+        assert "Traceback" not in ended.output
+        line = last_line(ended.output)
+        assert line.startswith(f"aligncat {' '.join(bench.case.words[:1])}") and str(bench.out) in line
+        assert "(No space left on device); free some disk space" in line, line
+        assert not list(bench.out.rglob(".*")), "no lock, temporary file or unfinished folder is left"
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_read_only_disk_is_named_with_the_remedy(bench: Bench, name: str, mount: Mount) -> None:
+    bench.out.mkdir()
+    mount(bench.out, "size=2m")
+    bench.case.prepare(bench.out)
+    subprocess.run(["mount", "-o", "remount,ro", bench.out], check=True)
+    ended = bench.run()
+    assert ended.status == 1, ended.output
+    line = last_line(ended.output)
+    assert "Traceback" not in ended.output and str(bench.out) in line
+    assert "cannot be written (Read-only file system); choose a folder that you may write" in line, line
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_that_becomes_too_large_is_named(bench: Bench, name: str) -> None:
+    bench.fresh()
+    ended = bench.run(file_limit=400)  # room for the lock
+    line = last_line(ended.output)
+    assert ended.status == 1 and "Traceback" not in ended.output, ended.output
+    assert str(bench.out) in line and "(File too large)" in line, line
+    assert not list(bench.out.rglob(".*")), "no lock, temporary file or unfinished folder is left"
