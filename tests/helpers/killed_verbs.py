@@ -48,6 +48,7 @@ class Request:
         words: the command line.
         under: only changes below this folder count.
         kill_at: the number of the change before which the process is killed; None for never.
+        only: only changes whose paths, old or new, have this text count.
         torn: if that change opens a file for writing, it is opened, and so emptied, before the kill.
         signal_number: the signal that kills it.
         file_limit: the most bytes that a file may get, as on a full disk.
@@ -56,6 +57,7 @@ class Request:
     words: Sequence[str]
     under: str
     kill_at: int | None = None
+    only: str = ""
     torn: bool = False
     signal_number: int = signal.SIGKILL
     file_limit: int | None = None
@@ -137,6 +139,8 @@ def watch(request: Request) -> list[int]:
             return
         path = _path(event, arguments)
         if path is None or not path.startswith(f"{request.under}/"):
+            return
+        if request.only and not any(request.only in str(each) for each in (path, *arguments)):
             return
         count[0] += 1
         if count[0] == request.kill_at:
