@@ -48,6 +48,7 @@ class Request:
         words: the command line.
         under: only changes below this folder count.
         kill_at: the number of the change before which the process is killed; None for never.
+        only: only changes whose paths, old or new, have this text count.
         torn: if that change opens a file for writing, it is opened, and so emptied, before the kill.
         signal_number: the signal that kills it.
         file_limit: the most bytes that a file may get, as on a full disk.
@@ -56,6 +57,7 @@ class Request:
     words: Sequence[str]
     under: str
     kill_at: int | None = None
+    only: str = ""
     torn: bool = False
     signal_number: int = signal.SIGKILL
     file_limit: int | None = None
@@ -107,10 +109,11 @@ def _make_models_tiny() -> None:
     """Replace the released architectures of Mask2Former, and the sizes of the quickstart, by tiny ones."""
     from aligncat.checkpoints.mask2former.architectures import ARCHITECTURES
     from aligncat.commands import quickstart
+    from aligncat.mojiref.build import MojiRefConfig
     from helpers.tiny_original import TINY
 
     ARCHITECTURES["swin-tiny"] = ARCHITECTURES["swin-base"] = TINY["swin"]
-    quickstart.SCENES, quickstart.EPOCHS, quickstart.PICTURES = {"train": 6, "val": 2, "test": 3}, 1, 1
+    quickstart.SIZE, quickstart.EPOCHS, quickstart.PICTURES = MojiRefConfig(train=6, val=2, test=3), 1, 1
 
 
 def _path(event: str, arguments: tuple[Any, ...]) -> str | None:
@@ -136,6 +139,8 @@ def watch(request: Request) -> list[int]:
             return
         path = _path(event, arguments)
         if path is None or not path.startswith(f"{request.under}/"):
+            return
+        if request.only and not any(request.only in str(each) for each in (path, *arguments)):
             return
         count[0] += 1
         if count[0] == request.kill_at:

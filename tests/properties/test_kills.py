@@ -120,20 +120,20 @@ def test_a_second_command_into_the_same_folder_is_refused(bench: Bench, name: st
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
 @pytest.mark.parametrize(
-    ("name", "kill_at", "said"),
+    ("name", "at", "said"),
     [
-        ("data convert jsonl", 6, ""),
-        ("data prepare mirror", 14, ""),
-        ("extract", 11, "0 of 20 images are saved in "),
-        ("train", 20, "Run the same command again to resume"),
-        ("report again", 20, ""),
+        ("data convert jsonl", ".unfinished-", ""),
+        ("data prepare mirror", ".unfinished-", ""),
+        ("extract", "shard-00000", "0 of 20 images are saved in "),
+        ("train", "last.ckpt", "Run the same command again to resume"),
+        ("report again", "index.html", ""),
     ],
 )
 def test_a_signal_ends_a_verb_like_ctrl_c(
-    bench: Bench, name: str, kill_at: int, said: str, number: int, status: int
+    bench: Bench, name: str, at: str, said: str, number: int, status: int
 ) -> None:
     bench.fresh()
-    ended = bench.run(kill_at=kill_at, signal_number=number)
+    ended = bench.run(kill_at=1, only=at, signal_number=number)
     assert ended.status == status, ended.output
     assert said in ended.output and f"aligncat {' '.join(name.split()[:1])}" in ended.output
     assert ended.output.rstrip().endswith(": stopped") and "Traceback" not in ended.output
