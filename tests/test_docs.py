@@ -23,7 +23,7 @@ COMMANDS = sorted(
         (page.name, VARIABLE.sub("0", line.strip().split("   #")[0]))
         for page in PAGES
         for line in page.read_text(encoding="utf-8").splitlines()
-        if line.startswith("    aligncat ")
+        if line.startswith("    aligncat ") and not re.match(r"    aligncat [\w -]+: ", line)  # an error message
     }
 )
 
