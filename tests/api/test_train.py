@@ -177,6 +177,7 @@ class TestResume:
             run(world, tmp_path / "run", seed=seed)
         path = tmp_path / "run" / "run" / "settings.json"
         settings = json.loads(path.read_text())
+        del settings["content_sha256"]  # it would show that the file was edited
         settings["versions"]["torch"] = "2.6.0"
         path.write_text(json.dumps(settings))
         run(world, tmp_path / "run", seed=seed)
@@ -191,6 +192,7 @@ class TestResume:
             run(world, tmp_path / "run", seed=seed)
         path = tmp_path / "run" / "run" / "settings.json"
         settings = json.loads(path.read_text())
+        del settings["content_sha256"]  # it would show that the file was edited
         settings["alignment"] |= {"visual_dim": 32, "text_dim": 16, "classes": 3}
         path.write_text(json.dumps(settings))
         caplog.clear()
@@ -288,7 +290,7 @@ class TestRefused:
 
     def test_a_file_in_place_of_the_folder(self, world: World, tmp_path: Path) -> None:
         (tmp_path / "out").write_text("x")
-        with pytest.raises(ConfigError, match="not an empty folder"):
+        with pytest.raises(ConfigError, match="out is a file; choose another folder"):
             run(world, tmp_path / "out")
 
     def test_a_batch_size_above_the_number_of_referents_which_can_then_be_corrected(
@@ -378,11 +380,27 @@ def test_third_party_messages_and_warnings_are_silenced(
     caplog.clear()
     run(world, tmp_path / "stopped")
     assert capfd.readouterr() == ("", "")
-    assert caplog.records == []
+    assert [record for record in caplog.records if record.funcName != "on_train_epoch_end"] == []
     assert [str(warning.message) for warning in recwarn] == []
 
 
-def test_the_progress_bar_is_on_stderr(world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("progress", [False, True])
+def test_without_a_terminal_each_epoch_is_a_line_of_the_log(
+    progress: bool, world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="aligncat"):
+        run(world, tmp_path / "run", epochs=2, progress=progress)
+    lines = [line for line in caplog.messages if line.startswith("epoch ")]
+    assert [line.split(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"]
+    losses, recs = logged(tmp_path / "run", "train/total"), logged(tmp_path / "run", "val/rec")
+    expected = [f"loss {loss:.4g}, val/rec {rec:.4g}" for loss, rec in zip(losses, recs, strict=True)]
+    assert [line.split(": ")[1] for line in lines] == expected
+
+
+def test_the_progress_bar_is_on_stderr(
+    world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     run(world, tmp_path / "run", epochs=1, progress=True)
     out, err = capfd.readouterr()
     assert out == ""
