@@ -95,7 +95,7 @@ def test_a_damaged_checkpoint_is_one_line_that_names_the_file_to_delete(
     with pytest.raises(ConfigError) as error:
         run(world, copy, epochs=EPOCHS)
     message = str(error.value)
-    assert message.startswith(f"{path}: not a checkpoint, or damaged") and "\n" not in message
+    assert message.startswith(f"{path}: damaged, or not written by aligncat") and "\n" not in message
     assert f"delete {copy / 'run' / 'last.ckpt'}, and the same command starts again" in message
 
 

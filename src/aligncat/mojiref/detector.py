@@ -6,7 +6,6 @@ testA or testB. `docs/mini-detector.md` has the recipe and the results.
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +28,8 @@ from aligncat.console import progress_bar
 from aligncat.detectors.folder import CONFIG, with_hashes
 from aligncat.detectors.preprocessing import normalize
 from aligncat.errors import DetectorError
-from aligncat.files.atomic import write_atomic, write_files_atomic
+from aligncat.files.atomic import write_files_atomic
+from aligncat.files.torch_files import load_hashed, save_hashed
 from aligncat.geometry import letterbox_image
 from aligncat.loading import model_loading
 from aligncat.mojiref.detector_recipe import MiniDetectorConfig
@@ -259,7 +259,10 @@ def _rate(step: int, warmup: int, steps: int) -> float:
 def _restore(state_file: Path, parts: dict[str, Any], recipe: MiniDetectorConfig) -> int:
     if not state_file.exists():
         return 0
-    state = torch.load(state_file, weights_only=True)
+    remedy = "remove the file, and the same command starts again"
+    state: Any = load_hashed(state_file, remedy, error=DetectorError)
+    if not isinstance(state, dict) or not {"step", "recipe", *parts} <= state.keys():
+        raise DetectorError(f"{state_file}: not the state of a training; {remedy}")
     if state["recipe"] != asdict(recipe):
         raise DetectorError(f"{state_file}: belongs to another recipe; give that recipe again, or remove the file")
     for name, part in parts.items():
@@ -270,9 +273,7 @@ def _restore(state_file: Path, parts: dict[str, Any], recipe: MiniDetectorConfig
 
 def _save_state(state_file: Path, parts: dict[str, Any], recipe: MiniDetectorConfig, step: int) -> None:
     states = {name: part.state_dict() for name, part in parts.items()}
-    content = io.BytesIO()
-    torch.save({"step": step, "recipe": asdict(recipe), **states}, content)
-    write_atomic(state_file, content.getvalue())
+    save_hashed({"step": step, "recipe": asdict(recipe), **states}, state_file)
 
 
 def _save(average: AveragedModel, out: Path, config: MiniDetectorConfig) -> None:
