@@ -14,7 +14,7 @@ from helpers.tiny_run import ALIGNMENT, TEXT, TRAINING, weights
 
 from aligncat import DataConfig, Grounder, Store, evaluate, train
 from aligncat.evaluation.answers import Answers
-from aligncat.grounder.plain import to_json
+from aligncat.grounder.grounding import Grounding
 
 FIRST = Path(__file__).resolve().parent / "fixtures" / "first-layout"
 DATA = DataConfig(FIRST / "data", "refcoco")
@@ -31,9 +31,9 @@ def test_a_stored_image_gives_the_same_groundings() -> None:
     found = grounder.ground_candidates(store.candidates(stored["image_id"]), stored["expressions"])
     assert len(found) == len(stored["groundings"]) == 3
     words = json.loads((FIRST / "grounder" / "vocabulary.json").read_text())["words"]
-    for now, before in zip(map(to_json, found), stored["groundings"], strict=True):
+    for now, before in zip(map(Grounding.to_dict, found), stored["groundings"], strict=True):
         # A newer key. These phrases have no punctuation, so their words are what white space separates.
-        assert now.pop("unknown_words") == tuple(word for word in now["expression"].split() if word not in words)
+        assert now.pop("unknown_words") == [word for word in now["expression"].split() if word not in words]
         assert now.pop("probability") == pytest.approx(before.pop("score"), abs=1e-6)
         for one, other in zip(now.pop("candidates"), before.pop("candidates"), strict=True):
             assert one.pop("probability") == pytest.approx(other.pop("probability"), abs=1e-6)

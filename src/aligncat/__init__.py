@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from aligncat.detectors.protocol import Detector
     from aligncat.errors import AligncatError
     from aligncat.grounder.grounder import Grounder
+    from aligncat.grounder.grounding import Grounding
+    from aligncat.grounder.interop import to_pandas, to_supervision
     from aligncat.language.config import TextEncoderConfig
     from aligncat.store.reader import Store
     from aligncat.training.config import TrainingConfig
-    from aligncat.types import Candidates, Expression, Grounding, Truth
+    from aligncat.types import Candidates, Expression, Truth
 
     __version__: str
 
@@ -32,7 +34,7 @@ _MODULES = {
     "Detector": "detectors.protocol",
     "Expression": "types",
     "Grounder": "grounder.grounder",
-    "Grounding": "types",
+    "Grounding": "grounder.grounding",
     "Store": "store.reader",
     "TextEncoderConfig": "language.config",
     "TrainingConfig": "training.config",
@@ -41,6 +43,8 @@ _MODULES = {
     "evaluate": "api.evaluate",
     "extract": "api.extract",
     "prepare": "api.prepare",
+    "to_pandas": "grounder.interop",
+    "to_supervision": "grounder.interop",
     "train": "api.train",
     "write_report": "api.report",
 }
@@ -65,6 +69,8 @@ __all__ = [
     "evaluate",
     "extract",
     "prepare",
+    "to_pandas",
+    "to_supervision",
     "train",
     "write_report",
 ]

@@ -12,7 +12,6 @@ candidate.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
@@ -216,64 +215,3 @@ class Choices:
     predicted: tuple[str, ...] | None
     category_matched: NDArray[np.bool_]
     word_weights: tuple[tuple[tuple[str, float], ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CandidateScore:
-    """The scores of one candidate for one expression.
-
-    Attributes:
-        box: (x1, y1, x2, y2) pixels of the original image.
-        category: the name of its category c^V.
-        confidence: the detector's confidence.
-        kept: whether it is in the refined set.
-        probability: softmax of the last stage's scores over the refined set; 0 outside it.
-        scores: each score that the config uses, by name: "class", "global", "coarse", "fine".
-    """
-
-    box: tuple[float, float, float, float]
-    category: str
-    confidence: float
-    kept: bool
-    probability: float
-    scores: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Grounding:
-    """The answer for one expression and one image: the object that the expression refers to.
-
-    Attributes:
-        expression: the text of the expression.
-        box: (x1, y1, x2, y2) pixels of the original image.
-        mask: RLE at the original image's size.
-        probability: the model's own estimate, in [0, 1], that the chosen object is the referent. It is not calibrated.
-            A detector may propose one object several times, so this is the sum of `CandidateScore.probability` over
-            all candidates whose box has an IoU above 0.5 with the chosen box.
-        category: the name of the chosen candidate's category c^V.
-        predicted_category: the name of c^T, which the text classifier predicts; None without a text classifier.
-        category_matched: False if no candidate has the category c^T; the choice then ignores the category.
-        word_weights: (word, weight) pairs in order; empty without phrase attention.
-        choice: the index of the chosen candidate in `candidates`.
-        candidates: all candidates with their scores.
-        unknown_words: the words of the expression that the grounder does not know, in order and without duplicates. It
-            reads them all alike.
-    """
-
-    expression: str
-    box: tuple[float, float, float, float]
-    mask: RLE
-    probability: float
-    category: str
-    predicted_category: str | None
-    category_matched: bool
-    word_weights: tuple[tuple[str, float], ...]
-    choice: int
-    candidates: tuple[CandidateScore, ...]
-    unknown_words: tuple[str, ...] = ()
-
-    @property
-    def score(self) -> float:
-        """The former name of `probability`. The next version removes this property."""
-        warnings.warn("Grounding.score is now Grounding.probability", DeprecationWarning, stacklevel=2)
-        return self.probability

@@ -19,11 +19,11 @@ from torch.overrides import TorchFunctionMode
 from aligncat.datasets.load import load_split
 from aligncat.detectors.device import check_device, default_device
 from aligncat.errors import ConfigError
-from aligncat.files.images import as_rgb
+from aligncat.files.given_images import as_rgb
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.model import GroundingModel
-from aligncat.types import Grounding
 
 PHRASES = ["red person", "the dog on the left", "couch"]
 PICTURE_PHRASES = ["the green cat", "the book on the left", "the largest flower", "a dog"]

@@ -29,8 +29,8 @@ from aligncat.errors import ConfigError, DataError, DetectorError, ImageError
 from aligncat.geometry import box_iou, decode_mask
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
-from aligncat.grounder.plain import to_json
-from aligncat.types import Candidates, Grounding
+from aligncat.grounder.grounding import Grounding
+from aligncat.types import Candidates
 
 PHRASES = ["red person", "the dog on the left", "couch"]
 
@@ -304,7 +304,7 @@ class TestGround:
         [found] = grounder.ground(photo, ["red person"])
         with pytest.warns(DeprecationWarning, match="Grounding.probability"):
             assert found.score == found.probability
-        plain = to_json(found)
+        plain = found.to_dict()
         assert plain["probability"] == found.probability and "score" not in plain
 
     def test_querymatch_has_no_category_and_no_word_weights(self, world: World, photo: Path, tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ class TestGround:
     ) -> None:
         config = AlignmentConfig.preset("category-at-confidence", dim=16, negatives_per_image=2)
         found = run(world, tmp_path / "run", alignment=config, epochs=1).ground(photo, PHRASES)
-        plain = [to_json(grounding) for grounding in found]
+        plain = [grounding.to_dict() for grounding in found]
         json.dumps(plain, allow_nan=False)
         scores = [candidate["scores"]["fine"] for each in plain for candidate in each["candidates"]]
         assert None in scores and any(score is not None for score in scores)

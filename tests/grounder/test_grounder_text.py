@@ -21,7 +21,7 @@ from aligncat.cli import main
 from aligncat.datasets.load import load_split
 from aligncat.errors import ConfigError
 from aligncat.grounder.grounder import Grounder
-from aligncat.types import Grounding
+from aligncat.grounder.grounding import Grounding
 
 PHRASES = ["red person", "the dog on the left", "player"]
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from aligncat.geometry import encode_mask
+from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.overlay import draw_groundings
-from aligncat.types import Grounding
 
 
 def grounding(width: int, height: int, box: tuple[int, int, int, int], expression: str = "the thing") -> Grounding:

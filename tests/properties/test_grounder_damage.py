@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from aligncat.errors import AligncatError, ConfigError
 from aligncat.grounder.folder import read_config
 from aligncat.grounder.grounder import Grounder
-from aligncat.grounder.plain import to_json
 from aligncat.training.checkpoints import read_checkpoint
 from aligncat.training.run_folder import check_settings
 from aligncat.types import Candidates
@@ -44,7 +43,7 @@ class Run:
 
     def answer(self) -> list[dict[str, Any]]:
         return [
-            to_json(found)
+            found.to_dict()
             for found in Grounder.from_pretrained(self.folder).ground_candidates(self.candidates, PHRASES)
         ]
 
@@ -60,7 +59,7 @@ def damaged_run(trained: Path, world: World, tmp_path_factory: pytest.TempPathFa
     return Run(
         folder,
         candidates,
-        [to_json(each) for each in found],
+        [each.to_dict() for each in found],
         without_hashes(folder / "run" / "settings.json"),
         torch.load(folder / "run" / "last.ckpt", weights_only=True),
     )

@@ -6,23 +6,23 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aligncat.errors import ConfigError
+from aligncat.errors import ConfigError, DataError, ImageError
 from aligncat.files.locks import remove_left
 from aligncat.files.writable import check_writable
 
 if TYPE_CHECKING:
-    from aligncat.types import Grounding
+    from aligncat.grounder.grounding import Grounding
 
 
 def ground(
-    image: Path,
+    image: str | Path,
     expressions: list[str],
     *,
-    grounder: str | None = None,
-    detector: str | None = None,
-    text_encoder: str | None = None,
+    grounder: str | Path | None = None,
+    detector: str | Path | None = None,
+    text_encoder: str | Path | None = None,
     device: str | None = None,
-    overlay: Path | None = None,
+    overlay: str | Path | None = None,
 ) -> list[Grounding]:
     """Find the objects that phrases refer to in an image, and print them as JSON.
 
@@ -41,31 +41,62 @@ def ground(
 
     Raises:
         ImageError: the image cannot be read.
-        DataError: a phrase has no words.
+        DataError: a phrase has no words, or is a second image.
         ConfigError: the grounder does not exist, the device is not available, or the overlay cannot be written.
         DetectorError: the detector cannot be loaded.
     """
+    overlay = None if overlay is None else Path(overlay)
     if overlay is not None:
         _check_overlay(overlay)
-    from aligncat.detectors.device import default_device
-    from aligncat.files.images import read_image
+    from aligncat.detectors.device import check_device, default_device
+    from aligncat.files.given_images import as_rgb
     from aligncat.grounder.folder import SHIPPED
     from aligncat.grounder.grounder import Grounder
     from aligncat.grounder.overlay import draw_groundings, save_picture
-    from aligncat.grounder.plain import to_json
     from aligncat.wording import visible_json
 
-    picture = read_image(image)
+    chosen_device = device or default_device()
+    check_device(chosen_device)
+    for expression in expressions:
+        _refuse_image(expression, image)
+    picture = as_rgb(image)
     loaded = Grounder.from_pretrained(
-        grounder or SHIPPED, device=device or default_device(), detector=detector, text_encoder=text_encoder
+        grounder or SHIPPED, device=chosen_device, detector=detector, text_encoder=text_encoder
     )
     found = loaded.ground(picture, expressions)
     if overlay is not None:
         remove_left(overlay.parent)
         save_picture(draw_groundings(picture, found), overlay)
-    text = json.dumps([to_json(grounding) for grounding in found], indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps([grounding.to_dict() for grounding in found], indent=2, ensure_ascii=False, allow_nan=False)
     print(visible_json(text))
     return found
+
+
+def _refuse_image(expression: str, image: str | Path) -> None:
+    """Refuse a phrase that names an image file, since a verb for one image would take a second one for a phrase.
+
+    Raises:
+        DataError: the phrase ends in the suffix of an image, or is the path of a file that Pillow knows.
+    """
+    from PIL import Image
+
+    path = Path(expression)
+    if path.suffix.lower() in {*Image.registered_extensions(), ".heic", ".heif"} or _is_image(path):
+        raise DataError(
+            f"{expression} is an image, not a phrase, and {image} is given already; run the command once for each image"
+        )
+
+
+def _is_image(path: Path) -> bool:
+    from aligncat.files.images import open_header
+
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file, open_header(file, str(path)):
+            return True
+    except (ImageError, OSError):
+        return False
 
 
 def _check_overlay(path: Path) -> None:

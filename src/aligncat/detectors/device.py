@@ -27,7 +27,7 @@ def check_device(device: str) -> None:
     import torch
 
     try:
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()  # fails on "meta", which has no values
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
         raise ConfigError(
             f"device {device!r} cannot be used here ({first_line(error)}); choose another, such as cpu"

@@ -66,16 +66,14 @@ def decode_image(file: BinaryIO, where: str, *, max_pixels: int = MAX_PIXELS) ->
         ImageError: as for `read_image`.
     """
     with open_header(file, where) as image:
-        if 0 in image.size:
-            raise ImageError(f"{where}: the image is empty ({_size(image)}); remove it.")
-        _check_pixels(image.width * image.height, _size(image), where, max_pixels)
+        check_size(image.size, where, max_pixels=max_pixels)
         if isinstance(image, TiffImageFile):
             tile_width, tile_height = (int(image.tag_v2.get(tag, 0)) for tag in _TIFF_TILE)
             _check_pixels(tile_width * tile_height, f"tiles of {tile_width} by {tile_height}", where, max_pixels)
         if image.format in ("JPEG", "MPO") and _count(file, _JPEG_SCAN) > MAX_SCANS:
             raise ValueError(f"it is a JPEG with more than {MAX_SCANS} scans, as no camera writes it")
         image.load()
-        return _to_rgb(image)
+        return to_rgb(image)
 
 
 @contextmanager
@@ -135,25 +133,6 @@ def stored_size(image: Image.Image) -> tuple[int, int]:
     return width, height
 
 
-def as_rgb(image: str | Path | Image.Image) -> Image.Image:
-    """Return an image file or a PIL image as 8-bit RGB, converted as by `read_image`.
-
-    Args:
-        image: a file or a PIL image.
-
-    Raises:
-        ImageError: the image cannot be read, is empty, or has floating-point pixels.
-    """
-    if not isinstance(image, Image.Image):
-        return read_image(Path(image))
-    if 0 in image.size:
-        raise ImageError(f"the image is empty ({_size(image)}); give another image")
-    try:
-        return _to_rgb(image)
-    except ValueError as error:
-        raise ImageError(f"the image cannot be used: {error}") from error
-
-
 @cache
 def _formats() -> tuple[str, ...]:
     """Return the FORMATS that this Pillow has, ready to decode."""
@@ -190,7 +169,12 @@ def _count(file: BinaryIO, marker: bytes) -> int:
     return found
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return a decoded image as 8-bit RGB in its displayed orientation; see `read_image`.
+
+    Raises:
+        ValueError: the pixels are floating-point numbers.
+    """
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise ValueError("floating-point images have no fixed range; save it with 8 bits per channel")
@@ -204,8 +188,22 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _size(image: Image.Image) -> str:
-    return f"{image.width} by {image.height} pixels"
+def check_size(size: tuple[int, int], where: str, *, max_pixels: int = MAX_PIXELS) -> None:
+    """Check that an image is neither empty nor too large.
+
+    Args:
+        size: (width, height) in pixels.
+        where: the file's name, for messages.
+        max_pixels: the largest width × height to accept.
+
+    Raises:
+        ImageError: it is empty or too large.
+    """
+    width, height = size
+    found = f"{width} by {height} pixels"
+    if 0 in size:
+        raise ImageError(f"{where}: the image is empty ({found}); remove it.")
+    _check_pixels(width * height, found, where, max_pixels)
 
 
 def _check_pixels(pixels: int, found: str, where: str, max_pixels: int) -> None:

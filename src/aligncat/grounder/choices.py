@@ -59,7 +59,7 @@ def join_choices(parts: Sequence[Choices]) -> Choices:
 
 
 def object_probability(probabilities: NDArray[np.float32], boxes: NDArray[np.float32], choice: int) -> float:
-    """Return the probability of the chosen object: the sum of the probabilities of its candidates.
+    """Return the probability of the chosen object, in [0, 1]: the sum of the probabilities of its candidates.
 
     A detector proposes one object more than once, so the probability of a single candidate is too low. A candidate
     belongs to the chosen object if its box has an IoU above SAME_OBJECT_IOU with the chosen box.
@@ -71,4 +71,4 @@ def object_probability(probabilities: NDArray[np.float32], boxes: NDArray[np.flo
     """
     same = box_iou(boxes[choice][None], boxes)[0] > SAME_OBJECT_IOU
     same[choice] = True  # an empty box has IoU 0 with itself
-    return float(probabilities[same].sum())
+    return min(1.0, float(probabilities[same].sum()))  # rounding can take the sum of all of them above 1

@@ -10,29 +10,33 @@ from typing import Any, Self
 import numpy as np
 import torch
 from huggingface_hub import ModelCard, ModelHubMixin
-from PIL import Image
 
 from aligncat.datasets.split import Split
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.device import check_device
 from aligncat.detectors.protocol import Detector
 from aligncat.detectors.registry import load_detector
-from aligncat.errors import DataError, DetectorError
-from aligncat.files.images import as_rgb
+from aligncat.errors import DetectorError
+from aligncat.files.given_images import ImageInput, as_rgb
 from aligncat.grounder.batches import SplitTensors
 from aligncat.grounder.choices import choices_of, join_choices, object_probability
+from aligncat.grounder.expressions import checked_phrases
 from aligncat.grounder.folder import Contents, find_folder, read_folder, write_folder
+from aligncat.grounder.grounding import CandidateScore, Grounding
 from aligncat.grounder.model import GroundingModel
 from aligncat.grounder.model_card import CardResult, model_card
 from aligncat.language.pretrained import PretrainedText
 from aligncat.language.tokens import Tokens
 from aligncat.loading import model_loading
 from aligncat.store.reader import Store
-from aligncat.types import Candidates, CandidateScore, Choices, Grounding
+from aligncat.types import Candidates, Choices
 
 
 class Grounder(ModelHubMixin):
     """A trained grounder, which finds the object that an expression refers to.
+
+    Threads can share a grounder: all methods but `to` may be called at the same time, with the results of calls one
+    after another. Nothing is loaded twice.
 
     Example:
         >>> grounder = Grounder.from_pretrained("runs/aligncat")  # doctest: +SKIP
@@ -103,58 +107,47 @@ class Grounder(ModelHubMixin):
                 self._detector = found
         return found
 
-    def ground(self, image: str | Path | Image.Image, expressions: Sequence[str]) -> list[Grounding]:
+    def ground(self, image: ImageInput, expressions: str | Sequence[str]) -> list[Grounding]:
         """Find the objects that expressions refer to in an image. The detector runs once for all expressions.
 
         Args:
-            image: an image file, or a PIL image. It is rotated as its EXIF data says; boxes and masks refer to the
-                rotated image.
-            expressions: the phrases, which are grounded independently of each other.
+            image: an image file (path, open binary file, or its bytes), a PIL image, or a numpy array of uint8, RGB
+                (height, width, 3) or grey (height, width). A file or PIL image is rotated as its EXIF data says; boxes
+                and masks refer to the rotated image.
+            expressions: one phrase, or several that are grounded independently of each other.
 
         Returns:
-            One grounding per expression.
+            One grounding per expression, also for a single phrase.
 
         Raises:
             ImageError: the image cannot be read, or is empty.
-            DataError: there are no expressions, or one has no words.
+            DataError: there are no expressions, or one is not text or has no words.
             DetectorError: the detector cannot be loaded, or finds nothing in the image.
         """
-        self.check(expressions)
+        phrases = checked_phrases(expressions, self.vocabulary)
         [candidates] = self.detector.detect([as_rgb(image)], ["image"])
-        return self.ground_candidates(candidates, expressions)
-
-    def check(self, expressions: Sequence[str]) -> None:
-        """Check that there are expressions and that each has words, before any slow work.
-
-        Raises:
-            DataError: there are no expressions, or one has no words.
-        """
-        if not expressions:
-            raise DataError("no expression given; give at least one phrase that names an object")
-        for expression in expressions:
-            if not self.vocabulary.words_of(expression):
-                raise DataError(f"the expression {expression!r} has no words; give a phrase that names an object")
+        return self.ground_candidates(candidates, phrases)
 
     @torch.inference_mode()
-    def ground_candidates(self, candidates: Candidates, expressions: Sequence[str]) -> list[Grounding]:
+    def ground_candidates(self, candidates: Candidates, expressions: str | Sequence[str]) -> list[Grounding]:
         """Ground expressions in an image whose candidates are available already, for example from a store.
 
         Args:
             candidates: the candidates of the image.
-            expressions: the phrases.
+            expressions: one phrase, or several.
 
         Returns:
-            One grounding per expression.
+            One grounding per expression, also for a single phrase.
 
         Raises:
-            DataError: there are no expressions, or one has no words.
+            DataError: there are no expressions, or one is not text or has no words.
             DetectorError: there are no candidates.
         """
-        self.check(expressions)
+        phrases = checked_phrases(expressions, self.vocabulary)
         if not len(candidates):
             raise DetectorError("the detector found nothing in the image; try another image or detector")
-        tokens = self.vocabulary.encode(expressions, self.model.config.text.max_length)
-        count = len(expressions)
+        tokens = self.vocabulary.encode(phrases, self.model.config.text.max_length)
+        count = len(phrases)
         device = self.device
         alignment = self.model(
             torch.tensor(candidates.features, device=device).expand(count, -1, -1),
@@ -162,8 +155,8 @@ class Grounder(ModelHubMixin):
             torch.ones(count, len(candidates), dtype=torch.bool, device=device),
             tokens.to(device),
         )
-        choices = choices_of(alignment, expressions, self.vocabulary, self.labels)
-        return [self._grounding(row, expression, candidates, choices) for row, expression in enumerate(expressions)]
+        choices = choices_of(alignment, phrases, self.vocabulary, self.labels)
+        return [self._grounding(row, phrase, candidates, choices) for row, phrase in enumerate(phrases)]
 
     @torch.inference_mode()
     def choose(self, store: Store, split: Split) -> Choices:
@@ -245,8 +238,8 @@ class Grounder(ModelHubMixin):
         pretrained_model_name_or_path: str | Path,
         *,
         device: str = "cpu",
-        detector: str | None = None,
-        text_encoder: str | None = None,
+        detector: str | Path | None = None,
+        text_encoder: str | Path | None = None,
         force_download: bool = False,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -277,6 +270,7 @@ class Grounder(ModelHubMixin):
         # The mixin's own method would parse config.json before this class can explain what is wrong with it.
         if model_kwargs:
             raise TypeError(f"Grounder.from_pretrained has no argument {next(iter(model_kwargs))!r}")
+        check_device(device)
         folder = find_folder(
             pretrained_model_name_or_path,
             revision=revision,
@@ -287,7 +281,7 @@ class Grounder(ModelHubMixin):
         )
         grounder = cls(*read_folder(folder, text_encoder))
         if detector is not None:
-            grounder.detector_description = replace(grounder.detector_description, name=detector)
+            grounder.detector_description = replace(grounder.detector_description, name=str(detector))
         return grounder.to(device)
 
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from aligncat.files.atomic import write_atomic
 from aligncat.geometry import decode_mask
-from aligncat.types import Grounding
+from aligncat.grounder.grounding import Grounding
 
 # Colours that colour-blind people can distinguish (Okabe and Ito, 2008).
 PALETTE = ((213, 94, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233))

@@ -83,7 +83,7 @@ class WordPieces:
         for word, (start, end), weight in zip(encoded.word_ids, encoded.offsets, weights, strict=False):
             first, last = spans.get(word, (start, end))
             spans[word] = min(first, start), max(last, end)
-            sums[word] = sums.get(word, 0.0) + weight
+            sums[word] = min(1.0, sums.get(word, 0.0) + weight)  # rounding can take a sum above 1
         return tuple((text[slice(*spans[word])].strip().lower(), weight) for word, weight in sums.items())
 
     def words_of(self, text: str) -> list[str]:

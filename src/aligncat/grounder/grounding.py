@@ -1,0 +1,106 @@
+"""The answer of a grounder: the object that an expression refers to, with all scores, and its conversions."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncat.geometry import decode_mask
+from aligncat.types import RLE
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateScore:
+    """The scores of one candidate for one expression.
+
+    Attributes:
+        box: (x1, y1, x2, y2) pixels of the original image.
+        category: the name of its category c^V.
+        confidence: the detector's confidence.
+        kept: whether it is in the refined set.
+        probability: softmax of the last stage's scores over the refined set; 0 outside it.
+        scores: each score that the config uses, by name: "class", "global", "coarse", "fine".
+    """
+
+    box: tuple[float, float, float, float]
+    category: str
+    confidence: float
+    kept: bool
+    probability: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Grounding:
+    """The answer for one expression and one image: the object that the expression refers to.
+
+    Attributes:
+        expression: the text of the expression.
+        box: (x1, y1, x2, y2) pixels of the original image.
+        mask: RLE at the original image's size.
+        probability: the model's own estimate, in [0, 1], that the chosen object is the referent. It is not calibrated.
+            A detector may propose one object several times, so this is the sum of `CandidateScore.probability` over
+            all candidates whose box has an IoU above 0.5 with the chosen box.
+        category: the name of the chosen candidate's category c^V.
+        predicted_category: the name of c^T, which the text classifier predicts; None without a text classifier.
+        category_matched: False if no candidate has the category c^T; the choice then ignores the category.
+        word_weights: (word, weight) pairs in order; empty without phrase attention.
+        choice: the index of the chosen candidate in `candidates`.
+        candidates: all candidates with their scores.
+        unknown_words: the words of the expression that the grounder does not know, in order and without duplicates. It
+            reads them all alike.
+    """
+
+    expression: str
+    box: tuple[float, float, float, float]
+    mask: RLE
+    probability: float
+    category: str
+    predicted_category: str | None
+    category_matched: bool
+    word_weights: tuple[tuple[str, float], ...]
+    choice: int
+    candidates: tuple[CandidateScore, ...]
+    unknown_words: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """The former name of `probability`. The next version removes this property."""
+        warnings.warn("Grounding.score is now Grounding.probability", DeprecationWarning, stacklevel=2)
+        return self.probability
+
+    def __repr__(self) -> str:
+        """Return the expression, the box in whole pixels, the probability and the category."""
+        box = ", ".join(f"{number:.0f}" for number in self.box)
+        return (
+            f"Grounding({self.expression!r}, box=({box}), probability={self.probability:.2f}, "
+            f"category={self.category!r}, {len(self.candidates)} candidates)"
+        )
+
+    def mask_array(self) -> NDArray[np.bool_]:
+        """Return the mask, (height, width) bool at the size of the original image."""
+        return np.ascontiguousarray(decode_mask(self.mask))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the grounding as JSON values, as `aligncat ground` prints it.
+
+        The run lengths of the mask become text, as in COCO's result files. A score of -inf (of a candidate that the
+        category filter dropped; see `Alignment`) becomes None, because JSON has no infinity.
+        """
+        plain = asdict(self)
+        plain["box"] = list(self.box)
+        plain["word_weights"] = [list(pair) for pair in self.word_weights]
+        plain["unknown_words"] = list(self.unknown_words)
+        plain["candidates"] = [_candidate(each) for each in self.candidates]
+        plain["mask"] = {"size": list(self.mask["size"]), "counts": self.mask["counts"].decode("ascii")}
+        return plain
+
+
+def _candidate(candidate: CandidateScore) -> dict[str, Any]:
+    scores = {name: score if math.isfinite(score) else None for name, score in candidate.scores.items()}
+    return {**asdict(candidate), "box": list(candidate.box), "scores": scores}

@@ -1,0 +1,91 @@
+"""Convert groundings for other libraries, which are not installed with aligncat: supervision and pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aligncat.errors import ConfigError, DataError
+from aligncat.grounder.grounding import Grounding
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import supervision as sv
+
+_COLUMNS = (
+    *("expression", "x1", "y1", "x2", "y2", "probability", "category", "predicted_category", "category_matched"),
+    *("height", "width", "mask"),
+)
+
+
+def to_supervision(groundings: Sequence[Grounding]) -> sv.Detections:
+    """Return the groundings in one image as supervision's Detections, for its annotators and trackers.
+
+    Args:
+        groundings: n groundings in the same image, or in images of one size.
+
+    Returns:
+        n detections with xyxy (n, 4) in pixels, mask (n, height, width), the probability as confidence, and as class_id
+        the index of the expression among the different expressions, in order. `data` has "class_name" (the expression)
+        and "category".
+
+    Raises:
+        ConfigError: supervision is not installed.
+        DataError: the masks are of different sizes, so the groundings are of several images.
+    """
+    supervision = _optional("supervision")
+    if not groundings:
+        empty: sv.Detections = supervision.Detections.empty()
+        return empty
+    if len(sizes := {tuple(found.mask["size"]) for found in groundings}) > 1:
+        raise DataError(f"the groundings are in images of {len(sizes)} sizes; convert those of each image on their own")
+    expressions = [found.expression for found in groundings]
+    class_ids = {expression: index for index, expression in enumerate(dict.fromkeys(expressions))}
+    detections: sv.Detections = supervision.Detections(
+        xyxy=np.array([found.box for found in groundings], np.float32),
+        mask=np.stack([found.mask_array() for found in groundings]),
+        confidence=np.array([found.probability for found in groundings], np.float32),
+        class_id=np.array([class_ids[expression] for expression in expressions]),
+        data={"class_name": np.array(expressions), "category": np.array([found.category for found in groundings])},
+    )
+    return detections
+
+
+def to_pandas(groundings: Sequence[Grounding]) -> pd.DataFrame:
+    """Return groundings as a pandas data frame with a row for each, for tables and files.
+
+    Args:
+        groundings: the groundings, in any number of images.
+
+    Returns:
+        The columns expression, x1, y1, x2, y2 (pixels), probability, category, predicted_category, category_matched,
+        height, width (pixels, of the image), and mask (the counts of COCO's RLE as text).
+
+    Raises:
+        ConfigError: pandas is not installed.
+    """
+    rows = [
+        (
+            found.expression,
+            *found.box,
+            found.probability,
+            found.category,
+            found.predicted_category,
+            found.category_matched,
+            *found.mask["size"],
+            found.mask["counts"].decode("ascii"),
+        )
+        for found in groundings
+    ]
+    frame: pd.DataFrame = _optional("pandas").DataFrame(rows, columns=list(_COLUMNS))
+    return frame
+
+
+def _optional(library: str) -> Any:
+    try:
+        return import_module(library)
+    except ImportError as error:
+        raise ConfigError(f"this needs {library}, which is not installed; run pip install {library}") from error
