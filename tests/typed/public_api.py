@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
+
+import numpy as np
+import pandas as pd
+import supervision as sv
+from numpy.typing import NDArray
 
 import aligncat
 from aligncat import DataConfig, Grounder, Grounding, Store
@@ -22,3 +27,31 @@ def check(data: DataConfig, path: Path) -> None:
     assert_type(aligncat.ablate(study="table3", data=data, store=path, out=path), StudyResult)
     assert_type(aligncat.write_report([path]), Path)
     assert_type(Grounder.from_pretrained(path).ground("photo.jpg", ["cup"]), list[Grounding])
+
+
+def check_text(path: str, groundings: list[Grounding]) -> None:
+    """Assert that a path can be given as text wherever a function takes one, and the types of conversions."""
+    data = DataConfig(path, "refcoco", images=path, lexicon=path)
+    assert_type(data.path, Path)
+    assert_type(data.images, Path | None)
+    assert_type(aligncat.prepare(name="refcoco", out=path, source=path, images=path, mirrors=path), Report)
+    assert_type(aligncat.extract(out=path, images=path, detector=Path(path)), Store)
+    assert_type(aligncat.train(data=data, store=path, out=path, word_vectors=path), Grounder)
+    assert_type(
+        aligncat.evaluate(grounder=path, data=data, store=path, out=path, queries=path, detector_images=Path(path)),
+        list[Answers],
+    )
+    assert_type(
+        aligncat.ablate(study="table3", data=data, store=path, out=path, queries=path, word_vectors=path), StudyResult
+    )
+    assert_type(aligncat.write_report(path, out=path), Path)
+    assert_type(Store.open(path), Store)
+    grounder = Grounder.from_pretrained(path, detector=Path(path), text_encoder=Path(path), cache_dir=path)
+    assert_type(grounder.ground(Path(path), "cup"), list[Grounding])
+    assert_type(grounder.ground(np.zeros((2, 2, 3), np.uint8), ("cup",)), list[Grounding])
+    with Path(path).open("rb") as file:
+        assert_type(grounder.ground(file, ["cup"]), list[Grounding])
+    assert_type(groundings[0].to_dict(), dict[str, Any])
+    assert_type(groundings[0].mask_array(), NDArray[np.bool_])
+    assert_type(aligncat.to_supervision(groundings), sv.Detections)
+    assert_type(aligncat.to_pandas(groundings), pd.DataFrame)

@@ -22,14 +22,14 @@ def ablate(
     *,
     study: StudyName,
     data: DataConfig,
-    store: Path,
-    out: Path,
+    store: str | Path,
+    out: str | Path,
     seeds: tuple[int, ...] = (0, 1, 2),
-    preset: str | None = None,
+    preset: str | Path | None = None,
     splits: tuple[str, ...] | None = None,
-    queries: Path | None = None,
-    word_vectors: Path | None = None,
-    detector_images: str | None = None,
+    queries: str | Path | None = None,
+    word_vectors: str | Path | None = None,
+    detector_images: str | Path | None = None,
     seen: Seen | None = None,
     workers: int | None = None,
 ) -> StudyResult:
@@ -78,6 +78,8 @@ def ablate(
     from aligncat.studies.runs import LoadedInputs, StudyInputs, StudyRun
     from aligncat.studies.workers import work_all
 
+    out = Path(out)
+    vectors = None if word_vectors is None else Path(word_vectors)
     chosen = study_of(study)
     if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds {seeds}: give at least one seed, and each seed only once")
@@ -85,14 +87,14 @@ def ablate(
     count = cores if workers is None else workers
     if count < 1:
         raise ConfigError(f"workers is {count}; it must be at least 1")
-    name = preset or preset_of(data)
+    name = str(preset or preset_of(data))
     runs = [
         StudyRun(
             row=row,
             settings=settings,
             seed=seed,
             folder=out / data.division / f"{row.name}-seed{seed}",
-            word_vectors=row.word_vectors or (word_vectors if settings.text.recurrent else None),
+            word_vectors=row.word_vectors or (vectors if settings.text.recurrent else None),
         )
         for seed in seeds
         for row, settings in rows_for(chosen, load_preset(name, seed=seed))
@@ -103,8 +105,8 @@ def ablate(
         data=data,
         stores={each: opened if each is None else opened.narrowed(each) for each in counts},
         splits=splits or tuple(split for split in split_names(data) if split != "train"),
-        queries=queries,
-        detector_images=detector_images,
+        queries=None if queries is None else Path(queries),
+        detector_images=None if detector_images is None else str(detector_images),
         seen=seen,
     )
     loaded = LoadedInputs(inputs)

@@ -20,16 +20,16 @@ logger = logging.getLogger(__name__)
 
 def evaluate(
     *,
-    grounder: Path,
+    grounder: str | Path,
     data: DataConfig,
-    store: Path,
+    store: str | Path,
     splits: tuple[str, ...] | None = None,
-    out: Path | None = None,
-    queries: Path | None = None,
-    detector_images: str | None = None,
+    out: str | Path | None = None,
+    queries: str | Path | None = None,
+    detector_images: str | Path | None = None,
     seen: Seen | None = None,
     skip_bad_rows: bool = False,
-    text_encoder: str | None = None,
+    text_encoder: str | Path | None = None,
     model_card: bool = False,
 ) -> list[Answers]:
     """Evaluate a grounder on the splits of a dataset: REC, RES, the oracle, and the causes of errors.
@@ -82,6 +82,7 @@ def evaluate(
     from aligncat.report.card import card_results
     from aligncat.store.reader import Store
 
+    grounder, out = Path(grounder), None if out is None else Path(out)
     if model_card and grounder.resolve() == SHIPPED:
         raise ConfigError(f"{grounder} and its model card are part of aligncat: copy the folder to write a card")
     loaded = Grounder.from_pretrained(grounder, text_encoder=text_encoder)
@@ -89,8 +90,8 @@ def evaluate(
     name = grounder.resolve().name
     # Folders that differ only in the seed hold the same config; reports average over its seeds.
     config = name.removesuffix(f"-seed{seed_of(loaded)}")
-    training = None if detector_images is None else read_training_images(detector_images)
-    every_query = None if queries is None else open_queries(queries, opened)
+    training = None if detector_images is None else read_training_images(str(detector_images))
+    every_query = None if queries is None else open_queries(Path(queries), opened)
     found: list[Answers] = []
     with nullcontext() if out is None else path_lock(out / f"{name}-{data.division}"):
         with AnnotationFiles() as files:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 def extract(
     *,
-    out: Path,
+    out: str | Path,
     data: DataConfig | None = None,
     splits: tuple[str, ...] | None = None,
-    images: Path | None = None,
-    detector: str = MINI,
+    images: str | Path | None = None,
+    detector: str | Path = MINI,
     candidates: int = CANDIDATES,
     image_size: int | None = None,
     preprocessing: PreprocessingMode = DEFAULT_MODE,
@@ -89,7 +89,7 @@ def extract(
             for split in splits or split_names(data, files=files):
                 records |= load_split(data, split, skip_bad_rows=skip_bad_rows, files=files).images
     elif images is not None:
-        records = {record.id: record for record in photos_in(images, skip_bad_names=skip_bad_images)}
+        records = {record.id: record for record in photos_in(Path(images), skip_bad_names=skip_bad_images)}
     return extract_images(
         images=[records[key] for key in sorted(records)],
         detector=open_detector(
@@ -101,6 +101,6 @@ def extract(
             every_query=every_query,
             masks=masks,
         ),
-        out=out,
+        out=Path(out),
         skip_bad_images=skip_bad_images,
     )

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def prepare(
     *,
     name: SetName,
-    out: Path,
-    source: Path | None = None,
-    images: Path | None = None,
-    mirrors: Path | None = None,
+    out: str | Path,
+    source: str | Path | None = None,
+    images: str | Path | None = None,
+    mirrors: str | Path | None = None,
 ) -> Report:
     """Prepare RefCOCO or a related dataset from an archive, a folder or a mirror, and check it.
 
@@ -43,6 +43,11 @@ def prepare(
     check_writable(out)
     from aligncat.datasets.prepare.check import check_dataset
 
-    prepare_set(name, out, source, mirrors)
+    prepare_set(
+        name,
+        Path(out),
+        None if source is None else Path(source),
+        None if mirrors is None else Path(mirrors),
+    )
     dataset, split_by = SETS[name]
     return check_dataset(DataConfig(out, dataset, split_by, images))

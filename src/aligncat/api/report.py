@@ -9,7 +9,11 @@ from aligncat.files.writable import check_writable
 
 
 def write_report(
-    runs: Sequence[str | Path], *, out: Path = Path("report"), photos: str | Path = Path(), figures: bool = True
+    runs: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path = Path("report"),
+    photos: str | Path = Path(),
+    figures: bool = True,
 ) -> Path:
     """Write an HTML report that shows every answer of one or more runs and summarises their errors.
 
@@ -32,4 +36,5 @@ def write_report(
     from aligncat.report.folder import write_folder
     from aligncat.report.runs import read_runs
 
-    return write_folder(read_runs([Path(run) for run in runs]), out, photos=Path(photos), figures=figures)
+    named = [runs] if isinstance(runs, str | Path) else runs
+    return write_folder(read_runs([Path(run) for run in named]), Path(out), photos=Path(photos), figures=figures)

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 def train(
     *,
     data: DataConfig,
-    store: Path,
-    out: Path,
+    store: str | Path,
+    out: str | Path,
     alignment: AlignmentConfig = AlignmentConfig(),
     text: TextEncoderConfig = TextEncoderConfig(),
     training: TrainingConfig = TrainingConfig(),
     train_split: str = "train",
     val_split: str | None = "val",
-    word_vectors: Path | None = None,
+    word_vectors: str | Path | None = None,
     skip_bad_rows: bool = False,
     progress: bool = True,
 ) -> Grounder:
@@ -70,6 +70,7 @@ def train(
     from aligncat.store.reader import Store
     from aligncat.training.fit import ValidationSplit, fit
 
+    out = Path(out)
     opened = Store.open(store)
     validation = None
     with folder_lock(out), AnnotationFiles() as files:
@@ -94,6 +95,6 @@ def train(
                 alignment=alignment,
                 text=text,
                 training=training,
-                word_vectors=word_vectors,
+                word_vectors=None if word_vectors is None else Path(word_vectors),
                 progress=progress,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aligncat.datasets.formats import FORMATS, USUAL_FORMAT, BoxForm
 from aligncat.datasets.formats.format import Format, find_format
@@ -56,7 +57,24 @@ class DataConfig:
     lexicon: Path | None = None
     boxes: BoxForm | None = None
 
+    if TYPE_CHECKING:  # the fields are paths, which can be given as text
+
+        def __init__(  # noqa: PLR0917  # the fields in their order
+            self,
+            path: str | Path,
+            dataset: str,
+            split_by: str | None = None,
+            images: str | Path | None = None,
+            format: str | None = None,
+            lexicon: str | Path | None = None,
+            boxes: BoxForm | None = None,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
+        for name in ("path", "images", "lexicon"):
+            value: str | Path | None = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, Path(value))  # the dataclass is frozen
         if not is_name(self.dataset):
             raise ConfigError(
                 f"dataset {self.dataset!r}: a dataset's name may only have letters, digits and . _ + -, because it is "

@@ -1,4 +1,4 @@
-"""Convert groundings for other libraries, which are not installed with aligncat: supervision and pandas."""
+"""Convert groundings for supervision and pandas, which the extra [interop] installs."""
 
 from __future__ import annotations
 
@@ -88,4 +88,4 @@ def _optional(library: str) -> Any:
     try:
         return import_module(library)
     except ImportError as error:
-        raise ConfigError(f"this needs {library}, which is not installed; run pip install {library}") from error
+        raise ConfigError(f"{library} is not installed; run pip install 'aligncat[interop]'") from error

@@ -72,7 +72,7 @@ class Store:
         self._shard: Callable[[int], ShardRows] = lru_cache(_CACHED_SHARDS)(lambda shard: files.read(shard))
 
     @classmethod
-    def open(cls, folder: Path, *, expect: DetectorDescription | None = None) -> Self:
+    def open(cls, folder: str | Path, *, expect: DetectorDescription | None = None) -> Self:
         """Open a finished store.
 
         The manifest, complete.json and the index are checked against their hashes, and the shards against their sizes.
@@ -88,6 +88,7 @@ class Store:
         Raises:
             StoreError: the store is missing, unfinished or damaged, or was made by another detector.
         """
+        folder = Path(folder)
         manifest, manifest_sha256 = read_manifest(folder)
         if not (folder / COMPLETE).exists():
             writer = StoreWriter(folder, manifest, manifest_sha256, environment={})
