@@ -15,7 +15,10 @@ from aligncat.types import Candidates, FeatureColumn
 
 
 class Detector(Protocol):
-    """A frozen detector. The same image gives the same candidates; only their last bits can depend on the batch."""
+    """A frozen detector. The same image gives the same candidates; only their last bits can depend on the batch.
+
+    Threads can share a detector: they may call `detect` at the same time.
+    """
 
     @property
     def labels(self) -> tuple[str, ...]:
