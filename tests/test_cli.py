@@ -99,14 +99,14 @@ class TestSettings:
         found = settings("train", [*TRAIN, "--val-split", "null", "--skip-bad-rows", "true", "--training.seed=3"])
         assert found["data"] == DataConfig(Path("data"), "refcoco")
         assert (found["val_split"], found["skip_bad_rows"], found["training"].seed) == (None, True, 3)
-        assert (found["store"], found["out"]) == ("store", "out")
+        assert (found["store"], found["out"]) == (Path("store"), Path("out"))
 
     def test_a_file_can_set_any_option_and_later_options_override_it(self, tmp_path: Path) -> None:
         (tmp_path / "mine.yaml").write_text(
             "data: {path: data, dataset: refcoco}\nstore: store\nout: out\ntraining: {epochs: 9, seed: 4}\n"
         )
         found = settings("train", ["--config", str(tmp_path / "mine.yaml"), "--training.seed", "5"])
-        assert (found["training"].epochs, found["training"].seed, found["out"]) == (9, 5, "out")
+        assert (found["training"].epochs, found["training"].seed, found["out"]) == (9, 5, Path("out"))
 
     @pytest.mark.parametrize(
         ("words", "expected"),
@@ -147,7 +147,7 @@ class TestSettings:
     @pytest.mark.parametrize("phrase", ["null", "true", "3", "[a, b]", "{a: b}", "a: b", "cup - half full"])
     def test_phrases_are_not_parsed_as_yaml(self, phrase: str) -> None:
         found = settings("ground", ["photo.jpg", phrase, "the other"])
-        assert (found["image"], found["expressions"]) == ("photo.jpg", [phrase, "the other"])
+        assert (found["image"], found["expressions"]) == (Path("photo.jpg"), [phrase, "the other"])
 
 
 class TestMistakes:

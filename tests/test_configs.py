@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -201,17 +200,3 @@ def test_other_unknown_keys_are_errors(tmp_path: Path, capsys: pytest.CaptureFix
 def test_an_unknown_preset_is_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"unknown preset 'refcocoo'; known presets are mojiref, refcoco"):
         load_preset("refcocoo")
-
-
-@pytest.mark.parametrize("section", ["alignment", "text", "training"])
-@pytest.mark.parametrize("value", ["null", "3", "[]"])
-def test_a_section_that_is_not_a_mapping_is_one_line(
-    section: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "bad.yaml"
-    path.write_text(f"{section}: {value}\n")
-    with pytest.raises(ConfigError, match=rf"{section} must be a mapping of settings, not {re.escape(value)}; leave"):
-        load_preset(str(path))
-    words = ["--config", str(path), "--data.path", "x", "--data.dataset", "refcoco", "--store", "x", "--out", "x"]
-    assert main(["train", *words]) == 1
-    assert f"aligncat train: {section} must be a mapping" in capsys.readouterr().err

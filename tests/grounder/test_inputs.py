@@ -172,9 +172,9 @@ class TestCommand:
         Path("dog").write_text("notes")
         assert main(["ground", str(saved), "dog", "--grounder", str(trained)]) == 0
 
-    def test_a_url_is_named(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert "is a URL" in self.run("https://example.org/a.jpg", "man", capsys=capsys)
-
-    def test_a_missing_device_is_known_before_anything_is_read(self, capsys: pytest.CaptureFixture[str]) -> None:
-        error = self.run("gone.jpg", "man", "--grounder", "/gone", "--device", "cuda:99", capsys=capsys)
-        assert "device 'cuda:99' cannot be used here" in error
+    def test_a_missing_device_is_known_before_the_image_is_read(
+        self, tmp_path: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "broken.png").write_bytes(b"not an image")
+        words = (str(tmp_path / "broken.png"), "man", "--grounder", str(trained), "--device", "cuda:99")
+        assert "device 'cuda:99' cannot be used here" in self.run(*words, capsys=capsys)
