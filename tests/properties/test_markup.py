@@ -165,7 +165,14 @@ def result(text: str, **other: Any) -> Result:
 
 
 def some_answers(text: str) -> Any:
-    words = {"kind": text, "referent_category": text, "predicted_category": text, "needed": [text], "words": [text]}
+    words: dict[str, Any] = {
+        "kind": text,
+        "referent_category": text,
+        "predicted_category": text,
+        "needed": [text],
+        "words": [text],
+    }
+    words |= {"word_weights": [1.0]}
     rows = [row(number, Path("x.png"), text, cause) | words for number, cause in enumerate(("right", "wrong_object"))]
     return answers(rows, config=text, dataset=text, split=text, detector=text)
 
@@ -373,7 +380,7 @@ def test_figures_are_well_formed_and_keep_to_their_folder(tmp_path: Path) -> Non
     pytest.importorskip("matplotlib", reason="figures need the extra [report]")
     text = "".join(PIECES)
     [picture] = paint(tmp_path / "pictures", 1)
-    words = {"kind": text, "words": [text], "referent_category": text}
+    words = {"kind": text, "words": [text], "word_weights": [1.0], "referent_category": text}
     rows = [row(number, picture, text, cause, **words) for number, cause in enumerate(("right", "wrong_object"))]
     made = answers(rows, config=text, dataset=text, split=text, detector=text)
     made.save(tmp_path / "a.parquet")
