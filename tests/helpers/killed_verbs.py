@@ -109,11 +109,11 @@ def _make_models_tiny() -> None:
     """Replace the released architectures of Mask2Former, and the sizes of the quickstart, by tiny ones."""
     from aligncat.checkpoints.mask2former.architectures import ARCHITECTURES
     from aligncat.commands import quickstart
-    from aligncat.mojiref.build import MojiRefConfig
     from helpers.tiny_original import TINY
 
     ARCHITECTURES["swin-tiny"] = ARCHITECTURES["swin-base"] = TINY["swin"]
-    quickstart.SIZE, quickstart.EPOCHS, quickstart.PICTURES = MojiRefConfig(train=6, val=2, test=3), 1, 1
+    quickstart.SCENES = {"train": 6, "val": 2, "test": 3}
+    quickstart.EPOCHS = quickstart.PICTURES = 1
 
 
 def _path(event: str, arguments: tuple[Any, ...]) -> str | None:
