@@ -112,7 +112,8 @@ def _make_models_tiny() -> None:
     from helpers.tiny_original import TINY
 
     ARCHITECTURES["swin-tiny"] = ARCHITECTURES["swin-base"] = TINY["swin"]
-    quickstart.SCENES, quickstart.EPOCHS, quickstart.PICTURES = {"train": 6, "val": 2, "test": 3}, 1, 1
+    quickstart.SCENES = {"train": 6, "val": 2, "test": 3}
+    quickstart.EPOCHS = quickstart.PICTURES = 1
 
 
 def _path(event: str, arguments: tuple[Any, ...]) -> str | None:

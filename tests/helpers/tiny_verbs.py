@@ -109,7 +109,7 @@ def make_cases(root: Path, world: World, site: Site) -> dict[str, Case]:
                 "--source",
                 str(archive),
                 "--images",
-                str(photos.images),
+                str(photos.path),
             ]
         ),
         "data prepare folder": Case(
@@ -130,8 +130,8 @@ def make_cases(root: Path, world: World, site: Site) -> dict[str, Case]:
             ["evaluate", "--grounder", "OUT/trained", *data, *store, "--out", "OUT/results", "--model_card", "true"],
             ours,
         ),
-        "report": Case(["report", str(answers), "--out", "OUT/report", "--figures", "false"]),
-        "report again": Case(["report", str(answers), "--out", "OUT/report", "--figures", "true"], earlier_report),
+        "report": Case(["report", str(answers), "--out", "OUT/report", "--figures", "true"]),
+        "report again": Case(["report", str(answers), "--out", "OUT/report", "--figures", "false"], earlier_report),
         "audit": Case(
             ["audit", "--detector_images", str(photos.path / "refcoco/instances.json"), *small, "--out", "OUT/audit"]
         ),

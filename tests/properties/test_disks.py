@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 from helpers.tiny_verbs import Bench
 
 Mount = Callable[[Path, str], None]
@@ -14,6 +15,12 @@ WRITERS = (
     *("data prepare source", "data prepare mirror", "data convert refer", "data convert simrec", "extract", "train"),
     *("evaluate", "report", "report again", "audit", "detector import", "import querymatch"),
 )
+
+
+def in_the_fast_suite(*names: str, without: str = "") -> list[ParameterSet]:
+    """Return all verbs, those that are not named here marked as slow."""
+    marks = {name: () if name in names else pytest.mark.slow for name in WRITERS if name != without}
+    return [pytest.param(name, marks=mark) for name, mark in marks.items()]
 
 
 @pytest.fixture
@@ -38,7 +45,10 @@ def last_line(output: str) -> str:
     return output.rstrip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize(
+    "name",
+    in_the_fast_suite("data prepare mirror", "data convert simrec", "extract", "train", "evaluate", "report again"),
+)
 def test_a_full_disk_is_named_with_the_remedy(bench: Bench, name: str, mount: Mount) -> None:
     bench.out.mkdir()
     mount(bench.out, "size=2m")
@@ -62,7 +72,7 @@ def test_a_full_disk_is_named_with_the_remedy(bench: Bench, name: str, mount: Mo
         assert not list(bench.out.rglob(".*")), "no lock, temporary file or unfinished folder is left"
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", in_the_fast_suite("extract", "evaluate"))
 def test_a_read_only_disk_is_named_with_the_remedy(bench: Bench, name: str, mount: Mount) -> None:
     bench.out.mkdir()
     mount(bench.out, "size=2m")
@@ -72,10 +82,11 @@ def test_a_read_only_disk_is_named_with_the_remedy(bench: Bench, name: str, moun
     assert ended.status == 1, ended.output
     line = last_line(ended.output)
     assert "Traceback" not in ended.output and str(bench.out) in line
-    assert "cannot be written (Read-only file system); choose a folder that you may write" in line, line
+    assert "cannot be written (read-only file system); choose another folder, or change its permissions" in line, line
 
 
-@pytest.mark.parametrize("name", [name for name in WRITERS if name != "audit"])  # its files are smaller
+# The files of an audit are smaller.
+@pytest.mark.parametrize("name", in_the_fast_suite("train", "report again", without="audit"))
 def test_a_file_that_becomes_too_large_is_named(bench: Bench, name: str) -> None:
     bench.fresh()
     ended = bench.run(file_limit=400)  # room for the lock

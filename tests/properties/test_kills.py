@@ -21,12 +21,12 @@ VERBS = (
 )
 # Verb -> every how many changes it is killed in the fast suite.
 SAMPLE = {
-    "data prepare mirror": 2,
-    "data convert jsonl": 2,
-    "detector import": 3,
-    "extract": 9,
+    "data prepare mirror": 4,
+    "data convert jsonl": 4,
+    "detector import": 5,
+    "extract": 12,
     "report again": 20,
-    "train": 30,
+    "train": 40,
 }
 # Logs and times: each start of a training writes logs of its own.
 LOGS = ("run/csv", "run/tensorboard")
@@ -118,15 +118,16 @@ def test_a_second_command_into_the_same_folder_is_refused(bench: Bench, name: st
     assert {key: tree(bench.out).get(key) for key in before} == before
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
 @pytest.mark.parametrize(
-    ("name", "at", "said"),
+    ("name", "at", "said", "number", "status"),
     [
-        ("data convert jsonl", ".unfinished-", ""),
-        ("data prepare mirror", ".unfinished-", ""),
-        ("extract", "shard-00000", "0 of 20 images are saved in "),
-        ("train", "last.ckpt", "Run the same command again to resume"),
-        ("report again", "index.html", ""),
+        ("data convert jsonl", ".unfinished-", "", signal.SIGTERM, 143),
+        ("data convert jsonl", ".unfinished-", "", signal.SIGHUP, 129),
+        ("data convert jsonl", ".unfinished-", "", signal.SIGINT, 130),
+        ("data prepare mirror", ".unfinished-", "", signal.SIGTERM, 143),
+        ("extract", "shard-00000", "0 of 20 images are saved in ", signal.SIGTERM, 143),
+        ("train", "last.ckpt", "Run the same command again to resume", signal.SIGTERM, 143),
+        ("report again", "index.html", "", signal.SIGTERM, 143),
     ],
 )
 def test_a_signal_ends_a_verb_like_ctrl_c(
