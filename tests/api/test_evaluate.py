@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.tiny_detector import save_tiny_detector
-from helpers.tiny_run import World
+from helpers.tiny_run import CANDIDATES, World
 
 from aligncat.api.evaluate import evaluate
 from aligncat.api.extract import extract
@@ -78,16 +78,18 @@ def test_a_claim_about_an_unknown_detector_is_used_and_marked_as_a_claim(
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_a_claim_does_not_hide_a_leak(world: World, trained: Path, tmp_path: Path, named: bool) -> None:
+def test_a_claim_does_not_hide_a_leak(
+    named: bool, world: World, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The leak is known from a list, or from the name of a detector that was trained on COCO."""
     grounder, store, detector_images = trained, world.store, "coco-train2017"
     if named:
-        grounder = Path(shutil.copytree(trained, tmp_path / "grounder"))
-        store = Path(shutil.copytree(world.store, tmp_path / "store"))
-        for path in (grounder / "config.json", store / "manifest.json"):
-            content = json.loads(path.read_text())
-            content["detector"]["name"] = "facebook/mask2former-swin-base-coco-instance"
-            path.write_text(json.dumps(content))
+        monkeypatch.chdir(tmp_path)
+        name = "facebook/mask2former-swin-base-coco-instance"
+        shutil.copytree(world.detector, name)
+        extract(out=tmp_path / "store", data=world.data, splits=("val",), detector=name, candidates=CANDIDATES)
+        Grounder.from_pretrained(trained, detector=name).save_pretrained(tmp_path / "grounder")
+        grounder, store = tmp_path / "grounder", tmp_path / "store"
         (tmp_path / "list.txt").write_text("COCO_train2014_000000009999.jpg\n")
         detector_images = str(tmp_path / "list.txt")
     arguments = {"grounder": grounder, "data": world.data, "store": store, "splits": ("val",)}
