@@ -20,7 +20,7 @@ from pycocotools import mask as coco_mask
 
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split, load_truth
-from aligncat.errors import DataError, WriteError
+from aligncat.errors import ConfigError, DataError, WriteError
 from aligncat.language.tokens import tokenize
 from aligncat.mojiref.build import MojiRefConfig, make_mojiref
 
@@ -154,9 +154,10 @@ def test_a_folder_that_is_not_empty_is_refused_and_unchanged(tmp_path: Path) -> 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     (tmp_path / "file").write_text("also")
-    for name in ("mine", "file"):
-        with pytest.raises(DataError, match=rf"{name} exists and is not empty; choose another folder"):
-            make_mojiref(out=tmp_path / name, recipe=TINY)
+    with pytest.raises(DataError, match=r"mine exists and is not empty; choose another folder"):
+        make_mojiref(out=tmp_path / "mine", recipe=TINY)
+    with pytest.raises(ConfigError, match=r"file: cannot be written, because .*file is a file; choose another folder"):
+        make_mojiref(out=tmp_path / "file", recipe=TINY)
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == {"mine", "mine/thesis.txt", "file"}
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
 
