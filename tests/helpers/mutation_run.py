@@ -25,6 +25,7 @@ class Subject:
         self.parser = parser
         self.path = parser.make(folder)
         self.content = self.path.read_bytes()
+        self.accepted = 0
         self.tree = parser.codec.load(self.content)
         self.meaning = plain(parser.read(self.path))
 
@@ -37,7 +38,7 @@ class Subject:
             self._check(content)
 
     def check_bytes(self, random: Random) -> None:
-        self._check(damaged(self.content, random), meaning=not self.parser.byte_errors_only)
+        self._check(damaged(self.content, random), undamaged_is_fine=True, meaning=not self.parser.byte_errors_only)
 
     def check_rewritten(self, random: Random) -> None:
         if self.parser.codec.rewrite is not None:
@@ -47,7 +48,7 @@ class Subject:
             finally:
                 self.path.write_bytes(self.content)
 
-    def _check(self, content: bytes, *, meaning: bool = True) -> None:
+    def _check(self, content: bytes, *, undamaged_is_fine: bool = False, meaning: bool = True) -> None:
         self.path.write_bytes(content)
         started = time.monotonic()
         try:
@@ -57,7 +58,8 @@ class Subject:
             return
         finally:
             assert time.monotonic() - started < SECONDS
-        if meaning:
+        self.accepted += 1
+        if meaning and not (undamaged_is_fine and plain(found) == self.meaning):
             assert plain(found) == plain(self._expected(content)), "accepted with another meaning"
 
     def _expected(self, content: bytes) -> Any:
@@ -86,7 +88,7 @@ def main(name: str, count: str, folder: str, first: str = "0") -> int:
             if failures == 10:
                 break
     signal.alarm(0)
-    print(f"{name}: {failures} failures")
+    print(f"{name}: {failures} failures, {subject.accepted} of {count} documents accepted")
     return failures > 0
 
 

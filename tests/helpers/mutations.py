@@ -21,7 +21,7 @@ import torch
 DEEP, MANY, HUGE, OVERFLOW = (f"\x01{name}\x01" for name in ("deep", "many", "huge", "overflow"))
 """Values that no Python object stands for, or that would be slow to copy. `dump` functions write them out."""
 _DEPTH, _COUNT = 100_000, 10**6
-_RAW_JSON = {
+_RAW_JSON: dict[str, Callable[[], str]] = {
     DEEP: lambda: "[" * _DEPTH + "]" * _DEPTH,
     MANY: lambda: "[" + "0," * (_COUNT - 1) + "0]",
     HUGE: lambda: "9" * 5000,
@@ -57,7 +57,7 @@ def _changed(tree: Any, random: Random) -> Any:
         container[key] = _nudged(container[key], random)
     elif kind == 5:
         other, name = random.choice(places)
-        container[key] = copy.deepcopy(other[name]) if name in other or isinstance(other, list) else None
+        container[key] = copy.deepcopy(other[name]) if isinstance(other, list) or name in other else None
     elif kind == 6 and isinstance(container, dict):
         container[random.choice(("x", "", f"{key} ", f"\ufeff{key}", key.upper() if isinstance(key, str) else "x"))] = (
             container.pop(key) if random.random() < 0.5 else container[key]
@@ -77,10 +77,12 @@ def odd_value(random: Random) -> Any:
 def _nudged(value: Any, random: Random) -> Any:
     if isinstance(value, bool) or value is None:
         return not value
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and abs(value) < 1e300:
         return random.choice(
             (-value, value + 1, value - 1, value * 10**6, float(value), value + 0.5, value / 3, str(value))
         )
+    if isinstance(value, int | float):
+        return 0
     if isinstance(value, str):
         place = random.randrange(len(value) + 1)
         odd = random.choice(("\0", "\n", "\r", "\u2028", "\ufeff", "\u0301", "\ud83d", " ", "\x1b", '"', "\\", "="))
@@ -96,11 +98,20 @@ def _nudged(value: Any, random: Random) -> Any:
 
 def _nudged_array(value: Any, random: Random) -> Any:
     """Return an array of another type, shape or content, or one that claims more numbers than it has."""
+    others: Any
     if isinstance(value, np.ndarray):
         others = (value.astype(np.float64), value[:1], value.T, np.where(value > 0, np.nan, 0), value.astype(object))
         return random.choice((*others, value.astype(complex), value.astype(">f4"), value.astype(str), value.tolist()))
     wide = value[:1].expand(10**6, *value.shape[1:])
-    others = (value.double(), value[:1], value.T, value / 0, value.to_sparse(), value.to(torch.complex64), wide)
+    others = (
+        value.double(),
+        value[:1],
+        value.mT if value.ndim > 1 else value,
+        value / 0,
+        value.to_sparse(),
+        value.to(torch.complex64),
+        wide,
+    )
     return random.choice((*others, value.to("meta"), torch.nn.Parameter(value.float()), value.tolist()))
 
 
@@ -186,7 +197,7 @@ def _dump_json_lines(rows: Any, random: Random) -> bytes | None:
 JSON_LINES = Codec(
     lambda content: [_load_json(line) for line in content.split(b"\n") if line.strip()],
     _dump_json_lines,
-    lambda content, random: b"\n\n".join(
+    lambda content, random: b"\n".join(
         _rewrite_json(line, random).replace(b"\n", b" ").replace(b"\r", b" ") for line in content.split(b"\n") if line
     ),
 )

@@ -11,8 +11,10 @@ import io
 import json
 import math
 import pickle
+import re
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ import torch
 from pyarrow import parquet
 from pycocotools import mask as coco_mask
 
+from aligncat.alignment.config import AlignmentConfig
 from aligncat.checkpoints.querymatch.convert import querymatch_vocabulary
 from aligncat.checkpoints.tensors import read_tensors
 from aligncat.datasets.categories import COCO_CATEGORIES, COCO_NAMES
@@ -31,13 +34,18 @@ from aligncat.datasets.load import load_split, load_truth
 from aligncat.datasets.prepare.download import _Part
 from aligncat.datasets.prepare.mirrors import read_mirrors
 from aligncat.detectors.folder import DetectorFolder
-from aligncat.errors import AligncatError, CheckpointError, DataError, DetectorError
+from aligncat.errors import AligncatError, CheckpointError, ConfigError, DataError, DetectorError, StoreError
 from aligncat.evaluation.answers import Answers
 from aligncat.evaluation.leak import read_training_images
 from aligncat.evaluation.published import read_published
 from aligncat.evaluation.results import Result
+from aligncat.grounder.grounder import Grounder
+from aligncat.language.config import TextEncoderConfig
 from aligncat.language.vectors import load_word_vectors
 from aligncat.language.vocabulary import Vocabulary
+from aligncat.store.reader import Store
+from aligncat.training.config import TrainingConfig
+from aligncat.training.run_folder import check_settings
 from helpers import fabricate, fabricate_answers, fabricate_hub
 from helpers.mutations import BYTES, JSON, JSON_LINES, LINES, PICKLE, TOML, TORCH, Codec
 from helpers.original_querymatch import vocabulary
@@ -138,7 +146,7 @@ def _refer_truths(instances: Any, path: Path) -> Any:
         row = annotations[_id(ref["ann_id"])]
         image = images[_id(row["image_id"])]
         mask = _mask(row.get("segmentation"), image["height"], image["width"])
-        found[_id(ref["ref_id"])] = (_xywh(row["bbox"]), mask, names[row["category_id"]])
+        found[_id(ref["ref_id"])] = (_xywh(row["bbox"]), mask, names[ref["category_id"]])
     return found
 
 
@@ -250,7 +258,7 @@ def _simrec_meaning(document: Any, path: Path) -> Any:
         }
         for number, row in enumerate(rows)
     ]
-    truths = {}
+    truths: dict[str, Any] = {}
     for number, row in enumerate(rows):
         mask = None
         if row.get("mask_id") is not None:
@@ -295,7 +303,7 @@ def _json_lines_meaning(rows: Any, path: Path) -> Any:
         }
         for key, row in zip(keys, rows, strict=True)
     ]
-    truths = {}
+    truths: dict[str, Any] = {}
     for key, row in zip(keys, rows, strict=True):
         mask = _mask(row.get("mask"), fabricate.HEIGHT, fabricate.WIDTH)
         box = None if row.get("box") is None else list(map(float, row["box"]))
@@ -367,7 +375,16 @@ def _load_parquet(content: bytes) -> Any:
     return table.to_pylist()
 
 
-_HUB_COLUMNS = ("ref_id", "image_id", "category_id", "split", "sentences", "image_path", "bbox", "raw_anns")
+_HUB_COLUMNS: tuple[str, ...] = (
+    "ref_id",
+    "image_id",
+    "category_id",
+    "split",
+    "sentences",
+    "image_path",
+    "bbox",
+    "raw_anns",
+)
 _HUB_COLUMNS += ("raw_image_info",)
 
 
@@ -404,7 +421,9 @@ def _hub_config(path: Path) -> DataConfig:
 
 def _hub_meaning(rows: Any, path: Path) -> Any:
     rows = [row for row in rows if row["split"] == "train"]
-    expressions, photos, truths = {}, {}, {}
+    expressions: dict[str, Any] = {}
+    photos: dict[str, str] = {}
+    truths: dict[str, Any] = {}
     for row in rows:
         category = COCO_CATEGORIES[row["category_id"]]
         for s in row["sentences"]:
@@ -516,7 +535,7 @@ def _result_meaning(document: Any, path: Path) -> Any:
 
 
 _RESULT = ("dataset", "split", "split_by", "config", "detector", "seen", "seed", "versions")
-_METRICS = ("expressions", "rec", "oracle_rec", "with_mask", "res_miou", "res_oiou", "oracle_res_miou")
+_METRICS: tuple[str, ...] = ("expressions", "rec", "oracle_rec", "with_mask", "res_miou", "res_oiou", "oracle_res_miou")
 _METRICS += ("precision", "category_accuracy", "errors")
 _ERRORS = ("not_among_candidates", "wrong_category", "wrong_object")
 
@@ -592,7 +611,7 @@ def _lexicon_words(path: Path) -> dict[str, dict[tuple[str, ...], str]]:
     for key, table in TOML.load(path.read_bytes()).items():
         for category, words in table.items():
             for word in [category, *words] if key == "names" else words:
-                found[key][tuple(word.lower().split())] = category
+                found[key][tuple(re.findall(r"[^\W_]+", word.lower()))] = category
     plain_words = {
         key: {w: c for w, c in table.items() if all(map(str.isalpha, w)) and "".join(w).isascii()}
         for key, table in found.items()
@@ -618,7 +637,7 @@ _MIRRORS = f'[[refcoco]]\nurl = "https://a.org/refcoco.zip"\nsha256 = "{"a1" * 3
 # Models
 
 
-_ARRAYS = {
+_ARRAYS: dict[str, Any] = {
     "weight": np.arange(6, dtype=np.float32).reshape(2, 3),
     "half": np.ones(2, np.float16),
     "index": np.arange(4, dtype=np.int64),
@@ -668,7 +687,7 @@ ARRAYS = Codec(_load_arrays, PICKLE.dump)
 
 
 def _pkl_meaning(document: Any, path: Path) -> Any:
-    state = document["model"] if "model" in document else document
+    state = document.get("model", document)
     if any(array.dtype.kind not in "fiub" for array in state.values()):
         raise TypeError("no numbers")
     others = tuple(str(name) for name in document if name != "model") if "model" in document else ()
@@ -685,7 +704,7 @@ def _pth_meaning(content: bytes, path: Path) -> Any:
 
 
 def _torch_meaning(document: Any, path: Path) -> Any:
-    state = document["model"] if "model" in document else document
+    state = document.get("model", document)
     others = tuple(str(name) for name in document if name != "model") if "model" in document else ()
     return {str(n): (str(t.dtype), tuple(t.shape), t.detach().numpy().tobytes()) for n, t in state.items()}, others
 
@@ -765,6 +784,107 @@ def _make_note(folder: Path) -> Path:
     return path
 
 
+# Folders that aligncat wrote before it recorded hashes. Newer files are refused for any change; see
+# test_grounder_damage.py and test_store_damage.py.
+
+_FIRST = Path(__file__).resolve().parents[1] / "fixtures" / "first-layout"
+
+
+def _copied(part: str, name: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        return Path(shutil.copytree(_FIRST / part, folder / part)) / name
+
+    return make
+
+
+def _without_sizes(values: Any) -> Any:
+    """Return the fields of an alignment without those that are now recorded elsewhere."""
+    return {key: value for key, value in values.items() if key not in ("visual_dim", "text_dim", "classes")}
+
+
+def _grounder(path: Path) -> Any:
+    grounder = Grounder.from_pretrained(path.parent)
+    document = json.loads(path.read_bytes())
+    config = grounder.model.config
+    return (
+        list(grounder.labels),
+        grounder.model.alignment.sizes.visual_dim,
+        grounder.detector_description.to_json(),
+        grounder.provenance,
+        {key: asdict(config.alignment)[key] for key in _without_sizes(document["alignment"])},
+        {key: asdict(config.text)[key] for key in document["text"]},
+    )
+
+
+def _grounder_meaning(document: Any, path: Path) -> Any:
+    detector = document["detector"]
+    if not detector.get("every_query", True):
+        detector = {key: value for key, value in detector.items() if key != "every_query"}
+    return (
+        document["labels"],
+        document["feature_dim"] if "feature_dim" in document else document["alignment"]["visual_dim"],
+        json.loads(json.dumps(detector, sort_keys=True)),
+        document["provenance"],
+        _without_sizes(document["alignment"]),
+        document["text"],
+    )
+
+
+def _settings(path: Path) -> Any:
+    return check_settings(path.parents[1], _SETTINGS)
+
+
+_SETTINGS = json.loads((_FIRST / "grounder/run/settings.json").read_text())
+_SETTINGS["alignment"] = _without_sizes(_SETTINGS["alignment"])
+
+
+def _settings_meaning(document: Any, path: Path) -> None:
+    """Settings are compared: a document that passes says what the undamaged one does, or leaves out defaults."""
+    defaults: dict[str, Any] = {
+        "alignment": AlignmentConfig(),
+        "text": TextEncoderConfig(),
+        "training": TrainingConfig(),
+    }
+    for key, wanted in _SETTINGS.items():
+        found = document.get(key)
+        if key in defaults:
+            default = asdict(defaults[key])
+            found, wanted = {**default, **(found or {})}, {**default, **wanted}
+            found = _without_sizes(found) if key == "alignment" else found
+        if key != "versions" and json.loads(json.dumps(found)) != json.loads(json.dumps(wanted)):
+            raise ValueError(key)
+
+
+def _store(path: Path) -> Any:
+    store = Store.open(path.parent)
+    manifest = store.manifest
+    candidates = [store.candidates(image_id) for image_id in store.image_ids]
+    return (
+        *(getattr(manifest, name) for name in ("labels", "feature_dim", "candidates", "images", "shard_size")),
+        manifest.detector.to_json(),
+        [(each.image_id, each.features.shape, each.boxes.tolist()) for each in candidates],
+        [(each.id, each.reason) for each in store.skipped],
+    )
+
+
+def _manifest_meaning(document: Any, path: Path) -> Any:
+    *_, candidates, skipped = _store_of(path)
+    detector = json.loads(json.dumps(document["detector"], sort_keys=True))
+    own = [document[name] for name in ("labels", "feature_dim", "candidates", "images", "shard_size")]
+    return (*own, detector, candidates, skipped)
+
+
+def _complete_meaning(document: Any, path: Path) -> Any:
+    """The first format's count of images is not used: the manifest has it too, and that is held against the shards."""
+    *rest, _ = _store_of(path)
+    return (*rest, [(row["id"], row["reason"]) for row in document["skipped"]])
+
+
+def _store_of(path: Path) -> Any:
+    """Return what the undamaged store holds, from its shard."""
+    return _store(_FIRST / "store" / path.name)
+
+
 PARSERS = (
     Parser("refs pickle", _make_refs, PICKLE, lambda p: _expressions(_refer_config(p)), _refer_expressions),
     Parser("instances.json", _make_instances, JSON, lambda p: _truths(_refer_config(p)), _refer_truths),
@@ -833,5 +953,9 @@ PARSERS = (
         lambda document, p: tuple(vocabulary(document))[3:],
     ),
     Parser("vocabulary", _write("v.json", _VOCABULARY), JSON, lambda p: Vocabulary.load(p).words, _vocabulary_meaning),
+    Parser("grounder config", _copied("grounder", "config.json"), JSON, _grounder, _grounder_meaning, ConfigError),
+    Parser("run settings", _copied("grounder", "run/settings.json"), JSON, _settings, _settings_meaning, ConfigError),
+    Parser("store manifest", _copied("store", "manifest.json"), JSON, _store, _manifest_meaning, StoreError),
+    Parser("store complete", _copied("store", "complete.json"), JSON, _store, _complete_meaning, StoreError),
     Parser("word vectors", _write("v.txt", _VECTORS), BYTES, _vectors, _vectors_meaning),
 )

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 each_parser = pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
-quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 LONG = 10_000
 
 
@@ -56,7 +56,7 @@ def test_damaged_bytes_are_refused_or_mean_what_they_say(
 
 
 @each_parser
-@settings(quick, max_examples=10)
+@settings(quick, max_examples=5)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_same_document_in_other_bytes_means_the_same(
     parser: Parser, subjects: dict[str, Subject], seed: int

@@ -56,9 +56,9 @@ class _PickledDtype:
         self.code = str(code)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        version, order, *structure = state[:5]
-        if version not in (3, 4) or order not in ("<", "|", ">") or structure != [None, None, None]:
-            raise ValueError(f"an unknown kind of number {state[:5]!r:.100}")
+        version, order, *rest = state
+        if version != 3 or order not in ("<", "|", ">") or rest != [None, None, None, -1, -1, 0]:
+            raise ValueError("numbers of an unknown form")
         self.code = order + self.code
 
     def array(self, content: object, shape: object, fortran: object) -> np.ndarray[Any, Any]:

@@ -135,13 +135,13 @@ class Answers:
             check_seal(content, path)
             schema = read_schema(path, content=content)
             result, labels, provenance = _header(schema, path)
+            if not schema.equals(SCHEMA):
+                raise DataError(f"{path}: it was written by another version of aligncat; evaluate again")
             table = pa.Table.from_batches(read_batches(path, content=content), schema.remove_metadata())
         except DataError as error:
             raise DataError(
                 f"{path} does not hold answers of `aligncat evaluate --out`: {str(error).removeprefix(f'{path}: ')}"
             ) from error
-        if not table.schema.equals(SCHEMA):
-            raise DataError(f"{path} was written by another version of aligncat; evaluate again")
         check_answers(table, labels, result, str(path))
         return cls(result, labels, provenance, table)
 

@@ -101,7 +101,7 @@ def parse_json(text: str, where: str, error: type[AligncatError] = DataError, *,
     """Parse one JSON document. Of a key that occurs twice in a mapping, the last value counts.
 
     Args:
-        text: the document.
+        text: the document, with or without a byte order mark.
         where: its file, and its place there, for messages.
         error: the class of the errors to raise.
         by_row: whether the reader checks every value itself, since one bad row of an annotation file may be skipped.
@@ -112,7 +112,7 @@ def parse_json(text: str, where: str, error: type[AligncatError] = DataError, *,
             finite or too large for 64-bit floating point, or a text contains half a surrogate pair.
     """
     try:
-        document: object = json.loads(text)
+        document: object = json.loads(text.removeprefix("\ufeff"))
     except ValueError as fault:  # a JSONDecodeError, or an integer with thousands of digits
         raise error(f"{where}: not JSON ({first_line(fault)})") from fault
     except RecursionError:

@@ -7,14 +7,14 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aligncat.errors import AligncatError, DataError
+from aligncat.files.parquet_pages import chunk_sizes
 from aligncat.wording import first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyarrow import parquet as pq
 
 MOST_UNPACKED = 100
 """A file may unpack to this many times its size, and 256 MiB more. Annotations and answers unpack to less than 20
@@ -55,8 +55,8 @@ def read_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a Parquet file, 8,192 at a time.
 
-    Before a text is unpacked its length is known, and before anything is read the counts of rows and values are. So a
-    file that claims to be larger than the limit is refused before it takes the memory.
+    The headers of all pages are looked at first, and texts are measured before they are unpacked. So a file that is
+    larger than the limit is refused before it takes the memory.
 
     Args:
         path: the file.
@@ -74,13 +74,15 @@ def read_batches(
     with _faults(path, error):
         size = path.stat().st_size if content is None else len(content)
         most = _FREE_BYTES + MOST_UNPACKED * size
+        with path.open("rb") if content is None else io.BytesIO(content) as raw:
+            claimed = _claimed_bytes(raw, columns, most)
         with parquet.ParquetFile(_source(path, content)) as file:
-            claimed = _claimed_bytes(file.metadata, columns)
             leaves = [file.schema.column(number) for number in range(len(file.schema))]
-            texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+            texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY" and "." not in leaf.path]
         if claimed > most:
             raise error(_bomb(path, size, most))
-        # Dictionaries keep a text that occurs a thousand times once, until its size is known.
+        # A dictionary keeps a text that occurs a thousand times once, until the size of all is known. Arrow cannot read
+        # nested columns so; for them, the length of the longest text counts for each value.
         with parquet.ParquetFile(
             _source(path, content), read_dictionary=texts, page_checksum_verification=True
         ) as file:
@@ -125,30 +127,25 @@ def check_seal(content: bytes, path: Path, error: type[AligncatError] = DataErro
         raise error(f"{path}: damaged, the hash of its content is not the one that it records; write or copy it again")
 
 
-def _claimed_bytes(metadata: pq.FileMetaData, columns: Sequence[str] | None) -> int:
-    """Return the bytes that the footer says the columns take: pages without compression, or 16 bytes for each value."""
+def _claimed_bytes(file: BinaryIO, columns: Sequence[str] | None, most: int) -> int:
+    """Return the bytes that the pages of the columns unpack to at most, without texts of top-level dictionaries."""
     total = 0
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for column in map(group.column, range(group.num_columns)):
-            if columns is None or column.path_in_schema.split(".")[0] in columns:
-                total += max(column.total_uncompressed_size, _VALUE_BYTES * column.num_values)
+    for chunk in chunk_sizes(file, most):
+        if columns is None or chunk.path[0] in columns:
+            nested = chunk.longest if "." in ".".join(chunk.path) else 0
+            total += chunk.bytes + chunk.values * max(_VALUE_BYTES, nested)
     return total
 
 
 def _unpacked_bytes(array: pa.Array) -> int:
-    """Return the bytes that an array takes without dictionaries."""
+    """Return the bytes that an array takes without a dictionary."""
     import pyarrow as pa
     from pyarrow import compute
 
-    kind = array.type
-    if pa.types.is_dictionary(kind):
-        lengths = compute.binary_length(array.dictionary).cast(pa.int64())
-        return 4 * len(array) + (compute.sum(lengths.take(array.indices)).as_py() or 0)
-    if pa.types.is_struct(kind):
-        return sum(map(_unpacked_bytes, array.flatten()))
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return 4 * len(array) + _unpacked_bytes(array.flatten())
-    return int(array.nbytes)
+    if not pa.types.is_dictionary(array.type):
+        return int(array.nbytes)
+    lengths = compute.binary_length(array.dictionary).cast(pa.int64())
+    return 4 * len(array) + (compute.sum(lengths.take(array.indices)).as_py() or 0)
 
 
 def _source(path: Path, content: bytes | None) -> Any:
