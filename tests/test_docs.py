@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -47,6 +48,32 @@ def test_the_make_targets_of_the_docs_exist() -> None:
         for target in re.findall(r"^    make ([\w-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert {"quickstart", "test"} <= named <= targets
+
+
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)((?:::\w+)+)`")
+
+
+def test_every_test_that_the_page_on_security_names_exists() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = NAMED_TEST.findall(page)
+    assert len(named) > 30 and page.count("`tests/") == len(named) + 1  # and the table of readers
+    for file, names in named:
+        parts = names.split("::")[1:]
+        bodies = ast.parse((ROOT / file).read_text(encoding="utf-8")).body
+        for part in parts:
+            found = [node for node in bodies if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == part]
+            assert len(found) == 1, f"{file}: {names}"
+            bodies = found[0].body
+        assert parts[-1].startswith("test_")
+
+
+def test_each_promise_of_the_page_on_security_names_a_test() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    promises = page.split("## What is not promised")[0]
+    items = re.split(r"^- ", promises, flags=re.MULTILINE)[1:]
+    rows = [line for line in promises.splitlines() if line.startswith("| ") and "---" not in line][1:]
+    assert len(items) > 15 and len(rows) == 5
+    assert [item[:60] for item in (*items, *rows) if not NAMED_TEST.search(item)] == []
 
 
 def test_the_python_of_the_readme_runs(

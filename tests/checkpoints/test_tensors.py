@@ -7,6 +7,7 @@ import pickle
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import numpy as np
 import pytest
@@ -68,6 +69,62 @@ def test_the_file_type_is_determined_by_content_and_not_by_name(tmp_path: Path, 
     else:
         torch.save(state, path, _use_new_zipfile_serialization=kind == "torch")
     assert torch.equal(read_tensors(path, "model")[0]["a"], torch.ones(2))
+
+
+def rewritten(path: Path, change: Any, compression: int = ZIP_STORED) -> None:
+    """Write a torch file's records again, with right checksums: `change` gets the name and the content of each."""
+    with ZipFile(path) as archive:
+        records = [(record.filename, archive.read(record)) for record in archive.infolist()]
+    with ZipFile(path, "w", compression) as archive:
+        for name, content in records:
+            archive.writestr(name, change(name, content))
+
+
+def test_a_shape_that_claims_more_numbers_than_the_file_has_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    torch.save({"a": torch.arange(6.0).reshape(2, 3)}, path)
+    claimed = b"K\x02K\x03\x86"  # the shape as a pickle: two small integers and a tuple
+    rewritten(path, lambda name, content: content.replace(claimed, b"M\xff\xffK\x03\x86"))
+    with pytest.raises(CheckpointError, match=r"model\.pth: damaged"):
+        read_tensors(path)
+
+
+def test_compressed_records_are_refused_before_they_are_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    torch.save({"a": torch.zeros(10**6)}, path)
+    rewritten(path, lambda name, content: content, ZIP_DEFLATED)
+    assert path.stat().st_size < 10**5
+    with pytest.raises(CheckpointError, match=r"compressed, which torch\.save does not do"):
+        read_tensors(path)
+
+
+def test_every_flipped_byte_of_a_torch_file_is_an_error_or_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    torch.save({"a": torch.arange(4.0)}, path)
+    content = path.read_bytes()
+    for place in range(0, len(content), 11):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        try:
+            tensors, _ = read_tensors(path)
+        except (CheckpointError, UnsafePickleError):
+            continue
+        assert list(tensors) == ["a"] and torch.equal(tensors["a"], torch.arange(4.0))
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.ones(1).expand(10**12),
+        torch.eye(3).to_sparse(),
+        torch.ones(2, dtype=torch.complex64),
+        torch.ones(2, device="meta"),
+    ],
+    ids=["expanded", "sparse", "complex", "meta"],
+)
+def test_tensors_without_plain_numbers_are_refused(tmp_path: Path, tensor: Tensor) -> None:
+    torch.save({"a": tensor}, tmp_path / "model.pth")
+    with pytest.raises(CheckpointError, match=r"model\.pth: (damaged|'a')"):
+        read_tensors(tmp_path / "model.pth")
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "model.pth"])

@@ -186,6 +186,35 @@ def test_a_mask_with_more_pixels_than_the_limit_is_an_error(tmp_path: Path) -> N
         load_truth(config, "train")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PK\x03\x04 which is the beginning of a zip file",
+        b"\x80\x04\x95 a pickle",
+        b"",
+        b"\x93NUMPY",
+        b"\x93NUMPY\x01\x00\x10\x00" + b"(" * 16,
+        b"\x93NUMPY\x02\x00\x00\x20\x00\x00" + b"[" * 8192,
+        b"\x93NUMPY\x01\x00\x10\x00{'descr': '|O',\n",
+    ],
+)
+def test_a_mask_file_that_is_no_array_is_an_error(tmp_path: Path, content: bytes) -> None:
+    config = simrec(tmp_path, {})
+    with_mask(config)
+    (tmp_path / "masks/refcoco/3.npy").write_bytes(content)
+    with pytest.raises(DataError, match=r"train\[0\]: .*3\.npy: cannot be read as an array"):
+        load_truth(config, "train")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_mask_of_numbers_that_are_not_finite_is_an_error(tmp_path: Path, value: float) -> None:
+    config = simrec(tmp_path, {})
+    with_mask(config)
+    np.save(tmp_path / "masks/refcoco/3.npy", np.full((40, 48), value))
+    with pytest.raises(DataError, match=r"3\.npy: contains numbers that are not finite"):
+        load_truth(config, "train")
+
+
 def with_mask(config: DataConfig) -> None:
     """Add a mask's id to the row."""
     path = config.path / "anns/refcoco.json"

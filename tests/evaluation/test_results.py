@@ -105,6 +105,38 @@ def test_a_file_that_is_not_a_result_is_named(tmp_path, text):
         Result.load(path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("dataset", 7, "'dataset' must be a string"),
+        ("seed", "0", "'seed' must be a whole number"),
+        ("seed", 10**30, "'seed' must be a whole number"),
+        ("versions", ["torch"], "versions: must be a mapping"),
+        ("versions", {"torch": 2}, "'torch' must be a string"),
+        ("images", -1, "'images' must not be negative"),
+        ("seen_claimed", "no", "'seen_claimed' must be true or false"),
+        ("surprise", 1, "unknown key 'surprise'"),
+        ("scores.rec", 1.5, "scores: 'rec' must be a number from 0 to 1"),
+        ("scores.rec", True, "'rec' must be a number from 0 to 1"),
+        ("scores.rec", None, "'rec' must be a number from 0 to 1"),
+        ("scores.res_miou", "0.5", "'res_miou' must be a number from 0 to 1"),
+        ("scores.expressions", 4.0, "'expressions' must be a whole number"),
+        ("scores.with_mask", 5, "'with_mask' is 5, but there are only 4 expressions"),
+        ("scores.precision", {"0.5": 2}, "precision: '0.5' must be a number from 0 to 1"),
+        ("scores.errors", {"wrong_object": 0.5}, "errors: key 'not_among_candidates' is missing"),
+        ("scores.by_kind", {"color": {}}, "by_kind 'color': key"),
+        ("scores.by_attribute", {"color": {"both": {}}}, "unknown key 'both'"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_with_its_place(result, tmp_path, key, value, said):
+    written = json.loads(json.dumps(result.to_json()))
+    part = written["scores"] if key.startswith("scores.") else written
+    part[key.removeprefix("scores.")] = value
+    (tmp_path / "val.json").write_text(json.dumps(written))
+    with pytest.raises(DataError, match=rf"val\.json is not a result .*{said}"):
+        Result.load(tmp_path / "val.json")
+
+
 def test_an_unknown_value_of_seen_is_refused(result, tmp_path):
     replace(result, seen="perhaps").save(tmp_path / "val.json")
     with pytest.raises(DataError, match="'perhaps'"):

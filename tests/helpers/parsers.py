@@ -167,6 +167,8 @@ def _mask(value: Any, height: int, width: int) -> Any:
     if isinstance(value[0], dict):
         parts = [np.frombuffer(_mask(part, height, width), np.uint8) for part in value]
         return np.maximum.reduce(parts).tobytes()
+    if not any(value):
+        return None  # [[]] is how some tools write []
     parts = value if isinstance(value[0], list | tuple) else [value]
     parts = [part for part in parts if len(part) >= 6]
     return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(parts, height, width))).tobytes("F")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import math
 import pickle
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,28 +21,13 @@ from torch import Tensor
 
 from aligncat.errors import CheckpointError, DataError, UnsafePickleError
 from aligncat.files.pickles import check_pickle_sizes
+from aligncat.files.torch_files import TORCH_DAMAGE
 from aligncat.wording import first_line
 
 # torch.save writes a zip file; before torch 1.6, it wrote a pickle of this number first.
 _ZIP = b"PK\x03\x04"
 _TORCH = (_ZIP, pickle.dumps(0x1950A86A20F9469CFC6C, 2))
 _GIT_LFS = b"version https://git-lfs.github.com/spec/"
-_DAMAGED = (
-    pickle.UnpicklingError,
-    BadZipFile,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-    RuntimeError,
-    MemoryError,
-    ImportError,
-    struct.error,
-)
-"""What torch.load, zipfile and an unpickler raise for damaged bytes."""
 _NUMBER_TYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1")
 
 
@@ -194,7 +178,10 @@ def _read_pickle(path: Path) -> object:
         return _ArrayUnpickler(content, path).load()
     except UnsafePickleError:
         raise
-    except (DataError, *_DAMAGED) as error:  # a damaged pickle can fail at any opcode, with any of these errors
+    except (
+        DataError,
+        *TORCH_DAMAGE,
+    ) as error:  # a damaged pickle can fail at any opcode, with any of these errors
         raise CheckpointError(
             f"{path}: damaged, or neither a torch.save file nor a pickle of arrays ({error}); download the file again"
         ) from error
@@ -219,7 +206,7 @@ def _read_torch(path: Path, *, mapped: bool) -> object:
             f"{path}: asks for more than tensors and plain data, so it was not loaded; get the file from a source you "
             "trust, or load it in the program that made it and save only its state_dict()"
         ) from error
-    except _DAMAGED as error:
+    except TORCH_DAMAGE as error:
         raise CheckpointError(
             f"{path}: damaged, or not a torch checkpoint ({first_line(error)}); download the file again"
         ) from error

@@ -24,8 +24,7 @@ _LABEL = b"aligncat sha256 "
 _COMMENT = re.compile(_LABEL + rb"([0-9a-f]{64})")
 _COMMENT_LENGTH = len(_LABEL) + 64
 _NO_COMMENT = struct.pack("<H", 0)  # the last field of a zip archive, the length of its comment
-# What torch.load and zipfile raise for damaged files.
-_DAMAGE = (
+TORCH_DAMAGE = (
     RuntimeError,
     AssertionError,
     struct.error,
@@ -35,12 +34,13 @@ _DAMAGE = (
     TypeError,
     AttributeError,
     ImportError,
-    OverflowError,
+    ArithmeticError,
     MemoryError,
     OSError,
     pickle.UnpicklingError,
     zipfile.BadZipFile,
 )
+"""What torch.load and zipfile raise for damaged files."""
 
 
 def save_hashed(content: object, path: Path) -> None:
@@ -80,7 +80,7 @@ def load_hashed(path: Path, remedy: str, *, error: type[AligncatError]) -> objec
         if (damage := _damage(content)) is not None:
             raise ValueError(damage)
         found: object = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except _DAMAGE as fault:
+    except TORCH_DAMAGE as fault:
         raise error(f"{path}: damaged, or not written by aligncat ({first_line(fault)}); {remedy}") from fault
     return found
 
