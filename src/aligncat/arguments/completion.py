@@ -13,7 +13,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
-from aligncat.arguments.options import Option, Options, alternatives, is_list
+from aligncat.arguments.options import NAMES_OR_PATHS, Option, Options, alternatives, is_list
 
 Completer: TypeAlias = Callable[..., Iterable[str]]
 
@@ -75,7 +75,7 @@ def _completer(option: Option, values: list[str]) -> Completer:
     name = option.name.rpartition(".")[2]
     known = values or _known(name)
     kinds = alternatives(option.kind)
-    takes_files = Path in kinds or name in ("runs", "grounder", "detector", "text_encoder", "detector_images", "preset")
+    takes_files = Path in kinds or name in ("runs", *NAMES_OR_PATHS)
     if takes_files and not values:
         return _files_and(known)
     return lambda prefix, **_: [value for value in known if value.startswith(prefix)]

@@ -12,6 +12,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 REQUIRED: Any = inspect.Parameter.empty
 """The default of an option that must be given."""
+NAMES_OR_PATHS = ("grounder", "detector", "text_encoder", "word_vectors", "detector_images", "preset")
+"""Arguments that are a path, or the name of something that is shipped or on the Hugging Face hub."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,12 @@ class Options:
 def argument_types(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the types of a function's arguments, as the command line reads them.
 
-    The return type is skipped: its name may be imported under TYPE_CHECKING only. A path or a text is a path.
+    The return type is skipped: its name may be imported under TYPE_CHECKING only. A path or a text is a path, except in
+    NAMES_OR_PATHS: a path would lose the "./" that tells a folder from a name on the hub.
     """
     arguments = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
     types = get_type_hints(SimpleNamespace(__annotations__=arguments), function.__globals__)
-    return {name: _without_text_beside_path(kind) for name, kind in types.items()}
+    return {name: _one_of_path_and_text(kind, str if name in NAMES_OR_PATHS else Path) for name, kind in types.items()}
 
 
 def alternatives(kind: Any) -> tuple[Any, ...]:
@@ -125,11 +128,11 @@ def is_list(kind: Any) -> bool:
     )
 
 
-def _without_text_beside_path(kind: Any) -> Any:
+def _one_of_path_and_text(kind: Any, kept: type) -> Any:
     kinds = alternatives(kind)
     if Path not in kinds or str not in kinds:
         return kind
-    rest = tuple(each for each in kinds if each is not str)
+    rest = tuple(each for each in kinds if each not in (Path, str) or each is kept)
     return Union[rest]  # noqa: UP007  # the members are values here
 
 
