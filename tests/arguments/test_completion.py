@@ -23,6 +23,8 @@ done
 """
 EXPECTED = {
     "aligncat tr": "train",
+    "aligncat --": "--help --version",
+    "aligncat extract --print": "--print_config",
     "aligncat data ": "mojiref prepare check convert",
     "aligncat train --training.ep": "--training.epochs --training.eps",
     "aligncat train --alignment.order ": "coarse coarse-fine fine-coarse",

@@ -37,6 +37,17 @@ def test_an_option_has_its_first_sentence_its_values_and_its_default(capsys: pyt
     assert max(map(len, lines)) <= 110
 
 
+def test_a_sentence_does_not_end_within_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = " ".join(help_of(["extract", "--help"], capsys).split())
+    assert "with its published figures; needs --preprocessing letterbox-416-to-800 and the extra [querymatch])" in shown
+
+
+def test_the_usage_and_defaults_of_verbs_without_required_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert help_of(["published", "--help"], capsys).startswith("usage: aligncat published [options]\n")
+    shown = " ".join(help_of(["report", "--help"], capsys).split())
+    assert "--photos PATH the folder of the data's photos (default: the current folder)" in shown
+
+
 @pytest.mark.parametrize("jargon", ["<class", "type:", "Path to a configuration", "null |", "Literal", "==SUPPRESS=="])
 def test_help_has_no_terms_of_the_parser(jargon: str, capsys: pytest.CaptureFixture[str]) -> None:
     for verb in ("train", "extract", "ablate", "ground"):

@@ -39,6 +39,10 @@ def error_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ([*TRAIN, "--training.epochs"], "--training.epochs needs a value: a whole number ("),
         ([*TRAIN, "--training.epochs", "--training.seed", "3"], "--training.epochs needs a value"),
         ([*TRAIN, "--training.learning_rate", "1e-4x"], "--training.learning_rate 1e-4x: must be a number ("),
+        (
+            [*TRAIN, "--training.learning_rate", "nan"],
+            "--training.learning_rate has a wrong value: it must be a number (",
+        ),
         ([*TRAIN, "--training.betas", "0.9"], "--training.betas 0.9: must be 2 values, each a number ("),
         ([*TRAIN, "--training.betas", "[0.9,x]"], "--training.betas [0.9,x]: must be 2 values"),
         (
@@ -61,7 +65,9 @@ def error_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ([*TRAIN, "--alignment", "querymach"], "known presets are"),
         ([*TRAIN, "--alignment", "querymach"], "; did you mean querymatch?"),
         ([*TRAIN, "--data", "refcoco"], "--data refcoco: no such file"),
-        ([*TRAIN, "--config"], "--config needs a value: a YAML file"),
+        ([*TRAIN, "--config"], "--config needs a value: a YAML file or the name of a preset ("),
+        ([*TRAIN, "--alignment"], "--alignment needs a value: a YAML file or the name of a preset ("),
+        ([*EXTRACT, "--config"], "--config needs a value: a YAML file ("),
         (["train"], "--data.path, --data.dataset, --store and --out missing: they are required"),
         (TRAIN[:-2], "--out missing: it is required"),
         ([*EVALUATE[:-2], "--alignment", "querymatch"], "unknown option --alignment ("),

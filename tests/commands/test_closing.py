@@ -12,6 +12,13 @@ from helpers.tiny_run import World
 from aligncat.cli import VERBS, main, settings
 from aligncat.commands.closing import _CLOSINGS, closing_line
 from aligncat.datasets.config import DataConfig
+from aligncat.store.reader import Store
+
+
+def training(out: Path, data: DataConfig, **other: object) -> dict[str, object]:
+    """Return the arguments of `train` that its last line depends on."""
+    usual = {"val_split": "val", "skip_bad_rows": False}
+    return {"out": out, "data": data, "store": Path("my store"), **usual, **other}
 
 
 def test_every_verb_has_a_last_line() -> None:
@@ -41,7 +48,7 @@ def test_the_next_commands_lead_from_photos_to_a_report(
     verb, words = next_command(line)
     assert (verb, settings(verb, words)["store"]) == ("train", Path("my store"))
 
-    line = closing_line("train", {"out": trained, "data": world.data, "store": Path("my store")}, None)
+    line = closing_line("train", training(trained, world.data), None)
     verb, words = next_command(line)
     assert verb == "evaluate"
     assert main([verb, *words, "--splits", "val"]) == 0
@@ -51,7 +58,7 @@ def test_the_next_commands_lead_from_photos_to_a_report(
     )
     verb, words = next_command(line)
     assert main([verb, *words, "--figures", "false"]) == 0
-    assert last_line(capsys) == "The report is in report. Next: open report/index.html"
+    assert last_line(capsys) == "The report is in report. Next: open report/index.html in a browser"
     assert Path("report/index.html").is_file()
 
 
@@ -78,6 +85,35 @@ def test_the_next_command_reads_the_same_dataset(change: dict[str, str], expecte
     verb, words = next_command(closing_line("data convert", {}, data))
     assert words[4 : 4 + len(expected)] == expected
     assert settings(verb, words)["data"] == data
+
+
+def test_the_next_command_leaves_out_bad_rows_too(world: World) -> None:
+    verb, words = next_command(closing_line("train", training(Path("run"), world.data, skip_bad_rows=True), None))
+    assert verb == "evaluate" and settings(verb, words)["skip_bad_rows"]
+
+
+def test_the_next_command_after_training_without_a_validation_split_is_to_ground(world: World) -> None:
+    line = closing_line("train", training(Path("my run"), world.data, val_split=None), None)
+    assert line == "The grounder is in my run. Next: aligncat ground PHOTO PHRASE --grounder 'my run'"
+
+
+def test_the_next_command_after_extracting_without_a_validation_split_keeps_the_last_epoch(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "train.jsonl").write_text('{"image": "1.jpg", "expression": "dog"}\n')
+    data = DataConfig(tmp_path, "own", format="jsonl")
+    arguments = {"out": Path("store"), "data": data, "every_query": False, "skip_bad_rows": False}
+    verb, words = next_command(closing_line("extract", arguments, Store.open(world.store)))
+    assert verb == "train" and settings(verb, words)["val_split"] is None
+
+
+def test_a_store_of_every_query_is_for_the_evaluation(world: World) -> None:
+    store = Store.open(world.store)
+    arguments = {"out": Path("all queries"), "data": world.data, "every_query": True, "skip_bad_rows": False}
+    verb, words = next_command(closing_line("extract", arguments, store))
+    assert verb == "evaluate"
+    read = settings(verb, words)
+    assert read["queries"] == Path("all queries") and read["data"] == world.data
 
 
 def test_data_check_and_audit_say_what_comes_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,8 @@ class TestVerb:
             ),
             (["--table", "3", "--task", "res"], "no published value for table 3, task res"),
             (["--split", "test"], "no published value for split test"),
+            (["--dataset", "refcco"], "for dataset refcco; did you mean refcoco or refcocog? Table 1 has"),
+            (["--split", "testa"], "for split testa; did you mean testA or testB? Table 1 has"),
         ],
     )
     def test_an_empty_selection_is_an_error_that_lists_the_published_results(

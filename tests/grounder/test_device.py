@@ -111,6 +111,11 @@ def test_a_missing_device_is_a_one_line_error(device: str, trained: Path) -> Non
         assert "\n" not in str(error.value)
 
 
+def test_a_misspelt_device_is_told_from_a_missing_one() -> None:
+    with pytest.raises(ConfigError, match=r"no such device\); give one such as .* or mps; did you mean cuda\?$"):
+        check_device("cdua")
+
+
 def test_the_default_device_is_an_accelerator_if_there_is_one() -> None:
     accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     assert default_device() == accelerator

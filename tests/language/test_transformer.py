@@ -244,6 +244,8 @@ class TestLoading:
     def test_an_unknown_encoder_is_an_error_that_lists_the_possible_values(self) -> None:
         with pytest.raises(ConfigError, match=r"is not 'recurrent', 'minilm', a local folder or"):
             load_pretrained_text("no/such/place/anywhere")
+        with pytest.raises(ConfigError, match=r"give its folder; did you mean minilm\?$"):
+            load_pretrained_text("minlm")
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def ablate(
     """
     check_writable(out)
     from aligncat.datasets.load import split_names
+    from aligncat.datasets.split import split_tuple
     from aligncat.evaluation.answers import Answers
     from aligncat.evaluation.leak import judge_detector
     from aligncat.evaluation.published import published_ablation
@@ -104,7 +105,7 @@ def ablate(
     inputs = StudyInputs(
         data=data,
         stores={each: opened if each is None else opened.narrowed(each) for each in counts},
-        splits=splits or tuple(split for split in split_names(data) if split != "train"),
+        splits=split_tuple(splits) or tuple(split for split in split_names(data) if split != "train"),
         queries=None if queries is None else Path(queries),
         detector_images=None if detector_images is None else str(detector_images),
         seen=seen,

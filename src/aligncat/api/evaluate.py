@@ -72,6 +72,7 @@ def evaluate(
         check_writable(out)
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import split_names
+    from aligncat.datasets.split import split_tuple
     from aligncat.evaluation.answering import answer, open_queries, save_answers, seed_of
     from aligncat.evaluation.leak import read_training_images
     from aligncat.evaluation.questions import Questions
@@ -95,7 +96,7 @@ def evaluate(
     found: list[Answers] = []
     with nullcontext() if out is None else path_lock(out / f"{name}-{data.division}"):
         with AnnotationFiles() as files:
-            names = splits or tuple(split for split in split_names(data, files=files) if split != "train")
+            names = split_tuple(splits) or tuple(split for split in split_names(data, files=files) if split != "train")
             if not names:
                 raise DataError(f"{data.path}: the only split is train; add another split, or name one with --splits")
             for split in names:

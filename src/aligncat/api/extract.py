@@ -76,6 +76,7 @@ def extract(
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import load_split, split_names
     from aligncat.datasets.photos import photos_in
+    from aligncat.datasets.split import split_tuple
     from aligncat.detectors.device import check_device, default_device
     from aligncat.store.extract import extract_images
 
@@ -86,7 +87,7 @@ def extract(
     records: dict[str, ImageRecord] = {}
     if data is not None:
         with AnnotationFiles() as files:
-            for split in splits or split_names(data, files=files):
+            for split in split_tuple(splits) or split_names(data, files=files):
                 records |= load_split(data, split, skip_bad_rows=skip_bad_rows, files=files).images
     elif images is not None:
         records = {record.id: record for record in photos_in(Path(images), skip_bad_names=skip_bad_images)}

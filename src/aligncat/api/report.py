@@ -21,7 +21,7 @@ def write_report(
         runs: the output of `aligncat evaluate --out` or `aligncat ablate`: folders or single .parquet files. Several
             runs are shown side by side, starting with the answers that are right in one run and wrong in another.
         out: the folder of the report; an earlier report in it is replaced. Its index.html opens from disk.
-        photos: the folder of the data's photos, by default the current folder. The report copies only pictures in it:
+        photos: the folder of the data's photos. The report copies only pictures in it:
             the answers may be a stranger's and name any file.
         figures: also draw figures; needs matplotlib (extra [report]).
 

@@ -33,7 +33,8 @@ def complete(summaries: Mapping[str, str], options_of: Callable[[str], Options])
     import argcomplete
 
     words = os.environ.get("COMP_LINE", "").split()[1:]
-    parser = ArgumentParser("aligncat", add_help=False)
+    parser = ArgumentParser("aligncat")
+    parser.add_argument("--version", action="store_true", help="the version")
     first = parser.add_subparsers()
     groups: dict[str, _SubParsersAction[ArgumentParser]] = {}
     for verb, summary in summaries.items():
@@ -61,6 +62,7 @@ def _add_options(parser: ArgumentParser, options: Options) -> None:
     if options.option("config") is None:
         action = parser.add_argument("--config", help="a YAML file with any of these options")
         action.completer = _files_and(_config_presets() if options.group("alignment") else [])
+    parser.add_argument("--print_config", action="store_true", help="print all settings")
 
 
 def _values(option: Option) -> list[str]:

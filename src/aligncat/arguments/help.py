@@ -34,8 +34,9 @@ def verb_help(verb: str, summary: str, options: Options) -> str:
     names += [f"{option.written} {_metavar(option)}" for option in needed if not option.positional]
     config = [] if options.option("config") else [_CONFIG]
     plain = [option for option in options.options if not option.group and option not in needed]
+    usage = " ".join(["usage: aligncat", verb, *names, "[options]"])
     lines = [
-        *textwrap.wrap(f"usage: aligncat {verb} {' '.join(names)} [options]", _width(), subsequent_indent="    "),
+        *textwrap.wrap(usage, _width(), subsequent_indent="    "),
         "",
         *textwrap.wrap(summary, _width()),
         *_section("required", needed),
@@ -103,9 +104,13 @@ def _section(title: str, options: Sequence[Option]) -> Iterator[str]:
 
 
 def _sentence(text: str) -> str:
-    """Return the first sentence of a description, up to a semicolon unless that introduces the default."""
+    """Return the first sentence of a description, up to a semicolon unless that introduces the default.
+
+    A semicolon in brackets stays: half a bracket would be left.
+    """
     for stop in re.finditer(r"(?<=\S)(?:\.|;(?! by default| null))(?= )", text):
-        if not _ABBREVIATED.search(text[: stop.end()]):
+        before = text[: stop.end()]
+        if not _ABBREVIATED.search(before) and before.count("(") == before.count(")"):
             return text[: stop.start()]
     return text.rstrip(".")
 
@@ -137,6 +142,8 @@ def _default(option: Option) -> str:
     if option.default is REQUIRED or option.default is None:
         return ""
     value = option.default
+    if value == Path():
+        return " (default: the current folder)"
     if isinstance(value, bool):
         value = str(value).lower()
     elif isinstance(value, tuple):

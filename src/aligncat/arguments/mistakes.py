@@ -39,7 +39,7 @@ def explain(options: Options, words: Sequence[str], error: Exception) -> str:
         return str(mistake)
     except ConfigError as mistake:
         return str(mistake)
-    return _plain(error)
+    return _plain(error, options)
 
 
 def _find(options: Options, words: Sequence[str]) -> None:
@@ -137,7 +137,8 @@ def _check_settings(options: Options, word: str, value: str | None) -> Iterator[
     name = word[2:]
     kinds = _kinds(options)
     if value is None:
-        raise _Mistake(f"{word} needs a value: a YAML file")
+        preset = " or the name of a preset" if options.group("alignment") and name in ("config", "alignment") else ""
+        raise _Mistake(f"{word} needs a value: a YAML file{preset}")
     group = options.group(name)
     content = _content(word, value)
     if group is not None:
@@ -201,10 +202,13 @@ def _check_missing(options: Options, given: set[str]) -> None:
         raise _Mistake(f"{listed_words(missing)} missing: {'it is' if len(missing) == 1 else 'they are'} required")
 
 
-def _plain(error: Exception) -> str:
+def _plain(error: Exception, options: Options) -> str:
     """Return an error's message, or that of an unforeseen one without the parser's terms."""
     text = " ".join(str(error).split())
     if isinstance(error, ArgumentError) and error.argument_name is None and "Parser key" not in text:
         return truncated(text, 400)
     key = re.search(r"[Pp]arser key \"?([\w.]+)|Key \"([\w.]+)", text)
-    return "an option has a wrong value" if key is None else f"--{key[1] or key[2]} has a wrong value"
+    if key is None:
+        return "an option has a wrong value"
+    option = options.option(key[1] or key[2])
+    return f"--{key[1] or key[2]} has a wrong value{'' if option is None else f': it must be {in_words(option.kind)}'}"

@@ -17,7 +17,7 @@ def audit(
     detector_images: str,
     data: DataConfig,
     splits: tuple[str, ...] | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     skip_bad_rows: bool = False,
 ) -> DetectorAudit:
     """Count the evaluation photos that a detector was trained on, and list the images to train on without them.
@@ -47,11 +47,12 @@ def audit(
     if out is not None:
         check_writable(out)
     from aligncat.console import output_console
+    from aligncat.datasets.split import split_tuple
     from aligncat.evaluation.audit import audit_detector, write_lists
     from aligncat.report.dataset_tables import audit_table
 
-    found = audit_detector(detector_images, data, splits, skip_bad_rows=skip_bad_rows)
+    found = audit_detector(detector_images, data, split_tuple(splits) or None, skip_bad_rows=skip_bad_rows)
     output_console().print(audit_table(found))
     if out is not None:
-        write_lists(found, out)
+        write_lists(found, Path(out))
     return found

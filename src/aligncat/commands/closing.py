@@ -41,6 +41,11 @@ def _data(data: DataConfig) -> list[str]:
     return words
 
 
+def _skipping(arguments: Mapping[str, Any]) -> list[str]:
+    """Return the option to leave out bad rows, if the verb has left them out."""
+    return ["--skip_bad_rows"] if arguments["skip_bad_rows"] else []
+
+
 def _detector(data: DataConfig) -> list[str]:
     """Return the option that names a detector for a dataset's photos."""
     from aligncat.datasets.known import known_dataset
@@ -89,13 +94,21 @@ def _extracted(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     if data is None:
         return written, "aligncat train --store STORE needs phrases too; docs/formats.md says how to write them"
     if arguments["every_query"]:
-        return written, _command("evaluate", "--queries", out, "--grounder", "GROUNDER", "--store", "STORE")
-    return written, _command("train", *_data(data), "--store", out, "--out", Path("runs", data.dataset))
+        words = ("--queries", out, *_data(data), *_skipping(arguments), "--grounder", "GROUNDER", "--store", "STORE")
+        return written, _command("evaluate", *words)
+    from aligncat.datasets.load import split_names
+
+    without = [] if "val" in split_names(data) else ["--val_split", "null"]
+    words = (*_data(data), *_skipping(arguments), "--store", out, *without, "--out", Path("runs", data.dataset))
+    return written, _command("train", *words)
 
 
 def _trained(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     out, store = Path(arguments["out"]), arguments["store"]
-    words = ["--grounder", out, *_data(arguments["data"]), "--store", store, "--out", Path("answers", out.name)]
+    if arguments["val_split"] is None:  # nothing to evaluate on may be there
+        return _grounder_made(arguments, result)
+    data = (*_data(arguments["data"]), *_skipping(arguments))
+    words = ("--grounder", out, *data, "--store", store, "--out", Path("answers", out.name))
     return f"The grounder is in {out}.", _command("evaluate", *words)
 
 
@@ -118,7 +131,7 @@ def _published(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
 
 
 def _reported(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
-    return f"The report is in {arguments['out']}.", f"open {result}"
+    return f"The report is in {arguments['out']}.", f"open {result} in a browser"
 
 
 def _audited(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
@@ -133,10 +146,10 @@ def _audited(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
 def _grounded(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     if arguments["overlay"] is None:
         return "Nothing was written.", "--overlay out.png draws the answers"
-    return f"The answers are drawn in {arguments['overlay']}.", f"open {arguments['overlay']}"
+    return f"The answers are drawn in {arguments['overlay']}.", "look at it"
 
 
-def _imported_grounder(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+def _grounder_made(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     out = arguments["out"]
     return f"The grounder is in {out}.", _command("ground", "PHOTO", "PHRASE", "--grounder", out)
 
@@ -161,7 +174,7 @@ _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "report": _reported,
     "audit": _audited,
     "ground": _grounded,
-    "import querymatch": _imported_grounder,
+    "import querymatch": _grounder_made,
     "detector import": _imported_detector,
     "detector train-mini": _imported_detector,
 }

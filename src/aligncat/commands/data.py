@@ -26,7 +26,7 @@ def show_prepared(report: Report) -> None:
         raise DataError(f"{report.data.path / report.data.dataset}: no split can be read; the reasons are above")
 
 
-def check_data(*, data: DataConfig, missing: Path | None = None) -> Report:
+def check_data(*, data: DataConfig, missing: str | Path | None = None) -> Report:
     """Check a dataset: counts against the published ones, every bad row, every missing photo.
 
     Args:
@@ -40,6 +40,7 @@ def check_data(*, data: DataConfig, missing: Path | None = None) -> Report:
         DataError: a count differs, a row is bad, or a photo is missing; the table and the list are printed first.
             Or the list of missing photos cannot be written.
     """
+    missing = None if missing is None else Path(missing)
     if missing is not None:
         check_writable(missing.parent)
     from aligncat.datasets.prepare.check import check_dataset

@@ -28,7 +28,7 @@ EPOCHS = 10
 PICTURES = 6
 
 
-def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Path:
+def quickstart(*, out: str | Path = Path("aligncat-quickstart"), seed: int = 0) -> Path:
     """Train QueryMatch and AlignCAT on a small synthetic dataset and compare them, in a few minutes.
 
     Making the data and running the detector take about a minute each; the rest is training. Training is short, so the
@@ -42,6 +42,7 @@ def quickstart(*, out: Path = Path("aligncat-quickstart"), seed: int = 0) -> Pat
     Returns:
         The folder.
     """
+    out = Path(out)
     check_writable(out)
     with folder_lock(out):
         _run(out, seed)

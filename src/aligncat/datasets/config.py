@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from aligncat.datasets.formats import FORMATS, USUAL_FORMAT, BoxForm
 from aligncat.datasets.formats.format import Format, find_format
 from aligncat.datasets.known import known_dataset
 from aligncat.errors import ConfigError
 from aligncat.files.fields import is_name
+from aligncat.wording import did_you_mean
 
 UNKNOWN_DIVISION = "unknown"
 
@@ -87,6 +88,10 @@ class DataConfig:
                 f"dataset {known.short_for}"
             )
         record = find_format(self.file_format)
+        if self.boxes not in (None, *get_args(BoxForm)):
+            forms = get_args(BoxForm)
+            near = did_you_mean(str(self.boxes), forms)
+            raise ConfigError(f"boxes {self.boxes!r} is not known; use one of {', '.join(forms)}{near}")
         if self.boxes is not None and record.boxes is None:
             choice = [name for name in FORMATS if find_format(name).boxes is not None]
             raise ConfigError(

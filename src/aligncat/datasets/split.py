@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aligncat.types import Expression, ImageRecord
@@ -36,3 +37,8 @@ class Split:
         for expression in self.expressions:
             groups.setdefault(expression.referent_id, []).append(expression)
         return groups
+
+
+def split_tuple(splits: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of splits, none if None is given. A text is one name, not one for each of its letters."""
+    return (splits,) if isinstance(splits, str) else tuple(splits or ())

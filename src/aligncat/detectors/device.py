@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from aligncat.errors import ConfigError
-from aligncat.wording import first_line
+from aligncat.wording import did_you_mean, first_line
+
+_USUAL = ("cpu", "cuda", "mps")
 
 
 def default_device() -> str:
@@ -26,6 +28,13 @@ def check_device(device: str) -> None:
     """
     import torch
 
+    try:
+        torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"device {device!r} cannot be used here (there is no such device); give one such as cpu, cuda, cuda:1 or "
+            f"mps{did_you_mean(device, _USUAL)}"
+        ) from error
     try:
         torch.zeros(1, device=device).item()  # fails on "meta", which has no values
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA

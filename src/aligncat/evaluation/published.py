@@ -17,6 +17,7 @@ from aligncat.files.fields import (
     required_str,
     shorten,
 )
+from aligncat.wording import did_you_mean
 
 _FOLDER = Path(__file__).with_name("papers")
 PAPERS = (_FOLDER / "aligncat.toml",)
@@ -159,7 +160,9 @@ def select_published(
     if not found:
         asked = {"table": table, "dataset": dataset, "split": split, "task": task}
         wanted = ", ".join(f"{name} {value}" for name, value in asked.items() if value is not None)
-        raise DataError(f"no published value for {wanted}; {_contents()}")
+        columns = [column for each in published_tables() for column in each.columns]
+        near = _near(dataset, {column.dataset for column in columns}) or _near(split, {each.split for each in columns})
+        raise DataError(f"no published value for {wanted}{near or ';'} {_contents()}")
     return found
 
 
@@ -210,6 +213,10 @@ def published_ablation(study: str) -> dict[str, dict[str, float]]:
 
 def _is_of(column: Column, dataset: str | None, split: str | None) -> bool:
     return dataset in (None, column.dataset) and split in (None, column.split)
+
+
+def _near(name: str | None, known: set[str]) -> str:
+    return "" if name is None or name in known else did_you_mean(name, sorted(known))
 
 
 def _with_columns(table: PublishedTable, kept: Sequence[int]) -> PublishedTable:

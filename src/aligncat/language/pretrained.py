@@ -13,6 +13,7 @@ from aligncat.errors import ConfigError
 from aligncat.files.hashes import files_sha256
 from aligncat.language.wordpieces import WordPieces
 from aligncat.loading import model_loading, unlike_files
+from aligncat.wording import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +122,7 @@ def _folder(name: str) -> Path:
         raise ConfigError(
             f"text.encoder {name!r} is not 'recurrent', 'minilm', a local folder or an available model on the hub "
             f"({type(error).__name__}): check the name and the network, or download the model and give its folder"
+            f"{did_you_mean(name, ('recurrent', 'minilm'))}"
         ) from error
 
 

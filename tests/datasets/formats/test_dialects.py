@@ -93,7 +93,8 @@ GREFCOCO = [{"ref_id": 2, "ann_id": [-1], "image_id": 9, "no_target": True, "sen
 def test_mdetrs_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "finetune_refcoco_val.json").write_text(json.dumps(MDETR))
     expected = r"finetune_refcoco_val\.json looks like MDETR's JSON.*--data\.boxes xywh"
-    for config in (DataConfig(tmp_path, "jsonl"), DataConfig(tmp_path, "own", format="coco-csv")):
+    other_layouts = [DataConfig(tmp_path, "refcoco"), DataConfig(tmp_path, "own", format="simrec")]
+    for config in (DataConfig(tmp_path, "jsonl"), DataConfig(tmp_path, "own", format="coco-csv"), *other_layouts):
         with pytest.raises(DataError, match=expected):
             split_names(config)
 

@@ -12,6 +12,7 @@ from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.format import find_format
 from aligncat.datasets.known import known_dataset
 from aligncat.datasets.load import split_names
+from aligncat.datasets.split import split_tuple
 from aligncat.errors import ConfigError
 from aligncat.files.new_folder import new_folder
 from aligncat.files.writable import check_writable
@@ -21,7 +22,7 @@ def convert_dataset(
     *,
     data: DataConfig,
     to: str,
-    out: Path,
+    out: str | Path,
     splits: tuple[str, ...] | None = None,
 ) -> DataConfig:
     """Write a dataset in another format: REFER's layout, SimREC's JSON with masks, or JSON lines.
@@ -44,6 +45,7 @@ def convert_dataset(
         ImageError: the other format requires the size of an image, and its photo is missing.
         WriteError: the folder cannot be written, for example because the disk is full.
     """
+    out = Path(out)
     check_writable(out)
     write = find_format(to).write
     if write is None:
@@ -51,7 +53,7 @@ def convert_dataset(
         raise ConfigError(f"format {to} can only be read, not written; use one of {', '.join(writable)}")
     dataset = known_dataset(data.dataset).short_for or data.dataset
     with AnnotationFiles() as files:
-        source = Source.read(data, splits or split_names(data, files=files), files)
+        source = Source.read(data, split_tuple(splits) or split_names(data, files=files), files)
         written = replace(data, path=out, dataset=dataset, format=to, images=source.photos, boxes=None)
         with new_folder(out) as folder:
             write(source, written, folder)

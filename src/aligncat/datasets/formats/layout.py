@@ -110,8 +110,12 @@ def image_records(
 
 
 def hint(folder: Path) -> str:
-    """Return the name of another tool's format that a folder's JSON files have, and how to read it, or nothing."""
-    for path in sorted(folder.glob("*.json"))[:_LISTED]:
+    """Return the name of another tool's format that a folder's JSON files have, and how to read it, or nothing.
+
+    Args:
+        folder: the folder; if it does not exist, its nearest existing parent counts.
+    """
+    for path in sorted(_existing(folder).glob("*.json"))[:_LISTED]:
         if dialect := dialect_of_file(path):
             return f". {path.name} {dialect.described()}"
     return ""
@@ -124,8 +128,14 @@ def folder_contents(folder: Path, pattern: str) -> str:
         folder: the folder.
         pattern: a glob for the files to list. If none match, or the folder is missing, all files are listed.
     """
-    while not folder.is_dir() and folder != folder.parent:
-        folder, pattern = folder.parent, "*"
+    existing = _existing(folder)
+    if existing != folder:
+        folder, pattern = existing, "*"
     names = sorted(entry.name for entry in folder.glob(pattern)) or sorted(entry.name for entry in folder.iterdir())
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return f"{folder} has {', '.join(names[:_LISTED]) or 'nothing'}{more}"
+
+
+def _existing(folder: Path) -> Path:
+    """Return a folder, or its nearest parent that exists."""
+    return next((each for each in (folder, *folder.parents) if each.is_dir()), folder)

@@ -25,7 +25,8 @@ def remarks(report: Report) -> list[str]:
     """
     lines = [f"bad row: {problem}" for problem in report.problems[:_LONGEST_LIST]]
     if len(report.problems) > _LONGEST_LIST:
-        lines.append(f"and {len(report.problems) - _LONGEST_LIST:,} more bad rows")
+        more_rows = len(report.problems) - _LONGEST_LIST
+        lines.append(f"and {more_rows:,} more bad row{'' if more_rows == 1 else 's'}")
     if report.missing:
         more = ", ... (all: data check --missing FILE)" if len(report.missing) > _MISSING_NAMED else ""
         how = _HOW_TO_GET.get(known_dataset(report.data.dataset).photos or "", "find the folder that has them")
@@ -41,9 +42,9 @@ def remarks(report: Report) -> list[str]:
 
 def faults(report: Report) -> list[str]:
     """Return the kinds of fault with their counts, such as "3 bad rows"; empty if the dataset is complete."""
-    counts = {
-        "splits with other counts than published": sum(split.differs for split in report.splits),
-        "bad rows": len(report.problems),
-        "photos missing": len(report.missing),
-    }
-    return [f"{count:,} {fault}" for fault, count in counts.items() if count]
+    counts = [
+        (sum(split.differs for split in report.splits), "split", "splits", " with other counts than published"),
+        (len(report.problems), "bad row", "bad rows", ""),
+        (len(report.missing), "photo", "photos", " missing"),
+    ]
+    return [f"{count:,} {one if count == 1 else many}{rest}" for count, one, many, rest in counts if count]
