@@ -53,6 +53,21 @@ def test_a_saved_result_holds_everything_and_loads_unchanged(result, tmp_path):
     assert Result.load(tmp_path / "val.json") == result
 
 
+def test_a_changed_digit_of_a_stored_result_is_refused(result, tmp_path):
+    path = tmp_path / "val.json"
+    result.save(path)
+    text = path.read_text()
+    place = text.index('"rec": 0.5') + len('"rec": 0.5') - 1
+    path.write_text(f"{text[:place]}4{text[place + 1 :]}")
+    with pytest.raises(DataError, match=r"val\.json: damaged or edited.*; evaluate again"):
+        Result.load(path)
+
+
+def test_a_result_of_an_earlier_version_has_no_hash(result, tmp_path):
+    (tmp_path / "val.json").write_text(json.dumps(result.to_json()))
+    assert Result.load(tmp_path / "val.json") == result
+
+
 def test_a_result_older_than_recorded_claims_is_read(result, tmp_path):
     written = replace(result, seen_claimed=True).to_json()
     del written["seen_claimed"]

@@ -15,6 +15,7 @@ from aligncat.evaluation.stored_metrics import check_keys, read_metrics
 from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import read_json
 from aligncat.files.fields import as_mapping, required, required_count, required_int, required_str, shorten
+from aligncat.files.seals import SEAL, check_seal, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,26 +66,27 @@ class Result:
         return {**own, "versions": dict(self.versions), "scores": self.metrics.to_json()}
 
     def save(self, path: Path) -> None:
-        """Write the result as a JSON file, atomically.
+        """Write the result as a JSON file, atomically, with a hash of its content.
 
         Raises:
             OSError: the file cannot be written; an existing file is left unchanged.
         """
-        text = json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
+        text = json.dumps(sealed(self.to_json()), indent=2, allow_nan=False) + "\n"
         write_atomic(path, text.encode())
 
     @classmethod
     def load(cls, path: Path) -> Result:
-        """Read a result that `save` wrote.
+        """Read a result that `save` wrote. Files of earlier versions have no hash.
 
         Raises:
-            DataError: the file is missing or is not a result.
+            DataError: the file is missing, is damaged, or is not a result.
         """
         try:
-            values = read_json(path)
+            values = as_mapping(read_json(path), "the file")
         except DataError as error:
             raise DataError(f"{path} is not a result that `aligncat evaluate` wrote: {error}") from error
-        return cls.from_json(values, str(path))
+        check_seal(values, str(path), "evaluate again", error=DataError)
+        return cls.from_json({key: value for key, value in values.items() if key != SEAL}, str(path))
 
     @classmethod
     def from_json(cls, values: object, where: str) -> Result:
