@@ -125,6 +125,15 @@ def test_a_missing_best_epoch_is_named_before_training_resumes(copy: Path, world
         ({"state_dict": None}, "'state_dict' is missing or not of type dict"),
         ({"loops": None}, "'loops' is missing"),
         ({"epoch": "1"}, "'epoch' is missing or not of type int"),
+        ({"current_model_state": {}}, "the tensor .* is missing"),
+        ({"averaging_state": None}, "'averaging_state' is missing"),
+        ({"optimizer_states": []}, "'optimizer_states' has 0 states, not 1"),
+        ({"loops": {}}, "last.ckpt: damaged: .*fit_loop.* delete .*last.ckpt"),
+        ({"optimizer_states": [{"state": 1}]}, "last.ckpt: damaged: .*param_groups.* delete .*last.ckpt"),
+        ({"lr_schedulers": [5]}, "last.ckpt: damaged: .* delete .*last.ckpt"),
+        ({"callbacks": {"AveragedWeights": 5}}, "last.ckpt: damaged: .* delete .*last.ckpt"),
+        ({"averaging_state": {}}, "last.ckpt: damaged: .*AveragedModel.* delete .*last.ckpt"),
+        ({"pytorch-lightning_version": "x.y"}, "last.ckpt: damaged: .*x.y.* delete .*last.ckpt"),
     ],
 )
 def test_a_torch_file_of_another_content_is_refused(
@@ -136,9 +145,10 @@ def test_a_torch_file_of_another_content_is_refused(
 
 
 def test_a_checkpoint_is_a_file_of_torch_and_comes_back_as_it_was(tmp_path: Path) -> None:
-    parts = {"epoch": 3, "global_step": 9, "loops": {}, "callbacks": {}, "optimizer_states": [], "lr_schedulers": []}
+    parts = {"epoch": 3, "global_step": 9, "loops": {}, "callbacks": {}, "averaging_state": {}}
+    parts |= {"optimizer_states": [{}], "lr_schedulers": [{}]}
     state = {"a": torch.arange(5.0), "b": torch.tensor([1, 2])}
-    content = {**parts, "pytorch-lightning_version": "2", "state_dict": state}
+    content = {**parts, "pytorch-lightning_version": "2", "state_dict": state, "current_model_state": state}
     write_checkpoint(content, tmp_path / "x.ckpt")
     for found in (torch.load(tmp_path / "x.ckpt", weights_only=True), read_checkpoint(tmp_path / "x.ckpt", state, "")):
         assert {key: found[key] for key in parts} == parts

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from aligncat.errors import ConfigError
+from aligncat.errors import AligncatError, ConfigError
 from aligncat.files.torch_files import load_hashed, save_hashed
 from aligncat.grounder.weights import check_tensors
+from aligncat.wording import first_line
 
 # What Lightning reads from a checkpoint, besides the weights.
 _KEYS: Mapping[str, type] = {
@@ -24,7 +28,13 @@ _KEYS: Mapping[str, type] = {
     "optimizer_states": list,
     "lr_schedulers": list,
     "state_dict": dict,
+    "current_model_state": dict,
+    "averaging_state": dict,
 }
+_WEIGHTS = ("state_dict", "current_model_state")  # the average, and what training goes on with
+_SINGLE = ("optimizer_states", "lr_schedulers")
+# What Lightning and torch raise for parts that are not what they wrote.
+_UNFIT = (LookupError, TypeError, AttributeError, ValueError, AssertionError, RuntimeError)
 
 
 def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
@@ -61,10 +71,48 @@ def read_checkpoint(path: Path, expected: Mapping[str, Tensor], remedy: str) -> 
             raise ConfigError(
                 f"{path}: not a checkpoint: its {key!r} is missing or not of type {kind.__name__}; {remedy}"
             )
-    if not all(isinstance(tensor, Tensor) for tensor in checkpoint["state_dict"].values()):
-        raise ConfigError(f"{path}: not a checkpoint: its 'state_dict' has values that are not tensors; {remedy}")
-    check_tensors(checkpoint["state_dict"], expected, str(path), remedy)
+    for key in _SINGLE:
+        if len(checkpoint[key]) != 1:
+            raise ConfigError(
+                f"{path}: not a checkpoint: its {key!r} has {len(checkpoint[key])} states, not 1; {remedy}"
+            )
+    for key in _WEIGHTS:
+        if not all(isinstance(tensor, Tensor) for tensor in checkpoint[key].values()):
+            raise ConfigError(f"{path}: not a checkpoint: its {key!r} has values that are not tensors; {remedy}")
+        check_tensors(checkpoint[key], expected, str(path), remedy)
     return checkpoint
+
+
+class Resumption(Callback):
+    """Tells errors of restoring a checkpoint, which name the file, from errors of training.
+
+    Args:
+        path: the checkpoint from which training resumes; None for a new run.
+        remedy: which file to delete if it cannot be restored, and what happens then.
+    """
+
+    def __init__(self, path: Path | None, remedy: str) -> None:
+        self._path = path
+        self._remedy = remedy
+        self._restored = path is None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note that everything is restored."""
+        self._restored = True
+
+    @contextmanager
+    def named_errors(self) -> Iterator[None]:
+        """Turn an error of restoring the checkpoint, inside the block, into a ConfigError that names it."""
+        try:
+            yield
+        except (AligncatError, torch.OutOfMemoryError):
+            raise
+        except _UNFIT as error:
+            if self._restored:
+                raise
+            raise ConfigError(
+                f"{self._path}: damaged: not what aligncat writes ({first_line(error)}); {self._remedy}"
+            ) from error
 
 
 class HashedCheckpoints(TorchCheckpointIO):

@@ -37,7 +37,7 @@ from aligncat.training.callbacks import (
     ProgressBar,
     Validation,
 )
-from aligncat.training.checkpoints import HashedCheckpoints, read_checkpoint
+from aligncat.training.checkpoints import HashedCheckpoints, Resumption, read_checkpoint
 from aligncat.training.config import TrainingConfig
 from aligncat.training.data import GroundingData
 from aligncat.training.module import GroundingModule
@@ -197,6 +197,8 @@ def _fit(
     callbacks.append(ProgressBar() if shows_bar else EpochLines())
     best, last = folder / "best.ckpt", folder / "last.ckpt"
     expected, remedy = module.state_dict(), _remedy(folder)
+    resumption = Resumption(last if last.exists() else None, remedy)
+    callbacks.append(resumption)
     if validation is not None and last.exists():
         # Otherwise a damaged file of the best epoch would be found only at the end.
         read_checkpoint(best, expected, remedy)
@@ -217,7 +219,7 @@ def _fit(
             deterministic=True,
             devices=1,
         )
-        with _keyboard_interrupts(trainer):
+        with _keyboard_interrupts(trainer), resumption.named_errors():
             trainer.fit(module, batches, ckpt_path=last if last.exists() else None, weights_only=True)
     return last if validation is None else best
 
