@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,11 @@ def test_an_impossible_value_of_an_optional_group_is_our_own_error(capsys: pytes
         ("trainin: {epochs: 3}\n", "unknown setting trainin; did you mean training?"),
         ("training: [\n", "not YAML"),
         ("alignment: null\n", "alignment is null, but must be settings"),
+        ("&a {training: *a}\n", "holds more than 100,000 values, through aliases"),
+        (
+            "\n".join(["a: &a [x, x]", *(f"{n}: &{n} [*{m}, *{m}]" for m, n in pairwise("abcdefghijklmnopqrstuvw"))]),
+            "100,000",
+        ),
     ],
 )
 def test_a_wrong_preset_file(content: str, expected: str, tmp_path: Path) -> None:

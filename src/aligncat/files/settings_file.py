@@ -13,6 +13,8 @@ from aligncat.wording import did_you_mean, truncated
 
 MAX_BYTES = 1_000_000
 """The largest size of a file with settings. The largest preset has 1 KB."""
+MAX_VALUES = 100_000
+"""The most values in a file with settings, each as often as an alias (*name) repeats it."""
 _SHOWN = 40  # characters of a wrong value in a message
 
 
@@ -20,7 +22,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Return the settings in a YAML file.
 
     Raises:
-        ConfigError: the file is missing, too large, not UTF-8 or not YAML, or holds something other than settings.
+        ConfigError: the file is missing, too large, not UTF-8 or not YAML, repeats values endlessly, or holds something
+            other than settings.
     """
     import yaml
 
@@ -46,7 +49,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {place}not YAML ({problem})") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: holds no settings; write them as `name: value`, one in a line")
+    _check_size(found, path)
     return found
+
+
+def _check_size(settings: object, path: Path) -> None:
+    """Check how many values there are. With aliases, a small file can hold billions, or a list that holds itself."""
+    waiting, seen = [settings], 0
+    while waiting:
+        value = waiting.pop()
+        items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+        seen += len(items)
+        if seen > MAX_VALUES:
+            raise ConfigError(
+                f"{path}: holds more than {MAX_VALUES:,} values, through aliases (*name) perhaps; write out what they "
+                "repeat"
+            )
+        waiting += items
 
 
 def setting_mistakes(content: Mapping[Any, Any], kinds: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
