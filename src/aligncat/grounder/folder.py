@@ -19,6 +19,7 @@ from aligncat.detectors.description import DetectorDescription
 from aligncat.errors import ConfigError, DataError, DetectorError
 from aligncat.files.atomic import write_atomic, write_files_atomic
 from aligncat.files.documents import read_json
+from aligncat.files.fields import optional_strs, required_list
 from aligncat.files.seals import check_seal, sealed
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.old_sizes import without_old_sizes
@@ -157,7 +158,8 @@ def read_folder(folder: Path, text_encoder: str | Path | None = None) -> Content
         )
         with model_loading():
             pretrained, vocabulary = _read_text_encoder(folder, model_config.text, config, text_encoder)
-            labels = tuple(config["labels"])
+            required_list(config, "labels", CONFIG)
+            labels = optional_strs(config, "labels", CONFIG)
             model = GroundingModel(
                 model_config,
                 len(vocabulary),
