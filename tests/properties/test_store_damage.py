@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from helpers.hand_store import IMAGES, manifest, write
 from hypothesis import HealthCheck, given, settings
@@ -19,8 +21,9 @@ from hypothesis import strategies as st
 
 from aligncat.errors import StoreError
 from aligncat.store.complete import COMPLETE, FileRecord, read_complete
-from aligncat.store.index import INDEX, SOURCES, read_sources
+from aligncat.store.index import INDEX, SOURCES, read_sources, sources_file
 from aligncat.store.manifest import MANIFEST, shard_name
+from aligncat.store.manifest_file import read_manifest
 from aligncat.store.reader import Store
 from aligncat.store.sources import Stamp
 from aligncat.store.writer import StoreWriter
@@ -40,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def everything(folder: Path) -> list[Any]:
     """Return all that a store can be asked for."""
     store = Store.open(folder)
-    stamps = read_sources(folder, read_complete(folder).sources) if store.manifest.format == 2 else None
+    stamps = read_sources(folder, store.manifest, read_complete(folder).sources) if store.manifest.format == 2 else None
     tensors = store.tensors(store.image_ids)
     images = [store.candidates(image_id) for image_id in store.image_ids]
     return [
@@ -128,6 +131,46 @@ def test_swapped_and_copied_shards_are_found(folder: Path) -> None:
         everything(folder)
     with changed(folder / shard_name(1), first), pytest.raises(StoreError, match=r"shard-00001\.parquet: damaged"):
         everything(folder)
+
+
+@pytest.mark.parametrize("with_dictionary", [False, True])
+@pytest.mark.parametrize("name", [INDEX, SOURCES])
+def test_a_small_file_that_unpacks_to_gigabytes_is_refused(
+    name: str, with_dictionary: bool, folder: Path, tmp_path: Path
+) -> None:
+    """A stranger's store has right hashes. With a dictionary, the text of 150 MB is in the file once."""
+    bomb = Path(shutil.copytree(folder, tmp_path / "bomb"))
+    table = pq.read_table(bomb / name)
+    ids = pa.array(["a" * 150_000_000] * len(table))
+    table = table.set_column(0, table.schema.field("image_id"), ids).replace_schema_metadata(None)
+    pq.write_table(table, bomb / name, compression="zstd", use_dictionary=with_dictionary, store_schema=False)
+    complete = read_complete(bomb)
+    record = FileRecord.of((bomb / name).read_bytes())
+    assert record.size < 1_000_000
+    parts = {"index": record} if name == INDEX else {"sources": record}
+    (bomb / COMPLETE).write_bytes(replace(complete, **parts).to_bytes())
+    with pytest.raises(StoreError, match=r"the limit for a file of this size|a dictionary"):
+        everything(bomb)
+
+
+def test_a_first_shard_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
+    path = Path(shutil.copytree(FIRST, tmp_path / "bomb")) / shard_name(0)
+    table = pq.read_table(path)
+    ids = pa.array(["a" * 50_000_000] * len(table))
+    pq.write_table(table.set_column(0, table.schema.field("image_id"), ids), path, compression="zstd")
+    with pytest.raises(StoreError, match="the limit for a file of this size"):
+        Store.open(path.parent)
+
+
+def test_stamps_of_other_images_are_found(folder: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    complete = read_complete(other)
+    stamps = read_sources(other, read_manifest(other).manifest, complete.sources)
+    content = sources_file(stamps.slice(1))
+    (other / SOURCES).write_bytes(content)
+    (other / COMPLETE).write_bytes(replace(complete, sources=FileRecord.of(content)).to_bytes())
+    with pytest.raises(StoreError, match=r"sources\.parquet: its images are not those of the manifest"):
+        everything(other)
 
 
 def test_a_shard_of_another_store_is_found(folder: Path, tmp_path: Path) -> None:
@@ -356,7 +399,8 @@ def test_stamps_are_kept_in_order_with_gaps(tmp_path: Path) -> None:
     for shard in range(3):
         writer.write(shard, IMAGES[2 * shard : 2 * shard + 2], stamps)
     writer.finish()
-    stored = read_sources(tmp_path / "store", read_complete(tmp_path / "store").sources)
+    folder = tmp_path / "store"
+    stored = read_sources(folder, read_manifest(folder).manifest, read_complete(folder).sources)
     assert stored["image_id"].to_pylist() == [image.image_id for image in IMAGES]
     assert stored["source_bytes"].to_pylist() == [0, 1, None, 3, None]
     assert stored["source_modified"].to_pylist() == [10**18, 10**18 + 1, None, 10**18 + 3, None]

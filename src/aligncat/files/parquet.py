@@ -73,14 +73,11 @@ def read_batches(
     plain = read_schema(path, error, content=content)
     with _faults(path, error):
         size = path.stat().st_size if content is None else len(content)
-        most = _FREE_BYTES + MOST_UNPACKED * size
         with path.open("rb") if content is None else io.BytesIO(content) as raw:
-            claimed = _claimed_bytes(raw, columns, most)
+            _check_pages(raw, size, path, error, columns)
         with parquet.ParquetFile(_source(path, content)) as file:
             leaves = [file.schema.column(number) for number in range(len(file.schema))]
             texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY" and "." not in leaf.path]
-        if claimed > most:
-            raise error(_bomb(path, size, most))
         # A dictionary keeps a text that occurs a thousand times once, until the size of all is known. Arrow cannot read
         # nested columns so; for them, the length of the longest text counts for each value.
         with parquet.ParquetFile(
@@ -89,13 +86,30 @@ def read_batches(
             unpacked = 0
             for batch in file.iter_batches(_BATCH_ROWS, columns=None if columns is None else list(columns)):
                 unpacked += sum(map(_unpacked_bytes, batch.columns))
-                if unpacked > most:
-                    raise error(_bomb(path, size, most))
+                if unpacked > _most_bytes(size):
+                    raise error(_bomb(path, size))
                 fields = [plain.field(name) for name in batch.schema.names]
                 arrays = [column.cast(field.type) for column, field in zip(batch.columns, fields, strict=True)]
                 whole = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
                 whole.validate(full=True)
                 yield whole
+
+
+def check_pages(content: bytes, path: Path, error: type[AligncatError] = DataError) -> None:
+    """Check that a Parquet file unpacks to no more than the limit, as far as the headers of its pages tell.
+
+    They do not tell how often the texts of a dictionary occur.
+
+    Args:
+        content: the file's bytes.
+        path: the file, for the message.
+        error: the class of the error to raise.
+
+    Raises:
+        AligncatError: it unpacks to more, or cannot be read.
+    """
+    with _faults(path, error), io.BytesIO(content) as file:
+        _check_pages(file, len(content), path, error, None)
 
 
 def sealed(content: bytes) -> bytes:
@@ -127,6 +141,13 @@ def check_seal(content: bytes, path: Path, error: type[AligncatError] = DataErro
         raise error(f"{path}: damaged, the hash of its content is not the one that it records; write or copy it again")
 
 
+def _check_pages(
+    file: BinaryIO, size: int, path: Path, error: type[AligncatError], columns: Sequence[str] | None
+) -> None:
+    if _claimed_bytes(file, columns, _most_bytes(size)) > _most_bytes(size):
+        raise error(_bomb(path, size))
+
+
 def _claimed_bytes(file: BinaryIO, columns: Sequence[str] | None, most: int) -> int:
     """Return the bytes that the pages of the columns unpack to at most, without texts of top-level dictionaries."""
     total = 0
@@ -152,8 +173,16 @@ def _source(path: Path, content: bytes | None) -> Any:
     return path if content is None else io.BytesIO(content)
 
 
-def _bomb(path: Path, size: int, most: int) -> str:
-    return f"{path}: {size:,} bytes unpack to more than {most:,}, the limit for a file of this size; it was not read"
+def _most_bytes(size: int) -> int:
+    """Return the limit of what a file of this size may unpack to, bytes."""
+    return _FREE_BYTES + MOST_UNPACKED * size
+
+
+def _bomb(path: Path, size: int) -> str:
+    return (
+        f"{path}: {size:,} bytes unpack to more than {_most_bytes(size):,}, the limit for a file of this size; it was "
+        "not read"
+    )
 
 
 @contextmanager

@@ -42,9 +42,7 @@ class MiniDetectorConfig:
     seed: int = 0
 
 
-def train_mini_detector(
-    *, out: str | Path, recipe: MiniDetectorConfig = MiniDetectorConfig(), save_every: int = 250
-) -> Path:
+def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorConfig(), save_every: int = 250) -> Path:
     """Train the mini detector and save it as a Hugging Face folder with float16 weights.
 
     After an interruption, the same call resumes from the last saved state, which is a file next to the folder.
@@ -66,7 +64,6 @@ def train_mini_detector(
     check_writable(out)
     from aligncat.mojiref.detector import train_detector
 
-    folder = Path(out)
-    with path_lock(folder):
-        train_detector(folder, recipe, save_every)
-    return folder
+    with path_lock(out):
+        train_detector(out, recipe, save_every)
+    return out

@@ -12,11 +12,13 @@ from typing import Any
 from aligncat.errors import DataError, StoreError
 from aligncat.files.documents import MAX_ANNOTATION_BYTES, read_json
 from aligncat.files.fields import as_mapping, required, required_list, required_str
+from aligncat.files.seals import check_seal, sealed
 from aligncat.store.columns import SkippedImage
 from aligncat.store.manifest_file import MAX_IMAGES, bounded_int, required_hash
 
 COMPLETE = "complete.json"
-_OWN_HASH = "sha256"
+_SEAL = "sha256"
+_REMEDY = "delete it and run the same extraction again"
 _MOST_BYTES = 2**62
 
 
@@ -72,8 +74,7 @@ class Complete:
             "sources": asdict(self.sources),
             "shards": [asdict(each) for each in self.shards],
         }
-        content[_OWN_HASH] = _hash(content)
-        return json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n"
+        return json.dumps(sealed(content, _SEAL), indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def read_complete(folder: Path) -> Complete:
@@ -86,10 +87,8 @@ def read_complete(folder: Path) -> Complete:
     where = str(path)
     try:
         row = as_mapping(read_json(path, limit=MAX_ANNOTATION_BYTES), where)
-        rest = {key: value for key, value in row.items() if key != _OWN_HASH}
-        if required_hash(row, _OWN_HASH, where) != _hash(rest):
-            raise DataError(f"{where}: its values are not those that its own hash is of")
-        return Complete(
+        required_hash(row, _SEAL, where)
+        complete = Complete(
             images=bounded_int(row, "images", where, 0, MAX_IMAGES),
             skipped=skipped_images(row, where),
             manifest_sha256=required_hash(row, "manifest_sha256", where),
@@ -98,7 +97,9 @@ def read_complete(folder: Path) -> Complete:
             shards=[_record(each, f"{where}: shards") for each in required_list(row, "shards", where)],
         )
     except DataError as error:
-        raise StoreError(f"{error}; the file is damaged: delete it and run the same extraction again.") from error
+        raise StoreError(f"{error}; the file is damaged: {_REMEDY}.") from error
+    check_seal(row, where, f"{_REMEDY}.", error=StoreError, key=_SEAL)
+    return complete
 
 
 def skipped_images(row: Mapping[str, object], where: str) -> list[SkippedImage]:
@@ -113,8 +114,3 @@ def skipped_images(row: Mapping[str, object], where: str) -> list[SkippedImage]:
 def _record(value: object, where: str) -> FileRecord:
     row = as_mapping(value, where)
     return FileRecord(bounded_int(row, "size", where, 0, _MOST_BYTES), required_hash(row, "sha256", where))
-
-
-def _hash(content: Mapping[str, object]) -> str:
-    """Return the hash of JSON values, however they are laid out in a file."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

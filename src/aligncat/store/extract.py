@@ -94,7 +94,8 @@ def extract_images(
 def _check_photos(store: Store, images: Sequence[ImageRecord]) -> None:
     """Check that the photos of a finished store have not changed; a store of the first format cannot tell."""
     if store.manifest.format != FIRST_FORMAT:
-        check_unchanged(store.folder, images, read_sources(store.folder, read_complete(store.folder).sources))
+        record = read_complete(store.folder).sources
+        check_unchanged(store.folder, images, read_sources(store.folder, store.manifest, record))
 
 
 def _resume(writer: StoreWriter, images: Sequence[ImageRecord], detector: Detector, skip_bad_images: bool) -> None:

@@ -10,16 +10,15 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from aligncat.errors import DataError, StoreError
 from aligncat.files.documents import MAX_ANNOTATION_BYTES, read_json
 from aligncat.files.fields import as_mapping
+from aligncat.files.parquet import read_batches, read_schema
 from aligncat.store.columns import SkippedImage
 from aligncat.store.complete import COMPLETE, skipped_images
 from aligncat.store.manifest import Manifest, shard_name
-from aligncat.wording import first_line
 
 _REMEDY = "restore the file, or delete the store and extract it again"
 
@@ -62,9 +61,11 @@ class FirstShardFiles:
         path = self.folder / shard_name(shard)
         wanted = None if columns is None else [*columns, "count"]
         try:
-            table = pq.read_table(path, columns=wanted).combine_chunks()
-        except (pa.ArrowException, OSError, MemoryError, OverflowError) as error:
-            raise StoreError(f"{path}: cannot be read ({first_line(error)}); {_REMEDY}.") from error
+            whole = read_schema(path, StoreError)
+            schema = pa.schema([field for field in whole if wanted is None or field.name in wanted])
+            table = pa.Table.from_batches(read_batches(path, schema.names, StoreError), schema).combine_chunks()
+        except StoreError as error:
+            raise StoreError(f"{error}; or {_REMEDY}.") from error
         if fault := _fault(table, self.manifest, shard, wanted):
             raise StoreError(f"{path}: damaged ({fault}); {_REMEDY}.")
         return FirstShard(table, self.manifest.candidates)

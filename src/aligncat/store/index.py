@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from aligncat.errors import StoreError
+from aligncat.files.parquet import check_pages
 from aligncat.store.columns import IMAGE_FIELDS, write_parquet
 from aligncat.store.complete import FileRecord
 from aligncat.store.first_format import FirstShardFiles
@@ -51,10 +52,8 @@ class Index:
         Raises:
             StoreError: it is missing or damaged, or does not fit the manifest.
         """
-        table = _read(folder / INDEX, record, _INDEX_SCHEMA)
-        ids = pa.concat_arrays(table["image_id"].chunks or [pa.array([], pa.string())])
-        if len(ids) != manifest.images or ids_sha256(ids) != manifest.image_ids_sha256:
-            raise StoreError(f"{folder / INDEX}: its images are not those of the manifest; {_REMEDY}.")
+        table = _read(folder / INDEX, manifest, record, _INDEX_SCHEMA)
+        ids = _ids(table)
         there = np.flatnonzero(~table["is_skipped"].to_numpy())
         shards, rows = np.divmod(there, manifest.shard_size)
         return cls(ids if len(there) == len(ids) else ids.take(pa.array(there)), shards, rows)
@@ -122,13 +121,13 @@ def sources_file(described: pa.Table) -> bytes:
     return _file(described)
 
 
-def read_sources(folder: Path, record: FileRecord) -> pa.Table:
+def read_sources(folder: Path, manifest: Manifest, record: FileRecord) -> pa.Table:
     """Return the columns IMAGE_FIELDS of all images of a finished store.
 
     Raises:
-        StoreError: the file is missing or damaged.
+        StoreError: the file is missing or damaged, or does not fit the manifest.
     """
-    return _read(folder / SOURCES, record, pa.schema(IMAGE_FIELDS))
+    return _read(folder / SOURCES, manifest, record, pa.schema(IMAGE_FIELDS))
 
 
 def _file(table: pa.Table) -> bytes:
@@ -137,7 +136,7 @@ def _file(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def _read(path: Path, record: FileRecord, schema: pa.Schema) -> pa.Table:
+def _read(path: Path, manifest: Manifest, record: FileRecord, schema: pa.Schema) -> pa.Table:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -148,6 +147,27 @@ def _read(path: Path, record: FileRecord, schema: pa.Schema) -> pa.Table:
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         if not file.schema_arrow.equals(schema):
             raise StoreError(f"{path}: damaged: its columns are not {', '.join(schema.names)}; {_REMEDY}.")
-        return file.read(use_threads=False)
+        # Whoever makes a store also makes its hashes, so they do not limit the size.
+        check_pages(content, path, StoreError)
+        if _has_dictionary(file.metadata):
+            raise StoreError(f"{path}: damaged: it has a dictionary, which no index of aligncat's has; {_REMEDY}.")
+        table = file.read(use_threads=False)
     except (pa.ArrowException, OSError, MemoryError, OverflowError) as error:
         raise StoreError(f"{path}: cannot be read ({first_line(error)}); {_REMEDY}.") from error
+    if len(table) != manifest.images or ids_sha256(_ids(table)) != manifest.image_ids_sha256:
+        raise StoreError(f"{path}: its images are not those of the manifest; {_REMEDY}.")
+    return table
+
+
+def _ids(table: pa.Table) -> pa.StringArray:
+    return pa.concat_arrays(table["image_id"].chunks or [pa.array([], pa.string())])
+
+
+def _has_dictionary(metadata: pq.FileMetaData) -> bool:
+    """Return whether a text may be stored once and occur many times, so that the footer does not tell its length."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    return any(
+        not {"PLAIN", "RLE", "BIT_PACKED"}.issuperset(group.column(number).encodings)
+        for group in groups
+        for number in range(group.num_columns)
+    )
