@@ -265,7 +265,7 @@ class TestGround:
         assert process.returncode == 0, err
         found = json.loads(out)
         assert [each["expression"] for each in found] == ["red person", "couch"]
-        assert err == f"The answers are drawn in {picture}. Next: open {picture}\n"
+        assert err == f"The answers are drawn in {picture}. Next: look at it\n"
         with Image.open(photo) as image, Image.open(picture) as drawn:
             scale = drawn.width // image.width
             plain = image.convert("RGB").resize(drawn.size, Image.Resampling.LANCZOS)

@@ -125,6 +125,7 @@ def test_a_wrong_command_line(words: list[str], expected: str, capsys: pytest.Ca
         (b"training: " + b"[" * 3000 + b"]" * 3000, "nested too deeply for settings"),
         (b"\xff\xfe\x00a", "not UTF-8 text (invalid start byte at byte 0)"),
         (b"#" * 1_000_001, "larger than 1 MB"),
+        (b"&a {training: *a}\n", "holds more than 100,000 values, through aliases"),
     ],
 )
 def test_a_wrong_config_file(content: bytes, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,6 +124,18 @@ def test_touched_and_copied_photos_have_not_changed(
     assert [record.getMessage() for record in caplog.records] == ([done] if state is finished else [])
 
 
+def test_a_finished_store_with_a_damaged_shard_is_not_called_complete(
+    images: list[ImageRecord], extract: Callable[..., None], tmp_path: Path
+) -> None:
+    extract(images)
+    shard = tmp_path / "store" / "shard-00001.parquet"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(StoreError, match=r"shard-00001\.parquet: damaged"):
+        extract(images)
+
+
 def test_a_photo_that_is_missing_now_has_not_changed(images: list[ImageRecord], extract: Callable[..., None]) -> None:
     extract(images)
     images[0].path.unlink()

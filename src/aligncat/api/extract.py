@@ -72,7 +72,10 @@ def extract(
         ImageError: an image cannot be read.
         StoreError: the folder holds another store, or cannot be written; or photos have changed since.
     """
-    check_writable(out)
+    from aligncat.store.complete import COMPLETE
+
+    if not (Path(out) / COMPLETE).exists():  # a finished store is only checked, which a read-only disk allows
+        check_writable(out)
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
     from aligncat.datasets.load import load_split, split_names
     from aligncat.datasets.photos import photos_in

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from aligncat.arguments.mistakes import explain
 from aligncat.arguments.options import Options, is_list
 from aligncat.arguments.words import explicit_words
-from aligncat.errors import AligncatError
+from aligncat.errors import AligncatError, ConfigError
+from aligncat.files.settings_file import read_yaml
 from aligncat.wording import visible
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ def parse(verb: str, function: Callable[..., Any], positional: Sequence[str], wo
     parser = build_parser(verb, options)
     try:
         explicit = explicit_words(words, options)
-    except ArgumentError as error:
+        _check_files(options, explicit)
+    except (ArgumentError, ConfigError) as error:
         _stop(verb, str(error))
     try:
         values = parser.parse_args(explicit)
@@ -49,6 +52,17 @@ def parse(verb: str, function: Callable[..., Any], positional: Sequence[str], wo
     if options.option("config") is None:
         found.pop("config", None)
     return found
+
+
+def _check_files(options: Options, words: Sequence[str]) -> None:
+    """Read the YAML files of `--config` and of groups with our own reader, whose limits the parser's reader lacks."""
+    names = {"--config", *(f"--{group.name}" for group in options.groups)}
+    previous = ""
+    for word in words:
+        option, _, value = word.partition("=") if word.startswith("--") else (previous, "", word)
+        if option in names and value and Path(value).exists():
+            read_yaml(Path(value))
+        previous = word
 
 
 def _own_error(error: BaseException | None) -> AligncatError | None:

@@ -83,6 +83,7 @@ def extract_images(
             _resume(writer, images, detector, skip_bad_images)
     store = Store.open(out)
     if finished:
+        store.check_shards()
         _check_photos(store, images)
     for skipped in store.skipped:
         logger.warning("left out of the store: %s", skipped.reason)
