@@ -93,7 +93,7 @@ def _nudged(value: Any, random: Random) -> Any:
         return _nudged_array(value, random)
     if isinstance(value, list):
         return random.choice((value[::-1], value * 2, value[1:], value[:-1]))
-    return random.choice((list(value), list(value.items()), dict(reversed(value.items())))) if value else []
+    return random.choice((list(value), list(map(list, value.items())), dict(reversed(value.items())))) if value else []
 
 
 def _nudged_array(value: Any, random: Random) -> Any:

@@ -613,12 +613,10 @@ def _lexicon_words(path: Path) -> dict[str, dict[tuple[str, ...], str]]:
     for key, table in TOML.load(path.read_bytes()).items():
         for category, words in table.items():
             for word in [category, *words] if key == "names" else words:
-                found[key][tuple(re.findall(r"[^\W_]+", word.lower()))] = category
-    plain_words = {
-        key: {w: c for w, c in table.items() if all(map(str.isalpha, w)) and "".join(w).isascii()}
-        for key, table in found.items()
-    }
-    return plain_words
+                letters = word.lower().strip("\ufeff")
+                if re.fullmatch(r"[a-z ]+", letters):
+                    found[key][tuple(letters.split())] = category
+    return found
 
 
 def _lexicon(path: Path) -> Any:

@@ -66,6 +66,7 @@ def test_other_rows_are_random_with_the_standard_deviation_of_the_file(file: Pat
         ("the 1.0 2.0 3.0\ncat 1.0 2.0 3.0 4.0\n", r"vectors\.txt:2: expected a word and 3 numbers, found 5 fields"),
         ("the 1 2 3\ncat " + "1" * 1_000_000, r"vectors\.txt:2: longer than 1,000,000 characters"),
         ("the 1 2 3\ncat 1 nan 3\n", r"vectors\.txt:2: not a finite number"),
+        ("the 1 2 3\ncat 1 1e39 3\n", r"vectors\.txt:2: not a finite number"),
         ("the 1 2 3\n", "none of the 3 words"),
         ("", "none of the 3 words"),
         (None, "cannot read the word vectors: No such file"),

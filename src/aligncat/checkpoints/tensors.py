@@ -63,12 +63,9 @@ class _PickledArray:
 
     content: np.ndarray[Any, Any] | None = None
 
-    def __init__(self, *_: object) -> None:
-        pass
-
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         version, shape, dtype, fortran, content = state
-        if version != 1 or not isinstance(dtype, _PickledDtype):
+        if version != 1 or not isinstance(dtype, _PickledDtype) or not isinstance(fortran, bool | int):
             raise TypeError("an array of an unknown form")
         self.content = dtype.array(content, shape, fortran)
 
@@ -77,11 +74,20 @@ class _NdarrayClass:
     """A stand-in for the class numpy.ndarray, which pickles only pass to `_reconstruct`."""
 
 
+def _reconstruct(kind: object, shape: object, code: object) -> _PickledArray:
+    """Return an array without content, as the pickle of every array begins."""
+    if kind is not _NdarrayClass or shape != (0,) or code not in (b"b", "b"):
+        raise ValueError("an array that does not begin empty")
+    return _PickledArray()
+
+
 def _scalar(dtype: _PickledDtype, content: object) -> object:
     return dtype.array(content, (), False).item()
 
 
 def _from_buffer(content: object, dtype: _PickledDtype, shape: object, order: str) -> _PickledArray:
+    if order not in ("C", "F"):
+        raise ValueError(f"an array in the unknown order {order!r:.20}")
     array = _PickledArray()
     array.content = dtype.array(content, shape, order == "F")
     return array
@@ -105,7 +111,7 @@ _STAND_INS: dict[tuple[str, str], object] = {
     ("numpy", "dtype"): _PickledDtype,
 }
 for _module in ("numpy.core.", "numpy._core."):
-    _STAND_INS[_module + "multiarray", "_reconstruct"] = _PickledArray
+    _STAND_INS[_module + "multiarray", "_reconstruct"] = _reconstruct
     _STAND_INS[_module + "multiarray", "scalar"] = _scalar
     _STAND_INS[_module + "numeric", "_frombuffer"] = _from_buffer
 

