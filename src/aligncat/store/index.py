@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from aligncat.errors import StoreError
 from aligncat.files.parquet import check_pages
+from aligncat.files.parquet_pages import chunk_sizes
 from aligncat.store.columns import IMAGE_FIELDS, write_parquet
 from aligncat.store.complete import FileRecord
 from aligncat.store.first_format import FirstShardFiles
@@ -149,10 +150,10 @@ def _read(path: Path, manifest: Manifest, record: FileRecord, schema: pa.Schema)
             raise StoreError(f"{path}: damaged: its columns are not {', '.join(schema.names)}; {_REMEDY}.")
         # Whoever makes a store also makes its hashes, so they do not limit the size.
         check_pages(content, path, StoreError)
-        if _has_dictionary(file.metadata):
+        if _has_dictionary(content):
             raise StoreError(f"{path}: damaged: it has a dictionary, which no index of aligncat's has; {_REMEDY}.")
         table = file.read(use_threads=False)
-    except (pa.ArrowException, OSError, MemoryError, OverflowError) as error:
+    except (pa.ArrowException, OSError, MemoryError, OverflowError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read ({first_line(error)}); {_REMEDY}.") from error
     if len(table) != manifest.images or ids_sha256(_ids(table)) != manifest.image_ids_sha256:
         raise StoreError(f"{path}: its images are not those of the manifest; {_REMEDY}.")
@@ -163,11 +164,7 @@ def _ids(table: pa.Table) -> pa.StringArray:
     return pa.concat_arrays(table["image_id"].chunks or [pa.array([], pa.string())])
 
 
-def _has_dictionary(metadata: pq.FileMetaData) -> bool:
-    """Return whether a text may be stored once and occur many times, so that the footer does not tell its length."""
-    groups = map(metadata.row_group, range(metadata.num_row_groups))
-    return any(
-        not {"PLAIN", "RLE", "BIT_PACKED"}.issuperset(group.column(number).encodings)
-        for group in groups
-        for number in range(group.num_columns)
-    )
+def _has_dictionary(content: bytes) -> bool:
+    """Return whether a text may be stored once and occur many times, so that the pages do not tell its length."""
+    with io.BytesIO(content) as raw:
+        return any(chunk.longest for chunk in chunk_sizes(raw, len(content)))

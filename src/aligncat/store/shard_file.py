@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from aligncat.errors import StoreError
+from aligncat.files.parquet_pages import chunk_sizes
 from aligncat.store.columns import IMAGE_FIELDS, encode_table, shard_schema
 from aligncat.store.complete import FileRecord
 from aligncat.store.manifest import Manifest, shard_name
@@ -127,10 +129,10 @@ class ShardFiles:
         where = self.folder / shard_name(shard)
         try:
             file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
-            fault = self._fault(file, shard)
+            fault = self._fault(file, content, shard)
             wanted = None if columns is None else [*dict.fromkeys([*columns, *_NEEDED])]
             table = None if fault else file.read(columns=wanted, use_threads=False).combine_chunks()
-        except (pa.ArrowException, OSError, MemoryError, OverflowError, UnicodeDecodeError) as error:
+        except (pa.ArrowException, OSError, MemoryError, OverflowError, ValueError) as error:
             raise StoreError(f"{where}: cannot be read ({first_line(error)}); {REMEDY}.") from error
         if table is not None:
             rows = StoredShard(table, self.manifest)
@@ -146,8 +148,8 @@ class ShardFiles:
         """
         return encode_table(rows.table, self.manifest, identity(self.manifest_sha256, shard)) == content
 
-    def _fault(self, file: pq.ParquetFile, shard: int) -> str | None:
-        """Return why a file is not this shard, from its footer alone; None if it is."""
+    def _fault(self, file: pq.ParquetFile, content: bytes, shard: int) -> str | None:
+        """Return why a file is not this shard, before anything is unpacked; None if it is."""
         manifest, footer = self.manifest, file.metadata
         found = {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
         if found != identity(self.manifest_sha256, shard):
@@ -156,11 +158,10 @@ class ShardFiles:
             return "its columns are not those of the manifest"
         if footer.num_rows != len(manifest.images_of(shard)):
             return f"it has {footer.num_rows} images, not {len(manifest.images_of(shard))}"
-        groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-        columns = [group.column(place) for group in groups for place in range(group.num_columns)]
         most = max(footer.num_rows, 1) * manifest.candidates * 4
-        if any(each.total_uncompressed_size > _MOST_BYTES or each.num_values > most for each in columns):
-            return "it is larger than a shard can be"
+        with io.BytesIO(content) as raw:
+            if any(each.bytes > _MOST_BYTES or each.values > most for each in chunk_sizes(raw, _MOST_BYTES)):
+                return "it is larger than a shard can be"
         return None
 
 
