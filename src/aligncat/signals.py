@@ -46,6 +46,28 @@ def stop_signals(*others: int) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Hold back SIGINT, SIGTERM and SIGHUP until the end of the block.
+
+    Blocking them in the main thread is not enough: another thread may receive them, and Python then runs their handlers
+    in the main thread all the same. Outside the main thread, nothing changes.
+    """
+    held: list[int] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, *(getattr(signal, name) for name in _NAMES if hasattr(signal, name))):
+            if signal.getsignal(number) is not None:  # see stop_signals
+                before[number] = signal.signal(number, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in held:
+            signal.raise_signal(number)
+
+
 def stopped_status(received: Sequence[int]) -> int:
     """Return the exit status after KeyboardInterrupt: 128 plus the signal, as shells report it; 130 for Ctrl-C."""
     return 128 + (received[0] if received else signal.SIGINT)

@@ -21,7 +21,7 @@ from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 
 from aligncat.console import progress_bar
 from aligncat.errors import AligncatError
-from aligncat.signals import stop_signals, stopped_status
+from aligncat.signals import signals_held, stop_signals, stopped_status
 from aligncat.studies.runs import LoadedInputs, StudyInputs, StudyRun
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _workers(inputs: StudyInputs, count: int, threads: int) -> Iterator[list[Con
     processes: list[SpawnProcess] = []
     connections: list[Connection] = []
     try:
-        with _interrupts_blocked():
+        with signals_held(), _interrupts_blocked():
             for _ in range(count):
                 ours, theirs = context.Pipe()
                 process = context.Process(target=_work, args=(theirs, inputs, threads), daemon=True)
