@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?=
 TORCH_FIRST = $(if $(TORCH_INDEX),$(1)/python -m pip install --quiet --constraint constraints.txt --index-url $(TORCH_INDEX) torch)
 
-# The number of test processes: `make test WORKERS=2`. Empty: the tests run one after another in one process.
-WORKERS ?=
+# The number of test processes. `make test WORKERS=`: the tests run one after another in one process.
+WORKERS ?= 2
 IN_PARALLEL = $(if $(WORKERS),-n $(WORKERS) --dist worksteal)
 
 WHEEL := build/wheel
