@@ -126,7 +126,7 @@ VERBS: dict[str, Verb] = {
         positional=("model", "out"),
     ),
     "detector train-mini": Verb(
-        "aligncat.mojiref.detector_recipe:train_mini_detector",
+        "aligncat.mojiref.train_detector:train_mini_detector",
         "Train the mini detector and save it as a Hugging Face folder with float16 weights.",
     ),
 }

@@ -88,6 +88,7 @@ class TestSupervision:
     def test_no_grounding_is_no_detection(self) -> None:
         pytest.importorskip("supervision")
         assert len(to_supervision([])) == 0
+        assert to_supervision(grounding()).xyxy.tolist() == to_supervision([grounding()]).xyxy.tolist()
 
     def test_images_of_two_sizes_are_refused(self) -> None:
         pytest.importorskip("supervision")
@@ -106,6 +107,7 @@ def test_groundings_become_a_data_frame() -> None:
     counts = frame["mask"][0].encode()
     assert np.array_equal(coco_mask.decode({"size": [4, 6], "counts": counts}), MASK)
     assert list(to_pandas([]).columns) == list(frame.columns)
+    assert to_pandas(grounding()).equals(frame[:1])
 
 
 def test_a_missing_library_is_one_line() -> None:

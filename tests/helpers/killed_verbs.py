@@ -112,7 +112,7 @@ def _make_models_tiny() -> None:
     from helpers.tiny_original import TINY
 
     ARCHITECTURES["swin-tiny"] = ARCHITECTURES["swin-base"] = TINY["swin"]
-    quickstart.SCENES = {"train": 6, "val": 2, "test": 3}
+    quickstart.SCENES = {"train": 30, "val": 2, "test": 3}
     quickstart.EPOCHS = quickstart.PICTURES = 1
 
 

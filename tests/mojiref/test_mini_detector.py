@@ -16,9 +16,10 @@ from aligncat.detectors import registry
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import DetectorError
 from aligncat.mojiref.detector import IMAGE_SIZE, _DetectorScenes
-from aligncat.mojiref.detector_recipe import MiniDetectorConfig, train_mini_detector
+from aligncat.mojiref.detector_recipe import MiniDetectorConfig
 from aligncat.mojiref.glyphs import CATEGORIES
 from aligncat.mojiref.scenes import compose
+from aligncat.mojiref.train_detector import train_mini_detector
 
 TINY = MiniDetectorConfig(pretraining_images=4, images=8, batch_size=2, warmup=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from helpers.tiny_verbs import Bench
+from pyarrow import parquet
 
 from aligncat.files.locks import folder_lock, path_lock
 
@@ -42,9 +44,18 @@ def tree(folder: Path) -> dict[str, object]:
 
 
 def content(path: Path) -> object:
-    """Return a file's bytes, or a checkpoint's values: its pickle names equal objects once or twice."""
+    """Return a file's bytes, or a checkpoint's values: its pickle names equal objects once or twice.
+
+    The quickstart makes its photos anew, so the times of its photos, which its store keeps, are left out.
+    """
     if path.suffix == ".ckpt":
         return plain(torch.load(path, weights_only=True))
+    if path.parts[-3:-1] == ("quickstart", "store"):
+        if path.suffix == ".parquet":
+            table = parquet.read_table(path)
+            return {name: table[name].to_pylist() for name in table.schema.names if name != "source_modified"}
+        if path.name == "complete.json":  # hashes of files with these times
+            return [*json.loads(path.read_bytes())]
     return path.read_bytes() if path.is_file() else None
 
 

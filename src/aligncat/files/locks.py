@@ -70,7 +70,7 @@ def path_lock(path: Path) -> Iterator[None]:
     """Hold the lock of a file or folder, which is a hidden file beside it.
 
     Use this for a file, for a folder that must be new or empty, or for a part of a folder that many processes write.
-    What dead processes left beside it is removed first.
+    What dead processes left beside it and in it is removed first.
 
     Args:
         path: the file or folder to write. Its parent folder is created.
@@ -82,7 +82,8 @@ def path_lock(path: Path) -> Iterator[None]:
     final = path.resolve()  # "." has no name
     lock = final.with_name(f"{hidden_name(final)}{LOCK_SUFFIX}")
     with _created(final.parent, path), _held(lock, path):
-        remove_left(final.parent)
+        for each in (final.parent, final):
+            remove_left(each)
         remove_left_siblings(final)
         yield
 

@@ -21,11 +21,11 @@ _COLUMNS = (
 )
 
 
-def to_supervision(groundings: Sequence[Grounding]) -> sv.Detections:
+def to_supervision(groundings: Sequence[Grounding] | Grounding) -> sv.Detections:
     """Return the groundings in one image as supervision's Detections, for its annotators and trackers.
 
     Args:
-        groundings: n groundings in the same image, or in images of one size.
+        groundings: n groundings in the same image, or in images of one size; or one grounding.
 
     Returns:
         n detections with xyxy (n, 4) in pixels, mask (n, height, width), the probability as confidence, and as class_id
@@ -37,6 +37,7 @@ def to_supervision(groundings: Sequence[Grounding]) -> sv.Detections:
         DataError: the masks are of different sizes, so the groundings are of several images.
     """
     supervision = _optional("supervision")
+    groundings = _several(groundings)
     if not groundings:
         empty: sv.Detections = supervision.Detections.empty()
         return empty
@@ -54,11 +55,11 @@ def to_supervision(groundings: Sequence[Grounding]) -> sv.Detections:
     return detections
 
 
-def to_pandas(groundings: Sequence[Grounding]) -> pd.DataFrame:
+def to_pandas(groundings: Sequence[Grounding] | Grounding) -> pd.DataFrame:
     """Return groundings as a pandas data frame with a row for each, for tables and files.
 
     Args:
-        groundings: the groundings, in any number of images.
+        groundings: the groundings, in any number of images; or one grounding.
 
     Returns:
         The columns expression, x1, y1, x2, y2 (pixels), probability, category, predicted_category, category_matched,
@@ -78,10 +79,14 @@ def to_pandas(groundings: Sequence[Grounding]) -> pd.DataFrame:
             *found.mask["size"],
             found.mask["counts"].decode("ascii"),
         )
-        for found in groundings
+        for found in _several(groundings)
     ]
     frame: pd.DataFrame = _optional("pandas").DataFrame(rows, columns=list(_COLUMNS))
     return frame
+
+
+def _several(groundings: Sequence[Grounding] | Grounding) -> Sequence[Grounding]:
+    return [groundings] if isinstance(groundings, Grounding) else groundings
 
 
 def _optional(library: str) -> Any:

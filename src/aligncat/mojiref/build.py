@@ -54,7 +54,7 @@ class MojiRefConfig:
         return {"train": self.train, "val": self.val, "testA": self.test, "testB": self.test}
 
 
-def make_mojiref(*, out: Path, recipe: MojiRefConfig = MojiRefConfig()) -> Path:
+def make_mojiref(*, out: str | Path, recipe: MojiRefConfig = MojiRefConfig()) -> Path:
     """Make the MojiRef benchmark: scenes of OpenMoji objects, and phrases that fit exactly one object each.
 
     Args:
@@ -69,9 +69,9 @@ def make_mojiref(*, out: Path, recipe: MojiRefConfig = MojiRefConfig()) -> Path:
         WriteError: the folder cannot be written, for example because the disk is full.
     """
     check_writable(out)
-    with new_folder(out) as folder:
+    with new_folder(Path(out)) as folder:
         _write(folder, recipe)
-    return out
+    return Path(out)
 
 
 def _write(folder: Path, recipe: MojiRefConfig) -> None:

@@ -1,12 +1,8 @@
-"""The settings of the mini detector's training, and the function that starts it. Importing it does not load torch."""
+"""The settings of the mini detector's training."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-from aligncat.files.locks import path_lock
-from aligncat.files.writable import check_writable
 
 
 @dataclass(frozen=True)
@@ -40,30 +36,3 @@ class MiniDetectorConfig:
     class_weight: float = 4.0
     ema: float = 0.999
     seed: int = 0
-
-
-def train_mini_detector(*, out: Path, recipe: MiniDetectorConfig = MiniDetectorConfig(), save_every: int = 250) -> Path:
-    """Train the mini detector and save it as a Hugging Face folder with float16 weights.
-
-    After an interruption, the same call resumes from the last saved state, which is a file next to the folder.
-
-    Args:
-        out: the folder to write.
-        recipe: the training settings.
-        save_every: steps between saved states.
-
-    Returns:
-        The folder.
-
-    Raises:
-        ConfigError: the folder cannot be written.
-        DetectorError: a gradient is not finite, or the saved state belongs to another recipe.
-        DataError: another process is training it.
-        WriteError: a file cannot be written, for example because the disk is full.
-    """
-    check_writable(out)
-    from aligncat.mojiref.detector import train_detector
-
-    with path_lock(out):
-        train_detector(out, recipe, save_every)
-    return out

@@ -29,7 +29,9 @@ POSITION_INDEX = "relative_position_index"
 """The key in it that says that a shifted index was folded into the bias tables; left out if none was shifted."""
 
 
-def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels: Path | None = None) -> Converted:
+def import_detector(
+    *, model: str | Path, out: str | Path, config: ArchitectureName, labels: str | Path | None = None
+) -> Converted:
     """Turn an original (detectron2) Mask2Former checkpoint into a folder that transformers and aligncat load.
 
     Each tensor is converted, or dropped with a reason that is logged. Any other tensor is an error. From a QueryMatch
@@ -53,8 +55,9 @@ def import_detector(*, model: Path, out: Path, config: ArchitectureName, labels:
         DataError: another process is writing the folder.
         WriteError: the folder cannot be written, for example because the disk is full.
     """
-    with folder_lock(out):
-        return _import(model, out, config, labels)
+    folder = Path(out)
+    with folder_lock(folder):
+        return _import(Path(model), folder, config, None if labels is None else Path(labels))
 
 
 def _import(model: Path, out: Path, config: ArchitectureName, labels: Path | None) -> Converted:

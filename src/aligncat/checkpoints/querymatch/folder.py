@@ -30,10 +30,10 @@ DETECTOR_FOLDER = "detector"
 
 def import_querymatch(
     *,
-    checkpoint: Path,
-    out: Path,
-    annotations: Path,
-    detector: str | None = None,
+    checkpoint: str | Path,
+    out: str | Path,
+    annotations: str | Path,
+    detector: str | Path | None = None,
     preprocessing: PreprocessingMode = "letterbox-416-to-800",
     max_words: int = 15,
 ) -> Grounder:
@@ -64,8 +64,9 @@ def import_querymatch(
         ConfigError: the folder already contains a grounder.
         WriteError: the folder cannot be written, for example because the disk is full.
     """
-    with folder_lock(out):
-        return _import(checkpoint, out, annotations, detector, preprocessing, max_words)
+    folder, name = Path(out), None if detector is None else str(detector)
+    with folder_lock(folder):
+        return _import(Path(checkpoint), folder, Path(annotations), name, preprocessing, max_words)
 
 
 def _import(
