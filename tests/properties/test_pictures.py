@@ -218,9 +218,8 @@ def test_an_undamaged_picture_is_read(name: str, tmp_path: Path) -> None:
     assert photo_size(path, "here") == wanted
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_a_damaged_picture_is_refused_or_has_its_size(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    @settings(max_examples=60, deadline=None, database=None, derandomize=True)
+def check_damaged(name: str, **limits: Any) -> None:
+    @settings(deadline=None, database=None, **limits)
     @given(damages)
     def damaged(parts: list[Damage]) -> None:
         data = PICTURES[name]
@@ -229,21 +228,18 @@ def test_a_damaged_picture_is_refused_or_has_its_size(name: str, capfd: pytest.C
         check(data)
 
     damaged()
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_damaged_picture_is_refused_or_has_its_size(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    check_damaged(name, max_examples=60, derandomize=True)
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_ten_thousand_damaged_pictures_of_a_format(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    @settings(max_examples=10_000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(damages)
-    def damaged(parts: list[Damage]) -> None:
-        data = PICTURES[name]
-        for damage in parts:
-            data = damage(data)
-        check(data)
-
-    damaged()
+    check_damaged(name, max_examples=10_000, suppress_health_check=list(HealthCheck))
     assert capfd.readouterr() == ("", "")
 
 
