@@ -78,7 +78,7 @@ class DataConfig:
                 object.__setattr__(self, name, Path(value))  # the dataclass is frozen
         if not is_name(self.dataset):
             raise ConfigError(
-                f"dataset {self.dataset!r}: a dataset's name may only have letters, digits and . _ + -, because it is "
+                f"dataset {self.dataset!r}: a dataset's name may only have letters, digits and . _ + -, at most 60, because it is "
                 "part of file names; give the folder of the dataset as `path`"
             )
         known = known_dataset(self.dataset)
