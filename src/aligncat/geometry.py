@@ -250,6 +250,19 @@ def mask_iou(first: Sequence[RLE], second: Sequence[RLE]) -> NDArray[np.float64]
     return iou.reshape(len(first), len(second))
 
 
+def merge_masks(masks: Sequence[RLE]) -> RLE:
+    """Return the union of masks of one size; of a single mask, the mask itself.
+
+    Args:
+        masks: at least one mask.
+    """
+    if len(masks) == 1:
+        return masks[0]
+    _require_one_size(masks)
+    merged = coco_mask.merge(list(masks))
+    return RLE(size=list(merged["size"]), counts=merged["counts"])
+
+
 def mask_overlap(first: RLE, second: RLE) -> tuple[int, int]:
     """Return the intersection and the union of two masks of the same size, in pixels, as needed for oIoU.
 

@@ -71,6 +71,8 @@ class Expression:
         kind: the slice under which results are reported: "category", or the needed kinds joined by "+". If the dataset
             does not record it, it is None, and evaluation may set it to "category" or "attribute" (`Overlaps`).
         derived: whether the category is one that a lexicon derived.
+        no_target: whether the data says that the image shows nothing that the text means. Training leaves such an
+            expression out, because it and its image are no pair.
     """
 
     id: str
@@ -82,24 +84,73 @@ class Expression:
     redundant: tuple[str, ...] = ()
     kind: str | None = None
     derived: bool = False
+    no_target: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The referent's box and mask, for evaluation only. Training must never hold a Truth.
+    """The boxes and masks of the objects that an expression means, for evaluation only.
+
+    Training must never hold a Truth. Most datasets have one object for each expression: the referent. gRefCOCO calls
+    the objects targets, and an expression may have none or several.
 
     Attributes:
-        box: (4,) float64, xyxy pixels.
-        mask: RLE at the image's size; None if the dataset has boxes only.
-        category: the name of the referent's category, or None.
-        size: (width, height) in pixels of the image in which the box was drawn: as the annotations declare it, or else
-            as its photo has it. None if it is unknown.
+        boxes: (n, 4) float64, xyxy pixels; n is 0 if the image shows nothing that the expression means.
+        masks: n RLEs at the image's size; None if one of the n masks is unknown.
+        category: the name of the objects' category; None if it is unknown, or if they have several.
+        size: (width, height) in pixels of the image in which the boxes were drawn: as the annotations declare it, or
+            else as its photo has it. None if it is unknown.
     """
 
-    box: NDArray[np.float64]
-    mask: RLE | None
+    boxes: NDArray[np.float64]
+    masks: tuple[RLE, ...] | None
     category: str | None = None
     size: tuple[int, int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @classmethod
+    def of_one(
+        cls,
+        box: NDArray[np.float64],
+        mask: RLE | None = None,
+        category: str | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Truth:
+        """Return the truth of an expression that means one object.
+
+        Args:
+            box: (4,) xyxy pixels.
+            mask: its mask, or None.
+            category: see the class.
+            size: see the class.
+        """
+        return cls(box[None], None if mask is None else (mask,), category, size)
+
+    @property
+    def box(self) -> NDArray[np.float64]:
+        """(4,) the box of the only object.
+
+        Raises:
+            ValueError: there is no object, or several.
+        """
+        self._check_one()
+        return self.boxes[0]
+
+    @property
+    def mask(self) -> RLE | None:
+        """The mask of the only object, or None if it is unknown.
+
+        Raises:
+            ValueError: there is no object, or several.
+        """
+        self._check_one()
+        return None if self.masks is None else self.masks[0]
+
+    def _check_one(self) -> None:
+        if len(self) != 1:
+            raise ValueError(f"the expression means {len(self)} objects, not one; read `boxes` and `masks`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +257,9 @@ class Choices:
         predicted: the names of the E predicted categories c^T; None without a text classifier.
         category_matched: (E,) bool, False if no candidate has the category c^T, and True otherwise.
         word_weights: for each expression its (word, weight) pairs in order; empty without phrase attention.
+        match: (E,) float32, the probability that the image holds what the expression says; None without calibration.
+        several: (E, O) bool, the candidates that are the answer where the expression means several, each object once;
+            a row without any means the choice alone. None without calibration.
     """
 
     choice: NDArray[np.int64]
@@ -215,3 +269,5 @@ class Choices:
     predicted: tuple[str, ...] | None
     category_matched: NDArray[np.bool_]
     word_weights: tuple[tuple[tuple[str, float], ...], ...]
+    match: NDArray[np.float32] | None = None
+    several: NDArray[np.bool_] | None = None

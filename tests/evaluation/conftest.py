@@ -71,7 +71,7 @@ def filled(box: Sequence[int]) -> np.ndarray:
 
 
 def truth_of(box: Sequence[int], category: str | None, *, mask: bool = True) -> Truth:
-    return Truth(np.array(box, dtype=np.float64), encode_mask(filled(box)) if mask else None, category)
+    return Truth.of_one(np.array(box, dtype=np.float64), encode_mask(filled(box)) if mask else None, category)
 
 
 def split_of(expressions: Sequence[Expression]) -> Split:

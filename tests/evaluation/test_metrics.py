@@ -155,7 +155,9 @@ def test_random_masks_agree_with_a_plain_loop_over_pixels(make_store, make):
         image = make.candidates(f"i{i}", boxes.tolist(), rng.choice(["person", "dog", "cat"], 5).tolist())
         images.append(replace(image, masks=tuple(encode_mask(mask) for mask in masks)))
         target = masks[0] ^ (rng.random((10, 20)) < 0.2)
-        truth[f"r{i}"] = Truth(boxes[0] + rng.uniform(-1, 1, 4), encode_mask(target), str(rng.choice(["dog", "cat"])))
+        truth[f"r{i}"] = Truth.of_one(
+            boxes[0] + rng.uniform(-1, 1, 4), encode_mask(target), str(rng.choice(["dog", "cat"]))
+        )
         expressions += [Expression(f"e{i}-{j}", f"r{i}", f"i{i}", "it", kind="ab"[i % 2]) for j in range(1 + i % 3)]
         pixels[f"i{i}"] = (boxes, masks, target, image.categories)
     choice = rng.integers(0, 5, len(expressions))

@@ -41,7 +41,7 @@ def read_tsv_truth(config: DataConfig, split: str, options: ReadOptions) -> dict
             if not row["x1"]:
                 raise MissingTruthError(f"{where}: no box, so the row cannot be evaluated")
             box = np.array([float(row[side]) for side in ("x1", "y1", "x2", "y2")])
-            truths[row["referent"]] = Truth(box, None, row["category"] or None)
+            truths[row["referent"]] = Truth.of_one(box, None, row["category"] or None)
     bad_rows.report(len(truths))
     return truths
 

@@ -20,7 +20,7 @@ from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import parse_json, read_bytes
 from aligncat.files.fields import as_mapping, optional_strs, required, required_list
 from aligncat.files.parquet import BLANK_SEAL, SEAL, check_seal, read_batches, read_schema, sealed
-from aligncat.geometry import SAME_OBJECT_IOU, box_iou
+from aligncat.geometry import SAME_OBJECT_IOU, box_iou, merge_masks
 from aligncat.grounder.choices import object_probability
 from aligncat.language.tokens import tokenize
 
@@ -241,14 +241,14 @@ def _choice_columns(candidates: Candidates, choices: Choices, row: int) -> dict[
 
 
 def _truth_columns(candidates: Candidates, truth: Truth) -> dict[str, Any]:
-    """Return the columns of the image's size and the referent's truth."""
-    width, height = np.maximum(truth.box[2:] - truth.box[:2], 0)
+    """Return the columns of the image's size and the targets' truth."""
+    sides = np.maximum(truth.boxes[:, 2:] - truth.boxes[:, :2], 0)
     return {
         "width": candidates.width,
         "height": candidates.height,
-        "truth_box": truth.box,
-        "truth_mask": None if truth.mask is None else truth.mask["counts"],
-        "size": width * height / (candidates.width * candidates.height),
+        "truth_box": truth.boxes.ravel(),
+        "truth_mask": merge_masks(truth.masks)["counts"] if truth.masks else None,
+        "size": (sides[:, 0] * sides[:, 1]).sum() / (candidates.width * candidates.height),
     }
 
 
@@ -258,10 +258,12 @@ def _choice(candidates: Candidates, choices: Choices, row: int) -> int:
 
 
 def _query_right(split: Split, truth: Mapping[str, Truth], queries: Store) -> NDArray[np.bool_]:
-    """Return (E,) bool: some query's box has an IoU above 0.5 with the truth."""
+    """Return (E,) bool: for each target, some query's box has an IoU above 0.5 with it."""
     boxes = dict(zip(split.images, queries.boxes(list(split.images)), strict=True))
     best = {
-        (e.image_id, e.referent_id): box_iou(truth[e.referent_id].box[None], boxes[e.image_id]).max() > SAME_OBJECT_IOU
+        (e.image_id, e.referent_id): (
+            (box_iou(truth[e.referent_id].boxes, boxes[e.image_id]) > SAME_OBJECT_IOU).any(axis=1).all()
+        )
         for e in split.expressions
     }
     return np.array([best[e.image_id, e.referent_id] for e in split.expressions])

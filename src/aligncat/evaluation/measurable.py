@@ -22,11 +22,14 @@ def size_fault(truth: Truth, referent_id: str, candidates: Candidates) -> str | 
     """Return why a referent's box and mask cannot be compared with an image's candidates, or None if they can be.
 
     Args:
-        truth: the referent's box and mask. Nothing is known against a box without a size.
+        truth: the referent's boxes and masks. Nothing is known against boxes without a size.
         referent_id: its id, for the message.
         candidates: the candidates of its image.
     """
-    size = (truth.mask["size"][1], truth.mask["size"][0]) if truth.size is None and truth.mask else truth.size
+    size = truth.size
+    if size is None and truth.masks:
+        height, width = truth.masks[0]["size"]
+        size = width, height
     if size is None:
         return None
     difference = size_difference(size, (candidates.width, candidates.height))

@@ -27,7 +27,8 @@ class ErrorShares:
     more detail; docs/experiments.md explains how the two relate.
 
     Attributes:
-        out_of_reach: no candidate's box has an IoU above 0.5, so no choice could be right; equals 1 - oracle.
+        out_of_reach: no candidate's box has an IoU above 0.5, or the image shows nothing that the expression means, so
+            no choice could be right; equals 1 - oracle.
         other_category: a right choice existed, but an object of another category than the referent's was chosen.
         same_category: a right choice existed, but another object of the referent's category was chosen, or the
             referent itself with a poor box.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from aligncat.datasets.categories import canonical_category
 from aligncat.errors import DataError
 from aligncat.evaluation.measurable import size_fault
-from aligncat.geometry import SAME_OBJECT_IOU, box_iou, mask_overlap
+from aligncat.geometry import SAME_OBJECT_IOU, box_iou, mask_overlap, merge_masks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,13 +36,19 @@ class Overlaps:
     -1 means "nothing chosen". Images with fewer than O candidates are padded too. Padding has IoU and intersection 0,
     no category, and the referent's own area as union.
 
+    An expression may mean any number of objects, its targets; the referent is the only one. Of several, a candidate is
+    compared with the one that its box overlaps most, and its mask with the union of their masks. An expression without
+    a target has IoU 0 with every candidate, and counts as one without a mask.
+
     Attributes:
         dataset: name of the dataset.
         split: name of the split.
         split_by: who divided the data; None if the dataset has only one division.
         expressions: the E expressions, in the order of the rows. If an expression's kind is not recorded, it is set
             from the annotated objects (the two kinds of section 1 of the paper): "attribute" if the image shows
-            another object of the referent's category, "category" if not, None if unknown.
+            another object of the referent's category, "category" if not, None if unknown. It is "none" for an
+            expression without a target, and "several" for one with several.
+        targets: (E,) int64, the number of objects that the expression means.
         referent_categories: E category names of the truth; None where the dataset gives none.
         box_iou: (E, O + 1) float64.
         intersections: (E, O + 1) float64, pixels shared by mask and truth; NaN if the truth has no mask.
@@ -51,8 +57,9 @@ class Overlaps:
             the annotated object that its box overlaps most, if their IoU is above 0.5, and c^V otherwise.
         of_referent: (E, O + 1) bool, the candidate shows the referent, with a good or a poor box: its IoU with the
             truth is above 0.25, and it overlaps no other annotated object more.
+        every_target: (E,) bool, each target has a candidate whose box has an IoU above 0.5 with it.
         same_category_objects: (E,) int64, the number of other annotated objects of the referent's category in the
-            image; -1 if the annotated objects or the category are unknown.
+            image; -1 if the annotated objects or the category are unknown, or if there is no target.
         valid: (E, O + 1) bool, the candidate exists.
     """
 
@@ -60,12 +67,14 @@ class Overlaps:
     split: str
     split_by: str | None
     expressions: tuple[Expression, ...]
+    targets: NDArray[np.int64]
     referent_categories: tuple[str | None, ...]
     box_iou: NDArray[np.float64]
     intersections: NDArray[np.float64]
     unions: NDArray[np.float64]
     same_category: NDArray[np.bool_]
     of_referent: NDArray[np.bool_]
+    every_target: NDArray[np.bool_]
     same_category_objects: NDArray[np.int64]
     valid: NDArray[np.bool_]
 
@@ -112,23 +121,35 @@ class Overlaps:
         rows = np.array([row_of[e.image_id, e.referent_id] for e in split.expressions], dtype=np.int64)
         table = _stack(tables)[rows]
         alike = table["same_category_objects"][:, 0]
+        targets = np.array([len(truth[e.referent_id]) for e in split.expressions], dtype=np.int64)
         return cls(
             dataset=split.dataset,
             split=split.split,
             split_by=split.split_by,
             expressions=tuple(
-                e if e.kind is not None or count < 0 else replace(e, kind="attribute" if count else "category")
-                for e, count in zip(split.expressions, alike.tolist(), strict=True)
+                e if e.kind is not None else replace(e, kind=_kind(meant, count))
+                for e, meant, count in zip(split.expressions, targets.tolist(), alike.tolist(), strict=True)
             ),
+            targets=targets,
             referent_categories=tuple(truth[e.referent_id].category for e in split.expressions),
             box_iou=table["box_iou"],
             intersections=table["intersection"],
             unions=table["union"],
             same_category=table["same_category"],
             of_referent=table["of_referent"],
+            every_target=table["every_target"][:, 0],
             same_category_objects=alike,
             valid=table["valid"],
         )
+
+
+def _kind(targets: int, others_alike: int) -> str | None:
+    """Return the kind of an expression by the number of its targets and of other objects of their category."""
+    if targets != 1:
+        return "several" if targets else "none"
+    if others_alike < 0:
+        return None
+    return "attribute" if others_alike else "category"
 
 
 def same_category(name: str | None, other: str | None) -> bool:
@@ -146,6 +167,7 @@ _CELL = np.dtype(
         ("union", np.float64),
         ("same_category", np.bool_),
         ("of_referent", np.bool_),
+        ("every_target", np.bool_),
         ("same_category_objects", np.int64),
         ("valid", np.bool_),
     ]
@@ -183,7 +205,9 @@ def _referent_table(
     for row, truth in zip(table, referents.values(), strict=True):
         row["intersection"], row["union"] = _mask_cells(candidates, truth)
         row["valid"][:count] = True
-        row["box_iou"][:count] = box_iou(truth.box[None], candidates.boxes)[0]
+        pairs = box_iou(truth.boxes, candidates.boxes)
+        row["box_iou"][:count] = pairs.max(axis=0, initial=0)
+        row["every_target"] = (pairs > SAME_OBJECT_IOU).any(axis=1).all()
         row["same_category"][:count] = [same_category(name, truth.category) for name in seen_as]
         row["of_referent"] = _of_referent(row["box_iou"], candidates.boxes, objects)
         row["same_category_objects"] = _others_alike(truth, objects)
@@ -191,10 +215,10 @@ def _referent_table(
 
 
 def _mask_cells(candidates: Candidates, truth: Truth) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (O + 1,) intersections and unions with the referent's mask; the last are those of an empty mask."""
-    if truth.mask is None:
+    """Return (O + 1,) intersections and unions with the targets' masks; the last are those of an empty mask."""
+    if not truth.masks:
         return np.full(len(candidates) + 1, np.nan), np.full(len(candidates) + 1, np.nan)
-    mask = truth.mask
+    mask = merge_masks(truth.masks)
     pairs = [mask_overlap(mask, candidate) for candidate in candidates.masks]
     area = mask_overlap(mask, mask)[1]
     intersections, unions = zip(*pairs, (0, area), strict=True)
@@ -230,10 +254,10 @@ def _of_referent(
 
 
 def _others_alike(truth: Truth, objects: tuple[NDArray[np.float64], Sequence[str]] | None) -> int:
-    """Return how many other annotated objects are of the referent's category; -1 if unknown."""
-    if objects is None or truth.category is None:
+    """Return how many annotated objects besides the targets are of their category; -1 if unknown."""
+    if objects is None or truth.category is None or not len(truth):
         return -1
-    return max(0, sum(same_category(name, truth.category) for name in objects[1]) - 1)
+    return max(0, sum(same_category(name, truth.category) for name in objects[1]) - len(truth))
 
 
 def _stack(tables: Sequence[NDArray[np.void]]) -> NDArray[np.void]:

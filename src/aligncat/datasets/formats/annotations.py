@@ -45,7 +45,7 @@ def annotation_truth(
     place = instances.place(annotation)
     image = instances.images[image_id]
     canvas = Canvas(*image_size(image, f"{instances.path}: image {image_id}"), place, bad_rows.remark)
-    return Truth(
+    return Truth.of_one(
         box=read_box(required(annotation, "bbox", place), canvas, numbers),
         mask=read_mask(annotation.get("segmentation"), canvas),
         category=category,

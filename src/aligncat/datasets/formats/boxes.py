@@ -92,7 +92,10 @@ def all_in_corner(truths: Collection[Truth]) -> bool:
     sizes = [truth.size for truth in truths if truth.size is not None]
     if len(sizes) < _FEWEST_BOXES or len(sizes) < len(truths):
         return False
-    return min(min(size) for size in sizes) >= _MUCH_LARGER and max(truth.box.max() for truth in truths) <= CORNER
+    return (
+        min(min(size) for size in sizes) >= _MUCH_LARGER
+        and max(truth.boxes.max(initial=0) for truth in truths) <= CORNER
+    )
 
 
 def read_box(value: object, canvas: Canvas, numbers: BoxNumbers) -> NDArray[np.float64]:

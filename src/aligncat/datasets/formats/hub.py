@@ -225,7 +225,7 @@ def _json(row: Mapping[str, object], key: str, where: str) -> Mapping[str, objec
 def _truth_of_refers_row(row: Mapping[str, object], where: str, bad_rows: BadRows) -> Truth:
     image, annotation = _json(row, "raw_image_info", where), _json(row, "raw_anns", where)
     canvas = Canvas(*image_size(image, f"{where}, raw_image_info"), where, bad_rows.remark)
-    return Truth(
+    return Truth.of_one(
         box=read_box(row["bbox"], canvas, XYXY),
         mask=read_mask(annotation.get("segmentation"), canvas),
         category=_category(row, where),
@@ -237,7 +237,7 @@ def _truth_of_answers_row(row: Mapping[str, object], folder: Path, where: str, b
     _, photo = _photo(row, where)
     canvas = Canvas(*photo_size(folder / photo, where), where, bad_rows.remark)
     mask = read_mask(row.get("segmentation"), canvas)
-    return Truth(read_box(row["bbox"], canvas, XYWH), mask, size=canvas.size)
+    return Truth.of_one(read_box(row["bbox"], canvas, XYWH), mask, size=canvas.size)
 
 
 HUB = Format(

@@ -167,9 +167,9 @@ def _truth(row: Mapping[str, object], canvas: Canvas, numbers: BoxNumbers) -> Tr
     box, mask = row.get("box"), read_mask(row.get("mask"), canvas)
     category = optional_str(row, "category", canvas.where)
     if box is not None:
-        return Truth(read_box(box, canvas, numbers), mask, category, canvas.size)
+        return Truth.of_one(read_box(box, canvas, numbers), mask, category, canvas.size)
     if mask is not None:
-        return Truth(box_around(mask), mask, category, canvas.size)
+        return Truth.of_one(box_around(mask), mask, category, canvas.size)
     raise MissingTruthError(
         f"{canvas.where}: neither 'box' nor 'mask'; evaluation needs at least one of them in every line, and cannot "
         "measure phrases that refer to nothing in the photo"

@@ -247,7 +247,7 @@ def _truth(row: Mapping[str, object], photo: Path, masks: Path, where: str, bad_
             f"{where}: the mask's size is {mask['size']}, but its image's [height, width] is {[height, width]}"
         )
     box = read_box(required(row, "bbox", where), canvas, XYWH)
-    return Truth(box, mask, _category(row, where), canvas.size)
+    return Truth.of_one(box, mask, _category(row, where), canvas.size)
 
 
 def _mask(row: Mapping[str, object], masks: Path, where: str) -> RLE | None:
