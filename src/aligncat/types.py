@@ -136,7 +136,7 @@ class Truth:
             ValueError: there is no object, or several.
         """
         self._check_one()
-        return self.boxes[0]
+        return self.boxes.reshape(4)
 
     @property
     def mask(self) -> RLE | None:

@@ -32,6 +32,8 @@ def train(
 ) -> Grounder:
     """Train a grounder from a store and a training split, without images, boxes or masks.
 
+    Phrases of which the data says that their image shows nothing they mean are left out.
+
     If the command is interrupted, running it again resumes after the last whole epoch.
 
     Args:
@@ -75,6 +77,7 @@ def train(
     validation = None
     with folder_lock(out), AnnotationFiles() as files:
         train_data = load_split(data, train_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
+        train_data = train_data.with_targets()
         if val_split is not None:
             if val_split not in (names := split_names(data, files=files)):
                 raise DataError(
@@ -85,6 +88,7 @@ def train(
             truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows, files=files)
             if skip_bad_rows:
                 val = measurable(val, truth, opened)
+            val = val.with_targets()
             validation = ValidationSplit(val, judge_choices(Overlaps.of(opened, val, truth)))
         with named_write_errors(out):
             return fit(

@@ -37,6 +37,7 @@ KNOWN: dict[str, KnownDataset] = {
     "refcoco": KnownDataset(title="RefCOCO", photos="coco"),
     "refcoco+": KnownDataset(title="RefCOCO+", photos="coco"),
     "refcocog": KnownDataset(title="RefCOCOg", photos="coco", shared_split_names=True, must_say_division=True),
+    "grefcoco": KnownDataset(title="gRefCOCO", photos="coco"),
     "refclef": KnownDataset(
         title="RefCLEF", photos="saiapr", shared_split_names=True, image_folders=("saiapr_tc-12",), photo_name="{}.jpg"
     ),

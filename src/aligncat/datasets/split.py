@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from aligncat.errors import DataError
 from aligncat.types import Expression, ImageRecord
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,33 @@ class Split:
     split_by: str | None
     images: dict[str, ImageRecord]
     expressions: tuple[Expression, ...]
+
+    def with_targets(self) -> Split:
+        """Return the split without the expressions of which the data says that their image shows nothing they mean.
+
+        Such an expression and its image are no pair to learn from. One log line says how many were left out.
+
+        Raises:
+            DataError: no expression is left.
+        """
+        kept = tuple(each for each in self.expressions if not each.no_target)
+        if len(kept) == len(self.expressions):
+            return self
+        if not kept:
+            raise DataError(
+                f"{self.dataset}, split {self.split}: every expression is said to mean nothing in its image, so there "
+                "is nothing to learn; if the boxes are only unknown, leave out the keys of the boxes"
+            )
+        logger.info(
+            "%s, split %s: left out %s of %s expressions, whose images are said to show nothing that they mean",
+            self.dataset,
+            self.split,
+            f"{len(self.expressions) - len(kept):,}",
+            f"{len(self.expressions):,}",
+        )
+        shown = {each.image_id for each in kept}
+        images = {image_id: record for image_id, record in self.images.items() if image_id in shown}
+        return replace(self, images=images, expressions=kept)
 
     def sentences_by_referent(self) -> dict[str, list[Expression]]:
         """Group the expressions by the object that they refer to.

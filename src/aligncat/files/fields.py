@@ -103,6 +103,16 @@ def optional_str(row: Mapping[str, object], key: str, where: str) -> str | None:
     return None if row.get(key) is None else required_str(row, key, where)
 
 
+def optional_flag(row: Mapping[str, object], key: str, where: str) -> bool:
+    """Return an optional true or false; false if the key is missing or null."""
+    value = row.get(key)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise DataError(f"{where}: {key!r} must be true or false, not {shorten(value)}")
+    return value
+
+
 def check_encodable(text: str, where: str) -> str:
     """Return the text, or raise a DataError if it contains half a surrogate pair.
 

@@ -12,6 +12,7 @@ from aligncat.evaluation.answering import answer, open_queries, save_answers
 from aligncat.evaluation.answers import Answers
 from aligncat.evaluation.judge import judge_choices
 from aligncat.evaluation.leak import read_training_images
+from aligncat.evaluation.overlaps import Overlaps
 from aligncat.evaluation.questions import Questions
 from aligncat.files.locks import folder_lock
 from aligncat.files.write_errors import named_write_errors
@@ -81,6 +82,14 @@ class LoadedInputs:
         if key not in self._questions:
             self._questions[key] = Questions.load(self.inputs.data, self.inputs.stores[candidates], split)
         return self._questions[key]
+
+    def validation(self, candidates: int | None) -> ValidationSplit:
+        """Return the expressions of the split val that have a target, and the function that judges choices for them."""
+        val = self.questions(candidates, "val")
+        pairs = val.split.with_targets()
+        if pairs is val.split:
+            return ValidationSplit(pairs, judge_choices(val.overlaps))
+        return ValidationSplit(pairs, judge_choices(Overlaps.of(val.store, pairs, val.truth)))
 
     @cached_property
     def training_images(self) -> TrainingImages | None:
@@ -167,10 +176,10 @@ class StudyRun:
     def _work(self, loaded: LoadedInputs) -> None:
         inputs = loaded.inputs
         candidates = self.row.candidates
-        val = loaded.questions(candidates, "val")
+        val = loaded.validation(candidates)
         grounder = fit(
             train=self.row.training_split(loaded.split("train"), self.seed),
-            validation=ValidationSplit(val.split, judge_choices(val.overlaps)),
+            validation=val,
             store=inputs.stores[candidates],
             out=self.folder,
             alignment=self.settings.alignment,

@@ -61,11 +61,12 @@ class StudyRow:
         )
 
     def training_split(self, split: Split, seed: int) -> Split:
-        """Return the part of a training split that this row is trained on.
+        """Return the part of a training split that this row is trained on, without expressions that have no target.
 
         Raises:
             DataError: the row varies redundant words, and the data does not record them.
         """
+        split = split.with_targets()
         if self.over_specified is not None:
             split = over_specified(split, self.over_specified, seed)
         return split if self.pairs == 1 else share_of_referents(split, self.pairs, seed)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from aligncat.datasets.convert.source import Referent, Source
+from aligncat.errors import DataError
 from aligncat.types import RLE, Expression, Truth
 
 
@@ -48,7 +49,26 @@ def drawn_mask(referent: Referent, mask: RLE) -> object:
         referent: the referent.
         mask: its mask.
     """
-    return referent.as_written.annotation.get("segmentation") or {
-        "size": list(mask["size"]),
-        "counts": mask["counts"].decode("ascii"),
-    }
+    return referent.as_written.annotation.get("segmentation") or plain_mask(mask)
+
+
+def plain_mask(mask: RLE) -> dict[str, Any]:
+    """Return a mask's run lengths as values that JSON can hold."""
+    return {"size": list(mask["size"]), "counts": mask["counts"].decode("ascii")}
+
+
+def refuse_other_than_one(referent: Referent, form: str) -> None:
+    """Check that a referent is one object, in a format that cannot say anything else.
+
+    Args:
+        referent: the referent.
+        form: the format's name, for the message.
+
+    Raises:
+        DataError: its sentences mean no object or several.
+    """
+    if referent.sentences[0].no_target or (referent.truth is not None and len(referent.truth) != 1):
+        raise DataError(
+            f"referent {referent.id}: {referent.sentences[0].text!r} means no object or several, and {form} has one "
+            "for each sentence; convert to jsonl"
+        )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aligncat.datasets.formats.boxes import BoxNumbers, read_box
 from aligncat.datasets.formats.canvas import Canvas, image_size
-from aligncat.datasets.formats.masks import read_mask
+from aligncat.datasets.formats.masks import joined_truth, read_mask
 from aligncat.errors import DataError
 from aligncat.files.fields import as_mapping, required, required_id, required_list
 from aligncat.types import Truth
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def annotation_truth(
     annotation: Mapping[str, object],
     image_id: str,
-    category: str,
+    category: str | None,
     instances: Instances,
     numbers: BoxNumbers,
     bad_rows: BadRows,
@@ -34,7 +34,7 @@ def annotation_truth(
     Args:
         annotation: the annotation's row.
         image_id: the id of its image.
-        category: the name of the object's category.
+        category: the name of the object's category, or None.
         instances: the file that holds the annotation and the image.
         numbers: what the numbers of its box mean.
         bad_rows: collects remarks about its mask.
@@ -51,6 +51,32 @@ def annotation_truth(
         category=category,
         size=canvas.size,
     )
+
+
+def annotations_truth(
+    annotations: Sequence[Mapping[str, object]],
+    image_id: str,
+    category: str | None,
+    instances: Instances,
+    numbers: BoxNumbers,
+    bad_rows: BadRows,
+) -> Truth:
+    """Read the boxes and masks of the annotations that an expression means: none, one or several of one image.
+
+    Args:
+        annotations: the annotations' rows.
+        image_id: the id of the image.
+        category: the name of the objects' category; None if they have several.
+        instances: the file that holds the annotations and the image.
+        numbers: what the numbers of the boxes mean.
+        bad_rows: collects remarks about the masks.
+
+    Raises:
+        DataError: a box is missing, or a box or a mask does not follow COCO's format.
+    """
+    found = [annotation_truth(each, image_id, category, instances, numbers, bad_rows) for each in annotations]
+    size = image_size(instances.images[image_id], f"{instances.path}: image {image_id}")
+    return joined_truth([(each.box, each.mask) for each in found], category, size)
 
 
 def annotated_objects(instances: Instances, images: Container[str], numbers: BoxNumbers) -> Objects:

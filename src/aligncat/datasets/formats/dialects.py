@@ -73,8 +73,9 @@ DIALECTS = (
     Dialect(
         "gRefCOCO's grefs(unc).json",
         ("no_target", "ann_id"),
-        '{"image": file_name, "expression": sent, "box": the annotation\'s bbox}, for phrases with one annotation',
-        ", and give --data.boxes xywh. Phrases that refer to no object or to several cannot be evaluated",
+        '{"image": file_name, "expression": sent, "boxes": the annotations\' bboxes}, or with "no_target": true',
+        ", and give --data.boxes xywh. Or keep the file: as grefcoco/grefs(unc).json below --data.path, beside COCO's "
+        "instances.json, it is read with --data.dataset grefcoco --data.format refer",
     ),
     Dialect(
         "MDETR's JSON",

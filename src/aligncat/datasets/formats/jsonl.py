@@ -7,6 +7,9 @@
 for the same object. `category` is optional; without it, the category is the one that the phrases mention. `box`
 ([x1, y1, x2, y2] pixels) and `mask` (COCO run lengths or polygons) are optional, and only evaluation reads them.
 `aligncat data convert` writes `id`, `image_id`, `expression_ids` and `kinds` to preserve the values of other formats.
+
+Phrases that mean several objects have lists of them, `boxes` and `masks`. Phrases that mean nothing in the image have
+`"no_target": true`, which training reads too.
 """
 
 from __future__ import annotations
@@ -14,11 +17,11 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.convert.source import Source
-from aligncat.datasets.convert.writing import drawn_mask, number_or_text, recorded_kinds, tracked_referents
+from aligncat.datasets.convert.source import Referent, Source
+from aligncat.datasets.convert.writing import drawn_mask, number_or_text, plain_mask, recorded_kinds, tracked_referents
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.as_written import AsWritten, annotation_details
 from aligncat.datasets.formats.bad_rows import check_split_name, required_photo, unique_id
@@ -27,16 +30,20 @@ from aligncat.datasets.formats.canvas import Canvas
 from aligncat.datasets.formats.dialects import dialect_of
 from aligncat.datasets.formats.format import Format, ReadOptions
 from aligncat.datasets.formats.layout import existing_file, hint, likely_image_folder
-from aligncat.datasets.formats.masks import box_around, read_mask
+from aligncat.datasets.formats.masks import box_around, joined_truth, read_mask
 from aligncat.datasets.formats.referents import Referents, read_sentences
 from aligncat.datasets.photos import photo_size
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, ImageError, MissingTruthError
 from aligncat.files.documents import parse_json
-from aligncat.files.fields import as_mapping, optional_str, required_id
+from aligncat.files.fields import as_mapping, optional_flag, optional_str, required_id, shorten
 from aligncat.types import Truth
 
-_KEYS = ("image", "expression", "category", "box", "mask", "id", "image_id", "expression_ids", "kinds")
+_KEYS = (
+    *("image", "expression", "category", "box", "mask", "boxes", "masks", "no_target"),
+    *("id", "image_id", "expression_ids", "kinds"),
+)
+_OF_OBJECTS = ("box", "boxes", "mask", "masks")
 
 
 def read_jsonl_split(config: DataConfig, split: str, options: ReadOptions) -> Split:
@@ -55,7 +62,9 @@ def read_jsonl_split(config: DataConfig, split: str, options: ReadOptions) -> Sp
             sentences = read_sentences(row, "expression", "expression_ids", where)
             image_id = name if row.get("image_id") is None else required_id(row, "image_id", where)
             referent_id = _referent_id(row, split, number, ids, where)
-            referents.add(referent_id, image_id, name, optional_str(row, "category", where), sentences, where)
+            category = optional_str(row, "category", where)
+            none = _says_no_target(row, where)
+            referents.add(referent_id, image_id, name, category, sentences, where, no_target=none)
             ids.add(referent_id)
     return referents.split(check_images=False)
 
@@ -121,15 +130,26 @@ def write_jsonl(source: Source, config: DataConfig, folder: Path) -> None:
                 "image_id": number_or_text(referent.image_id),
                 "expression_ids": [number_or_text(sentence.id) for sentence in referent.sentences],
                 **recorded_kinds(referent.sentences),
+                **_written_objects(referent),
             }
             if referent.category is not None:
                 row["category"] = referent.category
-            if referent.truth is not None:
-                row["box"] = referent.truth.box.tolist()
-                if referent.truth.mask is not None:
-                    row["mask"] = drawn_mask(referent, referent.truth.mask)
             rows.append(json.dumps(row, ensure_ascii=False) + "\n")
         (folder / f"{name}.jsonl").write_text("".join(rows), encoding="utf-8")
+
+
+def _written_objects(referent: Referent) -> dict[str, Any]:
+    """Return the keys that say what a referent's sentences mean: one object, none or several."""
+    truth = referent.truth
+    if referent.sentences[0].no_target:
+        return {"no_target": True}
+    if truth is None:
+        return {}
+    if len(truth) == 1:
+        one: dict[str, Any] = {"box": truth.box.tolist()}
+        return one if truth.mask is None else {**one, "mask": drawn_mask(referent, truth.mask)}
+    several: dict[str, Any] = {"boxes": truth.boxes.tolist()}
+    return several if truth.masks is None else {**several, "masks": [plain_mask(mask) for mask in truth.masks]}
 
 
 def _file(config: DataConfig, split: str) -> Path:
@@ -163,17 +183,63 @@ def _referent_id(row: Mapping[str, object], split: str, number: int, seen: Conta
     return unique_id(referent_id, seen, where)
 
 
+def _says_no_target(row: Mapping[str, object], where: str) -> bool:
+    """Return whether a row says that the image shows nothing that its phrases mean.
+
+    It says so with "no_target", or else with an empty "box" or "boxes" and no mask. Training asks this, but it reads no
+    box and does not learn how many there are.
+    """
+    given = [key for key in _OF_OBJECTS if row.get(key) not in (None, [], "")]
+    if row.get("no_target") is not None:
+        none = optional_flag(row, "no_target", where)
+        if none and given:
+            raise DataError(f"{where}: 'no_target' is true, but the row has {given[0]!r}; remove one of them")
+        return none
+    return not given and ("box" in row or "boxes" in row)
+
+
 def _truth(row: Mapping[str, object], canvas: Canvas, numbers: BoxNumbers) -> Truth:
-    box, mask = row.get("box"), read_mask(row.get("mask"), canvas)
     category = optional_str(row, "category", canvas.where)
-    if box is not None:
-        return Truth.of_one(read_box(box, canvas, numbers), mask, category, canvas.size)
-    if mask is not None:
-        return Truth.of_one(box_around(mask), mask, category, canvas.size)
-    raise MissingTruthError(
-        f"{canvas.where}: neither 'box' nor 'mask'; evaluation needs at least one of them in every line, and cannot "
-        "measure phrases that refer to nothing in the photo"
-    )
+    if _says_no_target(row, canvas.where):
+        return joined_truth([], category, canvas.size)
+    boxes, masks = _objects(row, "box", canvas), _objects(row, "mask", canvas)
+    if not boxes and not masks:
+        raise MissingTruthError(
+            f"{canvas.where}: neither 'box' nor 'mask'; evaluation needs at least one of them in every line, or "
+            "'no_target': true if the image shows nothing that the phrase means"
+        )
+    if boxes and masks and len(boxes) != len(masks):
+        raise DataError(
+            f"{canvas.where}: {len(boxes)} boxes and {len(masks)} masks; give one of each for every object, or no masks"
+        )
+    read = [read_mask(mask, canvas) for mask in masks or [None] * len(boxes)]
+    objects = []
+    for number, mask in enumerate(read):
+        if boxes:
+            objects.append((read_box(boxes[number], canvas, numbers), mask))
+        elif mask is not None:
+            objects.append((box_around(mask), mask))
+        else:
+            raise DataError(f"{canvas.where}: masks[{number}] is empty and has no box; remove it, or give 'boxes'")
+    return joined_truth(objects, category, canvas.size)
+
+
+def _objects(row: Mapping[str, object], key: Literal["box", "mask"], canvas: Canvas) -> list[object]:
+    """Return the boxes or the masks of a row's objects, as they are written.
+
+    A box may also be a list of boxes, because other tools write several objects like that.
+    """
+    plural = {"box": "boxes", "mask": "masks"}[key]
+    one, several = row.get(key), row.get(plural)
+    if several is None:
+        if key == "box" and isinstance(one, list) and all(isinstance(part, list) for part in one):
+            return one
+        return [] if one in (None, [], "") else [one]
+    if one is not None:
+        raise DataError(f"{canvas.where}: both {key!r} and {plural!r}; give one of the two")
+    if not isinstance(several, list):
+        raise DataError(f"{canvas.where}: {plural!r} must be a list, not {shorten(several)}")
+    return several
 
 
 JSONL = Format(

@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 from aligncat.datasets.formats.canvas import ROUNDING, Canvas, is_coordinate
 from aligncat.errors import DataError
 from aligncat.files.fields import required, required_list, shorten
-from aligncat.types import RLE
+from aligncat.types import RLE, Truth
 
 _FEWEST_CORNERS = 3
 # Pixels. pycocotools allocates memory for every fifth of a pixel of an outline, and crashes when memory runs out.
@@ -55,6 +55,21 @@ def read_mask(value: object, canvas: Canvas) -> RLE | None:
     if not coco_mask.area(rle):
         raise DataError(f"{canvas.where}: the mask covers no pixel of its image")
     return RLE(size=[canvas.height, canvas.width], counts=rle["counts"])
+
+
+def joined_truth(
+    objects: Sequence[tuple[NDArray[np.float64], RLE | None]], category: str | None, size: tuple[int, int]
+) -> Truth:
+    """Return the truth of an expression that means these objects.
+
+    Args:
+        objects: their boxes, (4,) xyxy pixels, and masks.
+        category: the name of their category, or None.
+        size: (width, height) of the image in pixels.
+    """
+    masks = tuple(mask for _, mask in objects if mask is not None)
+    boxes = np.array([box for box, _ in objects], dtype=np.float64).reshape(-1, 4)
+    return Truth(boxes, masks if len(masks) == len(objects) else None, category, size)
 
 
 def box_around(mask: RLE) -> NDArray[np.float64]:

@@ -1,8 +1,9 @@
 """REFER's layout: <path>/<dataset>/refs(<split_by>).p and instances.json.
 
 The layout is that of github.com/lichengunc/refer, in which RefCOCO, RefCOCO+ and RefCOCOg are distributed. MojiRef uses
-it too. A row of refs(<split_by>).p is called a ref: one referent with its sentences. This module does not look at boxes
-or masks. The module `refer_truth` reads them for evaluation.
+it too, and gRefCOCO with grefs(<split_by>).json in place of the first file. A row of either is called a ref: one
+referent, or all objects that the sentences mean, with the sentences. This module does not look at boxes or masks, nor
+at the number of objects. The module `refer_truth` reads them for evaluation.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from aligncat.datasets.formats.format import Format, ReadOptions
 from aligncat.datasets.formats.layout import image_records
 from aligncat.datasets.formats.refer_truth import read_refer_truth, refer_as_written
 from aligncat.datasets.formats.refer_writer import write_refer
-from aligncat.datasets.formats.refs import refer_instances, refs_file, refs_of_split, splits_in_refs
+from aligncat.datasets.formats.refs import (
+    ref_category,
+    refer_instances,
+    refs_file,
+    refs_of_split,
+    says_no_target,
+    splits_in_refs,
+)
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError
 from aligncat.files.fields import as_mapping, optional_str, optional_strs, required, required_id, required_list
@@ -33,7 +41,8 @@ def read_refer_split(config: DataConfig, split: str, options: ReadOptions) -> Sp
         with bad_rows:
             referent_id = unique_id(required_id(row, "ref_id", where), referents, where)
             image_id, image = instances.image(row, where)
-            category = instances.category_name(row, where)
+            category = ref_category(row, instances, where)
+            no_target = says_no_target(row, where)
             file_name = required_photo(image, "file_name", f"{instances.path}: image {image_id}")
             sentences = required_list(row, "sentences", where)
             if not sentences:
@@ -42,7 +51,7 @@ def read_refer_split(config: DataConfig, split: str, options: ReadOptions) -> Sp
             for number, sentence in enumerate(sentences):
                 with bad_rows:
                     place = f"{where}, sentences[{number}]"
-                    expression = _expression(sentence, place, referent_id, image_id, category)
+                    expression = _expression(sentence, place, referent_id, image_id, category, no_target)
                     expressions[unique_id(expression.id, expressions, place)] = expression
                     image_names[image_id] = file_name
     images = image_records(config, image_names, bad_rows, check=options.check_images)
@@ -51,7 +60,9 @@ def read_refer_split(config: DataConfig, split: str, options: ReadOptions) -> Sp
     return Split(config.dataset, split, config.split_by, images, kept)
 
 
-def _expression(value: object, where: str, referent_id: str, image_id: str, category: str) -> Expression:
+def _expression(
+    value: object, where: str, referent_id: str, image_id: str, category: str | None, no_target: bool
+) -> Expression:
     """Return one sentence of a ref as an expression.
 
     Its text is `sent`, which every published method reads. REFER's authors cleaned it from `raw`.
@@ -66,6 +77,7 @@ def _expression(value: object, where: str, referent_id: str, image_id: str, cate
         needed=optional_strs(sentence, "needed", where),
         redundant=optional_strs(sentence, "redundant", where),
         kind=optional_str(sentence, "kind", where),
+        no_target=no_target,
     )
 
 

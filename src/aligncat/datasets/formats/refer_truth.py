@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from aligncat.datasets.formats.annotations import annotation_truth
+from aligncat.datasets.formats.annotations import annotations_truth
 from aligncat.datasets.formats.as_written import AsWritten, annotation_details, sentence_details
 from aligncat.datasets.formats.bad_rows import BadRows, unique_id
 from aligncat.datasets.formats.boxes import XYWH
-from aligncat.datasets.formats.refs import refer_instances, refs_file, refs_of_split
+from aligncat.datasets.formats.refs import ref_category, refer_instances, refs_file, refs_of_split, says_no_target
 from aligncat.errors import DataError
-from aligncat.files.fields import optional_str, required_id
+from aligncat.files.fields import optional_str, required, required_id
 
 if TYPE_CHECKING:
     from aligncat.datasets.config import DataConfig
@@ -44,10 +44,11 @@ def refer_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> 
     annotations = refer_instances(config, files).annotations
     found: dict[str, AsWritten] = {}
     for where, row in refs_of_split(config, split, files, BadRows(refs_file(config), skip=False)):
-        annotation_id = required_id(row, "ann_id", where)
+        numbers = _annotation_ids(row, where)
+        annotation_id = numbers[0] if len(numbers) == 1 else None
         found[required_id(row, "ref_id", where)] = AsWritten(
             annotation_id=annotation_id,
-            annotation=annotation_details(annotations.get(annotation_id, {})),
+            annotation={} if annotation_id is None else annotation_details(annotations.get(annotation_id, {})),
             file_name=optional_str(row, "file_name", where),
             sentences=sentence_details(row, where),
         )
@@ -61,13 +62,36 @@ def _truth(
     annotations: Mapping[str, Mapping[str, object]],
     bad_rows: BadRows,
 ) -> Truth:
-    annotation_id = required_id(row, "ann_id", where)
-    if annotation_id not in annotations:
-        raise DataError(f"{where}: ann_id {annotation_id} is not among the annotations of {instances.path}")
-    annotation = annotations[annotation_id]
-    place = instances.place(annotation)
     image_id, _ = instances.image(row, where)
-    if required_id(annotation, "image_id", place) != image_id:
-        raise DataError(f"{where}: its image is {image_id}, but {place} belongs to image {annotation['image_id']}")
-    category = instances.category_name(row, where)
-    return annotation_truth(annotation, image_id, category, instances, XYWH, bad_rows)
+    numbers = _annotation_ids(row, where)
+    none = says_no_target(row, where)
+    if none != (not numbers):
+        found = ", ".join(numbers) or "none"
+        raise DataError(
+            f"{where}: 'no_target' is {str(none).lower()}, but its annotations are {found}; correct one of them"
+        )
+    targets = []
+    for annotation_id in numbers:
+        if annotation_id not in annotations:
+            raise DataError(f"{where}: ann_id {annotation_id} is not among the annotations of {instances.path}")
+        annotation = annotations[annotation_id]
+        place = instances.place(annotation)
+        if required_id(annotation, "image_id", place) != image_id:
+            raise DataError(f"{where}: its image is {image_id}, but {place} belongs to image {annotation['image_id']}")
+        targets.append(annotation)
+    if len(targets) > 1:
+        # As in gRefCOCO's own reader: a crowd's box is not that of one object.
+        targets = [each for each in targets if not each.get("iscrowd")]
+        if not targets:
+            raise DataError(f"{where}: all of its annotations are crowds; name an annotation of one object")
+    return annotations_truth(targets, image_id, ref_category(row, instances, where), instances, XYWH, bad_rows)
+
+
+def _annotation_ids(row: Mapping[str, object], where: str) -> list[str]:
+    """Return the ids of a ref's annotations, each once; none if the list is empty or [-1], gRefCOCO's sign for none."""
+    value = required(row, "ann_id", where)
+    if not isinstance(value, list):
+        return [required_id(row, "ann_id", where)]
+    if value == [-1]:
+        return []
+    return [*dict.fromkeys(required_id({"ann_id": each}, "ann_id", where) for each in value)]

@@ -19,6 +19,7 @@ from aligncat.datasets.convert.writing import (
     drawn_mask,
     number_or_text,
     recorded_kinds,
+    refuse_other_than_one,
     tracked_referents,
 )
 from aligncat.datasets.formats.instances import Instances
@@ -53,6 +54,7 @@ def write_refer(source: Source, config: DataConfig, folder: Path) -> None:
     derived = 0
     for name in source.splits:
         for referent in tracked_referents(source, name):
+            refuse_other_than_one(referent, "REFER's layout")
             category = referent.category or referent.derived
             if category is None:
                 raise DataError(

@@ -36,6 +36,7 @@ class Sentence:
 class _Referent:
     image_id: str
     category: str | None
+    no_target: bool
     sentences: dict[str, Sentence] = field(default_factory=dict)
 
 
@@ -64,6 +65,8 @@ class Referents:
         category: str | None,
         sentences: Collection[Sentence],
         where: str,
+        *,
+        no_target: bool = False,
     ) -> None:
         """Add one row.
 
@@ -74,11 +77,12 @@ class Referents:
             category: the name of the referent's category, or None if the row gives none.
             sentences: the row's sentences. A sentence without an id gets its number within the referent.
             where: file and row, for messages.
+            no_target: whether the row says that the image shows nothing that the sentences mean.
 
         Raises:
             DataError: the row contradicts an earlier one, or a sentence's id is used twice.
         """
-        referent = self._referents.get(referent_id, _Referent(image_id, category))
+        referent = self._referents.get(referent_id, _Referent(image_id, category, no_target))
         if (referent.image_id, referent.category) != (image_id, category):
             raise DataError(
                 f"{where}: referent {referent_id} has category {category} and image {image_id} here, but category "
@@ -192,6 +196,7 @@ def _expressions(referent_id: str, referent: _Referent, lexicon: Lexicon) -> lis
             redundant=sentence.redundant,
             kind=sentence.kind,
             derived=referent.category is None and category is not None,
+            no_target=referent.no_target,
         )
         for sentence_id, sentence in referent.sentences.items()
     ]

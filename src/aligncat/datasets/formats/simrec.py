@@ -23,7 +23,13 @@ import numpy as np
 from aligncat.datasets.categories import COCO_NAMES
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.convert.source import Referent, Source
-from aligncat.datasets.convert.writing import corner_and_sides, number_or_text, recorded_kinds, tracked_referents
+from aligncat.datasets.convert.writing import (
+    corner_and_sides,
+    number_or_text,
+    recorded_kinds,
+    refuse_other_than_one,
+    tracked_referents,
+)
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.bad_rows import BadRows, check_split_name, required_photo
 from aligncat.datasets.formats.boxes import XYWH, read_box
@@ -134,6 +140,7 @@ def write_simrec(source: Source, config: DataConfig, folder: Path) -> None:
     for name in source.splits:
         document[name] = []
         for referent in tracked_referents(source, name):
+            refuse_other_than_one(referent, "SimREC's format")
             mask_id = int(referent.id) if keep else count
             count += 1
             row = _simrec_row(referent, config.dataset)
