@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aligncat.datasets.config import DataConfig
 from aligncat.errors import ConfigError, DataError
+from aligncat.evaluation.answer_sets import MIN_MATCH
 from aligncat.evaluation.results import Seen
 from aligncat.files.writable import check_writable
 
@@ -28,6 +29,7 @@ def evaluate(
     queries: str | Path | None = None,
     detector_images: str | Path | None = None,
     seen: Seen | None = None,
+    min_match: float = MIN_MATCH,
     skip_bad_rows: bool = False,
     text_encoder: str | Path | None = None,
     model_card: bool = False,
@@ -35,7 +37,8 @@ def evaluate(
     """Evaluate a grounder on the splits of a dataset: REC, RES, the oracle, and the causes of errors.
 
     REC is the share of chosen boxes with an IoU above 0.5, and RES the mean IoU of the chosen masks. The oracle is
-    what the best candidate of each image would reach.
+    what the best candidate of each image would reach. If some phrase of a split means no object or several, as in
+    gRefCOCO, an answer is what it names: nothing, the choice, or several objects. gRefCOCO's metrics are reported too.
 
     Args:
         grounder: the folder that `aligncat train` wrote. The folder's name, without an ending such as "-seed0",
@@ -53,6 +56,8 @@ def evaluate(
         seen: whether the detector was trained on the images of the splits, if you know it but have no list: clean,
             leaked or unknown. Results mark it as a claim. It is an error if a list or the detector's name shows
             otherwise.
+        min_match: where phrases may mean nothing in the photo, an answer whose match is lower names nothing. A grounder
+            that gives no match always names something.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
         text_encoder: the folder or hub name of the grounder's frozen transformer, if it has moved since training.
         model_card: rewrite the grounder's README.md with these results.
@@ -61,8 +66,8 @@ def evaluate(
         The answers and metrics of each split.
 
     Raises:
-        ConfigError: the folder is not a grounder, its model card is part of aligncat, or `seen` contradicts what is
-            known of the detector.
+        ConfigError: the folder is not a grounder, its model card is part of aligncat, `seen` contradicts what is known
+            of the detector, or `min_match` is not from 0 to 1.
         DataError: the dataset, or the list of the detector's images, cannot be read; or another process is writing
             results of this grounder on this dataset.
         StoreError: the store is from another detector, or lacks an image.
@@ -83,6 +88,8 @@ def evaluate(
     from aligncat.report.card import card_results
     from aligncat.store.reader import Store
 
+    if not 0 <= min_match <= 1:
+        raise ConfigError(f"min_match is {min_match}, but a match is a probability; give a number from 0 to 1")
     grounder, out = Path(grounder), None if out is None else Path(out)
     if model_card and grounder.resolve() == SHIPPED:
         raise ConfigError(f"{grounder} and its model card are part of aligncat: copy the folder to write a card")
@@ -102,7 +109,14 @@ def evaluate(
             for split in names:
                 questions = Questions.load(data, opened, split, skip_bad_rows=skip_bad_rows, files=files)
                 answers = answer(
-                    loaded, config, questions, folder=grounder, queries=every_query, training=training, seen=seen
+                    loaded,
+                    config,
+                    questions,
+                    folder=grounder,
+                    queries=every_query,
+                    training=training,
+                    seen=seen,
+                    min_match=min_match,
                 )
                 if out is not None:
                     save_answers(answers, out, name)

@@ -19,9 +19,15 @@ if TYPE_CHECKING:
     from aligncat.evaluation.results import Result
 
 _OPTIONAL = {"kind", "referent_category", "predicted_category", "mask_iou", "query_right", "same_category"}
-_OPTIONAL |= {"truth_mask", "chosen_mask", *(f"{name}_scores" for name in ("class", "global", "coarse", "fine"))}
+_OPTIONAL |= {
+    "match",
+    "several",
+    "truth_mask",
+    "chosen_mask",
+    *(f"{name}_scores" for name in ("class", "global", "coarse", "fine")),
+}
 _OF_CANDIDATES = ("confidences", "kept", "probabilities", "ious")
-_SHARES = ("score", "box_iou", "mask_iou", "confidences", "probabilities", "ious")
+_SHARES = ("score", "match", "box_iou", "mask_iou", "confidences", "probabilities", "ious")
 _FINITE = ("size", "truth_box", "boxes", "word_weights")
 _ROUNDING = 1e-3  # sums of float32 may exceed 1 by less
 
@@ -124,7 +130,13 @@ def _check_lists(checks: _Checks) -> None:
     for name in _OF_CANDIDATES:
         checks.all(checks.lengths(name) == count, f"{name!r} has another length than 'categories'")
     checks.all(checks.lengths("boxes") == 4 * count, "'boxes' must have four numbers for each candidate")
-    checks.all(checks.lengths("truth_box") == 4, "'truth_box' must have four numbers")
+    targets, rest = np.divmod(checks.lengths("truth_box"), 4)
+    checks.all(rest == 0, "'truth_box' must have four numbers for each target")
+    checks.all((targets > 0) | ~np.asarray(table["truth_mask"].is_valid()), "'truth_mask' and 'truth_box' contradict")
+    for name in ("match", "several"):
+        given = np.asarray(table[name].is_valid())
+        checks.all(given | (not given.any()), f"{name!r} is missing, but other rows have it")
+    checks.all((checks.lengths("several") == count) | (checks.lengths("several") < 0), "'several' has another length")
     for name in ("class_scores", "global_scores", "coarse_scores", "fine_scores"):
         checks.all((checks.lengths(name) == count) | (checks.lengths(name) < 0), f"{name!r} has another length")
     checks.all(checks.lengths("words") == checks.lengths("word_weights"), "'word_weights' has another length")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aligncat.datasets.config import division_name
 from aligncat.errors import StoreError
+from aligncat.evaluation.answer_sets import MIN_MATCH, AnswerSets
 from aligncat.evaluation.answers import Answers, answers_table
 from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.leak import judge_detector
@@ -84,6 +85,7 @@ def answer(
     queries: Store | None = None,
     training: TrainingImages | None = None,
     seen: Seen | None = None,
+    min_match: float = MIN_MATCH,
 ) -> Answers:
     """Return a grounder's answers to every expression of a split, with their metrics.
 
@@ -95,6 +97,8 @@ def answer(
         queries: a store that has all queries (`open_queries`), to tell whether the detector missed a referent.
         training: the images that the detector was trained on; by default those known from its name.
         seen: what the user claims about the detector's training, as in `evaluate`: whether it used the split's images.
+        min_match: in a split in which some expression means no object or several, an answer with a lower match names
+            nothing.
 
     Raises:
         ConfigError: `seen` contradicts the list of training images or the detector's name.
@@ -103,6 +107,7 @@ def answer(
     detector = grounder.detector_description.name
     judgement = judge_detector(split, detector, training=training, claim=seen)
     choices = grounder.choose(store, split)
+    sets = AnswerSets.of(questions, choices, min_match)
     result = Result(
         dataset=split.dataset,
         split=split.split,
@@ -112,7 +117,7 @@ def answer(
         seen=judgement.seen,
         seed=seed_of(grounder),
         versions=installed_versions(),
-        metrics=measure(questions.overlaps, choices.choice, choices.predicted),
+        metrics=measure(questions.overlaps, choices.choice, choices.predicted, sets),
         images=len(split.images),
         images_seen=judgement.images_seen,
         seen_claimed=judgement.claimed,
@@ -121,6 +126,7 @@ def answer(
         "grounder": None if folder is None else str(folder.absolute()),
         "store": store.manifest.detector.to_json(),
         "alignment": asdict(grounder.model.config.alignment),
+        **({} if choices.match is None else {"min_match": min_match}),
     }
-    table = answers_table(questions, choices, queries)
+    table = answers_table(questions, choices, queries, sets)
     return Answers(result, grounder.labels, provenance, table)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aligncat.datasets.split import Split
+    from aligncat.evaluation.answer_sets import AnswerSets
     from aligncat.evaluation.overlaps import Overlaps
     from aligncat.evaluation.questions import Questions
     from aligncat.store.reader import Store
@@ -75,13 +76,17 @@ SCHEMA = pa.schema(
         ("probabilities", _FLOATS),
         ("ious", _FLOATS),
         *((f"{name}_scores", _FLOATS) for name in SCORES),
+        ("match", pa.float32()),
+        ("several", pa.list_(pa.bool_())),
     ]
 )
 """Columns of an answers table.
 
 The lists from `boxes` on run over the image's O candidates, in the order of `Store.candidates`; `boxes` has four
-numbers for each (xyxy pixels). `word_weights` runs over `words`.
+numbers for each (xyxy pixels). `word_weights` runs over `words`. `truth_box` has four numbers for each target.
 """
+_SINCE_SETS = ("match", "several")
+_BEFORE_SETS = pa.schema([field for field in SCHEMA if field.name not in _SINCE_SETS])
 
 _KEY = b"aligncat"
 _MAX_BYTES = 2**32  # answers to a million expressions take about 1 GB
@@ -94,12 +99,14 @@ class Answers:
     Attributes:
         result: the metrics, with the conditions they were measured under.
         labels: the detector's category names, by class index.
-        provenance: plain data: "grounder" (its folder), "store" (the detector's description), "alignment" (the config).
+        provenance: plain data: "grounder" (its folder), "store" (the detector's description), "alignment" (the config),
+            and, for a grounder that gives a match, "min_match", below which an answer names nothing.
         table: E rows of SCHEMA. `choice` is -1 where the image has no candidate. `score` is the probability of the
-            chosen object (`object_probability`). `cause` is one of CAUSES, or "right". `size` is the area of the
-            referent's box as a fraction of the image. `same_category` counts the other annotated objects of the
-            referent's category. `length` is in words. Masks are the `counts` of an RLE of size (height, width). Unknown
-            values are null.
+            chosen object (`object_probability`). `cause` is one of CAUSES, or "right". `box_iou` and `mask_iou` are of
+            the choice. `size` is the area of the targets' boxes as a fraction of the image. `same_category` counts the
+            other annotated objects of the referent's category. `length` is in words. `match` and `several` are those of
+            `Choices`. Masks are the `counts` of an RLE of size (height, width), `truth_mask` of all targets together.
+            Unknown values are null.
     """
 
     result: Result
@@ -109,6 +116,12 @@ class Answers:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    @property
+    def min_match(self) -> float | None:
+        """The match below which an answer names nothing; None if the grounder gives no match."""
+        value = self.provenance.get("min_match")
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def save(self, path: Path) -> None:
         """Write the answers as a Parquet file, atomically.
@@ -135,9 +148,12 @@ class Answers:
             check_seal(content, path)
             schema = read_schema(path, content=content)
             result, labels, provenance = _header(schema, path)
-            if not schema.equals(SCHEMA):
+            if not (schema.equals(SCHEMA) or schema.equals(_BEFORE_SETS)):
                 raise DataError(f"{path}: it was written by another version of aligncat; evaluate again")
             table = pa.Table.from_batches(read_batches(path, content=content), schema.remove_metadata())
+            for name in {*_SINCE_SETS} - {*schema.names}:
+                table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
+            table = table.select(SCHEMA.names)
         except DataError as error:
             raise DataError(
                 f"{path} does not hold answers of `aligncat evaluate --out`: {str(error).removeprefix(f'{path}: ')}"
@@ -162,7 +178,9 @@ def _header(schema: pa.Schema, path: Path) -> tuple[Result, tuple[str, ...], Map
     )
 
 
-def answers_table(questions: Questions, choices: Choices, queries: Store | None = None) -> pa.Table:
+def answers_table(
+    questions: Questions, choices: Choices, queries: Store | None = None, sets: AnswerSets | None = None
+) -> pa.Table:
     """Return the answers to E expressions as a table of SCHEMA.
 
     Args:
@@ -170,6 +188,7 @@ def answers_table(questions: Questions, choices: Choices, queries: Store | None 
         choices: the grounder's choices for the same expressions and store.
         queries: a store that has all queries of the same detector (`aligncat extract --every_query`). It tells
             whether the detector missed the referent or the confidence filter dropped it.
+        sets: the objects that the answers name; None if every expression has one target.
 
     Raises:
         StoreError: a store lacks an image.
@@ -182,13 +201,14 @@ def answers_table(questions: Questions, choices: Choices, queries: Store | None 
     for row, expression in enumerate(overlaps.expressions):
         found = images[expression.image_id].categories
         categories[row, : len(found)] = found
-    cause = causes(overlaps, choices, questions.store.labels, categories, query_right)
+    cause = causes(overlaps, choices, questions.store.labels, categories, query_right, sets)
+    right = outcomes.right if sets is None else sets.right
     rows = [
         {
             **_expression_columns(split, overlaps, choices, row),
             **_choice_columns(images[expression.image_id], choices, row),
             **_truth_columns(images[expression.image_id], truth[expression.referent_id]),
-            "right": bool(outcomes.right[row]),
+            "right": bool(right[row]),
             "cause": cause[row],
             "box_iou": float(overlaps.box_iou[row, _choice(images[expression.image_id], choices, row)]),
             "mask_iou": None if np.isnan(outcomes.mask_iou[row]) else float(outcomes.mask_iou[row]),
@@ -237,6 +257,8 @@ def _choice_columns(candidates: Candidates, choices: Choices, row: int) -> dict[
         "kept": choices.kept[row, :count].tolist(),
         "probabilities": shares,
         **{f"{name}_scores": choices.scores[name][row, :count] if name in choices.scores else None for name in SCORES},
+        "match": None if choices.match is None else float(choices.match[row]),
+        "several": None if choices.several is None else choices.several[row, :count].tolist(),
     }
 
 

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from aligncat.evaluation.answer_sets import AnswerSets
     from aligncat.evaluation.overlaps import Overlaps
     from aligncat.types import Choices
 
 Cause: TypeAlias = Literal[
+    "not_refused",
+    "refused",
+    "wrong_set",
     "poor_mask",
     "no_query",
     "confidence_filter",
@@ -31,13 +35,16 @@ Cause: TypeAlias = Literal[
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 """The causes in the order in which they are tested; the first that applies counts.
 
-`poor_mask` is tested on the box. The name says mask because a candidate's box is that of its mask (the mask's
-largest connected part).
+The first three occur only in a split in which some expression means no object or several. `poor_mask` is tested on the
+box. The name says mask because a candidate's box is that of its mask (the mask's largest connected part).
 """
 
 RIGHT = "right"
 
 MEANING: dict[Cause, str] = {
+    "not_refused": "the photo shows nothing that the expression means, but an object was named",
+    "refused": "the photo shows what the expression means, but nothing was named, because the match was too low",
+    "wrong_set": "each object that the expression means is among the candidates, but one is missing or one is too many",
     "poor_mask": "the right object was chosen, but its box is too inaccurate (IoU of 0.5 or less)",
     "no_query": "the detector missed the referent: none of its queries matches it",
     "confidence_filter": "the detector found the referent, but the confidence filter dropped it",
@@ -56,8 +63,12 @@ def causes(
     labels: Sequence[str],
     candidate_categories: NDArray[np.int64],
     query_right: NDArray[np.bool_] | None = None,
+    sets: AnswerSets | None = None,
 ) -> list[str]:
     """Return the cause of each wrong answer, and "right" for each right answer.
+
+    If every expression has one target, an answer is its choice. Otherwise, it is what it names (`AnswerSets`): right if
+    it names exactly the targets. If a single object has another cause, it is that of the choice.
 
     If the truth does not name the referent's category, the category c^V of a stand-in is used: the most confident
     candidate with a right box.
@@ -68,6 +79,7 @@ def causes(
         labels: the detector's category names, by class index.
         candidate_categories: (E, O + 1), c^V with the columns of `Overlaps`; -1 where there is no candidate.
         query_right: (E,) bool, whether one of the N queries has a right box; None if unknown.
+        sets: the objects that the same answers name; None if every expression has one target.
 
     Returns:
         E names from CAUSES, or "right".
@@ -85,7 +97,8 @@ def causes(
             for category, stand_in in zip(overlaps.referent_categories, stand_ins, strict=True)
         ]
     )
-    reached = np.asarray(passing.any(axis=1))
+    one = overlaps.targets == 1
+    reached = np.where(one, passing.any(axis=1), overlaps.every_target)
     dropped = reached & _dropped_by_category(choices, passing)
     predicted = np.array(
         ["" if name is None else canonical_category(name) for name in choices.predicted or [None] * len(rows)]
@@ -96,8 +109,12 @@ def causes(
         overlaps.same_category[rows, chosen],
     )
     never = np.zeros(len(rows), dtype=bool)
+    chose_right = np.asarray(overlaps.box_iou[rows, chosen] > SAME_OBJECT_IOU)
     tests: dict[Cause, NDArray[np.bool_]] = {
-        "poor_mask": overlaps.of_referent[rows, chosen],
+        "not_refused": overlaps.targets == 0,
+        "refused": never if sets is None else (sets.named == 0) & overlaps.valid.any(axis=1),
+        "wrong_set": never if sets is None else np.where(one, chose_right, overlaps.every_target),
+        "poor_mask": one & overlaps.of_referent[rows, chosen],
         "no_query": ~reached & (never if query_right is None else ~query_right),
         "confidence_filter": ~reached & (never if query_right is None else query_right),
         "no_candidate": ~reached,
@@ -108,7 +125,7 @@ def causes(
         "wrong_category": ~of_category,
         "wrong_object": np.ones(len(rows), dtype=bool),
     }
-    right = overlaps.box_iou[rows, chosen] > SAME_OBJECT_IOU
+    right = chose_right if sets is None else sets.right
     found: list[str] = np.select([right, *tests.values()], [RIGHT, *tests], RIGHT).tolist()
     return found
 

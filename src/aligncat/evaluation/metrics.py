@@ -12,9 +12,11 @@ from aligncat.evaluation.overlaps import Overlaps, same_category
 from aligncat.geometry import SAME_OBJECT_IOU
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import ArrayLike
+
+    from aligncat.evaluation.answer_sets import AnswerSets, SetMetrics
 
 PRECISION_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -73,6 +75,9 @@ class Metrics:
         by_kind: the same metrics for each `Expression.kind`.
         by_attribute: for each attribute, the same metrics of the expressions that need it ("needed"), and of those that
             mention it without need ("redundant").
+        sets: metrics of answers that name any number of objects; None if every expression has exactly one target. The
+            metrics above are of the choice alone. It is wrong for an expression without a target, and right for one
+            with several if it is one of them.
     """
 
     expressions: int
@@ -87,12 +92,15 @@ class Metrics:
     errors: ErrorShares | None
     by_kind: Mapping[str, Metrics] = field(default_factory=dict)
     by_attribute: Mapping[str, Mapping[str, Metrics]] = field(default_factory=dict)
+    sets: SetMetrics | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values. Without slices, the keys "by_kind" and "by_attribute" are left out."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if not f.name.startswith("by_")}
+        """Return plain values. The keys "by_kind", "by_attribute" and "sets" are left out if there is nothing."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if not f.name.startswith(("by_", "sets"))}
         own["precision"] = None if self.precision is None else dict(self.precision)
         own["errors"] = None if self.errors is None else self.errors.to_json()
+        if self.sets is not None:
+            own["sets"] = self.sets.to_json()
         if self.by_kind:
             own["by_kind"] = {kind: metrics.to_json() for kind, metrics in self.by_kind.items()}
         if self.by_attribute:
@@ -206,7 +214,12 @@ class Outcomes:
         )
 
 
-def measure(overlaps: Overlaps, choice: ArrayLike, predicted: Sequence[str | None] | None = None) -> Metrics:
+def measure(
+    overlaps: Overlaps,
+    choice: ArrayLike,
+    predicted: Sequence[str | None] | None = None,
+    sets: AnswerSets | None = None,
+) -> Metrics:
     """Return the metrics of a split's choices, overall and by slice.
 
     Args:
@@ -214,22 +227,27 @@ def measure(overlaps: Overlaps, choice: ArrayLike, predicted: Sequence[str | Non
         choice: (E,) integers, the index of the chosen candidate; -1 for an image without candidates, which counts as
             wrong.
         predicted: E category names predicted by the text classifier, for `category_accuracy`.
+        sets: the objects that the same answers name, for `Metrics.sets`; None if every expression has one target.
 
     Raises:
         ValueError: the lengths differ, or a choice is not one of its image's candidates.
     """
     outcomes = Outcomes.of(overlaps, choice, predicted)
-    whole = outcomes.metrics(np.ones(len(overlaps), dtype=bool))
+
+    def of(rows: NDArray[np.bool_]) -> Metrics:
+        found = outcomes.metrics(rows)
+        return found if sets is None else replace(found, sets=sets.metrics(rows))
+
     kinds = [expression.kind for expression in overlaps.expressions]
     recorded = sorted({kind for kind in kinds if kind is not None})
     return replace(
-        whole,
-        by_kind={kind: outcomes.metrics(np.array([k == kind for k in kinds])) for kind in recorded},
-        by_attribute=_by_attribute(overlaps, outcomes),
+        of(np.ones(len(overlaps), dtype=bool)),
+        by_kind={kind: of(np.array([k == kind for k in kinds])) for kind in recorded},
+        by_attribute=_by_attribute(overlaps, of),
     )
 
 
-def _by_attribute(overlaps: Overlaps, outcomes: Outcomes) -> dict[str, dict[str, Metrics]]:
+def _by_attribute(overlaps: Overlaps, of: Callable[[NDArray[np.bool_]], Metrics]) -> dict[str, dict[str, Metrics]]:
     attributes = sorted({a for e in overlaps.expressions for a in (*e.needed, *e.redundant)})
     sliced: dict[str, dict[str, Metrics]] = {}
     for attribute in attributes:
@@ -237,7 +255,7 @@ def _by_attribute(overlaps: Overlaps, outcomes: Outcomes) -> dict[str, dict[str,
             "needed": np.array([attribute in e.needed for e in overlaps.expressions]),
             "redundant": np.array([attribute in e.redundant for e in overlaps.expressions]),
         }
-        sliced[attribute] = {role: outcomes.metrics(rows) for role, rows in roles.items() if rows.any()}
+        sliced[attribute] = {role: of(rows) for role, rows in roles.items() if rows.any()}
     return sliced
 
 

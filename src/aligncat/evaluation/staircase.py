@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from aligncat.evaluation.answer_targets import chose_right, targets_of
 from aligncat.geometry import SAME_OBJECT_IOU
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 class Staircase:
     """Shares of the expressions whose referent is left at each stage, as fractions of 1.
 
-    A referent is left if one of the stage's boxes has an IoU above 0.5 with it.
+    A referent is left if one of the stage's boxes has an IoU above 0.5 with it; of several targets, if one of them is.
+    Expressions without a target do not count.
 
     Attributes:
         expressions: the number of expressions, E.
@@ -40,11 +42,14 @@ def staircase(table: pa.Table) -> Staircase:
     """Return the share of referents that are left after each stage.
 
     Args:
-        table: a table of `Answers` with E >= 1 rows; only ious, kept, right, query_right and fine_scores are read.
+        table: a table of `Answers` with E >= 1 rows that have a target; only ious, kept, right, box_iou, query_right,
+            truth_box and fine_scores are read.
 
     Raises:
-        ValueError: the table has no row.
+        ValueError: the table has no such row.
     """
+    table = table.append_column("chosen", pa.array(chose_right(table)))
+    table = table.filter(pa.array(targets_of(table) > 0))
     if not table.num_rows:
         raise ValueError("no answer to count")
     ious, kept = table["ious"].combine_chunks(), table["kept"].combine_chunks()
@@ -57,7 +62,7 @@ def staircase(table: pa.Table) -> Staircase:
         queries=None if found.null_count else float(np.mean(np.asarray(found, dtype=bool))),
         candidates=_share(rows[passing], table.num_rows),
         kept=None if fine.null_count == len(fine) else _share(rows[passing & in_refined_set], table.num_rows),
-        chosen=float(np.mean(np.asarray(table["right"], dtype=bool))),
+        chosen=float(np.mean(np.asarray(table["chosen"], dtype=bool))),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TypeVar
 
 from aligncat.errors import DataError
+from aligncat.evaluation.answer_sets import SetMetrics
 from aligncat.evaluation.metrics import STORED_ERRORS, ErrorShares, Metrics
 from aligncat.files.fields import as_mapping, optional_share, required, required_count, required_share
 
@@ -44,7 +45,28 @@ def read_metrics(values: object, where: str) -> Metrics:
         errors=None if errors is None else read_error_shares(errors, f"{where}, errors"),
         by_kind=_each(row.get("by_kind", {}), read_metrics, f"{where}, by_kind"),
         by_attribute=_each(row.get("by_attribute", {}), _read_roles, f"{where}, by_attribute"),
+        sets=None if row.get("sets") is None else read_set_metrics(row["sets"], expressions, f"{where}, sets"),
     )
+
+
+def read_set_metrics(values: object, expressions: int, where: str) -> SetMetrics:
+    """Invert `SetMetrics.to_json`.
+
+    Args:
+        values: the plain values.
+        expressions: the number of expressions that they are of.
+        where: their place, for messages.
+
+    Raises:
+        DataError: a value is missing, unknown, of the wrong type or out of its range.
+    """
+    row = as_mapping(values, where)
+    check_keys(row, tuple(field.name for field in fields(SetMetrics)), where)
+    none, several = (required_count(row, key, where) for key in ("none", "several"))
+    if none + several > expressions:
+        raise DataError(f"{where}: {none} expressions without a target and {several} with several of {expressions}")
+    shares = {key: optional_share(row, key, where) for key in ("min_match", "n_acc", "t_acc", "giou", "ciou")}
+    return SetMetrics(none=none, several=several, precision=required_share(row, "precision", where), **shares)
 
 
 def read_error_shares(values: object, where: str) -> ErrorShares:
