@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from pycocotools import mask as coco_mask
 
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError
-from aligncat.evaluation.answer_sets import AnswerSets, box_f1, named_candidates
-from aligncat.evaluation.answer_targets import chose_right, targets_of
+from aligncat.evaluation.answer_sets import AnswerSets, SetMetrics, box_f1, named_candidates
+from aligncat.evaluation.answer_targets import chose_right, named_in, targets_of
 from aligncat.evaluation.answers import Answers, answers_table
 from aligncat.evaluation.causes import causes
 from aligncat.evaluation.error_tables import error_tables
@@ -223,6 +224,10 @@ def one_to_one(named: list[list[int]], meant: list[list[int]]) -> bool:
     return not left
 
 
+def coco_area(counts: bytes) -> int:
+    return int(coco_mask.area({"size": [HEIGHT, WIDTH], "counts": counts}))
+
+
 def table_of(questions: Questions, choices: Choices) -> Any:
     sets = AnswerSets.of(questions, choices)
     return answers_table(questions, choices, None, sets)
@@ -250,6 +255,8 @@ def test_kinds_causes_and_rows_of_no_target_and_several(ask: Callable[..., Quest
     assert table["size"].to_pylist()[:5] == pytest.approx([0, 0, 0.5, 0.5, 1])
     assert table["match"].to_pylist()[3] == pytest.approx(0.4)
     assert table["several"].to_pylist()[4] == [True, True, False]
+    area = [None if each is None else coco_area(each) for each in table["chosen_mask"].to_pylist()]
+    assert area[4:6] == [200, 100], "the mask of all that is named"
     stairs = staircase(table)
     assert (stairs.expressions, stairs.candidates, stairs.chosen) == (7, 1, 5 / 7)
 
@@ -265,32 +272,35 @@ def test_an_image_without_candidates_names_nothing(make_store: Callable[..., Any
         "toy",
         "val",
         None,
-        {"i1": ImageRecord("i1", Path("i1.png"))},
-        (Expression("e1", "r1", "i1", "nothing"), Expression("e2", "r2", "i1", "the left one")),
+        {"i1": ImageRecord("i1", Path("i1.png")), "i2": ImageRecord("i2", Path("i2.png"))},
+        (
+            Expression("e1", "r1", "i1", "nothing"),
+            Expression("e2", "r2", "i1", "left"),
+            Expression("e3", "r3", "i2", "left"),
+        ),
     )
-    truth = {"r1": targets(), "r2": targets(LEFT)}
+    truth = {"r1": targets(), "r2": targets(LEFT), "r3": targets(LEFT)}
     store = make_store([make.candidates("i1", [], []), make.candidates("i2", BOXES, ["person", "person", "dog"])])
     questions = Questions(split, truth, store, Overlaps.of(store, split, truth))
-    choices = choices_of([-1, -1])
+    choices = choices_of([-1, -1, 0])
     sets = AnswerSets.of(questions, choices)
-    assert sets is not None and sets.named.tolist() == [0, 0] and sets.right.tolist() == [True, False]
+    assert sets is not None and sets.named.tolist() == [0, 0, 1] and sets.right.tolist() == [True, False, True]
     assert named_candidates(choices, 0, 0, 0.5) == []
-    assert table_of(questions, choices)["cause"].to_pylist() == ["right", "no_candidate"]
+    assert table_of(questions, choices)["cause"].to_pylist() == ["right", "no_candidate", "right"]
 
 
 def answers_of(questions: Questions, choices: Choices) -> Answers:
     sets = AnswerSets.of(questions, choices)
     metrics = measure(questions.overlaps, choices.choice, None, sets)
     result = Result("toy", "val", None, "ours", "mini", "clean", 0, {}, metrics)
-    provenance = {"min_match": 0.5}
-    return Answers(result, LABELS, provenance, answers_table(questions, choices, None, sets))
+    return Answers(result, LABELS, {}, answers_table(questions, choices, None, sets))
 
 
 def test_answers_and_metrics_are_read_back(ask: Callable[..., Questions], tmp_path: Path) -> None:
     answers = answers_of(ask(TRUTHS), CHOICES)
     answers.save(tmp_path / "a.parquet")
     read = Answers.load(tmp_path / "a.parquet")
-    assert read.table.equals(answers.table) and read.result == answers.result and read.min_match == 0.5
+    assert read.table.equals(answers.table) and read.result == answers.result
     assert read.result.metrics.by_kind["none"].sets is not None
     assert error_tables(read)["kind"][0]["slice"] == "none"
 
@@ -333,6 +343,21 @@ def test_damaged_metrics_are_refused(ask: Callable[..., Questions], change: dict
     values["sets"] |= change
     with pytest.raises(DataError, match=message):
         read_metrics(values, "scores")
+
+
+@pytest.mark.parametrize(
+    ("answer", "min_match", "expected"),
+    [
+        ({"choice": -1, "match": None, "several": None}, 0.5, []),
+        ({"choice": 2, "match": None, "several": None}, None, [2]),
+        ({"choice": 2, "match": 0.4, "several": [True, True, False]}, 0.5, []),
+        ({"choice": 2, "match": 0.5, "several": [True, True, False]}, 0.5, [0, 1]),
+        ({"choice": 2, "match": 0.6, "several": [False, False, False]}, 0.5, [2]),
+    ],
+)
+def test_what_a_stored_answer_names(answer: dict[str, Any], min_match: float | None, expected: list[int]) -> None:
+    assert named_in(answer, SetMetrics(1, 0, min_match, 1.0, None, None, None, None)) == expected
+    assert named_in(answer, None) == [each for each in [answer["choice"]] if each >= 0]
 
 
 def test_causes_of_single_targets_are_those_of_the_choice(ask: Callable[..., Questions]) -> None:

@@ -9,13 +9,15 @@ from aligncat.evaluation.answers import SCHEMA
 from aligncat.evaluation.staircase import Staircase, staircase
 
 NAMES = ("ious", "kept", "right", "query_right", "fine_scores")
+BOX = [0.0, 0.0, 1.0, 1.0]
 
 
 def table(*rows: tuple[list[float], list[bool], bool, bool | None], stages: int = 2) -> pa.Table:
     columns: list[dict[str, Any]] = [
-        dict(zip(NAMES, (*row, [0.0] * len(row[0]) if stages == 2 else None), strict=True)) for row in rows
+        {**dict(zip(NAMES, (*row, [0.0] * len(row[0]) if stages == 2 else None), strict=True)), "truth_box": BOX}
+        for row in rows
     ]
-    return pa.Table.from_pylist(columns, schema=pa.schema([SCHEMA.field(name) for name in NAMES]))
+    return pa.Table.from_pylist(columns, schema=pa.schema([SCHEMA.field(name) for name in (*NAMES, "truth_box")]))
 
 
 ROWS = (

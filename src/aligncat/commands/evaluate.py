@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aligncat.console import output_console
 from aligncat.report.published_tables import published_beside
-from aligncat.report.terminal import causes_table, masks_table, results_table, slices_table
+from aligncat.report.terminal import causes_table, masks_table, results_table, sets_table, slices_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,8 @@ def show(answers: Sequence[Answers]) -> None:
     results = [each.result for each in answers]
     console = output_console()
     console.print(results_table(results), masks_table(results))
+    if (sets := sets_table(results)) is not None:
+        console.print(sets)
     for result in results:
         if result.metrics.by_kind:
             console.print(slices_table([result]))

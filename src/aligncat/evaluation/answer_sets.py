@@ -143,7 +143,7 @@ def named_candidates(choices: Choices, row: int, count: int, min_match: float) -
         count: the number of its image's candidates.
         min_match: an answer with a lower match names nothing. A grounder without a match always names something.
     """
-    if not count or (choices.match is not None and choices.match[row] < min_match):
+    if not count or (choices.match is not None and float(choices.match[row]) < min_match):
         return []
     several = [] if choices.several is None else np.flatnonzero(choices.several[row, :count]).tolist()
     return several or [int(choices.choice[row])]

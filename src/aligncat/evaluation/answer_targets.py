@@ -1,8 +1,8 @@
-"""The number of targets of each answer's expression, and whether the choice alone is right."""
+"""What stored answers name, the number of targets of their expressions, and whether the choice alone is right."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -10,8 +10,12 @@ import pyarrow.compute as pc
 from aligncat.geometry import SAME_OBJECT_IOU
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from aligncat.evaluation.answer_sets import SetMetrics
 
 
 def targets_of(table: pa.Table) -> NDArray[np.int64]:
@@ -24,3 +28,20 @@ def chose_right(table: pa.Table) -> NDArray[np.bool_]:
     if (targets_of(table) == 1).all():
         return np.asarray(table["right"], dtype=bool)
     return np.asarray(table["box_iou"]) > SAME_OBJECT_IOU
+
+
+def named_in(answer: Mapping[str, Any], sets: SetMetrics | None) -> list[int]:
+    """Return the candidates that a stored answer names, by their number (see `answer_sets.named_candidates`).
+
+    Args:
+        answer: a row of `Answers.table`; only choice, match and several are read.
+        sets: `Metrics.sets` of the same answers. None if every expression has one target: the choice alone counts.
+    """
+    if answer["choice"] < 0:
+        return []
+    if sets is None:
+        return [answer["choice"]]
+    if sets.min_match is not None and answer["match"] is not None and answer["match"] < sets.min_match:
+        return []
+    several = [place for place, is_named in enumerate(answer["several"] or ()) if is_named]
+    return several or [answer["choice"]]

@@ -126,7 +126,6 @@ def answer(
         "grounder": None if folder is None else str(folder.absolute()),
         "store": store.manifest.detector.to_json(),
         "alignment": asdict(grounder.model.config.alignment),
-        **({} if choices.match is None else {"min_match": min_match}),
     }
     table = answers_table(questions, choices, queries, sets)
     return Answers(result, grounder.labels, provenance, table)

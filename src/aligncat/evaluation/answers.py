@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from aligncat.errors import DataError
 from aligncat.evaluation.answer_checks import check_answers
+from aligncat.evaluation.answer_sets import AnswerSets, named_candidates
 from aligncat.evaluation.causes import causes
 from aligncat.evaluation.metrics import Outcomes
 from aligncat.evaluation.results import Result
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aligncat.datasets.split import Split
-    from aligncat.evaluation.answer_sets import AnswerSets
     from aligncat.evaluation.overlaps import Overlaps
     from aligncat.evaluation.questions import Questions
     from aligncat.store.reader import Store
@@ -99,14 +99,13 @@ class Answers:
     Attributes:
         result: the metrics, with the conditions they were measured under.
         labels: the detector's category names, by class index.
-        provenance: plain data: "grounder" (its folder), "store" (the detector's description), "alignment" (the config),
-            and, for a grounder that gives a match, "min_match", below which an answer names nothing.
+        provenance: plain data: "grounder" (its folder), "store" (the detector's description), "alignment" (the config).
         table: E rows of SCHEMA. `choice` is -1 where the image has no candidate. `score` is the probability of the
             chosen object (`object_probability`). `cause` is one of CAUSES, or "right". `box_iou` and `mask_iou` are of
             the choice. `size` is the area of the targets' boxes as a fraction of the image. `same_category` counts the
             other annotated objects of the referent's category. `length` is in words. `match` and `several` are those of
-            `Choices`. Masks are the `counts` of an RLE of size (height, width), `truth_mask` of all targets together.
-            Unknown values are null.
+            `Choices`. Masks are the `counts` of an RLE of size (height, width): `truth_mask` of all targets together,
+            `chosen_mask` of the choice, or of the several objects that the answer names. Unknown values are null.
     """
 
     result: Result
@@ -116,12 +115,6 @@ class Answers:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
-
-    @property
-    def min_match(self) -> float | None:
-        """The match below which an answer names nothing; None if the grounder gives no match."""
-        value = self.provenance.get("min_match")
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def save(self, path: Path) -> None:
         """Write the answers as a Parquet file, atomically.
@@ -206,7 +199,7 @@ def answers_table(
     rows = [
         {
             **_expression_columns(split, overlaps, choices, row),
-            **_choice_columns(images[expression.image_id], choices, row),
+            **_choice_columns(images[expression.image_id], choices, row, several=sets is not None),
             **_truth_columns(images[expression.image_id], truth[expression.referent_id]),
             "right": bool(right[row]),
             "cause": cause[row],
@@ -242,15 +235,16 @@ def _expression_columns(split: Split, overlaps: Overlaps, choices: Choices, row:
     }
 
 
-def _choice_columns(candidates: Candidates, choices: Choices, row: int) -> dict[str, Any]:
+def _choice_columns(candidates: Candidates, choices: Choices, row: int, *, several: bool) -> dict[str, Any]:
     """Return the columns of the candidates, their scores, and the choice."""
     count = len(candidates)
     choice = _choice(candidates, choices, row)
     shares = choices.probabilities[row, :count]
+    shown = (named_candidates(choices, row, count, 0) if several else [choice]) if count else []
     return {
         "choice": choice,
         "score": object_probability(shares, candidates.boxes, choice) if count else 0.0,
-        "chosen_mask": candidates.masks[choice]["counts"] if count else None,
+        "chosen_mask": merge_masks([candidates.masks[each] for each in shown])["counts"] if shown else None,
         "boxes": candidates.boxes.ravel(),
         "categories": candidates.categories.astype(np.int16),
         "confidences": candidates.confidences,

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from aligncat.evaluation.answers import Answers
 
 ErrorTable: TypeAlias = "list[dict[str, Any]]"
-"""Rows with "slice", "expressions", "rec" (the fraction right) and a count for each cause that occurs."""
+"""Rows with "slice", "expressions", "rec" (the fraction right) and a count for each cause that occurs.
+
+If some expression means no object or several, an answer is right if it names exactly the targets (F1 = 1).
+"""
 
 SIZES = ((0.01, "under 1% of the image"), (0.05, "1 to 5%"), (0.2, "5 to 20%"), (float("inf"), "20% and more"))
 LENGTHS = ((2, "1 to 2 words"), (4, "3 to 4 words"), (7, "5 to 7 words"), (float("inf"), "8 words and more"))

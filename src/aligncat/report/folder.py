@@ -94,6 +94,8 @@ def _split(split: SplitRows, numbers: Mapping[RunKey, int]) -> dict[str, Any]:
         "name": split.name,
         "dataset": split.first.dataset,
         "expressions": split.expressions.num_rows,
+        # Whether an answer is what it names, and not its choice alone.
+        "sets": split.first.metrics.sets is not None,
         "first": [numbers[run_key(answers.result)] for answers in first],
         "runs": [
             {

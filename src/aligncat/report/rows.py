@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aligncat.evaluation.answer_targets import named_in
 from aligncat.report.scripts import number, numbers
 
 if TYPE_CHECKING:
@@ -44,16 +46,25 @@ def overview(split: SplitRows, copies: Mapping[str, str | None], run_numbers: Ma
 
 
 def _answers_overview(run: RunOnSplit) -> dict[str, Any]:
-    columns = run.table.select(["cause", "score", "choice", "boxes"]).to_pydict()
+    columns = ["cause", "score", "choice", "boxes", "match", "several"]
+    rows = run.table.select(columns).to_pylist()
+    match = [row["match"] for row in rows]
     return {
         "labels": list(run.answers.labels),
-        "cause": columns["cause"],
-        "probability": numbers(columns["score"]),
+        "cause": [row["cause"] for row in rows],
+        "probability": numbers(row["score"] for row in rows),
+        # Four numbers for each object that the answer names; null if it names none.
         "box": [
-            None if choice is None or choice < 0 else numbers(boxes[4 * choice : 4 * choice + 4], _PIXEL)
-            for choice, boxes in zip(columns["choice"], columns["boxes"], strict=True)
+            [x for place in named for x in numbers(row["boxes"][4 * place : 4 * place + 4], _PIXEL)] or None
+            for row, named in zip(rows, map(partial(_named, run), rows), strict=True)
         ],
+        **({} if match == [None] * len(match) else {"match": numbers(match)}),
     }
+
+
+def _named(run: RunOnSplit, row: Mapping[str, Any]) -> list[int]:
+    """Return the candidates that a row's answer names; none where the run has no answer."""
+    return [] if row["cause"] is None else named_in(row, run.answers.result.metrics.sets)
 
 
 def expression_details(split: SplitRows, start: int) -> list[dict[str, Any]]:
@@ -80,7 +91,7 @@ def answer_details(run: RunOnSplit, start: int) -> dict[str, Any]:
         if key not in places:
             places[key] = len(sets)
             sets.append(_candidates(row))
-        rows.append({"candidates": places[key], **_answer(row)})
+        rows.append({"candidates": places[key], **_answer(row, _named(run, row))})
     return {"candidates": sets, "rows": rows}
 
 
@@ -92,13 +103,13 @@ def _candidates(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _answer(row: Mapping[str, Any]) -> dict[str, Any]:
+def _answer(row: Mapping[str, Any], named: list[int]) -> dict[str, Any]:
     scores = {name: numbers(row[f"{name}_scores"]) for name in ("class", "global", "coarse", "fine")}
     return {
-        "choice": row["choice"],
+        "named": named,
         "box_iou": number(row["box_iou"]),
         "mask_iou": number(row["mask_iou"]),
-        "mask": _text(row["chosen_mask"]),
+        "mask": _text(row["chosen_mask"]) if named else None,
         "predicted": row["predicted_category"],
         "matched": row["category_matched"],
         "words": row["words"],

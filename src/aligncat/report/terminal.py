@@ -36,6 +36,14 @@ _MASK_METRICS: dict[str, Metric] = {
     **{f"P@{threshold}": _precision(str(threshold)) for threshold in PRECISION_THRESHOLDS},
 }
 
+_SET_METRICS: dict[str, Metric] = {
+    "F1 = 1": lambda metrics: metrics.sets.precision if metrics.sets else None,
+    "N-acc": lambda metrics: metrics.sets.n_acc if metrics.sets else None,
+    "T-acc": lambda metrics: metrics.sets.t_acc if metrics.sets else None,
+    "gIoU": lambda metrics: metrics.sets.giou if metrics.sets else None,
+    "cIoU": lambda metrics: metrics.sets.ciou if metrics.sets else None,
+}
+
 _SLICE_METRICS: dict[str, Metric] = {
     "REC": lambda metrics: metrics.rec,
     "REC oracle": lambda metrics: metrics.oracle_rec,
@@ -76,8 +84,18 @@ def masks_table(results: Sequence[Result]) -> Table:
     return _summary_table(results, _MASK_METRICS)
 
 
+def sets_table(results: Sequence[Result]) -> Table | None:
+    """Return a table like `results_table` with gRefCOCO's metrics, of the splits that have them; None if none has.
+
+    Raises:
+        DataError: the results of a config and split cannot be summarised (`summarise`).
+    """
+    found = [result for result in results if result.metrics.sets is not None]
+    return _summary_table(found, _SET_METRICS) if found else None
+
+
 def result_lines(results: Sequence[Result]) -> list[tuple[dict[str, str], int, dict[str, Spread | None]]]:
-    """Return the lines of `results_table` and `masks_table` as values.
+    """Return the lines of `results_table` and `masks_table` as values, and of `sets_table` if a split has its metrics.
 
     Returns:
         For each line the conditions by heading, the number of expressions, and the metrics by name.
@@ -85,11 +103,14 @@ def result_lines(results: Sequence[Result]) -> list[tuple[dict[str, str], int, d
     Raises:
         DataError: the results of a config and split cannot be summarised (`summarise`).
     """
+    metrics = _METRICS | _MASK_METRICS
+    if any(result.metrics.sets for result in results):
+        metrics |= _SET_METRICS
     return [
         (
             _conditions(row),
             row.first.metrics.expressions,
-            {name: row.metric(read) for name, read in (_METRICS | _MASK_METRICS).items()},
+            {name: row.metric(read) for name, read in metrics.items()},
         )
         for row in summaries(results)
     ]
@@ -177,7 +198,8 @@ def causes_table(answers: Answers) -> Table:
     rows = [row for name in ("all", "kind") for row in error_tables(answers).get(name, [])]
     table = DataTable(title, collapse_padding=True)
     for name in rows[0]:
-        table.add_column(name.replace("_", " "), justify="left" if name == "slice" else "right", overflow="fold")
+        shown_as = "F1 = 1" if name == "rec" and result.metrics.sets else name.replace("_", " ")
+        table.add_column(shown_as, justify="left" if name == "slice" else "right", overflow="fold")
     for row in rows:
         table.add_row(*(percent(v) if name == "rec" else str(v) for name, v in row.items()))
     return table

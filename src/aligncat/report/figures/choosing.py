@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aligncat.errors import DataError
+from aligncat.evaluation.answer_targets import named_in
 from aligncat.evaluation.causes import CAUSES, Cause
 
 if TYPE_CHECKING:
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 UNRECORDED = "no kind recorded"
 
 
-def row_of(table: pa.Table, row: int) -> dict[str, Any]:
-    """Return one row of a table of answers, by column."""
-    return dict(table.slice(row, 1).to_pylist()[0])
+def row_of(answers: Answers, row: int) -> dict[str, Any]:
+    """Return one row of a table of answers by column, and under "named" the numbers of the candidates that it names."""
+    answer = answers.table.slice(row, 1).to_pylist()[0]
+    return {**answer, "named": named_in(answer, answers.result.metrics.sets)}
 
 
 def unevenness(weights: Sequence[float]) -> float:

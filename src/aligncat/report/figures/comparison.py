@@ -45,7 +45,7 @@ def comparison_figure(runs: Sequence[Answers], *, examples: int = 6, photos: Pat
     names = run_names([run.result for run in shown])
     sections = []
     for alike, rows in found:
-        answers = [row_of(run.table, row) for run, row in zip(shown, rows, strict=True)]
+        answers = [row_of(run, row) for run, row in zip(shown, rows, strict=True)]
         titles = [names[run_key(run.result)] for run in shown]
         cards = [Card(title, verdict(answer), answer) for title, answer in zip(titles, answers, strict=True)]
         sections.append(Section(f"“{answers[0]['text']}” (one of {alike:,} with these verdicts)", cards))
@@ -61,5 +61,7 @@ def measures(answer: Mapping[str, Any]) -> str:
     """Return the IoU of box and mask, and the probability."""
     if answer["choice"] < 0:
         return "no candidate to choose"
+    if not answer["named"]:
+        return f"nothing named; match {answer['match']:.2f}"
     mask = "" if answer["mask_iou"] is None else f", mask {answer['mask_iou']:.2f}"
     return f"box IoU {answer['box_iou']:.2f}{mask}; probability {answer['score']:.2f}"

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from aligncat.errors import DataError
+from aligncat.evaluation.answer_targets import chose_right
 from aligncat.evaluation.proportions import wilson
 from aligncat.report.figures.grouping import NothingToDrawError, by_config
 from aligncat.report.figures.style import across, house_style, label
@@ -48,7 +49,7 @@ def accuracy_by_distractors(answers: Answers) -> ByDistractors:
     found = answers.table["same_category"].to_pylist()
     known = np.array([count is not None for count in found], dtype=bool)
     distractors = np.minimum(np.array([count for count in found if count is not None], np.int64), MOST)
-    right = np.array(answers.table["right"].to_pylist(), dtype=bool)[known]
+    right = chose_right(answers.table)[known]
     values, place, counts = np.unique(distractors, return_inverse=True, return_counts=True)
     return ByDistractors(values, np.bincount(place, right, len(values)) / counts, counts)
 

@@ -104,7 +104,7 @@ def _plans(runs: Sequence[Answers], examples: int, photos: Path | None) -> Itera
 
 def _numbers(split: str, runs: Sequence[Answers]) -> Iterator[_Plan]:
     from aligncat.report.figures.distractors import distractors_figure
-    from aligncat.report.figures.reliability import calibration_figure
+    from aligncat.report.figures.reliability import calibration_figure, match_figure
     from aligncat.report.figures.stairs import staircase_figure
 
     yield _Plan(
@@ -132,6 +132,14 @@ def _numbers(split: str, runs: Sequence[Answers]) -> Iterator[_Plan]:
         "below count the answers in each bin. ECE is the expected calibration error: the distance from the line, "
         "averaged over the answers. The probability is the chosen object's share of the softmax over the refined set.",
         partial(calibration_figure, runs),
+    )
+    yield _Plan(
+        f"match {split}",
+        f"Calibration of the match, {split}",
+        "The share of expressions that mean something in their image, in ten bins of equal width by match, drawn like "
+        "the calibration of the probability. The match is the grounder's probability that the image holds what the "
+        "expression says.",
+        partial(match_figure, runs),
     )
 
 

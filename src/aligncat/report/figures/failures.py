@@ -38,7 +38,7 @@ def failures_figure(answers: Answers, *, photos: Path | None = None) -> Figure:
     total = sum(count for count, _ in found.values())
     cards = []
     for cause, (count, row) in found.items():
-        answer = row_of(answers.table, row)
+        answer = row_of(answers, row)
         title = f"{cause.replace('_', ' ')}: {count:,} of {total:,} failures ({count / total:.1%})"
         cards.append(Card(title, f"“{answer['text']}” — {MEANING[cause]} ({measures(answer)})", answer))
     return sheet([Section("", cards)], min(_COLUMNS, len(cards)), _PANEL, photos)

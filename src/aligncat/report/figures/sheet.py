@@ -41,7 +41,7 @@ class Card:
     Attributes:
         title: text above the picture.
         note: text below the picture.
-        answer: a row of `Answers.table`, by column.
+        answer: a row of `Answers.table`, by column, and what it names (`choosing.row_of`).
     """
 
     title: str
@@ -159,18 +159,19 @@ def _draw_row(page: _Page, row: Section, top: float, panel: float, photos: Path 
 
 
 def draw_answer(axes: Axes, answer: Mapping[str, Any], photos: Path | None) -> None:
-    """Draw the picture with the truth's box, the chosen box and the outline of the chosen mask.
+    """Draw the picture with the truth's boxes, the boxes that are named and the outline of their masks.
 
     The axes' data units are pixels. A picture that is missing or cannot be read becomes a grey panel that says so, with
     the boxes in their places.
 
     Args:
         axes: the axes to draw in.
-        answer: a row of `Answers.table`, by column.
+        answer: a row of `Answers.table`, by column, and what it names (`choosing.row_of`).
         photos: only a picture in this folder is drawn; None for any.
     """
-    width, height, choice = answer["width"], answer["height"], answer["choice"]
-    mask = None if answer["chosen_mask"] is None else RLE(size=[height, width], counts=answer["chosen_mask"])
+    width, height, named = answer["width"], answer["height"], answer["named"]
+    counts = answer["chosen_mask"] if named else None
+    mask = None if counts is None else RLE(size=[height, width], counts=counts)
     path = Path(answer["image_path"])
     if photos is not None and not is_inside(path, photos):
         _draw_absence(axes, answer, "picture is left out")
@@ -179,9 +180,10 @@ def draw_answer(axes: Axes, answer: Mapping[str, Any], photos: Path | None) -> N
     if mask is not None:
         _draw_outline(axes, mask)
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal", anchor="NW")
-    _draw_box(axes, answer["truth_box"], "truth")
-    if choice >= 0:
-        _draw_box(axes, answer["boxes"][4 * choice : 4 * choice + 4], "choice")
+    for start in range(0, len(answer["truth_box"]), 4):
+        _draw_box(axes, answer["truth_box"][start : start + 4], "truth")
+    for place in named:
+        _draw_box(axes, answer["boxes"][4 * place : 4 * place + 4], "choice")
 
 
 def _draw_picture(axes: Axes, answer: Mapping[str, Any], path: Path) -> None:

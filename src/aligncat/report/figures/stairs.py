@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from aligncat.evaluation.answer_targets import targets_of
 from aligncat.evaluation.staircase import staircase
 from aligncat.report.figures.grouping import NothingToDrawError, by_config
 from aligncat.report.figures.style import FAINT, across, house_style, label
@@ -39,10 +40,11 @@ def staircase_figure(runs: Sequence[Answers]) -> Figure:
         runs: runs on one split; the seeds of a config are drawn side by side in its colour.
 
     Raises:
-        NothingToDrawError: there is no run.
+        NothingToDrawError: there is no run, or no expression with a target.
     """
+    runs = [run for run in runs if (targets_of(run.table) > 0).any()]
     if not runs:
-        raise NothingToDrawError("there is no run")
+        raise NothingToDrawError("there is no run, or no expression with a target")
     configs = by_config(runs)
     drawn = [(staircase(run.table), config) for config in configs for run in config.runs]
     width = 0.84 / len(drawn)

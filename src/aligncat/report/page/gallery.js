@@ -33,7 +33,7 @@
   };
 
   function clear() {
-    for (const name of ["answer", "cause", "kind", "category", "words"]) fields[name].value = "";
+    for (const name of ["answer", "cause", "match", "kind", "category", "words"]) fields[name].value = "";
     causeOf = null;
     select();
   }
@@ -83,7 +83,7 @@
     return report.element(
       "section", { class: "run", "aria-label": name },
       report.element("label", { class: "name" }, box, report.userText("span", name)),
-      report.element("p", { class: "score" }, report.element("strong", { text: report.percent(whole.rec) }), " right boxes (REC)"),
+      report.element("p", { class: "score" }, report.element("strong", { text: report.percent(whole.rec) }), report.index.splits[number].sets ? " named exactly what is meant (F1 = 1)" : " right boxes (REC)"),
       report.shares([["right", right], ...counts]),
       report.element("ul", { class: "counts" }, ...[["right", right], ...counts].map(([cause, count]) => causeButton(run.run, cause, count, filterBy))),
       report.element(
@@ -116,6 +116,8 @@
     fill(fields.order, report.orders(shown));
     const names = ["right", ...report.index.causes.map(({ name }) => name)];
     fill(fields.cause, [["", "any"], ...names.map((name) => [name, `${report.causeName(name)} (${count((row) => shown.some((answers) => answers.cause[row] === name))})`])]);
+    fill(fields.match, report.matchChoices(shown).map(([value, text, fits]) => [value, value === "" ? text : `${text} (${count(fits)})`]));
+    fields.match.parentElement.hidden = !shown.some((answers) => answers.match);
     fillValues("kind", split.kind, report.index.kinds);
     fillValues("category", split.referent_category, report.index.categories);
   }
@@ -136,7 +138,7 @@
     if (!shown.some((answers) => answers.run === causeOf)) causeOf = null;
     rows = report.selectRows(split, shown, {
       causeOf,
-      answer: fields.answer.value, cause: fields.cause.value, kind: chosen("kind"), category: chosen("category"),
+      answer: fields.answer.value, cause: fields.cause.value, match: fields.match.value, kind: chosen("kind"), category: chosen("category"),
       words: fields.words.value, order: fields.order.value,
     });
     for (const button of document.querySelectorAll("#runs button")) {
@@ -198,7 +200,6 @@
   function cardOf(answers, row) {
     const image = split.images[split.image[row]];
     const boxes = [{ box: split.truth[row], role: "truth" }, { box: answers.box[row], role: "chosen" }];
-    const probability = answers.probability[row];
     return report.element(
       "span", { class: "answer" },
       report.picture(image, boxes),
@@ -206,9 +207,16 @@
         "span", { class: "outcome" },
         shown.length > 1 ? report.userText("span", report.index.runs[answers.run].name, { class: "name" }) : null,
         report.verdict(answers.cause[row]),
-        report.element("span", { class: "number", text: probability === null ? "" : `probability ${probability.toFixed(2)}` }),
+        report.element("span", { class: "number", text: measure(answers, row) }),
       ),
     );
+  }
+
+  /** Return the number below a picture: the match where an answer may name nothing, or else the probability. */
+  function measure(answers, row) {
+    const matched = report.index.splits[number].sets && answers.match;
+    const value = matched ? answers.match[row] : answers.probability[row];
+    return value === null ? "" : `${matched ? "match" : "probability"} ${value.toFixed(2)}`;
   }
 
   /** After the viewer closes, return to the page and card of the expression that it showed last. */

@@ -68,15 +68,15 @@
       });
       const slices = [...new Set(rows.map((row) => row.slice))];
       rows.sort((a, b) => slices.indexOf(a.slice) - slices.indexOf(b.slice));
-      return errorTable(by === "all" ? "All expressions" : `By ${BY[by] ?? by}`, rows);
+      return errorTable(by === "all" ? "All expressions" : `By ${BY[by] ?? by}`, rows, split.sets);
     });
   }
 
-  function errorTable(caption, rows) {
+  function errorTable(caption, rows, sets) {
     const causes = report.index.causes.filter((_, place) => rows.some((row) => row.causes[place]));
     const places = causes.map((cause) => report.index.causes.indexOf(cause));
     const columns = [
-      { title: "Slice" }, { title: "Run" }, { title: "Expressions", numeric: true }, { title: "REC", numeric: true },
+      { title: "Slice" }, { title: "Run" }, { title: "Expressions", numeric: true }, { title: sets ? "F1 = 1" : "REC", numeric: true },
       { title: "Shares", fixed: true },
       ...causes.map(({ name, meaning }) => ({ title: report.causeName(name), hint: meaning, numeric: true })),
     ];

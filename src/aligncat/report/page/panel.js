@@ -6,7 +6,7 @@
    * Make the panel of a run's answer: picture, verdict, facts and word weights. `answers` is the run's overview,
    * `details` the answer's details with its candidates (missing until loaded), and `shows` has the viewer's switches.
    */
-  report.panel = ({ split, answers, row, expression, details, shows }) => {
+  report.panel = ({ split, number, answers, row, expression, details, shows }) => {
     const image = split.images[split.image[row]];
     const boxes = [{ box: split.truth[row], role: "truth" }, { box: answers.box[row], role: "chosen" }];
     const picture = report.picture(image, boxes, { lazy: false });
@@ -22,19 +22,21 @@
       report.drawMasks(picture, image, masks.filter(({ counts }) => counts));
     }
     if (answers.cause[row] === null) rest.append(report.element("p", { class: "note", text: "This run has no answer to this expression." }));
-    else if (details) rest.append(facts(split, answers, row, details), ...words(details));
+    else if (details) rest.append(facts(split, number, answers, row, details), ...words(details));
     return panel;
   };
 
-  function facts(split, answers, row, details) {
+  function facts(split, number, answers, row, details) {
     const list = report.element("dl", { class: "facts" });
     const say = (name, text, hint) => list.append(report.element("dt", { text: name, title: hint }), report.element("dd", { dir: "auto", text }));
     const cause = report.index.causes.find(({ name }) => name === answers.cause[row]);
     if (cause) say("cause", cause.meaning);
     say("probability", answers.probability[row].toFixed(3), "the chosen object’s share among the candidates kept");
+    if (answers.match) say("match", answers.match[row].toFixed(3), "the probability that the picture holds what the expression says");
+    if (report.index.splits[number].sets) say("named", `${details.named.length} of ${split.truth[row].length / 4} meant`, "the number of objects that the answer names, and that the expression means");
     say("box IoU", details.box_iou.toFixed(3));
     if (details.mask_iou !== null) say("mask IoU", details.mask_iou.toFixed(3));
-    if (details.choice >= 0) say("chosen class", answers.labels[details.candidates.categories[details.choice]], "the detector’s class of the chosen candidate");
+    if (details.named.length) say("chosen class", classes(answers, details), "the detector’s class of what was chosen");
     if (details.predicted !== null) {
       const known = split.referent_category[row];
       say("category read", details.predicted + (known === null || known === details.predicted ? "" : `, but the truth is ${known}`), "the category that the text classifier predicted");
@@ -42,6 +44,8 @@
     if (!details.matched) say("note", "no candidate had the category, so all were compared");
     return list;
   }
+
+  const classes = (answers, { named, candidates }) => named.map((place) => answers.labels[candidates.categories[place]]).join(", ");
 
   /** Make the list of words, shaded by their weight in the phrase attention. */
   function words({ words: spoken, weights }) {
@@ -80,7 +84,7 @@
     const mark = (cells, row) => {
       const place = cells[0] - 1;
       const shape = drawn[order.indexOf(place)];
-      if (place === details.choice) row.className = "chosen";
+      if (details.named.includes(place)) row.className = "chosen";
       if (details.ious[place] > 0.5) row.classList.add("passes");
       row.onmouseenter = () => shape.classList.add("lit");
       row.onmouseleave = () => shape.classList.remove("lit");

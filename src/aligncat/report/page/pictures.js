@@ -23,16 +23,20 @@
     return group;
   }
 
+  /** Split a list of numbers into groups of four. */
+  const four = (values) => Array.from({ length: values.length / 4 }, (_, place) => values.slice(4 * place, 4 * place + 4));
+
   /**
-   * Make a picture, { file, name, width, height }, with boxes, [{ box, role }]; later boxes are on top. Photo and
-   * drawing both fill the frame and keep the image's aspect, so they coincide.
+   * Make a picture, { file, name, width, height }, with boxes, [{ box, role }]; later boxes are on top. A `box` has four
+   * numbers for each object, and may be empty or null. Photo and drawing both fill the frame and keep the image's
+   * aspect, so they coincide.
    */
   report.picture = (image, boxes, { lazy = true } = {}) => {
     const frame = report.element("span", { class: "picture" });
     if (image.file === null) frame.append(report.element("span", { class: "gone" }, "Missing picture: ", report.userText("span", image.name)));
     else frame.append(photo(image, frame, lazy));
     const drawing = shape("svg", { viewBox: `0 0 ${image.width} ${image.height}`, "aria-hidden": "true" });
-    drawing.append(...boxes.filter(({ box }) => box).map(({ box, role }) => outline(box, role)));
+    drawing.append(...boxes.flatMap(({ box, role }) => four(box ?? []).map((each) => outline(each, role))));
     frame.append(drawing);
     return frame;
   };

@@ -30,6 +30,20 @@
     ];
   };
 
+  /** Return the options of the match filter, of the first shown run that has a match: [value, label, test of a row]. */
+  report.matchChoices = (runs) => {
+    const matched = runs.find((answers) => answers.match);
+    if (!matched) return [["", "any", () => true]];
+    const quarters = [["under 25%", 0, 0.25], ["25 to 50%", 0.25, 0.5], ["50 to 75%", 0.5, 0.75], ["75% and more", 0.75, Infinity]];
+    return [
+      ["", "any", () => true],
+      ["nothing", "nothing named", (row) => matched.cause[row] !== null && matched.box[row] === null],
+      ...quarters.map(([text, low, high]) => [
+        String(low), text, (row) => matched.match[row] !== null && matched.match[row] >= low && matched.match[row] < high,
+      ]),
+    ];
+  };
+
   const by = (key, direction = 1) => (rows, ...data) => {
     const keys = new Map(rows.map((row) => [row, key(row, ...data)]));
     return rows.sort((a, b) => {
@@ -56,6 +70,7 @@
     ["data", "as in the data", (rows) => rows],
     ["unsure", "least sure first", by((row, _, shown) => shown[0].probability[row])],
     ["sure", "surest first", by((row, _, shown) => shown[0].probability[row], -1)],
+    ...(runs[0].match ? [["match", "least match first", by((row, _, shown) => shown[0].match[row])]] : []),
     ["alike", "most objects alike first", by((row, split) => split.same_category[row], -1)],
     ["small", "smallest referent first", by((row, split) => split.size[row])],
     ["long", "longest expression first", by((row, split) => split.length[row], -1)],
@@ -68,9 +83,11 @@
    */
   report.selectRows = (split, runs, wanted) => {
     const fits = report.answerChoices(runs).find(([value]) => value === wanted.answer)?.[2] ?? (() => true);
+    const matches = report.matchChoices(runs).find(([value]) => value === wanted.match)?.[2] ?? (() => true);
     const words = wanted.words.trim().toLowerCase();
     const rows = split.text.map((_, row) => row).filter((row) => (
       fits(row)
+      && matches(row)
       && (wanted.cause === "" || runs.some((answers) => answers.cause[row] === wanted.cause && [null, answers.run].includes(wanted.causeOf)))
       && (wanted.kind === "" || split.kind[row] === wanted.kind)
       && (wanted.category === "" || split.referent_category[row] === wanted.category)

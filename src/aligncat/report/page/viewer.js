@@ -46,7 +46,7 @@
     const still = () => from.rows === rows && rows[at] === row; // the viewer has not moved on
     const draw = (expression, details) => {
       facts.replaceChildren(...factsOf(split, row, expression));
-      const made = shown.map((answers, run) => report.panel({ split, answers, row, expression, details: details[run], shows }));
+      const made = shown.map((answers, run) => report.panel({ split, number, answers, row, expression, details: details[run], shows }));
       panels.replaceChildren(...made);
       tables.replaceChildren(...(shows.candidates ? candidates(made, details) : []));
     };
