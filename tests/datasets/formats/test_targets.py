@@ -157,6 +157,7 @@ def test_jsonl_rows_of_no_and_of_several_objects(tmp_path: Path) -> None:
         ({"no_target": True, "box": LEFT}, "'no_target' is true, but the row has 'box'"),
         ({"no_target": "true"}, "'no_target' must be true or false"),
         ({"no_target": False, "box": None}, "neither 'box' nor 'mask'"),
+        ({"box": None, "mask": None}, "neither 'box' nor 'mask'"),  # an exporter's keys of unknown values
         ({"boxes": [LEFT], "box": LEFT}, "both 'box' and 'boxes'"),
         ({"boxes": [LEFT, RIGHT], "masks": [run_lengths_of(LEFT)]}, "2 boxes and 1 masks"),
         ({"masks": [[], run_lengths_of(LEFT)]}, "masks[0] is empty and has no box"),

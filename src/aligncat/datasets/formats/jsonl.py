@@ -186,8 +186,8 @@ def _referent_id(row: Mapping[str, object], split: str, number: int, seen: Conta
 def _says_no_target(row: Mapping[str, object], where: str) -> bool:
     """Return whether a row says that the image shows nothing that its phrases mean.
 
-    It says so with "no_target", or else with an empty "box" or "boxes" and no mask. Training asks this, but it reads no
-    box and does not learn how many there are.
+    It says so with "no_target", or else with an empty list of boxes, or with a "box" of null where no other key of the
+    objects is written. Training asks this, but it reads no box and does not learn how many there are.
     """
     given = [key for key in _OF_OBJECTS if row.get(key) not in (None, [], "")]
     if row.get("no_target") is not None:
@@ -195,7 +195,9 @@ def _says_no_target(row: Mapping[str, object], where: str) -> bool:
         if none and given:
             raise DataError(f"{where}: 'no_target' is true, but the row has {given[0]!r}; remove one of them")
         return none
-    return not given and ("box" in row or "boxes" in row)
+    if [] in (row.get("box"), row.get("boxes")):
+        return not given
+    return [key for key in _OF_OBJECTS if key in row] == ["box"] and row["box"] is None
 
 
 def _truth(row: Mapping[str, object], canvas: Canvas, numbers: BoxNumbers) -> Truth:
