@@ -89,11 +89,12 @@ class AnswerSets:
         overlaps = questions.overlaps
         if (overlaps.targets == 1).all():
             return None
+        images = list(questions.split.images)
+        boxes = dict(zip(images, questions.store.boxes(images), strict=True))
+        counts = overlaps.valid.sum(axis=1).tolist()
         rows = [
-            _compare(
-                questions, row, named_candidates(choices, row, len(questions.store.candidates(e.image_id)), min_match)
-            )
-            for row, e in enumerate(overlaps.expressions)
+            _compare(questions, row, boxes[each.image_id], named_candidates(choices, row, counts[row], min_match))
+            for row, each in enumerate(overlaps.expressions)
         ]
         named, f1, intersection, union = (np.array(column) for column in zip(*rows, strict=True))
         return cls(
@@ -170,23 +171,33 @@ def box_f1(named: ArrayLike, targets: ArrayLike) -> float:
     return 2 * pairs / sum(iou.shape)
 
 
-def _compare(questions: Questions, row: int, named: list[int]) -> tuple[int, float, float, float]:
-    """Return the number of named candidates, their F1, and the intersection and union of the masks."""
-    overlaps, expression = questions.overlaps, questions.overlaps.expressions[row]
-    candidates, truth = questions.store.candidates(expression.image_id), questions.truth[expression.referent_id]
-    f1 = box_f1(candidates.boxes[named], truth.boxes)
-    if not len(truth):
-        area = (
-            mask_overlap(merged := merge_masks([candidates.masks[each] for each in named]), merged)[1] if named else 0
-        )
-        return len(named), f1, 0.0, float(area)
-    if len(named) > 1 and truth.masks:
-        whole = merge_masks([candidates.masks[each] for each in named])
-        intersection, union = mask_overlap(merge_masks(truth.masks), whole)
-        return len(named), f1, float(intersection), float(union)
-    # The table of overlaps has the masks of one candidate, and of none in its last column.
-    place = named[0] if named else -1
-    return len(named), f1, float(overlaps.intersections[row, place]), float(overlaps.unions[row, place])
+def _compare(
+    questions: Questions, row: int, boxes: NDArray[np.float32], named: list[int]
+) -> tuple[int, float, float, float]:
+    """Return the number of named candidates, their F1, and the intersection and union of the masks.
+
+    Args:
+        questions: the questions.
+        row: the expression.
+        boxes: (O, 4) xyxy pixels, its image's candidates and padding.
+        named: the candidates that the answer names.
+    """
+    expression = questions.overlaps.expressions[row]
+    truth = questions.truth[expression.referent_id]
+    f1 = box_f1(boxes[named], truth.boxes)
+    if len(truth) and (len(named) < 2 or not truth.masks):
+        # The table of overlaps has the masks of one candidate, and of none in its last column.
+        place = named[0] if named else -1
+        overlaps = questions.overlaps
+        return len(named), f1, float(overlaps.intersections[row, place]), float(overlaps.unions[row, place])
+    if not named:
+        return 0, f1, 0.0, 0.0
+    masks = questions.store.candidates(expression.image_id).masks
+    whole = merge_masks([masks[each] for each in named])
+    if not truth.masks:
+        return len(named), f1, 0.0, float(mask_overlap(whole, whole)[1])
+    intersection, union = mask_overlap(merge_masks(truth.masks), whole)
+    return len(named), f1, float(intersection), float(union)
 
 
 def _share(of: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
