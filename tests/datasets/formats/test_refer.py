@@ -304,7 +304,7 @@ def test_a_misspelt_dataset_is_a_missing_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a b", "C:\\data"])
 def test_a_datasets_name_is_part_of_file_names(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=r"a dataset's name may only have letters, digits and \. _ \+ -"):
+    with pytest.raises(ConfigError, match=r"a dataset's name has at most 60 letters, digits and \. _ \+ -"):
         DataConfig(tmp_path, name)
 
 
