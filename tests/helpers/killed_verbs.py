@@ -209,7 +209,7 @@ def _serve() -> None:
             with os.fdopen(output, errors="replace") as printed:
                 text = printed.read()  # until the verb and its workers have ended
             _, status = os.waitpid(pid, 0)
-            events = os.path.getsize(counted.name)
+            events = Path(counted.name).stat().st_size
         print(json.dumps([os.waitstatus_to_exitcode(status), events, text]), flush=True)
 
 
