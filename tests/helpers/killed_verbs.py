@@ -152,6 +152,8 @@ def watch(request: Request, counted: int) -> None:
         path = _path(event, arguments)
         if path is None or not path.startswith(f"{request.under}/"):
             return
+        if request.torn and Path(path).is_dir():  # a file without a name, of which nothing can be left
+            return
         if request.only and not any(request.only in str(each) for each in (path, *arguments)):
             return
         count += 1

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from aligncat.arguments.options import REQUIRED, Group, Option, Options, alternatives, is_list
-from aligncat.files.settings_file import in_words
+from aligncat.arguments.options import REQUIRED, Group, Option, Options, is_list
+from aligncat.files.settings_file import alternatives, in_words
 from aligncat.wording import did_you_mean
 
 _WIDEST = 110
