@@ -161,7 +161,7 @@ class TestMistakes:
             (["train", *TRAIN, "--config", "refcoc"], "--config refcoc: no such file or preset; known presets are"),
             (["train", *TRAIN, "--config=refcoc"], "refcocog-google, refcocog-umd; did you mean refcoco"),
             (["train", *TRAIN, "--alignment", "query"], "label-in-training, querymatch"),
-            (["evaluate", "--config", "refcoc"], "refcoc: no such file or directory; give a YAML file"),
+            (["evaluate", "--config", "refcoc"], "refcoc: no such file; give a YAML file"),
             (["ground", "photo.jpg"], "expressions"),
             (["extract", "--out", "o", "--images"], "--images"),
         ],

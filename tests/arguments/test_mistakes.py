@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -123,8 +124,8 @@ def test_a_wrong_command_line(words: list[str], expected: str, capsys: pytest.Ca
         (b"a:\n\t- b\n", "line 2, column 1: not YAML"),
         (b"out: *b\n", "not YAML (found undefined alias 'b')"),
         (b"training: " + b"[" * 3000 + b"]" * 3000, "nested too deeply for settings"),
-        (b"\xff\xfe\x00a", "not UTF-8 text (invalid start byte at byte 0)"),
-        (b"#" * 1_000_001, "larger than 1 MB"),
+        (b"\xff\xfe\x00a", "cannot be read as UTF-8 text ("),
+        (b"#" * 1_000_001, "has more than 1,000,000 bytes"),
         (b"&a {training: *a}\n", "holds more than 100,000 values, through aliases"),
     ],
 )
@@ -134,8 +135,11 @@ def test_a_wrong_config_file(content: bytes, expected: str, tmp_path: Path, caps
     assert str(tmp_path / "mine.yaml") in line and expected in line
 
 
-def test_a_config_file_that_is_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert f"{tmp_path} is a folder; give a YAML file" in error_of([*TRAIN, "--config", str(tmp_path)], capsys)
+def test_a_config_file_that_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"{tmp_path}: a folder; give a YAML file" in error_of([*TRAIN, "--config", str(tmp_path)], capsys)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert f"{pipe}: not a regular file; give a YAML file" in error_of([*TRAIN, "--config", str(pipe)], capsys)
 
 
 def test_an_impossible_value_of_an_optional_group_is_our_own_error(capsys: pytest.CaptureFixture[str]) -> None:

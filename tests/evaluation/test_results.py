@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -53,14 +54,19 @@ def test_a_saved_result_holds_everything_and_loads_unchanged(result, tmp_path):
     assert Result.load(tmp_path / "val.json") == result
 
 
-def test_a_changed_digit_of_a_stored_result_is_refused(result, tmp_path):
+def test_a_flipped_bit_of_a_stored_result_is_an_error_or_changes_nothing(result, tmp_path):
     path = tmp_path / "val.json"
     result.save(path)
-    text = path.read_text()
-    place = text.index('"rec": 0.5') + len('"rec": 0.5') - 1
-    path.write_text(f"{text[:place]}4{text[place + 1 :]}")
-    with pytest.raises(DataError, match=r"val\.json: damaged or edited.*; evaluate again"):
-        Result.load(path)
+    content = path.read_bytes()
+    errors = []
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :])
+        try:
+            assert Result.load(path) == result
+        except DataError as error:
+            errors.append(str(error))
+    assert len(errors) > 0.9 * len(re.sub(rb"\s", b"", content))  # white space means nothing
+    assert any("val.json: damaged or edited" in each and each.endswith("; evaluate again") for each in errors)
 
 
 def test_a_result_of_an_earlier_version_has_no_hash(result, tmp_path):

@@ -1,6 +1,7 @@
 """Runs verbs in forks of a process that has imported aligncat once, and kills them at a given file-system event.
 
-Run as a script, it reads one JSON request per line from standard input and answers each with one line.
+Run as a script, it reads one JSON request per line from standard input and answers each with one line. The workers of a
+study import the script anew, see `_watch_worker`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from typing import Any
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate")
+WORKER = "ALIGNCAT_TESTS_KILL_WORKER"  # the environment variable that has the request for the workers of a study
 FOLDER_AT = {"os.remove": 1, "os.rmdir": 1, "os.mkdir": 2, "os.rename": 2, "os.link": 2}
 
 
@@ -31,7 +34,7 @@ class Ended:
 
     Attributes:
         status: its exit status, negative for a signal.
-        events: the number of changes that it made to files and folders; 0 if it was killed.
+        events: the number of changes that were counted, that of the kill included.
         output: what it printed.
     """
 
@@ -49,7 +52,8 @@ class Request:
         under: only changes below this folder count.
         kill_at: the number of the change before which the process is killed; None for never.
         only: only changes whose paths, old or new, have this text count.
-        torn: if that change opens a file for writing, it is opened, and so emptied, before the kill.
+        torn: only the opening of a file for writing counts, and the file is opened, and so emptied, before the kill.
+        worker: the changes of a study's workers count, and one of them is killed, instead of the verb's own process.
         signal_number: the signal that kills it.
         file_limit: the most bytes that a file may get, as on a full disk.
     """
@@ -59,6 +63,7 @@ class Request:
     kill_at: int | None = None
     only: str = ""
     torn: bool = False
+    worker: bool = False
     signal_number: int = signal.SIGKILL
     file_limit: int | None = None
 
@@ -128,32 +133,48 @@ def _path(event: str, arguments: tuple[Any, ...]) -> str | None:
     return str(Path(text).absolute())
 
 
-def watch(request: Request) -> list[int]:
-    """Count the changes of this process to files and folders, and kill it at one of them."""
-    count = [0]
+def watch(request: Request, counted: int) -> None:
+    """Count the changes of this process to files and folders, and kill it at one of them.
+
+    Args:
+        request: which changes count, and which is the last.
+        counted: a file descriptor that receives one byte per change.
+    """
+    count = 0
     dying = False
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal dying
+        nonlocal count, dying
         if dying or event not in CHANGES or (event == "open" and not arguments[2] & WRITING):
+            return
+        if request.torn and event != "open":
             return
         path = _path(event, arguments)
         if path is None or not path.startswith(f"{request.under}/"):
             return
+        if request.torn and Path(path).is_dir():  # a file without a name, of which nothing can be left
+            return
         if request.only and not any(request.only in str(each) for each in (path, *arguments)):
             return
-        count[0] += 1
-        if count[0] == request.kill_at:
-            if request.torn and event == "open":
+        count += 1
+        os.write(counted, b".")
+        if count == request.kill_at:
+            if request.torn:
                 dying = True
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
             os.kill(os.getpid(), request.signal_number)
 
     sys.addaudithook(hook)
-    return count
 
 
-def _run(request: Request, output: int, pipe: int) -> int:
+def _watch_worker() -> None:
+    """Watch this process if it is a study's worker and the request is about workers."""
+    if __name__ == "__mp_main__" and WORKER in os.environ:
+        values = json.loads(os.environ[WORKER])
+        watch(Request(**values["request"]), os.open(values["counted"], os.O_WRONLY | os.O_APPEND))
+
+
+def _run(request: Request, output: int, counted: str) -> int:
     from aligncat.cli import main
 
     os.dup2(output, 1)
@@ -162,7 +183,10 @@ def _run(request: Request, output: int, pipe: int) -> int:
     if request.file_limit is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (request.file_limit, resource.RLIM_INFINITY))
-    count = watch(request)
+    if request.worker:
+        os.environ[WORKER] = json.dumps({"request": asdict(request), "counted": counted})
+    else:
+        watch(request, os.open(counted, os.O_WRONLY | os.O_APPEND))
     try:
         status = main(request.words)
     except SystemExit as end:
@@ -172,28 +196,26 @@ def _run(request: Request, output: int, pipe: int) -> int:
         status = 99
     sys.stdout.flush()
     sys.stderr.flush()
-    os.write(pipe, b"%d" % count[0])
     return status
 
 
 def _serve() -> None:
     for line in sys.stdin:
         output, their_output = os.pipe()
-        events, their_events = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(output)
-            os.close(events)
-            os._exit(_run(Request(**json.loads(line)), their_output, their_events))
-        os.close(their_output)
-        os.close(their_events)
-        with os.fdopen(output, errors="replace") as printed, os.fdopen(events) as counted:
-            text = printed.read()  # until the verb and its workers have ended
-            count = int(counted.read() or 0)
-        _, status = os.waitpid(pid, 0)
-        print(json.dumps([os.waitstatus_to_exitcode(status), count, text]), flush=True)
+        with tempfile.NamedTemporaryFile() as counted:
+            pid = os.fork()
+            if pid == 0:
+                os.close(output)
+                os._exit(_run(Request(**json.loads(line)), their_output, counted.name))
+            os.close(their_output)
+            with os.fdopen(output, errors="replace") as printed:
+                text = printed.read()  # until the verb and its workers have ended
+            _, status = os.waitpid(pid, 0)
+            events = Path(counted.name).stat().st_size
+        print(json.dumps([os.waitstatus_to_exitcode(status), events, text]), flush=True)
 
 
+_watch_worker()
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _import_everything()

@@ -14,6 +14,7 @@ from aligncat.language.tokens import tokenize
         (".,'!?\"()*#:;", []),
         ("  two \t spaces\n", ["two", "spaces"]),
         ("#2 at 3:40", ["2", "at", "340"]),
+        ("wait...what", ["waitwhat"]),
         ("under_score & café", ["under_score", "&", "café"]),
         ("", []),
     ],
@@ -38,7 +39,8 @@ def test_the_rules_of_querymatch(text: str, words: list[str]) -> None:
         (".,'!?\"()*#:;", []),
         ("\u2014 \u2026 _ \u2019 \u201c\u201d", []),
         ("café & crème", ["café", "&", "crème"]),
-        ("wait...what", ["waitwhat"]),  # full stops are removed, as in rule 1
+        ("wait...what, a dog..", ["wait", "what", "a", "dog"]),
+        ("the U.S. flag, 3.5 m", ["the", "us", "flag", "35", "m"]),  # single full stops are removed, as in rule 1
     ],
 )
 def test_the_rules_of_new_grounders(text: str, words: list[str]) -> None:

@@ -69,6 +69,8 @@ def test_other_rows_are_random_with_the_standard_deviation_of_the_file(file: Pat
         ("the 1 2 3\ncat 1 1e39 3\n", r"vectors\.txt:2: not a finite number"),
         ("the 1 2 3\n", "none of the 3 words"),
         ("", "none of the 3 words"),
+        ("the\t1\t2\t3\n", r"vectors\.txt:1: separated by tabs, .* replace the tabs, for example with: tr "),
+        ("2 3\nthe\t1 2 3\n", r"vectors\.txt:2: separated by tabs"),
         (None, "cannot read the word vectors: No such file"),
     ],
 )

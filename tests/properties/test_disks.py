@@ -12,8 +12,9 @@ from helpers.tiny_verbs import Bench
 
 Mount = Callable[[Path, str], None]
 WRITERS = (
-    *("data prepare source", "data prepare mirror", "data convert refer", "data convert simrec", "extract", "train"),
-    *("evaluate", "report", "report again", "audit", "detector import", "import querymatch"),
+    *("data mojiref", "data prepare source", "data prepare mirror", "data convert refer", "data convert simrec"),
+    *("extract", "train", "evaluate", "report", "report again", "audit", "detector import", "import querymatch"),
+    *("detector train-mini", "quickstart", "ablate"),
 )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +72,29 @@ def plain(value: Any) -> object:
     return value
 
 
-def check_kills(bench: Bench, *, step: int = 1, torn: bool = False) -> None:
-    """Kill a verb before every `step`-th change, run it again, and compare with an undisturbed run."""
+def check_kills(bench: Bench, *, step: int = 1, torn: bool = False, worker: bool = False) -> None:
+    """Kill a verb before every `step`-th change, run it again, and compare with an undisturbed run.
+
+    Args:
+        bench: the verb.
+        step: every how many changes it is killed.
+        torn: kill it only where it opens a file for writing, after the file was opened.
+        worker: kill the worker of a study; the verb itself then ends with an error.
+    """
     bench.fresh()
-    whole = bench.run()
+    whole = bench.run(torn=torn, worker=worker)
     expected = tree(bench.out)
     assert whole.status == 0 or "data check" in " ".join(bench.case.words), whole.output
     assert expected and not [name for name in expected if name.rpartition("/")[2].startswith(".")]
+    assert whole.events
     for kill_at in range(1, whole.events + 1, step):
         bench.fresh()
-        assert bench.run(kill_at=kill_at, torn=torn).status == -signal.SIGKILL
+        killed = bench.run(kill_at=kill_at, torn=torn, worker=worker)
+        if worker:
+            assert killed.status == 1 and killed.events == kill_at, killed.output
+            assert "a worker process was killed" in killed.output and "Traceback" not in killed.output, killed.output
+        else:
+            assert killed.status == -signal.SIGKILL, killed.output
         again = bench.run_again()
         found = tree(bench.out)
         where = f"killed before change {kill_at} of {whole.events}; then: {again.output}"
@@ -98,6 +113,21 @@ def test_after_a_kill_the_same_command_gives_the_same_files(bench: Bench, name: 
 @pytest.mark.parametrize("name", VERBS)
 def test_after_a_kill_at_any_change_the_same_command_gives_the_same_files(bench: Bench, name: str, torn: bool) -> None:
     check_kills(bench, torn=torn)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("torn", [False, True], ids=["before", "file opened"])
+@pytest.mark.parametrize("name", ["ablate"])
+def test_after_a_kill_in_a_worker_the_same_command_gives_the_same_files(
+    bench: Bench, name: str, torn: bool, tmp_path: Path
+) -> None:
+    one_run_left = tmp_path / "one run left"
+    bench.fresh()
+    assert bench.run().status == 0
+    shutil.copytree(bench.out, one_run_left)
+    shutil.rmtree(next(one_run_left.rglob("aligncat-seed0")))
+    case = replace(bench.case, prepare=lambda out: shutil.copytree(one_run_left, out, dirs_exist_ok=True))
+    check_kills(replace(bench, case=case), torn=torn, worker=True)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
-from aligncat.arguments.options import NAMES_OR_PATHS, Option, Options, alternatives, is_list
+from aligncat.arguments.options import NAMES_OR_PATHS, Option, Options, is_list
+from aligncat.files.settings_file import alternatives
 
 Completer: TypeAlias = Callable[..., Iterable[str]]
 

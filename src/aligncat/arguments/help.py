@@ -11,8 +11,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from aligncat.arguments.options import REQUIRED, Group, Option, Options, alternatives, is_list
-from aligncat.files.settings_file import in_words
+from aligncat.arguments.options import REQUIRED, Option, Options, is_list
+from aligncat.files.settings_file import alternatives, in_words
 from aligncat.wording import did_you_mean
 
 _WIDEST = 110
@@ -63,16 +63,16 @@ def option_help(verb: str, name: str, options: Options) -> str:
     wanted = name.lstrip("-").replace("-", "_")
     if (group := options.group(wanted)) is not None:
         members = [option for option in options.options if option.group == wanted]
-        return "\n".join([_full(group.name, group.text), *(_of_group(group, option) for option in members)])
+        return "\n\n".join([_full(group.name, group.text), *map(_option_in_full, members)])
     option = _CONFIG if wanted == "config" else options.option(wanted)
     if option is None:
         known = [each.name for each in options.options] + [each.name for each in options.groups]
         raise KeyError(f"no option {name}{did_you_mean(wanted, known)}")
+    return _option_in_full(option)
+
+
+def _option_in_full(option: Option) -> str:
     return _full(f"{option.written}: {in_words(option.kind)}{_default(option)}", option.text)
-
-
-def _of_group(group: Group, option: Option) -> str:
-    return f"\n{_full(f'{option.written}: {in_words(option.kind)}{_default(option)}', option.text)}"
 
 
 def _full(title: str, text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from aligncat.errors import ConfigError
 from aligncat.wording import did_you_mean
 
-# Argument -> what is missing, and what to do. An argument that may also be the name of something is in NAMES below.
+# Argument -> what to do if its file is missing. For arguments that may also be a name, see `_check_name`.
 _FILES = {
     "image": "give the photo's file",
     "checkpoint": "give the checkpoint's file",

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from aligncat.arguments.options import Option, Options, alternatives, is_list
+from aligncat.arguments.options import Option, Options, is_list
 from aligncat.errors import ConfigError
-from aligncat.files.settings_file import in_words, read_yaml, setting_mistakes, wrong_value
+from aligncat.files.settings_file import alternatives, in_words, read_yaml, setting_mistakes, wrong_value
 from aligncat.grounder.old_sizes import drop_old_names
 from aligncat.wording import did_you_mean, listed_words, truncated
 
@@ -35,9 +35,7 @@ def explain(options: Options, words: Sequence[str], error: Exception) -> str:
     """
     try:
         _find(options, words)
-    except _Mistake as mistake:
-        return str(mistake)
-    except ConfigError as mistake:
+    except (_Mistake, ConfigError) as mistake:
         return str(mistake)
     return _plain(error, options)
 

@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from types import NoneType, SimpleNamespace, UnionType
+from types import NoneType, SimpleNamespace
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from aligncat.files.settings_file import alternatives
 
 REQUIRED: Any = inspect.Parameter.empty
 """The default of an option that must be given."""
@@ -112,11 +114,6 @@ def argument_types(function: Callable[..., Any]) -> dict[str, Any]:
     arguments = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
     types = get_type_hints(SimpleNamespace(__annotations__=arguments), function.__globals__)
     return {name: _one_of_path_and_text(kind, str if name in NAMES_OR_PATHS else Path) for name, kind in types.items()}
-
-
-def alternatives(kind: Any) -> tuple[Any, ...]:
-    """Return the members of a union, or the type itself."""
-    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
 
 def is_list(kind: Any) -> bool:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from aligncat.datasets.config import DataConfig
 from aligncat.errors import DataError
-from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import remove_left
+from aligncat.files.name_lists import write_names
 from aligncat.files.writable import check_writable
 
 if TYPE_CHECKING:
@@ -70,6 +70,6 @@ def show(report: Report) -> None:
 def _write_names(path: Path, names: tuple[str, ...]) -> None:
     remove_left(path.parent)
     try:
-        write_atomic(path, "".join(f"{name}\n" for name in names).encode())
+        write_names(path, names)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}); give --missing another path") from error

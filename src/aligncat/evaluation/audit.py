@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from aligncat.datasets.prepare.prepare import SETS
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError
 from aligncat.evaluation.leak import SplitAudit, TrainingImages, audit_split, read_training_images, without
-from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import folder_lock
+from aligncat.files.name_lists import write_names
 
 LEAVE_OUT = "leave-out.txt"
 TRAIN_ON = "train-on.txt"
@@ -115,7 +116,7 @@ def write_lists(audit: DetectorAudit, out: Path) -> None:
 
 
 def _write_lists(audit: DetectorAudit, out: Path) -> None:
-    _write_lines(out / LEAVE_OUT, audit.photos)
+    _write_list(out / LEAVE_OUT, audit.photos)
     if audit.training.listed is None:
         logger.info(
             "%s is a name without a list of images, so %s was not written; to get it, give the detector's annotation "
@@ -124,7 +125,7 @@ def _write_lists(audit: DetectorAudit, out: Path) -> None:
             TRAIN_ON,
         )
     else:
-        _write_lines(out / TRAIN_ON, without(audit.training.listed, audit.photos))
+        _write_list(out / TRAIN_ON, without(audit.training.listed, audit.photos))
     if audit.absent:
         logger.warning(
             "%s does not cover %s, which share these photos but have no files in %s; to evaluate on them too, put them "
@@ -148,6 +149,6 @@ def _has_annotations(data: DataConfig) -> bool:
     return True
 
 
-def _write_lines(path: Path, lines: list[str] | tuple[str, ...]) -> None:
-    write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
-    logger.info("%s: %s photos", path, f"{len(lines):,}")
+def _write_list(path: Path, names: Sequence[str]) -> None:
+    write_names(path, names)
+    logger.info("%s: %s photos", path, f"{len(names):,}")

@@ -247,11 +247,11 @@ def _membership(listed: tuple[str, ...]) -> Callable[[str], bool | None]:
 
 
 def _lines(text: str, path: Path) -> tuple[str, ...]:
-    lines = tuple(line.strip() for line in text.splitlines() if line.strip())
+    lines = [line.strip() for line in text.split("\n")]
     for number, line in enumerate(lines, start=1):
         if _CONTROL.search(line) or len(line) > 1000:
             raise DataError(f"{path}:{number}: neither a file name nor a COCO id")
-    return lines
+    return tuple(filter(None, lines))
 
 
 def _images_of_json(text: str, path: Path) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""File access: atomic writes, new folders, hashes, and safe reading of pickles and images."""
+"""File access: atomic writes, new folders, locks, hashes, and safe reading of files of any origin."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aligncat.errors import DataError, UnsafePickleError
+from aligncat.files.documents import read_bytes
 
 # RefCOCO's refs take tens of megabytes. A file ten times as large is not a refs file.
 MAX_PICKLE_BYTES = 512 * 2**20
@@ -139,13 +140,7 @@ def load_plain_pickle(path: Path) -> object:
         UnsafePickleError: the pickle names any other class or a function. Nothing is called.
         DataError: the file is missing, too large, truncated, or not a pickle.
     """
-    try:
-        size = path.stat().st_size
-        if size > MAX_PICKLE_BYTES:
-            raise DataError(f"{path}: {size:,} bytes is more than the limit of {MAX_PICKLE_BYTES:,} for a pickle")
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    data = read_bytes(path, limit=MAX_PICKLE_BYTES)
     check_pickle_sizes(data, path)
     try:
         return _load(data, path)

@@ -9,6 +9,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from aligncat.errors import ConfigError
+from aligncat.files.documents import read_text
 from aligncat.wording import did_you_mean, truncated
 
 MAX_BYTES = 1_000_000
@@ -22,24 +23,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Return the settings in a YAML file.
 
     Raises:
-        ConfigError: the file is missing, too large, not UTF-8 or not YAML, repeats values endlessly, or holds something
-            other than settings.
+        ConfigError: the file is missing, no regular file, too large, not UTF-8 or not YAML, repeats values endlessly,
+            or holds something other than settings.
     """
     import yaml
 
+    if not path.is_file():  # a pipe can be read only once, and jsonargparse reads the file again
+        found_instead = "a folder" if path.is_dir() else "not a regular file" if path.exists() else "no such file"
+        raise ConfigError(f"{path}: {found_instead}; give a YAML file")
+    text = read_text(path, ConfigError, limit=MAX_BYTES)
     try:
-        if path.is_dir():
-            raise ConfigError(f"{path} is a folder; give a YAML file")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}; give a YAML file") from error
-    if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB, so not a file with settings")
-    try:
-        found = yaml.safe_load(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); give a YAML file") from error
+        found = yaml.safe_load(text)
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deeply for settings; give a YAML file") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: for example, the date 2026-13-45
@@ -98,13 +92,18 @@ def wrong_value(value: Any, kind: Any) -> str | None:
 
 def in_words(kind: Any) -> str:
     """Return a type in words, such as "a whole number" or "one of rec, res"."""
-    members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    members = alternatives(kind)
     named = [_one_in_words(each) for each in members if each is not NoneType]
     return f"{' or '.join(named)}{', or null' if NoneType in members else ''}"
 
 
+def alternatives(kind: Any) -> tuple[Any, ...]:
+    """Return the members of a union, or the type itself."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
 def _value_mistakes(name: str, value: Any, kind: Any) -> Iterator[str]:
-    members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    members = alternatives(kind)
     group = next((each for each in members if is_dataclass(each)), None)
     if group is not None and isinstance(value, Mapping):
         yield from setting_mistakes(value, get_type_hints(group), f"{name}.")
@@ -117,8 +116,7 @@ def _value_mistakes(name: str, value: Any, kind: Any) -> Iterator[str]:
 
 
 def _choices(kind: Any) -> tuple[Any, ...]:
-    members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    return tuple(choice for each in members if get_origin(each) is Literal for choice in get_args(each))
+    return tuple(choice for each in alternatives(kind) if get_origin(each) is Literal for choice in get_args(each))
 
 
 def _shown(value: Any) -> str:

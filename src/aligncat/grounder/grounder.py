@@ -19,12 +19,13 @@ from aligncat.detectors.registry import load_detector
 from aligncat.errors import DetectorError
 from aligncat.files.given_images import ImageInput, as_rgb
 from aligncat.grounder.batches import SplitTensors
+from aligncat.grounder.card_results import CardResult
 from aligncat.grounder.choices import choices_of, join_choices, object_probability
 from aligncat.grounder.expressions import checked_phrases
 from aligncat.grounder.folder import Contents, find_folder, read_folder, write_folder
 from aligncat.grounder.grounding import CandidateScore, Grounding
 from aligncat.grounder.model import GroundingModel
-from aligncat.grounder.model_card import CardResult, model_card
+from aligncat.grounder.model_card import model_card
 from aligncat.language.pretrained import PretrainedText
 from aligncat.language.tokens import Tokens
 from aligncat.loading import model_loading

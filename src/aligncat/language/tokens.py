@@ -7,6 +7,7 @@ and grounders of earlier versions, whose config.json records no rule, have rule 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _QUOTES = "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}\N{SINGL
 _QUOTES += "\N{SINGLE HIGH-REVERSED-9 QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}\N{LEFT DOUBLE QUOTATION MARK}"
 _QUOTES += "\N{RIGHT DOUBLE QUOTATION MARK}\N{DOUBLE LOW-9 QUOTATION MARK}\N{DOUBLE HIGH-REVERSED-9 QUOTATION MARK}"
 _DASHES = "\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{FIGURE DASH}\N{EN DASH}\N{EM DASH}\N{HORIZONTAL BAR}\N{MINUS SIGN}"
+_DOTS = re.compile(r"\.\.+")  # an ellipsis in ASCII
 _TABLES = {
     FIRST_RULE: str.maketrans({**dict.fromkeys(_REMOVED + ";", None), **dict.fromkeys("-/", " ")}),
     RULE: str.maketrans(
@@ -62,8 +64,8 @@ def tokenize(text: str, rule: int = FIRST_RULE) -> list[str]:
     """Split an expression into lower-case words.
 
     Rule 1 removes the characters ``.,'!?"()*#:;``. White space, ``-`` and ``/`` separate words. In rule 2, ``;``,
-    ``_``, the ellipsis character and typographic dashes separate words too, and typographic quotes and apostrophes are
-    removed like ASCII ones.
+    ``_``, the ellipsis character, two or more full stops and typographic dashes separate words too, and typographic
+    quotes and apostrophes are removed like ASCII ones.
 
     Args:
         text: an expression as its author wrote it.
@@ -72,4 +74,5 @@ def tokenize(text: str, rule: int = FIRST_RULE) -> list[str]:
     Returns:
         The words in order; empty if the text has none.
     """
-    return text.lower().translate(_TABLES[rule]).split()
+    lower = text.lower() if rule == FIRST_RULE else _DOTS.sub(" ", text.lower())
+    return lower.translate(_TABLES[rule]).split()

@@ -83,7 +83,13 @@ def _rows(file: io.TextIOWrapper, path: Path) -> Iterator[tuple[str, str, list[s
         place = f"{path}:{line_number}"
         if len(line) == _MAX_LINE:
             raise DataError(f"{place}: longer than {_MAX_LINE:,} characters; give a GloVe or word2vec text file")
-        fields = line.rstrip().split(" ")
+        line = line.rstrip()
+        if "\t" in line:
+            raise DataError(
+                f"{place}: separated by tabs, where one space must stand between a word and its numbers; replace the "
+                "tabs, for example with: tr '\\t' ' ' < FILE > vectors.txt"
+            )
+        fields = line.split(" ")
         if fields == [""]:
             continue
         if line_number == 1 and len(fields) == 2 and all(field.isdecimal() for field in fields):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -234,9 +235,12 @@ def _batches(recipe: MiniDetectorConfig, start: int, stop: int) -> Iterator[list
         return
     size = recipe.batch_size
     scenes = _DetectorScenes(recipe, start * size, (stop - start) * size, IMAGE_SIZE)
-    yield from DataLoader(
-        scenes, size, num_workers=1, prefetch_factor=8, collate_fn=list, multiprocessing_context="fork"
+    # As bytes, batches come through a pipe. Tensors would come through shared memory, of which a container may have too
+    # little; DataLoader then waits for ever.
+    packed = DataLoader(
+        scenes, size, num_workers=1, prefetch_factor=8, collate_fn=pickle.dumps, multiprocessing_context="fork"
     )
+    yield from map(pickle.loads, packed)
 
 
 def _loss(model: Mask2FormerForUniversalSegmentation, batch: list[_Example]) -> Tensor:

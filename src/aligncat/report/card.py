@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aligncat.evaluation.results import Result, summaries
-from aligncat.grounder.model_card import CardResult
+from aligncat.grounder.card_results import CardResult
 from aligncat.report.terminal import detector_training
 
 

@@ -126,7 +126,7 @@ class Store:
         """
         return type(self)(self._files, self.manifest.narrowed(candidates), self._index, self.skipped)
 
-    def share(self, image_ids: Sequence[str]) -> None:
+    def share(self, image_ids: Sequence[str]) -> bool:
         """Load the training tensors of some images into shared memory.
 
         When the store is sent to another process, the tensors go with it without a copy. In that process, `tensors`
@@ -135,13 +135,20 @@ class Store:
         Args:
             image_ids: n image ids, for instance those of a split.
 
+        Returns:
+            Whether the shared memory has room for them. If not, the other process reads them from the shards.
+
         Raises:
             StoreError: an image is not in the store, or a shard is damaged.
         """
         loaded = self.tensors(image_ids)
-        for tensor in (loaded.features, loaded.categories, loaded.confidences, loaded.valid):
-            tensor.share_memory_()  # type: ignore[no-untyped-call]
+        try:
+            for tensor in (loaded.features, loaded.categories, loaded.confidences, loaded.valid):
+                tensor.share_memory_()  # type: ignore[no-untyped-call]
+        except RuntimeError:  # /dev/shm is full, which Docker limits to 64 MB
+            return False
         self._shared[tuple(image_ids)] = loaded
+        return True
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self._files, self.manifest, self._index, self.skipped, self._shared)

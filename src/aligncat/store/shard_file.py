@@ -22,6 +22,8 @@ from aligncat.wording import first_line
 
 REMEDY = "delete the file and run the same extraction again"
 _MOST_BYTES = 2**32  # of a column, unpacked: a shard of 64 images has some megabytes
+_NEEDED = ("skipped", "positions")  # read with any other columns
+_VALUES = {"boxes": 4}  # the number of values per query in a column's lists; 1 if it is not here
 
 
 class ShardRows(Protocol):
@@ -96,7 +98,7 @@ class ShardFiles:
 
         Args:
             shard: the shard's number.
-            columns: the columns to unpack, with those of `_NEEDED`; None for all.
+            columns: the columns to unpack, besides "skipped" and "positions"; None for all.
 
         Raises:
             StoreError: the file is missing, damaged, or not this shard of this store.
@@ -163,9 +165,6 @@ class ShardFiles:
             if any(each.bytes > _MOST_BYTES or each.values > most for each in chunk_sizes(raw, _MOST_BYTES)):
                 return "it is larger than a shard can be"
         return None
-
-
-_NEEDED = ("skipped", "positions")
 
 
 class StoredShard:
@@ -245,10 +244,6 @@ class StoredShard:
             if len(categories) and not 0 <= categories.min() <= categories.max() < len(manifest.labels):
                 return "a category is not one of the labels"
         return None
-
-
-_VALUES = {"boxes": 4}
-"""The number of values per query in a column's lists; 1 if it is not here."""
 
 
 def _offsets(table: pa.Table, column: str) -> NDArray[np.int64]:

@@ -27,6 +27,8 @@ from aligncat.studies.runs import LoadedInputs, StudyInputs, StudyRun
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
+logger = logging.getLogger(__name__)
+
 
 def work_all(runs: Sequence[StudyRun], loaded: LoadedInputs, workers: int, *, threads: int) -> None:
     """Train and evaluate runs in worker processes.
@@ -85,11 +87,16 @@ def _killed() -> AligncatError:
 
 
 def _share_stores(loaded: LoadedInputs) -> None:
-    """Load the candidates of all splits' images into shared memory."""
+    """Load the candidates of all splits' images into shared memory, as far as there is room."""
     for split in ("train", *loaded.inputs.splits):
         images = tuple(dict.fromkeys(e.image_id for e in loaded.split(split).expressions))
         for store in loaded.inputs.stores.values():
-            store.share(images)
+            if not store.share(images):
+                logger.warning(
+                    "the shared memory (/dev/shm) is full, so each worker loads the candidates itself and takes more "
+                    "memory; enlarge it (Docker: --shm-size), or use fewer --workers if memory runs out"
+                )
+                return
 
 
 @contextmanager
