@@ -178,7 +178,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("words", "expected"),
         [
-            (["--data.dataset", "a/b"], "dataset 'a/b': a dataset's name may only have letters"),
+            (["--data.dataset", "a/b"], "dataset 'a/b': a dataset's name has at most 60 letters"),
             (["--data.format", "coco"], "format 'coco' is not known; use one of refer, simrec, hub, coco-csv, jsonl"),
         ],
     )
