@@ -116,6 +116,9 @@ class FeatureColumn:
     version: int
     dim: int
 
+    def __str__(self) -> str:
+        return f"{self.name} (version {self.version}, length {self.dim})"
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from aligncat.errors import ConfigError
 
@@ -13,6 +13,7 @@ InferCategory = Literal["none", "classifier"]
 CategoryStage = Literal["coarse", "confidence"]
 Positive = Literal["chosen", "coarse"]
 Weighting = Literal["constant", "uncertainty"]
+Features = Literal["query", "query+appearance"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class AlignmentConfig:
         lambda_1: weight of the contrastive losses.
         lambda_2: weight of the text classifier's loss.
         detach_classifier: stop the text classifier's gradient before f_t, so that it does not train the text encoder.
+        features: what a candidate's feature holds. "query": f_q, as in the paper. "query+appearance": also the columns
+            that `aligncat extract --appearance true` writes, above all the colours under the candidate's mask.
     """
 
     order: Order = "coarse-fine"
@@ -62,8 +65,13 @@ class AlignmentConfig:
     lambda_1: float = 1.0
     lambda_2: float = 1.0
     detach_classifier: bool = False
+    features: Features = "query"
 
     def __post_init__(self) -> None:
+        if self.features not in get_args(Features):
+            raise ConfigError(
+                f"alignment.features is {self.features!r}; it must be one of {', '.join(get_args(Features))}"
+            )
         for name in ("keep", "dim", "negatives_per_image"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"alignment.{name} is {getattr(self, name)}; it must be at least 1")
@@ -133,7 +141,7 @@ class Sizes:
     """The sizes of the alignment model's inputs.
 
     Attributes:
-        visual_dim: d_v, the dimension of the detector's query features.
+        visual_dim: d_v, the dimension of the detector's query features, plus that of the columns beside them.
         text_dim: d_t, the dimension of f_t and of the word features F_w.
         classes: C, the number of categories of the detector.
     """

@@ -11,6 +11,7 @@ from torch import Tensor
 from aligncat.datasets.categories import category_index
 from aligncat.datasets.split import Split
 from aligncat.errors import DetectorError
+from aligncat.grounder.features import ScaledColumn, stored_features
 from aligncat.language.tokens import Tokens
 from aligncat.language.vocabulary import PAD
 from aligncat.store.reader import Store
@@ -20,7 +21,7 @@ class Batch(NamedTuple):
     """A batch of B (image, expression) pairs.
 
     Attributes:
-        features: (B, O, d_v) float16, f_q.
+        features: (B, O, d_v + d_a) float16, f_q and, if the grounder reads further columns, those.
         categories: (B, O) int64, c^V.
         valid: (B, O) bool, False for padding.
         tokens: (B, L) int64, the ids of the words, padded with PAD.
@@ -51,18 +52,29 @@ class SplitTensors:
         vocabulary: converts words to token ids.
         max_length: the number of words read from each expression.
         with_labels: whether to set the labels (c*); otherwise every label is -1.
+        columns: the columns of the store that the grounder reads beside f_q.
 
     Raises:
         DataError: an expression has no words.
         DetectorError: the detector has no category with the name of a category in the dataset.
-        StoreError: the store lacks an image.
+        StoreError: the store lacks an image or a column.
     """
 
-    def __init__(self, split: Split, store: Store, vocabulary: Tokens, *, max_length: int, with_labels: bool) -> None:
+    def __init__(
+        self,
+        split: Split,
+        store: Store,
+        vocabulary: Tokens,
+        *,
+        max_length: int,
+        with_labels: bool,
+        columns: Sequence[ScaledColumn] = (),
+    ) -> None:
         self.expressions = split.expressions
         images = list(dict.fromkeys(expression.image_id for expression in split.expressions))
         index_of = {image_id: index for index, image_id in enumerate(images)}
         self._candidates = store.tensors(images)
+        self._features = stored_features(store, images, self._candidates.features, columns)
         self._image_index = torch.tensor([index_of[expression.image_id] for expression in split.expressions])
         self._tokens = vocabulary.encode([expression.text for expression in split.expressions], max_length)
         self._lengths = (self._tokens != PAD).sum(dim=1)
@@ -84,7 +96,7 @@ class SplitTensors:
         row = torch.tensor(rows)
         image = self._image_index[row]
         return Batch(
-            features=self._candidates.features[image],
+            features=self._features[image],
             categories=self._candidates.categories[image],
             valid=self._candidates.valid[image],
             tokens=self._tokens[row, : int(self._lengths[row].max())],

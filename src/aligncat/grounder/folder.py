@@ -21,6 +21,7 @@ from aligncat.files.atomic import write_atomic, write_files_atomic
 from aligncat.files.documents import read_json
 from aligncat.files.fields import optional_strs, required_list
 from aligncat.files.seals import check_seal, sealed
+from aligncat.grounder.features import COLUMNS_KEY, ScaledColumn
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.old_sizes import without_old_sizes
 from aligncat.grounder.weights import load_weights
@@ -65,6 +66,7 @@ class Contents(NamedTuple):
     detector_description: DetectorDescription
     provenance: Mapping[str, Any]
     pretrained: PretrainedText | None
+    columns: tuple[ScaledColumn, ...] = ()
 
     def config(self) -> dict[str, Any]:
         """Return the content of config.json."""
@@ -80,6 +82,7 @@ class Contents(NamedTuple):
             **({} if rule == FIRST_RULE else {RULE_KEY: rule}),
             "text_encoder": encoder,
             "feature_dim": self.model.alignment.sizes.visual_dim,
+            **({COLUMNS_KEY: [each.to_json() for each in self.columns]} if self.columns else {}),
             "labels": list(self.labels),
             "detector": self.detector_description.to_json(),
             "provenance": dict(self.provenance),
@@ -169,7 +172,8 @@ def read_folder(folder: Path, text_encoder: str | Path | None = None) -> Content
             )
             load_weights(model, _checked(folder, WEIGHTS, config), folder / WEIGHTS, _REMEDY)
         detector = DetectorDescription.from_json(config["detector"])
-        return Contents(model, vocabulary, labels, detector, dict(config["provenance"]), pretrained)
+        columns = tuple(ScaledColumn.from_json(each, COLUMNS_KEY) for each in config.get(COLUMNS_KEY, []))
+        return Contents(model, vocabulary, labels, detector, dict(config["provenance"]), pretrained, columns)
     except _UNUSABLE as error:
         raise ConfigError(
             f"{folder}: damaged or written by another version of aligncat ({first_line(error)}); train it again"

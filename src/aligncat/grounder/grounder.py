@@ -21,6 +21,7 @@ from aligncat.files.given_images import ImageInput, as_rgb
 from aligncat.grounder.batches import SplitTensors
 from aligncat.grounder.choices import choices_of, join_choices, object_probability
 from aligncat.grounder.expressions import checked_phrases
+from aligncat.grounder.features import ScaledColumn, found_features
 from aligncat.grounder.folder import Contents, find_folder, read_folder, write_folder
 from aligncat.grounder.grounding import CandidateScore, Grounding
 from aligncat.grounder.model import GroundingModel
@@ -45,7 +46,7 @@ class Grounder(ModelHubMixin):
         (41.0, 20.0, 180.0, 233.0)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the fields of `Contents`
         self,
         model: GroundingModel,
         vocabulary: Tokens,
@@ -53,6 +54,7 @@ class Grounder(ModelHubMixin):
         detector_description: DetectorDescription,
         provenance: Mapping[str, Any],
         pretrained: PretrainedText | None = None,
+        columns: Sequence[ScaledColumn] = (),
     ) -> None:
         """Wrap a trained model. Most users call `from_pretrained` instead.
 
@@ -63,6 +65,7 @@ class Grounder(ModelHubMixin):
             detector_description: the description of the detector whose candidates it was trained on.
             provenance: what the grounder was made from, as JSON values: data, training config with its seed, versions.
             pretrained: the transformer that encodes its expressions, if any.
+            columns: the further features of a candidate that it reads beside f_q.
         """
         self.model = model.eval()
         self.vocabulary = vocabulary
@@ -70,6 +73,7 @@ class Grounder(ModelHubMixin):
         self.detector_description = detector_description
         self.provenance = dict(provenance)
         self.pretrained = pretrained
+        self.columns = tuple(columns)
         self._detector: Detector | None = None
 
     @property
@@ -98,12 +102,15 @@ class Grounder(ModelHubMixin):
         """The detector that the grounder was trained with, loaded at first use.
 
         Raises:
-            DetectorError: the detector cannot be loaded, or differs from the one that made the training store.
+            DetectorError: the detector cannot be loaded, differs from the one that made the training store, or does not
+                give the further features that the grounder reads.
         """
         found = self._detector
         if found is None:
             with model_loading():  # of several threads that get here first, one loads it and the others wait
-                found = self._detector or load_detector(self.detector_description, device=self.device)
+                found = self._detector or load_detector(
+                    self.detector_description, device=self.device, columns=[each.column for each in self.columns]
+                )
                 self._detector = found
         return found
 
@@ -142,6 +149,7 @@ class Grounder(ModelHubMixin):
         Raises:
             DataError: there are no expressions, or one is not text or has no words.
             DetectorError: there are no candidates.
+            StoreError: the candidates lack a further feature that the grounder reads.
         """
         phrases = checked_phrases(expressions, self.vocabulary)
         if not len(candidates):
@@ -150,7 +158,7 @@ class Grounder(ModelHubMixin):
         count = len(phrases)
         device = self.device
         alignment = self.model(
-            torch.tensor(candidates.features, device=device).expand(count, -1, -1),
+            found_features(candidates, self.columns).to(device).expand(count, -1, -1),
             torch.tensor(candidates.categories, device=device).long().expand(count, -1),
             torch.ones(count, len(candidates), dtype=torch.bool, device=device),
             tokens.to(device),
@@ -171,10 +179,12 @@ class Grounder(ModelHubMixin):
 
         Raises:
             DataError: an expression has no words.
-            StoreError: the store lacks an image.
+            StoreError: the store lacks an image, or a further feature that the grounder reads.
         """
         max_length = self.model.config.text.max_length
-        tensors = SplitTensors(split, store, self.vocabulary, max_length=max_length, with_labels=False)
+        tensors = SplitTensors(
+            split, store, self.vocabulary, max_length=max_length, with_labels=False, columns=self.columns
+        )
         parts = []
         device = self.device
         for batch in tensors.batches(256):
@@ -229,7 +239,13 @@ class Grounder(ModelHubMixin):
 
     def _contents(self) -> Contents:
         return Contents(
-            self.model, self.vocabulary, self.labels, self.detector_description, self.provenance, self.pretrained
+            self.model,
+            self.vocabulary,
+            self.labels,
+            self.detector_description,
+            self.provenance,
+            self.pretrained,
+            self.columns,
         )
 
     @classmethod

@@ -34,7 +34,7 @@ class GroundingModel(nn.Module):
     Args:
         config: the settings.
         words: the size of the vocabulary, with special symbols.
-        feature_dim: d_v, the length of the detector's query features.
+        feature_dim: the length of a candidate's feature: d_v, and that of the further columns if there are any.
         classes: C, the number of the detector's categories.
         vectors: (words, word_dim) initial word vectors, or None for random ones.
         pretrained: the transformer that `config.text.encoder` names, or None for the recurrent encoder.
@@ -74,7 +74,7 @@ class GroundingModel(nn.Module):
         """Align B expressions with the candidates of their images.
 
         Args:
-            features: (B, O, d_v), f_q.
+            features: (B, O, feature_dim), f_q and the further columns.
             categories: (B, O) int64, c^V.
             valid: (B, O) bool, False for padding.
             tokens: (B, L) int64, padded with PAD.
