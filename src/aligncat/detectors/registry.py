@@ -73,7 +73,7 @@ class KnownDetector:
         seen: the datasets whose photos it has seen in training, in every split.
         unseen: a glob pattern for the datasets of which it has seen no image.
         licence: one sentence about its licence for model cards, in Markdown. "{name}" stands for the detector's name.
-        limit: one sentence about its weakness for model cards, in Markdown.
+        limit: one sentence about the weakness of its query features for model cards, in Markdown.
         credit: the attribution that model cards must contain, in Markdown.
         sha256: the hashes of the weights and of config.json in `folder`, as a `DetectorDescription` has them.
     """

@@ -116,6 +116,7 @@ def answer(
         images=len(split.images),
         images_seen=judgement.images_seen,
         seen_claimed=judgement.claimed,
+        features=grounder.model.config.alignment.features,
     )
     provenance = {
         "grounder": None if folder is None else str(folder.absolute()),

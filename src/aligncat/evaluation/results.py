@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from aligncat.alignment.config import Features
 from aligncat.errors import DataError
 from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.stored_metrics import check_keys, read_metrics
@@ -45,6 +46,7 @@ class Result:
         images: the number of photos in the split; None if they were not counted.
         images_seen: the number of these photos that the detector was trained on; None if unknown.
         seen_claimed: True if `seen` is only the user's claim: neither a list nor the detector's name supports it.
+        features: what the model reads of a candidate, `alignment.features`.
     """
 
     dataset: str
@@ -59,10 +61,13 @@ class Result:
     images: int | None = None
     images_seen: int | None = None
     seen_claimed: bool = False
+    features: Features = "query"
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values; undefined metrics are None."""
+        """Return plain values; undefined metrics are None. Files without `features` mean "query", as older ones do."""
         own = {"scores" if f.name == "metrics" else f.name: getattr(self, f.name) for f in fields(self)}
+        if self.features == "query":
+            del own["features"]
         return {**own, "versions": dict(self.versions), "scores": self.metrics.to_json()}
 
     def save(self, path: Path) -> None:
@@ -114,6 +119,8 @@ def _fields(row: Mapping[str, object]) -> dict[str, Any]:
         raise DataError(f"{where}: 'seen_claimed' must be true or false, not {shorten(seen_claimed)}")
     if (seen := required_str(row, "seen", where)) not in get_args(Seen):
         raise DataError(f"{where}: seen is {shorten(seen)}, but must be one of {', '.join(get_args(Seen))}")
+    if (features := row.get("features", "query")) not in get_args(Features):
+        raise DataError(f"{where}: features is {shorten(features)}, but must be one of {', '.join(get_args(Features))}")
     versions = as_mapping(required(row, "versions", where), f"{where}, versions")
     return {
         **{key: required_str(row, key, where) for key in ("dataset", "split", "config", "detector")},
@@ -124,6 +131,7 @@ def _fields(row: Mapping[str, object]) -> dict[str, Any]:
         "metrics": read_metrics(required(row, "scores", where), "scores"),
         **{key: None if counts[key] is None else required_count(row, key, where) for key in counts},
         "seen_claimed": seen_claimed,
+        "features": features,
     }
 
 
@@ -169,7 +177,7 @@ class Summary:
         return Spread(statistics.fmean(defined), statistics.stdev(defined) if len(defined) > 1 else None)
 
 
-_IDENTITY = ("dataset", "split", "split_by", "config", "detector", "seen", "seen_claimed")
+_IDENTITY = ("dataset", "split", "split_by", "config", "detector", "seen", "seen_claimed", "features")
 
 
 def summarise(results: Sequence[Result]) -> Summary:

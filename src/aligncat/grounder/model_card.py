@@ -18,10 +18,12 @@ from huggingface_hub.constants import REPOCARD_NAME
 
 from aligncat.alignment.config import PRESETS, AlignmentConfig
 from aligncat.datasets.known import known_dataset
+from aligncat.detectors.colour import COLOUR
 from aligncat.detectors.registry import OPENMOJI_CREDIT, known_detector
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import remove_left
+from aligncat.grounder.features import COLUMNS_KEY
 from aligncat.grounder.folder import read_config
 from aligncat.wording import percent
 
@@ -63,6 +65,7 @@ class CardResult:
         miou_oracle: mean IoU of the masks if the best candidate were always chosen.
         category: accuracy of c^T; None if it is not defined.
         rec_by_kind: REC by the kind of attribute that expressions need.
+        features: what the model reads of a candidate, `alignment.features`.
     """
 
     dataset: str
@@ -81,6 +84,7 @@ class CardResult:
     miou_oracle: float | None = None
     category: float | None = None
     rec_by_kind: Mapping[str, float] = field(default_factory=dict)
+    features: str = "query"
 
 
 def write_model_card(folder: Path, results: Sequence[CardResult] = ()) -> Path:
@@ -147,6 +151,7 @@ def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) ->
             "name": _plain(_detector_name(detector)),
             "candidates": _plain(detector.get("candidates", "?")),
             "sha256": _plain(weights),
+            "features": _features(config),
         },
         "leak": _leak(str(detector.get("name")), data, results),
         "rows": _table(results, seed),
@@ -179,6 +184,13 @@ def _learned_from(alignment: AlignmentConfig, provenance: Mapping[str, Any]) -> 
     labels = alignment.category_train == "label" or alignment.classifier
     inputs = "images, phrases and the category of each referent" if labels else "images and phrases only"
     return f"It was trained on {inputs}, without boxes or masks of the referents."
+
+
+def _features(config: Mapping[str, Any]) -> str:
+    """Return a sentence about what the model reads of a candidate."""
+    columns = [f"{each['name']} (version {each['version']})" for each in config.get(COLUMNS_KEY, [])]
+    further = f", and columns of the store: {', '.join(columns)}" if columns else " only"
+    return _plain(f"It reads the query feature of each candidate{further}.")
 
 
 def _data(data: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, str]:
@@ -228,7 +240,7 @@ def _groups(results: Sequence[CardResult]) -> list[list[CardResult]]:
     """Return the results grouped by split and config; each group holds one result per seed."""
     groups: dict[tuple[object, ...], list[CardResult]] = {}
     for r in results:
-        key = (r.dataset, r.split, r.split_by, r.config, r.detector, r.seen, r.seen_claimed)
+        key = (r.dataset, r.split, r.split_by, r.config, r.detector, r.seen, r.seen_claimed, r.features)
         groups.setdefault(key, []).append(r)
     return list(groups.values())
 
@@ -238,13 +250,13 @@ def _table(results: Sequence[CardResult], seed: int | None) -> str:
     lines = []
     for group in _groups(results):
         first = group[0]
-        shared = [first.dataset, first.split, first.split_by or "-", first.config, first.seen_in_words]
+        shared = [first.dataset, first.split, first.split_by or "-", first.config, first.features, first.seen_in_words]
         own = [result for result in group if result.seed == seed]
         if own:
             lines.append([*shared, "none" if seed is None else f"{seed} (these weights)", *_metrics(own)])
         if len(group) > 1 or not own:
             lines.append([*shared, ", ".join(str(result.seed) for result in group), *_metrics(group)])
-    headings = ["dataset", "split", "split by", "config", "the detector", "seeds", "N", *_COLUMNS.values()]
+    headings = ["dataset", "split", "split by", "config", "features", "the detector", "seeds", "N", *_COLUMNS.values()]
     return _markdown(headings, lines) if lines else ""
 
 
@@ -295,7 +307,8 @@ def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:
     if data and known_dataset(data["dataset"]).photos == "mojiref":
         limits.append("- It was trained on the drawings of MojiRef and does not work on photos.")
     known = known_detector(str(config["detector"].get("name")))
-    if known is not None and known.limit is not None:
+    sees_colour = any(each["name"] == COLOUR.name for each in config.get(COLUMNS_KEY, []))
+    if known is not None and known.limit is not None and not sees_colour:
         limits.append(f"- {known.limit}")
     if any(result.seen == "leaked" for result in own):
         limits.append("- Results on splits whose images the detector was trained on are too good.")
@@ -335,6 +348,7 @@ def _eval_results(result: CardResult) -> list[EvalResult]:
                 "expressions": result.expressions,
                 "detector": _one_line(_detector_name({"name": result.detector})),
                 "detector_has_seen_the_images": _has_seen(result),
+                "features": result.features,
                 "seed": result.seed,
             },
         )
