@@ -13,7 +13,7 @@ candidate.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import numpy as np
@@ -153,6 +153,40 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.confidences)
 
+    @property
+    def relative_boxes(self) -> NDArray[np.float32]:
+        """The boxes in shares of the image's width and height, (O, 4) float32."""
+        return self.boxes / np.array([self.width, self.height] * 2, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """What the relations of B pairs of a text and an image are computed from (`aligncat.alignment.relations`).
+
+    Every text can be scored with every image: the fields of texts and those of images are separate.
+
+    Attributes:
+        objects: (B, O, h), each candidate as the second object of an expression.
+        geometry: (B, O, O, h), features of where candidate i lies as seen from candidate j; 0 if they are no
+            neighbours.
+        neighbours: (B, O, O) bool, whether candidates i and j are neighbours; padding has none.
+        object_texts: (B, h), which second object the text names.
+        relation_texts: (B, h), where the referent lies as seen from it.
+        gates: (B,), the factor of the text's score.
+    """
+
+    objects: Tensor
+    geometry: Tensor
+    neighbours: Tensor
+    object_texts: Tensor
+    relation_texts: Tensor
+    gates: Tensor
+
+    def chunk(self, count: int) -> list[Relations]:
+        """Return the relations as `count` equal parts, in order; B must be a multiple of `count`."""
+        chunks = zip(*(getattr(self, each.name).chunk(count) for each in fields(self)), strict=True)
+        return [Relations(*parts) for parts in chunks]
+
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
@@ -178,6 +212,11 @@ class Alignment:
         global_texts: (B, d), the projected text of Eq. 7.
         fine_queries: (B, O, d), the projected queries of Eq. 13.
         fine_texts: (B, d), the projected text of Eq. 12.
+        relation_scores: (B, O), the score of relations that `global_scores` and `fine_scores` contain; 0 at padding and
+            for candidates without neighbours.
+        object_weights: (B, O), the weight of each candidate as the second object, as seen from q*; 0 if q* has no
+            neighbours.
+        relations: what the score of relations is computed from, for the losses.
     """
 
     class_scores: Tensor | None
@@ -195,6 +234,9 @@ class Alignment:
     global_texts: Tensor
     fine_queries: Tensor | None
     fine_texts: Tensor | None
+    relation_scores: Tensor | None = None
+    object_weights: Tensor | None = None
+    relations: Relations | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

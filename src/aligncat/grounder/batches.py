@@ -1,4 +1,4 @@
-"""The expressions and candidates of a split as tensors, for training and inference, without boxes and masks."""
+"""The expressions and candidates of a split as tensors, for training and inference, without the referents' boxes and masks."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Batch(NamedTuple):
         labels: (B,) int64, c* as a class index; -1 where unknown.
         image_index: (B,) int64, a number that pairs have in common if they have the same image.
         rows: (B,) int64, the positions of the expressions in their split.
+        boxes: (B, O, 4) float32, the candidates' boxes in shares of the photo's width and height, xyxy; 0 for padding.
     """
 
     features: Tensor
@@ -37,6 +38,7 @@ class Batch(NamedTuple):
     labels: Tensor
     image_index: Tensor
     rows: Tensor
+    boxes: Tensor
 
     def chunks(self, count: int) -> list[Batch]:
         """Return the batch as `count` equal parts, in order; B must be a multiple of `count`."""
@@ -75,6 +77,7 @@ class SplitTensors:
         index_of = {image_id: index for index, image_id in enumerate(images)}
         self._candidates = store.tensors(images)
         self._features = stored_features(store, images, self._candidates.features, columns)
+        self._boxes = torch.from_numpy(store.relative_boxes(images))
         self._image_index = torch.tensor([index_of[expression.image_id] for expression in split.expressions])
         self._tokens = vocabulary.encode([expression.text for expression in split.expressions], max_length)
         self._lengths = (self._tokens != PAD).sum(dim=1)
@@ -103,6 +106,7 @@ class SplitTensors:
             labels=self._labels[row],
             image_index=image,
             rows=row,
+            boxes=self._boxes[image],
         )
 
     def batches(self, size: int) -> Iterator[Batch]:

@@ -162,6 +162,7 @@ class Grounder(ModelHubMixin):
             torch.tensor(candidates.categories, device=device).long().expand(count, -1),
             torch.ones(count, len(candidates), dtype=torch.bool, device=device),
             tokens.to(device),
+            boxes=torch.tensor(candidates.relative_boxes, device=device).expand(count, -1, -1),
         )
         choices = choices_of(alignment, phrases, self.vocabulary, self.labels)
         return [self._grounding(row, phrase, candidates, choices) for row, phrase in enumerate(phrases)]
@@ -189,7 +190,7 @@ class Grounder(ModelHubMixin):
         device = self.device
         for batch in tensors.batches(256):
             inputs = (batch.features, batch.categories, batch.valid, batch.tokens)
-            alignment = self.model(*(tensor.to(device) for tensor in inputs))
+            alignment = self.model(*(tensor.to(device) for tensor in inputs), boxes=batch.boxes.to(device))
             texts = [split.expressions[row].text for row in batch.rows.tolist()]
             parts.append(choices_of(alignment, texts, self.vocabulary, self.labels))
         return join_choices(parts)

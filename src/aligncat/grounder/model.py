@@ -70,6 +70,7 @@ class GroundingModel(nn.Module):
         valid: Tensor,
         tokens: Tensor,
         labels: Tensor | None = None,
+        boxes: Tensor | None = None,
     ) -> Alignment:
         """Align B expressions with the candidates of their images.
 
@@ -79,9 +80,11 @@ class GroundingModel(nn.Module):
             valid: (B, O) bool, False for padding.
             tokens: (B, L) int64, padded with PAD.
             labels: (B,) int64, c*, or -1 where unknown; used in training only.
+            boxes: (B, O, 4), the candidates' boxes in shares of the photo, xyxy; required if the alignment's `context`
+                is "relations".
         """
         encoded = self.text(tokens)
         alignment: Alignment = self.alignment(
-            features, categories, valid, encoded.sentences, encoded.words, encoded.mask, labels
+            features, categories, valid, encoded.sentences, encoded.words, encoded.mask, labels, boxes
         )
         return alignment

@@ -16,7 +16,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.constants import REPOCARD_NAME
 
-from aligncat.alignment.config import PRESETS, AlignmentConfig
+from aligncat.alignment.config import ALL_PRESETS, AlignmentConfig
 from aligncat.datasets.known import known_dataset
 from aligncat.detectors.colour import COLOUR
 from aligncat.detectors.registry import OPENMOJI_CREDIT, known_detector
@@ -125,7 +125,7 @@ def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) ->
     provenance, detector = config["provenance"], config["detector"]
     data = provenance.get("data")
     alignment = AlignmentConfig(**config["alignment"])
-    preset = next((name for name in PRESETS if alignment.with_stages(name) == alignment), "a custom config")
+    preset = next((name for name in ALL_PRESETS if alignment.with_stages(name) == alignment), "a custom config")
     title = known_dataset(data["dataset"]).title if data else None
     dataset = (title or "custom data") if data else "unrecorded data"
     seed = provenance.get("training", {}).get("seed")

@@ -249,6 +249,26 @@ class Store:
             boxes[slots] = self._files.read(shard, ["boxes"]).of_queries("boxes", rows, kept)
         return boxes
 
+    def relative_boxes(self, image_ids: Sequence[str]) -> NDArray[np.float32]:
+        """Load the boxes of some images' candidates in shares of the image's width and height.
+
+        Args:
+            image_ids: n image ids.
+
+        Returns:
+            (n, O, 4) float32, xyxy; 0 where there is no candidate.
+
+        Raises:
+            StoreError: an image is not in the store, or a shard is damaged.
+        """
+        kept = self.manifest.candidates
+        boxes = np.zeros((len(image_ids), kept, 4), np.float32)
+        for shard, slots, rows in self._by_shard(image_ids):
+            read = self._files.read(shard, ["boxes", "width", "height"])
+            sizes = np.array([read.size(row) for row in rows], np.float32)
+            boxes[slots] = read.of_queries("boxes", rows, kept) / np.tile(sizes, 2)[:, None]
+        return boxes
+
     def candidates(self, image_id: str) -> Candidates:
         """Load the candidates of one image, with boxes and masks. The most recently used shards stay in memory.
 

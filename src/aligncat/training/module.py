@@ -42,12 +42,14 @@ class GroundingModule(pl.LightningModule):
         return losses["total"]
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
-        alignment = self.model(batch.features, batch.categories, batch.valid, batch.tokens, batch.labels)
+        alignment = self.model(batch.features, batch.categories, batch.valid, batch.tokens, batch.labels, batch.boxes)
         return self.model.alignment.losses(alignment, batch.valid, batch.image_index, batch.labels)
 
     def validation_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the choices for one batch, (B,) int64. The callback `Validation` evaluates them."""
-        choice: Tensor = self.model(batch.features, batch.categories, batch.valid, batch.tokens).choice
+        choice: Tensor = self.model(
+            batch.features, batch.categories, batch.valid, batch.tokens, boxes=batch.boxes
+        ).choice
         return choice
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
