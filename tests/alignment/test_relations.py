@@ -14,6 +14,7 @@ from torch import Tensor
 from aligncat.alignment.config import GEOMETRY, AlignmentConfig, RelationPart, Sizes
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.relations import (
+    NEIGHBOUR_IOU,
     RelationSpace,
     box_iou_of_pairs,
     find_neighbours,
@@ -23,7 +24,7 @@ from aligncat.alignment.relations import (
     relation_scores,
 )
 from aligncat.errors import ConfigError
-from aligncat.geometry import box_iou
+from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.types import Alignment, Relations
 
 BATCH, SLOTS, WORDS = 5, 6, 4
@@ -90,6 +91,7 @@ def test_the_iou_of_pairs_is_that_of_geometry() -> None:
 def test_neighbours_are_other_objects_and_no_padding() -> None:
     boxes = torch.tensor([[[0, 0, 0.4, 0.4], [0, 0, 0.4, 0.39], [0.2, 0, 0.6, 0.4], [0, 0, 0, 0]]])
     found = find_neighbours(boxes, torch.tensor([[True, True, True, False]]))
+    assert NEIGHBOUR_IOU == SAME_OBJECT_IOU
     # The second box repeats the first object; the third overlaps both by an IoU of a third.
     assert found[0].int().tolist() == [[0, 0, 1, 0], [0, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
 
@@ -245,7 +247,7 @@ def test_gradients_reach_every_part_of_the_relations() -> None:
 
 
 def left_of_the_second_kind(kinds: Tensor, boxes: Tensor, *, names_first: bool) -> Alignment:
-    """The alignment of "(first kind) left of (second kind)" by hand-set weights: the kind of a candidate is its feature.
+    """The alignment of "(first kind) left of (second kind)" by hand-set weights. A candidate's feature is its kind.
 
     The words are one-hot: 0 and 1 are the kinds, 2 is "left of".
     """

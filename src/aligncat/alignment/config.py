@@ -128,8 +128,8 @@ class AlignmentConfig:
             )
         if left_out in get_args(Space) and not self.fine:
             raise ConfigError(
-                f"alignment.context_without is {left_out!r} and alignment.order is 'coarse', which has the global space "
-                "only: set alignment.order to 'coarse-fine' or alignment.context_without to null"
+                f"alignment.context_without is {left_out!r} and alignment.order is 'coarse', which has the global "
+                "space only: set alignment.order to 'coarse-fine' or alignment.context_without to null"
             )
 
     @property

@@ -23,11 +23,13 @@ from torch import Tensor, nn
 
 from aligncat.alignment.config import GEOMETRY, AlignmentConfig, Sizes
 from aligncat.alignment.phrase_attention import phrase_feature, word_weights
-from aligncat.geometry import SAME_OBJECT_IOU
 from aligncat.types import Relations
 
 HIDDEN = 64
 """The number of geometry features, and the dimension in which objects are looked for."""
+
+NEIGHBOUR_IOU = 0.5
+"""The largest IoU of the boxes of two neighbours; a larger one means the same object (`geometry.SAME_OBJECT_IOU`)."""
 
 _SMALLEST_SIDE = 1e-3  # in shares of the photo, so that the logarithm of an empty box's area is finite
 _LOWEST_LOGIT = -40.0  # below the largest; exp(-40) and its inverse are far from the limits of float32
@@ -54,7 +56,7 @@ def find_neighbours(boxes: Tensor, valid: Tensor) -> Tensor:
         (B, O, O) bool.
     """
     itself = torch.eye(valid.shape[1], dtype=torch.bool, device=valid.device)
-    return (box_iou_of_pairs(boxes) <= SAME_OBJECT_IOU) & ~itself & valid[:, :, None] & valid[:, None]
+    return (box_iou_of_pairs(boxes) <= NEIGHBOUR_IOU) & ~itself & valid[:, :, None] & valid[:, None]
 
 
 def pair_geometry(boxes: Tensor) -> dict[str, Tensor]:

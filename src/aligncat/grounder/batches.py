@@ -1,4 +1,7 @@
-"""The expressions and candidates of a split as tensors, for training and inference, without the referents' boxes and masks."""
+"""The expressions and candidates of a split as tensors, for training and inference.
+
+Boxes are those of the candidates. A referent's box or mask is never among them.
+"""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class CardResult:
         miou_oracle: mean IoU of the masks if the best candidate were always chosen.
         category: accuracy of c^T; None if it is not defined.
         rec_by_kind: REC by the kind of attribute that expressions need.
-        features: what the model reads of a candidate, `alignment.features`.
+        features: what the model reads: `alignment.features`, and `alignment.context` if there is one.
     """
 
     dataset: str
@@ -190,7 +190,10 @@ def _features(config: Mapping[str, Any]) -> str:
     """Return a sentence about what the model reads of a candidate."""
     columns = [f"{each['name']} (version {each['version']})" for each in config.get(COLUMNS_KEY, [])]
     further = f", and columns of the store: {', '.join(columns)}" if columns else " only"
-    return _plain(f"It reads the query feature of each candidate{further}.")
+    related = (
+        " It compares each candidate with its neighbours." if config["alignment"].get("context") == "relations" else ""
+    )
+    return _plain(f"It reads the query feature of each candidate{further}.{related}")
 
 
 def _data(data: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, str]:
