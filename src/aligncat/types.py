@@ -206,6 +206,9 @@ class Choices:
         predicted: the names of the E predicted categories c^T; None without a text classifier.
         category_matched: (E,) bool, False if no candidate has the category c^T, and True otherwise.
         word_weights: for each expression its (word, weight) pairs in order; empty without phrase attention.
+        match: (E,) float32, the probability that the image has what the expression says; None if not calibrated.
+        several: (E, O) bool, the candidates that are the answer, each object once; None if not calibrated. Where an
+            expression means one object, this is the choice alone.
     """
 
     choice: NDArray[np.int64]
@@ -215,3 +218,5 @@ class Choices:
     predicted: tuple[str, ...] | None
     category_matched: NDArray[np.bool_]
     word_weights: tuple[tuple[tuple[str, float], ...], ...]
+    match: NDArray[np.float32] | None = None
+    several: NDArray[np.bool_] | None = None

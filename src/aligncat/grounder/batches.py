@@ -27,6 +27,7 @@ class Batch(NamedTuple):
         labels: (B,) int64, c* as a class index; -1 where unknown.
         image_index: (B,) int64, a number that pairs have in common if they have the same image.
         rows: (B,) int64, the positions of the expressions in their split.
+        confidences: (B, O) float32, the detector's confidences; 0 for padding.
     """
 
     features: Tensor
@@ -36,6 +37,7 @@ class Batch(NamedTuple):
     labels: Tensor
     image_index: Tensor
     rows: Tensor
+    confidences: Tensor
 
     def chunks(self, count: int) -> list[Batch]:
         """Return the batch as `count` equal parts, in order; B must be a multiple of `count`."""
@@ -91,6 +93,7 @@ class SplitTensors:
             labels=self._labels[row],
             image_index=image,
             rows=row,
+            confidences=self._candidates.confidences[image],
         )
 
     def batches(self, size: int) -> Iterator[Batch]:
