@@ -212,9 +212,26 @@ def fit_calibration(present: Pairs, mismatched: Pairs, near: Pairs) -> tuple[tup
     coefficients, bias = np.zeros(len(EVIDENCE)), 0.0
     for _ in range(_ROUNDS):
         values = torch.cat([k.evidence.values[torch.arange(len(s)), s] for k, s in zip(kinds, slots, strict=True)])
-        coefficients, bias = logistic_regression(values.double().numpy(), true, weights)
+        coefficients, bias = _regression(values.double().numpy(), true, weights)
         slots = [kind.evidence.probabilities(coefficients.tolist(), bias).argmax(dim=1) for kind in kinds]
     return tuple(coefficients.tolist()), bias
+
+
+def _regression(
+    values: NDArray[np.float64], true: NDArray[np.bool_], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """Return a logistic regression without the quantities that would speak against an expression.
+
+    All of EVIDENCE speaks for an expression. A quantity with a negative coefficient is left out, the lowest first.
+    """
+    used = np.arange(values.shape[1])
+    while True:
+        found, bias = logistic_regression(values[:, used], true, weights)
+        if not (found < 0).any():
+            coefficients = np.zeros(values.shape[1])
+            coefficients[used] = found
+            return coefficients, bias
+        used = np.delete(used, found.argmin())
 
 
 def logistic_regression(
