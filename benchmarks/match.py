@@ -43,7 +43,8 @@ from aligncat.store.reader import Store
 from aligncat.types import Expression
 
 KEPT = 0.95
-_PLURALS = {"person": "people", "man": "men", "woman": "women", "child": "children", "bus": "buses", "sheep": "sheep"}
+_PLURALS = {"person": "people", "child": "children", "bus": "buses", "sheep": "sheep", "broccoli": "broccoli"}
+_PERSONS = {"person", "child", "man", "woman", "guy", "lady", "boy", "girl", "kid", "baby", "old man", "old woman"}
 _PLACES = {"left": "on the left", "right": "on the right", "top": "at the top", "bottom": "at the bottom"}
 _NUMBERS = {2: "two", 3: "three", 4: "four"}
 
@@ -241,15 +242,26 @@ def plural_phrase(
     rng: np.random.Generator, noun: str, said: Attribute | None, chosen: list[Item], group: list[Item]
 ) -> str:
     """Return a plural phrase with at most one attribute, such as "both dogs" or "the three red cars"."""
-    many = _PLURALS.get(noun, noun + ("es" if noun.endswith(("ch", "sh", "s", "x")) else "s"))
+    *first, last = noun.split()
+    many = " ".join([*first, _plural(last)])
     if said is not None and said.kind != "place":
-        many = f"{many} in {said.value}" if noun in _PLURALS and said.kind == "color" else f"{said.value} {many}"
+        many = f"{many} in {said.value}" if noun in _PERSONS and said.kind == "color" else f"{said.value} {many}"
     number = _NUMBERS.get(len(chosen), "all the")
     starts = ["the ", "all the ", f"{number} "] if noun == many else ["the ", "", "all the ", f"{number} "]
     if len(chosen) == len(group) == 2:
         starts.append("both ")
     start = str(rng.choice(starts if noun not in ("sheep",) else [f"{number} ", "all the "]))
     return f"{start}{many}" + (f" {_PLACES[said.value]}" if said is not None and said.kind == "place" else "")
+
+
+def _plural(noun: str) -> str:
+    if noun in _PLURALS:
+        return _PLURALS[noun]
+    if noun.endswith("man"):
+        return f"{noun[:-3]}men"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return noun + ("es" if noun.endswith(("ch", "sh", "s", "x")) else "s")
 
 
 if __name__ == "__main__":

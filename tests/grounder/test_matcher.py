@@ -19,7 +19,7 @@ from aligncat.errors import ConfigError, DetectorError
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.matcher import answer_slots
-from aligncat.grounder.matching import Images, align_references, contradictions, gather_evidence
+from aligncat.grounder.matching import Images, Logistic, align_references, contradictions, gather_evidence
 from aligncat.training.calibration import calibrate
 
 BOXES = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [40, 0, 50, 10]], np.float32)
@@ -113,7 +113,9 @@ def test_a_fallback_from_the_category_lowers_match(grounder: Grounder, world: Wo
     there = replace(candidates, categories=np.full(len(candidates), dog, np.int32))
     gone = replace(candidates, categories=np.full(len(candidates), (dog + 1) % len(grounder.labels), np.int32))
     assert grounder.matcher is not None
-    fixed = replace(grounder.matcher.calibration, weights=(1.0, 1.0, 2.0, 1.0))  # the tiny world's may be 0
+    fixed = replace(
+        grounder.matcher.calibration, present=Logistic((1.0, 1.0, 2.0, 1.0), -1.0)
+    )  # the tiny world's may be 0
     ours = Grounder(
         grounder.model, grounder.vocabulary, grounder.labels, grounder.detector_description, {}, calibration=fixed
     )
@@ -136,8 +138,12 @@ class TestAnswers:
             for row, expression in enumerate(questions.expressions):
                 [one] = grounder.ground_candidates(store.candidates(expression.image_id), expression.text, several=True)
                 assert [answer.choice for answer in one.answers] == sorted(
-                    np.flatnonzero(choices.several[row]), key=lambda slot: -one.answers[0].match if slot == one.choice
-                    else -next(answer.match for answer in one.answers if answer.choice == slot)
+                    np.flatnonzero(choices.several[row]),
+                    key=lambda slot: (
+                        -one.answers[0].match
+                        if slot == one.choice
+                        else -next(answer.match for answer in one.answers if answer.choice == slot)
+                    ),
                 )
                 assert one.match == pytest.approx(choices.match[row], abs=1e-5)
                 boxes = np.array(one.boxes)
@@ -227,7 +233,15 @@ class TestFolder:
             Grounder.from_pretrained(copy)
         assert "\n" not in str(error.value)
 
-    @pytest.mark.parametrize("change", [{"bias": "much"}, {"bias": float("inf")}, {"weights": {}}, {"fitted": None}])
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"present": {"bias": "much"}},
+            {"answer": {"weights": {"score": 1}, "bias": 0}},
+            {"answer": None},
+            {"fitted": None},
+        ],
+    )
     def test_numbers_that_are_none_are_rejected(self, change: dict[str, object], copy: Path) -> None:
         config = without_hashes(copy / "config.json")
         config["match"] |= change

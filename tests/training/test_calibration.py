@@ -19,7 +19,8 @@ from aligncat.training.calibration import (
     Pairs,
     calibrate,
     distinct,
-    fit_calibration,
+    fit_answer,
+    fit_present,
     logistic_regression,
     reference_images,
 )
@@ -49,9 +50,7 @@ def test_the_regression_minimises_the_weighted_penalised_loss() -> None:
 
     def loss(solution: np.ndarray) -> float:
         logits = values[:, :3] @ solution[:3] + solution[3]
-        return float(
-            weights @ (np.logaddexp(0, logits) - true * logits) + 0.5e-3 * ((solution[:3] * scale) ** 2).sum()
-        )
+        return float(weights @ (np.logaddexp(0, logits) - true * logits) + 0.5e-3 * ((solution[:3] * scale) ** 2).sum())
 
     best = minimize(loss, np.zeros(4), tol=1e-12).x
     assert coefficients[:3] == pytest.approx(best[:3], abs=1e-3) and coefficients[3] == 0
@@ -75,10 +74,22 @@ def test_pairs_count_by_their_weight_and_the_best_candidate_of_a_pair_decides() 
     present, absent = pairs(5.0, [1.0] * 4), pairs(-1.0, [1.0, 0.5, 0.0])
     # A pair of weight 0 does not count, however much it looks like a present one.
     absent.evidence.values[2, 1, 0] = 9.0
-    weights, bias = fit_calibration(present, absent, pairs(-2.0, []))
-    assert weights[1:] == (0, 0, 0)
-    found = [float(kind.evidence.probabilities(weights, bias).max(dim=1).values[0]) for kind in (present, absent)]
-    assert found[0] >= 0.5 >= found[1]
+    found = fit_present(present, absent, pairs(-2.0, []))
+    assert found.weights[1:] == (0, 0, 0)
+    best = [float(kind.evidence.probabilities(found).max(dim=1).values[0]) for kind in (present, absent)]
+    assert best[0] >= 0.5 >= best[1]
+
+
+def test_other_objects_of_the_category_are_no_answers() -> None:
+    """The chosen candidate is confident, the others are not; the score says nothing."""
+    values = torch.zeros(10, 3, 4)
+    values[:, 1:, 1] = -3.0
+    chosen = torch.zeros(10, dtype=torch.int64)
+    evidence = Evidence(values, torch.ones(10, 3, dtype=torch.bool), chosen, chosen)
+    found = fit_answer(evidence, [(row, slot) for row in range(10) for slot in (1, 2)])
+    assert found.weights[0] == found.weights[2] == found.weights[3] == 0
+    right, wrong, _ = evidence.probabilities(found)[0].tolist()
+    assert right > 0.9 and wrong < 0.1
 
 
 def test_distinct_candidates_are_the_first_of_each_object() -> None:
@@ -105,7 +116,7 @@ def test_the_same_seed_gives_the_same_bits(grounder: Grounder, world: World) -> 
     split = load_split(world.data, "train")
     first, again = calibrated(grounder, world, split), calibrated(grounder, world, split)
     assert first is not None and again is not None
-    assert (first.weights, first.bias, first.fitted) == (again.weights, again.bias, again.fitted)
+    assert (first.present, first.answer, first.fitted) == (again.present, again.answer, again.fitted)
     assert torch.equal(first.references.features, again.references.features)
     assert first.fitted["present"] == 48 and first.fitted["share_present"] == 0.5
 
@@ -114,7 +125,7 @@ def test_categories_and_referents_of_the_split_do_not_matter(grounder: Grounder,
     split = load_split(world.data, "train")
     bare = tuple(replace(e, referent_id="", category=None, needed=(), kind=None) for e in split.expressions)
     first, second = calibrated(grounder, world, split), calibrated(grounder, world, replace(split, expressions=bare))
-    assert first is not None and second is not None and (first.weights, first.bias) == (second.weights, second.bias)
+    assert first is not None and second is not None and (first.present, first.answer) == (second.present, second.answer)
 
 
 def test_a_small_split_gives_none_and_a_warning(

@@ -178,14 +178,14 @@ class Grounder(ModelHubMixin):
         choices = choices_of(alignment, meant, self.vocabulary, self.labels)
         match = None if self.matcher is None else self.matcher.match(images, phrases)
         if match is not None:
-            choices = replace(choices, match=match.max(axis=1))
+            choices = replace(choices, match=match.present)
         groundings = []
         for row, phrase in enumerate(phrases):
             unknown = self.vocabulary.unknown(meant[row])
             found = grounding_of(row, phrase, candidates, choices, self.labels, unknown)
             if several and match is not None:
-                slots = answer_slots(phrase, found.choice, match[row], candidates.boxes)
-                found = with_answers(found, slots, candidates, match[row])
+                slots = answer_slots(phrase, found.choice, match.answers[row], candidates.boxes)
+                found = with_answers(found, slots, candidates, match.answers[row])
             groundings.append(found)
         return groundings
 
@@ -220,8 +220,8 @@ class Grounder(ModelHubMixin):
                 boxes = store.boxes([expression.image_id for expression in expressions])
                 several = np.zeros_like(choices.kept)
                 for row, text in enumerate(texts):
-                    several[row, answer_slots(text, int(choices.choice[row]), match[row], boxes[row])] = True
-                choices = replace(choices, match=match.max(axis=1), several=several & batch.valid.numpy())
+                    several[row, answer_slots(text, int(choices.choice[row]), match.answers[row], boxes[row])] = True
+                choices = replace(choices, match=match.present, several=several & batch.valid.numpy())
             parts.append(choices)
         return join_choices(parts)
 

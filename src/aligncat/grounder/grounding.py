@@ -42,7 +42,8 @@ class Answer:
     Attributes:
         box: (x1, y1, x2, y2) pixels of the original image.
         mask: RLE at the original image's size.
-        match: the calibrated probability, in [0, 1], that the expression is true of this object.
+        match: the calibrated probability, in [0, 1], that the expression is true of this object, if the image has what
+            it says at all (`Grounding.match`).
         probability: the sum of `CandidateScore.probability` over the candidates of this object, as for a `Grounding`.
             Where an expression means several objects, they share it.
         category: the name of its category c^V.

@@ -55,7 +55,7 @@ def grounding_of(
 
 
 def with_answers(
-    grounding: Grounding, slots: Sequence[int], candidates: Candidates, match: NDArray[np.float32]
+    grounding: Grounding, slots: Sequence[int], candidates: Candidates, probabilities: NDArray[np.float32]
 ) -> Grounding:
     """Return a grounding with all its answers, whose other attributes describe the first of them.
 
@@ -63,14 +63,14 @@ def with_answers(
         grounding: the grounding of the expression.
         slots: the candidates that are the answers, best first.
         candidates: the candidates of the image.
-        match: (O,), the probability that the expression is true of each candidate.
+        probabilities: (O,), the probability that each candidate is what the expression says, if the image has it.
     """
     shares = np.array([candidate.probability for candidate in grounding.candidates], np.float32)
     answers = tuple(
         Answer(
             box=grounding.candidates[slot].box,
             mask=candidates.masks[slot],
-            match=float(match[slot]),
+            match=float(probabilities[slot]),
             probability=object_probability(shares, candidates.boxes, slot),
             category=grounding.candidates[slot].category,
             choice=slot,

@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from aligncat.errors import ConfigError
-from aligncat.grounder.matching import EVIDENCE, Calibration, Images
+from aligncat.grounder.matching import EVIDENCE, Calibration, Images, Logistic
 
 REFERENCES = "match.safetensors"
 KEY = "match"
@@ -24,8 +24,11 @@ _TYPES = {"features": torch.float16, "categories": torch.int64, "valid": torch.b
 
 def match_config(calibration: Calibration) -> dict[str, Any]:
     """Return what config.json says of a calibration."""
-    weights = dict(zip(EVIDENCE, calibration.weights, strict=True))
-    return {"weights": weights, "bias": calibration.bias, "fitted": dict(calibration.fitted)}
+    return {
+        "present": _numbers(calibration.present),
+        "answer": _numbers(calibration.answer),
+        "fitted": dict(calibration.fitted),
+    }
 
 
 def match_bytes(calibration: Calibration) -> bytes:
@@ -48,9 +51,11 @@ def read_match(config: Mapping[str, Any], content: bytes, path: Path, *, feature
         KeyError: a number is missing.
         TypeError: a number is of another type.
     """
-    weights = tuple(float(config["weights"][name]) for name in EVIDENCE)
-    bias = float(config["bias"])
-    if not all(map(math.isfinite, (*weights, bias))):
+    present, answer = (
+        Logistic(tuple(float(config[name]["weights"][each]) for each in EVIDENCE), float(config[name]["bias"]))
+        for name in ("present", "answer")
+    )
+    if not all(map(math.isfinite, (*present.weights, present.bias, *answer.weights, answer.bias))):
         raise ConfigError(f"{path.parent}: a number of {KEY!r} in config.json is not finite; {remedy}")
     try:
         tensors = load(content)
@@ -58,7 +63,11 @@ def read_match(config: Mapping[str, Any], content: bytes, path: Path, *, feature
         raise ConfigError(f"{path}: damaged ({error}); {remedy}") from error
     if problem := _problem(tensors, feature_dim):
         raise ConfigError(f"{path}: {problem}; {remedy}")
-    return Calibration(weights, bias, Images(**tensors), dict(config["fitted"]))
+    return Calibration(present, answer, Images(**tensors), dict(config["fitted"]))
+
+
+def _numbers(logistic: Logistic) -> dict[str, Any]:
+    return {"weights": dict(zip(EVIDENCE, logistic.weights, strict=True)), "bias": logistic.bias}
 
 
 def _problem(tensors: Mapping[str, Tensor], feature_dim: int) -> str | None:

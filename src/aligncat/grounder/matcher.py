@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from aligncat.errors import ConfigError
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
-from aligncat.grounder.matching import Calibration, Images, align_references, match_objects
+from aligncat.grounder.matching import Calibration, Images, align_references, gather_evidence
 from aligncat.grounder.model import GroundingModel
 from aligncat.language.several import several_of
 from aligncat.language.tokens import Tokens
 from aligncat.types import Alignment
 
-PRESENT = 0.5
+ANSWER = 0.5
 """The least probability of an answer where an expression means several objects and does not say how many."""
+
+
+class Match(NamedTuple):
+    """The probabilities of B expressions.
+
+    Attributes:
+        present: (B,) float32, that the image has what the expression says; 0 without candidates.
+        answers: (B, O) float32, that each candidate is what the expression says, if the image has it; 0 outside the
+            refined set.
+    """
+
+    present: NDArray[np.float32]
+    answers: NDArray[np.float32]
 
 
 class Matcher:
@@ -36,22 +51,23 @@ class Matcher:
         self._vocabulary = vocabulary
         self._references: tuple[str, Alignment] | None = None
 
-    def match(self, images: Images, phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Return the probability that each expression, or its singular, is true of each candidate of its image.
+    @torch.inference_mode()
+    def match(self, images: Images, phrases: Sequence[str]) -> Match:
+        """Return how probable it is that expressions, or their singulars, are true.
 
         Args:
             images: the images of B expressions, on the model's device.
             phrases: the B expressions.
-
-        Returns:
-            (B, O), 0 outside the refined set. The largest value of a row is the expression's `match`.
         """
         device, found = str(images.features.device), self._references
         if found is None or found[0] != device:
-            references = self.calibration.references.to(device)
-            found = self._references = device, align_references(self._model, self._vocabulary, references)
-        match = match_objects(self.calibration, self._model, self._vocabulary, images, phrases, found[1])
-        return match.cpu().numpy()
+            bank = self.calibration.references.to(device)
+            found = self._references = device, align_references(self._model, self._vocabulary, bank)
+        meant = [phrase if (said := several_of(phrase)) is None else said.one for phrase in phrases]
+        valid = self.calibration.references.valid.to(device)
+        evidence = gather_evidence(self._model, self._vocabulary, images, meant, valid, found[1])
+        present = evidence.probabilities(self.calibration.present).max(dim=1).values
+        return Match(present.cpu().numpy(), evidence.probabilities(self.calibration.answer).cpu().numpy())
 
 
 def required_matcher(matcher: Matcher | None) -> Matcher:
@@ -68,25 +84,25 @@ def required_matcher(matcher: Matcher | None) -> Matcher:
     return matcher
 
 
-def answer_slots(phrase: str, choice: int, match: NDArray[np.float32], boxes: NDArray[np.float32]) -> list[int]:
+def answer_slots(phrase: str, choice: int, answers: NDArray[np.float32], boxes: NDArray[np.float32]) -> list[int]:
     """Return the candidates that an expression refers to, best first, each object once.
 
     For an expression that means one object, this is the choice. For several, it is as many of the most probable objects
-    as the expression says, or else all that are as probable as PRESENT; in any case the most probable one. Two
+    as the expression says, or else all that are as probable as ANSWER; in any case the most probable one. Two
     candidates are one object if the IoU of their boxes is above SAME_OBJECT_IOU.
 
     Args:
         phrase: the expression.
         choice: the index of the chosen candidate.
-        match: (O,), one row of `Matcher.match`.
+        answers: (O,), one row of `Match.answers`.
         boxes: (O, 4) xyxy pixels.
     """
     said = several_of(phrase)
     if said is None:
         return [choice]
     chosen: list[int] = []
-    for slot in np.argsort(-match, kind="stable").tolist():
-        wanted = match[slot] >= PRESENT if said.count is None else match[slot] > 0
+    for slot in np.argsort(-answers, kind="stable").tolist():
+        wanted = answers[slot] >= ANSWER if said.count is None else answers[slot] > 0
         if chosen and (not wanted or len(chosen) == said.count):
             break
         if not chosen or box_iou(boxes[slot][None], boxes[chosen]).max() <= SAME_OBJECT_IOU:

@@ -17,13 +17,12 @@ from torch import Tensor
 
 from aligncat.alignment.scores import log_partition
 from aligncat.grounder.model import GroundingModel
-from aligncat.language.several import several_of
 from aligncat.language.swaps import swapped
 from aligncat.language.tokens import Tokens
 from aligncat.types import Alignment
 
 EVIDENCE = ("score", "confidence", "category", "contradiction")
-"""What the probability depends on, in the order of `Calibration.weights`; `Evidence` describes each."""
+"""What the probability depends on, in the order of `Logistic.weights`; `Evidence` describes each."""
 
 _MARGIN = (-6.0, 3.0)  # the range of "contradiction"; an expression without a word to contradict has the upper end
 _LEAST_CONFIDENCE = 1e-4
@@ -54,19 +53,31 @@ class Images(NamedTuple):
         return Images(*(tensor.to(device) for tensor in self))
 
 
+class Logistic(NamedTuple):
+    """A logistic function of the evidence for a candidate.
+
+    Attributes:
+        weights: the weight of each of EVIDENCE, at least 0.
+        bias: the constant.
+    """
+
+    weights: tuple[float, ...]
+    bias: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
     """What turns scores into probabilities.
 
     Attributes:
-        weights: the weight of each of EVIDENCE in the logistic function.
-        bias: its constant.
+        present: the probability, for the best candidate, that the image has what the expression says.
+        answer: the probability, for each candidate, that it is what the expression says, where some candidate is.
         references: the candidates of the reference images, on the CPU.
         fitted: how it was fitted, as JSON values: the split, the number of pairs, the assumed share of absent ones.
     """
 
-    weights: tuple[float, ...]
-    bias: float
+    present: Logistic
+    answer: Logistic
     references: Images
     fitted: dict[str, str | int | float]
 
@@ -89,14 +100,9 @@ class Evidence(NamedTuple):
     choice: Tensor
     category: Tensor
 
-    def probabilities(self, weights: Sequence[float], bias: float) -> Tensor:
-        """Return the probability that the expression is true of each candidate, (B, O); 0 outside the refined set.
-
-        Args:
-            weights: see `Calibration`.
-            bias: see `Calibration`.
-        """
-        logits = self.values @ self.values.new_tensor(list(weights)) + bias
+    def probabilities(self, logistic: Logistic) -> Tensor:
+        """Return the value of a logistic function for each candidate, (B, O); 0 outside the refined set."""
+        logits = self.values @ self.values.new_tensor(list(logistic.weights)) + logistic.bias
         return logits.sigmoid().masked_fill(~self.kept, 0.0)
 
 
@@ -170,30 +176,6 @@ def gather_evidence(
         choice=choice,
         category=torch.where(alignment.category < 0, chosen, alignment.category),
     )
-
-
-def match_objects(
-    calibration: Calibration,
-    model: GroundingModel,
-    vocabulary: Tokens,
-    images: Images,
-    phrases: Sequence[str],
-    references: Alignment,
-) -> Tensor:
-    """Return the probability that an expression, or its singular, is true of each candidate, (B, O) float32.
-
-    Args:
-        calibration: the grounder's calibration.
-        model: the trained model, in evaluation mode.
-        vocabulary: its vocabulary.
-        images: the images of the B pairs, on the model's device.
-        phrases: the B expressions.
-        references: the result of `align_references` for the calibration's reference images.
-    """
-    meant = [phrase if (said := several_of(phrase)) is None else said.one for phrase in phrases]
-    reference_valid = calibration.references.valid.to(images.features.device)
-    evidence = gather_evidence(model, vocabulary, images, meant, reference_valid, references)
-    return evidence.probabilities(calibration.weights, calibration.bias)
 
 
 def _align(model: GroundingModel, images: Images, tokens: Tensor) -> Alignment:

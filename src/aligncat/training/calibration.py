@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 from aligncat.datasets.split import Split
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.matching import (
-    EVIDENCE,
     Calibration,
     Evidence,
     Images,
+    Logistic,
     align_references,
     contradictions,
     gather_evidence,
@@ -84,14 +84,15 @@ def calibrate(
     drawn = rng.permutation(len(references))[:REFERENCES]
     bank = reference_images(store, [references[number] for number in drawn])
     with torch.inference_mode():
-        pairs = _make_pairs(model, vocabulary, store, split, bank, rng)
+        pairs, others = _make_pairs(model, vocabulary, store, split, bank, rng)
     counts = [float(kind.weights.sum()) for kind in pairs]
     if min(counts[:2]) < LEAST:
         logger.warning(
             "the grounder is not calibrated and has no match: split %s has too few expressions or images", split.split
         )
         return None
-    weights, bias = fit_calibration(*pairs)
+    present = fit_present(*pairs)
+    answer = fit_answer(pairs[0].evidence, others) if others else present
     fitted: dict[str, str | int | float] = {
         "split": split.split,
         "present": len(pairs[0].weights),
@@ -99,7 +100,7 @@ def calibrate(
         "near_misses": round(counts[2], 1),
         "share_present": PRESENT,
     }
-    return Calibration(weights, bias, bank, fitted)
+    return Calibration(present, answer, bank, fitted)
 
 
 def reference_images(store: Store, image_ids: Sequence[str]) -> Images:
@@ -142,8 +143,11 @@ def distinct(boxes: NDArray[np.float32], among: NDArray[np.bool_]) -> list[int]:
 
 def _make_pairs(
     model: GroundingModel, vocabulary: Tokens, store: Store, split: Split, bank: Images, rng: np.random.Generator
-) -> tuple[Pairs, Pairs, Pairs]:
-    """Return the present pairs, the mismatched pairs and the near misses."""
+) -> tuple[tuple[Pairs, Pairs, Pairs], list[tuple[int, int]]]:
+    """Return the present pairs, the mismatched pairs and the near misses; and the other objects of present pairs.
+
+    The other objects, (pair, candidate), are of the expression's category and not the chosen object.
+    """
     device = str(next(model.parameters()).device)
     ids = list(split.images)
     place = {image_id: number for number, image_id in enumerate(ids)}
@@ -160,14 +164,18 @@ def _make_pairs(
             parts.append(gather_evidence(model, vocabulary, pictures, texts[batch], reference_valid, references))
         return Evidence(*(torch.cat(tensors).cpu() for tensors in zip(*parts, strict=True)))
 
-    def alone(row: int, category: int, choice: int | None) -> float:
-        """Return the probability that no object of a category, but for the chosen one, is in an image."""
+    def alike(row: int, category: int, choice: int | None) -> list[int]:
+        """Return the objects of a category in an image, but for the chosen one."""
         among = found.categories[row].numpy() == category
         if choice is not None:
             among &= box_iou(boxes[row][choice][None], boxes[row])[0] <= SAME_OBJECT_IOU
             among[choice] = False
+        return distinct(boxes[row], among)
+
+    def alone(row: int, category: int, choice: int | None) -> float:
+        """Return the probability that no object of a category, but for the chosen one, is in an image."""
         confidences = found.confidences[row].numpy()
-        return float(np.prod([1.0 - confidences[slot] for slot in distinct(boxes[row], among)]))
+        return float(np.prod([1.0 - confidences[slot] for slot in alike(row, category, choice)]))
 
     drawn = np.sort(rng.permutation(len(split.expressions))[:EXPRESSIONS])
     expressions = [split.expressions[number] for number in drawn]
@@ -185,15 +193,22 @@ def _make_pairs(
     swappable = np.array([number for number, each in enumerate(swaps) if each], np.int64)
     near = [swaps[number][rng.integers(len(swaps[number]))] for number in swappable]
     single = [alone(rows[number], categories[number], choices[number]) for number in swappable]
-    return (
+    pairs = (
         Pairs(present, np.ones(len(texts))),
         Pairs(evidence(others, texts), np.array(absent)),
         Pairs(evidence(rows[swappable], near), np.array(single)),
     )
+    objects = [
+        (number, slot)
+        for number, (row, category, choice) in enumerate(zip(rows, categories, choices, strict=True))
+        for slot in alike(row, category, choice)
+        if present.kept[number, slot]
+    ]
+    return pairs, objects
 
 
-def fit_calibration(present: Pairs, mismatched: Pairs, near: Pairs) -> tuple[tuple[float, ...], float]:
-    """Return the weights and the bias of a logistic regression on the most probable candidate of each pair.
+def fit_present(present: Pairs, mismatched: Pairs, near: Pairs) -> Logistic:
+    """Return a logistic regression of whether an expression is true, on the most probable candidate of each pair.
 
     The most probable candidate depends on the weights, so both are found in turn, starting from the choice.
 
@@ -209,17 +224,33 @@ def fit_calibration(present: Pairs, mismatched: Pairs, near: Pairs) -> tuple[tup
     )
     true = np.concatenate([np.full(len(kind.weights), kind is present) for kind in kinds])
     slots = [kind.evidence.choice for kind in kinds]
-    coefficients, bias = np.zeros(len(EVIDENCE)), 0.0
     for _ in range(_ROUNDS):
         values = torch.cat([k.evidence.values[torch.arange(len(s)), s] for k, s in zip(kinds, slots, strict=True)])
-        coefficients, bias = _regression(values.double().numpy(), true, weights)
-        slots = [kind.evidence.probabilities(coefficients.tolist(), bias).argmax(dim=1) for kind in kinds]
-    return tuple(coefficients.tolist()), bias
+        found = _regression(values.double().numpy(), true, weights)
+        slots = [kind.evidence.probabilities(found).argmax(dim=1) for kind in kinds]
+    return found
 
 
-def _regression(
-    values: NDArray[np.float64], true: NDArray[np.bool_], weights: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], float]:
+def fit_answer(present: Evidence, others: Sequence[tuple[int, int]]) -> Logistic:
+    """Return a logistic regression of whether a candidate is what an expression says.
+
+    An expression means one object, so the chosen object counts as right, and the other objects of its category count as
+    wrong: half of the weight each. Where the choice is wrong, both labels are.
+
+    Args:
+        present: the evidence for present pairs.
+        others: the other objects, at least one, as (pair, candidate).
+    """
+    count = len(present.choice)
+    pairs, slots = torch.tensor(others).T
+    wrong = present.values[pairs, slots]
+    values = torch.cat([present.values[torch.arange(count), present.choice], wrong])
+    right = np.arange(len(values)) < count
+    weights = np.where(right, 0.5 / count, 0.5 / len(wrong))
+    return _regression(values.double().numpy(), right, weights)
+
+
+def _regression(values: NDArray[np.float64], true: NDArray[np.bool_], weights: NDArray[np.float64]) -> Logistic:
     """Return a logistic regression without the quantities that would speak against an expression.
 
     All of EVIDENCE speaks for an expression. A quantity with a negative coefficient is left out, the lowest first.
@@ -230,7 +261,7 @@ def _regression(
         if not (found < 0).any():
             coefficients = np.zeros(values.shape[1])
             coefficients[used] = found
-            return coefficients, bias
+            return Logistic(tuple(coefficients.tolist()), bias)
         used = np.delete(used, found.argmin())
 
 
