@@ -20,7 +20,6 @@ from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.matcher import answer_slots
 from aligncat.grounder.matching import Images, Logistic, align_references, contradictions, gather_evidence
-from aligncat.training.calibration import calibrate
 
 BOXES = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [40, 0, 50, 10]], np.float32)
 
@@ -31,22 +30,8 @@ def split(world: World) -> Split:
 
 
 @pytest.fixture(scope="module")
-def folder(trained: Path, world: World, split: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a calibrated grounder."""
-    bare = Grounder.from_pretrained(trained)
-    calibration = calibrate(
-        bare.model, bare.vocabulary, store=world.open(), split=split, references=list(split.images), seed=0
-    )
-    found = Grounder(
-        bare.model, bare.vocabulary, bare.labels, bare.detector_description, bare.provenance, calibration=calibration
-    )
-    found.save_pretrained(path := tmp_path_factory.mktemp("calibrated") / "grounder")
-    return path
-
-
-@pytest.fixture(scope="module")
-def grounder(folder: Path) -> Grounder:
-    return Grounder.from_pretrained(folder)
+def grounder(calibrated: Path) -> Grounder:
+    return Grounder.from_pretrained(calibrated)
 
 
 @pytest.mark.parametrize(

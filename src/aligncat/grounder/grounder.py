@@ -166,8 +166,7 @@ class Grounder(ModelHubMixin):
             raise DetectorError("the detector found nothing in the image; try another image or detector")
         meant = [said.one if several and (said := several_of(phrase)) else phrase for phrase in phrases]
         tokens = self.vocabulary.encode(meant, self.model.config.text.max_length)
-        count = len(phrases)
-        device = self.device
+        count, device = len(phrases), self.device
         images = Images(
             torch.tensor(candidates.features, device=device).expand(count, -1, -1),
             torch.tensor(candidates.categories, device=device).long().expand(count, -1),
@@ -206,18 +205,17 @@ class Grounder(ModelHubMixin):
         """
         max_length = self.model.config.text.max_length
         tensors = SplitTensors(split, store, self.vocabulary, max_length=max_length, with_labels=False)
-        parts = []
-        device = self.device
+        parts, device = [], self.device
         for batch in tensors.batches(256):
             inputs = (batch.features, batch.categories, batch.valid, batch.tokens)
             alignment = self.model(*(tensor.to(device) for tensor in inputs))
             expressions = [split.expressions[row] for row in batch.rows.tolist()]
-            texts = [expression.text for expression in expressions]
+            texts = [each.text for each in expressions]
             choices = choices_of(alignment, texts, self.vocabulary, self.labels)
             images = Images(batch.features, batch.categories, batch.valid, batch.confidences).to(device)
             if self.matcher is not None:
                 match = self.matcher.match(images, texts)
-                boxes = store.boxes([expression.image_id for expression in expressions])
+                boxes = store.boxes([each.image_id for each in expressions])
                 several = np.zeros_like(choices.kept)
                 for row, text in enumerate(texts):
                     several[row, answer_slots(text, int(choices.choice[row]), match.answers[row], boxes[row])] = True
