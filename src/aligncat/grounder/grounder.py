@@ -166,14 +166,8 @@ class Grounder(ModelHubMixin):
             raise DetectorError("the detector found nothing in the image; try another image or detector")
         meant = [said.one if several and (said := several_of(phrase)) else phrase for phrase in phrases]
         tokens = self.vocabulary.encode(meant, self.model.config.text.max_length)
-        count, device = len(phrases), self.device
-        images = Images(
-            torch.tensor(candidates.features, device=device).expand(count, -1, -1),
-            torch.tensor(candidates.categories, device=device).long().expand(count, -1),
-            torch.ones(count, len(candidates), dtype=torch.bool, device=device),
-            torch.tensor(candidates.confidences, device=device).expand(count, -1),
-        )
-        alignment = self.model(images.features, images.categories, images.valid, tokens.to(device))
+        images = Images.repeated(candidates, len(phrases), self.device)
+        alignment = self.model(images.features, images.categories, images.valid, tokens.to(self.device))
         choices = choices_of(alignment, meant, self.vocabulary, self.labels)
         match = None if self.matcher is None else self.matcher.match(images, phrases)
         if match is not None:

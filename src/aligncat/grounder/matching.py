@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from aligncat.alignment.scores import log_partition
 from aligncat.grounder.model import GroundingModel
 from aligncat.language.swaps import swapped
 from aligncat.language.tokens import Tokens
-from aligncat.types import Alignment
+from aligncat.types import Alignment, Candidates
 
 EVIDENCE = ("score", "confidence", "category", "contradiction")
 """What the probability depends on, in the order of `Logistic.weights`; `Evidence` describes each."""
@@ -43,6 +43,16 @@ class Images(NamedTuple):
     categories: Tensor
     valid: Tensor
     confidences: Tensor
+
+    @classmethod
+    def repeated(cls, candidates: Candidates, count: int, device: str) -> Self:
+        """Return the candidates of one image for each of `count` expressions, on a device."""
+        return cls(
+            torch.tensor(candidates.features, device=device).expand(count, -1, -1),
+            torch.tensor(candidates.categories, device=device).long().expand(count, -1),
+            torch.ones(count, len(candidates), dtype=torch.bool, device=device),
+            torch.tensor(candidates.confidences, device=device).expand(count, -1),
+        )
 
     def rows(self, rows: Tensor) -> Images:
         """Return the images of the given rows, (n,) int64."""
