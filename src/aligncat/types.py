@@ -13,7 +13,7 @@ candidate.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import numpy as np
@@ -187,6 +187,10 @@ class Relations:
         chunks = zip(*(getattr(self, each.name).chunk(count) for each in fields(self)), strict=True)
         return [Relations(*parts) for parts in chunks]
 
+    def with_images(self, other: Relations) -> Relations:
+        """Return the texts of these relations with the images of other ones."""
+        return replace(self, objects=other.objects, geometry=other.geometry, neighbours=other.neighbours)
+
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
@@ -251,6 +255,9 @@ class Choices:
         predicted: the names of the E predicted categories c^T; None without a text classifier.
         category_matched: (E,) bool, False if no candidate has the category c^T, and True otherwise.
         word_weights: for each expression its (word, weight) pairs in order; empty without phrase attention.
+        match: (E,) float32, the probability that the image has what the expression says; None if not calibrated.
+        several: (E, O) bool, the candidates that are the answer, each object once; None if not calibrated. Where an
+            expression means one object, this is the choice alone.
     """
 
     choice: NDArray[np.int64]
@@ -260,3 +267,5 @@ class Choices:
     predicted: tuple[str, ...] | None
     category_matched: NDArray[np.bool_]
     word_weights: tuple[tuple[tuple[str, float], ...], ...]
+    match: NDArray[np.float32] | None = None
+    several: NDArray[np.bool_] | None = None

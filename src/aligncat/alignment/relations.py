@@ -120,24 +120,24 @@ def relation_score(relations: Relations, weights: Tensor) -> Tensor:
 
 
 def relation_scores(relations: Relations) -> Tensor:
-    """Return r(t, i) for each text t and the candidates of every image of the batch.
+    """Return r(t, i) for each of T texts t and the candidates of every one of B images; in training, T is B.
 
     The softmax over the neighbours of i is a quotient of two sums over all candidates j, so that the largest
-    intermediate result has B B O O numbers.
+    intermediate result has T B O O numbers.
 
     Args:
-        relations: the relations of B pairs of a text and an image.
+        relations: the relations of T texts and B images.
 
     Returns:
-        (B, B, O); [t, b, i] is the score of text t with candidate i of image b.
+        (T, B, O); [t, b, i] is the score of text t with candidate i of image b.
     """
     batch, slots, _ = relations.neighbours.shape
-    logits = (relations.object_texts @ relations.objects.flatten(0, 1).T).view(batch, batch, slots)
+    logits = (relations.object_texts @ relations.objects.flatten(0, 1).T).view(-1, batch, slots)
     is_neighbour = relations.neighbours.any(dim=1)
     largest = logits.detach().masked_fill(~is_neighbour, float("-inf")).amax(dim=-1, keepdim=True)
     largest = torch.where(largest > float("-inf"), largest, 0.0)
     weights = (logits - largest).clamp(min=_LOWEST_LOGIT, max=0.0).exp()
-    said = (relations.relation_texts @ relations.geometry.flatten(0, 2).T).view(batch, batch, slots, slots)
+    said = (relations.relation_texts @ relations.geometry.flatten(0, 2).T).view(-1, batch, slots, slots)
     found = (said @ weights[..., None]).squeeze(-1)
     total = torch.einsum("tbj,bij->tbi", weights, relations.neighbours.to(weights.dtype))
     return relations.gates[:, None, None] * torch.where(total > 0, found / torch.where(total > 0, total, 1.0), 0.0)

@@ -78,8 +78,8 @@ class DataConfig:
                 object.__setattr__(self, name, Path(value))  # the dataclass is frozen
         if not is_name(self.dataset):
             raise ConfigError(
-                f"dataset {self.dataset!r}: a dataset's name may only have letters, digits and . _ + -, because it is "
-                "part of file names; give the folder of the dataset as `path`"
+                f"dataset {self.dataset!r}: a dataset's name has at most 60 letters, digits and . _ + -, because it "
+                "is part of file names; give the folder of the dataset as `path`"
             )
         known = known_dataset(self.dataset)
         if known.format is not None and self.file_format != known.format:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from aligncat.errors import DataError
 from aligncat.wording import truncated
 
-_NAME = re.compile(r"[\w.+-]+")
+_NAME = re.compile(r"[\w.+-]{1,60}")
 
 
 def as_mapping(value: object, where: str) -> Mapping[str, object]:
@@ -130,5 +130,5 @@ def shorten(value: object) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Return whether the text can be part of a file name: only letters, digits and . _ + -, but not "." or ".."."""
+    """Return whether the text can be part of a file name: 1 to 60 letters, digits, . _ + or -, and no "." or ".."."""
     return text not in (".", "..") and _NAME.fullmatch(text) is not None

@@ -32,6 +32,7 @@ class Batch(NamedTuple):
         image_index: (B,) int64, a number that pairs have in common if they have the same image.
         rows: (B,) int64, the positions of the expressions in their split.
         boxes: (B, O, 4) float32, the candidates' boxes in shares of the photo's width and height, xyxy; 0 for padding.
+        confidences: (B, O) float32, the detector's confidences; 0 for padding.
     """
 
     features: Tensor
@@ -42,6 +43,7 @@ class Batch(NamedTuple):
     image_index: Tensor
     rows: Tensor
     boxes: Tensor
+    confidences: Tensor
 
     def chunks(self, count: int) -> list[Batch]:
         """Return the batch as `count` equal parts, in order; B must be a multiple of `count`."""
@@ -110,6 +112,7 @@ class SplitTensors:
             image_index=image,
             rows=row,
             boxes=self._boxes[image],
+            confidences=self._candidates.confidences[image],
         )
 
     def batches(self, size: int) -> Iterator[Batch]:

@@ -25,6 +25,7 @@ from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import remove_left
 from aligncat.grounder.features import COLUMNS_KEY
 from aligncat.grounder.folder import read_config
+from aligncat.grounder.match_file import KEY as MATCH
 from aligncat.wording import percent
 
 
@@ -301,7 +302,12 @@ def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:
     data, text = config["provenance"].get("data"), config["text"]
     limits = [
         "- It chooses among the objects that the detector proposes, and cannot find others or improve their masks.",
-        "- It always returns an object, even if nothing in the image fits the phrase.",
+        "- It always returns an object, even if nothing in the image fits the phrase."
+        + (
+            " `match` says how probable it is that something fits, where half of the phrases fit nothing."
+            if MATCH in config
+            else ""
+        ),
         f"- It knows the {len(config['labels'])} categories of the detector and maps any other to one of them.",
         f"- It reads only the first {text['max_length']} words of a phrase.",
     ]

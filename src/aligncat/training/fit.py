@@ -30,6 +30,7 @@ from aligncat.language.vectors import first_words, load_word_vectors
 from aligncat.language.vocabulary import Vocabulary
 from aligncat.quiet import quiet_lightning
 from aligncat.store.reader import Store
+from aligncat.training.calibration import calibrate
 from aligncat.training.callbacks import (
     AveragedWeights,
     EpochCheckpoint,
@@ -149,7 +150,20 @@ def fit(
     module.load_state_dict(read_checkpoint(kept, module.state_dict(), _remedy(kept.parent))["state_dict"])
     if isinstance(model.text, TransformerTextEncoder):
         model.text.forget()
-    grounder = Grounder(model, vocabulary, store.labels, store.manifest.detector, provenance, pretrained, columns)
+    calibration = None
+    if validation is not None:
+        calibration = calibrate(
+            model.eval(),
+            vocabulary,
+            store=store,
+            split=validation.split,
+            references=list(train.images),
+            seed=training.seed,
+            columns=columns,
+        )
+    grounder = Grounder(
+        model, vocabulary, store.labels, store.manifest.detector, provenance, pretrained, columns, calibration
+    )
     grounder.save_pretrained(out)
     return grounder
 

@@ -16,6 +16,7 @@ from aligncat.files.fields import check_encodable, is_name, required_str, shorte
 Id = TypeVar("Id", str, int)
 
 _SHOWN = 3
+_NAME_BYTES = 255  # the most that the usual file systems allow
 
 logger = logging.getLogger(__name__)
 
@@ -103,11 +104,12 @@ def check_split_name(name: str, where: str) -> str:
         where: file and row, for the message.
 
     Raises:
-        DataError: the name contains characters other than letters, digits and . _ + -, or is "." or "..".
+        DataError: the name contains characters other than letters, digits and . _ + -, has more than 60, or is "." or
+            "..".
     """
     if not is_name(name):
         raise DataError(
-            f"{where}: {shorten(name)} cannot be a split's name; rename it, using only letters, digits and . _ + -"
+            f"{where}: {shorten(name)} cannot be a split's name; rename it, with at most 60 letters, digits and . _ + -"
         )
     return name
 
@@ -121,6 +123,8 @@ def required_photo(row: Mapping[str, object], key: str, where: str) -> str:
             f"{where}: {key!r} {shorten(name)} must be relative to the folder of the photos and lie inside it; set "
             "that folder with `images`"
         )
+    if any(len(part.encode("utf-8", "surrogatepass")) > _NAME_BYTES for part in path.split("/")):
+        raise DataError(f"{where}: {key!r} {shorten(name)} is too long for a file's name")
     return path
 
 
