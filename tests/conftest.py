@@ -8,6 +8,10 @@ import pytest
 from helpers.tiny_detector import save_tiny_detector
 from helpers.tiny_run import World, make_world, run
 
+from aligncat.datasets.load import load_split
+from aligncat.grounder.grounder import Grounder
+from aligncat.training.calibration import calibrate
+
 
 @pytest.fixture(scope="session")
 def tiny_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,4 +30,19 @@ def trained(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of an AlignCAT grounder that was trained for four epochs. Tests only read it."""
     out = tmp_path_factory.mktemp("trained") / "AlignCAT"
     run(world, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def calibrated(trained: Path, world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the same grounder with a calibration, which the tiny validation split is too small for."""
+    split = load_split(world.data, "train")
+    bare = Grounder.from_pretrained(trained)
+    calibration = calibrate(
+        bare.model, bare.vocabulary, store=world.open(), split=split, references=list(split.images), seed=0
+    )
+    found = Grounder(
+        bare.model, bare.vocabulary, bare.labels, bare.detector_description, bare.provenance, calibration=calibration
+    )
+    found.save_pretrained(out := tmp_path_factory.mktemp("calibrated") / "AlignCAT")
     return out

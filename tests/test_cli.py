@@ -280,6 +280,34 @@ class TestGround:
         x1, y1, x2, y2 = found["box"]
         assert 0 <= x1 < x2 <= 48 and 0 <= y1 < y2 <= 40 and 0 < found["probability"] <= 1
 
+    def test_phrases_below_min_match_are_left_out_and_named(
+        self, calibrated: Path, photo: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        words = ["ground", str(photo), "dog", "both couches", "--grounder", str(calibrated), "--several", "true"]
+        assert main([*words, "--min_match", "0"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert [len(each["answers"]) for each in found] == [1, 2]
+        assert all(0 < each["match"] < 1 for each in found)
+        assert main([*words, "--min_match", "1"]) == 0
+        assert json.loads(capsys.readouterr().out) == []
+        assert caplog.messages[0] == f"dog: nothing matches: match {found[0]['match']:.2f}"
+
+    @pytest.mark.parametrize("value", ["1.5", "-0.1"])
+    def test_a_min_match_that_is_no_probability_is_one_line(
+        self, value: str, photo: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["ground", str(photo), "dog", "--grounder", "not/looked-at", f"--min_match={value}"]) == 1
+        captured = capsys.readouterr()
+        assert captured.err.splitlines() == [f"aligncat ground: --min_match is {value}: give a probability from 0 to 1"]
+
+    @pytest.mark.parametrize("words", [["--min_match", "0.5"], ["--several", "true"]])
+    def test_match_of_a_grounder_without_calibration_is_one_line(
+        self, words: list[str], trained: Path, photo: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["ground", str(photo), "dog", "--grounder", str(trained), *words]) == 1
+        captured = capsys.readouterr()
+        assert len(captured.err.splitlines()) == 1 and "not calibrated" in captured.err and captured.out == ""
+
     @pytest.mark.parametrize(
         ("overlay", "expected"), [("nowhere/out.png", "does not exist; create it"), ("out.docx", "no image format")]
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aligncat.alignment.config import PRESETS, TABLES, AlignmentConfig
+from aligncat.alignment.config import ALL_PRESETS, PRESETS, TABLES, AlignmentConfig
 from aligncat.cli import main, settings
 from aligncat.errors import ConfigError
 from aligncat.language.config import TextEncoderConfig
@@ -57,6 +57,15 @@ TRAINING = {
     "clip_norm": 0.15,
     "ema_decay": 0.9997,
 }
+STAGES = {
+    "order",
+    "category_train",
+    "category_infer",
+    "category_stage",
+    "features",
+    "context",
+    "context_without",
+}
 DATASETS = {
     "refcoco": ("refcoco", "unc", 15),
     "refcoco+": ("refcoco+", "unc", 15),
@@ -80,7 +89,7 @@ def test_refcoco_presets_contain_every_setting(name: str) -> None:
     """A changed default in the code must not change the paper's presets."""
     content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
     # --alignment sets the stages.
-    others = {"order", "category_train", "category_infer", "category_stage"}
+    others = STAGES
     assert set(content["alignment"]) == {field.name for field in fields(AlignmentConfig)} - others
     # These are for --text.encoder, for word vector files, and for QueryMatch checkpoints.
     others = {"encoder", "train_encoder", "vector_words", "norm"}
@@ -88,23 +97,23 @@ def test_refcoco_presets_contain_every_setting(name: str) -> None:
     assert set(content["training"]) == {field.name for field in fields(TrainingConfig)} - {"seed"}
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ALL_PRESETS)
 def test_alignment_accepts_the_name_of_every_preset(name: str) -> None:
     found = settings("train", ["--alignment", name, *REQUIRED, "--data.dataset", "refcoco"])["alignment"]
-    assert found == PRESETS[name]
+    assert found == ALL_PRESETS[name]
 
 
 def test_every_row_has_a_preset_and_every_preset_is_a_row() -> None:
     assert {name for names in TABLES.values() for name in names} == set(PRESETS)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ALL_PRESETS)
 def test_an_alignment_preset_keeps_the_other_settings_of_the_datasets_preset(name: str) -> None:
     """An alignment preset sets only the stages."""
     plain = settings("train", ["--config", "mojiref", *REQUIRED])
     found = settings("train", ["--config", "mojiref", "--alignment", name, *REQUIRED])
-    rows = PRESETS[name]
-    stages = {key: getattr(rows, key) for key in ("order", "category_train", "category_infer", "category_stage")}
+    rows = ALL_PRESETS[name]
+    stages = {key: getattr(rows, key) for key in STAGES}
     assert found["alignment"] == type(rows)(**{**vars(plain["alignment"]), **stages})
     assert (found["text"], found["training"]) == (plain["text"], plain["training"])
 
@@ -142,7 +151,7 @@ def test_an_unknown_alignment_preset_is_an_error_that_lists_the_known_ones(capsy
     with pytest.raises(SystemExit):
         settings("train", ["--alignment", "querymach", *REQUIRED])
     said = capsys.readouterr().err
-    assert "no such file or preset; known presets are " + ", ".join(sorted(PRESETS)) in said
+    assert "no such file or preset; known presets are " + ", ".join(sorted(ALL_PRESETS)) in said
 
 
 OLD = """

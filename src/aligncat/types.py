@@ -13,8 +13,8 @@ candidate.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, TypeAlias, TypedDict
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,6 +167,9 @@ class FeatureColumn:
     version: int
     dim: int
 
+    def __str__(self) -> str:
+        return f"{self.name} (version {self.version}, length {self.dim})"
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
@@ -201,6 +204,45 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.confidences)
 
+    @property
+    def relative_boxes(self) -> NDArray[np.float32]:
+        """The boxes in shares of the image's width and height, (O, 4) float32."""
+        size: NDArray[np.float32] = np.array([self.width, self.height] * 2, np.float32)
+        return self.boxes / size
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """What the relations of B pairs of a text and an image are computed from (`aligncat.alignment.relations`).
+
+    Every text can be scored with every image: the fields of texts and those of images are separate.
+
+    Attributes:
+        objects: (B, O, h), each candidate as the second object of an expression.
+        geometry: (B, O, O, h), features of where candidate i lies as seen from candidate j; 0 if they are no
+            neighbours.
+        neighbours: (B, O, O) bool, whether candidates i and j are neighbours; padding has none.
+        object_texts: (B, h), which second object the text names.
+        relation_texts: (B, h), where the referent lies as seen from it.
+        gates: (B,), the factor of the text's score.
+    """
+
+    objects: Tensor
+    geometry: Tensor
+    neighbours: Tensor
+    object_texts: Tensor
+    relation_texts: Tensor
+    gates: Tensor
+
+    def chunk(self, count: int) -> list[Relations]:
+        """Return the relations as `count` equal parts, in order; B must be a multiple of `count`."""
+        chunks = zip(*(getattr(self, each.name).chunk(count) for each in fields(self)), strict=True)
+        return [Relations(*parts) for parts in chunks]
+
+    def with_images(self, other: Relations) -> Relations:
+        """Return the texts of these relations with the images of other ones."""
+        return replace(self, objects=other.objects, geometry=other.geometry, neighbours=other.neighbours)
+
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
@@ -226,6 +268,11 @@ class Alignment:
         global_texts: (B, d), the projected text of Eq. 7.
         fine_queries: (B, O, d), the projected queries of Eq. 13.
         fine_texts: (B, d), the projected text of Eq. 12.
+        relation_scores: (B, O), the score of relations that `global_scores` and `fine_scores` contain; 0 at padding and
+            for candidates without neighbours.
+        object_weights: (B, O), the weight of each candidate as the second object, as seen from q*; 0 if q* has no
+            neighbours.
+        relations: what the score of relations is computed from, for the losses.
     """
 
     class_scores: Tensor | None
@@ -243,12 +290,15 @@ class Alignment:
     global_texts: Tensor
     fine_queries: Tensor | None
     fine_texts: Tensor | None
+    relation_scores: Tensor | None = None
+    object_weights: Tensor | None = None
+    relations: Relations | None = None
 
     def chunks(self, count: int) -> list[Alignment]:
         """Return the alignment as `count` equal parts, in order; B must be a multiple of `count`."""
-        parts: list[dict[str, Tensor | None]] = [{} for _ in range(count)]
+        parts: list[dict[str, Any]] = [{} for _ in range(count)]
         for each in fields(self):
-            whole: Tensor | None = getattr(self, each.name)
+            whole: Tensor | Relations | None = getattr(self, each.name)
             for number, part in enumerate(parts if whole is None else whole.chunk(count)):
                 parts[number][each.name] = None if whole is None else part
         return [Alignment(**part) for part in parts]
@@ -266,9 +316,9 @@ class Choices:
         predicted: the names of the E predicted categories c^T; None without a text classifier.
         category_matched: (E,) bool, False if no candidate has the category c^T, and True otherwise.
         word_weights: for each expression its (word, weight) pairs in order; empty without phrase attention.
-        match: (E,) float32, the probability that the image holds what the expression says; None without calibration.
-        several: (E, O) bool, the candidates that are the answer where the expression means several, each object once;
-            a row without any means the choice alone. None without calibration.
+        match: (E,) float32, the probability that the image has what the expression says; None if not calibrated.
+        several: (E, O) bool, the candidates that are the answer, each object once; None if not calibrated. Where an
+            expression means one object, this is the choice alone.
     """
 
     choice: NDArray[np.int64]

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from aligncat.alignment.config import PRESETS, TABLES, AlignmentConfig, Sizes
+from aligncat.alignment.config import ALL_PRESETS, FURTHER_PRESETS, PRESETS, TABLES, AlignmentConfig, Sizes
 from aligncat.alignment.model import AlignmentModel
 from aligncat.errors import ConfigError
 from aligncat.grounder.old_sizes import without_old_sizes
@@ -59,10 +59,17 @@ def test_every_row_of_the_papers_tables_has_a_preset(table: str, rows: list[tupl
 
 def test_every_preset_is_a_row_and_no_two_are_equal() -> None:
     assert {name for rows in TABLES.values() for name in rows} == set(PRESETS)
-    assert len(set(PRESETS.values())) == len(PRESETS)
+    assert len(set(ALL_PRESETS.values())) == len(ALL_PRESETS) == len(PRESETS) + len(FURTHER_PRESETS)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+def test_the_papers_presets_read_the_query_feature_alone_and_the_others_more() -> None:
+    assert {(config.features, config.context) for config in PRESETS.values()} == {("query", "none")}
+    assert ("query", "none") not in {(config.features, config.context) for config in FURTHER_PRESETS.values()}
+    plus = dataclasses.replace(PRESETS["aligncat"], features="query+appearance", context="relations")
+    assert FURTHER_PRESETS["aligncat-plus"] == plus
+
+
+@pytest.mark.parametrize("name", ALL_PRESETS)
 def test_a_model_has_only_the_parts_that_its_config_uses(name: str) -> None:
     config = AlignmentConfig.preset(name, dim=8)
     model = AlignmentModel(config, Sizes(visual_dim=4, text_dim=6, classes=3))
@@ -70,6 +77,7 @@ def test_a_model_has_only_the_parts_that_its_config_uses(name: str) -> None:
     expected = {"global_query", "global_text"}
     expected |= {"fine"} if config.order != "coarse" else set()
     expected |= {"classifier"} if "classifier" in (config.category_train, config.category_infer) else set()
+    expected |= {"relations"} if config.context == "relations" else set()
     assert parts == expected
 
 
@@ -92,6 +100,16 @@ def test_a_preset_can_be_changed() -> None:
         (
             {"category_stage": "confidence", "category_train": "none", "category_infer": "none"},
             "no category is used",
+        ),
+        ({"context": "relation"}, r"alignment\.context is 'relation'; it must be one of none, relations"),
+        (
+            {"context": "relations", "context_without": "all"},
+            r"context_without is 'all'; it must be null or one of dir",
+        ),
+        ({"context_without": "gate"}, r"alignment\.context is 'none', so there is nothing to leave out"),
+        (
+            {"context": "relations", "context_without": "global", "order": "coarse"},
+            r"alignment\.order is 'coarse', which has the global space only",
         ),
     ],
 )
@@ -133,15 +151,16 @@ def test_the_config_is_imported_without_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ALL_PRESETS)
 def test_the_stages_of_a_preset_do_not_change_other_settings(name: str) -> None:
     own = AlignmentConfig(dim=32, negatives_per_image=2, lambda_2=0.5, temperature=0.7)
-    staged, row = own.with_stages(name), PRESETS[name]
+    staged, row = own.with_stages(name), ALL_PRESETS[name]
     assert (staged.order, staged.category_train, staged.category_infer, staged.category_stage) == (
         row.order,
         row.category_train,
         row.category_infer,
         row.category_stage,
     )
+    assert (staged.features, staged.context, staged.context_without) == (row.features, row.context, None)
     assert (staged.dim, staged.negatives_per_image) == (32, 2)
     assert (staged.lambda_2, staged.temperature) == (0.5, 0.7)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from aligncat.alignment.config import PRESETS, AlignmentConfig, Sizes
+from aligncat.alignment.config import ALL_PRESETS, AlignmentConfig, Sizes
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.negatives import select_negatives
 from aligncat.errors import ConfigError
@@ -30,6 +30,7 @@ class Batch:
     word_mask: Tensor
     labels: Tensor
     image_index: Tensor
+    boxes: Tensor
 
     def align(self, model: AlignmentModel) -> Alignment:
         alignment: Alignment = model(
@@ -40,6 +41,7 @@ class Batch:
             self.words,
             self.word_mask,
             self.labels if model.training else None,
+            self.boxes,
         )
         return alignment
 
@@ -62,6 +64,7 @@ def batch(seed: int = 0) -> Batch:
         word_mask=torch.arange(WORDS) < lengths,
         labels=labels,
         image_index=torch.arange(BATCH) % 9,
+        boxes=torch.rand(BATCH, SLOTS, 4, generator=generator).sort(dim=-1).values,
     )
 
 
@@ -74,8 +77,12 @@ def affine(layer: torch.nn.Linear, inputs: Tensor) -> np.ndarray:
     return inputs.detach().numpy() @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
 
 
-def expected_choice(net: AlignmentModel, data: Batch, row: int) -> tuple[set[int], int, bool]:
-    """The kept set, the choice, and whether a candidate has the category, for one pair, following section 4."""
+def expected_choice(net: AlignmentModel, data: Batch, row: int, related: Tensor | None) -> tuple[set[int], int, bool]:
+    """The kept set, the choice, and whether a candidate has the category, for one pair, following section 4.
+
+    `related` is the score of relations, which tests/alignment/test_relations.py checks.
+    """
+    added = 0.0 if related is None else related[row].detach().numpy()
     config = net.config
     candidates = [o for o in range(SLOTS) if data.valid[row, o]]
     source = config.category_train if net.training else config.category_infer
@@ -87,13 +94,13 @@ def expected_choice(net: AlignmentModel, data: Batch, row: int) -> tuple[set[int
     in_category = [o for o in candidates if int(data.categories[row, o]) == wanted]
     if config.category_stage == "confidence" and in_category:
         candidates = in_category
-    s_global = affine(net.global_query, data.features[row]) @ affine(net.global_text, data.sentences[row])
+    s_global = affine(net.global_query, data.features[row]) @ affine(net.global_text, data.sentences[row]) + added
     s_coarse = s_global + 100 * np.array([o in in_category for o in range(SLOTS)])
     if net.fine is None:
         s_fine = s_global
     else:
         phrase, _ = net.fine.phrase_attention(data.words[row : row + 1], data.word_mask[row : row + 1])
-        s_fine = affine(net.fine.query, data.features[row]) @ affine(net.fine.text, phrase[0])
+        s_fine = affine(net.fine.query, data.features[row]) @ affine(net.fine.text, phrase[0]) + added
     if config.order == "fine-coarse":
         kept = sorted(candidates, key=lambda o: -s_fine[o])[: config.keep]
         met = wanted < 0 or any(o in in_category for o in kept)
@@ -105,20 +112,20 @@ def expected_choice(net: AlignmentModel, data: Batch, row: int) -> tuple[set[int
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ALL_PRESETS)
 def test_every_config_chooses_as_the_paper_describes(name: str, training: bool) -> None:
     net = model(name).train(training)
     for seed in range(3):
         data = batch(seed)
         alignment = data.align(net)
         for row in range(BATCH):
-            kept, choice, met = expected_choice(net, data, row)
+            kept, choice, met = expected_choice(net, data, row, alignment.relation_scores)
             assert set(alignment.kept[row].nonzero().flatten().tolist()) == kept
             assert alignment.choice[row].item() == choice
             assert alignment.category_matched[row].item() == met
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ALL_PRESETS)
 def test_shapes_and_scores_that_a_config_does_not_use(name: str) -> None:
     net = model(name).eval()
     alignment = batch().align(net)
@@ -174,7 +181,7 @@ def test_a_pair_with_an_unknown_label_ignores_the_category() -> None:
     assert torch.equal(unlabelled.coarse_scores, unlabelled.global_scores)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ALL_PRESETS)
 def test_a_pair_does_not_depend_on_the_rest_of_its_batch(name: str) -> None:
     data, net = batch(), model(name)
     together = data.align(net)
@@ -205,7 +212,7 @@ def test_a_classifier_without_labels_is_an_error() -> None:
         net.losses(data.align(net), data.valid, data.image_index, None)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ALL_PRESETS)
 def test_the_losses_fit_the_config_and_train_every_parameter(name: str) -> None:
     net = model(name)
     losses = batch().losses(net)

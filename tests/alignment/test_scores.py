@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from aligncat.alignment.scores import category_score, coarse_score, fine_score, global_score
+from aligncat.alignment.scores import category_score, coarse_score, fine_score, global_score, log_partition
 from aligncat.alignment.selection import keep_best, select, with_category
 
 
@@ -56,3 +56,15 @@ def test_the_k_best_eligible_candidates_are_kept_and_ties_keep_the_first(keep: i
 def test_the_best_kept_candidate_is_chosen_and_ties_choose_the_first() -> None:
     scores = torch.tensor([[9.0, 1.0, 5.0, 5.0], [-3.0, -1.0, -2.0, 0.0]])
     assert select(scores, bools(".xxx", "x.x.")).tolist() == [2, 2]
+
+
+def test_the_log_partition_is_over_the_valid_references() -> None:
+    rng = np.random.default_rng(0)
+    texts, queries = rng.normal(size=(3, 8)), rng.normal(size=(4, 5, 8))
+    valid = rng.random((4, 5)) < 0.6
+    expected = [
+        np.log(np.mean([np.exp(texts[b] @ queries[m, o]) for m in range(4) for o in range(5) if valid[m, o]]))
+        for b in range(3)
+    ]
+    found = log_partition(torch.tensor(texts), torch.tensor(queries), torch.tensor(valid))
+    assert found.numpy() == pytest.approx(np.array(expected))

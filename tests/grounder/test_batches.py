@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from helpers.tiny_run import World
@@ -38,6 +39,9 @@ def test_rows_are_the_candidates_of_the_expressions_images(world: World, split: 
         assert torch.equal(batch.features[place, :count], torch.from_numpy(found.features.copy()))
         assert batch.categories[place, :count].tolist() == found.categories.tolist()
         assert store.labels[batch.labels[place]] == expression.category
+        shares = found.boxes / [found.width, found.height, found.width, found.height]
+        np.testing.assert_allclose(batch.boxes[place, :count], shares, rtol=1e-6)
+        assert batch.boxes.dtype == torch.float32 and not batch.boxes[place, count:].any()
 
 
 def test_a_derived_category_that_the_detector_lacks_gives_no_label(world: World, split: Split) -> None:

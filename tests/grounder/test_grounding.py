@@ -13,7 +13,7 @@ from aligncat import to_pandas, to_supervision
 from aligncat.errors import ConfigError, DataError
 from aligncat.grounder import interop
 from aligncat.grounder.choices import object_probability
-from aligncat.grounder.grounding import CandidateScore, Grounding
+from aligncat.grounder.grounding import Answer, CandidateScore, Grounding
 
 MASK = np.zeros((4, 6), np.uint8)
 MASK[1:3, 2:5] = 1
@@ -35,6 +35,36 @@ def grounding(expression: str = "red dog", mask: np.ndarray = MASK) -> Grounding
         choice=0,
         candidates=(kept, dropped),
     )
+
+
+def with_two_answers() -> Grounding:
+    """Return a grounding of a phrase for several objects: the dog, and a cat in the corner."""
+    one = grounding("both animals")
+    corner = np.zeros_like(MASK)
+    corner[0, 0] = 1
+    best = Answer(one.box, one.mask, match=0.75, probability=0.625, category="dog", choice=0)
+    other = Answer((0.0, 0.0, 1.0, 1.0), coco_mask.encode(np.asfortranarray(corner)), 0.5, 0.0, "cat", 1)
+    return replace(one, match=0.75, answers=(best, other))
+
+
+def test_boxes_and_masks_are_those_of_all_answers() -> None:
+    assert grounding().boxes == (grounding().box,) and grounding().masks == (grounding().mask,)
+    several = with_two_answers()
+    assert several.boxes == (several.box, (0.0, 0.0, 1.0, 1.0))
+    assert [int(coco_mask.area(mask)) for mask in several.masks] == [6, 1]
+
+
+def test_the_text_and_the_json_values_of_several_answers() -> None:
+    several = with_two_answers()
+    assert repr(several) == (
+        "Grounding('both animals', box=(2, 1, 5, 3), probability=0.62, match=0.75, category='dog', 2 answers, "
+        "2 candidates)"
+    )
+    values = several.to_dict()
+    assert json.loads(json.dumps(values, allow_nan=False)) == values
+    assert values["match"] == 0.75 and [each["match"] for each in values["answers"]] == [0.75, 0.5]
+    assert values["answers"][0]["mask"] == values["mask"] and values["answers"][1]["box"] == [0, 0, 1, 1]
+    assert grounding().to_dict()["match"] is None and grounding().to_dict()["answers"] == []
 
 
 def test_the_text_is_short() -> None:
@@ -85,6 +115,13 @@ class TestSupervision:
         assert found.data["category"].tolist() == ["dog"] * 3
         assert found.box_area.tolist() == [6.0] * 3 and found.area.tolist() == [6] * 3
 
+    def test_each_answer_is_a_detection(self) -> None:
+        pytest.importorskip("supervision")
+        found = to_supervision([with_two_answers(), grounding()])
+        assert found.xyxy.tolist() == [[2, 1, 5, 3], [0, 0, 1, 1], [2, 1, 5, 3]]
+        assert found.confidence.tolist() == [0.75, 0.5, 0.625] and found.class_id.tolist() == [0, 0, 1]
+        assert found.data["category"].tolist() == ["dog", "cat", "dog"]
+
     def test_no_grounding_is_no_detection(self) -> None:
         pytest.importorskip("supervision")
         assert len(to_supervision([])) == 0
@@ -107,6 +144,10 @@ def test_groundings_become_a_data_frame() -> None:
     counts = frame["mask"][0].encode()
     assert np.array_equal(coco_mask.decode({"size": [4, 6], "counts": counts}), MASK)
     assert list(to_pandas([]).columns) == list(frame.columns)
+    answers = to_pandas([with_two_answers(), grounding()])
+    assert answers["expression"].tolist() == ["both animals", "both animals", "red dog"]
+    assert answers["match"].tolist()[:2] == [0.75, 0.5] and answers["match"].isna().tolist() == [False, False, True]
+    assert answers["category"].tolist() == ["dog", "cat", "dog"] and answers["x1"].tolist() == [2, 0, 2]
     assert to_pandas(grounding()).equals(frame[:1])
 
 

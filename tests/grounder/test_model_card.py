@@ -74,6 +74,7 @@ class TestHead:
             "expressions": 7_818,
             "detector": "mini",
             "detector_has_seen_the_images": False,
+            "features": "query",
             "seed": 0,
         }
 
@@ -210,7 +211,7 @@ class TestText:
         results = [RESULT, replace(RESULT, seed=1, metrics=metrics(0.8)), replace(RESULT, seed=2, metrics=metrics(0.7))]
         card = loaded(model_card(config, card_results(results)), tmp_path)
         rows = [line for line in card.text.splitlines() if line.startswith("| mojiref | val | unc")]
-        assert [row.split(" | ")[5:8] for row in rows] == [
+        assert [row.split(" | ")[6:9] for row in rows] == [
             ["0 (these weights)", "7,818", "90.0"],
             ["0, 1, 2", "7,818", "80.0 ± 10.0"],  # deviations 10, 0, -10: the square root of 200 / 2
         ]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncat.detectors.candidates import CONFIDENCE_RULE, RawOutput
+from aligncat.detectors.colour import COLOUR
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.folder import DetectorFolder
 from aligncat.detectors.masks import MaskMode
@@ -28,6 +29,7 @@ class BrightBoxDetector(QueryDetector):
         every_query: bool,
         masks: MaskMode,
         device: str,
+        appearance: bool,
     ) -> None:
         """Create the detector; see `DetectorFactory`."""
         description = DetectorDescription(
@@ -44,7 +46,13 @@ class BrightBoxDetector(QueryDetector):
             masks=masks,
         )
         super().__init__(
-            description, preprocessing, labels=("bright", "dark"), feature_dim=3, device=device, batch_size=2
+            description,
+            preprocessing,
+            labels=("bright", "dark"),
+            feature_dim=3,
+            device=device,
+            batch_size=2,
+            columns=(COLOUR,) if appearance else (),
         )
 
     def forward(self, pixels: NDArray[np.float32]) -> RawOutput:

@@ -155,7 +155,7 @@ def test_a_further_column_is_kept_and_read_beside_the_features(tmp_path: Path) -
     assert store.candidates("image 1").columns["appearance"].tolist() == [[0, 1, 2], [3, 4, 5]]
     with pytest.raises(StoreError, match="'appearance' has version 2 and length 3, but version 3 and length 3 are nee"):
         store.further_features(["image 1"], replace(APPEARANCE, version=3))
-    with pytest.raises(StoreError, match="no column 'colour' \\(it has: appearance\\); extract again"):
+    with pytest.raises(StoreError, match="no column 'colour' \\(it has: appearance\\); extract into ano"):
         store.further_features(["image 1"], FeatureColumn("colour", 1, 3))
     with pytest.raises(StoreError, match=r"columns.appearance.version: the store has 2, not 1"):
         StoreWriter.open(tmp_path / "store", manifest(columns=(replace(APPEARANCE, version=1),)))

@@ -31,6 +31,7 @@ LEARNERS = [
     *sorted(SOURCE.glob("alignment/*.py")),
     *sorted(SOURCE.glob("language/*.py")),
     SOURCE / "grounder" / "batches.py",
+    SOURCE / "grounder" / "matching.py",
     SOURCE / "grounder" / "model.py",
 ]
 

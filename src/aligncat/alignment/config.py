@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from aligncat.errors import ConfigError
 
@@ -13,6 +13,14 @@ InferCategory = Literal["none", "classifier"]
 CategoryStage = Literal["coarse", "confidence"]
 Positive = Literal["chosen", "coarse"]
 Weighting = Literal["constant", "uncertainty"]
+Features = Literal["query", "query+appearance"]
+Context = Literal["none", "relations"]
+Geometry = Literal["direction", "distance", "overlap", "size"]
+RelationPart = Literal["direction", "distance", "overlap", "size", "object", "gate", "global", "fine"]
+Space = Literal["global", "fine"]
+
+GEOMETRY: tuple[Geometry, ...] = get_args(Geometry)
+"""The parts of the geometry of two boxes, `aligncat.alignment.relations.pair_geometry`."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,15 @@ class AlignmentConfig:
         lambda_1: weight of the contrastive losses.
         lambda_2: weight of the text classifier's loss.
         detach_classifier: stop the text classifier's gradient before f_t, so that it does not train the text encoder.
+        features: what a candidate's feature holds. "query": f_q, as in the paper. "query+appearance": also the columns
+            that `aligncat extract --appearance true` writes, above all the colours under the candidate's mask.
+        context: what a candidate is scored by beside its own feature. "none": nothing, as in the paper. "relations":
+            where it lies as seen from the second object that the expression names, among the other candidates
+            (`aligncat.alignment.relations`). The score is added to the similarities in both shared spaces.
+        context_without: the part of the relations to leave out, to measure what it contributes; None leaves out
+            nothing. A part of the geometry of two boxes: "direction", "distance", "overlap" or "size". "object": no
+            second object is looked for, and all neighbours count alike. "gate": the score has no factor that depends
+            on the expression alone. "global" or "fine": the score is not added in this shared space.
     """
 
     order: Order = "coarse-fine"
@@ -62,8 +79,16 @@ class AlignmentConfig:
     lambda_1: float = 1.0
     lambda_2: float = 1.0
     detach_classifier: bool = False
+    features: Features = "query"
+    context: Context = "none"
+    context_without: RelationPart | None = None
 
     def __post_init__(self) -> None:
+        if self.features not in get_args(Features):
+            raise ConfigError(
+                f"alignment.features is {self.features!r}; it must be one of {', '.join(get_args(Features))}"
+            )
+        self._check_context()
         for name in ("keep", "dim", "negatives_per_image"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"alignment.{name} is {getattr(self, name)}; it must be at least 1")
@@ -83,6 +108,30 @@ class AlignmentConfig:
                 "alignment.weighting is 'uncertainty', so alignment.lambda_1 and alignment.lambda_2 must be above 0"
             )
 
+    def _check_context(self) -> None:
+        if self.context not in get_args(Context):
+            raise ConfigError(
+                f"alignment.context is {self.context!r}; it must be one of {', '.join(get_args(Context))}"
+            )
+        left_out = self.context_without
+        if left_out is None:
+            return
+        if left_out not in get_args(RelationPart):
+            raise ConfigError(
+                f"alignment.context_without is {left_out!r}; it must be null or one of "
+                f"{', '.join(get_args(RelationPart))}"
+            )
+        if self.context == "none":
+            raise ConfigError(
+                f"alignment.context_without is {left_out!r} and alignment.context is 'none', so there is nothing to "
+                "leave out: set alignment.context to 'relations' or alignment.context_without to null"
+            )
+        if left_out in get_args(Space) and not self.fine:
+            raise ConfigError(
+                f"alignment.context_without is {left_out!r} and alignment.order is 'coarse', which has the global "
+                "space only: set alignment.order to 'coarse-fine' or alignment.context_without to null"
+            )
+
     @property
     def fine(self) -> bool:
         """Whether the model has a fine-grained space (Eq. 10 to 14)."""
@@ -93,25 +142,37 @@ class AlignmentConfig:
         """Whether the model has a text classifier (Eq. 18)."""
         return "classifier" in (self.category_train, self.category_infer)
 
+    def relates(self, space: Space) -> bool:
+        """Return whether the score of relations is added to the similarities in a shared space."""
+        return self.context == "relations" and self.context_without != space
+
     @classmethod
     def preset(cls, name: str, **changes: Any) -> AlignmentConfig:
-        """Return the config of one row of the paper's tables, with some values changed.
+        """Return the config of a preset, with some values changed.
 
         Args:
-            name: a key of PRESETS.
+            name: a key of ALL_PRESETS.
             changes: new values by field name.
 
         Raises:
             ConfigError: the preset is unknown, or a change is invalid.
         """
-        if name not in PRESETS:
-            raise ConfigError(f"unknown alignment preset {name!r}; known presets are {', '.join(PRESETS)}")
-        return replace(PRESETS[name], **changes)
+        if name not in ALL_PRESETS:
+            raise ConfigError(f"unknown alignment preset {name!r}; known presets are {', '.join(ALL_PRESETS)}")
+        return replace(ALL_PRESETS[name], **changes)
 
     @property
     def stages(self) -> dict[str, Any]:
-        """The values, by field name, in which the rows of the paper's tables differ."""
-        names = ("order", "category_train", "category_infer", "category_stage")
+        """The values, by field name, in which the presets differ."""
+        names = (
+            "order",
+            "category_train",
+            "category_infer",
+            "category_stage",
+            "features",
+            "context",
+            "context_without",
+        )
         return {name: getattr(self, name) for name in names}
 
     def with_stages(self, name: str) -> AlignmentConfig:
@@ -133,7 +194,7 @@ class Sizes:
     """The sizes of the alignment model's inputs.
 
     Attributes:
-        visual_dim: d_v, the dimension of the detector's query features.
+        visual_dim: d_v, the dimension of the detector's query features, plus that of the columns beside them.
         text_dim: d_t, the dimension of f_t and of the word features F_w.
         classes: C, the number of categories of the detector.
     """
@@ -170,7 +231,23 @@ PRESETS: dict[str, AlignmentConfig] = {
     # Table 5: c* in the confidence-based selection.
     "category-at-confidence": AlignmentConfig(category_stage="confidence"),
 }
-"""The config of each row of Tables 3, 4 and 5. `--alignment NAME` sets the stages of one of them."""
+"""The config of each row of Tables 3, 4 and 5."""
+
+_APPEARANCE: dict[str, Any] = {"features": "query+appearance"}
+_RELATIONS: dict[str, Any] = {"context": "relations"}
+
+FURTHER_PRESETS: dict[str, AlignmentConfig] = {
+    "aligncat-plus": AlignmentConfig(**_APPEARANCE, **_RELATIONS),
+    "aligncat+appearance": AlignmentConfig(**_APPEARANCE),
+    "aligncat+relations": AlignmentConfig(**_RELATIONS),
+    "global+class+appearance": AlignmentConfig(order="coarse", **_APPEARANCE),
+    "global+class+appearance+relations": AlignmentConfig(order="coarse", **_APPEARANCE, **_RELATIONS),
+    "querymatch+appearance": AlignmentConfig(order="coarse", **_NO_CATEGORY, **_APPEARANCE),
+}
+"""The configs that go beyond the paper: AlignCAT with appearance and relations, and the steps towards it."""
+
+ALL_PRESETS = PRESETS | FURTHER_PRESETS
+"""All presets, by name. `--alignment NAME` sets the stages of one of them."""
 
 TABLES: dict[str, tuple[str, ...]] = {
     "Table 3": ("querymatch", "global+class", "global+fine", "fine+global+class", "aligncat"),

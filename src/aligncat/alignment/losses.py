@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aligncat.alignment.config import AlignmentConfig
+from aligncat.alignment.config import AlignmentConfig, Space
 from aligncat.alignment.negatives import select_negatives
+from aligncat.alignment.relations import relation_scores
 from aligncat.alignment.selection import select
 from aligncat.errors import ConfigError
 from aligncat.types import Alignment
@@ -37,6 +38,7 @@ def contrastive_loss(
     *,
     negatives_per_image: int,
     temperature: float,
+    related: Tensor | None = None,
 ) -> Tensor:
     """Return one term of L_CL (Eq. 17): InfoNCE in one shared space, with negatives selected in the same space.
 
@@ -48,10 +50,14 @@ def contrastive_loss(
         image_index: (B,) int64, equal for samples of the same image.
         negatives_per_image: M.
         temperature: tau.
+        related: (B, B, O), a further score of each text with the candidates of each sample, which is added to the
+            similarities.
     """
     batch, slots = valid.shape
     # One matrix product contains the similarities of all positives and negatives.
     scores = (texts @ queries.flatten(0, 1).T).view(batch, batch, slots)
+    if related is not None:
+        scores = scores + related
     negatives = select_negatives(scores.detach(), queries.detach(), valid, image_index, negatives_per_image)
     chosen = scores.gather(2, negatives.indices).masked_fill(~negatives.mask, float("-inf"))
     pairs = torch.arange(batch, device=choice.device)
@@ -120,9 +126,23 @@ class Objective(nn.Module):
         valid = valid & (alignment.global_scores > float("-inf"))
         chosen = alignment.choice
         coarse = chosen if self.config.coarse_positive == "chosen" else select(alignment.coarse_scores, valid)
-        losses = {"global": self._space(alignment.global_texts, alignment.global_queries, coarse, valid, image_index)}
+        related = None if alignment.relations is None else relation_scores(alignment.relations)
+
+        def loss(space: Space, texts: Tensor, queries: Tensor, choice: Tensor) -> Tensor:
+            return contrastive_loss(
+                texts,
+                queries,
+                choice,
+                valid,
+                image_index,
+                negatives_per_image=self.config.negatives_per_image,
+                temperature=self.config.temperature,
+                related=related if self.config.relates(space) else None,
+            )
+
+        losses = {"global": loss("global", alignment.global_texts, alignment.global_queries, coarse)}
         if alignment.fine_texts is not None and alignment.fine_queries is not None:
-            losses["fine"] = self._space(alignment.fine_texts, alignment.fine_queries, chosen, valid, image_index)
+            losses["fine"] = loss("fine", alignment.fine_texts, alignment.fine_queries, chosen)
         losses["contrastive"] = torch.stack(list(losses.values())).sum()
         terms = [losses["contrastive"]]
         if alignment.category_logits is not None:
@@ -138,14 +158,3 @@ class Objective(nn.Module):
         else:
             losses["total"] = total_loss(terms, (self.config.lambda_1, self.config.lambda_2)[: len(terms)])
         return losses
-
-    def _space(self, texts: Tensor, queries: Tensor, choice: Tensor, valid: Tensor, image_index: Tensor) -> Tensor:
-        return contrastive_loss(
-            texts,
-            queries,
-            choice,
-            valid,
-            image_index,
-            negatives_per_image=self.config.negatives_per_image,
-            temperature=self.config.temperature,
-        )

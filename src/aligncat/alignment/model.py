@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aligncat.alignment.config import AlignmentConfig, Sizes, TrainCategory
+from aligncat.alignment.config import AlignmentConfig, Sizes, Space, TrainCategory
 from aligncat.alignment.losses import Objective
 from aligncat.alignment.phrase_attention import PhraseAttention
+from aligncat.alignment.relations import RelationSpace, object_weights, relation_score
 from aligncat.alignment.scores import category_score, coarse_score, fine_score, global_score
 from aligncat.alignment.selection import keep_best, select, with_category
 from aligncat.errors import ConfigError
@@ -36,6 +37,7 @@ class AlignmentModel(nn.Module):
         self.global_text = nn.Linear(sizes.text_dim, config.dim)  # Eq. 7
         self.fine = FineSpace(sizes, config.dim) if config.fine else None
         self.classifier = nn.Linear(sizes.text_dim, sizes.classes) if config.classifier else None  # Eq. 18
+        self.relations = RelationSpace(config, sizes) if config.context == "relations" else None
         self.objective = Objective(config)
 
     def forward(  # noqa: PLR0917 - one argument for each input of the paper's model
@@ -47,6 +49,7 @@ class AlignmentModel(nn.Module):
         words: Tensor,
         word_mask: Tensor,
         labels: Tensor | None = None,
+        boxes: Tensor | None = None,
     ) -> Alignment:
         """Align B expressions with the candidates of their images.
 
@@ -58,9 +61,12 @@ class AlignmentModel(nn.Module):
             words: (B, L, d_t), F_w.
             word_mask: (B, L) bool, False at padding.
             labels: (B,) int64, c*, used in training mode only; -1 if unknown, which makes S_class 0 for that sample.
+            boxes: (B, O, 4), the candidates' boxes in shares of the photo's width and height, xyxy; any values at
+                padding. Required if `config.context` is "relations".
 
         Raises:
-            ConfigError: `config.category_train` is "label" in training mode and there are no labels.
+            ConfigError: `config.category_train` is "label" in training mode and there are no labels, or
+                `config.context` is "relations" and there are no boxes.
         """
         features = features.to(self.global_query.weight.dtype)
         logits = self._classify(sentences)
@@ -70,16 +76,27 @@ class AlignmentModel(nn.Module):
         if self.config.category_stage == "confidence":
             candidates, _ = with_category(class_scores, category, valid)
 
+        relations = objects = related = None
+        if self.relations is not None:
+            if boxes is None:
+                raise ConfigError("alignment.context is 'relations' and the boxes of the candidates are missing")
+            relations = self.relations(features, boxes, valid, words, word_mask)
+            objects = object_weights(relations)
+            related = relation_score(relations, objects)
+
         global_queries, global_texts = self.global_query(features), self.global_text(sentences)
-        global_scores = _mask_others(candidates, global_score(global_queries, global_texts))
+        similarities = self._with_relations(global_score(global_queries, global_texts), related, "global")
+        global_scores = _mask_others(candidates, similarities)
         coarse_scores = coarse_score(class_scores, global_scores, self.config.alpha)
         fine_queries = fine_texts = fine_scores = weights = None
         if self.fine is not None:
             fine_queries, fine_texts, weights = self.fine(features, words, word_mask)
-            fine_scores = _mask_others(candidates, fine_score(fine_queries, fine_texts))
+            similarities = self._with_relations(fine_score(fine_queries, fine_texts), related, "fine")
+            fine_scores = _mask_others(candidates, similarities)
 
         kept, matched = self._refine(coarse_scores, fine_scores, class_scores, category, candidates)
         last = fine_scores if fine_scores is not None and self.config.order == "coarse-fine" else coarse_scores
+        choice = select(last, kept)
         return Alignment(
             class_scores=None if self._category_source == "none" else class_scores,
             global_scores=global_scores,
@@ -87,7 +104,7 @@ class AlignmentModel(nn.Module):
             fine_scores=fine_scores,
             final_scores=last,
             kept=kept,
-            choice=select(last, kept),
+            choice=choice,
             word_weights=weights,
             category_logits=logits,
             category=category,
@@ -96,6 +113,9 @@ class AlignmentModel(nn.Module):
             global_texts=global_texts,
             fine_queries=fine_queries,
             fine_texts=fine_texts,
+            relation_scores=related,
+            object_weights=None if objects is None else objects[torch.arange(len(choice)), choice],
+            relations=relations,
         )
 
     def losses(
@@ -126,6 +146,10 @@ class AlignmentModel(nn.Module):
         if self._category_source == "classifier" and logits is not None:
             return logits.detach().argmax(dim=1)
         return torch.full_like(categories[:, 0], -1)
+
+    def _with_relations(self, similarities: Tensor, related: Tensor | None, space: Space) -> Tensor:
+        """Return the similarities (B, O) of a space, with the score of relations if the config adds it there."""
+        return similarities + related if related is not None and self.config.relates(space) else similarities
 
     def _refine(
         self,

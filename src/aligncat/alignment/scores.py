@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -70,3 +72,24 @@ def fine_score(queries: Tensor, texts: Tensor) -> Tensor:
         (B, O).
     """
     return similarity(queries, texts)
+
+
+def log_partition(texts: Tensor, queries: Tensor, valid: Tensor, related: Tensor | None = None) -> Tensor:
+    """Return the log of the mean of exp(sim) of each text over reference queries, the scale of the text's scores.
+
+    InfoNCE (Eq. 16) makes a score less this value comparable between texts: it estimates how much more likely the
+    query is with the text than without it (van den Oord et al. 2018).
+
+    Args:
+        texts: (B, d), projected texts.
+        queries: (M, O, d), the projected queries of M reference images.
+        valid: (M, O) bool, False at padding; at least one True value.
+        related: (B, M, O), what is added to sim, such as the score of relations.
+
+    Returns:
+        (B,).
+    """
+    scores = texts @ queries[valid].T
+    if related is not None:
+        scores = scores + related[:, valid]
+    return scores.logsumexp(dim=1) - math.log(scores.shape[1])

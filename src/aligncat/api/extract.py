@@ -30,6 +30,7 @@ def extract(
     device: str | None = None,
     every_query: bool = False,
     masks: MaskMode = DEFAULT_MASKS,
+    appearance: bool = False,
     skip_bad_images: bool = False,
     skip_bad_rows: bool = False,
 ) -> Store:
@@ -57,6 +58,8 @@ def extract(
         masks: how masks and boxes are made from the detector's mask logits: interpolated, or querymatch (exactly as
             QueryMatch's code, to compare with its published figures; needs --preprocessing letterbox-416-to-800 and the
             extra [querymatch]).
+        appearance: also keep what each candidate looks like, which `alignment.features: query+appearance` reads: colour
+            statistics of the photo under its mask, and features of the detector's own levels if its family gives them.
         skip_bad_images: leave out images that cannot be read, or whose names are not UTF-8, and list them, instead of
             stopping.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
@@ -104,6 +107,7 @@ def extract(
             device=chosen_device,
             every_query=every_query,
             masks=masks,
+            appearance=appearance,
         ),
         out=Path(out),
         skip_bad_images=skip_bad_images,

@@ -110,9 +110,9 @@ def _config_presets() -> list[str]:
 
 
 def _presets() -> list[str]:
-    from aligncat.alignment.config import PRESETS
+    from aligncat.alignment.config import ALL_PRESETS
 
-    return list(PRESETS)
+    return list(ALL_PRESETS)
 
 
 def _files_and(names: Iterable[str]) -> Completer:

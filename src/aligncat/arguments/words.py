@@ -95,6 +95,6 @@ def _config_presets() -> dict[str, str]:
 
 def _alignment_presets() -> dict[str, str]:
     """Return the stages of each preset of `--alignment` as JSON, by name; other settings keep their values."""
-    from aligncat.alignment.config import PRESETS
+    from aligncat.alignment.config import ALL_PRESETS
 
-    return {name: json.dumps(config.stages) for name, config in PRESETS.items()}
+    return {name: json.dumps(config.stages) for name, config in ALL_PRESETS.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from aligncat.files.writable import check_writable
 
 if TYPE_CHECKING:
     from aligncat.grounder.grounding import Grounding
+
+logger = logging.getLogger(__name__)
 
 
 def ground(
@@ -23,6 +26,8 @@ def ground(
     text_encoder: str | Path | None = None,
     device: str | None = None,
     overlay: str | Path | None = None,
+    several: bool = False,
+    min_match: float | None = None,
 ) -> list[Grounding]:
     """Find the objects that phrases refer to in an image, and print them as JSON.
 
@@ -35,16 +40,22 @@ def ground(
         text_encoder: the folder or hub name of the grounder's frozen transformer, if it has moved since training.
         device: the device: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
         overlay: an image file to write: the input with boxes, masks and phrases drawn on it.
+        several: answer a phrase for several objects, such as "both dogs", with all of them ("answers").
+        min_match: leave out phrases whose match is lower, from 0 to 1. Match is the probability that the image has
+            what the phrase says.
 
     Returns:
-        One grounding per phrase.
+        One grounding per phrase that was not left out.
 
     Raises:
         ImageError: the image cannot be read.
         DataError: a phrase has no words, or is a second image.
-        ConfigError: the grounder does not exist, the device is not available, or the overlay cannot be written.
+        ConfigError: the grounder does not exist, the device is not available, the overlay cannot be written,
+            `min_match` is not from 0 to 1, or the grounder has no match and is asked for it or for several answers.
         DetectorError: the detector cannot be loaded.
     """
+    if min_match is not None and not 0 <= min_match <= 1:
+        raise ConfigError(f"--min_match is {min_match}: give a probability from 0 to 1")
     overlay = None if overlay is None else Path(overlay)
     if overlay is not None:
         _check_overlay(overlay)
@@ -52,6 +63,7 @@ def ground(
     from aligncat.files.given_images import as_rgb
     from aligncat.grounder.folder import SHIPPED
     from aligncat.grounder.grounder import Grounder
+    from aligncat.grounder.matcher import required_matcher
     from aligncat.grounder.overlay import draw_groundings, save_picture
     from aligncat.wording import visible_json
 
@@ -63,13 +75,25 @@ def ground(
     loaded = Grounder.from_pretrained(
         grounder or SHIPPED, device=chosen_device, detector=detector, text_encoder=text_encoder
     )
-    found = loaded.ground(picture, expressions)
+    if several or min_match is not None:
+        required_matcher(loaded.matcher)
+    found = loaded.ground(picture, expressions, several=several)
+    if min_match is not None:
+        found = [grounding for grounding in found if _matches(grounding, min_match)]
     if overlay is not None:
         remove_left(overlay.parent)
         save_picture(draw_groundings(picture, found), overlay)
     text = json.dumps([grounding.to_dict() for grounding in found], indent=2, ensure_ascii=False, allow_nan=False)
     print(visible_json(text))
     return found
+
+
+def _matches(grounding: Grounding, min_match: float) -> bool:
+    """Return whether a grounding's match is high enough; otherwise log that nothing matches."""
+    match = grounding.match or 0.0
+    if match < min_match:
+        logger.warning("%s: nothing matches: match %.2f", grounding.expression, match)
+    return match >= min_match
 
 
 def _refuse_image(expression: str, image: str | Path) -> None:

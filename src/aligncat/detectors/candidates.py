@@ -5,7 +5,7 @@ The confidence rule follows QueryMatch (ACM MM 2024), on which AlignCAT builds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,7 +15,7 @@ from scipy.special import expit, softmax
 from aligncat.detectors.masks import MaskRule, interpolated_mask
 from aligncat.errors import DetectorError
 from aligncat.geometry import Letterbox, encode_mask
-from aligncat.types import RLE, Candidates
+from aligncat.types import RLE, Candidates, FeatureColumn
 
 CONFIDENCE_RULE = "class probability times mean mask probability inside the mask, over (query, class) pairs"
 """The rule of `pair_confidences`, as a detector's description records it."""
@@ -37,6 +37,14 @@ class RawOutput(NamedTuple):
 
 ConfidenceRule: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 """A function with the arguments and the result of `pair_confidences`."""
+
+FurtherFeatures: TypeAlias = Callable[[int, NDArray[np.bool_]], Mapping[str, NDArray[np.float32]]]
+"""A function that returns the further features of a query by name, each (dim,), given its index and its mask."""
+
+
+def no_further_features(query: int, mask: NDArray[np.bool_]) -> Mapping[str, NDArray[np.float32]]:
+    """Return no further features."""
+    return {}
 
 
 def pair_confidences(class_logits: NDArray[np.float32], mask_logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -72,6 +80,8 @@ def image_candidates(
     every_query: bool,
     confidence_rule: ConfidenceRule = pair_confidences,
     mask_rule: MaskRule = interpolated_mask,
+    columns: Sequence[FeatureColumn] = (),
+    further_features: FurtherFeatures = no_further_features,
 ) -> Candidates:
     """Return the most confident candidates of one image of a batch.
 
@@ -88,6 +98,8 @@ def image_candidates(
         every_query: keep each query once, under its most confident class.
         confidence_rule: the function that computes the confidences.
         mask_rule: the function that makes a mask and a box from the logits of a query.
+        columns: the further features that the candidates have.
+        further_features: the function that computes them.
 
     Raises:
         DetectorError: the output has values that are not finite.
@@ -103,14 +115,16 @@ def image_candidates(
         most_confident = confidences.argmax(axis=1)[:, None] == np.arange(confidences.shape[1])
         confidences = np.where(most_confident, confidences, 0)
     kept: list[tuple[int, int]] = []
-    shapes: dict[int, tuple[RLE, NDArray[np.float32]] | None] = {}
+    shapes: dict[int, _Shape | None] = {}
     for pair in np.argsort(-confidences, axis=None, kind="stable"):
         query, category = (int(index) for index in np.unravel_index(pair, confidences.shape))
         if confidences[query, category] == 0 or len(kept) == candidates:
             break
         if query not in shapes:
             found = mask_rule(mask_logits[query], place)
-            shapes[query] = None if found is None else (encode_mask(found[0]), found[1])
+            shapes[query] = (
+                None if found is None else _Shape(encode_mask(found[0]), found[1], further_features(query, found[0]))
+            )
         if shapes[query] is not None:
             kept.append((query, category))
     queries, categories = np.array(kept, dtype=np.int32).reshape(-1, 2).T
@@ -123,6 +137,24 @@ def image_candidates(
         queries=queries.copy(),
         categories=categories.copy(),
         confidences=confidences[queries, categories],
-        boxes=np.array([box for _, box in shown], dtype=np.float32).reshape(-1, 4),
-        masks=tuple(mask for mask, _ in shown),
+        boxes=np.array([shape.box for shape in shown], dtype=np.float32).reshape(-1, 4),
+        masks=tuple(shape.mask for shape in shown),
+        columns={
+            each.name: np.array([shape.further[each.name] for shape in shown], np.float16).reshape(-1, each.dim)
+            for each in columns
+        },
     )
+
+
+class _Shape(NamedTuple):
+    """What is known of a query once its mask has been made.
+
+    Attributes:
+        mask: the mask at the image's size.
+        box: (4,) xyxy pixels.
+        further: its further features, by name.
+    """
+
+    mask: RLE
+    box: NDArray[np.float32]
+    further: Mapping[str, NDArray[np.float32]]

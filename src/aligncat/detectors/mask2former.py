@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from transformers import Mask2FormerForUniversalSegmentation
 
 from aligncat.detectors.candidates import CONFIDENCE_RULE, RawOutput
+from aligncat.detectors.colour import COLOUR
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.folder import DetectorFolder
 from aligncat.detectors.masks import MaskMode
@@ -42,6 +43,7 @@ class Mask2FormerDetector(QueryDetector):
         every_query: bool,
         masks: MaskMode,
         device: str,
+        appearance: bool,
     ) -> None:
         """Load the model from a folder; see `DetectorFactory`."""
         weights_sha256 = folder.weights_sha256()
@@ -67,6 +69,7 @@ class Mask2FormerDetector(QueryDetector):
             feature_dim=int(config.hidden_dim),
             device=device,
             batch_size=_SMALL_IMAGE_BATCH if preprocessing.size <= _SMALL_IMAGE or device != "cpu" else 1,
+            columns=(COLOUR,) if appearance else (),
         )
 
     def forward(self, pixels: NDArray[np.float32]) -> RawOutput:

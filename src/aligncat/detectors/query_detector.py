@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from aligncat.detectors.candidates import RawOutput, image_candidates, pair_confidences
+from aligncat.detectors.colour import COLOUR, colour_statistics
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.masks import mask_rule
 from aligncat.detectors.preprocessing import Preprocessing, normalize
@@ -18,8 +20,6 @@ from aligncat.types import Candidates, FeatureColumn
 
 class QueryDetector(ABC):
     """A `Detector` whose subclasses need to implement only `forward`."""
-
-    columns: tuple[FeatureColumn, ...] = ()
 
     def __init__(
         self,
@@ -30,6 +30,7 @@ class QueryDetector(ABC):
         feature_dim: int,
         device: str,
         batch_size: int,
+        columns: tuple[FeatureColumn, ...] = (),
     ) -> None:
         """Store all that `detect` needs, except the model.
 
@@ -40,6 +41,7 @@ class QueryDetector(ABC):
             feature_dim: d_v, the length of a query feature.
             device: the device that the model runs on, such as "cpu" or "cuda".
             batch_size: the number of images to pass to `detect` at once.
+            columns: the further features that `detect` gives: COLOUR, which every detector can, or none.
 
         Raises:
             ConfigError: the masks of the description do not fit the preprocessing, or OpenCV is missing.
@@ -51,6 +53,7 @@ class QueryDetector(ABC):
         self.feature_dim = feature_dim
         self.device = device
         self.batch_size = batch_size
+        self.columns = columns
 
     @property
     def candidates(self) -> int:
@@ -89,6 +92,14 @@ class QueryDetector(ABC):
                 every_query=self._description.every_query,
                 confidence_rule=self.confidences,
                 mask_rule=self._mask_rule,
+                columns=self.columns,
+                further_features=partial(self._further_features, np.asarray(image) if self.columns else None),
             )
-            for row, (image_id, place) in enumerate(zip(ids, places, strict=True))
+            for row, (image, image_id, place) in enumerate(zip(images, ids, places, strict=True))
         ]
+
+    def _further_features(
+        self, photo: NDArray[np.uint8] | None, query: int, mask: NDArray[np.bool_]
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """Return the further features of a query; the photo is None if there are none."""
+        return {} if photo is None else {COLOUR.name: colour_statistics(photo, mask)}

@@ -7,6 +7,7 @@ family nor torch.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
@@ -21,6 +22,7 @@ from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, Prepro
 from aligncat.detectors.protocol import Detector, DetectorFactory
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.loading import model_loading
+from aligncat.types import FeatureColumn
 from aligncat.wording import did_you_mean
 
 MINI = "mini"
@@ -71,7 +73,7 @@ class KnownDetector:
         seen: the datasets whose photos it has seen in training, in every split.
         unseen: a glob pattern for the datasets of which it has seen no image.
         licence: one sentence about its licence for model cards, in Markdown. "{name}" stands for the detector's name.
-        limit: one sentence about its weakness for model cards, in Markdown.
+        limit: one sentence about the weakness of its query features for model cards, in Markdown.
         credit: the attribution that model cards must contain, in Markdown.
         sha256: the hashes of the weights and of config.json in `folder`, as a `DetectorDescription` has them.
     """
@@ -141,6 +143,7 @@ def open_detector(
     device: str = "cpu",
     every_query: bool = False,
     masks: MaskMode = DEFAULT_MASKS,
+    appearance: bool = False,
 ) -> Detector:
     """Load a detector from the hub or a local folder, or the one that aligncat ships.
 
@@ -154,6 +157,7 @@ def open_detector(
         device: "cpu", "cuda", "cuda:1" and so on.
         every_query: keep each of the N queries once, under its most confident class, whatever `candidates` is.
         masks: how masks and boxes are made from the mask logits; see `aligncat.detectors.masks`.
+        appearance: also describe each candidate's look: the columns `colour` and, if the family gives them, `levels`.
 
     Raises:
         DetectorError: the model does not exist, its family is unknown or needs an extra that is not installed, or its
@@ -170,7 +174,13 @@ def open_detector(
         if candidates < 1:
             raise ConfigError(f"candidates {candidates}: must be at least 1.")
         detector = factory(
-            folder, preprocessing=fit, candidates=candidates, every_query=every_query, masks=masks, device=device
+            folder,
+            preprocessing=fit,
+            candidates=candidates,
+            every_query=every_query,
+            masks=masks,
+            device=device,
+            appearance=appearance,
         )
     known, found = known_detector(name), detector.description()
     if known is not None and known.sha256 not in (None, (found.weights_sha256, found.config_sha256)):
@@ -178,15 +188,19 @@ def open_detector(
     return detector
 
 
-def load_detector(description: DetectorDescription, *, device: str = "cpu") -> Detector:
+def load_detector(
+    description: DetectorDescription, *, device: str = "cpu", columns: Collection[FeatureColumn] = ()
+) -> Detector:
     """Load the detector that a description names, and check that it matches the description.
 
     Args:
         description: the description in a store or a grounder.
         device: the device to run it on.
+        columns: the further features that are needed.
 
     Raises:
-        DetectorError: the detector cannot be loaded, or differs from the description in more than its name.
+        DetectorError: the detector cannot be loaded, differs from the description in more than its name, or does not
+            give the further features.
     """
     detector = open_detector(
         description.name,
@@ -196,12 +210,19 @@ def load_detector(description: DetectorDescription, *, device: str = "cpu") -> D
         device=device,
         every_query=description.every_query,
         masks=cast("MaskMode", description.masks),  # open_detector checks it
+        appearance=bool(columns),
     )
     if differing := description.differences(detector.description()):
         raise DetectorError(
             f"the detector {description.name!r} has changed since it was last used (it differs in "
             f"{', '.join(each.path for each in differing)}); restore the original, or extract and train again with "
             "this one"
+        )
+    if missing := [each for each in columns if each not in detector.columns]:
+        raise DetectorError(
+            f"the detector {description.name!r} does not give {' and '.join(map(str, missing))}, but "
+            f"{' and '.join(map(str, detector.columns)) or 'no further features'}; extract and train again with this "
+            "version of aligncat, or train with --alignment.features query"
         )
     return detector
 

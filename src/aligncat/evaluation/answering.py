@@ -121,6 +121,8 @@ def answer(
         images=len(split.images),
         images_seen=judgement.images_seen,
         seen_claimed=judgement.claimed,
+        features=grounder.model.config.alignment.features,
+        context=grounder.model.config.alignment.context,
     )
     provenance = {
         "grounder": None if folder is None else str(folder.absolute()),

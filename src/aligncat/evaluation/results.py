@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from aligncat.alignment.config import Context, Features
 from aligncat.errors import DataError
 from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.stored_metrics import check_keys, read_metrics
@@ -45,6 +46,8 @@ class Result:
         images: the number of photos in the split; None if they were not counted.
         images_seen: the number of these photos that the detector was trained on; None if unknown.
         seen_claimed: True if `seen` is only the user's claim: neither a list nor the detector's name supports it.
+        features: what the model reads of a candidate, `alignment.features`.
+        context: what it reads of the other candidates, `alignment.context`.
     """
 
     dataset: str
@@ -59,10 +62,23 @@ class Result:
     images: int | None = None
     images_seen: int | None = None
     seen_claimed: bool = False
+    features: Features = "query"
+    context: Context = "none"
+
+    @property
+    def reads(self) -> str:
+        """What the model reads, for tables: `features`, and `context` if there is one."""
+        return self.features if self.context == "none" else f"{self.features}, {self.context}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values; undefined metrics are None."""
+        """Return plain values; undefined metrics are None.
+
+        A file without `features` or `context` means "query" or "none", as older ones do.
+        """
         own = {"scores" if f.name == "metrics" else f.name: getattr(self, f.name) for f in fields(self)}
+        for name, default in (("features", "query"), ("context", "none")):
+            if own[name] == default:
+                del own[name]
         return {**own, "versions": dict(self.versions), "scores": self.metrics.to_json()}
 
     def save(self, path: Path) -> None:
@@ -114,6 +130,10 @@ def _fields(row: Mapping[str, object]) -> dict[str, Any]:
         raise DataError(f"{where}: 'seen_claimed' must be true or false, not {shorten(seen_claimed)}")
     if (seen := required_str(row, "seen", where)) not in get_args(Seen):
         raise DataError(f"{where}: seen is {shorten(seen)}, but must be one of {', '.join(get_args(Seen))}")
+    read = {"features": row.get("features", "query"), "context": row.get("context", "none")}
+    for name, known in (("features", get_args(Features)), ("context", get_args(Context))):
+        if read[name] not in known:
+            raise DataError(f"{where}: {name} is {shorten(read[name])}, but must be one of {', '.join(known)}")
     versions = as_mapping(required(row, "versions", where), f"{where}, versions")
     return {
         **{key: required_str(row, key, where) for key in ("dataset", "split", "config", "detector")},
@@ -124,6 +144,7 @@ def _fields(row: Mapping[str, object]) -> dict[str, Any]:
         "metrics": read_metrics(required(row, "scores", where), "scores"),
         **{key: None if counts[key] is None else required_count(row, key, where) for key in counts},
         "seen_claimed": seen_claimed,
+        **read,
     }
 
 
@@ -169,7 +190,7 @@ class Summary:
         return Spread(statistics.fmean(defined), statistics.stdev(defined) if len(defined) > 1 else None)
 
 
-_IDENTITY = ("dataset", "split", "split_by", "config", "detector", "seen", "seen_claimed")
+_IDENTITY = ("dataset", "split", "split_by", "config", "detector", "seen", "seen_claimed", "features", "context")
 
 
 def summarise(results: Sequence[Result]) -> Summary:

@@ -1,4 +1,7 @@
-"""The expressions and candidates of a split as tensors, for training and inference, without boxes and masks."""
+"""The expressions and candidates of a split as tensors, for training and inference.
+
+Boxes are those of the candidates. A referent's box or mask is never among them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from torch import Tensor
 from aligncat.datasets.categories import category_index
 from aligncat.datasets.split import Split
 from aligncat.errors import DetectorError
+from aligncat.grounder.features import ScaledColumn, stored_features
 from aligncat.language.tokens import Tokens
 from aligncat.language.vocabulary import PAD
 from aligncat.store.reader import Store
@@ -20,13 +24,15 @@ class Batch(NamedTuple):
     """A batch of B (image, expression) pairs.
 
     Attributes:
-        features: (B, O, d_v) float16, f_q.
+        features: (B, O, d_v + d_a) float16, f_q and, if the grounder reads further columns, those.
         categories: (B, O) int64, c^V.
         valid: (B, O) bool, False for padding.
         tokens: (B, L) int64, the ids of the words, padded with PAD.
         labels: (B,) int64, c* as a class index; -1 where unknown.
         image_index: (B,) int64, a number that pairs have in common if they have the same image.
         rows: (B,) int64, the positions of the expressions in their split.
+        boxes: (B, O, 4) float32, the candidates' boxes in shares of the photo's width and height, xyxy; 0 for padding.
+        confidences: (B, O) float32, the detector's confidences; 0 for padding.
     """
 
     features: Tensor
@@ -36,6 +42,8 @@ class Batch(NamedTuple):
     labels: Tensor
     image_index: Tensor
     rows: Tensor
+    boxes: Tensor
+    confidences: Tensor
 
     def chunks(self, count: int) -> list[Batch]:
         """Return the batch as `count` equal parts, in order; B must be a multiple of `count`."""
@@ -51,18 +59,30 @@ class SplitTensors:
         vocabulary: converts words to token ids.
         max_length: the number of words read from each expression.
         with_labels: whether to set the labels (c*); otherwise every label is -1.
+        columns: the columns of the store that the grounder reads beside f_q.
 
     Raises:
         DataError: an expression has no words.
         DetectorError: the detector has no category with the name of a category in the dataset.
-        StoreError: the store lacks an image.
+        StoreError: the store lacks an image or a column.
     """
 
-    def __init__(self, split: Split, store: Store, vocabulary: Tokens, *, max_length: int, with_labels: bool) -> None:
+    def __init__(
+        self,
+        split: Split,
+        store: Store,
+        vocabulary: Tokens,
+        *,
+        max_length: int,
+        with_labels: bool,
+        columns: Sequence[ScaledColumn] = (),
+    ) -> None:
         self.expressions = split.expressions
         images = list(dict.fromkeys(expression.image_id for expression in split.expressions))
         index_of = {image_id: index for index, image_id in enumerate(images)}
         self._candidates = store.tensors(images)
+        self._features = stored_features(store, images, self._candidates.features, columns)
+        self._boxes = torch.from_numpy(store.relative_boxes(images))
         self._image_index = torch.tensor([index_of[expression.image_id] for expression in split.expressions])
         self._tokens = vocabulary.encode([expression.text for expression in split.expressions], max_length)
         self._lengths = (self._tokens != PAD).sum(dim=1)
@@ -84,13 +104,15 @@ class SplitTensors:
         row = torch.tensor(rows)
         image = self._image_index[row]
         return Batch(
-            features=self._candidates.features[image],
+            features=self._features[image],
             categories=self._candidates.categories[image],
             valid=self._candidates.valid[image],
             tokens=self._tokens[row, : int(self._lengths[row].max())],
             labels=self._labels[row],
             image_index=image,
             rows=row,
+            boxes=self._boxes[image],
+            confidences=self._candidates.confidences[image],
         )
 
     def batches(self, size: int) -> Iterator[Batch]:

@@ -39,6 +39,7 @@ class CardResult:
         miou_oracle: mean IoU of the masks if the best candidate were always chosen.
         category: accuracy of c^T; None if it is not defined.
         rec_by_kind: REC by the kind of attribute that expressions need.
+        features: what the model reads: `alignment.features`, and `alignment.context` if there is one.
     """
 
     dataset: str
@@ -57,13 +58,14 @@ class CardResult:
     miou_oracle: float | None = None
     category: float | None = None
     rec_by_kind: Mapping[str, float] = field(default_factory=dict)
+    features: str = "query"
 
 
 def results_by_seed(results: Sequence[CardResult]) -> list[list[CardResult]]:
     """Return the results grouped by split and config; each group holds one result per seed."""
     groups: dict[tuple[object, ...], list[CardResult]] = {}
     for r in results:
-        key = (r.dataset, r.split, r.split_by, r.config, r.detector, r.seen, r.seen_claimed)
+        key = (r.dataset, r.split, r.split_by, r.config, r.detector, r.seen, r.seen_claimed, r.features)
         groups.setdefault(key, []).append(r)
     return list(groups.values())
 
@@ -73,13 +75,13 @@ def results_table(results: Sequence[CardResult], seed: int | None) -> str:
     lines = []
     for group in results_by_seed(results):
         first = group[0]
-        shared = [first.dataset, first.split, first.split_by or "-", first.config, first.seen_in_words]
+        shared = [first.dataset, first.split, first.split_by or "-", first.config, first.features, first.seen_in_words]
         own = [result for result in group if result.seed == seed]
         if own:
             lines.append([*shared, "none" if seed is None else f"{seed} (these weights)", *_metrics(own)])
         if len(group) > 1 or not own:
             lines.append([*shared, ", ".join(str(result.seed) for result in group), *_metrics(group)])
-    headings = ["dataset", "split", "split by", "config", "the detector", "seeds", "N", *_COLUMNS.values()]
+    headings = ["dataset", "split", "split by", "config", "features", "the detector", "seeds", "N", *_COLUMNS.values()]
     return markdown_table(headings, lines) if lines else ""
 
 
@@ -137,6 +139,7 @@ def eval_results(result: CardResult) -> list[EvalResult]:
                 "expressions": result.expressions,
                 "detector": one_line(detector_name(result.detector)),
                 "detector_has_seen_the_images": _has_seen(result),
+                "features": result.features,
                 "seed": result.seed,
             },
         )

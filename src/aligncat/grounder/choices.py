@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.language.tokens import Tokens
 from aligncat.types import Alignment, Choices
+
+_Value = TypeVar("_Value", np.float32, np.bool_)
 
 
 def choices_of(alignment: Alignment, expressions: Sequence[str], vocabulary: Tokens, labels: Sequence[str]) -> Choices:
@@ -55,7 +58,13 @@ def join_choices(parts: Sequence[Choices]) -> Choices:
         predicted=tuple(name for names in predicted for name in names) if predicted else None,
         category_matched=np.concatenate([part.category_matched for part in parts]),
         word_weights=tuple(weights for part in parts for weights in part.word_weights),
+        match=_joined([part.match for part in parts if part.match is not None]),
+        several=_joined([part.several for part in parts if part.several is not None]),
     )
+
+
+def _joined(parts: list[NDArray[_Value]]) -> NDArray[_Value] | None:
+    return np.concatenate(parts) if parts else None
 
 
 def object_probability(probabilities: NDArray[np.float32], boxes: NDArray[np.float32], choice: int) -> float:

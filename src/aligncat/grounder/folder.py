@@ -21,6 +21,10 @@ from aligncat.files.atomic import write_atomic, write_files_atomic
 from aligncat.files.documents import read_json
 from aligncat.files.fields import optional_strs, required_list
 from aligncat.files.seals import check_seal, sealed
+from aligncat.grounder.features import COLUMNS_KEY, ScaledColumn
+from aligncat.grounder.match_file import KEY as MATCH
+from aligncat.grounder.match_file import REFERENCES, match_bytes, match_config, read_match
+from aligncat.grounder.matching import Calibration
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.old_sizes import without_old_sizes
 from aligncat.grounder.weights import load_weights
@@ -65,6 +69,8 @@ class Contents(NamedTuple):
     detector_description: DetectorDescription
     provenance: Mapping[str, Any]
     pretrained: PretrainedText | None
+    columns: tuple[ScaledColumn, ...] = ()
+    calibration: Calibration | None = None
 
     def config(self) -> dict[str, Any]:
         """Return the content of config.json."""
@@ -80,9 +86,11 @@ class Contents(NamedTuple):
             **({} if rule == FIRST_RULE else {RULE_KEY: rule}),
             "text_encoder": encoder,
             "feature_dim": self.model.alignment.sizes.visual_dim,
+            **({COLUMNS_KEY: [each.to_json() for each in self.columns]} if self.columns else {}),
             "labels": list(self.labels),
             "detector": self.detector_description.to_json(),
             "provenance": dict(self.provenance),
+            **({} if self.calibration is None else {MATCH: match_config(self.calibration)}),
         }
 
 
@@ -100,6 +108,8 @@ def write_folder(contents: Contents, folder: Path) -> None:
     files = {WEIGHTS: save(weights)}
     if isinstance(contents.vocabulary, Vocabulary):
         files[VOCABULARY] = json.dumps(contents.vocabulary.to_dict(), ensure_ascii=False).encode()
+    if contents.calibration is not None:
+        files[REFERENCES] = match_bytes(contents.calibration)
     for name, content in files.items():
         write_atomic(folder / name, content)
     if contents.pretrained is not None and contents.model.config.text.train_encoder:
@@ -127,7 +137,9 @@ def find_folder(name_or_folder: str | Path, **download: Any) -> Path:
         problem = "a file, not a folder" if folder.exists() else "no such folder"
         raise ConfigError(f"{name_or_folder}: {problem}; give the folder that `aligncat train` wrote, or a hub name")
     try:
-        return Path(snapshot_download(str(name_or_folder), allow_patterns=[*FILES, f"{TEXT}/*"], **download))
+        return Path(
+            snapshot_download(str(name_or_folder), allow_patterns=[*FILES, REFERENCES, f"{TEXT}/*"], **download)
+        )
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise ConfigError(
             f"{name_or_folder}: neither a local folder nor a grounder on the hub ({first_line(error)}); give the "
@@ -169,7 +181,10 @@ def read_folder(folder: Path, text_encoder: str | Path | None = None) -> Content
             )
             load_weights(model, _checked(folder, WEIGHTS, config), folder / WEIGHTS, _REMEDY)
         detector = DetectorDescription.from_json(config["detector"])
-        return Contents(model, vocabulary, labels, detector, dict(config["provenance"]), pretrained)
+        columns = tuple(ScaledColumn.from_json(each, COLUMNS_KEY) for each in config.get(COLUMNS_KEY, []))
+        calibration = _read_match(folder, config, model.alignment.sizes.visual_dim)
+        provenance = dict(config["provenance"])
+        return Contents(model, vocabulary, labels, detector, provenance, pretrained, columns, calibration)
     except _UNUSABLE as error:
         raise ConfigError(
             f"{folder}: damaged or written by another version of aligncat ({first_line(error)}); train it again"
@@ -241,6 +256,18 @@ def _checked(folder: Path, name: str, config: Mapping[str, Any]) -> bytes:
     if HASHES in config and config[HASHES].get(name) != hashlib.sha256(content).hexdigest():
         raise ConfigError(f"{folder / name}: damaged or replaced: its hash differs from that in {CONFIG}; {_REMEDY}")
     return content
+
+
+def _read_match(folder: Path, config: Mapping[str, Any], feature_dim: int) -> Calibration | None:
+    """Return a grounder's calibration, or None if it has none.
+
+    Raises:
+        ConfigError: the file with the reference images is missing or damaged.
+    """
+    if MATCH not in config:
+        return None
+    content = _checked(folder, REFERENCES, config)
+    return read_match(config[MATCH], content, folder / REFERENCES, feature_dim=feature_dim, remedy=_REMEDY)
 
 
 def _read_text_encoder(

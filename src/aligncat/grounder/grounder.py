@@ -20,13 +20,18 @@ from aligncat.errors import DetectorError
 from aligncat.files.given_images import ImageInput, as_rgb
 from aligncat.grounder.batches import SplitTensors
 from aligncat.grounder.card_results import CardResult
-from aligncat.grounder.choices import choices_of, join_choices, object_probability
+from aligncat.grounder.choices import choices_of, join_choices
 from aligncat.grounder.expressions import checked_phrases
+from aligncat.grounder.features import ScaledColumn
 from aligncat.grounder.folder import Contents, find_folder, read_folder, write_folder
-from aligncat.grounder.grounding import CandidateScore, Grounding
+from aligncat.grounder.grounding import Grounding
+from aligncat.grounder.groundings import grounding_of, with_answers
+from aligncat.grounder.matcher import Matcher, answer_slots, required_matcher
+from aligncat.grounder.matching import Calibration, Images, align
 from aligncat.grounder.model import GroundingModel
 from aligncat.grounder.model_card import model_card
 from aligncat.language.pretrained import PretrainedText
+from aligncat.language.several import several_of
 from aligncat.language.tokens import Tokens
 from aligncat.loading import model_loading
 from aligncat.store.reader import Store
@@ -46,7 +51,7 @@ class Grounder(ModelHubMixin):
         (41.0, 20.0, 180.0, 233.0)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the fields of `Contents`
         self,
         model: GroundingModel,
         vocabulary: Tokens,
@@ -54,6 +59,8 @@ class Grounder(ModelHubMixin):
         detector_description: DetectorDescription,
         provenance: Mapping[str, Any],
         pretrained: PretrainedText | None = None,
+        columns: Sequence[ScaledColumn] = (),
+        calibration: Calibration | None = None,
     ) -> None:
         """Wrap a trained model. Most users call `from_pretrained` instead.
 
@@ -64,6 +71,8 @@ class Grounder(ModelHubMixin):
             detector_description: the description of the detector whose candidates it was trained on.
             provenance: what the grounder was made from, as JSON values: data, training config with its seed, versions.
             pretrained: the transformer that encodes its expressions, if any.
+            columns: the further features of a candidate that it reads beside f_q.
+            calibration: what turns its scores into `Grounding.match`; None if it is not calibrated.
         """
         self.model = model.eval()
         self.vocabulary = vocabulary
@@ -71,6 +80,8 @@ class Grounder(ModelHubMixin):
         self.detector_description = detector_description
         self.provenance = dict(provenance)
         self.pretrained = pretrained
+        self.columns = tuple(columns)
+        self.matcher = None if calibration is None else Matcher(calibration, self.model, vocabulary)
         self._detector: Detector | None = None
 
     @property
@@ -99,16 +110,19 @@ class Grounder(ModelHubMixin):
         """The detector that the grounder was trained with, loaded at first use.
 
         Raises:
-            DetectorError: the detector cannot be loaded, or differs from the one that made the training store.
+            DetectorError: the detector cannot be loaded, differs from the one that made the training store, or does not
+                give the further features that the grounder reads.
         """
         found = self._detector
         if found is None:
             with model_loading():  # of several threads that get here first, one loads it and the others wait
-                found = self._detector or load_detector(self.detector_description, device=self.device)
+                found = self._detector or load_detector(
+                    self.detector_description, device=self.device, columns=[each.column for each in self.columns]
+                )
                 self._detector = found
         return found
 
-    def ground(self, image: ImageInput, expressions: str | Sequence[str]) -> list[Grounding]:
+    def ground(self, image: ImageInput, expressions: str | Sequence[str], *, several: bool = False) -> list[Grounding]:
         """Find the objects that expressions refer to in an image. The detector runs once for all expressions.
 
         Args:
@@ -116,48 +130,66 @@ class Grounder(ModelHubMixin):
                 (height, width, 3) or grey (height, width). A file or PIL image is rotated as its EXIF data says; boxes
                 and masks refer to the rotated image.
             expressions: one phrase, or several that are grounded independently of each other.
+            several: whether a phrase for several objects, such as "both dogs", is answered with all of them, in
+                `Grounding.answers`. A phrase for one object has one answer.
 
         Returns:
             One grounding per expression, also for a single phrase.
 
         Raises:
+            ConfigError: `several` is True and the grounder is not calibrated.
             ImageError: the image cannot be read, or is empty.
             DataError: there are no expressions, or one is not text or has no words.
             DetectorError: the detector cannot be loaded, or finds nothing in the image.
         """
         phrases = checked_phrases(expressions, self.vocabulary)
+        if several:
+            required_matcher(self.matcher)
         [candidates] = self.detector.detect([as_rgb(image)], ["image"])
-        return self.ground_candidates(candidates, phrases)
+        return self.ground_candidates(candidates, phrases, several=several)
 
     @torch.inference_mode()
-    def ground_candidates(self, candidates: Candidates, expressions: str | Sequence[str]) -> list[Grounding]:
+    def ground_candidates(
+        self, candidates: Candidates, expressions: str | Sequence[str], *, several: bool = False
+    ) -> list[Grounding]:
         """Ground expressions in an image whose candidates are available already, for example from a store.
 
         Args:
             candidates: the candidates of the image.
             expressions: one phrase, or several.
+            several: as for `ground`.
 
         Returns:
             One grounding per expression, also for a single phrase.
 
         Raises:
+            ConfigError: `several` is True and the grounder is not calibrated.
             DataError: there are no expressions, or one is not text or has no words.
             DetectorError: there are no candidates.
+            StoreError: the candidates lack a further feature that the grounder reads.
         """
         phrases = checked_phrases(expressions, self.vocabulary)
+        if several:
+            required_matcher(self.matcher)
         if not len(candidates):
             raise DetectorError("the detector found nothing in the image; try another image or detector")
-        tokens = self.vocabulary.encode(phrases, self.model.config.text.max_length)
-        count = len(phrases)
-        device = self.device
-        alignment = self.model(
-            torch.tensor(candidates.features, device=device).expand(count, -1, -1),
-            torch.tensor(candidates.categories, device=device).long().expand(count, -1),
-            torch.ones(count, len(candidates), dtype=torch.bool, device=device),
-            tokens.to(device),
-        )
-        choices = choices_of(alignment, phrases, self.vocabulary, self.labels)
-        return [self._grounding(row, phrase, candidates, choices) for row, phrase in enumerate(phrases)]
+        meant = [said.one if several and (said := several_of(phrase)) else phrase for phrase in phrases]
+        tokens = self.vocabulary.encode(meant, self.model.config.text.max_length)
+        images = Images.repeated(candidates, self.columns, len(phrases), self.device)
+        alignment = align(self.model, images, tokens.to(self.device))
+        choices = choices_of(alignment, meant, self.vocabulary, self.labels)
+        match = None if self.matcher is None else self.matcher.match(images, phrases)
+        if match is not None:
+            choices = replace(choices, match=match.present)
+        groundings = []
+        for row, phrase in enumerate(phrases):
+            unknown = self.vocabulary.unknown(meant[row])
+            found = grounding_of(row, phrase, candidates, choices, self.labels, unknown)
+            if several and match is not None:
+                slots = answer_slots(phrase, found.choice, match.answers[row], candidates.boxes)
+                found = with_answers(found, slots, candidates, match.answers[row])
+            groundings.append(found)
+        return groundings
 
     @torch.inference_mode()
     def choose(self, store: Store, split: Split) -> Choices:
@@ -172,45 +204,28 @@ class Grounder(ModelHubMixin):
 
         Raises:
             DataError: an expression has no words.
-            StoreError: the store lacks an image.
+            StoreError: the store lacks an image, or a further feature that the grounder reads.
         """
         max_length = self.model.config.text.max_length
-        tensors = SplitTensors(split, store, self.vocabulary, max_length=max_length, with_labels=False)
-        parts = []
-        device = self.device
-        for batch in tensors.batches(256):
-            inputs = (batch.features, batch.categories, batch.valid, batch.tokens)
-            alignment = self.model(*(tensor.to(device) for tensor in inputs))
-            texts = [split.expressions[row].text for row in batch.rows.tolist()]
-            parts.append(choices_of(alignment, texts, self.vocabulary, self.labels))
-        return join_choices(parts)
-
-    def _grounding(self, row: int, expression: str, candidates: Candidates, choices: Choices) -> Grounding:
-        choice = int(choices.choice[row])
-        probabilities = choices.probabilities[row]
-        return Grounding(
-            expression=expression,
-            box=_box(candidates, choice),
-            mask=candidates.masks[choice],
-            probability=object_probability(probabilities, candidates.boxes, choice),
-            category=self.labels[candidates.categories[choice]],
-            predicted_category=None if choices.predicted is None else choices.predicted[row],
-            category_matched=bool(choices.category_matched[row]),
-            word_weights=choices.word_weights[row],
-            choice=choice,
-            candidates=tuple(
-                CandidateScore(
-                    box=_box(candidates, slot),
-                    category=self.labels[candidates.categories[slot]],
-                    confidence=float(candidates.confidences[slot]),
-                    kept=bool(choices.kept[row, slot]),
-                    probability=float(probabilities[slot]),
-                    scores={name: float(values[row, slot]) for name, values in choices.scores.items()},
-                )
-                for slot in range(len(candidates))
-            ),
-            unknown_words=self.vocabulary.unknown(expression),
+        tensors = SplitTensors(
+            split, store, self.vocabulary, max_length=max_length, with_labels=False, columns=self.columns
         )
+        parts = []
+        for batch in tensors.batches(256):
+            images = Images.of(batch).to(self.device)
+            alignment = align(self.model, images, batch.tokens.to(self.device))
+            expressions = [split.expressions[row] for row in batch.rows.tolist()]
+            texts = [each.text for each in expressions]
+            choices = choices_of(alignment, texts, self.vocabulary, self.labels)
+            if self.matcher is not None:
+                match = self.matcher.match(images, texts)
+                boxes = store.boxes([each.image_id for each in expressions])
+                several = np.zeros_like(choices.kept)
+                for row, text in enumerate(texts):
+                    several[row, answer_slots(text, int(choices.choice[row]), match.answers[row], boxes[row])] = True
+                choices = replace(choices, match=match.present, several=several & batch.valid.numpy())
+            parts.append(choices)
+        return join_choices(parts)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         write_folder(self._contents(), save_directory)
@@ -230,7 +245,14 @@ class Grounder(ModelHubMixin):
 
     def _contents(self) -> Contents:
         return Contents(
-            self.model, self.vocabulary, self.labels, self.detector_description, self.provenance, self.pretrained
+            self.model,
+            self.vocabulary,
+            self.labels,
+            self.detector_description,
+            self.provenance,
+            self.pretrained,
+            self.columns,
+            None if self.matcher is None else self.matcher.calibration,
         )
 
     @classmethod
@@ -284,8 +306,3 @@ class Grounder(ModelHubMixin):
         if detector is not None:
             grounder.detector_description = replace(grounder.detector_description, name=str(detector))
         return grounder.to(device)
-
-
-def _box(candidates: Candidates, slot: int) -> tuple[float, float, float, float]:
-    x1, y1, x2, y2 = np.asarray(candidates.boxes[slot], float).tolist()
-    return x1, y1, x2, y2

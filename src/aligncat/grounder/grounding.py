@@ -35,9 +35,35 @@ class CandidateScore:
     scores: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of the objects that an expression for several objects refers to.
+
+    Attributes:
+        box: (x1, y1, x2, y2) pixels of the original image.
+        mask: RLE at the original image's size.
+        match: the calibrated probability, in [0, 1], that the expression is true of this object, if the image has what
+            it says at all (`Grounding.match`).
+        probability: the sum of `CandidateScore.probability` over the candidates of this object, as for a `Grounding`.
+            Where an expression means several objects, they share it.
+        category: the name of its category c^V.
+        choice: the index of its candidate in `Grounding.candidates`.
+    """
+
+    box: tuple[float, float, float, float]
+    mask: RLE
+    match: float
+    probability: float
+    category: str
+    choice: int
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Grounding:
     """The answer for one expression and one image: the object that the expression refers to.
+
+    With `Grounder.ground(..., several=True)`, `answers` has all objects that the expression refers to, and the other
+    attributes describe the best of them.
 
     Attributes:
         expression: the text of the expression.
@@ -54,6 +80,9 @@ class Grounding:
         candidates: all candidates with their scores.
         unknown_words: the words of the expression that the grounder does not know, in order and without duplicates. It
             reads them all alike.
+        match: the calibrated probability, in [0, 1], that the image has what the expression says; None if the grounder
+            is not calibrated (`Grounder.calibration`).
+        answers: with `several=True`, all objects that the expression refers to, best first; otherwise empty.
     """
 
     expression: str
@@ -67,6 +96,18 @@ class Grounding:
     choice: int
     candidates: tuple[CandidateScore, ...]
     unknown_words: tuple[str, ...] = ()
+    match: float | None = None
+    answers: tuple[Answer, ...] = ()
+
+    @property
+    def boxes(self) -> tuple[tuple[float, float, float, float], ...]:
+        """The boxes of all answers, best first: `box` alone without `several=True`."""
+        return tuple(answer.box for answer in self.answers) or (self.box,)
+
+    @property
+    def masks(self) -> tuple[RLE, ...]:
+        """The masks of all answers, best first: `mask` alone without `several=True`."""
+        return tuple(answer.mask for answer in self.answers) or (self.mask,)
 
     @property
     def score(self) -> float:
@@ -75,11 +116,13 @@ class Grounding:
         return self.probability
 
     def __repr__(self) -> str:
-        """Return the expression, the box in whole pixels, the probability and the category."""
+        """Return the expression, the box in whole pixels, the probabilities and the category."""
         box = ", ".join(f"{number:.0f}" for number in self.box)
+        match = "" if self.match is None else f"match={self.match:.2f}, "
+        answers = f"{len(self.answers)} answers, " if self.answers else ""
         return (
-            f"Grounding({self.expression!r}, box=({box}), probability={self.probability:.2f}, "
-            f"category={self.category!r}, {len(self.candidates)} candidates)"
+            f"Grounding({self.expression!r}, box=({box}), probability={self.probability:.2f}, {match}"
+            f"category={self.category!r}, {answers}{len(self.candidates)} candidates)"
         )
 
     def mask_array(self) -> NDArray[np.bool_]:
@@ -97,8 +140,13 @@ class Grounding:
         plain["word_weights"] = [list(pair) for pair in self.word_weights]
         plain["unknown_words"] = list(self.unknown_words)
         plain["candidates"] = [_candidate(each) for each in self.candidates]
-        plain["mask"] = {"size": list(self.mask["size"]), "counts": self.mask["counts"].decode("ascii")}
+        plain["mask"] = _mask(self.mask)
+        plain["answers"] = [{**asdict(each), "box": list(each.box), "mask": _mask(each.mask)} for each in self.answers]
         return plain
+
+
+def _mask(mask: RLE) -> dict[str, Any]:
+    return {"size": list(mask["size"]), "counts": mask["counts"].decode("ascii")}
 
 
 def _candidate(candidate: CandidateScore) -> dict[str, Any]:

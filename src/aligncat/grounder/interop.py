@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     *("expression", "x1", "y1", "x2", "y2", "probability", "category", "predicted_category", "category_matched"),
-    *("height", "width", "mask"),
+    *("height", "width", "mask", "match"),
 )
 
 
@@ -30,7 +31,8 @@ def to_supervision(groundings: Sequence[Grounding] | Grounding) -> sv.Detections
     Returns:
         n detections with xyxy (n, 4) in pixels, mask (n, height, width), the probability as confidence, and as class_id
         the index of the expression among the different expressions, in order. `data` has "class_name" (the expression)
-        and "category".
+        and "category". A grounding of `several=True` gives a detection for each of its answers, with its match as
+        confidence.
 
     Raises:
         ConfigError: supervision is not installed.
@@ -38,32 +40,34 @@ def to_supervision(groundings: Sequence[Grounding] | Grounding) -> sv.Detections
     """
     supervision = _optional("supervision")
     groundings = _several(groundings)
-    if not groundings:
+    objects = [found for grounding in groundings for found in _objects(grounding)]
+    if not objects:
         empty: sv.Detections = supervision.Detections.empty()
         return empty
     if len(sizes := {tuple(found.mask["size"]) for found in groundings}) > 1:
         raise DataError(f"the groundings are in images of {len(sizes)} sizes; convert those of each image on their own")
-    expressions = [found.expression for found in groundings]
+    expressions = [found.expression for found in objects]
     class_ids = {expression: index for index, expression in enumerate(dict.fromkeys(expressions))}
     detections: sv.Detections = supervision.Detections(
-        xyxy=np.array([found.box for found in groundings], np.float32),
-        mask=np.stack([found.mask_array() for found in groundings]),
-        confidence=np.array([found.probability for found in groundings], np.float32),
+        xyxy=np.array([found.box for found in objects], np.float32),
+        mask=np.stack([found.mask_array() for found in objects]),
+        confidence=np.array([found.match if found.answers else found.probability for found in objects], np.float32),
         class_id=np.array([class_ids[expression] for expression in expressions]),
-        data={"class_name": np.array(expressions), "category": np.array([found.category for found in groundings])},
+        data={"class_name": np.array(expressions), "category": np.array([found.category for found in objects])},
     )
     return detections
 
 
 def to_pandas(groundings: Sequence[Grounding] | Grounding) -> pd.DataFrame:
-    """Return groundings as a pandas data frame with a row for each, for tables and files.
+    """Return groundings as a pandas data frame with a row for each object, for tables and files.
 
     Args:
         groundings: the groundings, in any number of images; or one grounding.
 
     Returns:
         The columns expression, x1, y1, x2, y2 (pixels), probability, category, predicted_category, category_matched,
-        height, width (pixels, of the image), and mask (the counts of COCO's RLE as text).
+        height, width (pixels, of the image), mask (the counts of COCO's RLE as text) and match. A grounding of
+        `several=True` gives a row for each of its answers, with that object's probabilities.
 
     Raises:
         ConfigError: pandas is not installed.
@@ -78,8 +82,10 @@ def to_pandas(groundings: Sequence[Grounding] | Grounding) -> pd.DataFrame:
             found.category_matched,
             *found.mask["size"],
             found.mask["counts"].decode("ascii"),
+            found.match,
         )
-        for found in _several(groundings)
+        for grounding in _several(groundings)
+        for found in _objects(grounding)
     ]
     frame: pd.DataFrame = _optional("pandas").DataFrame(rows, columns=list(_COLUMNS))
     return frame
@@ -87,6 +93,14 @@ def to_pandas(groundings: Sequence[Grounding] | Grounding) -> pd.DataFrame:
 
 def _several(groundings: Sequence[Grounding] | Grounding) -> Sequence[Grounding]:
     return [groundings] if isinstance(groundings, Grounding) else groundings
+
+
+def _objects(grounding: Grounding) -> list[Grounding]:
+    """Return a grounding for each object of an answer, with that object's values."""
+    if not grounding.answers:
+        return [grounding]
+    names = ("box", "mask", "match", "probability", "category", "choice")
+    return [replace(grounding, **{name: getattr(each, name) for name in names}) for each in grounding.answers]
 
 
 def _optional(library: str) -> Any:

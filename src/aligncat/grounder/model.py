@@ -35,7 +35,7 @@ class GroundingModel(nn.Module):
     Args:
         config: the settings.
         words: the size of the vocabulary, with special symbols.
-        feature_dim: d_v, the length of the detector's query features.
+        feature_dim: the length of a candidate's feature: d_v, and that of the further columns if there are any.
         classes: C, the number of the detector's categories.
         vectors: (words, word_dim) initial word vectors, or None for random ones.
         pretrained: the transformer that `config.text.encoder` names, or None for the recurrent encoder.
@@ -71,21 +71,32 @@ class GroundingModel(nn.Module):
         valid: Tensor,
         tokens: Tensor,
         labels: Tensor | None = None,
+        boxes: Tensor | None = None,
+        *,
         text_dtype: torch.dtype = torch.float32,
     ) -> Alignment:
         """Align B expressions with the candidates of their images.
 
         Args:
-            features: (B, O, d_v), f_q.
+            features: (B, O, feature_dim), f_q and the further columns.
             categories: (B, O) int64, c^V.
             valid: (B, O) bool, False for padding.
             tokens: (B, L) int64, padded with PAD.
             labels: (B,) int64, c*, or -1 where unknown; used in training only.
+            boxes: (B, O, 4), the candidates' boxes in shares of the photo, xyxy; required if the alignment's `context`
+                is "relations".
             text_dtype: float32, or bfloat16 for the text encoder's matrix products. All scores are float32.
         """
         with torch.autocast(tokens.device.type, text_dtype, enabled=text_dtype != torch.float32):
             encoded = self.text(tokens)
         alignment: Alignment = self.alignment(
-            features, categories, valid, encoded.sentences.float(), encoded.words.float(), encoded.mask, labels
+            features,
+            categories,
+            valid,
+            encoded.sentences.float(),
+            encoded.words.float(),
+            encoded.mask,
+            labels,
+            boxes,
         )
         return alignment

@@ -12,15 +12,18 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData
 from huggingface_hub.constants import REPOCARD_NAME
 
-from aligncat.alignment.config import PRESETS, AlignmentConfig
+from aligncat.alignment.config import ALL_PRESETS, AlignmentConfig
 from aligncat.datasets.known import known_dataset
+from aligncat.detectors.colour import COLOUR
 from aligncat.detectors.registry import OPENMOJI_CREDIT, known_detector
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import remove_left
 from aligncat.grounder.card_results import CardResult, eval_results, results_by_seed, results_table, slices
 from aligncat.grounder.card_text import code_block, detector_name, escaped, hub_name, one_line
+from aligncat.grounder.features import COLUMNS_KEY
 from aligncat.grounder.folder import read_config
+from aligncat.grounder.match_file import KEY as MATCH
 
 
 class _Card(ModelCard):
@@ -73,7 +76,7 @@ def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) ->
     provenance, detector = config["provenance"], config["detector"]
     data = provenance.get("data")
     alignment = AlignmentConfig(**config["alignment"])
-    preset = next((name for name in PRESETS if alignment.with_stages(name) == alignment), "a custom config")
+    preset = next((name for name in ALL_PRESETS if alignment.with_stages(name) == alignment), "a custom config")
     title = known_dataset(data["dataset"]).title if data else None
     dataset = (title or "custom data") if data else "unrecorded data"
     seed = provenance.get("training", {}).get("seed")
@@ -99,6 +102,7 @@ def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) ->
             "name": escaped(detector_name(str(detector.get("name")))),
             "candidates": escaped(detector.get("candidates", "?")),
             "sha256": escaped(weights),
+            "features": _features(config),
         },
         "leak": _leak(str(detector.get("name")), data, results),
         "rows": results_table(results, seed),
@@ -131,6 +135,16 @@ def _learned_from(alignment: AlignmentConfig, provenance: Mapping[str, Any]) -> 
     labels = alignment.category_train == "label" or alignment.classifier
     inputs = "images, phrases and the category of each referent" if labels else "images and phrases only"
     return f"It was trained on {inputs}, without boxes or masks of the referents."
+
+
+def _features(config: Mapping[str, Any]) -> str:
+    """Return a sentence about what the model reads of a candidate."""
+    columns = [f"{each['name']} (version {each['version']})" for each in config.get(COLUMNS_KEY, [])]
+    further = f", and columns of the store: {', '.join(columns)}" if columns else " only"
+    related = (
+        " It compares each candidate with its neighbours." if config["alignment"].get("context") == "relations" else ""
+    )
+    return escaped(f"It reads the query feature of each candidate{further}.{related}")
 
 
 def _data(data: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, str]:
@@ -174,7 +188,12 @@ def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:
     data, text = config["provenance"].get("data"), config["text"]
     limits = [
         "- It chooses among the objects that the detector proposes, and cannot find others or improve their masks.",
-        "- It always returns an object, even if nothing in the image fits the phrase.",
+        "- It always returns an object, even if nothing in the image fits the phrase."
+        + (
+            " `match` says how probable it is that something fits, where half of the phrases fit nothing."
+            if MATCH in config
+            else ""
+        ),
         f"- It knows the {len(config['labels'])} categories of the detector and maps any other to one of them.",
         f"- It reads only the first {text['max_length']} words of a phrase.",
     ]
@@ -183,7 +202,8 @@ def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:
     if data and known_dataset(data["dataset"]).photos == "mojiref":
         limits.append("- It was trained on the drawings of MojiRef and does not work on photos.")
     known = known_detector(str(config["detector"].get("name")))
-    if known is not None and known.limit is not None:
+    sees_colour = any(each["name"] == COLOUR.name for each in config.get(COLUMNS_KEY, []))
+    if known is not None and known.limit is not None and not sees_colour:
         limits.append(f"- {known.limit}")
     if any(result.seen == "leaked" for result in own):
         limits.append("- Results on splits whose images the detector was trained on are too good.")

@@ -23,7 +23,9 @@ _LABEL_LENGTH = 60  # characters
 
 
 def draw_groundings(image: Image.Image, groundings: Sequence[Grounding]) -> Image.Image:
-    """Draw the mask, box and phrase of each grounding, each grounding in a different colour.
+    """Draw the masks, boxes and phrase of each grounding, each grounding in a different colour.
+
+    The phrase is drawn once, at the best of several answers.
 
     Args:
         image: the image that was grounded, RGB.
@@ -35,9 +37,9 @@ def draw_groundings(image: Image.Image, groundings: Sequence[Grounding]) -> Imag
     scale = max(1, min(-(-_SHORTER_SIDE // min(image.size)), _LONGER_SIDE // max(image.size)))
     pixels = np.asarray(image.convert("RGB"), np.float32).copy()
     for index, grounding in enumerate(groundings):
-        mask = decode_mask(grounding.mask)
         tint = np.array(PALETTE[index % len(PALETTE)], np.float32)
-        pixels[mask] = (1 - _MASK_OPACITY) * pixels[mask] + _MASK_OPACITY * tint
+        for mask in map(decode_mask, grounding.masks):
+            pixels[mask] = (1 - _MASK_OPACITY) * pixels[mask] + _MASK_OPACITY * tint
     size = (image.width * scale, image.height * scale)
     canvas = Image.fromarray(pixels.astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(canvas)
@@ -45,8 +47,9 @@ def draw_groundings(image: Image.Image, groundings: Sequence[Grounding]) -> Imag
     labels: list[tuple[float, float, float, float]] = []
     for index, grounding in enumerate(groundings):
         color = PALETTE[index % len(PALETTE)]
-        x1, y1, x2, y2 = (scale * value for value in grounding.box)
-        draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=color, width=3)
+        for x1, y1, x2, y2 in grounding.boxes:
+            draw.rectangle((scale * x1, scale * y1, scale * x2 - 1, scale * y2 - 1), outline=color, width=3)
+        x1, y1, _, _ = (scale * value for value in grounding.box)
         phrase = shorten(grounding.expression, _LABEL_LENGTH, placeholder="…")
         _, _, text_width, text_height = draw.textbbox((0, 0), phrase, font=font)
         width, height = text_width + 8, text_height + 6

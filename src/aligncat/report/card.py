@@ -26,6 +26,7 @@ def card_results(results: Sequence[Result]) -> list[CardResult]:
             seen=result.seen,
             seen_claimed=result.seen_claimed,
             seen_in_words=detector_training(result),
+            features=result.reads,
             seed=result.seed,
             expressions=result.metrics.expressions,
             rec=result.metrics.rec,

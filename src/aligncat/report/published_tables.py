@@ -139,6 +139,6 @@ def _conditions(ours: Sequence[Summary]) -> list[str]:
         first, seeds = row.first, ", ".join("none" if seed is None else str(seed) for seed in row.seeds)
         lines.append(
             f"{first.config} on {first.dataset} {first.split}: {first.metrics.expressions:,} sentences; detector "
-            f"{first.detector} {detector_training(first)}; seeds {seeds}"
+            f"{first.detector} {detector_training(first)}; features {first.reads}; seeds {seeds}"
         )
     return [*lines, "The systems differ in their detectors and proposals."]

@@ -229,6 +229,7 @@ def _conditions(row: Summary) -> dict[str, str]:
         "Split by": row.first.split_by or "none",
         "Detector": row.first.detector,
         "Detector's training": detector_training(row.first),
+        "Features": row.first.reads,
         "Split": row.first.split,
         "Config": row.first.config,
         "Seeds": ", ".join("none" if seed is None else str(seed) for seed in row.seeds),

@@ -136,8 +136,8 @@ class Manifest:
         if column.name not in stored:
             names = ", ".join(stored) or "none"
             raise StoreError(
-                f"{folder}: the store has no column {column.name!r} (it has: {names}); extract again with a detector "
-                "that gives it"
+                f"{folder}: the store has no column {column.name!r} (it has: {names}); extract into another folder "
+                "with --appearance true, and with a detector that gives it"
             )
         if stored[column.name] != column:
             raise StoreError(

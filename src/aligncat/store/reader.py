@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -49,6 +49,18 @@ class CandidateTensors:
     valid: Tensor
 
 
+class _Shared(NamedTuple):
+    """The tensors of some images in shared memory.
+
+    Attributes:
+        tensors: the training tensors.
+        further: the further features, (n, O, dim) float16 each.
+    """
+
+    tensors: CandidateTensors
+    further: Mapping[FeatureColumn, Tensor]
+
+
 class Store:
     """A finished store, open for reading."""
 
@@ -68,7 +80,7 @@ class Store:
         self.skipped = tuple(skipped)
         self._files = files
         self._index = index
-        self._shared: dict[tuple[str, ...], CandidateTensors] = {}
+        self._shared: dict[tuple[str, ...], _Shared] = {}
         self._shard: Callable[[int], ShardRows] = lru_cache(_CACHED_SHARDS)(lambda shard: files.read(shard))
 
     @classmethod
@@ -127,10 +139,10 @@ class Store:
         return type(self)(self._files, self.manifest.narrowed(candidates), self._index, self.skipped)
 
     def share(self, image_ids: Sequence[str]) -> bool:
-        """Load the training tensors of some images into shared memory.
+        """Load the training tensors and the further features of some images into shared memory.
 
-        When the store is sent to another process, the tensors go with it without a copy. In that process, `tensors`
-        returns them if it is called with the same ids in the same order.
+        When the store is sent to another process, the tensors go with it without a copy. In that process, `tensors` and
+        `further_features` return them if they are called with the same ids in the same order.
 
         Args:
             image_ids: n image ids, for instance those of a split.
@@ -142,12 +154,13 @@ class Store:
             StoreError: an image is not in the store, or a shard is damaged.
         """
         loaded = self.tensors(image_ids)
+        further = {each: self.further_features(image_ids, each) for each in self.manifest.columns}
         try:
-            for tensor in (loaded.features, loaded.categories, loaded.confidences, loaded.valid):
+            for tensor in (loaded.features, loaded.categories, loaded.confidences, loaded.valid, *further.values()):
                 tensor.share_memory_()  # type: ignore[no-untyped-call]
         except RuntimeError:  # /dev/shm is full, which Docker limits to 64 MB
             return False
-        self._shared[tuple(image_ids)] = loaded
+        self._shared[tuple(image_ids)] = _Shared(loaded, further)
         return True
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -181,7 +194,7 @@ class Store:
             StoreError: an image is not in the store, or a shard is damaged.
         """
         if (shared := self._shared.get(tuple(image_ids))) is not None:
-            return shared
+            return shared.tensors
         kept, dim = self.manifest.candidates, self.manifest.feature_dim
         count = len(image_ids)
         features = np.zeros((count, kept, dim), np.float16)
@@ -217,6 +230,8 @@ class Store:
                 or a shard is damaged.
         """
         self.manifest.check_column(column, self.folder)
+        if (shared := self._shared.get(tuple(image_ids))) is not None:
+            return shared.further[column]
         name, kept = further_column(column.name), self.manifest.candidates
         features = np.zeros((len(image_ids), kept, column.dim), np.float16)
         for shard, slots, rows in self._by_shard(image_ids):
@@ -239,6 +254,26 @@ class Store:
         boxes = np.zeros((len(image_ids), kept, 4), np.float32)
         for shard, slots, rows in self._by_shard(image_ids):
             boxes[slots] = self._files.read(shard, ["boxes"]).of_queries("boxes", rows, kept)
+        return boxes
+
+    def relative_boxes(self, image_ids: Sequence[str]) -> NDArray[np.float32]:
+        """Load the boxes of some images' candidates in shares of the image's width and height.
+
+        Args:
+            image_ids: n image ids.
+
+        Returns:
+            (n, O, 4) float32, xyxy; 0 where there is no candidate.
+
+        Raises:
+            StoreError: an image is not in the store, or a shard is damaged.
+        """
+        kept = self.manifest.candidates
+        boxes = np.zeros((len(image_ids), kept, 4), np.float32)
+        for shard, slots, rows in self._by_shard(image_ids):
+            read = self._files.read(shard, ["boxes", "width", "height"])
+            sizes = np.array([read.size(row) for row in rows], np.float32)
+            boxes[slots] = read.of_queries("boxes", rows, kept) / np.tile(sizes, 2)[:, None]
         return boxes
 
     def candidates(self, image_id: str) -> Candidates:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from aligncat.alignment.config import TABLES
+from aligncat.alignment.config import TABLES, RelationPart
 from aligncat.errors import ConfigError
 from aligncat.studies.study import ALIGNCAT, Study, StudyRow
 
@@ -92,6 +92,36 @@ STUDIES: dict[str, Study] = {
             reference=ALIGNCAT.name,
         ),
         _one_field("temperature", "tau of InfoNCE", "temperature", (0.1, 0.5, 2)),
+        Study(
+            "plus",
+            "what appearance and relations add to the paper's rows (the store needs appearance)",
+            tuple(
+                StudyRow(name, label, stages=name)
+                for name, label in (
+                    ("querymatch", "QueryMatch"),
+                    ("querymatch+appearance", "QueryMatch + appearance"),
+                    ("aligncat", "AlignCAT"),
+                    ("aligncat+relations", "AlignCAT + relations"),
+                    ("global+class+appearance", "AlignCAT + appearance, without S_fine"),
+                    ("aligncat+appearance", "AlignCAT + appearance"),
+                    ("global+class+appearance+relations", "AlignCAT + appearance + relations, without S_fine"),
+                    ("aligncat-plus", "AlignCAT + appearance + relations"),
+                )
+            ),
+            reference="aligncat",
+        ),
+        Study(
+            "relations",
+            "the part of the relations that is left out (the store needs appearance)",
+            (
+                StudyRow("aligncat-plus", "nothing", stages="aligncat-plus"),
+                *(
+                    StudyRow(f"relations-{part}", part, stages="aligncat-plus", alignment={"context_without": part})
+                    for part in get_args(RelationPart)
+                ),
+            ),
+            reference="aligncat-plus",
+        ),
         Study(
             "ranks",
             "number of GPUs that share a batch without exchanging negatives",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from aligncat.alignment.config import PRESETS
+from aligncat.alignment.config import ALL_PRESETS
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
 from aligncat.studies.subsets import over_specified, share_of_referents
@@ -107,6 +107,6 @@ def rows_for(study: Study, preset: Preset) -> list[tuple[StudyRow, Preset]]:
         except ConfigError as error:
             raise ConfigError(f"{study.name}, row {row.label!r}: {error}") from error
         same_data = row.candidates is None and row.over_specified is None
-        if row.name in PRESETS or not same_data or settings != ALIGNCAT.settings(preset):
+        if row.name in ALL_PRESETS or not same_data or settings != ALIGNCAT.settings(preset):
             rows.append((row, settings))
     return rows

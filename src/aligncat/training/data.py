@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytorch_lightning as pl
 import torch
@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
 from aligncat.grounder.batches import Batch, SplitTensors
+from aligncat.grounder.features import ScaledColumn
 from aligncat.language.tokens import Tokens
 from aligncat.store.reader import Store
 
@@ -61,12 +62,13 @@ class GroundingData(pl.LightningDataModule):
         batch_size: referents per training step.
         seed: the seed of the order.
         with_labels: whether the model uses c*, the category that the data gives an expression.
+        columns: the columns of the store that the model reads beside f_q.
 
     Raises:
         ConfigError: the training split has fewer referents than a batch, or the model uses c* and no expression
             has one.
         DetectorError: the detector lacks a category of the dataset.
-        StoreError: the store lacks an image.
+        StoreError: the store lacks an image or a column.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class GroundingData(pl.LightningDataModule):
         batch_size: int,
         seed: int,
         with_labels: bool,
+        columns: Sequence[ScaledColumn] = (),
     ) -> None:
         super().__init__()
         self._sampler = OneSentencePerReferent(train, seed)
@@ -89,12 +92,14 @@ class GroundingData(pl.LightningDataModule):
                 "referents: set a smaller training.batch_size"
             )
         self._batch_size = batch_size
-        self._train = SplitTensors(train, store, vocabulary, max_length=max_length, with_labels=with_labels)
+        self._train = SplitTensors(
+            train, store, vocabulary, max_length=max_length, with_labels=with_labels, columns=columns
+        )
         if with_labels:
             _check_labels(train, self._train.labelled)
-        self._val = (
-            None if val is None else SplitTensors(val, store, vocabulary, max_length=max_length, with_labels=False)
-        )
+        self._val = None
+        if val is not None:
+            self._val = SplitTensors(val, store, vocabulary, max_length=max_length, with_labels=False, columns=columns)
 
     @property
     def steps_per_epoch(self) -> int:

@@ -19,6 +19,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
+from aligncat.grounder.features import COLUMNS_KEY, columns_of, input_dim
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.language.config import TextEncoderConfig
@@ -29,6 +30,7 @@ from aligncat.language.vectors import first_words, load_word_vectors
 from aligncat.language.vocabulary import Vocabulary
 from aligncat.quiet import quiet_lightning
 from aligncat.store.reader import Store
+from aligncat.training.calibration import calibrate
 from aligncat.training.callbacks import (
     AveragedWeights,
     EpochCheckpoint,
@@ -91,7 +93,7 @@ def fit(
     Raises:
         ConfigError: the settings contradict each other, or the folder holds another run.
         DetectorError: the detector lacks a category of the dataset.
-        StoreError: the store lacks an image.
+        StoreError: the store lacks an image, or the appearance that `alignment.features` names.
         KeyboardInterrupt: on Ctrl-C, after a log line that says how to resume.
     """
     config = ModelConfig(alignment=alignment, text=text)
@@ -105,7 +107,10 @@ def fit(
         "text_encoder": None if pretrained is None else {"name": pretrained.name, "sha256": pretrained.sha256},
         "versions": installed_versions(),
     }
+    columns = columns_of(store, alignment)
     settings = {**asdict(config), **provenance}
+    if columns:
+        settings[COLUMNS_KEY] = [each.to_json() for each in columns]
     if isinstance(vocabulary, Vocabulary) and vocabulary.rule != FIRST_RULE:
         settings[RULE_KEY] = vocabulary.rule
     check_run_folder(out, settings)
@@ -119,7 +124,7 @@ def fit(
     model = GroundingModel(
         config,
         len(vocabulary),
-        feature_dim=store.manifest.feature_dim,
+        feature_dim=input_dim(store.manifest.feature_dim, columns),
         classes=len(store.labels),
         vectors=vectors,
         pretrained=pretrained,
@@ -134,6 +139,7 @@ def fit(
         batch_size=training.batch_size,
         seed=training.seed,
         with_labels=alignment.category_train == "label" or alignment.classifier,
+        columns=columns,
     )
     if isinstance(model.text, TransformerTextEncoder):
         texts = [expression.text for split in splits for expression in split.expressions]
@@ -144,7 +150,20 @@ def fit(
     module.load_state_dict(read_checkpoint(kept, module.state_dict(), _remedy(kept.parent))["state_dict"])
     if isinstance(model.text, TransformerTextEncoder):
         model.text.forget()
-    grounder = Grounder(model, vocabulary, store.labels, store.manifest.detector, provenance, pretrained)
+    calibration = None
+    if validation is not None:
+        calibration = calibrate(
+            model.eval(),
+            vocabulary,
+            store=store,
+            split=validation.split,
+            references=list(train.images),
+            seed=training.seed,
+            columns=columns,
+        )
+    grounder = Grounder(
+        model, vocabulary, store.labels, store.manifest.detector, provenance, pretrained, columns, calibration
+    )
     grounder.save_pretrained(out)
     return grounder
 

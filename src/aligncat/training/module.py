@@ -42,6 +42,7 @@ class GroundingModule(pl.LightningModule):
             batch.valid,
             batch.tokens,
             batch.labels,
+            boxes=batch.boxes,
             text_dtype=torch.bfloat16 if self.config.precision == "bfloat16" else torch.float32,
         )
         ranks = self.config.ranks
@@ -54,7 +55,9 @@ class GroundingModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the choices for one batch, (B,) int64. The callback `Validation` evaluates them."""
-        choice: Tensor = self.model(batch.features, batch.categories, batch.valid, batch.tokens).choice
+        choice: Tensor = self.model(
+            batch.features, batch.categories, batch.valid, batch.tokens, boxes=batch.boxes
+        ).choice
         return choice
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:

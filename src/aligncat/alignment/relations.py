@@ -1,0 +1,191 @@
+"""Relations between candidates: where a candidate lies as seen from the second object that a phrase names.
+
+This goes beyond the paper. "The cup left of the plate" says where the cup lies as seen from the plate. A text t looks
+for its second object among the neighbours j of a candidate i, and asks the geometry of the pair (i, j) whether i lies
+where the text says:
+
+    a(t, i, j) = softmax over j of o_j . u_object(t)                                            `object_weights`
+    r(t, i)    = gate(t) * sum over j of a(t, i, j) * (MLP(g_ij) . u_relation(t))               `relation_scores`
+
+r(t, i) is added to the similarity of t and i in the shared spaces, for the candidates of the text's own image and for
+those of the other images of a batch alike. The neighbours of i are the other candidates whose boxes overlap less than
+those of one object do. Without neighbours, r(t, i) is 0.
+
+The weights a(t, i, .) sum to 1 in every image, so r(t, i) reads where the second object lies, and not whether there is
+one. A score that grows with "there is a plate" is the same for every candidate of an image. It lowers the contrastive
+loss, and teaches nothing about which cup is meant.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from aligncat.alignment.config import GEOMETRY, AlignmentConfig, Sizes
+from aligncat.alignment.phrase_attention import phrase_feature, word_weights
+from aligncat.types import Relations
+
+HIDDEN = 64
+"""The number of geometry features, and the dimension in which objects are looked for."""
+
+NEIGHBOUR_IOU = 0.5
+"""The largest IoU of the boxes of two neighbours; a larger one means the same object (`geometry.SAME_OBJECT_IOU`)."""
+
+_SMALLEST_SIDE = 1e-3  # in shares of the photo, so that the logarithm of an empty box's area is finite
+_LOWEST_LOGIT = -40.0  # below the largest; exp(-40) and its inverse are far from the limits of float32
+
+
+def box_iou_of_pairs(boxes: Tensor) -> Tensor:
+    """Return the IoU of each pair of candidates of an image, (B, O, O), from boxes (B, O, 4)."""
+    low = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
+    high = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
+    shared = (high - low).clamp(min=0).prod(dim=-1)
+    areas = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1)
+    union = areas[:, :, None] + areas[:, None] - shared
+    return torch.where(union > 0, shared / torch.where(union > 0, union, 1.0), 0.0)
+
+
+def find_neighbours(boxes: Tensor, valid: Tensor) -> Tensor:
+    """Return which candidates are neighbours: not padding, and not the same object by the IoU of their boxes.
+
+    Args:
+        boxes: (B, O, 4), in shares of the photo.
+        valid: (B, O) bool, False at padding.
+
+    Returns:
+        (B, O, O) bool.
+    """
+    itself = torch.eye(valid.shape[1], dtype=torch.bool, device=valid.device)
+    return (box_iou_of_pairs(boxes) <= NEIGHBOUR_IOU) & ~itself & valid[:, :, None] & valid[:, None]
+
+
+def pair_geometry(boxes: Tensor) -> dict[str, Tensor]:
+    """Return g_ij, the geometry of candidate i as seen from candidate j.
+
+    Args:
+        boxes: (B, O, 4), in shares of the photo.
+
+    Returns:
+        The terms, by the name of their part in `GEOMETRY`:
+        "direction": (B, O, O, 8), the offset from the centre of j to that of i, its direction, its signs, and its
+        absolute direction.
+        "distance": (B, O, O, 2), the length of the offset, and the length over three times the sum of the square roots
+        of both areas.
+        "overlap": (B, O, O, 1), the IoU.
+        "size": (B, O, O, 1), a third of the logarithm of the area of i over that of j.
+    """
+    centres = (boxes[..., :2] + boxes[..., 2:]) / 2
+    areas = (boxes[..., 2:] - boxes[..., :2]).clamp(min=_SMALLEST_SIDE).prod(dim=-1)
+    offset = centres[:, :, None] - centres[:, None]
+    length = offset.norm(dim=-1)
+    direction = offset / length.clamp(min=_SMALLEST_SIDE)[..., None]
+    sides = areas.sqrt()
+    return {
+        "direction": torch.cat([offset, direction, offset.sign(), direction.abs()], dim=-1),
+        "distance": torch.stack([length, length / (3 * (sides[:, :, None] + sides[:, None]))], dim=-1),
+        "overlap": box_iou_of_pairs(boxes)[..., None],
+        "size": (areas[:, :, None] / areas[:, None]).log()[..., None] / 3,
+    }
+
+
+_DIMS = {"direction": 8, "distance": 2, "overlap": 1, "size": 1}
+
+
+def object_weights(relations: Relations) -> Tensor:
+    """Return a(t, i, j) for each text t and the candidates of its own image.
+
+    Args:
+        relations: the relations of B pairs of a text and an image.
+
+    Returns:
+        (B, O, O), the weight of candidate j as the second object, as seen from candidate i. Each row sums to 1, or is 0
+        if i has no neighbours.
+    """
+    logits = torch.einsum("bk,bok->bo", relations.object_texts, relations.objects)[:, None]
+    return logits.masked_fill(~relations.neighbours, float("-inf")).softmax(dim=-1).nan_to_num(0.0)
+
+
+def relation_score(relations: Relations, weights: Tensor) -> Tensor:
+    """Return r(t, i) for each text t and the candidates of its own image.
+
+    Args:
+        relations: the relations of B pairs of a text and an image.
+        weights: (B, O, O), a(t, i, j) of `object_weights`.
+
+    Returns:
+        (B, O).
+    """
+    said = torch.einsum("bijh,bh->bij", relations.geometry, relations.relation_texts)
+    return relations.gates[:, None] * (weights * said).sum(dim=-1)
+
+
+def relation_scores(relations: Relations) -> Tensor:
+    """Return r(t, i) for each of T texts t and the candidates of every one of B images; in training, T is B.
+
+    The softmax over the neighbours of i is a quotient of two sums over all candidates j, so that the largest
+    intermediate result has T B O O numbers.
+
+    Args:
+        relations: the relations of T texts and B images.
+
+    Returns:
+        (T, B, O); [t, b, i] is the score of text t with candidate i of image b.
+    """
+    batch, slots, _ = relations.neighbours.shape
+    logits = (relations.object_texts @ relations.objects.flatten(0, 1).T).view(-1, batch, slots)
+    is_neighbour = relations.neighbours.any(dim=1)
+    largest = logits.detach().masked_fill(~is_neighbour, float("-inf")).amax(dim=-1, keepdim=True)
+    largest = torch.where(largest > float("-inf"), largest, 0.0)
+    weights = (logits - largest).clamp(min=_LOWEST_LOGIT, max=0.0).exp()
+    said = (relations.relation_texts @ relations.geometry.flatten(0, 2).T).view(-1, batch, slots, slots)
+    found = (said @ weights[..., None]).squeeze(-1)
+    total = torch.einsum("tbj,bij->tbi", weights, relations.neighbours.to(weights.dtype))
+    return relations.gates[:, None, None] * torch.where(total > 0, found / torch.where(total > 0, total, 1.0), 0.0)
+
+
+class RelationSpace(nn.Module):
+    """Everything that r(t, i) is computed from: projections of candidates and words, and an MLP of pairs of boxes.
+
+    Args:
+        config: the part to leave out, if any (`context_without`).
+        sizes: the sizes of the inputs.
+    """
+
+    def __init__(self, config: AlignmentConfig, sizes: Sizes) -> None:
+        super().__init__()
+        self.without = config.context_without
+        self.terms = tuple(name for name in GEOMETRY if name != self.without)
+        self.geometry = nn.Linear(sum(_DIMS[name] for name in self.terms), HIDDEN)
+        # A bias of these two would cancel in the softmax over the candidates or the words.
+        self.object_query = nn.Linear(sizes.visual_dim, HIDDEN, bias=False)
+        self.weigh = nn.Linear(sizes.text_dim, 2, bias=False)
+        self.object_text = nn.Linear(sizes.text_dim, HIDDEN)
+        self.relation_text = nn.Linear(sizes.text_dim, HIDDEN)
+        self.gate = nn.Linear(sizes.text_dim, 1)
+
+    def forward(self, features: Tensor, boxes: Tensor, valid: Tensor, words: Tensor, word_mask: Tensor) -> Relations:
+        """Project candidates, pairs of candidates, and words.
+
+        Args:
+            features: (B, O, d_v), f_q.
+            boxes: (B, O, 4), in shares of the photo.
+            valid: (B, O) bool, False at padding.
+            words: (B, L, d_t), F_w.
+            word_mask: (B, L) bool, False at padding.
+        """
+        of_object, of_relation = (
+            phrase_feature(words, word_weights(scores, word_mask)) for scores in self.weigh(words).unbind(dim=-1)
+        )
+        terms = pair_geometry(boxes)
+        pairs = self.geometry(torch.cat([terms[name] for name in self.terms], dim=-1)).relu()
+        neighbours = find_neighbours(boxes, valid)
+        gates = self.gate(of_relation).squeeze(-1)
+        object_texts = self.object_text(of_object)
+        return Relations(
+            objects=self.object_query(features),
+            geometry=pairs.masked_fill(~neighbours[..., None], 0.0),
+            neighbours=neighbours,
+            object_texts=torch.zeros_like(object_texts) if self.without == "object" else object_texts,
+            relation_texts=self.relation_text(of_relation),
+            gates=torch.ones_like(gates) if self.without == "gate" else gates,
+        )

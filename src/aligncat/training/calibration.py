@@ -1,0 +1,311 @@
+"""Fit `match`, the probability that an image has what an expression says, without any box or mask of a referent.
+
+Three kinds of pairs of an image and an expression are made from the validation split:
+
+- present: the pairs as the data has them.
+- mismatched: each expression with another image.
+- near misses: each expression with its own image and one word contradicted ("blue car" for "red car").
+
+A mismatched expression may be true of the other image, and a near miss of another object. Without truth this cannot be
+seen, so each pair counts as absent by the probability, as the detector sees it, that no other object of the category is
+there: the product of 1 - confidence. This has a bias: in images with one object of a category, absent expressions are
+a little easier to refuse than among many. Near misses in places, colours, sizes and sexes that `swapped` does not know
+are not made.
+
+The probability depends on how often expressions are absent. It is fitted for half of the pairs present, a quarter
+mismatched and a quarter near misses.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aligncat.datasets.split import Split
+from aligncat.geometry import SAME_OBJECT_IOU, box_iou
+from aligncat.grounder.features import ScaledColumn, stored_features
+from aligncat.grounder.matching import (
+    Calibration,
+    Evidence,
+    Images,
+    Logistic,
+    align_references,
+    contradictions,
+    gather_evidence,
+)
+from aligncat.grounder.model import GroundingModel
+from aligncat.language.tokens import Tokens
+from aligncat.store.reader import Store
+
+EXPRESSIONS = 2000  # of the validation split that are used; more do not change five numbers
+REFERENCES = 256  # images
+REFERENCE_OBJECTS = 8  # of an image
+PRESENT = 0.5  # the assumed share of pairs whose expression is true
+LEAST = 20.0  # pairs of each kind, counted by weight, with fewer of which nothing is fitted
+_ROUNDS, _STEPS, _RIDGE = 4, 50, 1e-3
+_BATCH = 256
+
+logger = logging.getLogger(__name__)
+
+
+class Pairs(NamedTuple):
+    """n pairs of one kind.
+
+    Attributes:
+        evidence: the evidence for the pairs.
+        weights: (n,) float64, how much each pair counts, in [0, 1].
+    """
+
+    evidence: Evidence
+    weights: NDArray[np.float64]
+
+
+def calibrate(
+    model: GroundingModel,
+    vocabulary: Tokens,
+    *,
+    store: Store,
+    split: Split,
+    references: Sequence[str],
+    seed: int,
+    columns: Sequence[ScaledColumn] = (),
+) -> Calibration | None:
+    """Fit the calibration of a trained model.
+
+    Args:
+        model: the trained model, in evaluation mode.
+        vocabulary: its vocabulary.
+        store: the candidates of all images.
+        split: the validation split; only its texts and image ids are read.
+        references: the ids of the images from which reference images are drawn, such as those of the training split.
+        seed: decides the draws.
+        columns: the columns of the store that the model reads beside f_q.
+
+    Returns:
+        The calibration, or None, with a warning, if the split has too few expressions or images.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.permutation(len(references))[:REFERENCES]
+    bank = reference_images(stored_images(store, [references[number] for number in drawn], columns))
+    with torch.inference_mode():
+        pairs, others = _make_pairs(
+            model, vocabulary, stored_images(store, list(split.images), columns), split, bank, rng
+        )
+    counts = [float(kind.weights.sum()) for kind in pairs]
+    if min(counts[:2]) < LEAST:
+        logger.warning(
+            "the grounder is not calibrated and has no match: split %s has too few expressions or images", split.split
+        )
+        return None
+    present = fit_present(*pairs)
+    answer = fit_answer(pairs[0].evidence, others) if others else present
+    fitted: dict[str, str | int | float] = {
+        "split": split.split,
+        "present": len(pairs[0].weights),
+        "mismatched": round(counts[1], 1),
+        "near_misses": round(counts[2], 1),
+        "share_present": PRESENT,
+    }
+    return Calibration(present, answer, bank, fitted)
+
+
+def stored_images(store: Store, image_ids: Sequence[str], columns: Sequence[ScaledColumn]) -> Images:
+    """Return the candidates of images.
+
+    Args:
+        store: the candidates.
+        image_ids: the ids of the images.
+        columns: the columns that the model reads beside f_q.
+    """
+    found, boxes = store.tensors(image_ids), torch.from_numpy(store.relative_boxes(image_ids))
+    features = stored_features(store, image_ids, found.features, columns)
+    return Images(features, found.categories, found.valid, found.confidences, boxes)
+
+
+def reference_images(images: Images) -> Images:
+    """Return the most confident candidates of images, each object once."""
+    slots = np.zeros((len(images.valid), REFERENCE_OBJECTS), np.int64)
+    valid = np.zeros(slots.shape, bool)
+    for row in range(len(slots)):
+        kept = distinct(images.boxes[row].numpy(), images.valid[row].numpy())[:REFERENCE_OBJECTS]
+        slots[row, : len(kept)], valid[row, : len(kept)] = kept, True
+    index, mask = torch.from_numpy(slots), torch.from_numpy(valid)
+
+    def picked(tensor: Tensor) -> Tensor:
+        return tensor.gather(1, index[:, :, None].expand(-1, -1, tensor.shape[2])) * mask[:, :, None]
+
+    return Images(
+        picked(images.features),
+        images.categories.gather(1, index).masked_fill(~mask, -1),
+        mask,
+        images.confidences.gather(1, index) * mask,
+        picked(images.boxes),
+    )
+
+
+def distinct(boxes: NDArray[np.float32], among: NDArray[np.bool_]) -> list[int]:
+    """Return the candidates that are the first of their object, in order.
+
+    Args:
+        boxes: (O, 4) xyxy in any unit, most confident candidate first.
+        among: (O,) bool, the candidates to choose from.
+    """
+    same = box_iou(boxes, boxes) > SAME_OBJECT_IOU
+    chosen: list[int] = []
+    for slot in np.flatnonzero(among).tolist():
+        if not same[slot, chosen].any():
+            chosen.append(slot)
+    return chosen
+
+
+def _make_pairs(
+    model: GroundingModel, vocabulary: Tokens, images: Images, split: Split, bank: Images, rng: np.random.Generator
+) -> tuple[tuple[Pairs, Pairs, Pairs], list[tuple[int, int]]]:
+    """Return the present pairs, the mismatched pairs and the near misses; and the other objects of present pairs.
+
+    The other objects, (pair, candidate), are of the expression's category and not the chosen object.
+    """
+    device = str(next(model.parameters()).device)
+    place = {image_id: number for number, image_id in enumerate(split.images)}
+    boxes = images.boxes.numpy()
+    references = align_references(model, vocabulary, bank.to(device))
+    reference_valid = bank.valid.to(device)
+
+    def evidence(rows: NDArray[np.int64], texts: Sequence[str]) -> Evidence:
+        parts = []
+        for start in range(0, max(len(texts), 1), _BATCH):
+            batch = slice(start, start + _BATCH)
+            pictures = images.rows(torch.from_numpy(rows[batch])).to(device)
+            parts.append(gather_evidence(model, vocabulary, pictures, texts[batch], reference_valid, references))
+        return Evidence(*(torch.cat(tensors).cpu() for tensors in zip(*parts, strict=True)))
+
+    def alike(row: int, category: int, choice: int | None) -> list[int]:
+        """Return the objects of a category in an image, but for the chosen one."""
+        among = images.categories[row].numpy() == category
+        if choice is not None:
+            among &= box_iou(boxes[row][choice][None], boxes[row])[0] <= SAME_OBJECT_IOU
+            among[choice] = False
+        return distinct(boxes[row], among)
+
+    def alone(row: int, category: int, choice: int | None) -> float:
+        """Return the probability that no object of a category, but for the chosen one, is in an image."""
+        confidences = images.confidences[row].numpy()
+        return float(np.prod([1.0 - confidences[slot] for slot in alike(row, category, choice)]))
+
+    drawn = np.sort(rng.permutation(len(split.expressions))[:EXPRESSIONS])
+    expressions = [split.expressions[number] for number in drawn]
+    texts = [expression.text for expression in expressions]
+    rows = np.array([place[expression.image_id] for expression in expressions])
+    present = evidence(rows, texts)
+    categories, choices = present.category.tolist(), present.choice.tolist()
+
+    others = (rows + rng.integers(1, max(len(place), 2), len(rows))) % len(place)
+    absent = [
+        alone(row, category, None) * (row != own) for row, category, own in zip(others, categories, rows, strict=True)
+    ]
+
+    swaps = [contradictions(text, vocabulary) for text in texts]
+    swappable = np.array([number for number, each in enumerate(swaps) if each], np.int64)
+    near = [swaps[number][rng.integers(len(swaps[number]))] for number in swappable]
+    single = [alone(rows[number], categories[number], choices[number]) for number in swappable]
+    pairs = (
+        Pairs(present, np.ones(len(texts))),
+        Pairs(evidence(others, texts), np.array(absent)),
+        Pairs(evidence(rows[swappable], near), np.array(single)),
+    )
+    objects = [
+        (number, slot)
+        for number, (row, category, choice) in enumerate(zip(rows, categories, choices, strict=True))
+        for slot in alike(row, category, choice)
+        if present.kept[number, slot]
+    ]
+    return pairs, objects
+
+
+def fit_present(present: Pairs, mismatched: Pairs, near: Pairs) -> Logistic:
+    """Return a logistic regression of whether an expression is true, on the most probable candidate of each pair.
+
+    The most probable candidate depends on the weights, so both are found in turn, starting from the choice.
+
+    Args:
+        present: pairs whose expression is true.
+        mismatched: expressions with other images.
+        near: near misses; without any, the mismatched pairs count for both.
+    """
+    kinds = [kind for kind in (present, mismatched, near) if kind.weights.sum() > 0]
+    shares = [PRESENT, *[(1 - PRESENT) / (len(kinds) - 1)] * (len(kinds) - 1)]
+    weights = np.concatenate(
+        [share * kind.weights / kind.weights.sum() for share, kind in zip(shares, kinds, strict=True)]
+    )
+    true = np.concatenate([np.full(len(kind.weights), kind is present) for kind in kinds])
+    slots = [kind.evidence.choice for kind in kinds]
+    for _ in range(_ROUNDS):
+        values = torch.cat([k.evidence.values[torch.arange(len(s)), s] for k, s in zip(kinds, slots, strict=True)])
+        found = _regression(values.double().numpy(), true, weights)
+        slots = [kind.evidence.probabilities(found).argmax(dim=1) for kind in kinds]
+    return found
+
+
+def fit_answer(present: Evidence, others: Sequence[tuple[int, int]]) -> Logistic:
+    """Return a logistic regression of whether a candidate is what an expression says.
+
+    An expression means one object, so the chosen object counts as right, and the other objects of its category count as
+    wrong: half of the weight each. Where the choice is wrong, both labels are.
+
+    Args:
+        present: the evidence for present pairs.
+        others: the other objects, at least one, as (pair, candidate).
+    """
+    count = len(present.choice)
+    pairs, slots = torch.tensor(others).T
+    wrong = present.values[pairs, slots]
+    values = torch.cat([present.values[torch.arange(count), present.choice], wrong])
+    right = np.arange(len(values)) < count
+    weights = np.where(right, 0.5 / count, 0.5 / len(wrong))
+    return _regression(values.double().numpy(), right, weights)
+
+
+def _regression(values: NDArray[np.float64], true: NDArray[np.bool_], weights: NDArray[np.float64]) -> Logistic:
+    """Return a logistic regression without the quantities that would speak against an expression.
+
+    All of EVIDENCE speaks for an expression. A quantity with a negative coefficient is left out, the lowest first.
+    """
+    used = np.arange(values.shape[1])
+    while True:
+        found, bias = logistic_regression(values[:, used], true, weights)
+        if not (found < 0).any():
+            coefficients = np.zeros(values.shape[1])
+            coefficients[used] = found
+            return Logistic(tuple(coefficients.tolist()), bias)
+        used = np.delete(used, found.argmin())
+
+
+def logistic_regression(
+    values: NDArray[np.float64], true: NDArray[np.bool_], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """Return the coefficients and the constant of a weighted logistic regression with a small ridge penalty.
+
+    Args:
+        values: (n, k), the quantities.
+        true: (n,), the outcomes.
+        weights: (n,), the weights of the rows, which add up to 1.
+    """
+    mean = weights @ values
+    scale = np.sqrt(weights @ (values - mean) ** 2)
+    scale[scale < 1e-6] = np.inf  # a constant gets no weight
+    design = np.column_stack([(values - mean) / scale, np.ones(len(values))])
+    penalty = np.diag([_RIDGE] * values.shape[1] + [0.0])
+    solution = np.zeros(design.shape[1])
+    for _ in range(_STEPS):  # Newton's method
+        claimed = 1 / (1 + np.exp(-design @ solution))
+        gradient = design.T @ (weights * (claimed - true)) + penalty @ solution
+        curvature = (design.T * (weights * claimed * (1 - claimed))) @ design + penalty
+        solution -= np.clip(np.linalg.solve(curvature, gradient), -1, 1)
+    coefficients = solution[:-1] / scale
+    return coefficients, float(solution[-1] - coefficients @ mean)

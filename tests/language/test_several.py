@@ -1,0 +1,56 @@
+"""Which phrases mean several objects, and the phrase for one of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from aligncat.language.several import Several, several_of, singular_of
+
+
+@pytest.mark.parametrize(
+    ("phrase", "one", "count"),
+    [
+        ("both dogs", "dog", 2),
+        ("The zebras", "zebra", None),
+        ("two red cars on the left", "red car on the left", 2),
+        ("zebras left", "zebra left", None),
+        ("left two elephants closest", "left elephant closest", 2),
+        ("a pair of dogs", "dog", 2),
+        ("all of the cars", "car", None),
+        ("a group of people standing", "person standing", None),
+        ("both sheep", "sheep", 2),
+        ("3 sheep in the back", "sheep in the back", 3),
+        ("dogs running", "dog running", None),
+        ("women in red shirts", "woman in red shirts", None),
+        ("each giraffe", "giraffe", None),
+        ("buses", "bus", None),
+        ("kitties on top", "kitty on top", None),
+        ("dogs to the left of the buses", "dog to the left of the buses", None),
+    ],
+)
+def test_a_phrase_for_several(phrase: str, one: str, count: int | None) -> None:
+    assert several_of(phrase) == Several(one, count)
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        *("the zebra", "bus", "sheep", "man in jeans", "man with glasses", "one of the zebras", "glasses guy"),
+        *("two tone car", "tennis player", "girls hand", "both", "skis", "person left of the dogs", "cat and dogs"),
+        *("the dress", "number 2 player", "on the left", "none of the dogs"),
+    ],
+)
+def test_a_phrase_for_one(phrase: str) -> None:
+    assert several_of(phrase) is None
+
+
+@pytest.mark.parametrize(
+    ("noun", "singular"),
+    [
+        *(("people", "person"), ("dogs", "dog"), ("boxes", "box"), ("benches", "bench"), ("puppies", "puppy")),
+        *(("horses", "horse"), ("ties", "tie"), ("glasses", None), ("bus", None), ("grass", None), ("dog", None)),
+        *(("tennis", None), ("gas", None), ("2s", None)),
+    ],
+)
+def test_the_singular_of_a_noun(noun: str, singular: str | None) -> None:
+    assert singular_of(noun) == singular

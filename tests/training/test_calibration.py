@@ -1,0 +1,144 @@
+"""The calibration of `match`: its fit, its pairs, and what it depends on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.tiny_run import World
+from scipy.optimize import minimize
+
+from aligncat.datasets.load import load_split
+from aligncat.datasets.split import Split
+from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.matching import Calibration, Evidence
+from aligncat.training.calibration import (
+    Pairs,
+    calibrate,
+    distinct,
+    fit_answer,
+    fit_present,
+    logistic_regression,
+    reference_images,
+    stored_images,
+)
+
+
+@pytest.fixture(scope="module")
+def grounder(trained: Path) -> Grounder:
+    return Grounder.from_pretrained(trained)
+
+
+def calibrated(grounder: Grounder, world: World, split: Split, seed: int = 0) -> Calibration | None:
+    return calibrate(
+        grounder.model, grounder.vocabulary, store=world.open(), split=split, references=list(split.images), seed=seed
+    )
+
+
+def test_the_regression_minimises_the_weighted_penalised_loss() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(300, 3)) * [1, 5, 0.1] + [0, 2, -1]
+    values = np.column_stack([values, np.ones(300)])  # a constant
+    true = rng.random(300) < 1 / (1 + np.exp(-(values[:, 0] - 0.5 * values[:, 1])))
+    weights = rng.random(300)
+    weights /= weights.sum()
+    coefficients, bias = logistic_regression(values, true, weights)
+    mean = weights @ values[:, :3]
+    scale = np.sqrt(weights @ (values[:, :3] - mean) ** 2)
+
+    def loss(solution: np.ndarray) -> float:
+        logits = values[:, :3] @ solution[:3] + solution[3]
+        return float(weights @ (np.logaddexp(0, logits) - true * logits) + 0.5e-3 * ((solution[:3] * scale) ** 2).sum())
+
+    best = minimize(loss, np.zeros(4), tol=1e-12).x
+    assert coefficients[:3] == pytest.approx(best[:3], abs=1e-3) and coefficients[3] == 0
+    assert bias == pytest.approx(best[3], abs=1e-3)
+
+
+def test_a_separable_outcome_has_a_finite_fit() -> None:
+    true = np.array([True] * 5 + [False] * 5)
+    coefficients, bias = logistic_regression(np.where(true, 1.0, -1.0)[:, None], true, np.full(10, 0.1))
+    assert 1 < coefficients[0] < 100 and abs(bias) < 1e-6
+
+
+def test_pairs_count_by_their_weight_and_the_best_candidate_of_a_pair_decides() -> None:
+    def pairs(score: float, weights: list[float]) -> Pairs:
+        count = len(weights)
+        values = torch.zeros(count, 2, 4)
+        values[:, 1, 0] = score  # the choice is candidate 0, whose score is 0
+        chosen = torch.zeros(count, dtype=torch.int64)
+        return Pairs(Evidence(values, torch.ones(count, 2, dtype=torch.bool), chosen, chosen), np.array(weights))
+
+    present, absent = pairs(5.0, [1.0] * 4), pairs(-1.0, [1.0, 0.5, 0.0])
+    # A pair of weight 0 does not count, however much it looks like a present one.
+    absent.evidence.values[2, 1, 0] = 9.0
+    found = fit_present(present, absent, pairs(-2.0, []))
+    assert found.weights[1:] == (0, 0, 0)
+    best = [float(kind.evidence.probabilities(found).max(dim=1).values[0]) for kind in (present, absent)]
+    assert best[0] >= 0.5 >= best[1]
+
+
+def test_other_objects_of_the_category_are_no_answers() -> None:
+    """The chosen candidate is confident, the others are not; the score says nothing."""
+    values = torch.zeros(10, 3, 4)
+    values[:, 1:, 1] = -3.0
+    chosen = torch.zeros(10, dtype=torch.int64)
+    evidence = Evidence(values, torch.ones(10, 3, dtype=torch.bool), chosen, chosen)
+    found = fit_answer(evidence, [(row, slot) for row in range(10) for slot in (1, 2)])
+    assert found.weights[0] == found.weights[2] == found.weights[3] == 0
+    right, wrong, _ = evidence.probabilities(found)[0].tolist()
+    assert right > 0.9 and wrong < 0.1
+
+
+def test_distinct_candidates_are_the_first_of_each_object() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [0, 0, 10, 4], [20, 1, 30, 10]], np.float32)
+    assert distinct(boxes, np.ones(5, bool)) == [0, 2, 3]
+    assert distinct(boxes, np.array([False, True, False, True, True])) == [1, 3, 4]
+    assert distinct(boxes, np.zeros(5, bool)) == []
+
+
+def test_reference_images_have_each_object_once(world: World) -> None:
+    store = world.open()
+    ids = list(load_split(world.data, "train").images)
+    references = reference_images(stored_images(store, ids, ()))
+    for row, image_id in enumerate(ids):
+        candidates = store.candidates(image_id)
+        kept = distinct(candidates.boxes, np.ones(len(candidates), bool))[:8]
+        assert references.valid[row].sum() == len(kept)
+        assert np.array_equal(references.features[row, : len(kept)].numpy(), candidates.features[kept])
+        assert references.categories[row, : len(kept)].tolist() == candidates.categories[kept].tolist()
+        assert not references.features[row, len(kept) :].any()
+
+
+def test_the_same_seed_gives_the_same_bits(grounder: Grounder, world: World) -> None:
+    split = load_split(world.data, "train")
+    first, again = calibrated(grounder, world, split), calibrated(grounder, world, split)
+    assert first is not None and again is not None
+    assert (first.present, first.answer, first.fitted) == (again.present, again.answer, again.fitted)
+    assert torch.equal(first.references.features, again.references.features)
+    assert first.fitted["present"] == 48 and first.fitted["share_present"] == 0.5
+
+
+def test_categories_and_referents_of_the_split_do_not_matter(grounder: Grounder, world: World) -> None:
+    split = load_split(world.data, "train")
+    bare = tuple(replace(e, referent_id="", category=None, needed=(), kind=None) for e in split.expressions)
+    first, second = calibrated(grounder, world, split), calibrated(grounder, world, replace(split, expressions=bare))
+    assert first is not None and second is not None and (first.present, first.answer) == (second.present, second.answer)
+
+
+def test_a_small_split_gives_none_and_a_warning(
+    grounder: Grounder, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    split = load_split(world.data, "val")
+    assert calibrated(grounder, world, split) is None
+    assert "not calibrated" in caplog.text
+    [first, *_] = split.images
+    one = replace(
+        split,
+        images={first: split.images[first]},
+        expressions=tuple(e for e in split.expressions if e.image_id == first) * 20,
+    )
+    assert calibrated(grounder, world, one) is None
