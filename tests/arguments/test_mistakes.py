@@ -145,7 +145,7 @@ def test_a_config_file_that_is_no_file(tmp_path: Path, capsys: pytest.CaptureFix
 def test_an_impossible_value_of_an_optional_group_is_our_own_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["extract", "--out", "o", "--data.path", "d", "--data.dataset", "a/b"]) == 1
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("aligncat extract: dataset 'a/b': a dataset's name may only have letters")
+    assert line.startswith("aligncat extract: dataset 'a/b': a dataset's name has at most 60 letters")
 
 
 @pytest.mark.parametrize(
