@@ -133,12 +133,12 @@ def _path(event: str, arguments: tuple[Any, ...]) -> str | None:
     return str(Path(text).absolute())
 
 
-def watch(request: Request, counted: int) -> None:
+def watch(request: Request, counted: int | None = None) -> None:
     """Count the changes of this process to files and folders, and kill it at one of them.
 
     Args:
         request: which changes count, and which is the last.
-        counted: a file descriptor that receives one byte per change.
+        counted: a file descriptor that receives one byte per change, or None.
     """
     count = 0
     dying = False
@@ -157,7 +157,8 @@ def watch(request: Request, counted: int) -> None:
         if request.only and not any(request.only in str(each) for each in (path, *arguments)):
             return
         count += 1
-        os.write(counted, b".")
+        if counted is not None:
+            os.write(counted, b".")
         if count == request.kill_at:
             if request.torn:
                 dying = True
