@@ -31,6 +31,8 @@ def batch(size: int = 8) -> Batch:
         labels=categories[:, 0],
         image_index=torch.arange(size) // 2 * 2,
         rows=torch.arange(size),
+        boxes=torch.rand(size, SLOTS, 4, generator=random),
+        confidences=torch.rand(size, SLOTS, generator=random),
     )
 
 
