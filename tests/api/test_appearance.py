@@ -145,9 +145,7 @@ class TestGrounder:
 
 class TestRefused:
     def test_another_value_of_features(self) -> None:
-        with pytest.raises(
-            ConfigError, match=r"alignment.features is 'colour'; it must be one of query, query\+"
-        ):
+        with pytest.raises(ConfigError, match=r"alignment.features is 'colour'; it must be one of query, query\+"):
             AlignmentConfig(features="colour")  # type: ignore[arg-type]
 
     def test_training_on_a_store_without_appearance(self, world: World, tmp_path: Path) -> None:

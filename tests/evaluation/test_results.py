@@ -207,7 +207,16 @@ def test_results_are_grouped_by_config_and_split(result):
 
 def test_a_table_always_states_the_conditions(result):
     alone = shown(results_table([result]))
-    for words in ("mojiref", "val", "unc", "AlignCAT", "mini", "has not seen the images", "Features: query", "Seeds: 0"):
+    for words in (
+        "mojiref",
+        "val",
+        "unc",
+        "AlignCAT",
+        "mini",
+        "has not seen the images",
+        "Features: query",
+        "Seeds: 0",
+    ):
         assert words in alone
     leaked = shown(results_table([result, replace(result, seen="leaked", split="testA")]))
     for words in ("HAS SEEN the images", "has not seen the images", "testA"):
