@@ -1,6 +1,6 @@
 """Measure the cost of extraction on top of the detector's forward passes, and its memory.
 
-    python benchmarks/extract.py PHOTOS_FOLDER [--detector NAME_OR_FOLDER] [--images N]
+    python benchmarks/extract.py PHOTOS_FOLDER [--detector NAME_OR_FOLDER] [--images N] [--appearance]
 
 The script extracts block by block. Before each block it times the bare model on the same images, already decoded and
 letterboxed, in the batches that extraction uses, so that both run under the same load. The last line of output is JSON.
@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("--detector")
     parser.add_argument("--images", type=int, help="use only the first N photos")
+    parser.add_argument("--appearance", action="store_true", help="also extract the columns colour and levels")
     parser.add_argument("--block", type=int, default=10, help="images that each of the two sides processes in a row")
     options = parser.parse_args()
     paths = sorted(path for path in options.photos.iterdir() if path.suffix.lower() in SUFFIXES)
@@ -83,14 +84,15 @@ def main() -> None:
         parser.error(f"{options.photos}: no photo in this folder (suffixes: {', '.join(sorted(SUFFIXES))})")
     with tempfile.TemporaryDirectory() as scratch:
         name = options.detector or str(save_real_size_detector(Path(scratch) / "detector"))
-        detector = open_detector(name)
-        assert isinstance(detector, QueryDetector)
-        bare_seconds(detector, images[:2])  # warm up
+        detector = open_detector(name, appearance=options.appearance)
+        bare_detector = open_detector(name)
+        assert isinstance(bare_detector, QueryDetector)
+        bare_seconds(bare_detector, images[:2])  # warm up
         bare_peak = peak_megabytes()
         bare, whole = np.zeros(2), np.zeros(2)
         for start in range(0, len(images), options.block):
             block = images[start : start + options.block]
-            bare += bare_seconds(detector, block)
+            bare += bare_seconds(bare_detector, block)
             begun = seconds()
             extract_images(images=block, detector=detector, out=Path(scratch) / f"store-{start:05d}")
             whole += seconds() - begun

@@ -1,9 +1,10 @@
 """Probe what a linear classifier can read from the frozen query features on MojiRef.
 
-    python benchmarks/probe.py MOJIREF STORE
+    python benchmarks/probe.py MOJIREF STORE [--features query colour levels query+colour query+colour+levels]
 
 For every annotated object with a matching candidate (the one with the highest box IoU, if above 0.5), the probe
 predicts the object's category, colour, place and size from the candidate's feature, with the grammar's definitions.
+One table is printed for each of `--features`: f_q ("query"), columns of the store, or several joined by "+".
 The probe is supervised and tested on held-out images, so it is a ceiling for what a linear projection can learn from
 phrases. The script prints the accuracy, and the accuracy of always naming the most common label.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,10 @@ def main() -> None:
     parser.add_argument("store", type=Path, help="the folder that `aligncat extract` wrote for it")
     parser.add_argument("--images", type=int, default=2000, help="use the first N images of the store")
     parser.add_argument("--seed", type=int, default=0, help="determines the held-out images")
+    parser.add_argument("--features", nargs="+", default=["query"], help="what to read, such as query or query+colour")
     options = parser.parse_args()
     store = Store.open(options.store)
-    examples: dict[str, list[tuple[NDArray[np.float16], str, str]]] = defaultdict(list)
+    examples: dict[str, list[tuple[dict[str, NDArray[np.float16]], str, str]]] = defaultdict(list)
     objects = found = 0
     for image_id, rows, names, size in annotated_images(options.mojiref, list(store.image_ids)[: options.images]):
         candidates = store.candidates(image_id)
@@ -63,23 +65,46 @@ def main() -> None:
                 continue
             found += 1
             for question, answer in answers(row, names[row["category_id"]], size):
-                examples[question].append((candidates.features[ious.argmax()], answer, image_id))
-    table = Table(title=f"{found} of {objects} objects have a candidate")
+                vectors = {"query": candidates.features, **candidates.columns}
+                chosen = {name: each[ious.argmax()] for name, each in vectors.items()}
+                examples[question].append((chosen, answer, image_id))
+    for names in options.features:
+        title = f"{names}: {found} of {objects} objects have a candidate"
+        Console().print(probes_table(title, names.split("+"), examples, seed=options.seed))
+
+
+def probes_table(
+    title: str,
+    names: Sequence[str],
+    examples: Mapping[str, Sequence[tuple[Mapping[str, NDArray[np.float16]], str, str]]],
+    *,
+    seed: int,
+) -> Table:
+    """Return a table with a line per question.
+
+    Args:
+        title: the table's title.
+        names: the features that the probes read: "query" and columns of the store.
+        examples: for each question the features by name, the answer and the image of each object.
+        seed: determines the held-out images.
+    """
+    table = Table(title=title)
     for heading in ("Question", "Answers", "Trained on", "Tested on", "Right %", "Commonest %"):
         table.add_column(heading, justify="left" if heading == "Question" else "right")
     for question, rows_of in examples.items():
-        features, words, images = zip(*rows_of, strict=True)
+        vectors, words, images = zip(*rows_of, strict=True)
+        features = [np.concatenate([each[name] for name in names]) for each in vectors]
         classes, labels = np.unique(words, return_inverse=True)
         probe = linear_probe(
             torch.from_numpy(np.stack(features)),
             torch.from_numpy(labels),
             images,
             classes=len(classes),
-            seed=options.seed,
+            seed=seed,
         )
         counts = (str(len(classes)), str(probe.trained_on), str(probe.tested_on))
         table.add_row(question, *counts, f"{100 * probe.accuracy:.1f}", f"{100 * probe.majority:.1f}")
-    Console().print(table)
+    return table
 
 
 def annotated_images(

@@ -47,7 +47,7 @@ def save(state: dict[str, Tensor], checkpoint: Original, folder: Path) -> Path:
 
 def test_the_converted_model_gives_the_results_of_the_original(made: Original, tmp_path: Path) -> None:
     detector = open_detector(str(save(made.state, made, tmp_path)))
-    class_logits, mask_logits, features = map(torch.from_numpy, detector.forward(made.image.numpy()))
+    class_logits, mask_logits, features = map(torch.from_numpy, detector.forward(made.image.numpy())[:3])
     assert features.shape == (1, QUERIES, 64)
     assert class_logits.shape == (1, QUERIES, CLASSES + 1)
     assert mask_logits.shape == (1, QUERIES, 18, 22)
@@ -133,7 +133,7 @@ def test_a_shifted_position_index_gives_the_results_that_the_original_has_with_i
     shifted = original("swin", index=averaged_index(4, steps=3000))
     assert not torch.equal(shifted.state[INDEX], position_index(4))
     detector = open_detector(str(save(shifted.state, shifted, tmp_path)))
-    class_logits, mask_logits, features = map(torch.from_numpy, detector.forward(shifted.image.numpy()))
+    class_logits, mask_logits, features = map(torch.from_numpy, detector.forward(shifted.image.numpy())[:3])
     torch.testing.assert_close(features[0], shifted.features, atol=1e-4, rtol=0)
     torch.testing.assert_close(class_logits[0], shifted.class_logits, atol=1e-4, rtol=0)
     torch.testing.assert_close(mask_logits[0], shifted.mask_logits, atol=1e-4, rtol=1e-4)

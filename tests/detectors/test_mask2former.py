@@ -51,7 +51,7 @@ def test_the_query_feature_is_the_one_after_the_decoders_layer_norm(
 ) -> None:
     pixels = normalize([letterbox_image(picture(), 64)[0], letterbox_image(picture(20, 60, 1), 64)[0]])
     outputs, normed = bare_outputs(tiny_detector, torch.from_numpy(pixels))
-    class_logits, mask_logits, features = map(torch.from_numpy, detector.forward(pixels))
+    class_logits, mask_logits, features = map(torch.from_numpy, detector.forward(pixels)[:3])
     torch.testing.assert_close(features, normed, rtol=0, atol=1e-6)
     assert not torch.allclose(features, outputs.transformer_decoder_last_hidden_state, atol=1e-2)
     torch.testing.assert_close(class_logits, outputs.class_queries_logits, rtol=0, atol=1e-6)
@@ -191,7 +191,7 @@ def test_output_that_is_not_finite_is_reported(tiny_detector: Path, tmp_path: Pa
 def test_half_precision_weights_are_converted_to_single_precision(tiny_detector: Path, tmp_path: Path) -> None:
     folder = edited(tiny_detector, tmp_path / "half", lambda tensors: {k: v.half() for k, v in tensors.items()})
     half = open_detector(folder)
-    class_logits, _, _ = half.forward(normalize([letterbox_image(picture(), 64)[0]]))
+    class_logits = half.forward(normalize([letterbox_image(picture(), 64)[0]])).class_logits
     assert class_logits.dtype == np.float32
     rounded = class_logits.astype(np.float16).astype(np.float32)
     assert not np.array_equal(class_logits, rounded)

@@ -28,11 +28,13 @@ class RawOutput(NamedTuple):
         class_logits: (B, N, C+1) float32; the last class is "no object".
         mask_logits: (B, N, h, w) float32, on a grid over the square.
         features: (B, N, d_v) float32, the query features.
+        levels: (B, N, dim) float32, the column LEVELS of `aligncat.detectors.levels`; None if it was not asked for.
     """
 
     class_logits: NDArray[np.float32]
     mask_logits: NDArray[np.float32]
     features: NDArray[np.float32]
+    levels: NDArray[np.float32] | None = None
 
 
 ConfidenceRule: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
@@ -104,7 +106,7 @@ def image_candidates(
     Raises:
         DetectorError: the output has values that are not finite.
     """
-    class_logits, mask_logits, features = (part[row] for part in output)
+    class_logits, mask_logits, features = (part[row] for part in output[:3])
     inner = mask_logits[(slice(None), *place.inner_cells(*mask_logits.shape[1:]))]
     confidences = confidence_rule(class_logits, inner)
     if not np.isfinite(confidences).all():

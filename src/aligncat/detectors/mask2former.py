@@ -14,6 +14,7 @@ from aligncat.detectors.candidates import CONFIDENCE_RULE, RawOutput
 from aligncat.detectors.colour import COLOUR
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.folder import DetectorFolder
+from aligncat.detectors.levels import LEVELS, STAGES, pooled_levels
 from aligncat.detectors.masks import MaskMode
 from aligncat.detectors.preprocessing import Preprocessing
 from aligncat.detectors.query_detector import QueryDetector
@@ -69,7 +70,7 @@ class Mask2FormerDetector(QueryDetector):
             feature_dim=int(config.hidden_dim),
             device=device,
             batch_size=_SMALL_IMAGE_BATCH if preprocessing.size <= _SMALL_IMAGE or device != "cpu" else 1,
-            columns=(COLOUR,) if appearance else (),
+            columns=(COLOUR, LEVELS) if appearance else (),
         )
 
     def forward(self, pixels: NDArray[np.float32]) -> RawOutput:
@@ -82,18 +83,20 @@ class Mask2FormerDetector(QueryDetector):
             pixels: (B, 3, size, size), from `normalize`.
 
         Returns:
-            The raw output, with mask logits on a grid of size/4.
+            The raw output, with mask logits on a grid of size/4, and the column LEVELS if the detector gives it.
         """
+        appearance = LEVELS in self.columns
         with torch.inference_mode():
-            output = self._model(pixel_values=torch.from_numpy(pixels).to(self.device))
+            output = self._model(
+                pixel_values=torch.from_numpy(pixels).to(self.device), output_hidden_states=appearance or None
+            )
             decoder = self._model.model.transformer_module.decoder
             features = decoder.layernorm(output.transformer_decoder_last_hidden_state)
-            return RawOutput(
-                *(
-                    part.float().cpu().numpy()
-                    for part in (output.class_queries_logits, output.masks_queries_logits, features)
-                )
-            )
+            parts = [output.class_queries_logits, output.masks_queries_logits, features]
+            if appearance:
+                maps = [*output.encoder_hidden_states[:STAGES], output.pixel_decoder_last_hidden_state]
+                parts.append(pooled_levels(maps, output.masks_queries_logits))
+            return RawOutput(*(part.float().cpu().numpy() for part in parts))
 
     def confidences(self, class_logits: NDArray[np.float32], mask_logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the rule of `pair_confidences` in torch.

@@ -13,6 +13,7 @@ from PIL import Image
 from aligncat.detectors.candidates import RawOutput, image_candidates, pair_confidences
 from aligncat.detectors.colour import COLOUR, colour_statistics
 from aligncat.detectors.description import DetectorDescription
+from aligncat.detectors.levels import LEVELS
 from aligncat.detectors.masks import mask_rule
 from aligncat.detectors.preprocessing import Preprocessing, normalize
 from aligncat.types import Candidates, FeatureColumn
@@ -41,7 +42,8 @@ class QueryDetector(ABC):
             feature_dim: d_v, the length of a query feature.
             device: the device that the model runs on, such as "cpu" or "cuda".
             batch_size: the number of images to pass to `detect` at once.
-            columns: the further features that `detect` gives: COLOUR, which every detector can, or none.
+            columns: the further features that `detect` gives: COLOUR, which every detector can give, and LEVELS if
+                `forward` gives it; or none.
 
         Raises:
             ConfigError: the masks of the description do not fit the preprocessing, or OpenCV is missing.
@@ -93,13 +95,14 @@ class QueryDetector(ABC):
                 confidence_rule=self.confidences,
                 mask_rule=self._mask_rule,
                 columns=self.columns,
-                further_features=partial(self._further_features, np.asarray(image) if self.columns else None),
+                further_features=partial(self._further_features, image, output, row),
             )
             for row, (image, image_id, place) in enumerate(zip(images, ids, places, strict=True))
         ]
 
     def _further_features(
-        self, photo: NDArray[np.uint8] | None, query: int, mask: NDArray[np.bool_]
+        self, image: Image.Image, output: RawOutput, row: int, query: int, mask: NDArray[np.bool_]
     ) -> Mapping[str, NDArray[np.float32]]:
-        """Return the further features of a query; the photo is None if there are none."""
-        return {} if photo is None else {COLOUR.name: colour_statistics(photo, mask)}
+        """Return the further features of a query of one image."""
+        found = {} if COLOUR not in self.columns else {COLOUR.name: colour_statistics(np.asarray(image), mask)}
+        return found if output.levels is None else {**found, LEVELS.name: output.levels[row, query]}

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.detectors.colour import COLOUR
+from aligncat.detectors.levels import LEVELS
 from aligncat.errors import DataError, StoreError
 from aligncat.files.fields import as_mapping, required, required_int, required_str
 from aligncat.store.reader import Store
@@ -56,7 +57,7 @@ class ScaledColumn:
         return cls(column, scale)
 
 
-APPEARANCE = (ScaledColumn(COLOUR, 2.0),)
+APPEARANCE = (ScaledColumn(COLOUR, 2.0), ScaledColumn(LEVELS, 1.0))
 """The columns of "query+appearance". A store has the ones that its detector gives, and always the first."""
 
 
