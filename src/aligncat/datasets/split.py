@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aligncat.types import Expression, ImageRecord
+from aligncat.types import JSON, Expression, ImageRecord
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Split:
             RefCOCOg's two divisions it is.
         images: image id -> record for each image with an expression, in order of first appearance.
         expressions: all expressions, in the file's order.
+        made: what made the expressions, if no person wrote them (`aligncat.datasets.made`); otherwise None.
     """
 
     dataset: str
@@ -26,6 +27,7 @@ class Split:
     split_by: str | None
     images: dict[str, ImageRecord]
     expressions: tuple[Expression, ...]
+    made: Mapping[str, JSON] | None = None
 
     def sentences_by_referent(self) -> dict[str, list[Expression]]:
         """Group the expressions by the object that they refer to.

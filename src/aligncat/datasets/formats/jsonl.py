@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from aligncat.datasets.formats.format import Format, ReadOptions
 from aligncat.datasets.formats.layout import existing_file, hint, likely_image_folder
 from aligncat.datasets.formats.masks import box_around, read_mask
 from aligncat.datasets.formats.referents import Referents, read_sentences
+from aligncat.datasets.made import made_phrases
 from aligncat.datasets.photos import photo_size
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, ImageError, MissingTruthError
@@ -57,7 +59,7 @@ def read_jsonl_split(config: DataConfig, split: str, options: ReadOptions) -> Sp
             referent_id = _referent_id(row, split, number, ids, where)
             referents.add(referent_id, image_id, name, optional_str(row, "category", where), sentences, where)
             ids.add(referent_id)
-    return referents.split(check_images=False)
+    return replace(referents.split(check_images=False), made=made_phrases(config.path))
 
 
 def read_jsonl_truth(config: DataConfig, split: str, options: ReadOptions) -> dict[str, Truth]:
