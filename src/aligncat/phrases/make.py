@@ -70,11 +70,11 @@ def make_phrases(
     images: str | Path | None = None,
     recipe: PhraseRecipe = PhraseRecipe(),
 ) -> MadePhrases:
-    """Make phrases from a store alone: each fits one object of the detector's. No phrase of a person is read.
+    """Make phrases from a store alone, to train on photos without phrases of people.
 
-    The phrases are in JSON lines, with the splits train and val. They have the detector's categories, and no boxes: a
-    grounder that is trained on them has seen no box of a referent. The same store, images and recipe always give the
-    same bytes.
+    Each phrase fits exactly one of the objects that the detector finds in its image. The phrases are in JSON lines,
+    with the splits train and val. They have the detector's categories, and no boxes. The same store, images and recipe
+    always give the same bytes.
 
     Args:
         store: the store with the candidates of the images, from `aligncat extract`.
@@ -240,13 +240,14 @@ def _record(store: Store, recipe: PhraseRecipe, *, colours: bool) -> dict[str, J
     """Return what a grounder that learns from the phrases records of them."""
     from aligncat.store.complete import COMPLETE
 
+    name = store.manifest.detector.name
     return {
         "by": "aligncat data phrases",
         "grammar": GRAMMAR,
         "recipe": asdict(recipe),
         "colours": colours,
         "categories": "the detector's",
-        "detector": store.manifest.detector.name,
+        "detector": Path(name).name if Path(name).is_absolute() else name,  # not the paths of a private disk
         "store_sha256": file_sha256(store.folder / COMPLETE),
     }
 
