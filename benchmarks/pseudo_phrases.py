@@ -4,8 +4,8 @@
 
 The script makes phrases from the training images' candidates, which reads no phrase of the data, and trains a grounder
 on them. Then, for each share of the training referents, it trains two grounders on the data's own phrases: one from
-random weights, one from the weights of the first grounder. Both take the same number of steps in every row, and keep
-the last epoch, so no box of a referent decides anything. Existing runs are not repeated.
+random weights, one from the weights of the first grounder. Both take the same number of steps and keep the last epoch,
+so no box of a referent decides anything. Existing runs are not repeated.
 
 For the sizes of the quickstart, give its folders: --data aligncat-quickstart/mojiref --store STORE, where STORE is an
 extraction of the same data that has colours.
@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="+", default=[0.01, 0.1, 1.0])
     parser.add_argument("--preset", default="mojiref")
     parser.add_argument("--epochs", type=int, default=10, help="of a training on all referents; decides the steps")
+    parser.add_argument("--part", type=float, default=0.5, help="share of these steps for rows with fewer referents")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
@@ -72,10 +73,11 @@ def main() -> None:
     for share in arguments.shares:
         part = share_of_referents(human, share, arguments.seed)
         count = f"{share:.0%} of the phrases ({len(part.sentences_by_referent()):,} referents)"
+        some = steps if share == 1 else round(arguments.part * steps)
         rows[count] = arguments.out / f"human-{share:g}"
-        train(part, store, rows[count], preset, steps)
+        train(part, store, rows[count], preset, some)
         rows[f"{count}, after pseudo-phrases"] = arguments.out / f"both-{share:g}"
-        train(part, store, arguments.out / f"both-{share:g}", preset, steps, Initial.read(first))
+        train(part, store, arguments.out / f"both-{share:g}", preset, some, Initial.read(first))
 
     questions = [Questions.load(data, store, split) for split in arguments.splits]
     console = Console(width=140)
@@ -88,9 +90,9 @@ def main() -> None:
         shown.add_row(name, *map(percent, recs))
     console.print(shown)
     console.print(
-        f"REC, percent; {arguments.flavour}, {len(human.images):,} training images, {steps:,} steps for each row, seed "
-        f"{arguments.seed}; the last epoch; {len(pseudo.expressions):,} pseudo-phrases of "
-        f"{len(pseudo.sentences_by_referent()):,} objects",
+        f"REC, percent; {arguments.flavour}, {len(human.images):,} training images, {steps:,} steps "
+        f"({round(arguments.part * steps):,} with fewer referents), seed {arguments.seed}; the last epoch; "
+        f"{len(pseudo.expressions):,} pseudo-phrases of {len(pseudo.sentences_by_referent()):,} objects",
         highlight=False,
     )
 

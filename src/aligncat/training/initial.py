@@ -12,6 +12,7 @@ from aligncat.errors import ConfigError
 from aligncat.files.hashes import files_sha256
 from aligncat.grounder.folder import CONFIG, VOCABULARY, WEIGHTS, Contents, find_folder, read_folder
 from aligncat.grounder.model import GroundingModel, ModelConfig
+from aligncat.grounder.weights import check_tensors
 from aligncat.language.encoder import TextEncoder
 from aligncat.language.pretrained import PretrainedText
 from aligncat.language.tokens import RULE
@@ -109,11 +110,17 @@ class Initial:
         return own.with_words(vocabulary.words)
 
     def load_into(self, model: GroundingModel) -> None:
-        """Copy the weights into a model of the same settings. Words that the grounder lacks keep their new vectors."""
+        """Copy the weights into a model of the same settings. Words that the grounder lacks keep their new vectors.
+
+        Raises:
+            ConfigError: a weight has another shape, as with other features of the candidates.
+        """
         weights = self.contents.model.state_dict()
         if isinstance(model.text, TextEncoder):
             with torch.no_grad():
                 words = model.text.embedding.weight.clone()
                 words[: len(weights[_WORDS])] = weights[_WORDS]
             weights = {**weights, _WORDS: words}
+        remedy = "use the store that the grounder was trained with, or leave --init out"
+        check_tensors(weights, model.state_dict(), f"{self.name} / {WEIGHTS}", remedy)
         model.load_state_dict(weights)
