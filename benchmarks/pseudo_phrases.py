@@ -101,11 +101,23 @@ def steps_of(split: Split, training: TrainingConfig) -> int:
     return len(split.sentences_by_referent()) // training.batch_size
 
 
+def repeated(split: Split, times: int) -> Split:
+    """Repeat all referents under new ids, so that an epoch of few referents has as many steps as one of all."""
+    if times == 1:
+        return split
+    copies = [
+        replace(each, id=f"{each.id} {number}", referent_id=f"{each.referent_id} {number}")
+        for number in range(times)
+        for each in split.expressions
+    ]
+    return replace(split, expressions=tuple(copies))
+
+
 def train(split: Split, store: Store, out: Path, preset: Preset, steps: int, initial: Initial | None = None) -> None:
-    """Train for about `steps` steps, with smaller batches if there are too few referents for one batch."""
-    referents = len(split.sentences_by_referent())
-    size = min(preset.training.batch_size, max(2, referents // 2 * 2))
-    training = replace(preset.training, batch_size=size)
+    """Train for about `steps` steps."""
+    training = preset.training
+    per_epoch = steps / training.epochs
+    split = repeated(split, max(1, round(per_epoch * training.batch_size / len(split.sentences_by_referent()))))
     training = replace(training, epochs=max(1, round(steps / steps_of(split, training))))
     fit(
         train=split,

@@ -304,7 +304,7 @@ class TestTraining:
         out = tmp_path / "made"
         assert main(["data", "phrases", "--store", str(store), "--images", str(images), "--out", str(out)]) == 0
         shown = capsys.readouterr()
-        assert f"1 images have no phrase: {ALIKE}" in shown.out and "per image" in shown.out
+        assert f"1 image has no phrase: {ALIKE}" in shown.out and "per image" in shown.out
         assert f"aligncat train --data.path {out} --data.dataset pseudo" in shown.err
 
 

@@ -81,7 +81,8 @@ def show_phrases(made: MadePhrases) -> None:
         table.add_row(name, f"{images:,}", f"{objects:,}", f"{phrases:,}", f"{phrases / images:.1f}")
     console.print(table)
     for why, number in made.left_out.items():
-        console.print(shown(f"{number:,} images have no phrase: {why}"), soft_wrap=True)
+        images_have = "image has" if number == 1 else "images have"
+        console.print(shown(f"{number:,} {images_have} no phrase: {why}"), soft_wrap=True)
 
 
 def _write_names(path: Path, names: tuple[str, ...]) -> None:
