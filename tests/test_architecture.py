@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("api",),
     ("report", "studies"),
     ("training", "evaluation"),
-    ("checkpoints", "grounder"),
+    ("checkpoints", "phrases", "grounder"),
     ("mojiref", "store", "datasets"),
     ("detectors",),
     ("files", "language", "alignment", "geometry", "run_lengths"),

@@ -209,10 +209,10 @@ class TestMistakes:
             (["Extract"], "unknown verb 'Extract'; did you mean extract? ("),
             (["zzz"], "unknown verb 'zzz' (`aligncat --help` lists all)"),
             (["dta", "mojiref"], "did you mean data mojiref?"),
-            (["data"], "data needs one of mojiref, prepare, check, convert ("),
+            (["data"], "data needs one of mojiref, prepare, check, convert, phrases ("),
             (
                 ["data", "chek"],
-                "unknown verb 'data chek'; did you mean check? data has mojiref, prepare, check, convert",
+                "unknown verb 'data chek'; did you mean check? data has mojiref, prepare, check, convert, phrases",
             ),
         ],
     )

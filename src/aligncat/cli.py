@@ -78,6 +78,11 @@ VERBS: dict[str, Verb] = {
         "aligncat.datasets.convert.convert:convert_dataset",
         "Write a dataset in another format: REFER's layout, SimREC's JSON with masks, or JSON lines.",
     ),
+    "data phrases": Verb(
+        "aligncat.phrases.make:make_phrases",
+        "Make phrases from a store alone, to train on photos without phrases of people.",
+        "aligncat.commands.data:show_phrases",
+    ),
     "extract": Verb(
         "aligncat.api.extract:extract",
         "Run the frozen detector once on every image and write its candidates to a store.",

@@ -25,7 +25,7 @@ EXPECTED = {
     "aligncat tr": "train",
     "aligncat --": "--help --version",
     "aligncat extract --print": "--print_config",
-    "aligncat data ": "mojiref prepare check convert",
+    "aligncat data ": "mojiref prepare check convert phrases",
     "aligncat train --training.ep": "--training.epochs --training.eps",
     "aligncat train --alignment.order ": "coarse coarse-fine fine-coarse",
     "aligncat train --config ref": "refcoco refcoco+ refcocog-google refcocog-umd",

@@ -122,6 +122,20 @@ def make_cases(root: Path, world: World, site: Site) -> dict[str, Case]:
         "data convert refer": Case(["data", "convert", *small, "--to", "refer", "--out", "OUT/converted"]),
         "data convert simrec": Case(["data", "convert", *small, "--to", "simrec", "--out", "OUT/converted"]),
         "data convert jsonl": Case(["data", "convert", *small, "--to", "jsonl", "--out", "OUT/converted"]),
+        "data phrases": Case(
+            [
+                "data",
+                "phrases",
+                *store,
+                *data,
+                "--recipe.confidence",
+                "0.0",
+                "--recipe.doubtful",
+                "0.0",
+                "--out",
+                "OUT/made",
+            ]
+        ),
         "extract": Case(
             ["extract", *data, "--detector", str(world.detector), "--candidates", "3", "--out", "OUT/store"]
         ),

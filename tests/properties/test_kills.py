@@ -19,8 +19,25 @@ from aligncat.files.locks import folder_lock, path_lock
 
 VERBS = (
     *("data mojiref", "data prepare source", "data prepare folder", "data prepare mirror", "data check"),
-    *("data convert refer", "data convert simrec", "data convert jsonl", "extract", "train", "evaluate", "report"),
-    *("report again", "audit", "ground", "detector import", "import querymatch", "detector train-mini", "quickstart"),
+    *(
+        "data convert refer",
+        "data convert simrec",
+        "data convert jsonl",
+        "data phrases",
+        "extract",
+        "train",
+        "evaluate",
+    ),
+    *(
+        "report",
+        "report again",
+        "audit",
+        "ground",
+        "detector import",
+        "import querymatch",
+        "detector train-mini",
+        "quickstart",
+    ),
     "ablate",
 )
 # Verb -> every how many changes it is killed in the fast suite.

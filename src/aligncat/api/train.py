@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from aligncat.training.config import TrainingConfig
 if TYPE_CHECKING:
     from aligncat.grounder.grounder import Grounder
 
+logger = logging.getLogger(__name__)
+
 
 def train(
     *,
@@ -27,6 +30,7 @@ def train(
     train_split: str = "train",
     val_split: str | None = "val",
     word_vectors: str | Path | None = None,
+    init: str | Path | None = None,
     skip_bad_rows: bool = False,
     progress: bool = True,
 ) -> Grounder:
@@ -44,8 +48,11 @@ def train(
         text: the text encoder.
         training: optimiser, schedule, batch size and seed.
         train_split: the split to train on.
-        val_split: the split whose REC accuracy selects the best epoch; null keeps the last epoch.
+        val_split: the split whose REC accuracy selects the best epoch; null keeps the last epoch. Phrases that
+            `aligncat data phrases` wrote have no boxes to measure REC with, so they keep the last epoch too.
         word_vectors: a GloVe or word2vec text file with initial word vectors, or "glove-50d" from the extra [glove].
+        init: a grounder whose weights training starts from: its folder or its name on the hub. It must have the same
+            `alignment` and `text` and the same detector. Words of the data that it does not know are added.
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
         progress: show a progress bar; otherwise, and off a terminal, one line per epoch is logged.
 
@@ -53,7 +60,8 @@ def train(
         The trained grounder, as saved in the folder.
 
     Raises:
-        ConfigError: the settings contradict each other, or the folder holds a different run.
+        ConfigError: the settings contradict each other, the folder holds a different run, or `init` is not a grounder
+            of these settings and this detector.
         DataError: the dataset cannot be read, annotations of the validation split are of another size than their
             image in the store, or another process is training in the folder.
         DetectorError: the detector lacks a category of the dataset.
@@ -71,9 +79,11 @@ def train(
     from aligncat.files.write_errors import named_write_errors
     from aligncat.store.reader import Store
     from aligncat.training.fit import ValidationSplit, fit
+    from aligncat.training.initial import Initial
 
     out = Path(out)
     opened = Store.open(store)
+    start = None if init is None else Initial.read(init)
     validation = None
     with folder_lock(out), AnnotationFiles() as files:
         train_data = load_split(data, train_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
@@ -85,11 +95,16 @@ def train(
                     "--val_split, or keep the last epoch with --val_split null"
                 )
             val = load_split(data, val_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
-            truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows, files=files)
-            if skip_bad_rows:
-                val = measurable(val, truth, opened)
-            val = val.with_targets()
-            validation = ValidationSplit(val, judge_choices(Overlaps.of(opened, val, truth)))
+            if val.made is None:
+                truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows, files=files)
+                if skip_bad_rows:
+                    val = measurable(val, truth, opened)
+                val = val.with_targets()
+                validation = ValidationSplit(val, judge_choices(Overlaps.of(opened, val, truth)))
+            else:
+                logger.info(
+                    "No person wrote the phrases of %s, which have no boxes, so the last epoch is kept", val_split
+                )
         with named_write_errors(out):
             return fit(
                 train=train_data,
@@ -100,5 +115,6 @@ def train(
                 text=text,
                 training=training,
                 word_vectors=None if word_vectors is None else Path(word_vectors),
+                initial=start,
                 progress=progress,
             )

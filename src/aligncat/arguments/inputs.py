@@ -70,7 +70,7 @@ def _check(name: str, value: Any) -> None:
         raise ConfigError(f"{value}: {kind}; {_FOLDERS[name]} (--{name})")
     if name in _EITHER and not Path(value).exists():
         raise ConfigError(f"{value}: no such file or folder; {_EITHER[name]}")
-    if name in ("grounder", "detector", "word_vectors", "detector_images", "preset"):
+    if name in ("grounder", "init", "detector", "word_vectors", "detector_images", "preset"):
         _check_name(name, str(value))
 
 
@@ -81,12 +81,13 @@ def _check_name(name: str, value: str) -> None:
 
     known, remedy = {
         "grounder": ((), "give the folder that `aligncat train` wrote"),
+        "init": ((), "give the folder that `aligncat train` wrote"),
         "detector": ((MINI, *HUB_DETECTORS), "give mini, a folder, or a name on the Hugging Face hub"),
         "word_vectors": (("glove-50d",), "give a text file of word vectors, or glove-50d"),
         "detector_images": (("coco-train2014", "coco-train2017"), "give a list of images, or the name of a known set"),
         "preset": (tuple(preset_names()), "give a YAML file or a preset"),
     }[name]
-    on_hub = name in ("grounder", "detector") and _may_be_on_the_hub(value)
+    on_hub = name in ("grounder", "init", "detector") and _may_be_on_the_hub(value)
     if value not in known and not Path(value).exists() and not on_hub:
         raise ConfigError(f"{value}: no such file or folder; {remedy} (--{name}){did_you_mean(value, known)}")
 

@@ -88,6 +88,13 @@ def _converted(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     return written, _extract_next(result)
 
 
+def _phrases(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    words = (*_data(result.data), "--store", arguments["store"], "--out", Path("runs", result.data.dataset))
+    without = [] if "val" in result.images else ["--val_split", "null"]
+    written = f"The phrases are in {result.data.path}; they are no person's, and have no boxes."
+    return written, _command("train", *words, *without)
+
+
 def _extracted(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     out, data = arguments["out"], arguments["data"]
     written = f"The candidates of {result.manifest.images:,} images are in {out}."
@@ -166,6 +173,7 @@ _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "data prepare": _prepared,
     "data check": _checked,
     "data convert": _converted,
+    "data phrases": _phrases,
     "extract": _extracted,
     "train": _trained,
     "evaluate": _evaluated,

@@ -1,4 +1,4 @@
-"""aligncat data prepare and data check: print the result of a dataset check."""
+"""aligncat data prepare, data check and data phrases: print their results."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from aligncat.files.writable import check_writable
 
 if TYPE_CHECKING:
     from aligncat.datasets.prepare.check import Report
+    from aligncat.phrases.make import MadePhrases
 
 
 def show_prepared(report: Report) -> None:
@@ -65,6 +66,23 @@ def show(report: Report) -> None:
     console.print(counts_table(report))
     for line in remarks(report):
         console.print(shown(line), soft_wrap=True)
+
+
+def show_phrases(made: MadePhrases) -> None:
+    """Print the number of phrases in each split, and why images have none."""
+    from rich.table import Table
+
+    from aligncat.console import output_console, shown
+
+    console = output_console()
+    table = Table("split", "images", "objects", "phrases", "per image")
+    for name, images in made.images.items():
+        objects, phrases = made.objects[name], made.phrases[name]
+        table.add_row(name, f"{images:,}", f"{objects:,}", f"{phrases:,}", f"{phrases / images:.1f}")
+    console.print(table)
+    for why, number in made.left_out.items():
+        images_have = "image has" if number == 1 else "images have"
+        console.print(shown(f"{number:,} {images_have} no phrase: {why}"), soft_wrap=True)
 
 
 def _write_names(path: Path, names: tuple[str, ...]) -> None:

@@ -46,6 +46,7 @@ KNOWN: dict[str, KnownDataset] = {
     "mojirefg": KnownDataset(title="MojiRefg", photos="mojiref"),
     "own": KnownDataset(),
     "jsonl": KnownDataset(short_for="own", format="jsonl"),
+    "pseudo": KnownDataset(short_for="own", format="jsonl"),
 }
 
 

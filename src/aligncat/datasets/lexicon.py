@@ -221,10 +221,11 @@ def _add(table: dict[Words, str], category: str, words: Iterable[str]) -> None:
     entries = [tuple(_tokens(word)) for word in words]
     table.update(dict.fromkeys(entries, category))
     for *first, last in entries:
-        table.setdefault((*first, _plural(last)), category)
+        table.setdefault((*first, regular_plural(last)), category)
 
 
-def _plural(noun: str) -> str:
+def regular_plural(noun: str) -> str:
+    """Return the plural of a noun of one word, as the rules of spelling form it."""
     if noun.endswith(("s", "x", "z", "ch", "sh")):
         return noun + "es"
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aligncat.errors import DataError
-from aligncat.types import Expression, ImageRecord
+from aligncat.types import JSON, Expression, ImageRecord
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ class Split:
             RefCOCOg's two divisions it is.
         images: image id -> record for each image with an expression, in order of first appearance.
         expressions: all expressions, in the file's order.
+        made: what made the expressions, if no person wrote them (`aligncat.datasets.made`); otherwise None.
     """
 
     dataset: str
@@ -30,6 +31,7 @@ class Split:
     split_by: str | None
     images: dict[str, ImageRecord]
     expressions: tuple[Expression, ...]
+    made: Mapping[str, JSON] | None = None
 
     def with_targets(self) -> Split:
         """Return the split without the expressions of which the data says that their image shows nothing they mean.

@@ -78,7 +78,7 @@ def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) ->
     alignment = AlignmentConfig(**config["alignment"])
     preset = next((name for name in ALL_PRESETS if alignment.with_stages(name) == alignment), "a custom config")
     title = known_dataset(data["dataset"]).title if data else None
-    dataset = (title or "custom data") if data else "unrecorded data"
+    dataset = (title or ("pseudo-phrases" if data.get("made") else "custom data")) if data else "unrecorded data"
     seed = provenance.get("training", {}).get("seed")
     own = [result for result in results if result.seed == seed]
     trained = [data["dataset"]] if data and title else []
@@ -130,11 +130,30 @@ def _learned_from(alignment: AlignmentConfig, provenance: Mapping[str, Any]) -> 
         index = provenance["querymatch"].get("relative_position_index")
         note = f" The detector's relative_position_index was {escaped(index)}." if index else ""
         return f"It was imported from a trained QueryMatch.{note}"
-    if not provenance.get("data"):
+    data, init = provenance.get("data"), provenance.get("init")
+    if not data:
         return "Its training data was not recorded."
+    start = f" {_started_from(init)}" if init else ""
+    if data.get("made"):
+        return (
+            "It was trained on images and on phrases that a grammar made from the detector's candidates: no person "
+            f"wrote a phrase, named a category or drew a box.{start}"
+        )
     labels = alignment.category_train == "label" or alignment.classifier
     inputs = "images, phrases and the category of each referent" if labels else "images and phrases only"
-    return f"It was trained on {inputs}, without boxes or masks of the referents."
+    return f"It was trained on {inputs}, without boxes or masks of the referents.{start}"
+
+
+def _started_from(init: Mapping[str, Any]) -> str:
+    """Return a sentence on the grounder whose weights training started from, and on those that it started from."""
+    data = init.get("data")
+    learned = "whose training data was not recorded"
+    if data:
+        learned = f"which was trained on {data['dataset']}, split {data['split']}"
+        learned += ", whose phrases a grammar made" if data.get("made") else ""
+    earlier = f" {_started_from(init['init'])}" if init.get("init") else ""
+    name, sha256 = escaped(init["name"]), escaped(init["sha256"])
+    return f"Training started from {name} (SHA-256 {sha256}), {escaped(learned)}.{earlier}"
 
 
 def _features(config: Mapping[str, Any]) -> str:
@@ -199,6 +218,8 @@ def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:
     ]
     if text.get("encoder", "recurrent") == "recurrent" and not text.get("vector_words", 0):
         limits.append("- It does not know words that are missing from the training phrases.")
+    if data and data.get("made") and not config["provenance"].get("init"):
+        limits.append("- It has learned only the words and the kinds of phrase of aligncat's grammar.")
     if data and known_dataset(data["dataset"]).photos == "mojiref":
         limits.append("- It was trained on the drawings of MojiRef and does not work on photos.")
     known = known_detector(str(config["detector"].get("name")))

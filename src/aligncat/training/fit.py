@@ -42,6 +42,7 @@ from aligncat.training.callbacks import (
 from aligncat.training.checkpoints import HashedCheckpoints, Resumption, read_checkpoint
 from aligncat.training.config import TrainingConfig
 from aligncat.training.data import GroundingData
+from aligncat.training.initial import Initial
 from aligncat.training.module import GroundingModule
 from aligncat.training.run_folder import RUN, check_run_folder, describe_split, save_settings, word_rule
 from aligncat.versions import installed_versions
@@ -72,6 +73,7 @@ def fit(
     text: TextEncoderConfig,
     training: TrainingConfig,
     word_vectors: Path | None = None,
+    initial: Initial | None = None,
     progress: bool = True,
 ) -> Grounder:
     """Train a grounder and save it. An interrupted run resumes after its last whole epoch.
@@ -85,19 +87,25 @@ def fit(
         text: settings of the text encoder.
         training: settings of the optimiser, schedule and batches.
         word_vectors: a GloVe or word2vec text file with the initial word vectors, or "glove-50d".
+        initial: the grounder that training starts from, or None to start from random weights.
         progress: show a progress bar.
 
     Returns:
         The trained grounder, as saved in `out`.
 
     Raises:
-        ConfigError: the settings contradict each other, or the folder holds another run.
+        ConfigError: the settings contradict each other, the folder holds another run, or the initial grounder has
+            other settings or another detector.
         DetectorError: the detector lacks a category of the dataset.
         StoreError: the store lacks an image, or the appearance that `alignment.features` names.
         KeyboardInterrupt: on Ctrl-C, after a log line that says how to resume.
     """
     config = ModelConfig(alignment=alignment, text=text)
-    vocabulary, pretrained = _load_tokens(text, train, word_vectors, word_rule(out))
+    rule = word_rule(out)
+    if initial is not None:
+        initial.check(config, store.manifest)
+        rule = initial.rule
+    vocabulary, pretrained = _load_tokens(text, train, word_vectors, rule, initial)
     provenance = {
         "data": describe_split(train),
         "val_split": None if validation is None else validation.split.split,
@@ -105,6 +113,7 @@ def fit(
         "training": asdict(training),
         "word_vectors": None if word_vectors is None else word_vectors.name,
         "text_encoder": None if pretrained is None else {"name": pretrained.name, "sha256": pretrained.sha256},
+        "init": None if initial is None else initial.provenance(),
         "versions": installed_versions(),
     }
     columns = columns_of(store, alignment)
@@ -129,6 +138,8 @@ def fit(
         vectors=vectors,
         pretrained=pretrained,
     )
+    if initial is not None:
+        initial.load_into(model)
     splits = (train,) if validation is None else (train, validation.split)
     batches = GroundingData(
         train=train,
@@ -169,7 +180,7 @@ def fit(
 
 
 def _load_tokens(
-    text: TextEncoderConfig, split: Split, word_vectors: Path | None, rule: int
+    text: TextEncoderConfig, split: Split, word_vectors: Path | None, rule: int, initial: Initial | None
 ) -> tuple[Tokens, PretrainedText | None]:
     """Return the vocabulary or tokenizer, and the transformer if the text encoder is one.
 
@@ -183,6 +194,8 @@ def _load_tokens(
                 "leave --word_vectors out"
             )
         pretrained = load_pretrained_text(text.encoder)
+        if initial is not None:
+            initial.check_text_encoder(pretrained)
         return pretrained.pieces, pretrained
     if text.freeze_vectors and word_vectors is None:
         raise ConfigError(
@@ -190,6 +203,8 @@ def _load_tokens(
             "the vectors with --text.freeze_vectors false"
         )
     vocabulary = Vocabulary.from_expressions((e.text for e in split.expressions), rule)
+    if initial is not None:
+        vocabulary = initial.words_before(vocabulary)
     if text.vector_words and word_vectors is not None:
         vocabulary = vocabulary.with_words(first_words(word_vectors, text.vector_words, rule))
     return vocabulary, None

@@ -118,7 +118,8 @@ def describe_split(split: Split) -> dict[str, Any]:
     seen = [(e.id, e.referent_id, e.image_id, e.text, e.category) for e in split.expressions]
     digest = hashlib.sha256(json.dumps(seen, ensure_ascii=False).encode()).hexdigest()
     names = {"dataset": split.dataset, "split": split.split, "split_by": split.split_by}
-    return {**names, "expressions": len(seen), "images": len(split.images), "sha256": digest}
+    made = {} if split.made is None else {"made": dict(split.made)}
+    return {**names, "expressions": len(seen), "images": len(split.images), "sha256": digest, **made}
 
 
 def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:

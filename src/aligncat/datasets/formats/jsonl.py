@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +33,7 @@ from aligncat.datasets.formats.format import Format, ReadOptions
 from aligncat.datasets.formats.layout import existing_file, hint, likely_image_folder
 from aligncat.datasets.formats.masks import box_around, joined_truth, read_mask
 from aligncat.datasets.formats.referents import Referents, read_sentences
+from aligncat.datasets.made import made_phrases
 from aligncat.datasets.photos import photo_size
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, ImageError, MissingTruthError
@@ -66,7 +68,7 @@ def read_jsonl_split(config: DataConfig, split: str, options: ReadOptions) -> Sp
             none = _says_no_target(row, where)
             referents.add(referent_id, image_id, name, category, sentences, where, no_target=none)
             ids.add(referent_id)
-    return referents.split(check_images=False)
+    return replace(referents.split(check_images=False), made=made_phrases(config.path))
 
 
 def read_jsonl_truth(config: DataConfig, split: str, options: ReadOptions) -> dict[str, Truth]:

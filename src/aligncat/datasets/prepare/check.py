@@ -121,8 +121,9 @@ def _read_split(data: DataConfig, name: str, problems: list[str], files: Annotat
         problems += _other_sizes(split, truths)
     except DataError as error:
         problems.append(str(error))
-    # Training needs no boxes.
-    problems += [str(error) for error in bad_rows if name != "train" or not isinstance(error, MissingTruthError)]
+    # Training needs no boxes, and phrases that no person wrote have none.
+    needs_truth = name != "train" and (split is None or split.made is None)
+    problems += [str(error) for error in bad_rows if needs_truth or not isinstance(error, MissingTruthError)]
     return split
 
 
