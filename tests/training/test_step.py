@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,10 +38,12 @@ def batch(size: int = 8) -> Batch:
     )
 
 
-def module(ranks: int = 1, precision: str = "float32", dropout: float = 0.0) -> GroundingModule:
+def module(ranks: int = 1, precision: str = "float32", dropout: float = 0.0, context: str = "none") -> GroundingModule:
     torch.manual_seed(1)
     text = replace(TEXT, dropout=dropout, unknown_rate=0.0)
-    model = GroundingModel(ModelConfig(ALIGNMENT, text), WORDS, feature_dim=DIM, classes=CLASSES)
+    model = GroundingModel(
+        ModelConfig(replace(ALIGNMENT, context=context), text), WORDS, feature_dim=DIM, classes=CLASSES
+    )
     made = GroundingModule(model, replace(TRAINING, ranks=ranks, precision=precision), 1).train()  # type: ignore[arg-type]
     made.log_dict = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer
     return made
@@ -49,9 +53,10 @@ def gradients(of: GroundingModule) -> dict[str, Tensor]:
     return {name: weight.grad for name, weight in of.named_parameters() if weight.grad is not None}
 
 
+@pytest.mark.parametrize("context", ["none", "relations"])
 @pytest.mark.parametrize("ranks", [1, 2, 4])
-def test_losses_and_gradients_are_those_of_a_forward_pass_for_each_part(ranks: int) -> None:
-    together, apart, data = module(ranks), module(), batch()
+def test_losses_and_gradients_are_those_of_a_forward_pass_for_each_part(ranks: int, context: str) -> None:
+    together, apart, data = module(ranks, context=context), module(context=context), batch()
     passes: list[int] = []
     together.model.register_forward_hook(lambda *_: passes.append(1))
     loss = together.training_step(data, 0)
@@ -62,7 +67,7 @@ def test_losses_and_gradients_are_those_of_a_forward_pass_for_each_part(ranks: i
     for start in range(0, len(data.rows), size):
         part = Batch(*(tensor[start : start + size] for tensor in data))
         part = part._replace(tokens=part.tokens[:, : int((part.tokens != 0).sum(dim=1).max())])
-        alignment = apart.model(part.features, part.categories, part.valid, part.tokens, part.labels)
+        alignment = apart.model(part.features, part.categories, part.valid, part.tokens, part.labels, part.boxes)
         losses.append(apart.model.alignment.losses(alignment, part.valid, part.image_index, part.labels)["total"])
     expected = torch.stack(losses).mean()
     expected.backward()  # type: ignore[no-untyped-call]
@@ -74,12 +79,17 @@ def test_losses_and_gradients_are_those_of_a_forward_pass_for_each_part(ranks: i
 
 
 def test_the_parts_of_an_alignment_are_its_rows_in_order() -> None:
-    data, model = batch(), module().model
-    whole = model(data.features, data.categories, data.valid, data.tokens, data.labels)
+    data, model = batch(), module(context="relations").model
+    whole = model(data.features, data.categories, data.valid, data.tokens, data.labels, data.boxes)
     whole = replace(whole, fine_scores=None)
     first, second = whole.chunks(2)
     assert first.fine_scores is None and second.fine_scores is None
-    for name in (each.name for each in fields(whole) if each.name != "fine_scores"):
+    assert_joined(first, second, whole, leave_out={"fine_scores", "relations"})
+    assert_joined(first.relations, second.relations, whole.relations)
+
+
+def assert_joined(first: Any, second: Any, whole: Any, leave_out: Set[str] = frozenset()) -> None:
+    for name in (each.name for each in fields(whole) if each.name not in leave_out):
         torch.testing.assert_close(torch.cat([getattr(first, name), getattr(second, name)]), getattr(whole, name))
 
 
