@@ -13,7 +13,7 @@ candidate.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import numpy as np
@@ -192,6 +192,15 @@ class Alignment:
     global_texts: Tensor
     fine_queries: Tensor | None
     fine_texts: Tensor | None
+
+    def chunks(self, count: int) -> list[Alignment]:
+        """Return the alignment as `count` equal parts, in order; B must be a multiple of `count`."""
+        parts: list[dict[str, Tensor | None]] = [{} for _ in range(count)]
+        for each in fields(self):
+            whole: Tensor | None = getattr(self, each.name)
+            for number, part in enumerate(parts if whole is None else whole.chunk(count)):
+                parts[number][each.name] = None if whole is None else part
+        return [Alignment(**part) for part in parts]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

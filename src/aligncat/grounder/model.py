@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 
 from aligncat.alignment.config import AlignmentConfig, Sizes
@@ -70,6 +71,7 @@ class GroundingModel(nn.Module):
         valid: Tensor,
         tokens: Tensor,
         labels: Tensor | None = None,
+        text_dtype: torch.dtype = torch.float32,
     ) -> Alignment:
         """Align B expressions with the candidates of their images.
 
@@ -79,9 +81,11 @@ class GroundingModel(nn.Module):
             valid: (B, O) bool, False for padding.
             tokens: (B, L) int64, padded with PAD.
             labels: (B,) int64, c*, or -1 where unknown; used in training only.
+            text_dtype: float32, or bfloat16 for the text encoder's matrix products. All scores are float32.
         """
-        encoded = self.text(tokens)
+        with torch.autocast(tokens.device.type, text_dtype, enabled=text_dtype != torch.float32):
+            encoded = self.text(tokens)
         alignment: Alignment = self.alignment(
-            features, categories, valid, encoded.sentences, encoded.words, encoded.mask, labels
+            features, categories, valid, encoded.sentences.float(), encoded.words.float(), encoded.mask, labels
         )
         return alignment

@@ -12,6 +12,7 @@ from torch import Tensor
 from aligncat.grounder.batches import Batch
 from aligncat.grounder.model import GroundingModel
 from aligncat.training.config import TrainingConfig
+from aligncat.types import Alignment
 
 
 class GroundingModule(pl.LightningModule):
@@ -35,15 +36,21 @@ class GroundingModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of one batch (Eq. 19)."""
-        parts = [self._losses(part) for part in batch.chunks(self.config.ranks)]
+        alignment: Alignment = self.model(
+            batch.features,
+            batch.categories,
+            batch.valid,
+            batch.tokens,
+            batch.labels,
+            text_dtype=torch.bfloat16 if self.config.precision == "bfloat16" else torch.float32,
+        )
+        ranks = self.config.ranks
+        pairs = zip(alignment.chunks(ranks), batch.chunks(ranks), strict=True)
+        parts = [self.model.alignment.losses(each, part.valid, part.image_index, part.labels) for each, part in pairs]
         losses = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
         means = {f"train/{name}": loss.detach() for name, loss in losses.items()}
         self.log_dict(means, on_step=False, on_epoch=True, batch_size=len(batch.rows))
         return losses["total"]
-
-    def _losses(self, batch: Batch) -> dict[str, Tensor]:
-        alignment = self.model(batch.features, batch.categories, batch.valid, batch.tokens, batch.labels)
-        return self.model.alignment.losses(alignment, batch.valid, batch.image_index, batch.labels)
 
     def validation_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the choices for one batch, (B,) int64. The callback `Validation` evaluates them."""
@@ -53,7 +60,9 @@ class GroundingModule(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return Adam and a schedule per step: linear warm-up, then cosine."""
         config = self.config
-        optimizer = torch.optim.Adam(self.parameters(), lr=config.learning_rate, betas=config.betas, eps=config.eps)
+        optimizer = torch.optim.Adam(
+            self.parameters(), lr=config.learning_rate, betas=config.betas, eps=config.eps, fused=True
+        )
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate(step, config, self.steps_per_epoch) / config.learning_rate
         )
