@@ -20,7 +20,7 @@ from typing import Any
 
 from aligncat.datasets.known import KNOWN
 from aligncat.errors import DataError
-from aligncat.evaluation.published import published_ablation
+from aligncat.evaluation.published import Column, Task, published_ablation, published_tables, published_values
 from aligncat.evaluation.results import Metric, Result, Summary, summarise
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.model_card import write_model_card
@@ -110,6 +110,7 @@ def page(folder: Path) -> str:
     if (folder / SPEED).exists():
         rows = [[row["what"], row["measured"], row["how"]] for row in read_json(folder / SPEED)]
         parts += ["## Speed", table(["what", "measured", "how"], rows)]
+    parts += published_section()
     return "\n\n".join(parts) + "\n"
 
 
@@ -238,6 +239,39 @@ def shipped_section(results: Sequence[Result]) -> list[str]:
     ]
 
 
+def published_section() -> list[str]:
+    """Return the section with the values that others published, of systems whose proposals are known."""
+    columns = next(each.columns for each in published_tables() if each.study is None)
+    best = {task: [best_system(task, column) for column in columns] for task in TASKS}
+    ahead = {task: sum(name == "AlignCAT" for name in names) for task, names in best.items()}
+    parts = [
+        "## Published on RefCOCO, RefCOCO+ and RefCOCOg",
+        "None of these values was measured here. **AlignCAT is not the best published system**: of the "
+        f"{len(columns)} splits below, it has the highest REC on {ahead['rec'] or 'none'} and the highest RES mIoU on "
+        f"{ahead['res'] or 'none'}. The systems choose from different proposals and use different backbones, so this "
+        "is no comparison of methods alone.",
+    ]
+    for task, heading in TASKS.items():
+        values: dict[tuple[str, str, str], dict[Column, float]] = {}
+        for column in columns:
+            for each in published_values(column.dataset, column.split, column.split_by, task):
+                if each.row.proposals is not None:
+                    key = (each.row.name, each.row.proposals, each.table.source)
+                    values.setdefault(key, {})[column] = each.value
+        rows = [[*key, *(f"{of[each]:.2f}" if each in of else "-" for each in columns)] for key, of in values.items()]
+        names = [f"{column.dataset} {column.split}" for column in columns]
+        parts.append(table([f"{heading}, published", "proposals", "from", *names], rows))
+    notes = [f"{each.source}: {each.note}" for each in published_tables() if each.study is None and each.note]
+    return [*parts, "\n".join(f"- {note}" for note in dict.fromkeys(notes))]
+
+
+def best_system(task: Task, column: Column) -> str:
+    """Return the system with the highest published value on a split."""
+    found = published_values(column.dataset, column.split, column.split_by, task)
+    return max(found, key=lambda each: each.value).row.name
+
+
+TASKS: dict[Task, str] = {"rec": "REC", "res": "RES mIoU"}
 METRICS: tuple[Metric, ...] = (
     lambda metrics: metrics.rec,
     lambda metrics: metrics.oracle_rec,

@@ -99,7 +99,7 @@ VERBS: dict[str, Verb] = {
     ),
     "published": Verb(
         "aligncat.commands.published:published",
-        "Print the published results: Tables 1 to 5 of the paper.",
+        "Print the published results: Tables 1 to 5 of the paper, and later systems.",
     ),
     "report": Verb(
         "aligncat.api.report:write_report",

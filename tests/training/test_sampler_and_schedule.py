@@ -106,6 +106,7 @@ class TestLearningRate:
         ({"ema_decay": 1.0}, "training.ema_decay is 1.0"),
         ({"clip_norm": 0.0}, "training.clip_norm is 0.0"),
         ({"seed": -1}, "training.seed is -1"),
+        ({"precision": "float16"}, "training.precision is 'float16'; it must be one of float32, bfloat16"),
     ],
 )
 def test_an_invalid_setting_is_named(changes: dict[str, object], message: str) -> None:

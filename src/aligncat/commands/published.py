@@ -12,7 +12,7 @@ def published(
     split: str | None = None,
     task: Task | None = None,
 ) -> tuple[PublishedTable, ...]:
-    """Print the published results: Tables 1 to 5 of the paper.
+    """Print the published results: Tables 1 to 5 of the paper, and later systems.
 
     Args:
         table: print only this table.

@@ -20,7 +20,7 @@ from aligncat.files.fields import (
 from aligncat.wording import did_you_mean
 
 _FOLDER = Path(__file__).with_name("papers")
-PAPERS = (_FOLDER / "aligncat.toml",)
+PAPERS = tuple(_FOLDER / f"{name}.toml" for name in ("aligncat", "cpl", "weakmcn", "dvin"))
 """One file per paper, in the order in which they are shown. papers/aligncat.toml describes the format."""
 
 Task: TypeAlias = Literal["rec", "res"]
@@ -29,7 +29,7 @@ _NONE = "-"
 _PAPER_KEYS = ("source", "table")
 _TABLE_KEYS = ("number", "study", "title", "task", "metric", "note", "columns", "rows")
 _COLUMN_KEYS = ("dataset", "split_by", "split")
-_ROW_KEYS = ("name", "venue", "reference", "preset", "values")
+_ROW_KEYS = ("name", "venue", "reference", "proposals", "preset", "values")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class Row:
         name: name of the system or the setting.
         venue: where the system was published, as the paper gives it; None for the paper's own rows.
         reference: the system's number in the paper's bibliography; None for the paper's own rows.
+        proposals: what the system chooses from, such as "Mask2Former queries"; None if its source does not say.
         preset: the name of the same setting in `aligncat.alignment.config.PRESETS`; None if it has no preset.
         values: percent, one per column; None where the paper gives none.
     """
@@ -62,6 +63,7 @@ class Row:
     name: str
     venue: str | None
     reference: int | None
+    proposals: str | None
     preset: str | None
     values: tuple[float | None, ...]
 
@@ -72,7 +74,7 @@ class PublishedTable:
 
     Attributes:
         source: citation of the paper.
-        number: the table's number in the paper.
+        number: the table's number in the paper; None if the values are not from a numbered table.
         study: the study of `aligncat ablate` with the same rows; None if the rows are systems.
         title: what the table compares.
         task: rec or res.
@@ -83,7 +85,7 @@ class PublishedTable:
     """
 
     source: str
-    number: int
+    number: int | None
     study: str | None
     title: str
     task: Task
@@ -126,7 +128,7 @@ def read_published(path: Path) -> tuple[PublishedTable, ...]:
         _table(value, source, f"{path}: table {place}")
         for place, value in enumerate(required_list(document, "table", str(path)), start=1)
     )
-    numbers = [table.number for table in tables]
+    numbers = [table.number for table in tables if table.number is not None]
     if len(set(numbers)) < len(numbers):
         raise DataError(f"{path}: a table number occurs twice among {numbers}; give every table its own")
     return tables
@@ -232,7 +234,7 @@ def _with_columns(table: PublishedTable, kept: Sequence[int]) -> PublishedTable:
 def _contents() -> str:
     """Return a sentence that lists the tables with their tasks, datasets and splits."""
     tables = [
-        f"Table {table.number} has {table.task} on "
+        f"{table.source if table.number is None else f'Table {table.number}'} has {table.task} on "
         + ", ".join(
             f"{dataset} ({' '.join(column.split for column in table.columns if column.dataset == dataset)})"
             for dataset in dict.fromkeys(column.dataset for column in table.columns)
@@ -254,7 +256,7 @@ def _table(value: object, source: str, where: str) -> PublishedTable:
     )
     return PublishedTable(
         source=source,
-        number=required_int(table, "number", where),
+        number=required_int(table, "number", where) if "number" in table else None,
         study=optional_str(table, "study", where),
         title=required_str(table, "title", where),
         task=task,
@@ -284,6 +286,7 @@ def _row(value: object, columns: int, where: str) -> Row:
         name=required_str(row, "name", where),
         venue=optional_str(row, "venue", where),
         reference=required_int(row, "reference", where) if "reference" in row else None,
+        proposals=optional_str(row, "proposals", where),
         preset=optional_str(row, "preset", where),
         values=values,
     )
@@ -309,4 +312,4 @@ if TYPE_CHECKING:
     TableNumber: TypeAlias = int
 else:
     # The command line offers exactly the existing numbers.
-    TableNumber = Literal[tuple(sorted({table.number for table in published_tables()}))]
+    TableNumber = Literal[tuple(sorted({table.number for table in published_tables() if table.number is not None}))]

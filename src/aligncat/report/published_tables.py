@@ -27,17 +27,19 @@ _METRICS: dict[Task, Metric] = {"rec": lambda metrics: metrics.rec, "res": lambd
 def published_table(table: PublishedTable) -> Table:
     """Return a published table, titled with its source."""
     title = shown(
-        f"Published, not measured here: Table {table.number} of {table.source}",
+        f"Published, not measured here: {_name(table)}",
         f"{table.title}: {table.metric}, percent",
     )
     made = DataTable(title, caption=shown(table.note) if table.note else None, min_width=_TITLE_WIDTH)
     made.add_column("System" if table.study is None else "Setting")
     if with_venue := any(row.venue for row in table.rows):
         made.add_column("Venue")
+    if with_proposals := any(row.proposals for row in table.rows):
+        made.add_column("Proposals")
     for column in table.columns:
         made.add_column(shown(column.dataset, str(column.split_by), column.split), justify="right")
     for row in table.rows:
-        cells = [row.name, row.venue or ""] if with_venue else [row.name]
+        cells = [row.name, *([row.venue or ""] if with_venue else []), *([row.proposals or ""] * with_proposals)]
         made.add_row(*cells, *("-" if value is None else f"{value:.2f}" for value in row.values))
     return made
 
@@ -67,7 +69,7 @@ def published_beside(results: Sequence[Result]) -> Table | None:
     )
     caption = shown(*_conditions([summary for summary, _ in ours]))
     table = DataTable(title, caption=caption, min_width=_CAPTION_WIDTH)
-    for heading in ("Whose", "System", "Venue"):
+    for heading in ("Whose", "System", "Venue", "Proposals"):
         table.add_column(heading, overflow="fold")
     for column in headings:
         table.add_column(column, justify="right", overflow="fold")
@@ -79,12 +81,12 @@ def published_beside(results: Sequence[Result]) -> Table | None:
     for (source, name), row in sorted(rows.items(), key=lambda item: item[1].preset is not None):
         venue = _venue(row, source, only_source=len(sources) == 1)
         cells = [cell_of.get((source, name, *key), "-") for key in columns]
-        table.add_row("published", name, venue, *cells)
+        table.add_row("published", name, venue, row.proposals or "", *cells)
     table.add_section()
     for config, detector in dict.fromkeys((s.first.config, s.first.detector) for s, _ in ours):
         own = [s for s, _ in ours if (s.first.config, s.first.detector) == (config, detector)]
         cells = [_percent(own, task, column) for task, column in columns]
-        table.add_row("measured here", config, "", *cells)
+        table.add_row("measured here", config, "", "", *cells)
     return table
 
 
@@ -100,12 +102,17 @@ def _values_of(result: Result) -> tuple[PublishedValue, ...]:
 
 
 def _metrics_of(published: Sequence[PublishedValue], sources: Sequence[str]) -> str:
-    """Return a phrase that names the metric of each table."""
-    tables = {(each.table.number, each.table.source): each.table for each in published}
-    return ", ".join(
-        f"{table.task.upper()} {table.metric} (Table {number}{'' if len(sources) == 1 else f' of {source}'})"
-        for (number, source), table in sorted(tables.items(), key=lambda item: item[0])
-    )
+    """Return a phrase that names each metric and the tables that it is from."""
+    named: dict[str, list[str]] = {}
+    for table in sorted({each.table for each in published}, key=lambda each: each.number or 0):
+        metric = f"{table.task.upper()} {table.metric}"
+        only_source = len(sources) == 1 and table.number is not None
+        named.setdefault(metric, []).append(f"Table {table.number}" if only_source else _name(table))
+    return ", ".join(f"{metric} ({'; '.join(names)})" for metric, names in named.items())
+
+
+def _name(table: PublishedTable) -> str:
+    return table.source if table.number is None else f"Table {table.number} of {table.source}"
 
 
 def _venue(row: Row, source: str, *, only_source: bool) -> str:
@@ -134,4 +141,4 @@ def _conditions(ours: Sequence[Summary]) -> list[str]:
             f"{first.config} on {first.dataset} {first.split}: {first.metrics.expressions:,} sentences; detector "
             f"{first.detector} {detector_training(first)}; seeds {seeds}"
         )
-    return [*lines, "The systems differ in their detectors."]
+    return [*lines, "The systems differ in their detectors and proposals."]

@@ -40,13 +40,15 @@ def published(of: Sequence[Result]) -> list[dict[str, Any]]:
         of: one result per split.
 
     Returns:
-        Lines with "dataset", "split", "split_by", "system", "source", "rec" and "res" (None if not published).
+        Lines with "dataset", "split", "split_by", "system", "proposals" ("" if unknown), "source", "rec" and "res"
+        (None if not published).
     """
     lines: dict[tuple[str, ...], dict[str, Any]] = {}
     for result in of:
         for found in published_values(result.dataset, result.split, result.split_by):
             column, row, paper = found.column, found.row, found.table.source
             key = {"dataset": column.dataset, "split": column.split, "split_by": column.split_by, "system": row.name}
+            key["proposals"] = row.proposals or ""
             key["source"] = f"{row.venue}, as in {paper}" if row.venue else paper
             line = lines.setdefault(tuple(key.values()), {**key, "rec": None, "res": None})
             line[found.table.task] = found.value

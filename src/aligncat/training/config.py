@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from aligncat.errors import ConfigError
 
@@ -70,6 +70,10 @@ class TrainingConfig:
             raise ConfigError(f"training.ema_decay is {self.ema_decay}; it must be in [0, 1)")
 
     def _check_batches(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise ConfigError(
+                f"training.precision is {self.precision!r}; it must be one of {', '.join(get_args(Precision))}"
+            )
         if not 0 <= self.seed < 2**32:
             raise ConfigError(f"training.seed is {self.seed}; it must be in [0, 2^32)")
         if self.batch_size < 2:

@@ -29,11 +29,12 @@
   /** Make a table of the values published for the same splits, separate from ours. */
   function published(lines) {
     const columns = [
-      { title: "Split" }, { title: "System" }, { title: "REC", numeric: true }, { title: "RES mIoU", numeric: true }, { title: "Published" },
+      { title: "Split" }, { title: "System" }, { title: "REC", numeric: true }, { title: "RES mIoU", numeric: true }, { title: "Proposals" },
+      { title: "Published" },
     ];
     const asPrinted = (value) => (value === null ? null : { value, text: value.toFixed(2) });
-    const rows = lines.map(({ dataset, split, split_by: by, system, source, rec, res }) => [
-      `${dataset} ${split} (${by})`, system, asPrinted(rec), asPrinted(res), source,
+    const rows = lines.map(({ dataset, split, split_by: by, system, proposals, source, rec, res }) => [
+      `${dataset} ${split} (${by})`, system, asPrinted(rec), asPrinted(res), proposals, source,
     ]);
     return report.table({ caption: "Published results", note: "of the same splits; none was measured here", columns, rows });
   }
