@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,11 +195,12 @@ class Alignment:
 
     def chunks(self, count: int) -> list[Alignment]:
         """Return the alignment as `count` equal parts, in order; B must be a multiple of `count`."""
-        parts: list[dict[str, Tensor | None]] = [{} for _ in range(count)]
+        parts: list[dict[str, Any]] = [{} for _ in range(count)]
         for each in fields(self):
             whole: Tensor | None = getattr(self, each.name)
-            for number, part in enumerate(parts if whole is None else whole.chunk(count)):
-                parts[number][each.name] = None if whole is None else part
+            values = [None] * count if whole is None else whole.chunk(count)
+            for part, value in zip(parts, values, strict=True):
+                part[each.name] = value
         return [Alignment(**part) for part in parts]
 
 
