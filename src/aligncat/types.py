@@ -299,8 +299,9 @@ class Alignment:
         parts: list[dict[str, Any]] = [{} for _ in range(count)]
         for each in fields(self):
             whole: Tensor | Relations | None = getattr(self, each.name)
-            for number, part in enumerate(parts if whole is None else whole.chunk(count)):
-                parts[number][each.name] = None if whole is None else part
+            values = [None] * count if whole is None else whole.chunk(count)
+            for part, value in zip(parts, values, strict=True):
+                part[each.name] = value
         return [Alignment(**part) for part in parts]
 
 
