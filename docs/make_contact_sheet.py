@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split, load_truth
-from aligncat.mojiref.build import MojiRefConfig, make_mojiref
+from aligncat.mojiref.build import make_mojiref
+from aligncat.mojiref.recipe import MojiRefConfig
 from aligncat.types import Expression
 
 COLUMNS, ROWS = 5, 4

@@ -74,6 +74,6 @@ ANIMALS: dict[str, tuple[Drawing, ...]] = {
         _animal("1F43C", "panda, panda bear, bear", tint=False, texture=None),
         _animal("1F43B-200D-2744-FE0F", "polar bear, bear", tint=False),
     ),
-    "zebra": (_animal("1F993", "zebra", tint=False, texture="striped"),),
-    "giraffe": (_animal("1F992", "giraffe", tint=False, texture="spotted"),),
+    "zebra": (_animal("1F993", "zebra", tint=False, texture=None),),
+    "giraffe": (_animal("1F992", "giraffe", tint=False, texture=None),),
 }

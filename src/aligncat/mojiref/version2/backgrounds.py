@@ -34,7 +34,8 @@ def background(rng: np.random.Generator, width: int, height: int) -> NDArray[np.
         share = 0.5 * ((y + 6 * np.sin(x / width * rng.uniform(8, 30))) / period % 1 < 0.5)
     share = share[..., None].astype(np.float32)
     grain = 2 * rng.standard_normal((height, width, 1), np.float32)
-    return first.astype(np.float32) * (1 - share) + second.astype(np.float32) * share + grain
+    ground: NDArray[np.float32] = first.astype(np.float32) * (1 - share) + second.astype(np.float32) * share + grain
+    return ground
 
 
 def _shapes(rng: np.random.Generator, width: int, height: int) -> NDArray[np.float32]:

@@ -15,8 +15,7 @@ class Drawing:
         tint: whether it may be drawn in another colour than its own.
         skin: whether OpenMoji has it in five skin tones, and a phrase names no colour of skin.
         color: the colour word of its own colours; None if none fits, "auto" for the one that dominates its pixels.
-        texture: the pattern that it has as OpenMoji draws it: "plain", "striped" or "spotted"; None if a viewer could
-            call it something else.
+        texture: "plain" if OpenMoji draws it without a pattern; None if a viewer could see one.
         wears: what a person has on or holds.
         does: what a person does; None if it only faces the viewer.
         weight: how often it is drawn, relative to the other drawings of its category.

@@ -105,10 +105,13 @@ def _share(shape: tuple[int, ...], pattern: Pattern, size: float) -> NDArray[np.
     across = (np.cos(pattern.angle) * x + np.sin(pattern.angle) * y) / period
     along = (np.cos(pattern.angle) * y - np.sin(pattern.angle) * x) / period
     if pattern.texture == "striped":
-        return (across % 1 < 0.4).astype(np.float32)
-    if pattern.texture == "spotted":
+        covered = across % 1 < 0.4
+    elif pattern.texture == "spotted":
         row = np.floor(across)
         distance = np.hypot(across % 1 - 0.5, (along + 0.5 * (row % 2)) % 1 - 0.5)
-        return (distance < 0.32).astype(np.float32)
-    bands = (across % 1 < 0.5).astype(np.float32) + (along % 1 < 0.5).astype(np.float32)
-    return np.where(bands == 2, 1.0, 0.45 * bands).astype(np.float32)
+        covered = distance < 0.32
+    else:
+        bands = (across % 1 < 0.5).astype(np.float32) + (along % 1 < 0.5)
+        covered = np.where(bands == 2, 1.0, 0.45 * bands)
+    share: NDArray[np.float32] = covered.astype(np.float32)
+    return share

@@ -23,6 +23,8 @@ THIN = 0.55  # drawings whose sides have a smaller ratio are drawn larger by _TH
 _THIN_FACTOR = 1.25
 _ROW_SPREAD = 0.04  # how far the objects of a row are from its height, in shares of the scene's height
 _TRIES = 12
+# Of a person of whom less than this share is visible, the clothes may be hidden: what they are is not certain.
+CLOTHES_VISIBLE = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class SceneObject:
         drawing: its drawing.
         color: the colour word that a viewer would use, or None.
         texture: "plain" or a pattern's name, or None if a viewer could call it something else.
+        wears: what a person visibly has on or holds.
+        may_wear: what a person has on or holds and another object may hide.
         mask: (H, W) bool, its visible pixels.
     """
 
@@ -41,6 +45,8 @@ class SceneObject:
     drawing: Drawing
     color: str | None
     texture: str | None
+    wears: tuple[str, ...]
+    may_wear: tuple[str, ...]
     mask: NDArray[np.bool_]
 
 
@@ -102,15 +108,28 @@ def compose(seed: int, split: str, index: int) -> Scene:
         placed.append((look, color))
     lit, light = light_up(rng, canvas)
     objects = tuple(
-        SceneObject(look.category, look.drawing, color, _texture(look), owner == number)
+        _scene_object(look, look.category, color, owner == number, areas[number - 1])
         for number, (look, color) in enumerate(placed, 1)
         if look.category is not None
     )
     return Scene(lit.astype(np.uint8), objects, light, len(placed) - len(objects))
 
 
-def _texture(look: Look) -> str | None:
-    return look.drawing.texture if look.pattern is None else look.pattern.texture
+def _scene_object(look: Look, category: Category, color: str | None, mask: NDArray[np.bool_], area: int) -> SceneObject:
+    """Return an object as it is annotated.
+
+    Args:
+        look: its look.
+        category: its category.
+        color: the colour word of its drawing.
+        mask: (H, W), its visible pixels.
+        area: the number of its pixels, with those that others hide.
+    """
+    texture = look.drawing.texture if look.pattern is None else look.pattern.texture
+    wears = look.drawing.wears
+    if category.group == "person" and mask.sum() < CLOTHES_VISIBLE * area:
+        return SceneObject(category, look.drawing, None, None, (), wears, mask)
+    return SceneObject(category, look.drawing, color, texture, wears, (), mask)
 
 
 def _draw_object(rng: np.random.Generator, look: Look, side: int) -> tuple[NDArray[np.uint8], str | None]:
