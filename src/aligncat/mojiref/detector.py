@@ -1,4 +1,4 @@
-"""Training of the mini detector, a small Mask2Former for MojiRef's objects, from class and mask labels only.
+"""Training of a mini detector, a small Mask2Former for MojiRef's objects, from class and mask labels only.
 
 Its scenes come from a separate split ("detector") and are composed during training, so none of them is in train, val,
 testA or testB. `docs/mini-detector.md` has the recipe and the results.
@@ -104,8 +104,9 @@ class _Example:
 class _DetectorScenes(Dataset[_Example]):
     """Letterboxed scenes of the split "detector"; every second batch mirrors the previous one."""
 
-    def __init__(self, config: MiniDetectorConfig, first: int, count: int, size: int) -> None:
-        self._config, self._first, self._count, self._size = config, first, count, size
+    def __init__(self, config: MiniDetectorConfig, first: int, count: int) -> None:
+        self._config, self._first, self._count = config, first, count
+        self._size = ARCHITECTURES[config.version].image_size
         self._index = {category.name: index for index, category in enumerate(CATEGORIES)}
         self._mirrored: dict[int, _Example] = {}
 
@@ -250,7 +251,7 @@ def _batches(recipe: MiniDetectorConfig, start: int, stop: int) -> Iterator[list
     if start >= stop:
         return
     size = recipe.batch_size
-    scenes = _DetectorScenes(recipe, start * size, (stop - start) * size, ARCHITECTURES[recipe.version].image_size)
+    scenes = _DetectorScenes(recipe, start * size, (stop - start) * size)
     yield from DataLoader(
         scenes, size, num_workers=1, prefetch_factor=8, collate_fn=list, multiprocessing_context="fork"
     )

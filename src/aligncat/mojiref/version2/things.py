@@ -159,7 +159,7 @@ THINGS: dict[str, tuple[Drawing, ...]] = {
         _food("1F950", "croissant, pastry", _SANDWICH),
         _food("1F96F", "bagel", _SANDWICH),
     ),
-    "orange": (_food("1F34A", "orange fruit, tangerine, mandarin, fruit, clementine", color="orange"),),
+    "orange": (_food("1F34A", "orange, tangerine, mandarin, clementine, citrus, fruit", color=None),),
     "broccoli": (_food("1F966", "broccoli, veggie, vegetable, floret"),),
     "carrot": (_food("1F955", "carrot, veggie, vegetable"),),
     "hot dog": (_food("1F32D", "hot dog, hotdog, sausage, wiener, frank"),),
