@@ -279,7 +279,8 @@ class Version2Files(MojiRefFiles):
 
 def read_flavours(root: Path) -> dict[str, Version2Files]:
     """Return flavour -> its files."""
-    return {flavour: Version2Files(root, flavour) for flavour in FLAVOURS}
+    names = ("mojiref2", "mojiref2+", "mojiref2g")
+    return {flavour: Version2Files(root, name) for flavour, name in zip(FLAVOURS, names, strict=True)}
 
 
 def distance(one: str, other: str) -> int:
@@ -306,7 +307,8 @@ def spelling_errors(sentence: dict[str, Any], vocabulary: Collection[str]) -> li
         return [f"{len(wrong)} words differ from the correct sentence"]
     [(written, meant)] = wrong
     steps = distance(written, meant)
-    nearer = [word for word in vocabulary if word != meant and distance(written, word) <= steps]
+    others = [word for word in vocabulary if word != meant and abs(len(word) - len(written)) <= steps]
+    nearer = [word for word in others if distance(written, word) <= steps]
     found = [f"{written!r} could be {nearer}"] if nearer else []
     return [*found, *([f"{written!r} is {steps} steps from {meant!r}"] if steps > 2 else [])]
 

@@ -15,7 +15,7 @@ from aligncat.mojiref.recipe import MojiRefConfig
 def mojiref2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small MojiRef of version 2."""
     return make_mojiref(
-        out=tmp_path_factory.mktemp("mojiref2") / "small", version=2, recipe=MojiRefConfig(train=90, val=24, test=24)
+        out=tmp_path_factory.mktemp("mojiref2") / "small", version=2, recipe=MojiRefConfig(train=60, val=20, test=20)
     )
 
 

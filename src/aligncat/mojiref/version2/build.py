@@ -19,6 +19,8 @@ from aligncat.mojiref.version2.attributes import Item
 from aligncat.mojiref.version2.grammar import Describer
 from aligncat.mojiref.version2.scenes import VERSION, Scene, SceneObject, compose, seed_sequence
 
+DATASETS: dict[Flavour, str] = {"mojiref": "mojiref2", "mojiref+": "mojiref2+", "mojirefg": "mojiref2g"}
+"""Flavour -> the dataset's name, which is its folder's. It differs from version 1's, so that no result mixes them."""
 _FIRST_ID = 20_000_000  # above version 1's ids, so that no two images share a number
 _PER_SPLIT = 1_000_000  # image ids of the n-th split start at n times this, after _FIRST_ID
 
@@ -65,7 +67,7 @@ def write_version2(folder: Path, recipe: MojiRefConfig, over_specification: floa
                 most_sentences=recipe.sentences,
             )
     for flavour in FLAVOURS:
-        write_flavour(folder / flavour, instances, refs[flavour])
+        write_flavour(folder / DATASETS[flavour], instances, refs[flavour])
     write_attribution(folder)
 
 
