@@ -72,7 +72,7 @@ MISTAKEN: dict[str, set[str | None]] = {
 }
 ZONES = ("left", "right", "top", "bottom", "middle", "top left", "top right", "bottom left", "bottom right")
 ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4}
-GAP = 0.05
+GAP, SPREAD = 0.05, 0.25
 
 
 @dataclass(frozen=True)
@@ -336,6 +336,8 @@ def errors_of(files: Version2Files, ref: dict[str, Any], sentence: dict[str, Any
     if "order" in meaning.said:
         if any(abs(peer.center[0] - referent.center[0]) < GAP - ROUNDING for peer in peers):
             wrong.append("an object of the category is as far to the side")
+        if any(abs(peer.center[1] - referent.center[1]) > SPREAD + ROUNDING for peer in peers):
+            wrong.append("the objects of the category are not side by side")
         if not all(peer.is_called(meaning.noun) for peer in peers):
             wrong.append("some readers would not count all objects of the category")
     return [f"{text!r} for {referent}: {error}" for error in wrong]

@@ -87,6 +87,7 @@ CORNERS = ("top left", "top right", "bottom left", "bottom right")
 _BIG, _SMALL, _SIZE_SLACK = 0.33, 0.21, 0.06  # of `Item.extent`; objects are smaller than version 1's
 _NEXT_TO = 0.25  # largest distance between the centres, in fractions of the image
 _ORDER_GAP = 0.05  # least distance between the referent's x and any other of its category
+_ORDER_SPREAD = 0.25  # most distance between their y: orders are said of objects side by side
 _LAST_RANK = 4
 
 # What a person has on or holds, in groups whose members a viewer might confuse.
@@ -146,12 +147,13 @@ def attributes_of(item: Item, others: Sequence[Item]) -> list[Attribute]:
 def orders_of(item: Item, others: Sequence[Item]) -> list[Attribute]:
     """Return an item's ranks from the left and the right among the objects of its category, if they are clear.
 
-    A rank is clear if no other object of the category has nearly the same x. Only the nearer side counts, and from the
-    second place on there is an object beyond.
+    A rank is clear if the objects are side by side and no other has nearly the same x. Only the nearer side counts, and
+    from the second place on there is an object beyond.
     """
-    xs = [other.center[0] for other in others if other.category == item.category]
-    x = item.center[0]
-    if not xs or any(abs(x - other) < _ORDER_GAP for other in xs):
+    centers = [other.center for other in others if other.category == item.category]
+    x, y = item.center
+    xs = [other_x for other_x, _ in centers]
+    if not xs or any(abs(x - ox) < _ORDER_GAP or abs(y - oy) > _ORDER_SPREAD for ox, oy in centers):
         return []
     ranks = {"left": 1 + sum(other < x for other in xs), "right": 1 + sum(other > x for other in xs)}
     nearer = min(ranks.values())
