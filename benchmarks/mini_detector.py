@@ -1,6 +1,6 @@
 """Measure the mini detector on scenes that it has not seen: recall of boxes, and accuracy of their classes.
 
-    python benchmarks/mini_detector.py [DETECTOR] [--scenes 500]
+    python benchmarks/mini_detector.py [DETECTOR] [--scenes 500] [--version 2]
 
 For every object of MojiRef's val scenes, the script takes the candidate with the highest box IoU (the most confident
 one if several share a mask) and checks whether it passes 0.5 and, if so, whether its class is right.
@@ -16,7 +16,8 @@ from PIL import Image
 
 from aligncat.detectors.registry import open_detector
 from aligncat.geometry import box_iou
-from aligncat.mojiref.scenes import compose
+from aligncat.mojiref import scenes as first
+from aligncat.mojiref.version2 import scenes as second
 
 
 def main() -> None:
@@ -24,11 +25,12 @@ def main() -> None:
     parser.add_argument("detector", nargs="?", default="mini")
     parser.add_argument("--scenes", type=int, default=500)
     parser.add_argument("--candidates", type=int, default=20)
+    parser.add_argument("--version", type=int, default=1, choices=(1, 2), help="MojiRef's version")
     arguments = parser.parse_args()
     detector = open_detector(arguments.detector, candidates=arguments.candidates)
     found, right, any_right, seconds = [], [], [], 0.0
     for index in range(arguments.scenes):
-        scene = compose(0, "val", index)
+        scene = (first if arguments.version == 1 else second).compose(0, "val", index)
         started = time.perf_counter()
         [candidates] = detector.detect([Image.fromarray(scene.pixels)], [str(index)])
         seconds += time.perf_counter() - started

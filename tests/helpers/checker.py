@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 FLAVOURS = ("mojiref", "mojiref+", "mojirefg")
 SPLITS = ("train", "val", "testA", "testB")
 COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "gray", "white")
@@ -122,7 +123,7 @@ def fits(meaning: Meaning, thing: AnnotatedObject, scene: list[AnnotatedObject],
     return thing is not anchor and _stands(meaning.relation, x - anchor.center[0], y - anchor.center[1], wider)
 
 
-def the_only(objects: list[AnnotatedObject]) -> AnnotatedObject:
+def the_only(objects: list[T]) -> T:
     """Return the only object of a list."""
     if len(objects) != 1:
         raise ValueError(f"{len(objects)} objects where there should be one")

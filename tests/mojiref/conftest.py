@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from helpers.checker import FLAVOURS, MojiRefFiles
 
-from aligncat.mojiref.build import MojiRefConfig, make_mojiref
+from aligncat.mojiref.build import make_mojiref
+from aligncat.mojiref.recipe import MojiRefConfig
 
 
 @pytest.fixture(scope="session")

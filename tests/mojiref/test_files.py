@@ -22,7 +22,8 @@ from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split, load_truth
 from aligncat.errors import ConfigError, DataError, WriteError
 from aligncat.language.tokens import tokenize
-from aligncat.mojiref.build import MojiRefConfig, make_mojiref
+from aligncat.mojiref.build import make_mojiref
+from aligncat.mojiref.recipe import MojiRefConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
 
@@ -38,7 +39,8 @@ def digests(folder: Path) -> dict[str, str]:
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from aligncat.mojiref.build import MojiRefConfig, make_mojiref; "
+        "import sys; from pathlib import Path; from aligncat.mojiref.build import make_mojiref; "
+        "from aligncat.mojiref.recipe import MojiRefConfig; "
         "make_mojiref(out=Path(sys.argv[1]), recipe=MojiRefConfig(train=3, val=1, test=1))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "42", "PYTHONPATH": os.pathsep.join(sys.path)}

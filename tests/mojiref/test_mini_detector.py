@@ -15,12 +15,14 @@ from transformers import ResNetBackbone
 from aligncat.detectors import registry
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import DetectorError
-from aligncat.mojiref.detector import IMAGE_SIZE, _DetectorScenes
-from aligncat.mojiref.detector_recipe import MiniDetectorConfig
+from aligncat.mojiref.detector import _DetectorScenes, _start
+from aligncat.mojiref.detector_recipe import ARCHITECTURES, MiniDetectorConfig
 from aligncat.mojiref.glyphs import CATEGORIES
 from aligncat.mojiref.scenes import compose
 from aligncat.mojiref.train_detector import train_mini_detector
+from aligncat.mojiref.version2 import scenes as second
 
+IMAGE_SIZE = ARCHITECTURES[1].image_size
 TINY = MiniDetectorConfig(pretraining_images=4, images=8, batch_size=2, warmup=1)
 
 
@@ -79,7 +81,7 @@ def test_a_training_that_diverges_says_at_which_step(tmp_path: Path) -> None:
 
 
 def test_every_second_batch_mirrors_the_previous_one() -> None:
-    scenes = _DetectorScenes(TINY, 0, 8, IMAGE_SIZE)
+    scenes = _DetectorScenes(TINY, 0, 8)
     batch = [scenes[index] for index in (0, 1)]
     kept = [(example.pixels.clone(), example.masks.clone(), example.classes.clone()) for example in batch]
     for example in batch:  # a data loader moves an example's memory, so later contents are arbitrary
@@ -92,13 +94,13 @@ def test_every_second_batch_mirrors_the_previous_one() -> None:
 
 
 def test_a_mirrored_batch_is_the_same_if_training_resumes_there() -> None:
-    whole, rest = _DetectorScenes(TINY, 0, 8, IMAGE_SIZE), _DetectorScenes(TINY, 2, 6, IMAGE_SIZE)
+    whole, rest = _DetectorScenes(TINY, 0, 8), _DetectorScenes(TINY, 2, 6)
     _, mirrored = whole[0], whole[2]
     assert torch.equal(rest[0].pixels, mirrored.pixels)
 
 
 def test_masks_are_the_scenes_visible_pixels_and_classes_their_categories() -> None:
-    example = _DetectorScenes(TINY, 0, 8, IMAGE_SIZE)[0]
+    example = _DetectorScenes(TINY, 0, 8)[0]
     scene = compose(0, "detector", 0)
     scale = IMAGE_SIZE / max(scene.pixels.shape[:2])
     for mask, index, entry in zip(example.masks, example.classes, scene.objects, strict=True):
@@ -110,6 +112,45 @@ def test_no_split_has_the_detectors_scenes() -> None:
     own = {compose(0, "detector", index).pixels.tobytes() for index in range(5)}
     for split in ("train", "val", "testA", "testB"):
         assert not own & {compose(0, split, index).pixels.tobytes() for index in range(5)}
+
+
+TINY_2 = replace(TINY, version=2)
+
+
+def test_version_2_has_more_queries_and_a_larger_input(tmp_path: Path) -> None:
+    out = train_mini_detector(out=tmp_path / "detector", recipe=TINY_2)
+    detector = open_detector(str(out))
+    assert detector.labels == open_detector(registry.MINI).labels
+    assert (detector.description().image_size, detector.description().candidates) == (192, 20)
+    weights = load_file(out / "model.safetensors")
+    assert weights["model.transformer_module.queries_features.weight"].shape == (32, 128)
+    sizes = [
+        (out / "model.safetensors").stat().st_size,
+        (registry._path(registry.MINI) / "model.safetensors").stat().st_size,
+    ]
+    assert sum(sizes) < 40e6  # both may be shipped
+
+
+def test_version_2_starts_from_the_shipped_weights_and_new_queries() -> None:
+    torch.manual_seed(0)
+    own = _start(TINY_2).state_dict()
+    shipped = load_file(registry._path(registry.MINI) / "model.safetensors")
+    queries = {"model.transformer_module.queries_features.weight", "model.transformer_module.queries_embedder.weight"}
+    assert queries <= shipped.keys() <= own.keys()
+    for name, tensor in shipped.items():
+        assert torch.equal(own[name][: len(tensor)] if name in queries else own[name], tensor.to(own[name].dtype)), name
+        if name in queries:
+            assert own[name][24:].shape == (8, 128) and own[name][24:].std() > 0.1
+
+
+def test_version_2_learns_from_its_own_scenes() -> None:
+    example = _DetectorScenes(TINY_2, 0, 8)[0]
+    scene = second.compose(0, "detector", 0)
+    assert example.pixels.shape == (3, 192, 192) and len(example.masks) == len(scene.objects)
+    scale = 192 / max(scene.pixels.shape[:2])
+    for mask, index, entry in zip(example.masks, example.classes, scene.objects, strict=True):
+        assert CATEGORIES[int(index)].name == entry.category.name
+        assert float(mask.sum()) == pytest.approx(entry.mask.sum() * scale**2, rel=0.2)
 
 
 def flip(path: Path, place: int) -> None:

@@ -70,7 +70,9 @@ def _quickstart(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
 def _mojiref(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     from aligncat.datasets.config import DataConfig
 
-    return f"MojiRef is in {result}.", _extract_next(DataConfig(result, "mojiref"))
+    return f"MojiRef is in {result}.", _extract_next(
+        DataConfig(result, "mojiref" if arguments["version"] == 1 else "mojiref2")
+    )
 
 
 def _prepared(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:

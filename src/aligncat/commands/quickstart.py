@@ -56,7 +56,8 @@ def _run(out: Path, seed: int) -> None:
     from aligncat.evaluation.answering import answer
     from aligncat.evaluation.questions import Questions
     from aligncat.grounder.grounder import Grounder
-    from aligncat.mojiref.build import MojiRefConfig, make_mojiref
+    from aligncat.mojiref.build import make_mojiref
+    from aligncat.mojiref.recipe import MojiRefConfig
     from aligncat.report.terminal import results_table
     from aligncat.training.presets import load_preset
 

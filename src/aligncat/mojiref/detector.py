@@ -1,4 +1,4 @@
-"""Training of the mini detector, a small Mask2Former for MojiRef's objects, from class and mask labels only.
+"""Training of a mini detector, a small Mask2Former for MojiRef's objects, from class and mask labels only.
 
 Its scenes come from a separate split ("detector") and are composed during training, so none of them is in train, val,
 testA or testB. `docs/mini-detector.md` has the recipe and the results.
@@ -28,22 +28,24 @@ from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation,
 from aligncat.console import progress_bar
 from aligncat.detectors.folder import CONFIG, with_hashes
 from aligncat.detectors.preprocessing import normalize
+from aligncat.detectors.registry import KNOWN_DETECTORS, MINI, open_detector
 from aligncat.errors import DetectorError
 from aligncat.files.atomic import write_files_atomic
 from aligncat.files.torch_files import load_hashed, save_hashed
 from aligncat.geometry import letterbox_image
 from aligncat.loading import model_loading
-from aligncat.mojiref.detector_recipe import MiniDetectorConfig
+from aligncat.mojiref import scenes as first
+from aligncat.mojiref.detector_recipe import ARCHITECTURES, MiniDetectorConfig
 from aligncat.mojiref.glyphs import CATEGORIES
-from aligncat.mojiref.scenes import compose
+from aligncat.mojiref.version2 import scenes as second
 
 logger = logging.getLogger(__name__)
 
-IMAGE_SIZE = 160  # px, side of the letterboxed square
+_COMPOSE: dict[int, Callable[[int, str, int], first.Scene | second.Scene]] = {1: first.compose, 2: second.compose}
 _CHANNELS = [48, 96, 192, 320]  # in the backbone's four stages
 
 
-def build_mini_detector(*, class_weight: float = 4.0) -> Mask2FormerForUniversalSegmentation:
+def build_mini_detector(recipe: MiniDetectorConfig) -> Mask2FormerForUniversalSegmentation:
     """Return an untrained Mask2Former on a small ResNet, with MojiRef's categories (COCO's names) as labels.
 
     From scratch, a ResNet learns drawings several times faster than a Swin (docs/mini-detector.md).
@@ -67,15 +69,30 @@ def build_mini_detector(*, class_weight: float = 4.0) -> Mask2FormerForUniversal
             decoder_layers=4,
             dim_feedforward=512,
             num_attention_heads=4,
-            num_queries=24,
+            num_queries=ARCHITECTURES[recipe.version].queries,
             dropout=0.0,
             train_num_points=1024,
-            class_weight=class_weight,
+            class_weight=recipe.class_weight,
             id2label=dict(enumerate(names)),
             label2id={name: index for index, name in enumerate(names)},
         )
-    config.aligncat_image_size = IMAGE_SIZE
+    config.aligncat_image_size = ARCHITECTURES[recipe.version].image_size
     return Mask2FormerForUniversalSegmentation(config)
+
+
+def _start(recipe: MiniDetectorConfig) -> Mask2FormerForUniversalSegmentation:
+    """Return the detector with its initial weights."""
+    model = build_mini_detector(recipe)
+    if ARCHITECTURES[recipe.version].starts_from_mini:
+        [mini] = [known for known in KNOWN_DETECTORS if known.name == MINI]
+        open_detector(MINI)  # checks the hashes of its files
+        with model_loading():
+            shipped = Mask2FormerForUniversalSegmentation.from_pretrained(mini.folder, dtype=torch.float32)
+        own = model.state_dict()
+        for name, tensor in shipped.state_dict().items():  # only the queries are more
+            own[name] = torch.cat([tensor, own[name][len(tensor) :]]) if tensor.ndim else tensor
+        model.load_state_dict(own)
+    return model
 
 
 @dataclass(frozen=True)
@@ -88,8 +105,9 @@ class _Example:
 class _DetectorScenes(Dataset[_Example]):
     """Letterboxed scenes of the split "detector"; every second batch mirrors the previous one."""
 
-    def __init__(self, config: MiniDetectorConfig, first: int, count: int, size: int) -> None:
-        self._config, self._first, self._count, self._size = config, first, count, size
+    def __init__(self, config: MiniDetectorConfig, first: int, count: int) -> None:
+        self._config, self._first, self._count = config, first, count
+        self._size = ARCHITECTURES[config.version].image_size
         self._index = {category.name: index for index, category in enumerate(CATEGORIES)}
         self._mirrored: dict[int, _Example] = {}
 
@@ -110,7 +128,7 @@ class _DetectorScenes(Dataset[_Example]):
         return example
 
     def _compose(self, number: int) -> _Example:
-        scene = compose(self._config.seed, "detector", number)
+        scene = _COMPOSE[self._config.version](self._config.seed, "detector", number)
         image, box = letterbox_image(Image.fromarray(scene.pixels), self._size)
         visible = torch.from_numpy(np.stack([entry.mask for entry in scene.objects])).float()
         inner = F.interpolate(visible[None], (box.inner_height, box.inner_width), mode="area")[0] > 0.5
@@ -152,7 +170,7 @@ class _ObjectNames(nn.Module):
 def train_detector(out: Path, recipe: MiniDetectorConfig, save_every: int) -> None:
     """Train the mini detector and save it; see `train_mini_detector`."""
     torch.manual_seed(recipe.seed)
-    model = build_mini_detector(class_weight=recipe.class_weight).train()
+    model = _start(recipe).train()
     naming = _ObjectNames(model.model.pixel_level_module.encoder).train()
     first = recipe.pretraining_images // recipe.batch_size
     naming_state = out.with_name(out.name + ".naming.pt")
@@ -234,7 +252,7 @@ def _batches(recipe: MiniDetectorConfig, start: int, stop: int) -> Iterator[list
     if start >= stop:
         return
     size = recipe.batch_size
-    scenes = _DetectorScenes(recipe, start * size, (stop - start) * size, IMAGE_SIZE)
+    scenes = _DetectorScenes(recipe, start * size, (stop - start) * size)
     # As bytes, batches come through a pipe. Tensors would come through shared memory, of which a container may have too
     # little; DataLoader then waits for ever.
     packed = DataLoader(
@@ -281,7 +299,7 @@ def _save_state(state_file: Path, parts: dict[str, Any], recipe: MiniDetectorCon
 
 
 def _save(average: AveragedModel, out: Path, config: MiniDetectorConfig) -> None:
-    half = build_mini_detector(class_weight=config.class_weight).half()  # type: ignore[no-untyped-call]
+    half = build_mini_detector(config).half()  # type: ignore[no-untyped-call]
     half.load_state_dict(average.module.state_dict())
     half.config.aligncat_recipe = asdict(config)
     write_files_atomic(out, partial(_save_with_hashes, half))

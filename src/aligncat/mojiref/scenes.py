@@ -70,7 +70,7 @@ def compose(seed: int, split: str, index: int) -> Scene:
     """
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
     width, height = (int(16 * rng.integers(SIDES[0] // 16, SIDES[1] // 16 + 1)) for _ in range(2))
-    canvas = _background(rng, width, height)
+    canvas = background(rng, width, height)
     owner = np.zeros((height, width), np.int16)  # 1 + index of the object on top
     areas: list[int] = []
     placed: list[tuple[Category, Glyph, str | None]] = []
@@ -180,12 +180,12 @@ def _find_place(
             continue
         left_over = owner.copy()
         left_over[top : top + height, left : left + width][opaque] = 0
-        if all(_is_whole(left_over == number) for number in range(1, len(total)) if hidden[number]):
+        if all(is_whole(left_over == number) for number in range(1, len(total)) if hidden[number]):
             return top, left
     return None
 
 
-def _is_whole(mask: NDArray[np.bool_]) -> bool:
+def is_whole(mask: NDArray[np.bool_]) -> bool:
     """Return whether nearly all of an object is one piece, as in most photos."""
     from scipy import ndimage  # here, so that help is quick
 
@@ -194,10 +194,10 @@ def _is_whole(mask: NDArray[np.bool_]) -> bool:
     return bool(sizes.max() >= MIN_WHOLE * sizes.sum())
 
 
-def _background(rng: np.random.Generator, width: int, height: int) -> NDArray[np.float32]:
+def background(rng: np.random.Generator, width: int, height: int) -> NDArray[np.float32]:
     """Return a background in muted colours with some grain: a gradient, stripes, dots, a landscape or a room."""
     kind = rng.choice(["slope", "stripes", "dots", "land", "room"], p=[0.3, 0.15, 0.15, 0.25, 0.15])
-    first, second = (_muted(rng) for _ in range(2))
+    first, second = (muted(rng) for _ in range(2))
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     if kind == "slope":
         angle = rng.uniform(0, 2 * np.pi)
@@ -210,7 +210,7 @@ def _background(rng: np.random.Generator, width: int, height: int) -> NDArray[np
         share = 0.45 * (np.hypot(x % period - period / 2, y % period - period / 2) < 0.22 * period)
     elif kind == "land":
         horizon = height * rng.uniform(0.4, 0.7) + rng.uniform(2, 12) * np.sin(x / width * rng.uniform(2, 9))
-        first, second = _sky(rng), _muted(rng, hue=rng.uniform(0.15, 0.4))
+        first, second = _sky(rng), muted(rng, hue=rng.uniform(0.15, 0.4))
         share = (y > horizon) * (0.8 + 0.2 * y / height)
     else:
         edge = height * rng.uniform(0.55, 0.75)
@@ -221,7 +221,8 @@ def _background(rng: np.random.Generator, width: int, height: int) -> NDArray[np
     return ground
 
 
-def _muted(rng: np.random.Generator, hue: float | None = None) -> NDArray[np.float64]:
+def muted(rng: np.random.Generator, hue: float | None = None) -> NDArray[np.float64]:
+    """Return a random light and muted colour, (3,) in [0, 255]; the hue in [0, 1) may be given."""
     hue = rng.uniform() if hue is None else hue
     saturation, value = rng.uniform(0.05, 0.35), rng.uniform(0.62, 0.97)
     wheel = np.clip(np.abs((hue * 6 + np.array([0.0, 4.0, 2.0])) % 6 - 3) - 1, 0, 1)
@@ -230,4 +231,4 @@ def _muted(rng: np.random.Generator, hue: float | None = None) -> NDArray[np.flo
 
 
 def _sky(rng: np.random.Generator) -> NDArray[np.float64]:
-    return _muted(rng, hue=rng.uniform(0.5, 0.62))
+    return muted(rng, hue=rng.uniform(0.5, 0.62))

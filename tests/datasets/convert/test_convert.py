@@ -30,7 +30,8 @@ from aligncat.datasets.convert.convert import convert_dataset
 from aligncat.datasets.load import load_split, load_truth, split_names
 from aligncat.errors import DataError, ImageError, MissingTruthError
 from aligncat.files.pickles import load_plain_pickle
-from aligncat.mojiref.build import MojiRefConfig, make_mojiref
+from aligncat.mojiref.build import make_mojiref
+from aligncat.mojiref.recipe import MojiRefConfig
 
 TARGETS = ("refer", "simrec", "jsonl")
 
