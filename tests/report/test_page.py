@@ -249,7 +249,8 @@ class TestTables:
         assert (line["Split"], line["Config"], line["Expressions"], line["REC"]) == ("val", "A", "6", "50.0")
         [shared] = page.texts("#results .caption span")
         assert shared == (
-            "Dataset: toy · Split by: none · Detector: mini · Detector's training: has not seen the images · Seeds: 0"
+            "Dataset: toy · Split by: none · Detector: mini · Detector's training: has not seen the images · "
+            "Features: query · Seeds: 0"
         )
 
     def test_published_values_have_their_own_table(self, page: Page, make_report: Any, pictures: list[Path]) -> None:

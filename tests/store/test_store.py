@@ -153,6 +153,9 @@ def test_a_further_column_is_kept_and_read_beside_the_features(tmp_path: Path) -
     assert found[0].tolist() == vectors["image 3"].tolist()
     assert found[1].tolist() == [[0, 1, 2], [3, 4, 5], [0, 0, 0], [0, 0, 0]]
     assert store.candidates("image 1").columns["appearance"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    store.share(["image 3", "image 1"])
+    shared = store.further_features(["image 3", "image 1"], APPEARANCE)
+    assert shared.is_shared() and torch.equal(shared, found)
     with pytest.raises(StoreError, match="'appearance' has version 2 and length 3, but version 3 and length 3 are nee"):
         store.further_features(["image 1"], replace(APPEARANCE, version=3))
     with pytest.raises(StoreError, match="no column 'colour' \\(it has: appearance\\); extract into ano"):

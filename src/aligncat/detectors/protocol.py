@@ -86,7 +86,7 @@ class DetectorFactory(Protocol):
             every_query: keep each of the N queries once, under its most confident class, whatever `candidates` is.
             masks: how masks and boxes are made from the mask logits.
             device: "cpu", "cuda", "cuda:1" and so on.
-            appearance: give the columns of `aligncat.detectors.appearance` that the family has.
+            appearance: give the column COLOUR, and LEVELS if the family has feature maps.
 
         Raises:
             DetectorError: the files are missing, damaged or incomplete.
