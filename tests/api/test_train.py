@@ -55,6 +55,17 @@ def early_best(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     raise AssertionError("no seed has its best epoch in the middle: change the tiny world or its settings")
 
 
+# A softmax cancels these biases: of the keys, of the words' weights, and of the queries, whose product with a text is
+# the same for its positive and its negatives. Their gradients are nothing but rounding, which Adam enlarges.
+CANCELLED = {
+    "text.blocks.0.attend_in.bias": slice(TEXT.dim, 2 * TEXT.dim),
+    "text.pooling.score.2.bias": slice(None),
+    "alignment.fine.phrase_attention.weigh.bias": slice(None),
+    "alignment.global_query.bias": slice(None),
+    "alignment.fine.query.bias": slice(None),
+}
+
+
 class TestReproducible:
     def test_the_seed_determines_the_weights(self, world: World, trained: Path, tmp_path: Path) -> None:
         run(world, tmp_path / "same")
@@ -110,7 +121,9 @@ class TestReproducible:
         assert clipped == 2 * STEPS
         found = load_file(out / "model.safetensors")
         for name, expected in model.state_dict().items():
-            torch.testing.assert_close(found[name], expected, rtol=1e-4, atol=1e-6)
+            if name in CANCELLED:
+                found[name][CANCELLED[name]] = expected[CANCELLED[name]] = 0
+            torch.testing.assert_close(found[name], expected, rtol=1e-4, atol=1e-6, msg=name)
 
 
 class TestResume:
