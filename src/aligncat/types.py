@@ -208,7 +208,7 @@ class Candidates:
     def relative_boxes(self) -> NDArray[np.float32]:
         """The boxes in shares of the image's width and height, (O, 4) float32."""
         size: NDArray[np.float32] = np.array([self.width, self.height] * 2, np.float32)
-        return self.boxes / size
+        return np.divide(self.boxes, size, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
