@@ -93,9 +93,8 @@ def main() -> None:
         stands = its > SAME_OBJECT_IOU
         found.append(float(weights[row, : len(candidates)].numpy()[stands].sum()))
         chance.append(stands.mean())
-    print(
-        f"{len(found)} phrases: weight on the second noun's object {np.mean(found):.3f}, at random {np.mean(chance):.3f}"
-    )
+    shares = f"{np.mean(found):.3f}, at random {np.mean(chance):.3f}"
+    print(f"{len(found)} phrases: weight on the second noun's object {shares}")
     sided = [row for row, each in enumerate(split.expressions) if direction(each.text.split()) in OPPOSITE]
     part = replace(split, expressions=tuple(split.expressions[row] for row in sided))
     turned = replace(part, expressions=tuple(map(opposite, part.expressions)))
