@@ -3,9 +3,10 @@
     python benchmarks/pseudo_phrases.py --data MOJIREF --store STORE --out RUNS
 
 The script makes phrases from the training images' candidates, which reads no phrase of the data, and trains a grounder
-on them. Then, for each share of the training referents, it trains two grounders on the data's own phrases: one from
-random weights, one from the weights of the first grounder. Both take the same number of steps and keep the last epoch,
-so no box of a referent decides anything. Existing runs are not repeated.
+on them. Then, for each share of the training referents, it trains grounders on the data's own phrases: one from random
+weights, one from the weights of the first grounder and, if there are few referents, one from these with a tenth of the
+learning rate. All take the same number of steps and keep the last epoch, so no box of a referent decides anything.
+Existing runs are not repeated.
 
 For the sizes of the quickstart, give its folders: --data aligncat-quickstart/mojiref --store STORE, where STORE is an
 extraction of the same data that has colours.
@@ -60,6 +61,8 @@ def main() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     data, store = DataConfig(arguments.data, arguments.flavour), Store.open(arguments.store)
     preset = load_preset(arguments.preset, seed=arguments.seed, epochs=arguments.epochs)
+    rate = preset.training.learning_rate / 10
+    gentle = replace(preset, training=replace(preset.training, learning_rate=rate))
     human = load_split(data, "train", check_images=False)
     steps = steps_of(human, preset.training) * arguments.epochs
 
@@ -78,6 +81,9 @@ def main() -> None:
         train(part, store, rows[count], preset, some)
         rows[f"{count}, after pseudo-phrases"] = arguments.out / f"both-{share:g}"
         train(part, store, arguments.out / f"both-{share:g}", preset, some, Initial.read(first))
+        if share < 1:
+            rows[f"{count}, after pseudo-phrases, a tenth of the rate"] = arguments.out / f"gentle-{share:g}"
+            train(part, store, arguments.out / f"gentle-{share:g}", gentle, some, Initial.read(first))
 
     questions = [Questions.load(data, store, split) for split in arguments.splits]
     console = Console(width=140)
