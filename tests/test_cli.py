@@ -372,3 +372,16 @@ def test_a_reader_that_closes_the_pipe_early_causes_no_traceback(trained: Path, 
     process.stdout.close()
     assert process.wait() == 1
     assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("words", [["--help"], ["data", "--help"], ["train", "--help"], ["published"]])
+def test_a_reader_that_closes_the_pipe_sees_no_traceback(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)  # as `head` does once it has its lines
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "aligncat", *words], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")

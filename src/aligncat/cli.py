@@ -149,7 +149,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if is_asked():
         complete({name: verb.summary for name, verb in VERBS.items()}, _options)
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _main(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _main(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(_usage())
         return 0
@@ -219,9 +228,8 @@ def _call(name: str, words: Sequence[str], received: Sequence[int]) -> int:
         result = VERBS[name].run(arguments)
         sys.stdout.flush()
         print(visible(closing_line(name, arguments, result)), file=sys.stderr)
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except BrokenPipeError:
+        raise
     except (AligncatError, OSError) as error:  # OSError: for example, the disk is full or a folder is read-only
         print(f"aligncat {name}: {visible(str(error))}", file=sys.stderr)
         return 1
