@@ -164,8 +164,8 @@ class TestColours:
         with caplog.at_level(logging.WARNING):
             made = make_phrases(store=store, images=images, out=tmp_path / "made")
         assert [record.message for record in caplog.records] == [
-            f"{store}: the store has no colours that aligncat can read, so no phrase names a colour; extract again to "
-            "have them, or give --recipe.colours none"
+            f"{store}: the store has no colours that aligncat can read, so no phrase names a colour; extract into "
+            "another folder with --appearance true, or give --recipe.colours none"
         ]
         assert not made.colours and not words(tmp_path / "made") & COLOUR_WORDS
         assert json.loads((tmp_path / "made/phrases.json").read_text())["colours"] is False

@@ -20,10 +20,12 @@ from aligncat.api.train import train
 from aligncat.datasets.config import DataConfig
 from aligncat.errors import ConfigError
 from aligncat.files.hashes import file_sha256
+from aligncat.grounder.features import APPEARANCE
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model import GroundingModel
 from aligncat.grounder.model_card import write_model_card
 from aligncat.language.vocabulary import SPECIAL, Vocabulary
+from aligncat.store.reader import Store
 from aligncat.training.initial import Initial
 
 WORDS = "text.embedding.weight"
@@ -169,6 +171,13 @@ class TestRefused:
         extract(out=tmp_path / "store", data=world.data, detector=str(detector), candidates=CANDIDATES)
         with pytest.raises(ConfigError, match=r"detector\.weights_sha256.*the detector's categories"):
             start(world, tmp_path / "run", trained, store=tmp_path / "store")
+
+    def test_other_columns_of_the_store(self, world: World, trained: Path) -> None:
+        initial = Initial.read(trained)
+        manifest, config = Store.open(world.store).manifest, initial.contents.model.config
+        initial.check(config, manifest, ())
+        with pytest.raises(ConfigError, match="differs: the columns of appearance in the store"):
+            initial.check(config, manifest, APPEARANCE)
 
     @pytest.mark.parametrize("kind", ["missing", "no grounder", "damaged"])
     def test_a_folder_that_is_no_grounder(self, kind: str, world: World, trained: Path, tmp_path: Path) -> None:

@@ -140,8 +140,8 @@ def _reads_colours(store: Store, recipe: PhraseRecipe) -> bool:
 
         store.manifest.check_column(FeatureColumn(COLUMN, VERSION, NUMBERS), store.folder)
     logger.warning(
-        "%s: the store has no colours that aligncat can read, so no phrase names a colour; extract again to have them, "
-        "or give --recipe.colours none",
+        "%s: the store has no colours that aligncat can read, so no phrase names a colour; extract into "
+        "another folder with --appearance true, or give --recipe.colours none",
         store.folder,
     )
     return False

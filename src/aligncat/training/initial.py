@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +11,7 @@ import torch
 
 from aligncat.errors import ConfigError
 from aligncat.files.hashes import files_sha256
+from aligncat.grounder.features import ScaledColumn
 from aligncat.grounder.folder import CONFIG, VOCABULARY, WEIGHTS, Contents, find_folder, read_folder
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.weights import check_tensors
@@ -62,16 +64,17 @@ class Initial:
         origin = self.contents.provenance
         return {"name": self.name, "sha256": self.sha256, "data": origin.get("data"), "init": origin.get("init")}
 
-    def check(self, config: ModelConfig, manifest: Manifest) -> None:
+    def check(self, config: ModelConfig, manifest: Manifest, columns: Sequence[ScaledColumn]) -> None:
         """Check that the weights fit a training, and mean the same in it.
 
         Args:
             config: the settings of the model that is trained.
             manifest: the manifest of the store that it is trained with.
+            columns: the further features of a candidate that the model reads.
 
         Raises:
-            ConfigError: a setting of the model differs, or another detector made the candidates. One message lists all
-                differences.
+            ConfigError: a setting of the model or a further feature differs, or another detector made the candidates.
+                One message lists all differences.
         """
         own, wanted = asdict(self.contents.model.config), asdict(config)
         differing = [
@@ -84,6 +87,8 @@ class Initial:
         differing += detector_differences(stored, learned_from, ignoring=("masks", "candidates"))
         if tuple(manifest.labels) != self.contents.labels:
             differing.append("the detector's categories")
+        if not differing and tuple(columns) != tuple(self.contents.columns):
+            differing.append("the columns of appearance in the store")
         if differing:
             raise ConfigError(
                 f"{self.name}: training cannot start from this grounder, because it differs: {'; '.join(differing)}. "
@@ -113,7 +118,7 @@ class Initial:
         """Copy the weights into a model of the same settings. Words that the grounder lacks keep their new vectors.
 
         Raises:
-            ConfigError: a weight has another shape, as with other features of the candidates.
+            ConfigError: a weight has another shape.
         """
         weights = self.contents.model.state_dict()
         if isinstance(model.text, TextEncoder):
