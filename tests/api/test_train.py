@@ -211,7 +211,11 @@ class TestResume:
         caplog.clear()
         run(world, tmp_path / "run", seed=seed)
         assert weights(tmp_path / "run") == weights(whole)
-        warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        warned = [
+            record.getMessage()
+            for record in caplog.records
+            if record.levelname == "WARNING" and record.funcName != "calibrate"
+        ]
         assert [message.split(": ")[0] for message in warned] == [str(path)]
 
     def test_killed_in_the_middle(self, world: World, early_best: tuple[int, Path], tmp_path: Path) -> None:
@@ -394,7 +398,8 @@ def test_third_party_messages_and_warnings_are_silenced(
     caplog.clear()
     run(world, tmp_path / "stopped")
     assert capfd.readouterr() == ("", "")
-    assert [record for record in caplog.records if record.funcName != "on_train_epoch_end"] == []
+    # The tiny split is too small for a calibration, which is said too.
+    assert [each for each in caplog.records if each.funcName not in ("on_train_epoch_end", "calibrate")] == []
     assert [str(warning.message) for warning in recwarn] == []
 
 

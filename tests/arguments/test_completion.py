@@ -29,7 +29,7 @@ EXPECTED = {
     "aligncat train --training.ep": "--training.epochs --training.eps",
     "aligncat train --alignment.order ": "coarse coarse-fine fine-coarse",
     "aligncat train --config ref": "refcoco refcoco+ refcocog-google refcocog-umd",
-    "aligncat train --store s --alignment quer": "querymatch",
+    "aligncat train --store s --alignment quer": "querymatch querymatch+appearance",
     "aligncat data prepare refcl": "refclef",
     "aligncat ablate tab": "table3 table4 table5",
     "aligncat extract --detector mi": "mini mine/",

@@ -65,7 +65,7 @@ def error_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ),
         ([*TRAIN, "--training", "{epochs: many}"], "training.epochs is 'many', but must be a whole number"),
         ([*TRAIN, "--alignment", "querymach"], "known presets are"),
-        ([*TRAIN, "--alignment", "querymach"], "; did you mean querymatch?"),
+        ([*TRAIN, "--alignment", "querymach"], "; did you mean querymatch or querymatch+appearance?"),
         ([*TRAIN, "--data", "refcoco"], "--data refcoco: no such file"),
         ([*TRAIN, "--config"], "--config needs a value: a YAML file or the name of a preset ("),
         ([*TRAIN, "--alignment"], "--alignment needs a value: a YAML file or the name of a preset ("),

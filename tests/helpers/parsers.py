@@ -835,7 +835,8 @@ def _settings(path: Path) -> Any:
 
 
 _SETTINGS = json.loads((_FIRST / "grounder/run/settings.json").read_text())
-_SETTINGS["alignment"] = _without_sizes(_SETTINGS["alignment"])
+_SETTINGS["alignment"] = {**asdict(AlignmentConfig()), **_without_sizes(_SETTINGS["alignment"])}
+_SETTINGS["training"] = {**asdict(TrainingConfig()), **_SETTINGS["training"]}
 
 
 def _settings_meaning(document: Any, path: Path) -> None:

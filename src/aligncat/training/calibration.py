@@ -179,7 +179,7 @@ def _make_pairs(
 
     def evidence(rows: NDArray[np.int64], texts: Sequence[str]) -> Evidence:
         parts = []
-        for start in range(0, max(len(texts), 1), _BATCH):
+        for start in range(0, len(texts), _BATCH):
             batch = slice(start, start + _BATCH)
             pictures = images.rows(torch.from_numpy(rows[batch])).to(device)
             parts.append(gather_evidence(model, vocabulary, pictures, texts[batch], reference_valid, references))
@@ -214,10 +214,11 @@ def _make_pairs(
     swappable = np.array([number for number, each in enumerate(swaps) if each], np.int64)
     near = [swaps[number][rng.integers(len(swaps[number]))] for number in swappable]
     single = [alone(rows[number], categories[number], choices[number]) for number in swappable]
+    near_misses = evidence(rows[swappable], near) if near else Evidence(*(tensor[:0] for tensor in present))
     pairs = (
         Pairs(present, np.ones(len(texts))),
         Pairs(evidence(others, texts), np.array(absent)),
-        Pairs(evidence(rows[swappable], near), np.array(single)),
+        Pairs(near_misses, np.array(single)),
     )
     objects = [
         (number, slot)

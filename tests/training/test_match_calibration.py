@@ -142,3 +142,12 @@ def test_a_small_split_gives_none_and_a_warning(
         expressions=tuple(e for e in split.expressions if e.image_id == first) * 20,
     )
     assert calibrated(grounder, world, one) is None
+
+
+def test_expressions_without_a_word_to_swap_are_calibrated_without_near_misses(
+    grounder: Grounder, world: World
+) -> None:
+    split = load_split(world.data, "train")
+    plain = tuple(replace(each, text="the one there") for each in split.expressions)
+    found = calibrated(grounder, world, replace(split, expressions=plain))
+    assert found is not None and (found.fitted["present"], found.fitted["near_misses"]) == (48, 0.0)
