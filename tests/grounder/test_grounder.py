@@ -134,6 +134,8 @@ class TestSaveAndLoad:
             {"text": {"word_dim": 16}},
             {"alignment": {"keep": 4, "bogus": 1}},
             {"alignment": None},
+            {"provenance": [["data", None]]},
+            {"provenance": ""},
         ],
     )
     def test_a_config_with_wrong_values_is_rejected(self, changes: dict[str, Any], folder: Path) -> None:

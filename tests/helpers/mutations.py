@@ -100,8 +100,11 @@ def _nudged_array(value: Any, random: Random) -> Any:
     """Return an array of another type, shape or content, or one that claims more numbers than it has."""
     others: Any
     if isinstance(value, np.ndarray):
-        others = (value.astype(np.float64), value[:1], value.T, np.where(value > 0, np.nan, 0), value.astype(object))
+        undefined = np.full(value.shape, np.nan)
+        others = (value.astype(np.float64), value[:1], value.T, undefined, value.astype(object))
         return random.choice((*others, value.astype(complex), value.astype(">f4"), value.astype(str), value.tolist()))
+    if value.is_sparse:
+        return value.to_dense()
     wide = value[:1].expand(10**6, *value.shape[1:])
     others = (
         value.double(),

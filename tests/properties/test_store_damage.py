@@ -354,6 +354,7 @@ def test_a_store_of_the_first_format_opens_with_one_warning(tmp_path: Path, capl
         ("shard_size", lambda _: 0),
         ("shard_size", lambda _: 8),
         ("images", lambda _: -5),
+        ("images", lambda _: 0),
         ("labels", lambda _: []),
         ("labels", lambda labels: labels[:1]),
     ],

@@ -19,7 +19,7 @@ from aligncat.detectors.description import DetectorDescription
 from aligncat.errors import ConfigError, DataError, DetectorError
 from aligncat.files.atomic import write_atomic, write_files_atomic
 from aligncat.files.documents import read_json
-from aligncat.files.fields import optional_strs, required_list
+from aligncat.files.fields import as_mapping, optional_strs, required_list
 from aligncat.files.seals import check_seal, sealed
 from aligncat.grounder.features import COLUMNS_KEY, ScaledColumn
 from aligncat.grounder.match_file import KEY as MATCH
@@ -183,7 +183,7 @@ def read_folder(folder: Path, text_encoder: str | Path | None = None) -> Content
         detector = DetectorDescription.from_json(config["detector"])
         columns = tuple(ScaledColumn.from_json(each, COLUMNS_KEY) for each in config.get(COLUMNS_KEY, []))
         calibration = _read_match(folder, config, model.alignment.sizes.visual_dim)
-        provenance = dict(config["provenance"])
+        provenance = dict(as_mapping(config["provenance"], "provenance"))
         return Contents(model, vocabulary, labels, detector, provenance, pretrained, columns, calibration)
     except _UNUSABLE as error:
         raise ConfigError(

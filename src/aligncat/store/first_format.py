@@ -48,6 +48,19 @@ class FirstShardFiles:
     folder: Path
     manifest: Manifest
 
+    def check_last(self) -> None:
+        """Check that the folder has no shard beyond the manifest's images.
+
+        Raises:
+            StoreError: it has one, so the manifest's number of images is wrong.
+        """
+        beyond = self.folder / shard_name(self.manifest.shards)
+        if beyond.exists():
+            raise StoreError(
+                f"{beyond}: the manifest says that the store has {self.manifest.images:,} images, so this shard cannot "
+                f"be; {_REMEDY}."
+            )
+
     def read(self, shard: int, columns: Sequence[str] | None = None) -> FirstShard:
         """Read a shard.
 

@@ -108,6 +108,7 @@ class Store:
         if manifest.format == FIRST_FORMAT:
             first = FirstShardFiles(folder, manifest)
             described = manifest.expected(expect, folder)
+            first.check_last()
             store = cls(first, described, Index.of_first_format(first), first_skipped(folder))
             logger.warning(
                 "%s: a store of an older format, in which damage is not noticed; extract again into another folder",

@@ -90,6 +90,7 @@ class TestJxu124:
             ({"sentences": [{"sent": "..", "sent_id": 9}]}, "empty expression"),
             ({"sentences": [{"sent": "a dog", "sent_id": 1}]}, "the id 1 was used before"),
             ({"image_path": ""}, "'image_path' must be a string"),
+            ({"image_path": "coco/" + 256 * "x"}, "is too long for a file's name"),
             ({"ref_id": None}, "'ref_id' must be an id"),
         ],
     )

@@ -115,8 +115,21 @@ def check_split_name(name: str, where: str) -> str:
 
 
 def required_photo(row: Mapping[str, object], key: str, where: str) -> str:
-    """Return a photo's normalized path, which must be relative to the folder of the photos and must not leave it."""
-    name = required_str(row, key, where)
+    """Return a photo's normalized path; see `photo_path`."""
+    return photo_path(required_str(row, key, where), key, where)
+
+
+def photo_path(name: str, key: str, where: str) -> str:
+    """Return a photo's normalized path, which must be relative to the folder of the photos and must not leave it.
+
+    Args:
+        name: the path in the data.
+        key: its key, for the message.
+        where: file and row, for the message.
+
+    Raises:
+        DataError: the path is absolute, leaves the folder, or has a part that no file system can hold.
+    """
     path = posixpath.normpath(name)
     if PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute() or path.split("/")[0] == "..":
         raise DataError(

@@ -23,7 +23,7 @@ from aligncat.datasets.categories import COCO_CATEGORIES
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.as_written import AsWritten, annotation_details, sentence_details
-from aligncat.datasets.formats.bad_rows import BadRows, check_split_name, required_photo
+from aligncat.datasets.formats.bad_rows import BadRows, check_split_name, photo_path, required_photo
 from aligncat.datasets.formats.boxes import XYWH, XYXY, read_box
 from aligncat.datasets.formats.canvas import Canvas, image_size
 from aligncat.datasets.formats.format import Format, ReadOptions
@@ -73,7 +73,7 @@ def read_hub_split(config: DataConfig, split: str, options: ReadOptions) -> Spli
             referents.add(
                 required_id(row, "ref_id", where),
                 required_id(row, "image_id", where),
-                PurePosixPath(required_str(row, "image_path", where)).name,
+                photo_path(PurePosixPath(required_str(row, "image_path", where)).name, "image_path", where),
                 _category(row, where),
                 [
                     read_sentence(required(part, "sent", where), required_id(part, "sent_id", where), part, where)
