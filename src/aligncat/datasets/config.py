@@ -29,9 +29,9 @@ class DataConfig:
         path: the folder with the dataset. REFER's layout has `<path>/<dataset>/refs(<split_by>).p` and
             `<path>/<dataset>/instances.json`; jsonl has `<path>/<split>.jsonl`. docs/formats.md describes the others.
         dataset: the dataset's name, of letters, digits and . _ + - only. The names refcoco, refcoco+, refcocog,
-            grefcoco, refclef, mojiref, mojiref+, mojirefg and, for MojiRef's version 2, mojiref2, mojiref2+ and
-            mojiref2g have defaults of their own. jsonl stands for the dataset `own` in the format jsonl, and pseudo for
-            the phrases that `aligncat data phrases` writes in that format.
+            grefcoco, refclef, mojiref, mojiref+, mojirefg, gmojiref and, for MojiRef's version 2, mojiref2, mojiref2+
+            and mojiref2g have defaults of their own. jsonl stands for the dataset `own` in the format jsonl, and pseudo
+            for the phrases that `aligncat data phrases` writes in that format.
         split_by: the division of the data into splits: unc for RefCOCO, RefCOCO+ and MojiRef, umd or google for
             RefCOCOg, unc or berkeley for RefCLEF. In REFER's layout it is part of a file name, and unc is the
             default. Other formats do not record it, and results call RefCOCOg's division "unknown" if it is not set.

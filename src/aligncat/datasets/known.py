@@ -44,6 +44,7 @@ KNOWN: dict[str, KnownDataset] = {
     "mojiref": KnownDataset(title="MojiRef", photos="mojiref"),
     "mojiref+": KnownDataset(title="MojiRef+", photos="mojiref"),
     "mojirefg": KnownDataset(title="MojiRefg", photos="mojiref"),
+    "gmojiref": KnownDataset(title="gMojiRef", photos="mojiref"),
     "mojiref2": KnownDataset(title="MojiRef 2", photos="mojiref"),
     "mojiref2+": KnownDataset(title="MojiRef 2+", photos="mojiref"),
     "mojiref2g": KnownDataset(title="MojiRef 2g", photos="mojiref"),

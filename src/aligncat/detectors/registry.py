@@ -103,7 +103,7 @@ KNOWN_DETECTORS: tuple[KnownDetector, ...] = (
         name=MINI,
         folder=Path(__file__).resolve().parents[1] / "assets" / "mini-detector",
         trained_on="MojiRef scenes made for the detector",
-        unseen="mojiref*",
+        unseen="*mojiref*",
         licence="The mini detector ships with aligncat and was trained on drawings of OpenMoji.",
         limit="Colour is weak: the query features of the mini detector carry little colour information, so phrases "
         "that name a colour are answered worse than phrases that name a position or a size.",

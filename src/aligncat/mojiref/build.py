@@ -16,9 +16,17 @@ from aligncat.files.new_folder import new_folder
 from aligncat.files.writable import check_writable
 from aligncat.mojiref.attributes import Item
 from aligncat.mojiref.glyphs import CATEGORIES
+from aligncat.mojiref.gmojiref import DATASET, AnyNumber, sentence_of
 from aligncat.mojiref.grammar import FLAVOURS, Flavour, describe
 from aligncat.mojiref.recipe import MojiRefConfig
-from aligncat.mojiref.refer_files import annotation, instances_header, refs_of_scene, write_attribution, write_flavour
+from aligncat.mojiref.refer_files import (
+    annotation,
+    instances_header,
+    refs_of_scene,
+    write_any_number,
+    write_attribution,
+    write_flavour,
+)
 from aligncat.mojiref.scenes import SPLITS, Scene, compose
 from aligncat.mojiref.version2.build import write_version2
 from aligncat.mojiref.version2.grammar import OVER_SPECIFICATION
@@ -35,6 +43,8 @@ def make_mojiref(
 ) -> Path:
     """Make the MojiRef benchmark: scenes of OpenMoji objects, and phrases that fit exactly one object each.
 
+    Version 1 also has phrases that fit several objects or none, in the dataset gmojiref.
+
     Args:
         out: the folder to write; it must not exist, or it must be empty.
         version: 1, or 2 for harder scenes and more human phrases; see docs/mojiref.md.
@@ -43,7 +53,7 @@ def make_mojiref(
         recipe: size and seed of the benchmark.
 
     Returns:
-        The folder, with images/ and, for each flavour, instances.json and refs(unc).p.
+        The folder, with images/ and, for each flavour, instances.json and refs(unc).p (for gmojiref grefs(unc).json).
 
     Raises:
         ConfigError: over_specification is out of range, or a setting belongs to the other version.
@@ -76,6 +86,7 @@ def _write(folder: Path, recipe: MojiRefConfig) -> None:
     (folder / "images").mkdir()
     instances = instances_header("MojiRef, made by aligncat", asdict(recipe))
     refs: dict[Flavour, list[dict[str, Any]]] = {flavour: [] for flavour in FLAVOURS}
+    any_number = AnyNumber(recipe)
     for split, index in track(recipe.scenes(), "making MojiRef"):
         scene = compose(recipe.seed, split, index)
         image_id = _PER_SPLIT * (SPLITS.index(split) + 1) + index
@@ -86,20 +97,23 @@ def _write(folder: Path, recipe: MojiRefConfig) -> None:
         height, width = scene.pixels.shape[:2]
         instances["images"].append({"id": image_id, "file_name": file_name, "width": width, "height": height})
         items = [_item(scene, row) for row in rows]
+        groups = [entry.category.group for entry in scene.objects]
         for flavour in FLAVOURS:
             rng = np.random.default_rng([recipe.seed, SPLITS.index(split), index, 1 + FLAVOURS.index(flavour)])
             refs[flavour] += refs_of_scene(
                 rng,
                 rows,
                 partial(_sentence, rng, flavour, items, recipe.redundancy),
-                groups=[entry.category.group for entry in scene.objects],
+                groups=groups,
                 split=split,
                 file_name=file_name,
                 most_referents=recipe.referents,
                 most_sentences=recipe.sentences,
             )
+        any_number.add(items, rows, groups=groups, split=split, index=index, file_name=file_name)
     for flavour in FLAVOURS:
         write_flavour(folder / flavour, instances, refs[flavour])
+    write_any_number(folder / DATASET, instances, any_number.refs())
     write_attribution(folder)
 
 
@@ -123,15 +137,7 @@ def _sentence(
     """Return a sentence of refs(unc).p for the n-th object of a scene."""
     others = [item for other, item in enumerate(items) if other != number]
     phrase = describe(rng, flavour, items[number], others, redundancy=redundancy)
-    if phrase is None:
-        return None
-    return {
-        "raw": phrase.text,
-        "sent": phrase.text,
-        "kind": phrase.kind,
-        "needed": list(phrase.needed),
-        "redundant": list(phrase.redundant),
-    }
+    return None if phrase is None else sentence_of(phrase)
 
 
 def _item(scene: Scene, row: dict[str, Any]) -> Item:

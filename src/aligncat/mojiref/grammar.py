@@ -6,7 +6,7 @@ like RefCOCO+) and "mojirefg" (long, with relations, like RefCOCOg).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -79,25 +79,57 @@ def describe(
     preference = PREFERENCE[flavour]
     available = [attribute for attribute in attributes_of(item, others) if attribute.kind in preference]
     peers = [other for other in others if other.category == item.category]
-    needed = _smallest_set(rng, preference, available, peers)
+    needed = smallest_set(rng, preference, available, peers)
     if needed is None:
         return None
-    mentioned = {attribute.kind for attribute in needed}
-    redundant: list[Attribute] = []
-    for kind in preference:
-        spare = [attribute for attribute in available if attribute.kind == kind and kind not in mentioned]
-        if spare and rng.random() < redundancy * REDUNDANCY[flavour][kind]:
-            redundant.append(spare[rng.integers(len(spare))])
-    text = _phrase(rng, flavour, item, [*needed, *redundant])
+    redundant = further_attributes(rng, flavour, available, {a.kind for a in needed}, redundancy)
+    text = phrase_text(rng, flavour, item, [*needed, *redundant])
     return Phrase(text, tuple(a.kind for a in needed), tuple(a.kind for a in redundant))
 
 
-def _smallest_set(
-    rng: np.random.Generator, preference: dict[Kind, float], available: list[Attribute], peers: list[Item]
+def further_attributes(
+    rng: np.random.Generator,
+    flavour: Flavour,
+    available: Sequence[Attribute],
+    mentioned: Collection[Kind],
+    redundancy: float,
+) -> list[Attribute]:
+    """Return the attributes that a phrase mentions without need, at most one of each kind.
+
+    Args:
+        rng: decides which kinds are mentioned, and chooses among the attributes of a kind.
+        flavour: determines the kinds and their rates.
+        available: the attributes that may be mentioned.
+        mentioned: the kinds that the phrase has already.
+        redundancy: factor on the rates of REDUNDANCY.
+    """
+    redundant: list[Attribute] = []
+    for kind in PREFERENCE[flavour]:
+        spare = [attribute for attribute in available if attribute.kind == kind and kind not in mentioned]
+        if spare and rng.random() < redundancy * REDUNDANCY[flavour][kind]:
+            redundant.append(spare[rng.integers(len(spare))])
+    return redundant
+
+
+def smallest_set(
+    rng: np.random.Generator,
+    preference: Mapping[Kind, float],
+    available: Sequence[Attribute],
+    peers: Sequence[Item],
 ) -> tuple[Attribute, ...] | None:
     """Return a smallest set, of at most two attributes, that no peer has even leniently; drawn by preference."""
     if not peers:
         return ()
+    sets = smallest_sets(available, peers)
+    if not sets:
+        return None
+    counts = {chosen: sum(_kinds(other) == _kinds(chosen) for other in sets) for chosen in sets}
+    weights = np.array([np.prod([preference[a.kind] for a in c]) / counts[c] for c in sets])
+    return sets[rng.choice(len(sets), p=weights / weights.sum())]
+
+
+def smallest_sets(available: Sequence[Attribute], peers: Sequence[Item]) -> list[tuple[Attribute, ...]]:
+    """Return the smallest sets, of one or two attributes, that no peer has even leniently."""
     for size in (1, 2):
         sets = [
             chosen
@@ -106,10 +138,8 @@ def _smallest_set(
             and not any(all(a.holds(peer, slack=SLACK) for a in chosen) for peer in peers)
         ]
         if sets:
-            counts = {chosen: sum(_kinds(other) == _kinds(chosen) for other in sets) for chosen in sets}
-            weights = np.array([np.prod([preference[a.kind] for a in c]) / counts[c] for c in sets])
-            return sets[rng.choice(len(sets), p=weights / weights.sum())]
-    return None
+            return sets
+    return []
 
 
 def _kinds(attributes: Sequence[Attribute]) -> frozenset[Kind]:
@@ -117,6 +147,7 @@ def _kinds(attributes: Sequence[Attribute]) -> frozenset[Kind]:
 
 
 _PERSON_COLORS = ("{n} in {c}", "{n} in {c} shirt", "{n} wearing {c}")
+_PEOPLE_COLORS = ("{n} in {c}", "{n} in {c} shirts", "{n} wearing {c}")
 _SIZES = {"big": ("big", "large"), "small": ("small", "little")}
 _SHORT_PLACES = {
     "left": ("{n} on left", "{n} on the left", "left {n}"),
@@ -141,18 +172,34 @@ _RELATION_WORDS = {
 }
 
 
-def _phrase(rng: np.random.Generator, flavour: Flavour, item: Item, attributes: Sequence[Attribute]) -> str:
-    """Return a phrase for a noun of the item and the attributes."""
+def phrase_text(
+    rng: np.random.Generator,
+    flavour: Flavour,
+    item: Item,
+    attributes: Sequence[Attribute],
+    *,
+    plurals: Sequence[str] = (),
+) -> str:
+    """Return a phrase for a noun of an item and for attributes.
+
+    Args:
+        rng: chooses among the nouns and the wordings.
+        flavour: determines the style.
+        item: the object, or one of several.
+        attributes: what the phrase says of it, at most one of each kind.
+        plurals: plural nouns to choose from, if the phrase is for several objects.
+    """
 
     def pick(options: Sequence[str]) -> str:
         return options[int(rng.integers(len(options)))]
 
     value = {attribute.kind: attribute.value for attribute in attributes}
     long = flavour == "mojirefg"
-    noun = phrase = pick(item.nouns)
+    noun = phrase = pick(plurals or item.nouns)
     if "color" in value:
         worn = item.category == "person"
-        phrase = pick(_PERSON_COLORS).format(n=noun, c=value["color"]) if worn else f"{value['color']} {noun}"
+        forms = _PEOPLE_COLORS if plurals else _PERSON_COLORS
+        phrase = pick(forms).format(n=noun, c=value["color"]) if worn else f"{value['color']} {noun}"
     if "size" in value:
         phrase = f"{pick(_SIZES[value['size']])} {phrase}"
     if "place" in value:

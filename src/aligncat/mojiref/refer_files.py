@@ -1,4 +1,4 @@
-"""MojiRef's files in REFER's layout: instances.json and refs(unc).p for each flavour."""
+"""MojiRef's files in REFER's layout: instances.json and refs(unc).p for each flavour, or gRefCOCO's grefs(unc).json."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ from aligncat.mojiref.glyphs import CATEGORIES
 
 SPLIT_BY = "unc"
 _GROUPS = {"testA": {"person", "animal"}, "testB": {"thing"}}
+
+
+def allowed_groups(split: str) -> set[str]:
+    """Return the groups of categories that the phrases of a split are about."""
+    return _GROUPS.get(split, {"person", "animal", "thing"})
 
 
 def instances_header(description: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +85,7 @@ def refs_of_scene(
         most_referents: the most objects to refer to.
         most_sentences: the most different sentences for each.
     """
-    allowed = _GROUPS.get(split, {"person", "animal", "thing"})
+    allowed = allowed_groups(split)
     chosen = 0
     for number in rng.permutation(len(rows)):
         if groups[number] not in allowed or chosen == most_referents:
@@ -108,6 +113,13 @@ def write_flavour(folder: Path, instances: dict[str, Any], refs: list[dict[str, 
     folder.mkdir()
     (folder / "instances.json").write_text(json.dumps(instances))
     (folder / f"refs({SPLIT_BY}).p").write_bytes(pickle.dumps(list(_number(refs)), protocol=2))
+
+
+def write_any_number(folder: Path, instances: dict[str, Any], refs: list[dict[str, Any]]) -> None:
+    """Write the two files of the flavour with any number of targets, as gRefCOCO has them, into a new folder."""
+    folder.mkdir()
+    (folder / "instances.json").write_text(json.dumps(instances))
+    (folder / f"grefs({SPLIT_BY}).json").write_text(json.dumps(list(_number(refs))))
 
 
 def write_attribution(folder: Path) -> None:
