@@ -18,7 +18,7 @@ NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "bo
 ENDINGS = {"children": "child", "people": "person", "knives": "knife", "mice": "mouse", "sheep": "sheep"}
 ENDINGS |= {"babies": "baby", "ladies": "lady", "kitties": "kitty", "puppies": "puppy", "teddies": "teddy"}
 ENDINGS |= {"buses": "bus", "wine glasses": "wine glass", "couches": "couch", "toothbrushes": "toothbrush"}
-ENDINGS |= {"slices of pizza": "slice of pizza"}
+ENDINGS |= {"slices of pizza": "slice of pizza", "sandwiches": "sandwich", "computer mice": "computer mouse"}
 # docs/mojiref.md: an absent phrase is not even true of the categories that a viewer might call by the same noun.
 ALIKE = [
     "backpack,handbag,suitcase",

@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(tmp_path: Path) -
     environment = {**os.environ, "PYTHONHASHSEED": "42", "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code, tmp_path / "there"], check=True, env=environment, capture_output=True)
     here = digests(make_mojiref(out=tmp_path / "here", recipe=TINY))
-    assert len(here) == 6 + 3 * 2 + 1
+    assert len(here) == 6 + 4 * 2 + 1
     assert digests(tmp_path / "there") == here
 
 
@@ -167,7 +167,12 @@ def test_a_folder_that_is_not_empty_is_refused_and_unchanged(tmp_path: Path) -> 
 def test_an_empty_folder_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     make_mojiref(out=tmp_path / "empty", recipe=TINY)
-    assert {path.name for path in (tmp_path / "empty").iterdir()} == {*FLAVOURS, "images", "ATTRIBUTION.txt"}
+    assert {path.name for path in (tmp_path / "empty").iterdir()} == {
+        *FLAVOURS,
+        "gmojiref",
+        "images",
+        "ATTRIBUTION.txt",
+    }
 
 
 def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
