@@ -117,7 +117,9 @@ def test_the_cause_is_the_first_stage_that_lost_the_referent(cause, made, world,
 
 
 def test_a_split_in_which_no_image_has_a_candidate_has_causes_and_metrics(make_store, make):
-    store = make_store([make.candidates("i1", [], ()), make.candidates("i2", BOXES, ("person", "person", "dog", "cat"))])
+    store = make_store(
+        [make.candidates("i1", [], ()), make.candidates("i2", BOXES, ("person", "person", "dog", "cat"))]
+    )
     images = {"i1": ImageRecord("i1", Path("i1.png"))}
     split = Split("toy", "val", "unc", images, (Expression("e", "r", "i1", "a person"),))
     truth = {"r": make.truth(LEFT, None)}

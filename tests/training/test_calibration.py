@@ -15,16 +15,8 @@ from aligncat.datasets.load import load_split
 from aligncat.datasets.split import Split
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.matching import Calibration, Evidence
-from aligncat.training.calibration import (
-    Pairs,
-    calibrate,
-    distinct,
-    fit_answer,
-    fit_present,
-    logistic_regression,
-    reference_images,
-    stored_images,
-)
+from aligncat.training.calibration import calibrate, distinct, reference_images, stored_images
+from aligncat.training.match_regression import Pairs, fit_answer, fit_present, logistic_regression
 
 
 @pytest.fixture(scope="module")
