@@ -31,7 +31,7 @@ from aligncat.grounder.matching import Calibration, Images, align
 from aligncat.grounder.model import GroundingModel
 from aligncat.grounder.model_card import model_card
 from aligncat.language.pretrained import PretrainedText
-from aligncat.language.several import several_of
+from aligncat.language.several import phrase_for_one
 from aligncat.language.tokens import Tokens
 from aligncat.loading import model_loading
 from aligncat.store.reader import Store
@@ -173,7 +173,7 @@ class Grounder(ModelHubMixin):
             required_matcher(self.matcher)
         if not len(candidates):
             raise DetectorError("the detector found nothing in the image; try another image or detector")
-        meant = [said.one if several and (said := several_of(phrase)) else phrase for phrase in phrases]
+        meant = [phrase_for_one(phrase) for phrase in phrases] if several else phrases
         tokens = self.vocabulary.encode(meant, self.model.config.text.max_length)
         images = Images.repeated(candidates, self.columns, len(phrases), self.device)
         alignment = align(self.model, images, tokens.to(self.device))

@@ -106,6 +106,16 @@ def several_of(phrase: str) -> Several | None:
     return Several(" ".join([*kept, singular, *words[head + 1 :]]), count)
 
 
+def phrase_for_one(phrase: str) -> str:
+    """Return the phrase for one of the objects if a phrase means several, and the phrase itself if it means one.
+
+    Args:
+        phrase: an expression.
+    """
+    said = several_of(phrase)
+    return phrase if said is None else said.one
+
+
 def singular_of(noun: str) -> str | None:
     """Return the singular of an English noun if it is a plural, otherwise None.
 

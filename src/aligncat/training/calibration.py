@@ -13,7 +13,7 @@ a little easier to refuse than among many. Near misses in places, colours, sizes
 are not made.
 
 The probability depends on how often expressions are absent. It is fitted for half of the pairs present, a quarter
-mismatched and a quarter near misses.
+mismatched and a quarter near misses; without enough near misses, for half mismatched.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from aligncat.grounder.matching import (
     gather_evidence,
 )
 from aligncat.grounder.model import GroundingModel
+from aligncat.language.several import phrase_for_one, several_of
 from aligncat.language.tokens import Tokens
 from aligncat.store.reader import Store
 from aligncat.training.match_regression import PRESENT, Pairs, fit_answer, fit_present
@@ -45,7 +46,9 @@ from aligncat.training.match_regression import PRESENT, Pairs, fit_answer, fit_p
 EXPRESSIONS = 2000  # of the validation split that are used; more do not change five numbers
 REFERENCES = 256  # images
 REFERENCE_OBJECTS = 8  # of an image
-LEAST = 20.0  # pairs of each kind, counted by weight, with fewer of which nothing is fitted
+LEAST = (
+    20.0  # pairs of a kind, counted by weight; fewer near misses do not count, and without the others nothing is fitted
+)
 _BATCH = 256
 
 logger = logging.getLogger(__name__)
@@ -73,22 +76,28 @@ def calibrate(
         columns: the columns of the store that the model reads beside f_q.
 
     Returns:
-        The calibration, or None, with a warning, if the split has too few expressions or images.
+        The calibration, or None, with a warning, if the split has too few expressions or images, or no reference image
+        has a candidate.
     """
+    uncalibrated = "the grounder is not calibrated and has no match: %s"
     rng = np.random.default_rng(seed)
     drawn = rng.permutation(len(references))[:REFERENCES]
     bank = reference_images(stored_images(store, [references[number] for number in drawn], columns))
+    if not bank.valid.any():
+        logger.warning(uncalibrated, "no reference image has a candidate")
+        return None
     with torch.inference_mode():
-        pairs, others = _make_pairs(
+        pairs, others = make_pairs(
             model, vocabulary, stored_images(store, list(split.images), columns), split, bank, rng
         )
     counts = [float(kind.weights.sum()) for kind in pairs]
     if min(counts[:2]) < LEAST:
         logger.warning(
-            "the grounder is not calibrated and has no match: split %s has too few expressions or images", split.split
+            uncalibrated,
+            f"split {split.split} has too few expressions, or too few images without an object of their categories",
         )
         return None
-    present = fit_present(*pairs)
+    present = fit_present(pairs[0], [kind for kind, count in zip(pairs[1:], counts[1:], strict=True) if count >= LEAST])
     answer = fit_answer(pairs[0].evidence, others) if others else present
     fitted: dict[str, str | int | float] = {
         "split": split.split,
@@ -149,12 +158,21 @@ def distinct(boxes: NDArray[np.float32], among: NDArray[np.bool_]) -> list[int]:
     return chosen
 
 
-def _make_pairs(
+def make_pairs(
     model: GroundingModel, vocabulary: Tokens, images: Images, split: Split, bank: Images, rng: np.random.Generator
 ) -> tuple[tuple[Pairs, Pairs, Pairs], list[tuple[int, int]]]:
     """Return the present pairs, the mismatched pairs and the near misses; and the other objects of present pairs.
 
-    The other objects, (pair, candidate), are of the expression's category and not the chosen object.
+    The other objects, (pair, candidate), are of the expression's category and not the chosen object. An expression for
+    several objects has none, because it may mean them too.
+
+    Args:
+        model: the trained model, in evaluation mode.
+        vocabulary: its vocabulary.
+        images: the candidates of the split's images, in order.
+        split: the validation split.
+        bank: the reference images.
+        rng: decides the draws.
     """
     device = str(next(model.parameters()).device)
     place = {image_id: number for number, image_id in enumerate(split.images)}
@@ -164,7 +182,7 @@ def _make_pairs(
 
     def evidence(rows: NDArray[np.int64], texts: Sequence[str]) -> Evidence:
         parts = []
-        for start in range(0, max(len(texts), 1), _BATCH):
+        for start in range(0, len(texts), _BATCH):
             batch = slice(start, start + _BATCH)
             pictures = images.rows(torch.from_numpy(rows[batch])).to(device)
             parts.append(gather_evidence(model, vocabulary, pictures, texts[batch], reference_valid, references))
@@ -185,7 +203,7 @@ def _make_pairs(
 
     drawn = np.sort(rng.permutation(len(split.expressions))[:EXPRESSIONS])
     expressions = [split.expressions[number] for number in drawn]
-    texts = [expression.text for expression in expressions]
+    texts = [phrase_for_one(expression.text) for expression in expressions]
     rows = np.array([place[expression.image_id] for expression in expressions])
     present = evidence(rows, texts)
     categories, choices = present.category.tolist(), present.choice.tolist()
@@ -199,15 +217,22 @@ def _make_pairs(
     swappable = np.array([number for number, each in enumerate(swaps) if each], np.int64)
     near = [swaps[number][rng.integers(len(swaps[number]))] for number in swappable]
     single = [alone(rows[number], categories[number], choices[number]) for number in swappable]
+    missed = evidence(rows[swappable], near) if near else Evidence(*(tensor[:0] for tensor in present))
     pairs = (
-        Pairs(present, np.ones(len(texts))),
-        Pairs(evidence(others, texts), np.array(absent)),
-        Pairs(evidence(rows[swappable], near), np.array(single)),
+        _with_candidates(present, np.ones(len(texts))),
+        _with_candidates(evidence(others, texts), np.array(absent)),
+        _with_candidates(missed, np.array(single)),
     )
     objects = [
         (number, slot)
         for number, (row, category, choice) in enumerate(zip(rows, categories, choices, strict=True))
+        if several_of(expressions[number].text) is None
         for slot in alike(row, category, choice)
         if present.kept[number, slot]
     ]
     return pairs, objects
+
+
+def _with_candidates(evidence: Evidence, weights: NDArray[np.float64]) -> Pairs:
+    """Return pairs of which those in an image without candidates do not count: their match is always 0."""
+    return Pairs(evidence, weights * evidence.kept.any(dim=1).numpy())

@@ -27,18 +27,17 @@ class Pairs(NamedTuple):
     weights: NDArray[np.float64]
 
 
-def fit_present(present: Pairs, mismatched: Pairs, near: Pairs) -> Logistic:
+def fit_present(present: Pairs, absent: Sequence[Pairs]) -> Logistic:
     """Return a logistic regression of whether an expression is true, on the most probable candidate of each pair.
 
     The most probable candidate depends on the weights, so both are found in turn, starting from the choice.
 
     Args:
         present: pairs whose expression is true.
-        mismatched: expressions with other images.
-        near: near misses; without any, the mismatched pairs count for both.
+        absent: the kinds of pairs whose expression is not true, at least one, which share the other half of the weight.
     """
-    kinds = [kind for kind in (present, mismatched, near) if kind.weights.sum() > 0]
-    shares = [PRESENT, *[(1 - PRESENT) / (len(kinds) - 1)] * (len(kinds) - 1)]
+    kinds = [present, *absent]
+    shares = [PRESENT, *[(1 - PRESENT) / len(absent)] * len(absent)]
     weights = np.concatenate(
         [share * kind.weights / kind.weights.sum() for share, kind in zip(shares, kinds, strict=True)]
     )
@@ -61,10 +60,11 @@ def fit_answer(present: Evidence, others: Sequence[tuple[int, int]]) -> Logistic
         present: the evidence for present pairs.
         others: the other objects, at least one, as (pair, candidate).
     """
-    count = len(present.choice)
+    answered = present.kept.any(dim=1).nonzero()[:, 0]  # not the pairs in images without candidates
+    count = len(answered)
     pairs, slots = torch.tensor(others).T
     wrong = present.values[pairs, slots]
-    values = torch.cat([present.values[torch.arange(count), present.choice], wrong])
+    values = torch.cat([present.values[answered, present.choice[answered]], wrong])
     right = np.arange(len(values)) < count
     weights = np.where(right, 0.5 / count, 0.5 / len(wrong))
     return _regression(values.double().numpy(), right, weights)
