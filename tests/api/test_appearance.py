@@ -20,6 +20,7 @@ from aligncat.files.images import read_image
 from aligncat.geometry import decode_mask
 from aligncat.grounder.grounder import Grounder
 from aligncat.store.reader import Store
+from aligncat.training.initial import Initial
 from aligncat.types import FeatureColumn
 
 WITH_APPEARANCE = replace(ALIGNMENT, features="query+appearance")
@@ -169,6 +170,17 @@ class TestRefused:
         manifest = replace(seeing.open().manifest, columns=(other,))
         with pytest.raises(StoreError, match=r"column 'colour' has version .* are needed; extract again"):
             manifest.check_column(COLOUR, seeing.store)
+
+    def test_training_from_a_grounder_that_reads_another_version(self, seeing: World, grounder: Path) -> None:
+        """The lengths are equal, so the shapes of the weights would not tell."""
+        initial, manifest = Initial.read(grounder), seeing.open().manifest
+        columns, config = initial.contents.columns, initial.contents.model.config
+        initial.check(config, manifest, columns)
+        newer = (replace(columns[0], column=replace(COLOUR, version=2)), *columns[1:])
+        with pytest.raises(
+            ConfigError, match=r"because it differs: it reads colour \(version 1.*not colour \(version 2"
+        ):
+            initial.check(config, manifest, newer)
 
     def test_a_detector_that_does_not_give_a_column(self, seeing: World) -> None:
         description = seeing.open().manifest.detector

@@ -101,9 +101,10 @@ def fit(
         KeyboardInterrupt: on Ctrl-C, after a log line that says how to resume.
     """
     config = ModelConfig(alignment=alignment, text=text)
+    columns = columns_of(store, alignment)
     rule = word_rule(out)
     if initial is not None:
-        initial.check(config, store.manifest)
+        initial.check(config, store.manifest, columns)
         rule = initial.rule
     vocabulary, pretrained = _load_tokens(text, train, word_vectors, rule, initial)
     provenance = {
@@ -116,7 +117,6 @@ def fit(
         "init": None if initial is None else initial.provenance(),
         "versions": installed_versions(),
     }
-    columns = columns_of(store, alignment)
     settings = {**asdict(config), **provenance}
     if columns:
         settings[COLUMNS_KEY] = [each.to_json() for each in columns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +11,7 @@ import torch
 
 from aligncat.errors import ConfigError
 from aligncat.files.hashes import files_sha256
+from aligncat.grounder.features import ScaledColumn
 from aligncat.grounder.folder import CONFIG, VOCABULARY, WEIGHTS, Contents, find_folder, read_folder
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.weights import check_tensors
@@ -62,16 +64,17 @@ class Initial:
         origin = self.contents.provenance
         return {"name": self.name, "sha256": self.sha256, "data": origin.get("data"), "init": origin.get("init")}
 
-    def check(self, config: ModelConfig, manifest: Manifest) -> None:
+    def check(self, config: ModelConfig, manifest: Manifest, columns: Sequence[ScaledColumn]) -> None:
         """Check that the weights fit a training, and mean the same in it.
 
         Args:
             config: the settings of the model that is trained.
             manifest: the manifest of the store that it is trained with.
+            columns: the columns of the store that the trained model reads beside f_q.
 
         Raises:
-            ConfigError: a setting of the model differs, or another detector made the candidates. One message lists all
-                differences.
+            ConfigError: a setting of the model differs, another detector made the candidates, or it reads other columns
+                or another version of them. One message lists all differences.
         """
         own, wanted = asdict(self.contents.model.config), asdict(config)
         differing = [
@@ -84,6 +87,12 @@ class Initial:
         differing += detector_differences(stored, learned_from, ignoring=("masks", "candidates"))
         if tuple(manifest.labels) != self.contents.labels:
             differing.append("the detector's categories")
+        if own["alignment"]["features"] == wanted["alignment"]["features"] and self.contents.columns != tuple(columns):
+            read, needed = (
+                " and ".join(f"{each.column} times {each.scale}" for each in some)
+                for some in (self.contents.columns, columns)
+            )
+            differing.append(f"it reads {read}, not {needed}")
         if differing:
             raise ConfigError(
                 f"{self.name}: training cannot start from this grounder, because it differs: {'; '.join(differing)}. "
