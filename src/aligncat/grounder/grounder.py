@@ -186,7 +186,7 @@ class Grounder(ModelHubMixin):
             unknown = self.vocabulary.unknown(meant[row])
             found = grounding_of(row, phrase, candidates, choices, self.labels, unknown)
             if several and match is not None:
-                slots = answer_slots(phrase, found.choice, match.answers[row], candidates.boxes)
+                slots = answer_slots(phrase, found.choice, match.answers[row], candidates.relative_boxes)
                 found = with_answers(found, slots, candidates, match.answers[row])
             groundings.append(found)
         return groundings
@@ -214,12 +214,11 @@ class Grounder(ModelHubMixin):
         for batch in tensors.batches(256):
             images = Images.of(batch).to(self.device)
             alignment = align(self.model, images, batch.tokens.to(self.device))
-            expressions = [split.expressions[row] for row in batch.rows.tolist()]
-            texts = [each.text for each in expressions]
+            texts = [split.expressions[row].text for row in batch.rows.tolist()]
             choices = choices_of(alignment, texts, self.vocabulary, self.labels)
             if self.matcher is not None:
                 match = self.matcher.match(images, texts)
-                boxes = store.boxes([each.image_id for each in expressions])
+                boxes = batch.boxes.numpy()
                 several = np.zeros_like(choices.kept)
                 for row, text in enumerate(texts):
                     several[row, answer_slots(text, int(choices.choice[row]), match.answers[row], boxes[row])] = True

@@ -96,7 +96,7 @@ def answer_slots(phrase: str, choice: int, answers: NDArray[np.float32], boxes: 
         phrase: the expression.
         choice: the index of the chosen candidate.
         answers: (O,), one row of `Match.answers`.
-        boxes: (O, 4) xyxy pixels.
+        boxes: (O, 4) xyxy in any unit.
     """
     said = several_of(phrase)
     if said is None:
