@@ -8,16 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers.tiny_run import ALIGNMENT, CANDIDATES, World, logged, run, weights
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.api.evaluate import evaluate
 from aligncat.api.extract import extract
+from aligncat.datasets.load import load_split
 from aligncat.detectors.colour import COLOUR, colour_statistics
 from aligncat.detectors.registry import load_detector
 from aligncat.errors import ConfigError, DetectorError, StoreError
 from aligncat.files.images import read_image
 from aligncat.geometry import decode_mask
+from aligncat.grounder.batches import SplitTensors
+from aligncat.grounder.features import found_features
 from aligncat.grounder.grounder import Grounder
 from aligncat.store.reader import Store
 from aligncat.training.initial import Initial
@@ -104,6 +108,20 @@ class TestGrounder:
         assert config["feature_dim"] == store.manifest.feature_dim + sum(c["dim"] for c in columns)
         assert config["alignment"]["features"] == "query+appearance"
         assert len(logged(grounder, "val/rec")) == 2
+
+    def test_a_batch_has_the_features_of_single_images_and_shares_those_of_the_store(
+        self, seeing: World, grounder: Path
+    ) -> None:
+        loaded, store, split = Grounder.from_pretrained(grounder), seeing.open(), load_split(seeing.data, "train")
+        assert store.share(list(split.images))
+        tensors = SplitTensors(split, store, loaded.vocabulary, max_length=8, with_labels=False, columns=loaded.columns)
+        rows = [0, len(split.expressions) - 1]
+        for row, features in zip(rows, tensors.gather(rows).features, strict=True):
+            candidates = store.candidates(split.expressions[row].image_id)
+            expected = found_features(candidates, loaded.columns)
+            assert torch.equal(features[: len(candidates)], expected) and not features[len(candidates) :].any()
+        held = [tensors._candidates.features, *tensors._further.values()]
+        assert len(held) == 1 + len(loaded.columns) and all(tensor.is_shared() for tensor in held)
 
     def test_from_a_store_and_from_the_photo_it_answers_alike(self, seeing: World, grounder: Path) -> None:
         loaded = Grounder.from_pretrained(grounder)

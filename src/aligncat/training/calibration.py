@@ -28,7 +28,7 @@ from torch import Tensor
 
 from aligncat.datasets.split import Split
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
-from aligncat.grounder.features import ScaledColumn, stored_features
+from aligncat.grounder.features import ScaledColumn, stored_columns, with_columns
 from aligncat.grounder.matching import (
     Calibration,
     Evidence,
@@ -118,7 +118,7 @@ def stored_images(store: Store, image_ids: Sequence[str], columns: Sequence[Scal
         columns: the columns that the model reads beside f_q.
     """
     found, boxes = store.tensors(image_ids), torch.from_numpy(store.relative_boxes(image_ids))
-    features = stored_features(store, image_ids, found.features, columns)
+    features = with_columns(found.features, columns, stored_columns(store, image_ids, columns))
     return Images(features, found.categories, found.valid, found.confidences, boxes)
 
 
