@@ -8,18 +8,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers.tiny_run import ALIGNMENT, CANDIDATES, World, logged, run, weights
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.api.evaluate import evaluate
 from aligncat.api.extract import extract
+from aligncat.datasets.load import load_split
 from aligncat.detectors.colour import COLOUR, colour_statistics
 from aligncat.detectors.registry import load_detector
 from aligncat.errors import ConfigError, DetectorError, StoreError
 from aligncat.files.images import read_image
 from aligncat.geometry import decode_mask
+from aligncat.grounder.batches import SplitTensors
+from aligncat.grounder.features import found_features
 from aligncat.grounder.grounder import Grounder
 from aligncat.store.reader import Store
+from aligncat.training.initial import Initial
 from aligncat.types import FeatureColumn
 
 WITH_APPEARANCE = replace(ALIGNMENT, features="query+appearance")
@@ -104,6 +109,20 @@ class TestGrounder:
         assert config["alignment"]["features"] == "query+appearance"
         assert len(logged(grounder, "val/rec")) == 2
 
+    def test_a_batch_has_the_features_of_single_images_and_shares_those_of_the_store(
+        self, seeing: World, grounder: Path
+    ) -> None:
+        loaded, store, split = Grounder.from_pretrained(grounder), seeing.open(), load_split(seeing.data, "train")
+        assert store.share(list(split.images))
+        tensors = SplitTensors(split, store, loaded.vocabulary, max_length=8, with_labels=False, columns=loaded.columns)
+        rows = [0, len(split.expressions) - 1]
+        for row, features in zip(rows, tensors.gather(rows).features, strict=True):
+            candidates = store.candidates(split.expressions[row].image_id)
+            expected = found_features(candidates, loaded.columns)
+            assert torch.equal(features[: len(candidates)], expected) and not features[len(candidates) :].any()
+        held = [tensors._candidates.features, *tensors._further.values()]
+        assert len(held) == 1 + len(loaded.columns) and all(tensor.is_shared() for tensor in held)
+
     def test_from_a_store_and_from_the_photo_it_answers_alike(self, seeing: World, grounder: Path) -> None:
         loaded = Grounder.from_pretrained(grounder)
         image_id, path = a_photo(seeing)
@@ -169,6 +188,17 @@ class TestRefused:
         manifest = replace(seeing.open().manifest, columns=(other,))
         with pytest.raises(StoreError, match=r"column 'colour' has version .* are needed; extract again"):
             manifest.check_column(COLOUR, seeing.store)
+
+    def test_training_from_a_grounder_that_reads_another_version(self, seeing: World, grounder: Path) -> None:
+        """The lengths are equal, so the shapes of the weights would not tell."""
+        initial, manifest = Initial.read(grounder), seeing.open().manifest
+        columns, config = initial.contents.columns, initial.contents.model.config
+        initial.check(config, manifest, columns)
+        newer = (replace(columns[0], column=replace(COLOUR, version=2)), *columns[1:])
+        with pytest.raises(
+            ConfigError, match=r"because it differs: it reads colour \(version 1.*not colour \(version 2"
+        ):
+            initial.check(config, manifest, newer)
 
     def test_a_detector_that_does_not_give_a_column(self, seeing: World) -> None:
         description = seeing.open().manifest.detector

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,20 @@ MISSED = [(0, 0, 3, 3), (0, 0, 4, 10), RIGHT, (8, 4, 12, 6)]
 )
 def test_the_cause_is_the_first_stage_that_lost_the_referent(cause, made, world, expected):
     assert cause(made, **world) == expected
+
+
+def test_a_split_in_which_no_image_has_a_candidate_has_causes_and_metrics(make_store, make):
+    store = make_store(
+        [make.candidates("i1", [], ()), make.candidates("i2", BOXES, ("person", "person", "dog", "cat"))]
+    )
+    images = {"i1": ImageRecord("i1", Path("i1.png"))}
+    split = Split("toy", "val", "unc", images, (Expression("e", "r", "i1", "a person"),))
+    truth = {"r": make.truth(LEFT, None)}
+    table = Overlaps.of(store, split, truth)
+    made = replace(choices(0, having=(0, 0, 0, 0), matched=False), kept=np.zeros((1, 4), bool))
+    [row] = answers_table(Questions(split, truth, store, table), made).to_pylist()
+    assert (row["choice"], row["right"], row["cause"], row["score"]) == (-1, False, "no_candidate", 0)
+    assert measure(table, [-1]).rec == 0
 
 
 def test_every_cause_is_explained():

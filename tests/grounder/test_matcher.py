@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 import torch
 from helpers.old_files import without_hashes
-from helpers.tiny_run import World
+from helpers.tiny_run import ALIGNMENT, TEXT, World
 from safetensors.torch import load_file, save_file
 
+from aligncat.alignment.config import Order, RelationPart
 from aligncat.datasets.load import load_split
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.matcher import answer_slots
-from aligncat.grounder.matching import Logistic, align_references, contradictions, gather_evidence
+from aligncat.grounder.matching import Images, Logistic, align_references, contradictions, gather_evidence
+from aligncat.grounder.model import GroundingModel, ModelConfig
+from aligncat.language.vocabulary import Vocabulary
 from aligncat.training.calibration import stored_images
 
 BOXES = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [40, 0, 50, 10]], np.float32)
@@ -84,6 +87,33 @@ def test_evidence_is_the_formula_in_numpy(grounder: Grounder, world: World, spli
         assert values[:, 1] == pytest.approx(np.log(images.confidences[row].numpy()[kept]), abs=1e-5)
         assert values[:, 3] == pytest.approx(np.clip(score - against, -6, 3)[kept], abs=1e-4)
         assert not found.values[row].numpy()[~kept].any()
+
+
+@pytest.mark.parametrize(
+    ("order", "without"),
+    [("coarse", None), ("coarse-fine", None), ("coarse-fine", "fine"), ("coarse-fine", "global")],
+)
+def test_the_score_compares_equal_terms_of_image_and_references(order: Order, without: RelationPart | None) -> None:
+    """An image that is its own reference: the mean of exp(score) over its candidates is 1 in every config."""
+    alignment = replace(ALIGNMENT, order=order, context="relations", context_without=without, keep=5)
+    vocabulary = Vocabulary.from_expressions(["dog left of the bus"], 2)
+    torch.manual_seed(0)
+    model = GroundingModel(ModelConfig(alignment, TEXT), len(vocabulary), feature_dim=8, classes=3).eval()
+    for parameter in model.parameters():
+        parameter.data.normal_(std=0.5)
+    corners = torch.rand(1, 5, 2)
+    images = Images(
+        torch.randn(1, 5, 8),
+        torch.zeros(1, 5, dtype=torch.int64),
+        torch.tensor([[True] * 4 + [False]]),
+        torch.rand(1, 5),
+        torch.cat([corners * 0.7, corners * 0.7 + 0.2], dim=-1),
+    )
+    with torch.inference_mode():
+        references = align_references(model, vocabulary, images)
+        found = gather_evidence(model, vocabulary, images, ["dog left of the bus"], images.valid, references)
+    scores = found.values[found.kept][:, 0]
+    assert len(scores) == 4 and float(scores.exp().mean()) == pytest.approx(1, abs=1e-4)
 
 
 def test_a_contradiction_with_an_unknown_word_is_none(grounder: Grounder) -> None:

@@ -25,6 +25,13 @@ from aligncat.language.several import Several, several_of, singular_of
         ("each giraffe", "giraffe", None),
         ("buses", "bus", None),
         ("kitties on top", "kitty on top", None),
+        ("two scissors", "scissors", 2),
+        ("two pairs of scissors", "pair of scissors", 2),
+        ("both glasses", "glass", 2),
+        ("three glasses of wine", "glass of wine", 3),
+        ("a few apples", "apple", None),
+        ("a pair of shoes", "shoe", 2),
+        ("people", "person", None),
         ("dogs to the left of the buses", "dog to the left of the buses", None),
     ],
 )
@@ -37,6 +44,7 @@ def test_a_phrase_for_several(phrase: str, one: str, count: int | None) -> None:
     [
         *("the zebra", "bus", "sheep", "man in jeans", "man with glasses", "one of the zebras", "glasses guy"),
         *("two tone car", "tennis player", "girls hand", "both", "skis", "person left of the dogs", "cat and dogs"),
+        *("a pair of scissors", "pair of skis", "pair of glasses", "a pair of jeans", "glasses", "scissors", "pants"),
         *("the dress", "number 2 player", "on the left", "none of the dogs"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,17 +15,10 @@ from scipy.optimize import minimize
 from aligncat.datasets.load import load_split
 from aligncat.datasets.split import Split
 from aligncat.grounder.grounder import Grounder
-from aligncat.grounder.matching import Calibration, Evidence
-from aligncat.training.calibration import (
-    Pairs,
-    calibrate,
-    distinct,
-    fit_answer,
-    fit_present,
-    logistic_regression,
-    reference_images,
-    stored_images,
-)
+from aligncat.grounder.matching import EVIDENCE, Calibration, Evidence, contradictions
+from aligncat.language.swaps import COLORS
+from aligncat.training.calibration import calibrate, distinct, make_pairs, reference_images, stored_images
+from aligncat.training.match_regression import Pairs, fit_answer, fit_present, logistic_regression
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +30,11 @@ def calibrated(grounder: Grounder, world: World, split: Split, seed: int = 0) ->
     return calibrate(
         grounder.model, grounder.vocabulary, store=world.open(), split=split, references=list(split.images), seed=seed
     )
+
+
+def with_texts(split: Split, texts: Sequence[str]) -> Split:
+    pairs = zip(split.expressions, texts, strict=True)
+    return replace(split, expressions=tuple(replace(expression, text=text) for expression, text in pairs))
 
 
 def test_the_regression_minimises_the_weighted_penalised_loss() -> None:
@@ -75,7 +74,7 @@ def test_pairs_count_by_their_weight_and_the_best_candidate_of_a_pair_decides() 
     present, absent = pairs(5.0, [1.0] * 4), pairs(-1.0, [1.0, 0.5, 0.0])
     # A pair of weight 0 does not count, however much it looks like a present one.
     absent.evidence.values[2, 1, 0] = 9.0
-    found = fit_present(present, absent, pairs(-2.0, []))
+    found = fit_present(present, [absent])
     assert found.weights[1:] == (0, 0, 0)
     best = [float(kind.evidence.probabilities(found).max(dim=1).values[0]) for kind in (present, absent)]
     assert best[0] >= 0.5 >= best[1]
@@ -127,6 +126,53 @@ def test_categories_and_referents_of_the_split_do_not_matter(grounder: Grounder,
     bare = tuple(replace(e, referent_id="", category=None, needed=(), kind=None) for e in split.expressions)
     first, second = calibrated(grounder, world, split), calibrated(grounder, world, replace(split, expressions=bare))
     assert first is not None and second is not None and (first.present, first.answer) == (second.present, second.answer)
+
+
+@pytest.mark.parametrize("swaps", [0, 3])
+def test_few_or_no_near_misses_do_not_count(grounder: Grounder, world: World, swaps: int) -> None:
+    """Otherwise a quarter of the weight would be that of a few pairs."""
+    split = load_split(world.data, "train")
+    word = next(word for word in COLORS if contradictions(word, grounder.vocabulary))
+    noun = next(word for word in grounder.labels if not grounder.vocabulary.unknown(word))
+    texts = [f"{word} {noun}" if row < swaps else noun for row in range(len(split.expressions))]
+    found = calibrated(grounder, world, with_texts(split, texts))
+    assert found is not None and float(found.fitted["near_misses"]) <= swaps
+    if not swaps:
+        assert found.present.weights[EVIDENCE.index("contradiction")] == 0
+
+
+def test_a_phrase_for_several_objects_is_read_like_that_for_one_and_has_no_wrong_objects(
+    grounder: Grounder, world: World
+) -> None:
+    split = load_split(world.data, "train")
+    one, several = (
+        calibrated(grounder, world, with_texts(split, [text] * len(split.expressions))) for text in ("dog", "the dogs")
+    )
+    assert one is not None and several is not None
+    assert one.present == several.present
+    assert several.answer == several.present != one.answer
+
+
+def test_pairs_in_images_without_candidates_do_not_count(grounder: Grounder, world: World) -> None:
+    split = load_split(world.data, "train")
+    *others, last = split.images
+    images = stored_images(world.open(), [*others, last], ())
+    images.valid[-1], images.categories[-1], images.confidences[-1] = False, -1, 0
+    bank = reference_images(images)
+    with torch.inference_mode():
+        kinds, _ = make_pairs(grounder.model, grounder.vocabulary, images, split, bank, np.random.default_rng(0))
+    gone = np.array([expression.image_id == last for expression in split.expressions])
+    assert gone.any() and np.array_equal(kinds[0].weights, ~gone)
+    for kind in kinds:
+        assert not kind.weights[~kind.evidence.kept.any(dim=1).numpy()].any()
+
+
+def test_without_a_reference_candidate_there_is_a_warning(
+    grounder: Grounder, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    split = load_split(world.data, "train")
+    found = calibrate(grounder.model, grounder.vocabulary, store=world.open(), split=split, references=[], seed=0)
+    assert found is None and "no reference image has a candidate" in caplog.text
 
 
 def test_a_small_split_gives_none_and_a_warning(

@@ -84,6 +84,8 @@ class QueryDetector(ABC):
             return []
         squares, places = zip(*map(self.preprocessing.square, images), strict=True)
         output = self.forward(normalize(squares))
+        # One copy of each photo, and none where no colours are asked for.
+        photos = map(np.asarray, images) if COLOUR in self.columns else [None] * len(images)
         return [
             image_candidates(
                 output,
@@ -95,14 +97,14 @@ class QueryDetector(ABC):
                 confidence_rule=self.confidences,
                 mask_rule=self._mask_rule,
                 columns=self.columns,
-                further_features=partial(self._further_features, image, output, row),
+                further_features=partial(self._further_features, photo, output, row),
             )
-            for row, (image, image_id, place) in enumerate(zip(images, ids, places, strict=True))
+            for row, (photo, image_id, place) in enumerate(zip(photos, ids, places, strict=True))
         ]
 
     def _further_features(
-        self, image: Image.Image, output: RawOutput, row: int, query: int, mask: NDArray[np.bool_]
+        self, photo: NDArray[np.uint8] | None, output: RawOutput, row: int, query: int, mask: NDArray[np.bool_]
     ) -> Mapping[str, NDArray[np.float32]]:
         """Return the further features of a query of one image."""
-        found = {} if COLOUR not in self.columns else {COLOUR.name: colour_statistics(np.asarray(image), mask)}
+        found = {} if photo is None else {COLOUR.name: colour_statistics(photo, mask)}
         return found if output.levels is None else {**found, LEVELS.name: output.levels[row, query]}

@@ -90,7 +90,8 @@ def causes(
     passing = overlaps.box_iou[:, :count] > SAME_OBJECT_IOU
     kept = choices.kept[:, :count]
     names = np.array([*map(canonical_category, labels), ""])
-    stand_ins = np.take_along_axis(candidate_categories[:, :count], passing.argmax(axis=1)[:, None], axis=1)[:, 0]
+    first = passing.argmax(axis=1) if count else np.full(len(rows), -1)  # no image has a candidate
+    stand_ins = candidate_categories[rows, first]
     referent = np.array(
         [
             names[stand_in] if category is None else canonical_category(category)

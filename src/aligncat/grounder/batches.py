@@ -14,7 +14,7 @@ from torch import Tensor
 from aligncat.datasets.categories import category_index
 from aligncat.datasets.split import Split
 from aligncat.errors import DetectorError
-from aligncat.grounder.features import ScaledColumn, stored_features
+from aligncat.grounder.features import ScaledColumn, stored_columns, with_columns
 from aligncat.language.tokens import Tokens
 from aligncat.language.vocabulary import PAD
 from aligncat.store.reader import Store
@@ -81,7 +81,9 @@ class SplitTensors:
         images = list(dict.fromkeys(expression.image_id for expression in split.expressions))
         index_of = {image_id: index for index, image_id in enumerate(images)}
         self._candidates = store.tensors(images)
-        self._features = stored_features(store, images, self._candidates.features, columns)
+        # They are put together for each batch, so that the store's tensors, which workers share, are not copied.
+        self._columns = tuple(columns)
+        self._further = stored_columns(store, images, columns)
         self._boxes = torch.from_numpy(store.relative_boxes(images))
         self._image_index = torch.tensor([index_of[expression.image_id] for expression in split.expressions])
         self._tokens = vocabulary.encode([expression.text for expression in split.expressions], max_length)
@@ -103,8 +105,9 @@ class SplitTensors:
         """Return a batch of the given expressions, padded to the longest of them."""
         row = torch.tensor(rows)
         image = self._image_index[row]
+        further = {name: values[image] for name, values in self._further.items()}
         return Batch(
-            features=self._features[image],
+            features=with_columns(self._candidates.features[image], self._columns, further),
             categories=self._candidates.categories[image],
             valid=self._candidates.valid[image],
             tokens=self._tokens[row, : int(self._lengths[row].max())],

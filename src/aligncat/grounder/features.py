@@ -99,27 +99,23 @@ def with_columns(features: Tensor, columns: Sequence[ScaledColumn], values: Mapp
         columns: the columns.
         values: the values of each column by name, (..., dim).
     """
+    if not columns:
+        return features
     return torch.cat([features, *(values[each.column.name] * each.scale for each in columns)], dim=-1)
 
 
-def stored_features(
-    store: Store, image_ids: Sequence[str], features: Tensor, columns: Sequence[ScaledColumn]
-) -> Tensor:
-    """Return the input features of n images' candidates in a store, (n, O, d_v + d_a) float16.
+def stored_columns(store: Store, image_ids: Sequence[str], columns: Sequence[ScaledColumn]) -> dict[str, Tensor]:
+    """Return the values of columns for n images' candidates in a store, by name, (n, O, dim) float16.
 
     Args:
         store: the store.
         image_ids: the ids of the images.
-        features: (n, O, d_v) float16, f_q.
-        columns: the columns beside it.
+        columns: the columns.
 
     Raises:
         StoreError: the store does not have a column, or has another version of it.
     """
-    if not columns:
-        return features
-    values = {each.column.name: store.further_features(image_ids, each.column) for each in columns}
-    return with_columns(features, columns, values)
+    return {each.column.name: store.further_features(image_ids, each.column) for each in columns}
 
 
 def found_features(candidates: Candidates, columns: Sequence[ScaledColumn]) -> Tensor:

@@ -31,7 +31,7 @@ from aligncat.grounder.matching import Calibration, Images, align
 from aligncat.grounder.model import GroundingModel
 from aligncat.grounder.model_card import model_card
 from aligncat.language.pretrained import PretrainedText
-from aligncat.language.several import several_of
+from aligncat.language.several import phrase_for_one
 from aligncat.language.tokens import Tokens
 from aligncat.loading import model_loading
 from aligncat.store.reader import Store
@@ -173,7 +173,7 @@ class Grounder(ModelHubMixin):
             required_matcher(self.matcher)
         if not len(candidates):
             raise DetectorError("the detector found nothing in the image; try another image or detector")
-        meant = [said.one if several and (said := several_of(phrase)) else phrase for phrase in phrases]
+        meant = [phrase_for_one(phrase) for phrase in phrases] if several else phrases
         tokens = self.vocabulary.encode(meant, self.model.config.text.max_length)
         images = Images.repeated(candidates, self.columns, len(phrases), self.device)
         alignment = align(self.model, images, tokens.to(self.device))
@@ -186,7 +186,7 @@ class Grounder(ModelHubMixin):
             unknown = self.vocabulary.unknown(meant[row])
             found = grounding_of(row, phrase, candidates, choices, self.labels, unknown)
             if several and match is not None:
-                slots = answer_slots(phrase, found.choice, match.answers[row], candidates.boxes)
+                slots = answer_slots(phrase, found.choice, match.answers[row], candidates.relative_boxes)
                 found = with_answers(found, slots, candidates, match.answers[row])
             groundings.append(found)
         return groundings
@@ -214,12 +214,11 @@ class Grounder(ModelHubMixin):
         for batch in tensors.batches(256):
             images = Images.of(batch).to(self.device)
             alignment = align(self.model, images, batch.tokens.to(self.device))
-            expressions = [split.expressions[row] for row in batch.rows.tolist()]
-            texts = [each.text for each in expressions]
+            texts = [split.expressions[row].text for row in batch.rows.tolist()]
             choices = choices_of(alignment, texts, self.vocabulary, self.labels)
             if self.matcher is not None:
                 match = self.matcher.match(images, texts)
-                boxes = store.boxes([each.image_id for each in expressions])
+                boxes = batch.boxes.numpy()
                 several = np.zeros_like(choices.kept)
                 for row, text in enumerate(texts):
                     several[row, answer_slots(text, int(choices.choice[row]), match.answers[row], boxes[row])] = True

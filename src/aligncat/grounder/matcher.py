@@ -13,7 +13,7 @@ from aligncat.errors import ConfigError
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.matching import Calibration, Images, align_references, gather_evidence
 from aligncat.grounder.model import GroundingModel
-from aligncat.language.several import several_of
+from aligncat.language.several import phrase_for_one, several_of
 from aligncat.language.tokens import Tokens
 from aligncat.types import Alignment
 
@@ -63,7 +63,7 @@ class Matcher:
         if found is None or found[0] != device:
             bank = self.calibration.references.to(device)
             found = self._references = device, align_references(self._model, self._vocabulary, bank)
-        meant = [phrase if (said := several_of(phrase)) is None else said.one for phrase in phrases]
+        meant = [phrase_for_one(phrase) for phrase in phrases]
         valid = self.calibration.references.valid.to(device)
         evidence = gather_evidence(self._model, self._vocabulary, images, meant, valid, found[1])
         present = evidence.probabilities(self.calibration.present).max(dim=1).values
@@ -78,8 +78,9 @@ def required_matcher(matcher: Matcher | None) -> Matcher:
     """
     if matcher is None:
         raise ConfigError(
-            "this grounder is not calibrated, so it has no match and cannot give several answers: it was trained "
-            "without a validation split, imported, or made by an earlier version; train it again with --val_split"
+            "this grounder is not calibrated, so it has no match and cannot give several answers: it was imported, "
+            "made by an earlier version, or trained without a validation split of enough phrases that people wrote; "
+            "train it again with --val_split"
         )
     return matcher
 
@@ -95,7 +96,7 @@ def answer_slots(phrase: str, choice: int, answers: NDArray[np.float32], boxes: 
         phrase: the expression.
         choice: the index of the chosen candidate.
         answers: (O,), one row of `Match.answers`.
-        boxes: (O, 4) xyxy pixels.
+        boxes: (O, 4) xyxy in any unit.
     """
     said = several_of(phrase)
     if said is None:

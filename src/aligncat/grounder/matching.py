@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
+from aligncat.alignment.config import AlignmentConfig, Space
 from aligncat.alignment.relations import relation_scores
 from aligncat.alignment.scores import log_partition
 from aligncat.grounder.batches import Batch
@@ -182,7 +183,7 @@ def gather_evidence(
     def scored(images: Images, texts: Sequence[str]) -> tuple[Alignment, Tensor]:
         tokens = vocabulary.encode(texts, model.config.text.max_length).to(images.features.device)
         alignment = align(model, images, tokens)
-        return alignment, _relative_scores(alignment, reference_valid, references)
+        return alignment, _relative_scores(model.config.alignment, alignment, reference_valid, references)
 
     alignment, score = scored(images, phrases)
     margin = torch.full_like(score, _MARGIN[1])
@@ -215,12 +216,13 @@ def align(model: GroundingModel, images: Images, tokens: Tensor) -> Alignment:
     return alignment
 
 
-def _relative_scores(alignment: Alignment, valid: Tensor, references: Alignment) -> Tensor:
+def _relative_scores(config: AlignmentConfig, alignment: Alignment, valid: Tensor, references: Alignment) -> Tensor:
     """Return the scores of the last space, (B, O), less their log partition over the reference candidates."""
+    space: Space = "fine" if config.fine else "global"
     scores, texts, queries = alignment.global_scores, alignment.global_texts, references.global_queries
     if alignment.fine_scores is not None and alignment.fine_texts is not None and references.fine_queries is not None:
         scores, texts, queries = alignment.fine_scores, alignment.fine_texts, references.fine_queries
     related = None
-    if alignment.relations is not None and references.relations is not None:
+    if config.relates(space) and alignment.relations is not None and references.relations is not None:
         related = relation_scores(alignment.relations.with_images(references.relations))
     return scores - log_partition(texts, queries, valid, related)[:, None]

@@ -23,7 +23,7 @@ NUMBERS |= {str(number): number for number in range(2, 11)} | {"both": 2, "pair"
 _GROUPS = {"pair", "couple", "trio", "group", "bunch", "row", "line", "herd", "flock", "crowd", "stack", "set"}
 _ALL = {"all", "both", "several", "many", "these", "those", "few", "various", "multiple", "every", "each"}
 _EACH = {"every", "each"}  # a singular noun follows
-_DROPPED = {*_ALL, "of", "the", *NUMBERS}  # before the head noun
+_DROPPED = {*_ALL, "of", "the", "a", *NUMBERS}  # before the head noun
 
 # The words that end the part of a phrase that has the head noun.
 _ENDS = _set(
@@ -46,7 +46,9 @@ _SINGULAR = {
     **{"policemen": "policeman", "firemen": "fireman", "snowmen": "snowman", "businessmen": "businessman"},
     **{"selfies": "selfie", "hoodies": "hoodie", "smoothies": "smoothie"},
 }
-_INVARIANT = {"sheep", "deer", "fish", "aircraft", "salmon", "moose", "bison", "skis", "scissors", "luggage"}
+# The singular of nouns that are plurals after a number or "all" only.
+_COUNTED = {each: each for each in _set("sheep deer fish aircraft salmon moose bison skis scissors luggage")}
+_COUNTED |= {"glasses": "glass"}
 # Words in -s that name one thing, or a pair that counts as one.
 _NO_PLURALS = _set(
     "bus glass grass dress class gas lens canvas cactus octopus walrus tennis chess mess press boss bass moss pass "
@@ -74,8 +76,9 @@ class Several:
 def several_of(phrase: str) -> Several | None:
     """Return what a phrase says if it means several objects; None if it means one.
 
-    A noun of which singular and plural are alike ("sheep", "skis") means several only after a number or "all", and a
-    pair that counts as one ("jeans") never does. "And" joins no phrases: "the cat and the dog" means one object here.
+    A noun of which singular and plural are alike ("sheep", "skis") means several only after a number or "all". A pair
+    that counts as one never does: "jeans", "a pair of scissors". "Glasses" are drinking glasses after a number or
+    "all". "And" joins no phrases: "the cat and the dog" means one object here.
 
     Args:
         phrase: an expression.
@@ -94,16 +97,26 @@ def several_of(phrase: str) -> Several | None:
     before = words[start:head]
     said = grouped or any(word in _ALL or word in NUMBERS for word in before)
     noun = words[head]
-    singular = singular_of(noun)
+    if grouped and words[start - 2] == "pair" and noun in _NO_PLURALS:
+        return None
     each = noun if any(word in _EACH for word in before) else None
-    if singular is None:
-        singular = noun if said and noun in _INVARIANT else each
+    singular = singular_of(noun) or (_COUNTED.get(noun) if said else None) or each
     if singular is None:
         return None
     for word in before:
         count = count or NUMBERS.get(word)
     kept = [word for word in before if word not in _DROPPED]
     return Several(" ".join([*kept, singular, *words[head + 1 :]]), count)
+
+
+def phrase_for_one(phrase: str) -> str:
+    """Return the phrase for one of the objects if a phrase means several, and the phrase itself if it means one.
+
+    Args:
+        phrase: an expression.
+    """
+    said = several_of(phrase)
+    return phrase if said is None else said.one
 
 
 def singular_of(noun: str) -> str | None:

@@ -13,14 +13,13 @@ a little easier to refuse than among many. Near misses in places, colours, sizes
 are not made.
 
 The probability depends on how often expressions are absent. It is fitted for half of the pairs present, a quarter
-mismatched and a quarter near misses.
+mismatched and a quarter near misses; without enough near misses, for half mismatched.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,41 +28,30 @@ from torch import Tensor
 
 from aligncat.datasets.split import Split
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
-from aligncat.grounder.features import ScaledColumn, stored_features
+from aligncat.grounder.features import ScaledColumn, stored_columns, with_columns
 from aligncat.grounder.matching import (
     Calibration,
     Evidence,
     Images,
-    Logistic,
     align_references,
     contradictions,
     gather_evidence,
 )
 from aligncat.grounder.model import GroundingModel
+from aligncat.language.several import phrase_for_one, several_of
 from aligncat.language.tokens import Tokens
 from aligncat.store.reader import Store
+from aligncat.training.match_regression import PRESENT, Pairs, fit_answer, fit_present
 
 EXPRESSIONS = 2000  # of the validation split that are used; more do not change five numbers
 REFERENCES = 256  # images
 REFERENCE_OBJECTS = 8  # of an image
-PRESENT = 0.5  # the assumed share of pairs whose expression is true
-LEAST = 20.0  # pairs of each kind, counted by weight, with fewer of which nothing is fitted
-_ROUNDS, _STEPS, _RIDGE = 4, 50, 1e-3
+LEAST = (
+    20.0  # pairs of a kind, counted by weight; fewer near misses do not count, and without the others nothing is fitted
+)
 _BATCH = 256
 
 logger = logging.getLogger(__name__)
-
-
-class Pairs(NamedTuple):
-    """n pairs of one kind.
-
-    Attributes:
-        evidence: the evidence for the pairs.
-        weights: (n,) float64, how much each pair counts, in [0, 1].
-    """
-
-    evidence: Evidence
-    weights: NDArray[np.float64]
 
 
 def calibrate(
@@ -88,22 +76,28 @@ def calibrate(
         columns: the columns of the store that the model reads beside f_q.
 
     Returns:
-        The calibration, or None, with a warning, if the split has too few expressions or images.
+        The calibration, or None, with a warning, if the split has too few expressions or images, or no reference image
+        has a candidate.
     """
+    uncalibrated = "the grounder is not calibrated and has no match: %s"
     rng = np.random.default_rng(seed)
     drawn = rng.permutation(len(references))[:REFERENCES]
     bank = reference_images(stored_images(store, [references[number] for number in drawn], columns))
+    if not bank.valid.any():
+        logger.warning(uncalibrated, "no reference image has a candidate")
+        return None
     with torch.inference_mode():
-        pairs, others = _make_pairs(
+        pairs, others = make_pairs(
             model, vocabulary, stored_images(store, list(split.images), columns), split, bank, rng
         )
     counts = [float(kind.weights.sum()) for kind in pairs]
     if min(counts[:2]) < LEAST:
         logger.warning(
-            "the grounder is not calibrated and has no match: split %s has too few expressions or images", split.split
+            uncalibrated,
+            f"split {split.split} has too few expressions, or too few images without an object of their categories",
         )
         return None
-    present = fit_present(*pairs)
+    present = fit_present(pairs[0], [kind for kind, count in zip(pairs[1:], counts[1:], strict=True) if count >= LEAST])
     answer = fit_answer(pairs[0].evidence, others) if others else present
     fitted: dict[str, str | int | float] = {
         "split": split.split,
@@ -124,7 +118,7 @@ def stored_images(store: Store, image_ids: Sequence[str], columns: Sequence[Scal
         columns: the columns that the model reads beside f_q.
     """
     found, boxes = store.tensors(image_ids), torch.from_numpy(store.relative_boxes(image_ids))
-    features = stored_features(store, image_ids, found.features, columns)
+    features = with_columns(found.features, columns, stored_columns(store, image_ids, columns))
     return Images(features, found.categories, found.valid, found.confidences, boxes)
 
 
@@ -164,12 +158,21 @@ def distinct(boxes: NDArray[np.float32], among: NDArray[np.bool_]) -> list[int]:
     return chosen
 
 
-def _make_pairs(
+def make_pairs(
     model: GroundingModel, vocabulary: Tokens, images: Images, split: Split, bank: Images, rng: np.random.Generator
 ) -> tuple[tuple[Pairs, Pairs, Pairs], list[tuple[int, int]]]:
     """Return the present pairs, the mismatched pairs and the near misses; and the other objects of present pairs.
 
-    The other objects, (pair, candidate), are of the expression's category and not the chosen object.
+    The other objects, (pair, candidate), are of the expression's category and not the chosen object. An expression for
+    several objects has none, because it may mean them too.
+
+    Args:
+        model: the trained model, in evaluation mode.
+        vocabulary: its vocabulary.
+        images: the candidates of the split's images, in order.
+        split: the validation split.
+        bank: the reference images.
+        rng: decides the draws.
     """
     device = str(next(model.parameters()).device)
     place = {image_id: number for number, image_id in enumerate(split.images)}
@@ -200,7 +203,7 @@ def _make_pairs(
 
     drawn = np.sort(rng.permutation(len(split.expressions))[:EXPRESSIONS])
     expressions = [split.expressions[number] for number in drawn]
-    texts = [expression.text for expression in expressions]
+    texts = [phrase_for_one(expression.text) for expression in expressions]
     rows = np.array([place[expression.image_id] for expression in expressions])
     present = evidence(rows, texts)
     categories, choices = present.category.tolist(), present.choice.tolist()
@@ -214,99 +217,22 @@ def _make_pairs(
     swappable = np.array([number for number, each in enumerate(swaps) if each], np.int64)
     near = [swaps[number][rng.integers(len(swaps[number]))] for number in swappable]
     single = [alone(rows[number], categories[number], choices[number]) for number in swappable]
-    near_misses = evidence(rows[swappable], near) if near else Evidence(*(tensor[:0] for tensor in present))
+    missed = evidence(rows[swappable], near) if near else Evidence(*(tensor[:0] for tensor in present))
     pairs = (
-        Pairs(present, np.ones(len(texts))),
-        Pairs(evidence(others, texts), np.array(absent)),
-        Pairs(near_misses, np.array(single)),
+        _with_candidates(present, np.ones(len(texts))),
+        _with_candidates(evidence(others, texts), np.array(absent)),
+        _with_candidates(missed, np.array(single)),
     )
     objects = [
         (number, slot)
         for number, (row, category, choice) in enumerate(zip(rows, categories, choices, strict=True))
+        if several_of(expressions[number].text) is None
         for slot in alike(row, category, choice)
         if present.kept[number, slot]
     ]
     return pairs, objects
 
 
-def fit_present(present: Pairs, mismatched: Pairs, near: Pairs) -> Logistic:
-    """Return a logistic regression of whether an expression is true, on the most probable candidate of each pair.
-
-    The most probable candidate depends on the weights, so both are found in turn, starting from the choice.
-
-    Args:
-        present: pairs whose expression is true.
-        mismatched: expressions with other images.
-        near: near misses; without any, the mismatched pairs count for both.
-    """
-    kinds = [kind for kind in (present, mismatched, near) if kind.weights.sum() > 0]
-    shares = [PRESENT, *[(1 - PRESENT) / (len(kinds) - 1)] * (len(kinds) - 1)]
-    weights = np.concatenate(
-        [share * kind.weights / kind.weights.sum() for share, kind in zip(shares, kinds, strict=True)]
-    )
-    true = np.concatenate([np.full(len(kind.weights), kind is present) for kind in kinds])
-    slots = [kind.evidence.choice for kind in kinds]
-    for _ in range(_ROUNDS):
-        values = torch.cat([k.evidence.values[torch.arange(len(s)), s] for k, s in zip(kinds, slots, strict=True)])
-        found = _regression(values.double().numpy(), true, weights)
-        slots = [kind.evidence.probabilities(found).argmax(dim=1) for kind in kinds]
-    return found
-
-
-def fit_answer(present: Evidence, others: Sequence[tuple[int, int]]) -> Logistic:
-    """Return a logistic regression of whether a candidate is what an expression says.
-
-    An expression means one object, so the chosen object counts as right, and the other objects of its category count as
-    wrong: half of the weight each. Where the choice is wrong, both labels are.
-
-    Args:
-        present: the evidence for present pairs.
-        others: the other objects, at least one, as (pair, candidate).
-    """
-    count = len(present.choice)
-    pairs, slots = torch.tensor(others).T
-    wrong = present.values[pairs, slots]
-    values = torch.cat([present.values[torch.arange(count), present.choice], wrong])
-    right = np.arange(len(values)) < count
-    weights = np.where(right, 0.5 / count, 0.5 / len(wrong))
-    return _regression(values.double().numpy(), right, weights)
-
-
-def _regression(values: NDArray[np.float64], true: NDArray[np.bool_], weights: NDArray[np.float64]) -> Logistic:
-    """Return a logistic regression without the quantities that would speak against an expression.
-
-    All of EVIDENCE speaks for an expression. A quantity with a negative coefficient is left out, the lowest first.
-    """
-    used = np.arange(values.shape[1])
-    while True:
-        found, bias = logistic_regression(values[:, used], true, weights)
-        if not (found < 0).any():
-            coefficients = np.zeros(values.shape[1])
-            coefficients[used] = found
-            return Logistic(tuple(coefficients.tolist()), bias)
-        used = np.delete(used, found.argmin())
-
-
-def logistic_regression(
-    values: NDArray[np.float64], true: NDArray[np.bool_], weights: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], float]:
-    """Return the coefficients and the constant of a weighted logistic regression with a small ridge penalty.
-
-    Args:
-        values: (n, k), the quantities.
-        true: (n,), the outcomes.
-        weights: (n,), the weights of the rows, which add up to 1.
-    """
-    mean = weights @ values
-    scale = np.sqrt(weights @ (values - mean) ** 2)
-    scale[scale < 1e-6] = np.inf  # a constant gets no weight
-    design = np.column_stack([(values - mean) / scale, np.ones(len(values))])
-    penalty = np.diag([_RIDGE] * values.shape[1] + [0.0])
-    solution = np.zeros(design.shape[1])
-    for _ in range(_STEPS):  # Newton's method
-        claimed = 1 / (1 + np.exp(-design @ solution))
-        gradient = design.T @ (weights * (claimed - true)) + penalty @ solution
-        curvature = (design.T * (weights * claimed * (1 - claimed))) @ design + penalty
-        solution -= np.clip(np.linalg.solve(curvature, gradient), -1, 1)
-    coefficients = solution[:-1] / scale
-    return coefficients, float(solution[-1] - coefficients @ mean)
+def _with_candidates(evidence: Evidence, weights: NDArray[np.float64]) -> Pairs:
+    """Return pairs of which those in an image without candidates do not count: their match is always 0."""
+    return Pairs(evidence, weights * evidence.kept.any(dim=1).numpy())

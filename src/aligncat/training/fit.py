@@ -101,6 +101,7 @@ def fit(
         KeyboardInterrupt: on Ctrl-C, after a log line that says how to resume.
     """
     config = ModelConfig(alignment=alignment, text=text)
+    columns = columns_of(store, alignment)
     rule = word_rule(out)
     columns = columns_of(store, alignment)
     if initial is not None:

@@ -70,11 +70,11 @@ class Initial:
         Args:
             config: the settings of the model that is trained.
             manifest: the manifest of the store that it is trained with.
-            columns: the further features of a candidate that the model reads.
+            columns: the columns of the store that the trained model reads beside f_q.
 
         Raises:
-            ConfigError: a setting of the model or a further feature differs, or another detector made the candidates.
-                One message lists all differences.
+            ConfigError: a setting of the model differs, another detector made the candidates, or it reads other columns
+                or another version of them. One message lists all differences.
         """
         own, wanted = asdict(self.contents.model.config), asdict(config)
         differing = [
@@ -87,8 +87,12 @@ class Initial:
         differing += detector_differences(stored, learned_from, ignoring=("masks", "candidates"))
         if tuple(manifest.labels) != self.contents.labels:
             differing.append("the detector's categories")
-        if not differing and tuple(columns) != tuple(self.contents.columns):
-            differing.append("the columns of appearance in the store")
+        if own["alignment"]["features"] == wanted["alignment"]["features"] and self.contents.columns != tuple(columns):
+            read, needed = (
+                " and ".join(f"{each.column} times {each.scale}" for each in some)
+                for some in (self.contents.columns, columns)
+            )
+            differing.append(f"it reads {read}, not {needed}")
         if differing:
             raise ConfigError(
                 f"{self.name}: training cannot start from this grounder, because it differs: {'; '.join(differing)}. "
