@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from aligncat.alignment.config import GEOMETRY, AlignmentConfig, Sizes
-from aligncat.alignment.phrase_attention import PhraseAttention, phrase_feature, word_weights
+from aligncat.alignment.phrase_attention import phrase_feature, word_weights
 from aligncat.types import Relations
 
 HIDDEN = 64
@@ -158,7 +158,6 @@ class RelationSpace(nn.Module):
         self.geometry = nn.Linear(sum(_DIMS[name] for name in self.terms), HIDDEN)
         # A bias of these two would cancel in the softmax over the candidates or the words.
         self.object_query = nn.Linear(sizes.visual_dim, HIDDEN, bias=False)
-        self.phrase = PhraseAttention(sizes.text_dim)
         self.weigh = nn.Linear(sizes.text_dim, 2, bias=False)
         self.object_text = nn.Linear(sizes.text_dim, HIDDEN)
         self.relation_text = nn.Linear(sizes.text_dim, HIDDEN)
@@ -174,7 +173,6 @@ class RelationSpace(nn.Module):
             words: (B, L, d_t), F_w.
             word_mask: (B, L) bool, False at padding.
         """
-        words = self.phrase.modulate(words, word_mask)
         of_object, of_relation = (
             phrase_feature(words, word_weights(scores, word_mask)) for scores in self.weigh(words).unbind(dim=-1)
         )
