@@ -176,7 +176,7 @@ class TestRefused:
         initial = Initial.read(trained)
         manifest, config = Store.open(world.store).manifest, initial.contents.model.config
         initial.check(config, manifest, ())
-        with pytest.raises(ConfigError, match="differs: it reads .*, not .*colour"):
+        with pytest.raises(ConfigError, match=r"differs: it reads .*, not .*colour"):
             initial.check(config, manifest, APPEARANCE)
 
     @pytest.mark.parametrize("kind", ["missing", "no grounder", "damaged"])
