@@ -103,7 +103,6 @@ def fit(
     config = ModelConfig(alignment=alignment, text=text)
     columns = columns_of(store, alignment)
     rule = word_rule(out)
-    columns = columns_of(store, alignment)
     if initial is not None:
         initial.check(config, store.manifest, columns)
         rule = initial.rule
