@@ -127,3 +127,16 @@ def test_data_check_and_audit_say_what_comes_next(tmp_path: Path, capsys: pytest
 def test_published_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["published", "--table", "5"]) == 0
     assert last_line(capsys).startswith("Nothing was written. Next: ")
+
+
+def test_version_2_of_mojiref_needs_its_own_detector_first() -> None:
+    verb, words = next_command(closing_line("data mojiref", {"version": 1}, Path("m")))
+    assert (verb, settings(verb, words)["data"]) == ("extract", DataConfig(Path("m"), "mojiref"))
+    verb, words = next_command(closing_line("data mojiref", {"version": 2}, Path("m")))
+    recipe = settings(verb, words)["recipe"]
+    assert (verb, recipe.version, recipe.pretraining_images, recipe.images) == (
+        "detector train-mini",
+        2,
+        16_000,
+        40_000,
+    )
