@@ -249,11 +249,11 @@ def test_gradients_reach_every_part_of_the_relations() -> None:
 def left_of_the_second_kind(kinds: Tensor, boxes: Tensor, *, names_first: bool) -> Alignment:
     """The alignment of "(first kind) left of (second kind)" by hand-set weights. A candidate's feature is its kind.
 
-    The words are one-hot: 0 and 1 are the kinds, 2 is "left of".
+    The words are one-hot: 0 and 1 are the kinds, 2 is "left of". The Bi-GRU adds nothing to them.
     """
     net = AlignmentModel(
         AlignmentConfig(order="coarse", category_train="none", category_infer="none", dim=2, context="relations"),
-        Sizes(visual_dim=2, text_dim=3, classes=2),
+        Sizes(visual_dim=2, text_dim=4, classes=2),
     ).eval()
     assert net.relations is not None
     with torch.no_grad():
@@ -268,8 +268,8 @@ def left_of_the_second_kind(kinds: Tensor, boxes: Tensor, *, names_first: bool) 
         relations.geometry.weight[0, 4] = -1.0  # the sign of the horizontal offset
         relations.relation_text.weight[0, 2] = 1.0
         relations.gate.weight[0, 2] = 1.0
-    words = torch.eye(3)[[0, 2, 1] if names_first else [2, 2, 1]][None]
-    sentence = torch.eye(3)[[0 if names_first else 2]]
+    words = torch.eye(4)[[0, 2, 1] if names_first else [2, 2, 1]][None]
+    sentence = torch.eye(4)[[0 if names_first else 2]]
     valid, mask = torch.ones(kinds.shape, dtype=torch.bool), torch.ones(1, 3, dtype=torch.bool)
     aligned: Alignment = net(torch.eye(2)[kinds], kinds, valid, sentence, words, mask, None, boxes)
     return aligned

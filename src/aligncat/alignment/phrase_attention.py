@@ -22,9 +22,7 @@ class PhraseAttention(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        if dim % 2:
-            raise ConfigError(f"text.dim is {dim}; it must be even for the Bi-GRU")
-        self.gru = nn.GRU(dim, dim // 2, batch_first=True, bidirectional=True)
+        self.gru = bidirectional_gru(dim)
         self.weigh = nn.Linear(dim, 1)
 
     def forward(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,25 +35,38 @@ class PhraseAttention(nn.Module):
         Returns:
             (B, d_t), f_w before its projection (Eq. 12), and (B, L), the word weights (Eq. 11), zero at padding.
         """
-        modulated = self.modulate(words, mask)
+        modulated = modulated_words(self.gru, words, mask)
         weights = word_weights(self.weigh(modulated).squeeze(-1), mask)
         return phrase_feature(modulated, weights), weights
 
-    def modulate(self, words: Tensor, mask: Tensor) -> Tensor:
-        """Return the outputs of both directions of the Bi-GRU, concatenated (Eq. 10).
 
-        Args:
-            words: (B, L, d_t), F_w.
-            mask: (B, L) bool, False at padding.
+def bidirectional_gru(dim: int) -> nn.GRU:
+    """Return a Bi-GRU for words of a dimension, half of which each direction provides.
 
-        Returns:
-            (B, L, d_t), zero at padding.
-        """
-        # Packed, so that the backward direction starts at the last word of each expression, not in the padding.
-        lengths = mask.sum(dim=1).cpu()
-        packed = pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
-        modulated, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=mask.shape[1])
-        return modulated
+    Raises:
+        ConfigError: the dimension is odd.
+    """
+    if dim % 2:
+        raise ConfigError(f"text.dim is {dim}; it must be even for the Bi-GRU")
+    return nn.GRU(dim, dim // 2, batch_first=True, bidirectional=True)
+
+
+def modulated_words(gru: nn.GRU, words: Tensor, mask: Tensor) -> Tensor:
+    """Return the outputs of both directions of a Bi-GRU, concatenated (Eq. 10).
+
+    Args:
+        gru: the Bi-GRU.
+        words: (B, L, d_t), F_w.
+        mask: (B, L) bool, False at padding, which comes after the words.
+
+    Returns:
+        (B, L, d_t), zero at padding.
+    """
+    # Packed, so that the backward direction starts at the last word of each expression, not in the padding.
+    lengths = mask.sum(dim=1).cpu()
+    packed = pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
+    modulated, _ = pad_packed_sequence(gru(packed)[0], batch_first=True, total_length=mask.shape[1])
+    return modulated
 
 
 def word_weights(scores: Tensor, mask: Tensor) -> Tensor:

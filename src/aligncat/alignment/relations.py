@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from aligncat.alignment.config import GEOMETRY, AlignmentConfig, Sizes
-from aligncat.alignment.phrase_attention import phrase_feature, word_weights
+from aligncat.alignment.phrase_attention import bidirectional_gru, modulated_words, phrase_feature, word_weights
 from aligncat.types import Relations
 
 HIDDEN = 64
@@ -146,6 +146,8 @@ def relation_scores(relations: Relations) -> Tensor:
 class RelationSpace(nn.Module):
     """Everything that r(t, i) is computed from: projections of candidates and words, and an MLP of pairs of boxes.
 
+    A Bi-GRU adds its context to each word, so that the first noun of a phrase differs from the second.
+
     Args:
         config: the part to leave out, if any (`context_without`).
         sizes: the sizes of the inputs.
@@ -156,6 +158,7 @@ class RelationSpace(nn.Module):
         self.without = config.context_without
         self.terms = tuple(name for name in GEOMETRY if name != self.without)
         self.geometry = nn.Linear(sum(_DIMS[name] for name in self.terms), HIDDEN)
+        self.gru = bidirectional_gru(sizes.text_dim)
         # A bias of these two would cancel in the softmax over the candidates or the words.
         self.object_query = nn.Linear(sizes.visual_dim, HIDDEN, bias=False)
         self.weigh = nn.Linear(sizes.text_dim, 2, bias=False)
@@ -173,6 +176,7 @@ class RelationSpace(nn.Module):
             words: (B, L, d_t), F_w.
             word_mask: (B, L) bool, False at padding.
         """
+        words = words + modulated_words(self.gru, words, word_mask)
         of_object, of_relation = (
             phrase_feature(words, word_weights(scores, word_mask)) for scores in self.weigh(words).unbind(dim=-1)
         )
