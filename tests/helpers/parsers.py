@@ -104,7 +104,11 @@ def _expressions(config: DataConfig) -> Any:
 
 def _truths(config: DataConfig) -> Any:
     return {
-        key: (truth.box.tolist(), _pixels(truth.mask), truth.category)
+        key: (
+            (truth.box.tolist(), _pixels(truth.mask), truth.category)
+            if len(truth) == 1
+            else (truth.boxes.tolist(), truth.masks and [_pixels(mask) for mask in truth.masks], truth.category)
+        )
         for key, truth in load_truth(config, "train").items()
     }
 
@@ -308,7 +312,13 @@ def _json_lines_meaning(rows: Any, path: Path) -> Any:
     truths: dict[str, Any] = {}
     for key, row in zip(keys, rows, strict=True):
         mask = _mask(row.get("mask"), fabricate.HEIGHT, fabricate.WIDTH)
-        box = None if row.get("box") is None else list(map(float, row["box"]))
+        box = row.get("box")
+        if box == [] and mask is None:  # nothing in the image is meant
+            truths[key] = ([], (), row.get("category"))
+            continue
+        if isinstance(box, list) and len(box) == 1 and isinstance(box[0], list):
+            [box] = box  # a list of one box
+        box = list(map(float, box)) if box else None
         if box is None:
             pixels = np.frombuffer(mask, np.uint8).reshape(fabricate.WIDTH, fabricate.HEIGHT)
             xs, ys = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors.torch import save
@@ -172,13 +173,14 @@ def read_folder(folder: Path, text_encoder: str | Path | None = None) -> Content
             pretrained, vocabulary = _read_text_encoder(folder, model_config.text, config, text_encoder)
             required_list(config, "labels", CONFIG)
             labels = optional_strs(config, "labels", CONFIG)
-            model = GroundingModel(
-                model_config,
-                len(vocabulary),
-                feature_dim=config["feature_dim"],
-                classes=len(labels),
-                pretrained=pretrained,
-            )
+            with torch.device("meta"):  # sizes of a strange config.json allocate nothing; the weights are loaded below
+                model = GroundingModel(
+                    model_config,
+                    len(vocabulary),
+                    feature_dim=config["feature_dim"],
+                    classes=len(labels),
+                    pretrained=pretrained,
+                )
             load_weights(model, _checked(folder, WEIGHTS, config), folder / WEIGHTS, _REMEDY)
         detector = DetectorDescription.from_json(config["detector"])
         columns = tuple(ScaledColumn.from_json(each, COLUMNS_KEY) for each in config.get(COLUMNS_KEY, []))

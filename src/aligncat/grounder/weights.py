@@ -18,7 +18,7 @@ def load_weights(model: nn.Module, content: bytes, path: Path, remedy: str) -> N
     """Load the weights of a model.
 
     Args:
-        model: the model, whose weights are replaced.
+        model: the model, whose weights are replaced; they may be on the device "meta".
         content: the content of a safetensors file.
         path: the file, for error messages.
         remedy: what to do if the file cannot be used.
@@ -31,7 +31,8 @@ def load_weights(model: nn.Module, content: bytes, path: Path, remedy: str) -> N
     except (SafetensorError, ValueError, KeyError, OverflowError, MemoryError, RuntimeError) as error:
         raise ConfigError(f"{path}: damaged ({first_line(error)}); {remedy}") from error
     check_tensors(tensors, model.state_dict(), str(path), remedy)
-    model.load_state_dict(tensors)
+    # Copies, because a tensor of the file starts anywhere in memory, and the last bits of a product depend on that.
+    model.load_state_dict({name: tensor.clone() for name, tensor in tensors.items()}, assign=True)
 
 
 def check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str, remedy: str) -> None:

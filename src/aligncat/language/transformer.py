@@ -55,7 +55,8 @@ class TransformerTextEncoder(nn.Module):
             # Not registered as a submodule, so that weight averaging, checkpoints and the optimiser ignore it.
             self.__dict__["transformer"] = pretrained.model.requires_grad_(False)
         self._remembered: RememberedStates | None = None
-        self.register_buffer("special", torch.tensor(sorted(pretrained.pieces.special)) + 1, persistent=False)
+        special = torch.tensor(sorted(pretrained.pieces.special), device="cpu") + 1  # real in a model on "meta" too
+        self.register_buffer("special", special, persistent=False)
         self.project = nn.Linear(pretrained.model.config.hidden_size, config.dim)
         self.pooling = AttentivePooling(config.dim)
 
