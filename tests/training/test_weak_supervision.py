@@ -12,11 +12,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.fabricate import CATEGORIES, write_refer_dataset
 from helpers.import_graph import SOURCE, import_paths, imports, modules
-from helpers.tiny_run import ALIGNMENT, TEXT, TRAINING, World, checkpoint, run, weights
+from helpers.tiny_detector import save_tiny_detector
+from helpers.tiny_run import ALIGNMENT, CANDIDATES, TEXT, TRAINING, World, checkpoint, run, weights
 
+from aligncat.api.extract import extract
+from aligncat.api.train import train as api_train
 from aligncat.datasets.load import load_split
 from aligncat.evaluation.overlaps import Overlaps
+from aligncat.grounder.folder import WEIGHTS, read_folder
+from aligncat.grounder.match_file import REFERENCES
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.language.vocabulary import Vocabulary
 from aligncat.training.data import GroundingData
@@ -31,6 +37,7 @@ LEARNERS = [
     *sorted(SOURCE.glob("alignment/*.py")),
     *sorted(SOURCE.glob("language/*.py")),
     SOURCE / "grounder" / "batches.py",
+    SOURCE / "grounder" / "features.py",
     SOURCE / "grounder" / "matching.py",
     SOURCE / "grounder" / "model.py",
 ]
@@ -50,6 +57,39 @@ def test_weights_are_bit_identical_without_boxes_and_masks_of_the_training_split
     run(world, tmp_path / "without", data=stripped)
     assert weights(tmp_path / "with") == weights(tmp_path / "without")
     assert (tmp_path / "with" / "config.json").read_bytes() == (tmp_path / "without" / "config.json").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A world whose validation split is large enough for a calibration, and whose store has appearance."""
+    root = tmp_path_factory.mktemp("large")
+    detector = save_tiny_detector(root / "detector", labels=tuple(CATEGORIES.values()))
+    files = write_refer_dataset(root / "data", splits={"train": 12, "val": 40})
+    extract(out=root / "store", data=files.config, detector=str(detector), candidates=CANDIDATES, appearance=True)
+    return World(files, detector, root / "store")
+
+
+def test_appearance_relations_and_match_are_bit_identical_whatever_the_boxes_are(large: World, tmp_path: Path) -> None:
+    """Boxes of the validation split select the best epoch and nothing else, so there is one epoch to select."""
+    shutil.copytree(large.data.path, tmp_path / "data")
+    path = tmp_path / "data" / "refcoco" / "instances.json"
+    instances = json.loads(path.read_text())
+    train = {ref["ann_id"] for ref in large.files.refs if ref["split"] == "train"}
+    for number, annotation in enumerate(instances["annotations"]):
+        if annotation["id"] in train:
+            del annotation["bbox"], annotation["segmentation"]
+        elif number % 5 == 0:
+            annotation["bbox"] = "of no use"  # left out when the epoch is selected
+        else:
+            annotation["bbox"], annotation["segmentation"] = [0, 0, 2, 2], [[0, 0, 2, 0, 2, 2]]
+    path.write_text(json.dumps(instances))
+    alignment = replace(ALIGNMENT, features="query+appearance", context="relations")
+    given = {"store": large.store, "alignment": alignment, "text": TEXT, "training": replace(TRAINING, epochs=1)}
+    for name, data in (("with", large.data), ("without", replace(large.data, path=tmp_path / "data"))):
+        api_train(data=data, out=tmp_path / name, skip_bad_rows=True, progress=False, **given)  # type: ignore[arg-type]
+    assert read_folder(tmp_path / "with").calibration is not None
+    for file in ("config.json", WEIGHTS, REFERENCES):
+        assert (tmp_path / "with" / file).read_bytes() == (tmp_path / "without" / file).read_bytes(), file
 
 
 def test_validation_does_not_change_the_weights_of_any_epoch(world: World, tmp_path: Path) -> None:

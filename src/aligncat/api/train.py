@@ -96,11 +96,12 @@ def train(
                 )
             val = load_split(data, val_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
             if val.made is None:
+                texts = val.with_targets()
                 truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows, files=files)
                 if skip_bad_rows:
                     val = measurable(val, truth, opened)
                 val = val.with_targets()
-                validation = ValidationSplit(val, judge_choices(Overlaps.of(opened, val, truth)))
+                validation = ValidationSplit(val, judge_choices(Overlaps.of(opened, val, truth)), texts)
             else:
                 logger.info(
                     "No person wrote the phrases of %s, which have no boxes, so the last epoch is kept", val_split

@@ -88,8 +88,8 @@ class LoadedInputs:
         val = self.questions(candidates, "val")
         pairs = val.split.with_targets()
         if pairs is val.split:
-            return ValidationSplit(pairs, judge_choices(val.overlaps))
-        return ValidationSplit(pairs, judge_choices(Overlaps.of(val.store, pairs, val.truth)))
+            return ValidationSplit(pairs, judge_choices(val.overlaps), pairs)
+        return ValidationSplit(pairs, judge_choices(Overlaps.of(val.store, pairs, val.truth)), pairs)
 
     @cached_property
     def training_images(self) -> TrainingImages | None:

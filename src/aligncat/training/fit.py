@@ -52,15 +52,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ValidationSplit:
-    """The split that selects the best epoch.
+    """The split that selects the best epoch and calibrates the grounder.
 
     Attributes:
-        split: its expressions, without boxes or masks.
+        split: its expressions that select the best epoch, without boxes or masks.
         judge: evaluates the choices for these expressions.
+        texts: its expressions that calibrate the grounder; whether their boxes can be read changes nothing.
     """
 
     split: Split
     judge: Judge
+    texts: Split
 
 
 def fit(
@@ -140,7 +142,7 @@ def fit(
     )
     if initial is not None:
         initial.load_into(model)
-    splits = (train,) if validation is None else (train, validation.split)
+    splits = (train,) if validation is None else (train, validation.texts)
     batches = GroundingData(
         train=train,
         val=None if validation is None else validation.split,
@@ -167,7 +169,7 @@ def fit(
             model.eval(),
             vocabulary,
             store=store,
-            split=validation.split,
+            split=validation.texts,
             references=list(train.images),
             seed=training.seed,
             columns=columns,
