@@ -136,7 +136,15 @@ def test_inference_replaces_no_word() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"dim": 0}, {"heads": 5}, {"dropout": 1.0}, {"unknown_rate": -0.1}, {"blocks": -1}, {"max_length": 0}],
+    [
+        {"dim": 0},
+        {"heads": 5},
+        {"dropout": 1.0},
+        {"unknown_rate": -0.1},
+        {"blocks": -1},
+        {"blocks": 101},
+        {"max_length": 0},
+    ],
 )
 def test_an_invalid_config_is_an_error_that_names_the_key(change: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=rf"text\.{next(iter(change))}"):

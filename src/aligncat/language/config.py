@@ -8,6 +8,7 @@ from typing import Literal
 from aligncat.errors import ConfigError
 
 Norm = Literal["variance", "deviation"]
+_MOST_BLOCKS = 100  # a grounder's config.json may come from a stranger, and each block takes time to make
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class TextEncoderConfig:
             on top of it are trained.
         word_dim: dimension of the word vectors.
         dim: d_t, the dimension of F_w and f_t.
-        blocks: number of self-attention blocks after the GRU.
+        blocks: number of self-attention blocks after the GRU, at most 100.
         heads: number of attention heads in each block; must divide dim.
         feedforward: hidden units in the MLP of each block.
         dropout: dropout rate of the blocks.
@@ -58,6 +59,8 @@ class TextEncoderConfig:
         for name in ("blocks", "vector_words"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"text.{name} is {getattr(self, name)}; it must not be negative")
+        if self.blocks > _MOST_BLOCKS:
+            raise ConfigError(f"text.blocks is {self.blocks}; it must be at most {_MOST_BLOCKS}")
         for name in ("dropout", "unknown_rate"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"text.{name} is {getattr(self, name)}; it must be in [0, 1)")
