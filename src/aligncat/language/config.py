@@ -56,11 +56,10 @@ class TextEncoderConfig:
         for name in ("word_dim", "dim", "heads", "feedforward", "max_length"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"text.{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("blocks", "vector_words"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"text.{name} is {getattr(self, name)}; it must not be negative")
-        if self.blocks > _MOST_BLOCKS:
-            raise ConfigError(f"text.blocks is {self.blocks}; it must be at most {_MOST_BLOCKS}")
+        if not 0 <= self.blocks <= _MOST_BLOCKS:
+            raise ConfigError(f"text.blocks is {self.blocks}; it must be from 0 to {_MOST_BLOCKS}")
+        if self.vector_words < 0:
+            raise ConfigError(f"text.vector_words is {self.vector_words}; it must not be negative")
         for name in ("dropout", "unknown_rate"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"text.{name} is {getattr(self, name)}; it must be in [0, 1)")
