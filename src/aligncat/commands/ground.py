@@ -34,9 +34,10 @@ def ground(
     Args:
         image: the image file.
         expressions: one or more phrases, each in quotes if it contains spaces. The detector runs once for all of them.
-        grounder: a folder that `aligncat train` wrote, or a hub name; by default the shipped one, which knows the
-            drawings of MojiRef, not photos.
-        detector: the folder or hub name of the grounder's detector, if it has moved since training.
+        grounder: a folder that `aligncat train` wrote, a hub name, or "training-free" for the grounder that needs a
+            detector but no training; by default the shipped one, which knows the drawings of MojiRef, not photos.
+        detector: the folder or hub name of the grounder's detector, if it has moved since training; the detector of
+            "training-free".
         text_encoder: the folder or hub name of the grounder's frozen transformer, if it has moved since training.
         device: the device: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
         overlay: an image file to write: the input with boxes, masks and phrases drawn on it.
