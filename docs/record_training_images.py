@@ -2,8 +2,8 @@
 
     python docs/record_training_images.py GROUNDER STORE --data.path DATA --data.dataset NAME [--train_split train]
 
-It is for grounders that an earlier version trained; the shipped one got its record so, from the default MojiRef. With the
-record, `Grounder.ground` warns of photos unlike the training images. Only config.json changes.
+It is for grounders that an earlier version trained; the shipped one got its record so, from the default MojiRef. With
+the record, `Grounder.ground` warns of photos unlike the training images. Only config.json changes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether an image is unlike those that a grounder was trained on, from the confidences of its candidates.
 
-A detector is about as sure of each candidate, from the first to the last, on images like those of its training. On others
-it is much less sure, or sure of fewer or more of them. The record of this needs no box and no mask of a referent.
+On images like those of its training, a detector is about as sure of the best candidate, of the second, and so on. On
+others it is much less sure, or sure of fewer or more of them. The record needs no box and no mask of a referent.
 """
 
 from __future__ import annotations
