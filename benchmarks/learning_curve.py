@@ -4,8 +4,7 @@
 
 DATA is a MojiRef folder (`aligncat data mojiref`), and STORE has the candidates of its images (`aligncat extract
 --appearance true`). Each share is trained as `aligncat train --config own --val_split null` trains it, and evaluated on
-val. Smaller shares are parts of larger ones. Training that was interrupted continues; a grounder in FOLDER is not trained
-again.
+val. Smaller shares are parts of larger ones. Interrupted training continues, and finished grounders are kept.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncat.errors import ConfigError
 from aligncat.types import Candidates
 
 KEY = "familiar"
@@ -75,15 +74,15 @@ class Familiar:
         """Return the record that `to_json` returned.
 
         Raises:
-            ConfigError: a number is impossible.
             KeyError: a number is missing.
             TypeError: a number is of another type.
+            ValueError: a number is impossible.
         """
         means, spreads = (tuple(float(each) for each in values[name]) for name in ("means", "spreads"))
         limit = float(values["limit"])
         fine = len(means) == len(spreads) > 0 and np.isfinite([*means, *spreads, limit]).all() and min(spreads) > 0
         if not fine:
-            raise ConfigError(f"{KEY!r} in config.json must have as many means as spreads above 0, and finite numbers")
+            raise ValueError(f"{KEY!r} in config.json must have as many means as spreads above 0, and finite numbers")
         return cls(means, spreads, limit)
 
 

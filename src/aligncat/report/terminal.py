@@ -184,8 +184,8 @@ def study_floors(results: Mapping[str, Mapping[str, Sequence[Result]]]) -> dict[
         results: results over the seeds, by row and split.
     """
     found: dict[str, dict[str, Summary]] = {}
-    for split in next(iter(results.values())):
-        group = [each for splits in results.values() for each in splits[split]]
+    for split in dict.fromkeys(split for splits in results.values() for split in splits):
+        group = [each for splits in results.values() for each in splits.get(split, ())]
         for floor in with_floors(group)[len(group) :]:
             found.setdefault(floor.config, {})[split] = summarise([floor])
     return found
