@@ -180,19 +180,18 @@ def _printed(
             written.bad += [] if answer.error is None else [str(answer.error)]
         return written
     [answer] = answers
-    for found in answer.left_out:
-        logger.warning("%s: %s", found.expression, thresholds.reason(found))
-    for found in answer.groundings:
-        for sentence in found.warnings:
-            logger.warning("%s: %s", found.expression, sentence)
-    if answer.error is not None:
-        logger.warning("left out: %s", answer.error)
     if overlay is not None and answer.error is None:
         remove_left(Path(overlay).parent)
         save_picture(draw_groundings(as_rgb(requests[0].path), answer.groundings), Path(overlay))
     found_all = list(answer.groundings)
     text = json.dumps([found.to_dict() for found in found_all], indent=2, ensure_ascii=False, allow_nan=False)
-    print(visible_json(text))
+    print(visible_json(text), flush=True)
+    said = [(found.expression, thresholds.reason(found)) for found in answer.left_out]
+    said += [(found.expression, sentence) for found in found_all for sentence in found.warnings]
+    for expression, sentence in dict.fromkeys(said):
+        logger.warning("%s: %s", expression, sentence)
+    if answer.error is not None:
+        logger.warning("left out: %s", answer.error)
     return found_all
 
 

@@ -38,15 +38,15 @@ def check_file_names(requests: Sequence[Request], *, by_stem: bool) -> None:
     seen: dict[str, str] = {}
     for request in requests:
         path = PurePosixPath(posixpath.normpath(request.name))
-        if path.is_absolute() or path.parts[0] == "..":
+        if path.is_absolute() or path.parts[:1] in ((), ("..",)):
             raise DataError(
-                f"{request.name}: this format names files after the photos, so their paths must be relative and not leave "
+                f"{request.name}: this format names files after the photos, so their paths must be relative and lie in "
                 "the table's folder; write such paths, or choose --format jsonl or csv"
             )
         key = str(path.with_suffix("") if by_stem else path)
         other = seen.setdefault(key, request.name)
         if other != request.name:
             raise DataError(
-                f"{other} and {request.name}: the answers of both would have the name {key} in this format; rename one, "
-                "or choose --format jsonl or csv"
+                f"{other} and {request.name}: both would have the name {key} in this format; rename one, or choose "
+                "--format jsonl or csv"
             )
