@@ -162,7 +162,7 @@ class TestMistakes:
             (["train", *TRAIN, "--config=refcoc"], "refcocog-google, refcocog-umd; did you mean refcoco"),
             (["train", *TRAIN, "--alignment", "query"], "label-in-training, querymatch"),
             (["evaluate", "--config", "refcoc"], "refcoc: no such file; give a YAML file"),
-            (["ground", "photo.jpg"], "expressions"),
+            (["ground"], "image missing"),
             (["extract", "--out", "o", "--images"], "--images"),
         ],
     )

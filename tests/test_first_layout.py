@@ -33,8 +33,11 @@ def test_a_stored_image_gives_the_same_groundings() -> None:
     words = json.loads((FIRST / "grounder" / "vocabulary.json").read_text())["words"]
     for now, before in zip(map(Grounding.to_dict, found), stored["groundings"], strict=True):
         # A newer key. These phrases have no punctuation, so their words are what white space separates.
+        warnings = now.pop("warnings")
+        assert len(warnings) == bool(now["unknown_words"]) + (not now["category_matched"])
         assert now.pop("unknown_words") == [word for word in now["expression"].split() if word not in words]
-        assert (now.pop("match"), now.pop("answers")) == (None, [])  # newer keys; the old grounder is not calibrated
+        # Newer keys; the old grounder is not calibrated.
+        assert (now.pop("match"), now.pop("answers")) == (None, [])
         assert now.pop("probability") == pytest.approx(before.pop("score"), abs=1e-6)
         for one, other in zip(now.pop("candidates"), before.pop("candidates"), strict=True):
             assert one.pop("probability") == pytest.approx(other.pop("probability"), abs=1e-6)

@@ -117,7 +117,8 @@ VERBS: dict[str, Verb] = {
     ),
     "ground": Verb(
         "aligncat.commands.ground:ground",
-        "Find the objects that phrases refer to in an image, and print them as JSON.",
+        "Find the objects that phrases refer to in photos, and print or write the answers.",
+        "aligncat.commands.ground:report_written",
         positional=("image", "expressions"),
     ),
     "import querymatch": Verb(

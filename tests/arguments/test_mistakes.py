@@ -87,7 +87,7 @@ def error_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["extract", "--out", "o", "--data.path", "data"], "--data.dataset missing: it is required"),
         ([*EXTRACT, "--preprocessing", "letterbox"], "did you mean letterbox-416"),
         ([*EXTRACT, "--image_size", "big"], "--image_size big: must be a whole number, or null"),
-        (["ground"], "image and expressions missing: give IMAGE and EXPRESSIONS"),
+        (["ground"], "image missing: give IMAGE"),
         (["ground", "photo.jpg", "dog", "--divice", "cpu"], "unknown option --divice; did you mean --device?"),
         (["ground", "photo.jpg", "dog", "--device"], "--device needs a value: text, or null"),
         (["report", "answers", "--figures", "no figures"], "--figures no figures: must be true or false"),

@@ -156,13 +156,13 @@ class TestCommand:
         assert printed.out == "" and len(printed.err.strip().splitlines()) == 1
         return printed.err
 
-    def test_a_second_image_is_not_a_phrase(
+    def test_an_image_after_a_phrase_is_not_a_phrase(
         self, saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         bare = tmp_path / "photo"
         bare.write_bytes(saved.read_bytes())
         for second in (str(saved), "gone.JPG", "my photo.webp", "a.heic", str(bare)):
-            error = self.run(str(saved), second, "man", capsys=capsys)
+            error = self.run(str(saved), "man", second, capsys=capsys)
             assert f"{second} is an image, not a phrase" in error
 
     def test_a_phrase_that_is_also_the_name_of_another_file_is_a_phrase(

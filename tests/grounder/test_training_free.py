@@ -193,3 +193,14 @@ def test_what_it_cannot_do_is_an_error(tmp_path: Path) -> None:
         free.ground_candidates(SCENE, [])
     with pytest.raises(DetectorError, match="found nothing"):
         free.ground_candidates(candidates([]), "dog")
+
+
+def test_the_best_candidates_are_given_where_asked() -> None:
+    [found] = grounder().ground_candidates(SCENE, "left dog", top=2)
+    assert [each.choice for each in found.answers] == [1, 0]
+    assert [each.match for each in found.answers] == [None, None]
+
+
+def test_a_missing_category_is_a_warning() -> None:
+    [found] = grounder().ground_candidates(SCENE, "man")
+    assert any("person" in each for each in found.warnings)

@@ -14,7 +14,7 @@ from aligncat.datasets.load import load_split
 from aligncat.errors import ConfigError
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
-from aligncat.grounder.unlike import LEAST_IMAGES, Familiar, unlike_training
+from aligncat.grounder.unlike import LEAST_IMAGES, UNLIKE, Familiar, unlike_training
 
 
 def test_the_record_is_means_spreads_and_a_quantile() -> None:
@@ -88,3 +88,18 @@ def test_the_shipped_grounder_has_a_record_of_as_many_candidates_as_its_detector
     grounder = Grounder.from_pretrained(SHIPPED)
     assert grounder.familiar is not None
     assert len(grounder.familiar.means) == grounder.detector_description.candidates
+
+
+def test_an_answer_warns_of_an_unlike_photo(trained: Path, world: World) -> None:
+    grounder, candidates = Grounder.from_pretrained(trained), world.open().candidates(world.open().image_ids[0])
+    [plain] = grounder.ground_candidates(candidates, "cat")
+    assert UNLIKE not in plain.warnings
+    count = len(candidates)
+    grounder.familiar = Familiar((5.0,) * count, (0.1,) * count, 1.0)
+    assert all(UNLIKE in found.warnings for found in grounder.ground_candidates(candidates, ["cat", "dog"]))
+
+
+def test_the_shipped_grounder_warns_of_noise() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)
+    [found] = Grounder.from_pretrained(SHIPPED).ground(noise, "dog")
+    assert UNLIKE in found.warnings

@@ -152,6 +152,16 @@ def make_cases(root: Path, world: World, site: Site) -> dict[str, Case]:
         "ground": Case(
             ["ground", "--grounder", str(trained), str(pictures[0]), "red dog", "--overlay", "OUT/overlay.png"]
         ),
+        "ground table": Case(
+            ["ground", "OUT/table.csv", "--grounder", str(trained), "--out", "OUT/answers.json", "--format", "coco"],
+            lambda out: table_of(pictures, out),
+        ),
+        "ground folder": Case(
+            [
+                *("ground", str(pictures[0].parent), "red dog", "couch", "--grounder", str(trained)),
+                *("--out", "OUT/overlays", "--format", "overlay"),
+            ]
+        ),
         "detector import": Case(
             [
                 "detector",
@@ -188,6 +198,15 @@ def make_cases(root: Path, world: World, site: Site) -> dict[str, Case]:
             ]
         ),
     }
+
+
+def table_of(pictures: list[Path], out: Path) -> None:
+    """Write a table of pictures and phrases, and the pictures beside it."""
+    rows = ["image,phrase"]
+    for picture in pictures:
+        shutil.copy2(picture, out)
+        rows += [f"{picture.name},red dog", f"{picture.name},couch"]
+    (out / "table.csv").write_text("\n".join(rows))
 
 
 def querymatch(root: Path, world: World) -> list[str]:

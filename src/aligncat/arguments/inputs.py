@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from aligncat.wording import did_you_mean
 
 # Argument -> what to do if its file is missing. For arguments that may also be a name, see `_check_name`.
 _FILES = {
-    "image": "give the photo's file",
+    "phrases": "give a text file of phrases, one a line",
     "checkpoint": "give the checkpoint's file",
     "annotations": "give the annotations that the checkpoint was trained with",
     "labels": "give a text file with one category name per line",
@@ -62,6 +63,8 @@ def _flat(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check(name: str, value: Any) -> None:
+    if name == "image" and not Path(value).exists() and not glob.has_magic(str(value)):
+        raise ConfigError(f"{value}: no such file; give a photo, a folder, a pattern or a table of photos and phrases")
     if name in _FILES and not Path(value).is_file():
         kind = "is a folder" if Path(value).is_dir() else "no such file"
         raise ConfigError(f"{value}: {kind}; {_FILES[name]}")

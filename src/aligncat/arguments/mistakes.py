@@ -184,7 +184,7 @@ def _check_placed(options: Options, placed: Sequence[str], given: set[str]) -> N
         if not is_list(option.kind) and (must := wrong_value(word, option.kind)) is not None:
             choices = must.removeprefix("one of ").split(", ")
             raise _Mistake(f"{option.name} {truncated(word, _SHOWN)}: must be {must}{did_you_mean(word, choices)}")
-    if missing := [option.name for option in wanted[len(placed) :] if option.name not in given]:
+    if missing := [each.name for each in wanted[len(placed) :] if each.required and each.name not in given]:
         raise _Mistake(f"{listed_words(missing)} missing: give {listed_words([name.upper() for name in missing])}")
 
 

@@ -96,7 +96,7 @@ def build_parser(verb: str, options: Options) -> ArgumentParser:
         if option.group:
             continue
         if option.positional and is_list(option.kind):
-            parser.add_argument(option.name, nargs="+", type=str)
+            parser.add_argument(option.name, nargs="+" if option.required else "*", type=str)
         elif option.positional:
             parser.add_argument(option.name, type=option.kind)
         elif option.required:

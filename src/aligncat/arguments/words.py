@@ -28,7 +28,9 @@ def explicit_words(words: Sequence[str], options: Options) -> list[str]:
     flags = {option.written for option in options.options if option.kind is bool}
     lists = {option.written for option in options.options if is_list(option.kind) and not option.positional}
     switched = _with_true(map(_with_underscores, words), flags)
-    return list(_with_presets(_with_lists(switched, lists), needed=options.group("alignment") is not None))
+    written = list(_with_presets(_with_lists(switched, lists), needed=options.group("alignment") is not None))
+    optional = any(option.positional and not option.required for option in options.options)
+    return _with_placed_first(written) if optional else written
 
 
 def _with_underscores(word: str) -> str:
@@ -84,6 +86,21 @@ def _with_presets(words: Iterable[str], *, needed: bool) -> Iterator[str]:
         found = known.get(value)
         yield word if found is None else f"{option}={found}" if equals else found
         previous = word
+
+
+def _with_placed_first(words: Sequence[str]) -> list[str]:
+    """Put the words that belong to no option first: the parser takes an optional list from one place only."""
+    placed, others = [], []
+    waiting = [*words]
+    while waiting:
+        word = waiting.pop(0)
+        if not word.startswith("--"):
+            placed.append(word)
+            continue
+        others.append(word)
+        if "=" not in word and waiting and not waiting[0].startswith("--"):
+            others.append(waiting.pop(0))
+    return [*placed, *others]
 
 
 def _config_presets() -> dict[str, str]:

@@ -158,9 +158,19 @@ def _audited(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
 
 
 def _grounded(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
-    if arguments["overlay"] is None:
+    if arguments["overlay"] is not None:
+        return f"The answers are drawn in {arguments['overlay']}.", "look at it"
+    if isinstance(result, list):
         return "Nothing was written.", "--overlay out.png draws the answers"
-    return f"The answers are drawn in {arguments['overlay']}.", "look at it"
+    if result.path is None:
+        return "Nothing was written.", "--out answers.jsonl keeps the answers, also in other formats (docs/answers.md)"
+    if result.finished_before:
+        return (
+            f"The answers for {result.photos:,} photos are in {result.path} already.",
+            "docs/answers.md says how to use them",
+        )
+    written = f"{result.answers:,} answers for {result.photos:,} photos are in {result.path}."
+    return written, "docs/answers.md says how to open them in COCO tools and in Label Studio"
 
 
 def _grounder_made(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:

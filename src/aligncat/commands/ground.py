@@ -1,137 +1,228 @@
-"""`aligncat ground`: find the objects that phrases refer to in an image."""
+"""`aligncat ground`: find the objects that phrases refer to in photos."""
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from aligncat.errors import ConfigError, DataError, ImageError
+from aligncat.errors import ConfigError
 from aligncat.files.locks import remove_left
 from aligncat.files.writable import check_writable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from aligncat.grounder.doubts import Thresholds
+    from aligncat.grounder.ground_many import PhotoAnswer
     from aligncat.grounder.grounding import Grounding
+    from aligncat.grounder.requests.request import Request
+    from aligncat.grounder.writers.write import Written
+
+_SHOWN = 10  # bad photos; all are in the settings
 
 logger = logging.getLogger(__name__)
 
 
 def ground(
     image: str | Path,
-    expressions: list[str],
+    expressions: list[str] = [],  # noqa: B006 - the command line gives a list, and nobody changes it
     *,
+    phrases: str | Path | None = None,
     grounder: str | Path | None = None,
     detector: str | Path | None = None,
     text_encoder: str | Path | None = None,
     device: str | None = None,
+    store: str | Path | None = None,
+    out: str | Path | None = None,
+    format: str | None = None,
+    classes: Literal["phrase", "category"] = "phrase",
+    image_url: str = "/data/local-files/?d=",
+    candidates: bool = False,
     overlay: str | Path | None = None,
     several: bool = False,
+    top: int = 1,
     min_match: float | None = None,
-) -> list[Grounding]:
-    """Find the objects that phrases refer to in an image, and print them as JSON.
+    min_probability: float | None = None,
+    skip_bad_images: bool = False,
+) -> list[Grounding] | Written:
+    """Find the objects that phrases refer to in photos, and print or write the answers.
+
+    Answers for one photo are printed as JSON, for several as JSON lines. With --out they are written in one of many
+    formats; if the command is interrupted, running it again continues.
 
     Args:
-        image: the image file.
+        image: a photo, a folder of photos, a pattern such as 'photos/*.jpg', or a table (.csv, .jsonl, .parquet) with
+            the columns image and phrase. More photos may follow.
         expressions: one or more phrases, each in quotes if it contains spaces. The detector runs once for all of them.
+        phrases: a text file of phrases, one a line, instead of phrases on the command line.
         grounder: a folder that `aligncat train` wrote, a hub name, or "training-free" for the grounder that needs a
             detector but no training; by default the shipped one, which knows the drawings of MojiRef, not photos.
         detector: the folder or hub name of the grounder's detector, if it has moved since training; the detector of
             "training-free".
         text_encoder: the folder or hub name of the grounder's frozen transformer, if it has moved since training.
         device: the device: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
-        overlay: an image file to write: the input with boxes, masks and phrases drawn on it.
+        store: a store of the grounder's detector. Photos with the same bytes as one in it are not detected again.
+        out: the file or folder of the answers. It must not exist, unless the same command has written it.
+        format: the format of the answers: jsonl, csv, coco (a dataset), coco-results, yolo, label-studio or overlay; by
+            default that of the suffix of --out (docs/answers.md).
+        classes: what is a class in COCO, YOLO and Label Studio: the phrase, or the detector's category.
+        image_url: what the address of a photo begins with in Label Studio; the photo's name follows.
+        candidates: also give all candidates with their scores and the weights of words, in JSON lines.
+        overlay: an image file to write, for one photo: the photo with boxes, masks and phrases drawn on it.
         several: answer a phrase for several objects, such as "both dogs", with all of them ("answers").
+        top: give this many of the best candidates ("answers") instead of one.
         min_match: leave out phrases whose match is lower, from 0 to 1. Match is the probability that the image has
             what the phrase says.
+        min_probability: leave out answers whose probability is lower, from 0 to 1.
+        skip_bad_images: report photos that cannot be read, or in which nothing is found, and go on.
 
     Returns:
-        One grounding per phrase that was not left out.
+        One grounding per phrase that was not left out, for one photo without `out`; otherwise what was written.
 
     Raises:
-        ImageError: the image cannot be read.
-        DataError: a phrase has no words, or is a second image.
-        ConfigError: the grounder does not exist, the device is not available, the overlay cannot be written,
-            `min_match` is not from 0 to 1, or the grounder has no match and is asked for it or for several answers.
+        ImageError: a photo cannot be read.
+        DataError: a phrase has no words, a photo comes after a phrase, a table or a file of phrases cannot be read, or
+            `out` exists with other settings.
+        ConfigError: the grounder does not exist, the device is not available, an output cannot be written, the format
+            is unknown, a probability is not from 0 to 1, or the grounder has no match and is asked for it.
         DetectorError: the detector cannot be loaded.
+        StoreError: the store was made by another detector.
     """
-    if min_match is not None and not 0 <= min_match <= 1:
-        raise ConfigError(f"--min_match is {min_match}: give a probability from 0 to 1")
-    overlay = None if overlay is None else Path(overlay)
+    from aligncat.grounder.doubts import Thresholds
+    from aligncat.grounder.requests.words import requests_of
+    from aligncat.grounder.writers.formats import find_format
+
+    thresholds = Thresholds(min_match, min_probability)
+    requests = requests_of(
+        Path(image),
+        expressions or [],
+        phrases=None if phrases is None else Path(phrases),
+        skip_bad_images=skip_bad_images,
+    )
     if overlay is not None:
-        _check_overlay(overlay)
+        _check_overlay(Path(overlay), requests, out)
+    chosen_format = None if out is None else find_format(format, Path(out))
+    if out is None and format is not None:
+        raise ConfigError("--format says how to write the answers; give --out, the file or folder to write")
+    from rich.progress import MofNCompleteColumn, TimeRemainingColumn
+
+    from aligncat.console import progress_bar
     from aligncat.detectors.device import check_device, default_device
-    from aligncat.files.given_images import as_rgb
     from aligncat.grounder.folder import SHIPPED
+    from aligncat.grounder.ground_many import Answering, ground_photos
     from aligncat.grounder.grounder import Grounder
-    from aligncat.grounder.matcher import required_matcher
-    from aligncat.grounder.overlay import draw_groundings, save_picture
-    from aligncat.wording import visible_json
+    from aligncat.grounder.writers.write import Output, write_answers
+    from aligncat.store.by_content import StoredPhotos
+    from aligncat.store.reader import Store
 
     chosen_device = device or default_device()
     check_device(chosen_device)
-    for expression in expressions:
-        _refuse_image(expression, image)
-    picture = as_rgb(image)
     loaded = Grounder.from_pretrained(
         grounder or SHIPPED, device=chosen_device, detector=detector, text_encoder=text_encoder
     )
-    if several or min_match is not None:
-        required_matcher(loaded.matcher)
-    found = loaded.ground(picture, expressions, several=several)
-    if min_match is not None:
-        found = [grounding for grounding in found if _matches(grounding, min_match)]
-    if overlay is not None:
-        remove_left(overlay.parent)
-        save_picture(draw_groundings(picture, found), overlay)
-    text = json.dumps([grounding.to_dict() for grounding in found], indent=2, ensure_ascii=False, allow_nan=False)
-    print(visible_json(text))
-    return found
+    stored = None if store is None else StoredPhotos(Store.open(store, expect=loaded.detector_description))
+    answering = Answering(several, top, thresholds)
+    if out is not None and chosen_format is not None:
+        with progress_bar(MofNCompleteColumn(), TimeRemainingColumn(), shown=len(requests) > 1) as progress:
+            task = progress.add_task("ground", total=len(requests))
+            return write_answers(
+                loaded,
+                requests,
+                Output(Path(out), chosen_format, classes, image_url, candidates),
+                answering=answering,
+                store=stored,
+                skip_bad_images=skip_bad_images,
+                advance=lambda photos: progress.advance(task, photos),
+            )
+    pairs = [(request.path, request.phrases) for request in requests]
+    answers = ground_photos(
+        loaded,
+        pairs,
+        answering=answering,
+        batch_size=1 if len(pairs) == 1 else None,
+        store=stored,
+        skip_bad_images=skip_bad_images,
+    )
+    one = len(requests) == 1 and requests[0].path == Path(image)
+    return _printed(requests, answers, one=one, overlay=overlay, candidates=candidates, thresholds=thresholds)
 
 
-def _matches(grounding: Grounding, min_match: float) -> bool:
-    """Return whether a grounding's match is high enough; otherwise log that nothing matches."""
-    match = grounding.match or 0.0
-    if match < min_match:
-        logger.warning("%s: nothing matches: match %.2f", grounding.expression, match)
-    return match >= min_match
+def _printed(
+    requests: Sequence[Request],
+    answers: Iterator[PhotoAnswer],
+    *,
+    one: bool,
+    overlay: str | Path | None,
+    candidates: bool,
+    thresholds: Thresholds,
+) -> list[Grounding] | Written:
+    """Print the answers: those of one photo as a JSON list, those of several as JSON lines while they come."""
+    from aligncat.files.given_images import as_rgb
+    from aligncat.grounder.overlay import draw_groundings, save_picture
+    from aligncat.grounder.writers.answer_set import PhotoRecord, json_line
+    from aligncat.grounder.writers.jsonl import phrase_line
+    from aligncat.grounder.writers.write import Written
+    from aligncat.wording import visible_json
+
+    if not one:
+        written = Written(None)
+        for request, answer in zip(requests, answers, strict=True):
+            record = PhotoRecord(request.name, answer.size, answer.groundings, None)
+            for found in answer.groundings:
+                print(visible_json(json_line(phrase_line(record, found, candidates=candidates))))
+            sys.stdout.flush()
+            written.photos += answer.error is None
+            written.answers += len(answer.groundings)
+            written.doubtful += sum(bool(found.warnings) for found in answer.groundings)
+            written.left_out += len(answer.left_out)
+            written.bad += [] if answer.error is None else [str(answer.error)]
+        return written
+    [answer] = answers
+    if overlay is not None and answer.error is None:
+        remove_left(Path(overlay).parent)
+        save_picture(draw_groundings(as_rgb(requests[0].path), answer.groundings), Path(overlay))
+    found_all = list(answer.groundings)
+    text = json.dumps([found.to_dict() for found in found_all], indent=2, ensure_ascii=False, allow_nan=False)
+    print(visible_json(text), flush=True)
+    said = [(found.expression, thresholds.reason(found)) for found in answer.left_out]
+    said += [(found.expression, sentence) for found in found_all for sentence in found.warnings]
+    for expression, sentence in dict.fromkeys(said):
+        logger.warning("%s: %s", expression, sentence)
+    if answer.error is not None:
+        logger.warning("left out: %s", answer.error)
+    return found_all
 
 
-def _refuse_image(expression: str, image: str | Path) -> None:
-    """Refuse a phrase that names an image file, since a verb for one image would take a second one for a phrase.
-
-    Raises:
-        DataError: the phrase ends in the suffix of an image, or is the path of a file that Pillow knows.
-    """
-    from PIL import Image
-
-    path = Path(expression)
-    if path.suffix.lower() in {*Image.registered_extensions(), ".heic", ".heif"} or _is_image(path):
-        raise DataError(
-            f"{expression} is an image, not a phrase, and {image} is given already; run the command once for each image"
+def report_written(result: list[Grounding] | Written) -> None:
+    """Print what was left out of the answers for many photos, and how many answers have warnings."""
+    if isinstance(result, list):
+        return
+    for reason in result.bad[:_SHOWN]:
+        logger.warning("left out: %s", reason)
+    if len(result.bad) > _SHOWN:
+        logger.warning("left out: %s more photos", f"{len(result.bad) - _SHOWN:,}")
+    if result.left_out:
+        logger.warning("%s answers were below --min_match or --min_probability", f"{result.left_out:,}")
+    if result.doubtful:
+        logger.warning(
+            "%s of %s answers have warnings, which are in the output", f"{result.doubtful:,}", f"{result.answers:,}"
         )
 
 
-def _is_image(path: Path) -> bool:
-    from aligncat.files.images import open_header
-
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file, open_header(file, str(path)):
-            return True
-    except (ImageError, OSError):
-        return False
-
-
-def _check_overlay(path: Path) -> None:
+def _check_overlay(path: Path, requests: Sequence[Request], out: str | Path | None) -> None:
     """Check that Pillow can write a file, before the slow work starts.
 
     Raises:
-        ConfigError: the folder does not exist, or the suffix names no format that Pillow can write.
+        ConfigError: there are several photos or another output, the folder does not exist, or the suffix names no
+            format that Pillow can write.
     """
     from PIL import Image
 
+    if len(requests) > 1 or out is not None:
+        raise ConfigError("--overlay draws one photo; use --out FOLDER --format overlay instead")
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: the folder {path.parent} does not exist; create it first")
     check_writable(path.parent)

@@ -41,9 +41,7 @@ def as_rgb(image: ImageInput) -> Image.Image:
     if isinstance(image, np.ndarray):
         return _from_array(image)
     if isinstance(image, str | Path):
-        if _URL.match(str(image)):
-            raise ImageError(f"{image}: is a URL, and nothing is downloaded; download the image and give its file")
-        return read_image(Path(image))
+        return read_image(image_path(image))
     if isinstance(image, bytes | bytearray):
         return decode_image(io.BytesIO(image), "the image")
     if hasattr(image, "read"):
@@ -55,6 +53,17 @@ def as_rgb(image: ImageInput) -> Image.Image:
         f"an image of type {type(image).__name__} cannot be used; give a file, its bytes, a PIL image or a numpy array"
         f"{hint}"
     )
+
+
+def image_path(image: str | Path) -> Path:
+    """Return the path of an image that is given as one.
+
+    Raises:
+        ImageError: it is a URL.
+    """
+    if _URL.match(str(image)):
+        raise ImageError(f"{image}: is a URL, and nothing is downloaded; download the image and give its file")
+    return Path(image)
 
 
 def _from_pil(image: Image.Image) -> Image.Image:

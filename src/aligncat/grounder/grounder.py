@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, cast
 
-import numpy as np
 import torch
 from huggingface_hub import ModelCard, ModelHubMixin
 
@@ -18,25 +17,26 @@ from aligncat.detectors.device import check_device
 from aligncat.detectors.protocol import Detector
 from aligncat.detectors.registry import load_detector
 from aligncat.errors import DetectorError
-from aligncat.files.given_images import ImageInput, as_rgb
-from aligncat.grounder.batches import SplitTensors
+from aligncat.files.given_images import ImageInput
 from aligncat.grounder.card_results import CardResult
-from aligncat.grounder.choices import choices_of, join_choices
+from aligncat.grounder.doubts import Thresholds
 from aligncat.grounder.expressions import checked_phrases
 from aligncat.grounder.features import ScaledColumn
+from aligncat.grounder.fingerprint import fingerprint
 from aligncat.grounder.folder import Contents, find_folder, read_folder, write_folder
+from aligncat.grounder.forward_passes import PHRASES_AT_ONCE, choose_all, ground_some
+from aligncat.grounder.ground_many import Answering, Pair, PhotoAnswer, ground_photos
 from aligncat.grounder.grounding import Grounding
-from aligncat.grounder.groundings import grounding_of, with_answers
-from aligncat.grounder.matcher import Matcher, answer_slots, required_matcher
-from aligncat.grounder.matching import Calibration, Images, align
+from aligncat.grounder.matcher import Matcher
+from aligncat.grounder.matching import Calibration
 from aligncat.grounder.model import GroundingModel
 from aligncat.grounder.model_card import model_card
 from aligncat.grounder.names import TRAINING_FREE
 from aligncat.grounder.unlike import Familiar
 from aligncat.language.pretrained import PretrainedText
-from aligncat.language.several import phrase_for_one
 from aligncat.language.tokens import Tokens
 from aligncat.loading import model_loading
+from aligncat.store.by_content import StoredPhotos
 from aligncat.store.reader import Store
 from aligncat.types import Candidates, Choices
 
@@ -133,7 +133,9 @@ class Grounder(ModelHubMixin):
                 self._detector = found
         return found
 
-    def ground(self, image: ImageInput, expressions: str | Sequence[str], *, several: bool = False) -> list[Grounding]:
+    def ground(
+        self, image: ImageInput, expressions: str | Sequence[str], *, several: bool = False, top: int = 1
+    ) -> list[Grounding]:
         """Find the objects that expressions refer to in an image. The detector runs once for all expressions.
 
         Args:
@@ -143,25 +145,80 @@ class Grounder(ModelHubMixin):
             expressions: one phrase, or several that are grounded independently of each other.
             several: whether a phrase for several objects, such as "both dogs", is answered with all of them, in
                 `Grounding.answers`. A phrase for one object has one answer.
+            top: the number of best candidates to give in `Grounding.answers`, each object once; 1 gives the best alone.
 
         Returns:
             One grounding per expression, also for a single phrase.
 
         Raises:
-            ConfigError: `several` is True and the grounder is not calibrated.
+            ConfigError: `several` is True and the grounder is not calibrated, or `top` is given too or less than 1.
             ImageError: the image cannot be read, or is empty.
             DataError: there are no expressions, or one is not text or has no words.
             DetectorError: the detector cannot be loaded, or finds nothing in the image.
         """
-        phrases = checked_phrases(expressions, self.vocabulary)
-        if several:
-            required_matcher(self.matcher)
-        [candidates] = self.detector.detect([as_rgb(image)], ["image"])
-        return self.ground_candidates(candidates, phrases, several=several)
+        [answer] = ground_photos(self, [(image, expressions)], answering=Answering(several, top), batch_size=1)
+        return list(answer.groundings)
+
+    def ground_many(
+        self,
+        pairs: Iterable[Pair],
+        *,
+        several: bool = False,
+        top: int = 1,
+        min_match: float | None = None,
+        min_probability: float | None = None,
+        batch_size: int | None = None,
+        store: Store | None = None,
+        skip_bad_images: bool = False,
+    ) -> Iterator[PhotoAnswer]:
+        """Return an iterator of the answers for many photos, one for each pair, in order.
+
+        Photos are read, and the detector works, in other threads while the caller uses the answers. Up to three batches
+        are read ahead, so memory does not depend on the number of pairs. If a pair has the path of the pair before it,
+        the photo is not read again: split very long lists of phrases that way.
+
+        Args:
+            pairs: images, each as for `ground`, and their phrases. They are taken in the caller's thread.
+            several: as for `ground`.
+            top: as for `ground`.
+            min_match: leave out answers whose match is lower, from 0 to 1; needs a calibrated grounder.
+            min_probability: leave out answers whose probability is lower, from 0 to 1.
+            batch_size: the number of photos that the detector is given at once; by default the detector's own. It can
+                change the last bits of the answers.
+            store: a store of the grounder's detector. Photos with the same bytes as one in it are not detected again;
+                the detector is loaded only if one is missing.
+            skip_bad_images: give the error of a photo that cannot be read, or in which nothing is found, in
+                `PhotoAnswer.error`, instead of raising it.
+
+        Raises:
+            ConfigError: a setting is impossible, or needs a calibrated grounder.
+            DataError: (while iterating) a phrase is not text or has no words.
+            DetectorError: (while iterating) the detector cannot be loaded, or finds nothing in an image.
+            ImageError: (while iterating) an image cannot be read.
+            StoreError: the store was made by another detector, or is of the first format.
+        """
+        if store is not None:
+            store.manifest.expected(self.detector_description, store.folder)
+        return ground_photos(
+            self,
+            pairs,
+            answering=Answering(several, top, Thresholds(min_match, min_probability)),
+            batch_size=batch_size,
+            store=None if store is None else StoredPhotos(store),
+            skip_bad_images=skip_bad_images,
+        )
+
+    def check_expressions(self, expressions: str | Sequence[str]) -> list[str]:
+        """Return one or several expressions as a list, after checks that are made before any slow work.
+
+        Raises:
+            DataError: there are no expressions, or one is not text or has no words.
+        """
+        return checked_phrases(expressions, self.vocabulary)
 
     @torch.inference_mode()
     def ground_candidates(
-        self, candidates: Candidates, expressions: str | Sequence[str], *, several: bool = False
+        self, candidates: Candidates, expressions: str | Sequence[str], *, several: bool = False, top: int = 1
     ) -> list[Grounding]:
         """Ground expressions in an image whose candidates are available already, for example from a store.
 
@@ -169,38 +226,26 @@ class Grounder(ModelHubMixin):
             candidates: the candidates of the image.
             expressions: one phrase, or several.
             several: as for `ground`.
+            top: as for `ground`.
 
         Returns:
             One grounding per expression, also for a single phrase.
 
         Raises:
-            ConfigError: `several` is True and the grounder is not calibrated.
+            ConfigError: as for `ground`.
             DataError: there are no expressions, or one is not text or has no words.
             DetectorError: there are no candidates.
             StoreError: the candidates lack a further feature that the grounder reads.
         """
-        phrases = checked_phrases(expressions, self.vocabulary)
-        if several:
-            required_matcher(self.matcher)
+        phrases = self.check_expressions(expressions)
+        Answering(several, top).check(self.matcher)
         if not len(candidates):
             raise DetectorError("the detector found nothing in the image; try another image or detector")
-        meant = [phrase_for_one(phrase) for phrase in phrases] if several else phrases
-        tokens = self.vocabulary.encode(meant, self.model.config.text.max_length)
-        images = Images.repeated(candidates, self.columns, len(phrases), self.device)
-        alignment = align(self.model, images, tokens.to(self.device))
-        choices = choices_of(alignment, meant, self.vocabulary, self.labels)
-        match = None if self.matcher is None else self.matcher.match(images, phrases)
-        if match is not None:
-            choices = replace(choices, match=match.present)
-        groundings = []
-        for row, phrase in enumerate(phrases):
-            unknown = self.vocabulary.unknown(meant[row])
-            found = grounding_of(row, phrase, candidates, choices, self.labels, unknown)
-            if several and match is not None:
-                slots = answer_slots(phrase, found.choice, match.answers[row], candidates.relative_boxes)
-                found = with_answers(found, slots, candidates, match.answers[row])
-            groundings.append(found)
-        return groundings
+        return [
+            found
+            for start in range(0, len(phrases), PHRASES_AT_ONCE)
+            for found in ground_some(self, candidates, phrases[start : start + PHRASES_AT_ONCE], several, top)
+        ]
 
     @torch.inference_mode()
     def choose(self, store: Store, split: Split) -> Choices:
@@ -217,25 +262,7 @@ class Grounder(ModelHubMixin):
             DataError: an expression has no words.
             StoreError: the store lacks an image, or a further feature that the grounder reads.
         """
-        max_length = self.model.config.text.max_length
-        tensors = SplitTensors(
-            split, store, self.vocabulary, max_length=max_length, with_labels=False, columns=self.columns
-        )
-        parts = []
-        for batch in tensors.batches(256):
-            images = Images.of(batch).to(self.device)
-            alignment = align(self.model, images, batch.tokens.to(self.device))
-            texts = [split.expressions[row].text for row in batch.rows.tolist()]
-            choices = choices_of(alignment, texts, self.vocabulary, self.labels)
-            if self.matcher is not None:
-                match = self.matcher.match(images, texts)
-                boxes = batch.boxes.numpy()
-                several = np.zeros_like(choices.kept)
-                for row, text in enumerate(texts):
-                    several[row, answer_slots(text, int(choices.choice[row]), match.answers[row], boxes[row])] = True
-                choices = replace(choices, match=match.present, several=several & batch.valid.numpy())
-            parts.append(choices)
-        return join_choices(parts)
+        return choose_all(self, store, split)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         write_folder(self._contents(), save_directory)
@@ -252,6 +279,10 @@ class Grounder(ModelHubMixin):
             results: see `aligncat.grounder.model_card.model_card`.
         """
         return model_card(self._contents().config(), results)
+
+    def fingerprint(self) -> str:
+        """Return a hash of everything that decides the answers; a grounder that was loaded twice has the same."""
+        return fingerprint(self._contents())
 
     def _contents(self) -> Contents:
         return Contents(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aligncat.errors import DataError
 from aligncat.geometry import decode_mask
 from aligncat.types import RLE
 
@@ -37,13 +39,13 @@ class CandidateScore:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One of the objects that an expression for several objects refers to.
+    """One of the objects that an expression for several refers to, or one of the best candidates.
 
     Attributes:
         box: (x1, y1, x2, y2) pixels of the original image.
-        mask: RLE at the original image's size.
+        mask: RLE at the original image's size; None if the detector gives boxes alone.
         match: the calibrated probability, in [0, 1], that the expression is true of this object, if the image has what
-            it says at all (`Grounding.match`).
+            it says at all (`Grounding.match`); None if the grounder is not calibrated.
         probability: the sum of `CandidateScore.probability` over the candidates of this object, as for a `Grounding`.
             Where an expression means several objects, they share it.
         category: the name of its category c^V.
@@ -51,8 +53,8 @@ class Answer:
     """
 
     box: tuple[float, float, float, float]
-    mask: RLE
-    match: float
+    mask: RLE | None
+    match: float | None
     probability: float
     category: str
     choice: int
@@ -62,13 +64,13 @@ class Answer:
 class Grounding:
     """The answer for one expression and one image: the object that the expression refers to.
 
-    With `Grounder.ground(..., several=True)`, `answers` has all objects that the expression refers to, and the other
-    attributes describe the best of them.
+    With `Grounder.ground(..., several=True)`, `answers` has all objects that the expression refers to; with `top=N`,
+    the N best candidates. The other attributes describe the best of them.
 
     Attributes:
         expression: the text of the expression.
         box: (x1, y1, x2, y2) pixels of the original image.
-        mask: RLE at the original image's size.
+        mask: RLE at the original image's size; None if the detector gives boxes alone.
         probability: the model's own estimate, in [0, 1], that the chosen object is the referent. It is not calibrated.
             A detector may propose one object several times, so this is the sum of `CandidateScore.probability` over
             all candidates whose box has an IoU above 0.5 with the chosen box.
@@ -82,12 +84,14 @@ class Grounding:
             reads them all alike.
         match: the calibrated probability, in [0, 1], that the image has what the expression says; None if the grounder
             is not calibrated (`Grounder.calibration`).
-        answers: with `several=True`, all objects that the expression refers to, best first; otherwise empty.
+        answers: with `several=True`, all objects that the expression refers to, and with `top=N` the N best candidates,
+            best first; otherwise empty.
+        warnings: why the answer should not be trusted, each a sentence; empty if nothing speaks against it.
     """
 
     expression: str
     box: tuple[float, float, float, float]
-    mask: RLE
+    mask: RLE | None
     probability: float
     category: str
     predicted_category: str | None
@@ -98,16 +102,25 @@ class Grounding:
     unknown_words: tuple[str, ...] = ()
     match: float | None = None
     answers: tuple[Answer, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def boxes(self) -> tuple[tuple[float, float, float, float], ...]:
-        """The boxes of all answers, best first: `box` alone without `several=True`."""
+        """The boxes of all answers, best first: `box` alone if `answers` is empty."""
         return tuple(answer.box for answer in self.answers) or (self.box,)
 
     @property
     def masks(self) -> tuple[RLE, ...]:
-        """The masks of all answers, best first: `mask` alone without `several=True`."""
-        return tuple(answer.mask for answer in self.answers) or (self.mask,)
+        """The masks of all answers, best first: `mask` alone if `answers` is empty. None if there are only boxes."""
+        return tuple(each.mask for each in self.objects if each.mask is not None)
+
+    @property
+    def objects(self) -> tuple[Grounding, ...]:
+        """A grounding without `answers` for each answer, best first: for formats with a row for each object."""
+        names = ("box", "mask", "match", "probability", "category", "choice")
+        return tuple(
+            replace(self, answers=(), **{name: getattr(each, name) for name in names}) for each in self.answers
+        ) or (self,)
 
     @property
     def score(self) -> float:
@@ -120,13 +133,20 @@ class Grounding:
         box = ", ".join(f"{number:.0f}" for number in self.box)
         match = "" if self.match is None else f"match={self.match:.2f}, "
         answers = f"{len(self.answers)} answers, " if self.answers else ""
+        warned = f", {len(self.warnings)} warnings" if self.warnings else ""
         return (
             f"Grounding({self.expression!r}, box=({box}), probability={self.probability:.2f}, {match}"
-            f"category={self.category!r}, {answers}{len(self.candidates)} candidates)"
+            f"category={self.category!r}, {answers}{len(self.candidates)} candidates{warned})"
         )
 
     def mask_array(self) -> NDArray[np.bool_]:
-        """Return the mask, (height, width) bool at the size of the original image."""
+        """Return the mask, (height, width) bool at the size of the original image.
+
+        Raises:
+            DataError: there is none, because the detector gives boxes alone.
+        """
+        if self.mask is None:
+            raise DataError(f"{self.expression!r}: the answer has no mask, because the detector gives boxes alone")
         return np.ascontiguousarray(decode_mask(self.mask))
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,11 +162,51 @@ class Grounding:
         plain["candidates"] = [_candidate(each) for each in self.candidates]
         plain["mask"] = _mask(self.mask)
         plain["answers"] = [{**asdict(each), "box": list(each.box), "mask": _mask(each.mask)} for each in self.answers]
+        plain["warnings"] = list(self.warnings)
         return plain
 
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """Invert `to_dict`, also where `word_weights` or `candidates` were left out.
 
-def _mask(mask: RLE) -> dict[str, Any]:
-    return {"size": list(mask["size"]), "counts": mask["counts"].decode("ascii")}
+        Args:
+            plain: the values, as JSON gives them.
+
+        Raises:
+            KeyError: a value is missing.
+            TypeError: a value is of another type.
+        """
+        values = dict(plain)
+        candidates = tuple(_candidate_of(each) for each in values.pop("candidates", ()))
+        answers = tuple(
+            Answer(**{**each, "box": tuple(each["box"]), "mask": _mask_of(each["mask"])})
+            for each in values.pop("answers")
+        )
+        return cls(
+            **{
+                **values,
+                "box": tuple(values["box"]),
+                "mask": _mask_of(values["mask"]),
+                "word_weights": tuple((word, weight) for word, weight in values.pop("word_weights", ())),
+                "unknown_words": tuple(values["unknown_words"]),
+                "warnings": tuple(values["warnings"]),
+                "candidates": candidates,
+                "answers": answers,
+            }
+        )
+
+
+def _mask(mask: RLE | None) -> dict[str, Any] | None:
+    return None if mask is None else {"size": list(mask["size"]), "counts": mask["counts"].decode("ascii")}
+
+
+def _mask_of(plain: Mapping[str, Any] | None) -> RLE | None:
+    return None if plain is None else RLE(size=list(plain["size"]), counts=plain["counts"].encode("ascii"))
+
+
+def _candidate_of(plain: Mapping[str, Any]) -> CandidateScore:
+    scores = {name: -math.inf if score is None else score for name, score in plain["scores"].items()}
+    return CandidateScore(**{**plain, "box": tuple(plain["box"]), "scores": scores})
 
 
 def _candidate(candidate: CandidateScore) -> dict[str, Any]:

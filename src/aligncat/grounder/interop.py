@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     *("expression", "x1", "y1", "x2", "y2", "probability", "category", "predicted_category", "category_matched"),
-    *("height", "width", "mask", "match"),
+    *("height", "width", "mask", "match", "warnings"),
 )
 
 
@@ -29,10 +28,10 @@ def to_supervision(groundings: Sequence[Grounding] | Grounding) -> sv.Detections
         groundings: n groundings in the same image, or in images of one size; or one grounding.
 
     Returns:
-        n detections with xyxy (n, 4) in pixels, mask (n, height, width), the probability as confidence, and as class_id
-        the index of the expression among the different expressions, in order. `data` has "class_name" (the expression)
-        and "category". A grounding of `several=True` gives a detection for each of its answers, with its match as
-        confidence.
+        n detections with xyxy (n, 4) in pixels, mask (n, height, width), or None where the detector gives boxes alone,
+        the probability as confidence, and as class_id the index of the expression among the different expressions, in
+        order. `data` has "class_name" (the expression) and "category". A grounding with answers gives a detection for
+        each of them, with its match as confidence if the grounder is calibrated.
 
     Raises:
         ConfigError: supervision is not installed.
@@ -40,18 +39,19 @@ def to_supervision(groundings: Sequence[Grounding] | Grounding) -> sv.Detections
     """
     supervision = _optional("supervision")
     groundings = _several(groundings)
-    objects = [found for grounding in groundings for found in _objects(grounding)]
+    objects = [found for grounding in groundings for found in grounding.objects]
     if not objects:
         empty: sv.Detections = supervision.Detections.empty()
         return empty
-    if len(sizes := {tuple(found.mask["size"]) for found in groundings}) > 1:
+    masked = all(found.mask is not None for found in objects)
+    if len(sizes := {tuple(found.mask["size"]) for found in objects if found.mask is not None}) > 1:
         raise DataError(f"the groundings are in images of {len(sizes)} sizes; convert those of each image on their own")
     expressions = [found.expression for found in objects]
     class_ids = {expression: index for index, expression in enumerate(dict.fromkeys(expressions))}
     detections: sv.Detections = supervision.Detections(
         xyxy=np.array([found.box for found in objects], np.float32),
-        mask=np.stack([found.mask_array() for found in objects]),
-        confidence=np.array([found.match if found.answers else found.probability for found in objects], np.float32),
+        mask=np.stack([found.mask_array() for found in objects]) if masked else None,
+        confidence=np.array([each for found in groundings for each in _confidences(found)], np.float32),
         class_id=np.array([class_ids[expression] for expression in expressions]),
         data={"class_name": np.array(expressions), "category": np.array([found.category for found in objects])},
     )
@@ -66,8 +66,9 @@ def to_pandas(groundings: Sequence[Grounding] | Grounding) -> pd.DataFrame:
 
     Returns:
         The columns expression, x1, y1, x2, y2 (pixels), probability, category, predicted_category, category_matched,
-        height, width (pixels, of the image), mask (the counts of COCO's RLE as text) and match. A grounding of
-        `several=True` gives a row for each of its answers, with that object's probabilities.
+        height, width (pixels, of the image), mask (the counts of COCO's RLE as text), match and warnings (sentences). A
+        grounding with answers gives a row for each of them, with that object's probabilities. Height, width and mask
+        are None where the detector gives boxes alone.
 
     Raises:
         ConfigError: pandas is not installed.
@@ -80,12 +81,16 @@ def to_pandas(groundings: Sequence[Grounding] | Grounding) -> pd.DataFrame:
             found.category,
             found.predicted_category,
             found.category_matched,
-            *found.mask["size"],
-            found.mask["counts"].decode("ascii"),
+            *(
+                (None, None, None)
+                if found.mask is None
+                else (*found.mask["size"], found.mask["counts"].decode("ascii"))
+            ),
             found.match,
+            " ".join(found.warnings),
         )
         for grounding in _several(groundings)
-        for found in _objects(grounding)
+        for found in grounding.objects
     ]
     frame: pd.DataFrame = _optional("pandas").DataFrame(rows, columns=list(_COLUMNS))
     return frame
@@ -95,12 +100,11 @@ def _several(groundings: Sequence[Grounding] | Grounding) -> Sequence[Grounding]
     return [groundings] if isinstance(groundings, Grounding) else groundings
 
 
-def _objects(grounding: Grounding) -> list[Grounding]:
-    """Return a grounding for each object of an answer, with that object's values."""
+def _confidences(grounding: Grounding) -> list[float]:
+    """Return the confidence of each answer."""
     if not grounding.answers:
-        return [grounding]
-    names = ("box", "mask", "match", "probability", "category", "choice")
-    return [replace(grounding, **{name: getattr(each, name) for name in names}) for each in grounding.answers]
+        return [grounding.probability]
+    return [each.probability if each.match is None else each.match for each in grounding.answers]
 
 
 def _optional(library: str) -> Any:

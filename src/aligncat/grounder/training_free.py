@@ -19,11 +19,10 @@ from aligncat.detectors.protocol import Detector
 from aligncat.detectors.registry import HUB_DETECTORS, open_detector
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.grounder.asked import PERSON, Asked, asked_of
-from aligncat.grounder.expressions import checked_phrases
+from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.grounding import Grounding
-from aligncat.grounder.groundings import grounding_of
-from aligncat.grounder.matcher import required_matcher
+from aligncat.grounder.groundings import best_slots, grounding_of, with_answers
 from aligncat.grounder.names import TRAINING_FREE
 from aligncat.grounder.training_free_rules import choose_by_rules
 from aligncat.language.tokens import RULE
@@ -151,18 +150,17 @@ class TrainingFreeGrounder(Grounder):
         return self._detector
 
     def ground_candidates(
-        self, candidates: Candidates, expressions: str | Sequence[str], *, several: bool = False
+        self, candidates: Candidates, expressions: str | Sequence[str], *, several: bool = False, top: int = 1
     ) -> list[Grounding]:
         """Ground expressions in an image whose candidates are available already; see `Grounder.ground_candidates`.
 
         Raises:
-            ConfigError: `several` is True, which needs a calibrated grounder.
+            ConfigError: `several` is True, which needs a calibrated grounder, or `top` is less than 1.
             DataError: there are no expressions, or one is not text or has no words.
             DetectorError: there are no candidates.
         """
-        phrases = checked_phrases(expressions, self.vocabulary)
-        if several:
-            required_matcher(self.matcher)
+        phrases = self.check_expressions(expressions)
+        Answering(several, top).check(self.matcher)
         if not len(candidates):
             raise DetectorError("the detector found nothing in the image; try another image or detector")
         colours = candidates.columns.get(COLOUR.name) if self.coloured else None
@@ -175,12 +173,16 @@ class TrainingFreeGrounder(Grounder):
         )
         asked = [asked_of(phrase, self._lexicons) for phrase in phrases]
         choices = self._choices(asked, [0] * len(phrases), image)
-        return [
+        found = [
             grounding_of(
                 row, phrase, candidates, choices, self.labels, asked[row].colour_words if colours is None else ()
             )
             for row, phrase in enumerate(phrases)
         ]
+        if top == 1:
+            return found
+        boxes = candidates.relative_boxes
+        return [with_answers(each, best_slots(each, top, boxes), candidates, None) for each in found]
 
     def choose(self, store: Store, split: Split) -> Choices:
         """Choose a candidate for every expression of a split; see `Grounder.choose`.

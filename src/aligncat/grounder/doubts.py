@@ -1,0 +1,79 @@
+"""What speaks against an answer: the sentences in `Grounding.warnings`, and thresholds that leave it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from aligncat.errors import ConfigError
+from aligncat.grounder.grounding import Grounding
+
+LOW_MATCH = 0.5
+"""Below this `Grounding.match`, the photo more probably lacks what the phrase says than it has it."""
+
+
+def doubts(
+    *, match: float | None, missing: str | None, unknown: Sequence[str], photo: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the warnings of one answer, each a sentence.
+
+    Args:
+        match: the calibrated probability that the photo has what the phrase says; None if there is none.
+        missing: the category that the phrase names and that no candidate has; None if a candidate has it.
+        unknown: the words of the phrase that the grounder does not know.
+        photo: the warnings that hold for every phrase on this photo, because of what the photo is.
+    """
+    found = []
+    if match is not None and match < LOW_MATCH:
+        found.append(f"The photo may not show this: match is {match:.2f}.")
+    if missing is not None:
+        found.append(
+            f"The phrase was read as one for the category {missing}, and nothing in the photo was found as one."
+        )
+    if unknown:
+        found.append(f"Unknown words, which were all read alike: {', '.join(unknown)}.")
+    return (*found, *photo)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The least probabilities of an answer. Answers below them are left out.
+
+    Attributes:
+        match: the least `Grounding.match`; None for any.
+        probability: the least `Grounding.probability`; None for any. Of the N best candidates (`top`), each needs it.
+            The objects of a phrase for several share their probability, so their sum needs it.
+    """
+
+    match: float | None = None
+    probability: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("match", "probability"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ConfigError(f"--min_{name} is {value}: give a probability from 0 to 1")
+
+    def kept(self, grounding: Grounding, *, top: bool) -> Grounding | None:
+        """Return what is left of an answer, or None if nothing is.
+
+        Args:
+            grounding: the answer.
+            top: whether its `answers` are the best candidates instead of the objects of a phrase for several.
+        """
+        if self.match is not None and (grounding.match or 0.0) < self.match:
+            return None
+        if self.probability is None:
+            return grounding
+        least = self.probability
+        if top and grounding.answers:
+            answers = tuple(each for each in grounding.answers if each.probability >= least)
+            return replace(grounding, answers=answers) if answers else None
+        shares = [each.probability for each in grounding.answers] or [grounding.probability]
+        return grounding if sum(shares) >= least else None
+
+    def reason(self, grounding: Grounding) -> str:
+        """Return why an answer was left out, with its probability."""
+        if self.match is not None and (grounding.match or 0.0) < self.match:
+            return f"nothing matches: match {grounding.match or 0.0:.2f}"
+        return f"nothing is probable enough: probability {grounding.probability:.2f}"

@@ -1,0 +1,79 @@
+"""Tell the photos from the phrases on a command line, and read phrases from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aligncat.errors import ConfigError, DataError
+from aligncat.files.documents import read_text
+from aligncat.files.fields import check_encodable
+from aligncat.grounder.requests.photos import TABLES, is_image, named_photos
+from aligncat.grounder.requests.request import Request
+from aligncat.grounder.requests.tables import read_table
+
+
+def requests_of(
+    first: Path, words: Sequence[str], *, phrases: Path | None = None, skip_bad_images: bool = False
+) -> list[Request]:
+    """Return the photos with their phrases that a command line asks for.
+
+    Args:
+        first: a photo, a folder, a pattern, or a table of photos and phrases.
+        words: further photos, then phrases.
+        phrases: a file of phrases, one a line, instead of phrases among the words.
+        skip_bad_images: leave out files of a folder whose names are not UTF-8, instead of stopping.
+
+    Raises:
+        ConfigError: there are no phrases, or phrases where a table has them already.
+        DataError: a photo comes after a phrase, a phrase is no UTF-8 text, or the photos, the table or the file of
+            phrases cannot be read.
+    """
+    further, spoken = _split(first, words)
+    if first.suffix.lower() in TABLES and first.is_file():
+        if further or spoken or phrases is not None:
+            raise ConfigError(
+                f"{first}: a table has its phrases in itself; leave out other photos, phrases and --phrases"
+            )
+        return read_table(first)
+    if phrases is not None and spoken:
+        raise ConfigError(f"phrases are given twice, in {phrases} and as {spoken[0]!r}; give them in one place")
+    said = read_phrases(phrases) if phrases is not None else [check_encodable(each, "phrase") for each in spoken]
+    if not said:
+        raise ConfigError('no phrases; give them after the photos, such as "red mug", or in a file with --phrases')
+    photos = named_photos([first, *further], skip_bad_images=skip_bad_images)
+    return [Request(name, path, tuple(said)) for name, path in photos]
+
+
+def read_phrases(path: Path) -> list[str]:
+    """Return the phrases in a text file, one a line; blank lines do not count.
+
+    Raises:
+        DataError: the file cannot be read as UTF-8, or has no phrases.
+    """
+    found = [line.strip() for line in read_text(path).split("\n") if line.strip()]
+    if not found:
+        raise DataError(f"{path}: has no phrases; write one a line")
+    return found
+
+
+def _split(first: Path, words: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Return the further photos and the phrases among words.
+
+    A word means photos if it has an image's suffix, also as a pattern, is the path of an image, or is a folder that is
+    written with a slash: a phrase may be the name of a folder.
+    """
+    photos: list[Path] = []
+    spoken: list[str] = []
+    for word in words:
+        folder = "/" in word and Path(word).is_dir()
+        if not (is_image(word) or folder):
+            spoken.append(word)
+        elif spoken:
+            raise DataError(
+                f"{word} is an image, not a phrase, and comes after the phrase {spoken[0]!r}; give all photos first, "
+                f"then the phrases ({first} is given already)"
+            )
+        else:
+            photos.append(Path(word))
+    return photos, spoken

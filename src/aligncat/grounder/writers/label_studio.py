@@ -1,0 +1,71 @@
+"""Label Studio: tasks with predictions (tasks.json), and the labelling configuration that shows them (config.xml)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
+
+from aligncat.files.atomic import write_atomic
+from aligncat.grounder.grounding import Grounding
+from aligncat.grounder.writers.answer_set import AnswerSet, PhotoRecord, text_file, write_list
+from aligncat.grounder.writers.brush import brush_run_lengths
+from aligncat.wording import visible
+
+IMAGE, BOXES, MASKS = "image", "box", "mask"
+"""The names of the controls in config.xml, to which the predictions refer."""
+
+
+def write_tasks(answers: AnswerSet, out: Path) -> None:
+    """Write a task with one prediction for each photo: a rectangle and a brush mask for each object.
+
+    A region's score is the answer's probability, and its notes are the answer's warnings. The score of a prediction is
+    the lowest of its regions, so that Label Studio can sort tasks by it.
+
+    Args:
+        answers: the answers.
+        out: the folder.
+    """
+    with text_file(out / "tasks.json") as file:
+        write_list(file, (_task(answers, photo) for photo in answers.photos()))
+        file.write("\n")
+    write_atomic(out / "config.xml", _config(answers.class_names).encode())
+
+
+def _config(names: tuple[str, ...]) -> str:
+    labels = "\n".join(f"    <Label value={quoteattr(visible(name))}/>" for name in names)
+    return (
+        f'<View>\n  <Image name="{IMAGE}" value="$image" zoom="true"/>\n'
+        f'  <RectangleLabels name="{BOXES}" toName="{IMAGE}">\n{labels}\n  </RectangleLabels>\n'
+        f'  <BrushLabels name="{MASKS}" toName="{IMAGE}">\n{labels}\n  </BrushLabels>\n</View>\n'
+    )
+
+
+def _task(answers: AnswerSet, photo: PhotoRecord) -> dict[str, Any]:
+    found = [each for grounding in photo.groundings for each in grounding.objects]
+    regions = [region for number, each in enumerate(found) for region in _regions(answers, photo, number, each)]
+    score = min((each.probability for each in found), default=0.0)
+    prediction = {"model_version": "aligncat", "score": score, "result": regions}
+    return {"data": {IMAGE: answers.image_url + quote(photo.name)}, "predictions": [prediction]}
+
+
+def _regions(answers: AnswerSet, photo: PhotoRecord, number: int, found: Grounding) -> Iterator[dict[str, Any]]:
+    width, height = photo.size or (1, 1)
+    label = visible(answers.class_of(found))
+    shared = {
+        "to_name": IMAGE,
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        "score": found.probability,
+        **({"meta": {"text": list(found.warnings)}} if found.warnings else {}),
+    }
+    x1, x2 = (100 * x / width for x in found.box[::2])
+    y1, y2 = (100 * y / height for y in found.box[1::2])
+    box = {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1, "rotation": 0, "rectanglelabels": [label]}
+    yield {"id": f"box{number}", "type": "rectanglelabels", "from_name": BOXES, **shared, "value": box}
+    if found.mask is not None:
+        mask = {"format": "rle", "rle": brush_run_lengths(found.mask_array()), "brushlabels": [label]}
+        yield {"id": f"mask{number}", "type": "brushlabels", "from_name": MASKS, **shared, "value": mask}

@@ -1,0 +1,186 @@
+"""The folder beside an output in which a run keeps its answers until all are there: OUT.unfinished.
+
+It has settings.json, and one file for each part of the run, written as a whole. A run that was killed goes on after the
+last of them. OUT itself appears when it is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aligncat.errors import DataError
+from aligncat.files.atomic import write_atomic
+from aligncat.files.differences import differences
+from aligncat.files.documents import MAX_ANNOTATION_BYTES, parse_json, read_json, read_text
+from aligncat.files.fields import as_mapping
+from aligncat.files.hashes import file_sha256
+from aligncat.files.write_errors import named_write_errors
+from aligncat.grounder.ground_many import PhotoAnswer
+from aligncat.grounder.grounding import Grounding
+from aligncat.grounder.writers.answer_set import PhotoRecord, json_line
+from aligncat.grounder.writers.jsonl import slim
+from aligncat.store.sources import Stamp
+
+SETTINGS = "settings.json"
+
+
+class Unfinished:
+    """The unfinished answers of an output.
+
+    Args:
+        out: the output, whose lock the caller holds.
+        settings: what decides the answers and their format, as JSON values.
+    """
+
+    def __init__(self, out: Path, settings: Mapping[str, Any]) -> None:
+        self.out = out
+        self.folder = out.with_name(f"{out.name}.unfinished")
+        self._settings = dict(settings)
+
+    def is_finished(self, record: Path) -> bool:
+        """Return whether the output is there, complete and made with these settings.
+
+        Args:
+            record: the file with the settings of the finished output.
+
+        Raises:
+            DataError: the output exists, and aligncat did not make it, or not with these settings.
+        """
+        if not self.out.exists() or (self.out.is_dir() and not any(self.out.iterdir())):
+            return False
+        if not record.exists():
+            raise DataError(f"{self.out} exists and is not aligncat's; choose another --out, or remove it first")
+        self._check(record, f"{self.out} exists and was made with other settings")
+        return True
+
+    def begin(self) -> None:
+        """Create the folder, or check that what is in it was made with these settings.
+
+        Raises:
+            DataError: it was made with others, or is not aligncat's.
+        """
+        path = self.folder / SETTINGS
+        if path.exists():
+            self._check(path, f"{self.folder} has answers that were made with other settings")
+            return
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise DataError(f"{self.folder} exists and is not aligncat's; choose another --out, or remove it first")
+        with named_write_errors(self.folder, always=True):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, self.settings_bytes())
+
+    def settings_bytes(self) -> bytes:
+        """Return the content of a file with the settings."""
+        return (json.dumps(self._settings, indent=2, ensure_ascii=False) + "\n").encode()
+
+    def _check(self, path: Path, problem: str) -> None:
+        found = as_mapping(read_json(path), str(path))
+        if (different := next(differences(found, self._settings), None)) is not None:
+            raise DataError(
+                f"{problem}: {different.path} was {different.first!r} and is now {different.second!r}; choose another "
+                "--out, or remove it first"
+            )
+
+    def has_part(self, number: int) -> bool:
+        """Return whether a part is complete."""
+        return self._part(number).exists()
+
+    def add_part(self, number: int, names: Sequence[str], answers: Sequence[PhotoAnswer], *, candidates: bool) -> None:
+        """Write a part.
+
+        Args:
+            number: its number, from 0.
+            names: the photos' names.
+            answers: their answers.
+            candidates: whether to keep all candidates.
+        """
+        lines = [_line(name, answer, candidates) for name, answer in zip(names, answers, strict=True)]
+        text = "".join(f"{line}\n" for line in lines)
+        write_atomic(self._part(number), f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode())
+
+    def read_part(self, number: int) -> Iterator[tuple[PhotoRecord, Stamp | None]]:
+        """Yield the photos of a part, and what their files were.
+
+        Raises:
+            DataError: the part is missing or damaged.
+        """
+        path = self._part(number)
+        digest, _, text = read_text(path, limit=MAX_ANNOTATION_BYTES).partition("\n")
+        if hashlib.sha256(text.encode()).hexdigest() != digest:
+            raise DataError(f"{path}: damaged; remove it and run the same command again")
+        for line in text.splitlines():
+            row: Any = parse_json(line, str(path))
+            groundings = tuple(map(Grounding.from_dict, row["groundings"]))
+            size = None if row["size"] is None else (row["size"][0], row["size"][1])
+            stamp = None if row["stamp"] is None else Stamp(**row["stamp"])
+            yield PhotoRecord(row["name"], size, groundings, row["error"]), stamp
+
+    def check_unchanged(self, number: int, paths: Mapping[str, Path]) -> None:
+        """Check that the photos of a part are what they were.
+
+        Raises:
+            DataError: one has changed, or the part is damaged.
+        """
+        for record, stamp in self.read_part(number):
+            path = paths[record.name]
+            if stamp is not None and _has_changed(path, stamp):
+                raise DataError(
+                    f"{path}: has changed since its phrases were answered; remove {self.folder} and run the same "
+                    "command again"
+                )
+
+    def remove(self) -> None:
+        """Remove the folder, the settings last: they tell that it is aligncat's."""
+        if not (self.folder / SETTINGS).exists():
+            return
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != SETTINGS:
+                path.unlink()
+        (self.folder / SETTINGS).unlink()
+        self.folder.rmdir()
+
+    def _part(self, number: int) -> Path:
+        return self.folder / f"part-{number:06d}.jsonl"
+
+
+def _line(name: str, answer: PhotoAnswer, candidates: bool) -> str:
+    stamp = answer.stamp
+    return json_line(
+        {
+            "name": name,
+            "size": answer.size,
+            "error": None if answer.error is None else str(answer.error),
+            "stamp": None
+            if stamp is None
+            else {"size": stamp.size, "modified": stamp.modified, "sha256": stamp.sha256},
+            "groundings": [_kept(each, candidates) for each in answer.groundings],
+        }
+    )
+
+
+def _kept(found: Grounding, candidates: bool) -> dict[str, Any]:
+    """Return what is kept of an answer; without the candidates, the places of choices among them say nothing."""
+    plain = {**slim(found, candidates=candidates)}
+    if not candidates:
+        plain["choice"] = found.choice
+        for each, answer in zip(plain["answers"], found.answers, strict=True):
+            each["choice"] = answer.choice
+    return plain
+
+
+def _has_changed(path: Path, stamp: Stamp) -> bool:
+    """Return whether a file differs from its stamp; copying changes the time alone, and a missing file is no other."""
+    try:
+        now = path.stat()
+    except OSError:
+        return False
+    if now.st_size != stamp.size:
+        return True
+    return now.st_mtime_ns != stamp.modified and file_sha256(path) != stamp.sha256

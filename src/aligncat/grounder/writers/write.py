@@ -1,0 +1,267 @@
+"""Answer phrases on many photos and write a file or a folder of answers, continuing where a killed run ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from aligncat.errors import ImageError
+from aligncat.files.atomic import write_atomic
+from aligncat.files.locks import path_lock
+from aligncat.files.writable import check_writable
+from aligncat.files.write_errors import named_write_errors
+from aligncat.grounder.ground_many import Answering, CandidateGrounder, PhotoAnswer, ground_photos
+from aligncat.grounder.requests.request import Request, check_file_names
+from aligncat.grounder.writers.answer_set import AnswerSet, Classes, PhotoRecord
+from aligncat.grounder.writers.formats import AnswerFormat
+from aligncat.grounder.writers.unfinished import SETTINGS, Unfinished
+from aligncat.store.by_content import StoredPhotos
+
+PART = 64
+"""The number of photos in a part. A run that is killed loses at most two parts."""
+PHRASES = 256
+"""The most phrases that are answered at once; the photo is not read again for more."""
+LOCAL_FILES = "/data/local-files/?d="
+"""The beginning of the address of a photo in Label Studio's local storage."""
+
+
+class NamedGrounder(CandidateGrounder, Protocol):
+    """A grounder that knows its categories and can tell itself from others."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the detector's categories, by class index."""
+
+    def fingerprint(self) -> str:
+        """Return a hash of everything that decides its answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What to write.
+
+    Attributes:
+        path: the file, or the folder.
+        format: its format.
+        classes: what is a class in formats that have classes.
+        image_url: what Label Studio's address of a photo begins with; the photo's name follows.
+        candidates: whether to write all candidates with their scores, where the format can hold them.
+    """
+
+    path: Path
+    format: AnswerFormat
+    classes: Classes = "phrase"
+    image_url: str = LOCAL_FILES
+    candidates: bool = False
+
+    @property
+    def record(self) -> Path:
+        """The file with the settings of the finished output: in the folder, or beside the file."""
+        return self.path / SETTINGS if self.format.folder else self.path.with_name(f"{self.path.name}.{SETTINGS}")
+
+
+@dataclass
+class Written:
+    """What a run has written.
+
+    Attributes:
+        path: the output; None if the answers were printed.
+        photos: the number of photos that were answered.
+        answers: the number of answers.
+        doubtful: the number of answers with warnings.
+        left_out: the number of answers below the thresholds.
+        bad: why photos have no answers, in order.
+        finished_before: whether an earlier call had written everything.
+    """
+
+    path: Path | None
+    photos: int = 0
+    answers: int = 0
+    doubtful: int = 0
+    left_out: int = 0
+    bad: list[str] = field(default_factory=list)
+    finished_before: bool = False
+
+
+def write_answers(
+    grounder: NamedGrounder,
+    requests: Sequence[Request],
+    output: Output,
+    *,
+    answering: Answering,
+    store: StoredPhotos | None = None,
+    skip_bad_images: bool = False,
+    advance: Callable[[int], object] = lambda photos: None,
+) -> Written:
+    """Answer phrases on photos and write the answers.
+
+    The same call after a kill continues, and writes the same bytes. A finished output is not made again.
+
+    Args:
+        grounder: the grounder.
+        requests: the photos with their phrases.
+        output: what to write.
+        answering: how phrases are answered.
+        store: the candidates of photos that were extracted before.
+        skip_bad_images: leave out photos that cannot be read, or in which nothing is found, and report them.
+        advance: called with the number of photos that are done, to report progress.
+
+    Raises:
+        ConfigError: the settings contradict each other, or the output cannot be written there.
+        DataError: photos cannot name the format's files, a phrase has no words, the output exists with other settings,
+            or another process is writing it.
+        DetectorError: the detector cannot be loaded, or finds nothing in a photo.
+        ImageError: a photo cannot be read.
+        WriteError: the disk is full or read-only.
+    """
+    requests = tuple(requests)
+    if output.format.names_files:
+        check_file_names(requests, by_stem=output.format.names_files == "stem")
+    answering.check(grounder.matcher)
+    for phrases in dict.fromkeys(each.phrases for each in requests):
+        grounder.check_expressions(phrases)
+    check_writable(output.path.parent)
+    run = _Run(grounder, requests, output, answering)
+    with path_lock(output.path):
+        if run.unfinished.is_finished(output.record):
+            run.unfinished.remove()
+            return Written(output.path, photos=len(requests), finished_before=True)
+        run.unfinished.begin()
+        run.answer(store, skip_bad_images, advance)
+        written = run.count()
+        run.finish()
+    return written
+
+
+class _Run:
+    """A run of `write_answers`."""
+
+    def __init__(
+        self, grounder: NamedGrounder, requests: tuple[Request, ...], output: Output, answering: Answering
+    ) -> None:
+        self.grounder = grounder
+        self.requests = requests
+        self.output = output
+        self.answering = answering
+        self.parts = list(_parts(requests))
+        self.unfinished = Unfinished(output.path, self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        asked = hashlib.sha256()
+        for request in self.requests:
+            asked.update(json.dumps([request.name, *request.phrases]).encode() + b"\n")
+        how = self.answering
+        return {
+            "format": self.output.format.name,
+            "classes": self.output.classes,
+            "image_url": self.output.image_url,
+            "candidates": self.output.candidates,
+            "grounder": self.grounder.fingerprint(),
+            "photos": len(self.requests),
+            "photos_and_phrases": asked.hexdigest(),
+            "several": how.several,
+            "top": how.top,
+            "min_match": how.thresholds.match,
+            "min_probability": how.thresholds.probability,
+        }
+
+    def answer(self, store: StoredPhotos | None, skip_bad_images: bool, advance: Callable[[int], object]) -> None:
+        """Answer the parts that are missing, and check that the photos of the others are what they were."""
+        paths = {request.name: request.path for request in self.requests}
+        writing: Future[None] | None = None
+        with ThreadPoolExecutor(1, "aligncat write") as pool:
+            for number, part in enumerate(self.parts):
+                if self.unfinished.has_part(number):
+                    self.unfinished.check_unchanged(number, paths)
+                    advance(len({request.name for request in part}))
+                    continue
+                answers = []
+                for request, answer in zip(part, self._answers(part, store, skip_bad_images), strict=True):
+                    answers.append(answer)
+                    advance(request.name != (part[len(answers) - 2].name if len(answers) > 1 else None))
+                if writing is not None:
+                    writing.result()
+                names = [request.name for request in part]
+                writing = pool.submit(
+                    self.unfinished.add_part, number, names, answers, candidates=self.output.candidates
+                )
+            if writing is not None:
+                writing.result()
+
+    def _answers(
+        self, part: Sequence[Request], store: StoredPhotos | None, skip_bad_images: bool
+    ) -> Iterator[PhotoAnswer]:
+        """Yield the answers of one part. Batches never cross its border, so that a resumed run forms the same ones."""
+        pairs = [(request.path, request.phrases) for request in part]
+        try:
+            yield from ground_photos(
+                self.grounder, pairs, answering=self.answering, store=store, skip_bad_images=skip_bad_images
+            )
+        except ImageError as error:
+            raise ImageError(
+                f"{error} Or give --skip_bad_images to leave such photos out. The answers so far are kept in "
+                f"{self.unfinished.folder}; the same command continues."
+            ) from error
+
+    def records(self) -> Iterator[PhotoRecord]:
+        """Yield the records of all parts, in order."""
+        for number in range(len(self.parts)):
+            for record, _ in self.unfinished.read_part(number):
+                yield record
+
+    def count(self) -> Written:
+        """Count the answers."""
+        written, before = Written(self.output.path), None
+        asked = {request.name: len(request.phrases) for request in self.requests}
+        for record in self.records():
+            written.answers += len(record.groundings)
+            written.doubtful += sum(bool(each.warnings) for each in record.groundings)
+            if record.name != before:
+                written.photos += record.error is None
+                written.left_out += asked[record.name] if record.error is None else 0
+                written.bad += [] if record.error is None else [record.error]
+            before = record.name
+        written.left_out -= written.answers
+        return written
+
+    def finish(self) -> None:
+        """Write the output from the parts, and remove them."""
+        answers = AnswerSet(
+            self.requests,
+            tuple(self.grounder.labels),
+            self.output.classes,
+            self.output.image_url,
+            self.output.candidates,
+            self.records,
+        )
+        out, made = self.output.path, self.unfinished.folder / "output"
+        with named_write_errors(out):
+            if self.output.format.folder:
+                made.mkdir(exist_ok=True)
+            self.output.format.write(answers, made)
+            if self.output.format.folder:
+                write_atomic(made / SETTINGS, self.unfinished.settings_bytes())
+                if out.exists():  # it is an empty folder
+                    out.rmdir()
+            else:
+                write_atomic(self.output.record, self.unfinished.settings_bytes())
+            made.rename(out)
+        self.unfinished.remove()
+
+
+def _parts(requests: Sequence[Request]) -> Iterator[list[Request]]:
+    """Yield the requests in parts, and those with more phrases than PHRASES as several requests."""
+    part: list[Request] = []
+    for request in requests:
+        for start in range(0, len(request.phrases), PHRASES):
+            part.append(Request(request.name, request.path, request.phrases[start : start + PHRASES]))
+            if len(part) == PART:
+                yield part
+                part = []
+    if part:
+        yield part

@@ -1,0 +1,103 @@
+"""The verb `ground` on several photos: what it prints, what it writes, and its last line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers.fabricate import write_image
+
+from aligncat.cli import main
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for number in range(3):
+        write_image(tmp_path / "photos" / f"{number}.png", number)
+    (tmp_path / "photos" / "1.png").write_bytes((tmp_path / "photos" / "1.png").read_bytes()[:80])
+    monkeypatch.chdir(tmp_path)
+    return Path("photos")
+
+
+def test_several_photos_are_json_lines_and_bad_ones_are_reported(
+    photos: Path, trained: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["ground", "photos", "red person", "beret", "--grounder", str(trained), "--skip-bad-images"]
+    assert main(words) == 0
+    captured = capsys.readouterr()
+    lines = [json.loads(line) for line in captured.out.splitlines()]
+    assert [(line["image"], line["expression"]) for line in lines] == [
+        (name, phrase) for name in ("0.png", "2.png") for phrase in ("red person", "beret")
+    ]
+    doubtful = sum(bool(line["warnings"]) for line in lines)
+    assert doubtful >= 2  # nobody knows a beret
+    bad, counted = caplog.messages[-2:]
+    assert "left out: photos/1.png" in bad and counted.startswith(f"{doubtful} of 4 answers have warnings")
+    assert captured.err.endswith("--out answers.jsonl keeps the answers, also in other formats (docs/answers.md)\n")
+
+
+def test_without_skipping_a_bad_photo_is_one_line(
+    photos: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["ground", "photos", "red person", "--grounder", str(trained), "--out", "out.csv"]
+    assert main(words) == 1
+    assert "photos/1.png" in capsys.readouterr().err.splitlines()[-1]
+    assert main([*words, "--skip_bad_images"]) == 0
+    assert "2 answers for 2 photos are in out.csv. Next: " in capsys.readouterr().err
+    assert main([*words, "--skip_bad_images"]) == 0
+    assert "are in out.csv already" in capsys.readouterr().err
+
+
+def test_the_warnings_of_one_photo_are_printed(
+    photos: Path, trained: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert main(["ground", "photos/0.png", "--grounder", str(trained), "beret", "beret", "--top", "2"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found) == 2 and len(found[0]["answers"]) <= 2
+    assert caplog.messages.count("beret: Unknown words, which were all read alike: beret.") == 1
+
+
+def test_answers_below_the_least_probability_are_left_out_and_named(
+    photos: Path, trained: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["ground", "photos/0.png", "dog", "couch", "red person", "blue couch", "--grounder", str(trained)]
+    assert main(words) == 0
+    probabilities = {each["expression"]: each["probability"] for each in json.loads(capsys.readouterr().out)}
+    least = max(probabilities.values())
+    assert min(probabilities.values()) < least
+    assert main([*words, "--min_probability", repr(least)]) == 0
+    kept = [each["expression"] for each in json.loads(capsys.readouterr().out)]
+    assert kept == [phrase for phrase, probability in probabilities.items() if probability >= least]
+    said = [message.partition(":")[0] for message in caplog.messages if "nothing is probable enough" in message]
+    assert said == [phrase for phrase in probabilities if phrase not in kept]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["photos", "dog", "--out", "x.json"], "x.json: the name does not tell the format; give --format"),
+        (["photos", "dog", "--out", "x", "--format", "coc"], "format 'coc' is not known"),
+        (["photos", "dog", "--format", "coco"], "give --out"),
+        (["photos", "dog", "--overlay", "x.png"], "--overlay draws one photo"),
+        (["photos"], "no phrases"),
+        (["photos", "dog", "--min_probability", "2"], "--min_probability is 2.0"),
+        (["photos", "dog", "--top", "0"], "--top is 0"),
+        (["*.webp", "dog"], "*.webp: no photo matches this pattern"),
+        (["empty", "dog"], "empty has no image file"),
+        (["photos", "--phrases", "empty.txt"], "empty.txt: has no phrases"),
+        (["table.csv"], "table.csv:1: has no 'image' but 'photo', 'text'"),
+        (["photos", "dog", "--store", "gone"], "gone: no such folder"),
+    ],
+)
+def test_what_cannot_be_is_one_line_with_status_1(
+    words: list[str], said: str, photos: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty").mkdir()
+    Path("empty.txt").touch()
+    Path("table.csv").write_text("photo,text\na,b\n")
+    before = sorted(Path().rglob("*"))
+    assert main(["ground", *words, "--grounder", str(trained)]) == 1
+    captured = capsys.readouterr()
+    [line] = captured.err.splitlines()
+    assert said in line and captured.out == "" and sorted(Path().rglob("*")) == before

@@ -1,0 +1,80 @@
+"""The sentences that say why an answer should not be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers.fabricate_groundings import grounding
+from helpers.tiny_run import World
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aligncat.datasets.load import load_split
+from aligncat.grounder.doubts import Thresholds, doubts
+from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.grounding import Grounding
+
+
+@pytest.mark.parametrize(
+    ("match", "missing", "unknown", "expected"),
+    [
+        (None, None, (), []),
+        (0.5, None, (), []),
+        (0.49, None, (), ["match is 0.49"]),
+        (0.9, "donut", (), ["the category donut, and nothing in the photo"]),
+        (0.1, "donut", ("stein", "beret"), ["match is 0.10", "the category donut", "Unknown words"]),
+    ],
+)
+def test_each_doubt_is_a_sentence(
+    match: float | None, missing: str | None, unknown: tuple[str, ...], expected: list[str]
+) -> None:
+    found = doubts(match=match, missing=missing, unknown=unknown, photo=("The photo is strange.",))
+    assert found[-1] == "The photo is strange."
+    assert len(found) == len(expected) + 1
+    for sentence, said in zip(found, expected, strict=False):
+        assert said in sentence and sentence.endswith(".") and "\n" not in sentence
+
+
+def test_a_grounders_answers_carry_them(calibrated: Path, world: World) -> None:
+    grounder = Grounder.from_pretrained(calibrated)
+    photo = next(iter(load_split(world.data, "val").images.values())).path
+    for found in grounder.ground(photo, ["red person", "zebra with xylophone", "blue couch", "green dog"]):
+        assert found.match is not None
+        wanted = [found.match < 0.5, not found.category_matched, bool(found.unknown_words)]
+        said = ["match is", "the category", "Unknown words"]
+        assert [any(text in each for each in found.warnings) for text in said] == wanted
+        assert len(found.warnings) == sum(wanted)
+        assert not found.warnings or "warnings" in repr(found)
+
+
+class TestThresholds:
+    def test_the_objects_of_a_phrase_for_several_need_the_probability_together(self) -> None:
+        several = grounding("both dogs", both=True)  # 0.5 and 0.25
+        assert Thresholds(probability=0.75).kept(several, top=False) == several
+        assert Thresholds(probability=0.76).kept(several, top=False) is None
+        left = Thresholds(probability=0.3).kept(several, top=True)
+        assert left is not None and [each.probability for each in left.answers] == [0.5]
+        assert Thresholds(probability=0.6).kept(several, top=True) is None
+
+    def test_without_a_match_nothing_passes_a_threshold_for_it(self) -> None:
+        assert Thresholds(match=0.1).kept(replace(grounding("dog"), match=None), top=False) is None
+        assert Thresholds(match=0.75).kept(grounding("dog"), top=False) == grounding("dog")
+
+
+@given(st.text(max_size=20), st.booleans(), st.booleans(), st.floats(0, 1) | st.none())
+def test_a_grounding_is_read_back_from_its_json_values(
+    text: str, both: bool, masked: bool, match: float | None
+) -> None:
+    found = replace(grounding(text, both=both, masked=masked, warnings=("Hm.",)), match=match)
+    assert Grounding.from_dict(found.to_dict()) == found
+
+
+def test_objects_are_the_answers_one_by_one() -> None:
+    several = grounding("both dogs", both=True)
+    assert [each.box for each in several.objects] == list(several.boxes)
+    assert [each.mask for each in several.objects] == list(several.masks)
+    assert all(each.answers == () and each.expression == "both dogs" for each in several.objects)
+    assert grounding("dog").objects == (grounding("dog"),)
+    assert grounding("dog", masked=False).masks == ()
