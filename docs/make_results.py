@@ -20,17 +20,20 @@ from typing import Any
 
 from aligncat.datasets.known import KNOWN
 from aligncat.errors import DataError
+from aligncat.evaluation.floors import MOST_CONFIDENT
 from aligncat.evaluation.published import Column, Task, published_ablation, published_tables, published_values
 from aligncat.evaluation.results import Metric, Result, Summary, summarise
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.model_card import write_model_card
+from aligncat.grounder.names import TRAINING_FREE
 from aligncat.report.card import card_results
-from aligncat.report.terminal import detector_training
+from aligncat.report.terminal import detector_training, study_floors
 from aligncat.wording import percent
 
 ROOT = Path(__file__).resolve().parent
 RESULTS, PAGE = ROOT / "results", ROOT / "results.md"
 SHIPPED_RESULTS, SPEED = "shipped-grounder.json", "speed.json"
+FLOOR_LABELS = {MOST_CONFIDENT: "most confident of the right category", TRAINING_FREE: "no training"}
 KINDS = ("category", "place", "relation", "color", "size")
 DECIMALS = 5
 TITLES = {name: known.title for name, known in KNOWN.items() if known.title is not None}
@@ -65,13 +68,14 @@ class StoredRow:
 
 @dataclass(frozen=True)
 class StudyFile:
-    """A study on one dataset, as `aligncat ablate` stored it."""
+    """A study on one dataset, as `aligncat ablate` stored it, and the baselines beside its rows, if it has them."""
 
     study: str
     title: str
     dataset: str
     rows: tuple[StoredRow, ...]
     orderings: Sequence[Mapping[str, Any]]
+    floors: tuple[StoredRow, ...] = ()
 
     def row(self, name: str) -> StoredRow | None:
         return next((row for row in self.rows if row.name == name), None)
@@ -122,11 +126,12 @@ def study_section(file: StudyFile) -> list[str]:
     rows = [
         [row.label, f"`{row.name}`", split, *(spread(summary, read) for read in METRICS)]
         + ([f"{paper[row.name][split]:.2f}" if split in paper.get(row.name, {}) else "-"] if paper else [])
-        for row in file.rows
+        for row in (*file.rows, *file.floors)
         for split, summary in row.splits.items()
     ]
     parts.append(table(["row", "preset", "split", *headings, *(["published REC, RefCOCO"] if paper else [])], rows))
-    means = [[row.label, *(over_splits(row, read) for read in (METRICS[0], METRICS[5]))] for row in file.rows]
+    both = (*file.rows, *file.floors)
+    means = [[row.label, *(over_splits(row, read) for read in (METRICS[0], METRICS[5]))] for row in both]
     splits = ", ".join(file.rows[0].splits)
     parts.append(table([f"mean of {splits}", "REC", "other category"], means))
     if file.orderings:
@@ -177,7 +182,7 @@ def orderings_table(file: StudyFile) -> str:
 
 def needs_table(file: StudyFile) -> str:
     """Return REC on val by kind of phrase, as mean over the seeds; empty if the data records no kinds."""
-    rows = {row.label: row.splits["val"] for row in file.rows if "val" in row.splits}
+    rows = {row.label: row.splits["val"] for row in (*file.rows, *file.floors) if "val" in row.splits}
     found = [name for name in KINDS if any(name in summary.first.metrics.by_kind for summary in rows.values())]
     lines = [[label, *(mean(summary, of_kind(name)) for name in found)] for label, summary in rows.items()]
     return table(["row", *found], lines) if found else ""
@@ -338,12 +343,20 @@ def read_study(path: Path) -> StudyFile:
     content = read_json(path)
     try:
         rows = tuple(StoredRow(row["name"], row["label"], by_split(row["results"], path)) for row in content["rows"])
-        file = StudyFile(content["study"], content["title"], content["dataset"], rows, content["orderings"])
+        file = StudyFile(
+            content["study"], content["title"], content["dataset"], rows, content["orderings"], floors_of(rows)
+        )
         if file.dataset not in TITLES or not rows or not all(row.splits for row in rows):
             raise ValueError("unknown dataset, or no results")
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{path} is not a study that `aligncat ablate` wrote: {error!r}") from error
     return file
+
+
+def floors_of(rows: Sequence[StoredRow]) -> tuple[StoredRow, ...]:
+    """Return the baselines that need no training as further rows; none for files of earlier versions."""
+    results = {row.name: {name: each.results for name, each in row.splits.items()} for row in rows}
+    return tuple(StoredRow(name, FLOOR_LABELS.get(name, name), each) for name, each in study_floors(results).items())
 
 
 def by_split(results: Sequence[Mapping[str, Any]], path: Path) -> dict[str, Summary]:
@@ -382,9 +395,18 @@ def cut_study(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def cut_result(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result with the slices of KINDS only, and without the precision of these slices."""
-    scores = {name: value for name, value in values["scores"].items() if not name.startswith("by_")}
-    kinds = {name: {**each, "precision": None} for name, each in values["scores"].get("by_kind", {}).items()}
-    return {**values, "scores": {**scores, "by_kind": {name: kinds[name] for name in KINDS if name in kinds}}}
+    cut = {**values, "scores": cut_scores(values["scores"])}
+    if "floors" in values:
+        floors = values["floors"]
+        cut["floors"] = {name: cut_scores(each) if isinstance(each, dict) else each for name, each in floors.items()}
+    return cut
+
+
+def cut_scores(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metrics with the slices of KINDS only, and without the precision of these slices."""
+    scores = {name: value for name, value in values.items() if not name.startswith("by_")}
+    kinds = {name: {**each, "precision": None} for name, each in values.get("by_kind", {}).items()}
+    return {**scores, "by_kind": {name: kinds[name] for name in KINDS if name in kinds}}
 
 
 def read_json(path: Path) -> Any:

@@ -140,6 +140,15 @@ def test_a_preset_is_the_same_on_the_command_line_and_in_python(name: str) -> No
     assert load_preset(name, epochs=30).training.epochs == 30
 
 
+def test_the_preset_own_adapts_to_json_lines() -> None:
+    found = settings("train", ["--config", "own", *REQUIRED])
+    assert (found["adapt"], found["data"].dataset, found["data"].format) == ("all", "mine", "jsonl")
+    assert settings("train", ["--config", "mojiref", *REQUIRED])["adapt"] == "none"
+    words = ["--config", "own", "--adapt", "size", "--data.format", "refer", "--training.epochs", "3", *REQUIRED]
+    found = settings("train", words)
+    assert (found["adapt"], found["data"].format, found["training"].epochs) == ("size", "refer", 3)
+
+
 def test_an_alignment_can_be_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("order: coarse\nkeep: 3\n")
@@ -207,5 +216,5 @@ def test_other_unknown_keys_are_errors(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_an_unknown_preset_is_an_error_that_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"unknown preset 'refcocoo'; known presets are mojiref, refcoco"):
+    with pytest.raises(ConfigError, match=r"unknown preset 'refcocoo'; known presets are mojiref, own, refcoco"):
         load_preset("refcocoo")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 import re
 import shlex
 import shutil
@@ -14,7 +15,7 @@ from helpers.fabricate import write_image
 from helpers.tiny_run import World
 
 from aligncat.api.evaluate import evaluate
-from aligncat.cli import VERBS, settings
+from aligncat.cli import VERBS, main, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -115,6 +116,44 @@ def test_the_python_of_the_other_pages_runs(
     assert [each["id"] for each in kept["images"]] == [1, 3]
     assert [each["image_id"] for each in kept["annotations"]] == [1, 3]
     assert "69.03" in outputs[2] and trained.name in outputs[2], "the paper's value on val is not beside ours"
+
+
+@pytest.mark.slow
+def test_the_recipe_for_own_data_runs_from_an_empty_folder(
+    tiny_detector: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With 14 phrases, of which two are for measuring. Only the detector is another one."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = re.split(r"^## ", text.split("## Train on your own photos")[1], flags=re.MULTILINE)[0]
+    [line] = [each.strip() for each in section.splitlines() if each.startswith("    {")]
+    names = set(json.loads(line))
+    for number in range(14):
+        write_image(tmp_path / "DATA" / "photos" / f"{number}.png", number)
+    shutil.copy("DATA/photos/7.png", "DATA/photos/7.jpg")
+    rows = [
+        {"image": f"photos/{number}.png", "expression": "the cat on the left", "category": "cat"}
+        for number in range(14)
+    ]
+    assert set(rows[0]) == names
+    Path("DATA/train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:12]))
+    with_boxes = [{**row, "box": [2, 2, 20, 20]} for row in rows[12:]]
+    Path("DATA/val.jsonl").write_text("".join(json.dumps(row) + "\n" for row in with_boxes))
+    commands = [each.strip() for each in section.splitlines() if each.startswith("    aligncat ")]
+    assert len(commands) == 6
+    caplog.set_level(logging.INFO, "aligncat")
+    for command in commands:
+        words = shlex.split(command.replace("facebook/mask2former-swin-tiny-coco-instance", str(tiny_detector)))[1:]
+        assert main(words) == 0, f"{command}: {capsys.readouterr().err}"
+    assert Path("out.png").is_file()
+    assert "training-free" in capsys.readouterr().out  # beside the trained grounder
+    assert "12 referents, so training.batch_size 4, training.epochs 100" in caplog.text
+    chosen = json.loads(Path("runs/mine/config.json").read_text())["provenance"]["training"]
+    assert (chosen["batch_size"], chosen["epochs"], chosen["warmup_epochs"]) == (4, 100, 10.0)
 
 
 def python_of(page: str) -> list[str]:

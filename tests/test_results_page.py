@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from aligncat.errors import DataError
+from aligncat.evaluation.floors import Floors
 from aligncat.evaluation.metrics import ErrorShares, Metrics
 from aligncat.evaluation.published import published_ablation
 from aligncat.evaluation.results import Result
@@ -186,3 +187,26 @@ def test_the_papers_tables_are_stored_completely(make_results: ModuleType, name:
         assert all(len(summary.seeds) >= 3 for summary in row.splits.values())
     pairs = {frozenset((each["better"], each["worse"])) for each in file.orderings}
     assert pairs == {frozenset(pair) for pair in combinations((row.name for row in file.rows), 2)}
+
+
+def test_the_baselines_are_rows_below_those_of_the_study(make_results: ModuleType, tmp_path: Path) -> None:
+    content = study()
+    kinds = {"color": Metrics(100, 0.125, 0.95, 0, None, None, None, None, None, None)}
+    errors = [ErrorShares(0.05, 0.5, 0.45 - rec) for rec in (0.25, 0.375)]
+    floors = [
+        Metrics(1_000, 0.95 - 0.5 - each.same_category, 0.95, 0, None, None, None, None, None, each, by_kind=kinds)
+        for each in errors
+    ]
+    stored = Floors(*floors, coloured=True).to_json()
+    for row in content["rows"]:
+        for each in row["results"]:
+            each["floors"] = stored
+    lines = make_results.page(folder_with(tmp_path, make_results.cut_study(content))).splitlines()
+    for split in ("val", "testA"):
+        for label, name, rec, rest in (
+            ("most confident of the right category", "most confident", "25.0", "20.0"),
+            ("no training", "training-free", "37.5", "7.5"),
+        ):
+            assert f"| {label} | `{name}` | {split} | {rec} | 95.0 | - | - | 5.0 | 50.0 | {rest} | - |" in lines
+    assert "| no training | 37.5 | 50.0 |" in lines
+    assert [line for line in lines if line.startswith("| no training | 12.5")] == ["| no training | 12.5 |"]

@@ -314,7 +314,8 @@ class Choices:
         kept: (E, O) bool, the refined set.
         probabilities: (E, O) float32, softmax of the last stage's scores over the refined set, 0 outside it.
         scores: (E, O) float32 for each score that the config uses, by name: "class", "global", "coarse", "fine".
-        predicted: the names of the E predicted categories c^T; None without a text classifier.
+        predicted: the names of the E predicted categories c^T; None without a text classifier. The training-free
+            grounder reads them with a lexicon: None for an expression in which that finds none.
         category_matched: (E,) bool, False if no candidate has the category c^T, and True otherwise.
         word_weights: for each expression its (word, weight) pairs in order; empty without phrase attention.
         match: (E,) float32, the probability that the image has what the expression says; None if not calibrated.
@@ -326,7 +327,7 @@ class Choices:
     kept: NDArray[np.bool_]
     probabilities: NDArray[np.float32]
     scores: Mapping[str, NDArray[np.float32]]
-    predicted: tuple[str, ...] | None
+    predicted: tuple[str | None, ...] | None
     category_matched: NDArray[np.bool_]
     word_weights: tuple[tuple[tuple[str, float], ...], ...]
     match: NDArray[np.float32] | None = None

@@ -179,7 +179,7 @@ def test_a_dataset_has_a_preset_or_an_error_asks_for_one() -> None:
     assert preset_of(DataConfig(Path(), "mojirefg")) == "mojiref"
     assert preset_of(DataConfig(Path(), "refcoco")) == "refcoco"
     assert preset_of(DataConfig(Path(), "refcocog", split_by="umd")) == "refcocog-umd"
-    with pytest.raises(ConfigError, match="--preset: mojiref, refcoco, "):
+    with pytest.raises(ConfigError, match="--preset: mojiref, own, refcoco, "):
         preset_of(DataConfig(Path(), "jsonl"))
 
 

@@ -15,6 +15,8 @@ from aligncat.files.writable import check_writable
 
 if TYPE_CHECKING:
     from aligncat.evaluation.answers import Answers
+    from aligncat.grounder.grounder import Grounder
+    from aligncat.store.reader import Store
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +43,8 @@ def evaluate(
     gRefCOCO, an answer is what it names: nothing, the choice, or several objects. gRefCOCO's metrics are reported too.
 
     Args:
-        grounder: the folder that `aligncat train` wrote. The folder's name, without an ending such as "-seed0",
-            becomes the config's name in the results.
+        grounder: the folder that `aligncat train` wrote, or "training-free" for the grounder that needs no training.
+            The folder's name, without an ending such as "-seed0", becomes the config's name in the results.
         data: the dataset.
         store: the store with the candidates of its images, from the detector that the grounder was trained with.
         splits: the splits; by default all but "train".
@@ -83,19 +85,18 @@ def evaluate(
     from aligncat.evaluation.questions import Questions
     from aligncat.files.locks import path_lock
     from aligncat.grounder.folder import SHIPPED
-    from aligncat.grounder.grounder import Grounder
     from aligncat.grounder.model_card import write_model_card
+    from aligncat.grounder.names import TRAINING_FREE
     from aligncat.report.card import card_results
-    from aligncat.store.reader import Store
 
     if not 0 <= min_match <= 1:
         raise ConfigError(f"min_match is {min_match}, but a match is a probability; give a number from 0 to 1")
-    grounder, out = Path(grounder), None if out is None else Path(out)
-    if model_card and grounder.resolve() == SHIPPED:
+    out = None if out is None else Path(out)
+    folder = None if str(grounder) == TRAINING_FREE else Path(grounder)
+    if model_card and (folder is None or folder.resolve() == SHIPPED):
         raise ConfigError(f"{grounder} and its model card are part of aligncat: copy the folder to write a card")
-    loaded = Grounder.from_pretrained(grounder, text_encoder=text_encoder)
-    opened = Store.open(store, expect=loaded.detector_description)
-    name = grounder.resolve().name
+    loaded, opened = _open(grounder, folder, store, text_encoder)
+    name = TRAINING_FREE if folder is None else folder.resolve().name
     # Folders that differ only in the seed hold the same config; reports average over its seeds.
     config = name.removesuffix(f"-seed{seed_of(loaded)}")
     training = None if detector_images is None else read_training_images(str(detector_images))
@@ -112,7 +113,7 @@ def evaluate(
                     loaded,
                     config,
                     questions,
-                    folder=grounder,
+                    folder=folder,
                     queries=every_query,
                     training=training,
                     seen=seen,
@@ -121,7 +122,22 @@ def evaluate(
                 if out is not None:
                     save_answers(answers, out, name)
                 found.append(answers)
-        if model_card:
-            path = write_model_card(grounder, card_results([answers.result for answers in found]))
+        if model_card and folder is not None:
+            path = write_model_card(folder, card_results([answers.result for answers in found]))
             logger.info("%s: results added", path)
     return found
+
+
+def _open(
+    grounder: str | Path, folder: Path | None, store: str | Path, text_encoder: str | Path | None
+) -> tuple[Grounder, Store]:
+    """Return a grounder and a store of its detector; without a folder, the training-free grounder of the store."""
+    from aligncat.grounder.grounder import Grounder
+    from aligncat.grounder.training_free import TrainingFreeGrounder
+    from aligncat.store.reader import Store
+
+    if folder is None:
+        opened = Store.open(store)
+        return TrainingFreeGrounder.of_store(opened), opened
+    loaded = Grounder.from_pretrained(grounder, text_encoder=text_encoder)
+    return loaded, Store.open(store, expect=loaded.detector_description)

@@ -12,6 +12,7 @@ from aligncat.errors import DataError
 from aligncat.files.writable import check_writable
 from aligncat.language.config import TextEncoderConfig
 from aligncat.training.config import TrainingConfig
+from aligncat.training.presets import Adapt
 
 if TYPE_CHECKING:
     from aligncat.grounder.grounder import Grounder
@@ -31,6 +32,7 @@ def train(
     val_split: str | None = "val",
     word_vectors: str | Path | None = None,
     init: str | Path | None = None,
+    adapt: Adapt = "none",
     skip_bad_rows: bool = False,
     progress: bool = True,
 ) -> Grounder:
@@ -53,6 +55,9 @@ def train(
         word_vectors: a GloVe or word2vec text file with initial word vectors, or "glove-50d" from the extra [glove].
         init: a grounder whose weights training starts from: its folder or its name on the hub. It must have the same
             `alignment` and `text` and the same detector. Words of the data that it does not know are added.
+        adapt: "size" fits batch size, epochs and warm-up to the number of phrases, and does without categories or a
+            validation split where there are none. "all" also takes MiniLM and the store's appearance where they are
+            there. What is chosen is logged. The preset `own` has "all".
         skip_bad_rows: leave out bad rows of the dataset and report them, instead of stopping.
         progress: show a progress bar; otherwise, and off a terminal, one line per epoch is logged.
 
@@ -62,8 +67,8 @@ def train(
     Raises:
         ConfigError: the settings contradict each other, the folder holds a different run, or `init` is not a grounder
             of these settings and this detector.
-        DataError: the dataset cannot be read, annotations of the validation split are of another size than their
-            image in the store, or another process is training in the folder.
+        DataError: the dataset cannot be read or is too small to adapt to, annotations of the validation split are of
+            another size than their image in the store, or another process is training in the folder.
         DetectorError: the detector lacks a category of the dataset.
         StoreError: the store is unfinished, or lacks an image.
         WriteError: the folder cannot be written, for example because the disk is full.
@@ -78,8 +83,10 @@ def train(
     from aligncat.files.locks import folder_lock
     from aligncat.files.write_errors import named_write_errors
     from aligncat.store.reader import Store
+    from aligncat.training.adapt import adapted
     from aligncat.training.fit import ValidationSplit, fit
     from aligncat.training.initial import Initial
+    from aligncat.training.presets import Preset
 
     out = Path(out)
     opened = Store.open(store)
@@ -89,11 +96,19 @@ def train(
         train_data = load_split(data, train_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
         train_data = train_data.with_targets()
         if val_split is not None:
-            if val_split not in (names := split_names(data, files=files)):
+            names = split_names(data, files=files)
+            if val_split not in names and adapt != "none":
+                logger.info(
+                    "No split %s, so the last epoch is kept, and the answers have no match: nothing to calibrate it on",
+                    val_split,
+                )
+                val_split = None
+            elif val_split not in names:
                 raise DataError(
                     f"{data.path}: no split {val_split!r}, only {', '.join(names)}; add it, name another with "
                     "--val_split, or keep the last epoch with --val_split null"
                 )
+        if val_split is not None:
             val = load_split(data, val_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
             if val.made is None:
                 texts = val.with_targets()
@@ -106,15 +121,22 @@ def train(
                 logger.info(
                     "No person wrote the phrases of %s, which have no boxes, so the last epoch is kept", val_split
                 )
+        preset = adapted(
+            Preset(alignment, text, training),
+            train_data,
+            columns=[each.name for each in opened.manifest.columns],
+            adapt=adapt,
+            word_vectors=word_vectors is not None,
+        )
         with named_write_errors(out):
             return fit(
                 train=train_data,
                 validation=validation,
                 store=opened,
                 out=out,
-                alignment=alignment,
-                text=text,
-                training=training,
+                alignment=preset.alignment,
+                text=preset.text,
+                training=preset.training,
                 word_vectors=None if word_vectors is None else Path(word_vectors),
                 initial=start,
                 progress=progress,

@@ -80,10 +80,11 @@ def _check(name: str, value: Any) -> None:
 def _check_name(name: str, value: str) -> None:
     """Check an argument that is a path or a name: of something that is shipped, or on the Hugging Face hub."""
     from aligncat.detectors.registry import HUB_DETECTORS, MINI
+    from aligncat.grounder.names import TRAINING_FREE
     from aligncat.training.presets import preset_names
 
     known, remedy = {
-        "grounder": ((), "give the folder that `aligncat train` wrote"),
+        "grounder": ((TRAINING_FREE,), "give the folder that `aligncat train` wrote"),
         "init": ((), "give the folder that `aligncat train` wrote"),
         "detector": ((MINI, *HUB_DETECTORS), "give mini, a folder, or a name on the Hugging Face hub"),
         "word_vectors": (("glove-50d",), "give a text file of word vectors, or glove-50d"),

@@ -117,7 +117,9 @@ def _extracted(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
 
 def _trained(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     out, store = Path(arguments["out"]), arguments["store"]
-    if arguments["val_split"] is None:  # nothing to evaluate on may be there
+    from aligncat.datasets.load import split_names
+
+    if arguments["val_split"] not in split_names(arguments["data"]):  # nothing to evaluate on may be there
         return _grounder_made(arguments, result)
     data = (*_data(arguments["data"]), *_skipping(arguments))
     words = ("--grounder", out, *data, "--store", store, "--out", Path("answers", out.name))

@@ -58,9 +58,10 @@ def ground(
             the columns image and phrase. More photos may follow.
         expressions: one or more phrases, each in quotes if it contains spaces. The detector runs once for all of them.
         phrases: a text file of phrases, one a line, instead of phrases on the command line.
-        grounder: a folder that `aligncat train` wrote, or a hub name; by default the shipped one, which knows the
-            drawings of MojiRef, not photos.
-        detector: the folder or hub name of the grounder's detector, if it has moved since training.
+        grounder: a folder that `aligncat train` wrote, a hub name, or "training-free" for the grounder that needs a
+            detector but no training; by default the shipped one, which knows the drawings of MojiRef, not photos.
+        detector: the folder or hub name of the grounder's detector, if it has moved since training; the detector of
+            "training-free".
         text_encoder: the folder or hub name of the grounder's frozen transformer, if it has moved since training.
         device: the device: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
         store: a store of the grounder's detector. Photos with the same bytes as one in it are not detected again.

@@ -15,6 +15,7 @@ from aligncat.evaluation.leak import judge_detector
 from aligncat.evaluation.metrics import measure
 from aligncat.evaluation.results import Result
 from aligncat.files.atomic import write_atomic
+from aligncat.grounder.training_free import TrainingFreeGrounder
 from aligncat.store.manifest import detector_differences
 from aligncat.store.reader import Store
 from aligncat.versions import installed_versions
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from aligncat.evaluation.leak import TrainingImages
     from aligncat.evaluation.questions import Questions
-    from aligncat.evaluation.results import Seen
+    from aligncat.evaluation.results import Read, Seen
     from aligncat.grounder.grounder import Grounder
 
 
@@ -52,6 +53,13 @@ def seed_of(grounder: Grounder) -> int | None:
     """Return the seed of the grounder's training, or None if it is not recorded, as in an imported QueryMatch."""
     seed: int | None = grounder.provenance.get("training", {}).get("seed")
     return seed
+
+
+def features_of(grounder: Grounder) -> Read:
+    """Return what a grounder reads of a candidate beside its category, confidence and box."""
+    if grounder.alignment is not None:
+        return grounder.alignment.features
+    return "colour" if isinstance(grounder, TrainingFreeGrounder) and grounder.coloured else "none"
 
 
 def save_answers(answers: Answers, folder: Path, name: str) -> Path:
@@ -90,7 +98,7 @@ def answer(
     """Return a grounder's answers to every expression of a split, with their metrics.
 
     Args:
-        grounder: a trained grounder.
+        grounder: a trained grounder, or the training-free one of the questions' store.
         name: the grounder's name in the result.
         questions: the split, with candidates of the detector that the grounder was trained with.
         folder: the grounder's folder, recorded in the answers; None if it has none.
@@ -121,13 +129,14 @@ def answer(
         images=len(split.images),
         images_seen=judgement.images_seen,
         seen_claimed=judgement.claimed,
-        features=grounder.model.config.alignment.features,
-        context=grounder.model.config.alignment.context,
+        features=features_of(grounder),
+        context="none" if grounder.alignment is None else grounder.alignment.context,
+        floors=questions.floors,
     )
     provenance = {
         "grounder": None if folder is None else str(folder.absolute()),
         "store": store.manifest.detector.to_json(),
-        "alignment": asdict(grounder.model.config.alignment),
+        "alignment": None if grounder.alignment is None else asdict(grounder.alignment),
     }
     table = answers_table(questions, choices, queries, sets)
     return Answers(result, grounder.labels, provenance, table)

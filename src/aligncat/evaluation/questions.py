@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.load import load_objects, load_split, load_truth
+from aligncat.evaluation.baselines import measure_floors
+from aligncat.evaluation.floors import Floors
 from aligncat.evaluation.measurable import measurable
 from aligncat.evaluation.overlaps import Overlaps
 
@@ -68,3 +71,8 @@ class Questions:
             split = measurable(split, truth, store)
         overlaps = Overlaps.of(store, split, truth, objects=load_objects(data, split, files=files))
         return cls(split, truth, store, overlaps)
+
+    @cached_property
+    def floors(self) -> Floors:
+        """The metrics of the baselines that need no training, measured at first use."""
+        return measure_floors(self.split, self.store, self.overlaps)

@@ -6,17 +6,19 @@ import json
 import statistics
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from aligncat.alignment.config import Context, Features
 from aligncat.errors import DataError
+from aligncat.evaluation.floors import Floors
 from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.stored_metrics import check_keys, read_metrics
 from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import read_json
 from aligncat.files.fields import as_mapping, required, required_count, required_int, required_str, shorten
 from aligncat.files.seals import SEAL, check_seal, sealed
+from aligncat.grounder.names import TRAINING_FREE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 Seen: TypeAlias = Literal["clean", "leaked", "unknown"]
 """Whether the detector was trained on images of the split: "clean" if it was not, "leaked" if it was."""
+
+Read: TypeAlias = Features | Literal["none", "colour"]
+"""What a model reads of a candidate. The baselines read no query feature: "none", or the column `colour` alone."""
+READ: tuple[str, ...] = (*get_args(Features), "none", "colour")
 
 Metric: TypeAlias = Callable[[Metrics], float | None]
 """A function that returns one metric, or None if it is undefined."""
@@ -48,6 +54,7 @@ class Result:
         seen_claimed: True if `seen` is only the user's claim: neither a list nor the detector's name supports it.
         features: what the model reads of a candidate, `alignment.features`.
         context: what it reads of the other candidates, `alignment.context`.
+        floors: the baselines on the same expressions and candidates; None in files of earlier versions.
     """
 
     dataset: str
@@ -62,8 +69,9 @@ class Result:
     images: int | None = None
     images_seen: int | None = None
     seen_claimed: bool = False
-    features: Features = "query"
+    features: Read = "query"
     context: Context = "none"
+    floors: Floors | None = None
 
     @property
     def reads(self) -> str:
@@ -73,12 +81,14 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """Return plain values; undefined metrics are None.
 
-        A file without `features` or `context` means "query" or "none", as older ones do.
+        A file without `features`, `context` or `floors` means "query", "none" or None, as older ones do.
         """
         own = {"scores" if f.name == "metrics" else f.name: getattr(self, f.name) for f in fields(self)}
-        for name, default in (("features", "query"), ("context", "none")):
+        for name, default in (("features", "query"), ("context", "none"), ("floors", None)):
             if own[name] == default:
                 del own[name]
+        if self.floors is not None:
+            own["floors"] = self.floors.to_json()
         return {**own, "versions": dict(self.versions), "scores": self.metrics.to_json()}
 
     def save(self, path: Path) -> None:
@@ -131,7 +141,7 @@ def _fields(row: Mapping[str, object]) -> dict[str, Any]:
     if (seen := required_str(row, "seen", where)) not in get_args(Seen):
         raise DataError(f"{where}: seen is {shorten(seen)}, but must be one of {', '.join(get_args(Seen))}")
     read = {"features": row.get("features", "query"), "context": row.get("context", "none")}
-    for name, known in (("features", get_args(Features)), ("context", get_args(Context))):
+    for name, known in (("features", READ), ("context", get_args(Context))):
         if read[name] not in known:
             raise DataError(f"{where}: {name} is {shorten(read[name])}, but must be one of {', '.join(known)}")
     versions = as_mapping(required(row, "versions", where), f"{where}, versions")
@@ -145,6 +155,7 @@ def _fields(row: Mapping[str, object]) -> dict[str, Any]:
         **{key: None if counts[key] is None else required_count(row, key, where) for key in counts},
         "seen_claimed": seen_claimed,
         **read,
+        "floors": Floors.from_json(row["floors"], f"{where}, floors") if "floors" in row else None,
     }
 
 
@@ -234,3 +245,34 @@ def summaries(results: Sequence[Result]) -> list[Summary]:
     for result in results:
         groups[tuple(getattr(result, name) for name in _IDENTITY)].append(result)
     return [summarise(group) for group in groups.values()]
+
+
+def with_floors(results: Sequence[Result]) -> list[Result]:
+    """Return results and, after those of each dataset and split, one further result for each baseline beside them.
+
+    A baseline that was evaluated as a grounder of its own is not repeated. Where the configs have other candidates, so
+    that a baseline differs between them, its name says beside which config it stands.
+    """
+    groups: dict[tuple[object, ...], list[Result]] = defaultdict(list)
+    for result in results:
+        key = (result.dataset, result.split_by, result.split, result.detector, result.seen, result.seen_claimed)
+        groups[key].append(result)
+    return [each for group in groups.values() for each in (*group, *_floors_of(group))]
+
+
+def _floors_of(group: Sequence[Result]) -> list[Result]:
+    """Return the baselines of one dataset, split and detector."""
+    found: dict[str, list[Result]] = defaultdict(list)
+    for result in group:
+        if result.floors is None:
+            continue
+        for name, metrics in result.floors.by_name().items():
+            reads: Read = "colour" if name == TRAINING_FREE and result.floors.coloured else "none"
+            floor = replace(
+                result, config=name, seed=None, metrics=metrics, features=reads, context="none", floors=None
+            )
+            if floor.metrics not in [each.metrics for each in found[name]]:
+                others = found[name]
+                found[name].append(replace(floor, config=f"{name}, beside {result.config}") if others else floor)
+    configs = {result.config for result in group}
+    return [each for name, floors in found.items() if name not in configs for each in floors]

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aligncat.datasets.categories import category_index
@@ -100,6 +102,11 @@ class SplitTensors:
     def labelled(self) -> int:
         """The number of expressions with a label (c*)."""
         return int((self._labels >= 0).sum())
+
+    @property
+    def confidences(self) -> NDArray[np.float32]:
+        """The confidences of the images' candidates, (images, O), highest first; 0 where there is none."""
+        return self._candidates.confidences.numpy()
 
     def gather(self, rows: Sequence[int]) -> Batch:
         """Return a batch of the given expressions, padded to the longest of them."""

@@ -28,6 +28,8 @@ from aligncat.grounder.match_file import REFERENCES, match_bytes, match_config, 
 from aligncat.grounder.matching import Calibration
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.old_sizes import without_old_sizes
+from aligncat.grounder.unlike import KEY as FAMILIAR
+from aligncat.grounder.unlike import Familiar
 from aligncat.grounder.weights import load_weights
 from aligncat.language.config import TextEncoderConfig
 from aligncat.language.pretrained import PretrainedText, load_pretrained_text, untrained_text
@@ -72,6 +74,7 @@ class Contents(NamedTuple):
     pretrained: PretrainedText | None
     columns: tuple[ScaledColumn, ...] = ()
     calibration: Calibration | None = None
+    familiar: Familiar | None = None
 
     def config(self) -> dict[str, Any]:
         """Return the content of config.json."""
@@ -92,6 +95,7 @@ class Contents(NamedTuple):
             "detector": self.detector_description.to_json(),
             "provenance": dict(self.provenance),
             **({} if self.calibration is None else {MATCH: match_config(self.calibration)}),
+            **({} if self.familiar is None else {FAMILIAR: self.familiar.to_json()}),
         }
 
 
@@ -185,8 +189,9 @@ def read_folder(folder: Path, text_encoder: str | Path | None = None) -> Content
         detector = DetectorDescription.from_json(config["detector"])
         columns = tuple(ScaledColumn.from_json(each, COLUMNS_KEY) for each in config.get(COLUMNS_KEY, []))
         calibration = _read_match(folder, config, model.alignment.sizes.visual_dim)
+        familiar = Familiar.from_json(config[FAMILIAR]) if FAMILIAR in config else None
         provenance = dict(as_mapping(config["provenance"], "provenance"))
-        return Contents(model, vocabulary, labels, detector, provenance, pretrained, columns, calibration)
+        return Contents(model, vocabulary, labels, detector, provenance, pretrained, columns, calibration, familiar)
     except _UNUSABLE as error:
         raise ConfigError(
             f"{folder}: damaged or written by another version of aligncat ({first_line(error)}); train it again"

@@ -15,6 +15,7 @@ from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.groundings import best_slots, grounding_of, with_answers
 from aligncat.grounder.matcher import answer_slots
 from aligncat.grounder.matching import Images, align
+from aligncat.grounder.unlike import UNLIKE, unlike_training
 from aligncat.language.several import phrase_for_one
 from aligncat.store.reader import Store
 from aligncat.types import Candidates, Choices
@@ -47,9 +48,10 @@ def ground_some(
     if match is not None:
         choices = replace(choices, match=match.present)
     boxes = candidates.relative_boxes
+    photo = (UNLIKE,) if unlike_training(grounder.familiar, candidates) else ()
     for row, phrase in enumerate(phrases):
         unknown = grounder.vocabulary.unknown(meant[row])
-        found = grounding_of(row, phrase, candidates, choices, grounder.labels, unknown)
+        found = grounding_of(row, phrase, candidates, choices, grounder.labels, unknown, photo=photo)
         answers = None if match is None else match.answers[row]
         if several and answers is not None:
             found = with_answers(found, answer_slots(phrase, found.choice, answers, boxes), candidates, answers)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from huggingface_hub import ModelCard, ModelHubMixin
 
+from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.split import Split
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.device import check_device
@@ -30,6 +31,8 @@ from aligncat.grounder.matcher import Matcher
 from aligncat.grounder.matching import Calibration
 from aligncat.grounder.model import GroundingModel
 from aligncat.grounder.model_card import model_card
+from aligncat.grounder.names import TRAINING_FREE
+from aligncat.grounder.unlike import Familiar
 from aligncat.language.pretrained import PretrainedText
 from aligncat.language.tokens import Tokens
 from aligncat.loading import model_loading
@@ -61,6 +64,7 @@ class Grounder(ModelHubMixin):
         pretrained: PretrainedText | None = None,
         columns: Sequence[ScaledColumn] = (),
         calibration: Calibration | None = None,
+        familiar: Familiar | None = None,
     ) -> None:
         """Wrap a trained model. Most users call `from_pretrained` instead.
 
@@ -73,6 +77,7 @@ class Grounder(ModelHubMixin):
             pretrained: the transformer that encodes its expressions, if any.
             columns: the further features of a candidate that it reads beside f_q.
             calibration: what turns its scores into `Grounding.match`; None if it is not calibrated.
+            familiar: what tells images that are unlike those of its training (`unlike_training`); None if not recorded.
         """
         self.model = model.eval()
         self.vocabulary = vocabulary
@@ -82,7 +87,13 @@ class Grounder(ModelHubMixin):
         self.pretrained = pretrained
         self.columns = tuple(columns)
         self.matcher = None if calibration is None else Matcher(calibration, self.model, vocabulary)
+        self.familiar = familiar
         self._detector: Detector | None = None
+
+    @property
+    def alignment(self) -> AlignmentConfig | None:
+        """The config of its alignment model; None for a grounder that is not trained."""
+        return self.model.config.alignment
 
     @property
     def device(self) -> str:
@@ -283,6 +294,7 @@ class Grounder(ModelHubMixin):
             self.pretrained,
             self.columns,
             None if self.matcher is None else self.matcher.calibration,
+            self.familiar,
         )
 
     @classmethod
@@ -303,10 +315,12 @@ class Grounder(ModelHubMixin):
         """Load a grounder from a folder or the hub. Only JSON and safetensors are read, never pickles.
 
         Args:
-            pretrained_model_name_or_path: a folder that `aligncat train` wrote, or a hub name.
+            pretrained_model_name_or_path: a folder that `aligncat train` wrote, a hub name, or "training-free" for the
+                grounder that needs no training but a detector.
             device: the device of the grounder and its detector: "cpu", "cuda", "cuda:1", "mps" and so on.
                 `aligncat.detectors.device.default_device` returns the accelerator of this machine.
-            detector: the folder or hub name of the grounder's detector, if it has moved since training.
+            detector: the folder or hub name of the grounder's detector, if it has moved since training; for
+                "training-free", any detector.
             text_encoder: the folder or hub name of the grounder's frozen transformer, if that has moved since training.
             force_download: download all files again, even those in the cache.
             token: the access token of the hub, for a private grounder.
@@ -316,14 +330,19 @@ class Grounder(ModelHubMixin):
             model_kwargs: must be empty; it is part of the mixin's signature.
 
         Raises:
-            ConfigError: the grounder does not exist or is damaged, its text encoder cannot be loaded, or the device is
-                not available.
+            ConfigError: the grounder does not exist or is damaged, its text encoder cannot be loaded, the device is not
+                available, or "training-free" has no detector.
+            DetectorError: the detector of "training-free" cannot be loaded.
             TypeError: `model_kwargs` is not empty.
         """
         # The mixin's own method would parse config.json before this class can explain what is wrong with it.
         if model_kwargs:
             raise TypeError(f"Grounder.from_pretrained has no argument {next(iter(model_kwargs))!r}")
         check_device(device)
+        if str(pretrained_model_name_or_path) == TRAINING_FREE:
+            from aligncat.grounder.training_free import TrainingFreeGrounder  # which is a Grounder
+
+            return cast("Self", TrainingFreeGrounder.with_detector(detector, device))
         folder = find_folder(
             pretrained_model_name_or_path,
             revision=revision,

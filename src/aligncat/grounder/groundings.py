@@ -16,7 +16,14 @@ from aligncat.types import RLE, Candidates, Choices
 
 
 def grounding_of(
-    row: int, expression: str, candidates: Candidates, choices: Choices, labels: Sequence[str], unknown: tuple[str, ...]
+    row: int,
+    expression: str,
+    candidates: Candidates,
+    choices: Choices,
+    labels: Sequence[str],
+    unknown: tuple[str, ...],
+    *,
+    photo: tuple[str, ...] = (),
 ) -> Grounding:
     """Return the grounding of one expression.
 
@@ -27,6 +34,7 @@ def grounding_of(
         choices: the choices for expressions on this image.
         labels: the names of the detector's categories, by class index.
         unknown: the words of the expression that the grounder does not know.
+        photo: the warnings that hold for every expression on this image.
     """
     choice = int(choices.choice[row])
     match = None if choices.match is None else float(choices.match[row])
@@ -56,7 +64,7 @@ def grounding_of(
         ),
         unknown_words=unknown,
         match=match,
-        warnings=doubts(match=match, missing=None if matched else predicted, unknown=unknown),
+        warnings=doubts(match=match, missing=None if matched else predicted, unknown=unknown, photo=photo),
     )
 
 

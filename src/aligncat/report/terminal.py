@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aligncat.console import DataTable, shown
 from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.metrics import PRECISION_THRESHOLDS, Metrics
-from aligncat.evaluation.results import Metric, Result, Spread, Summary, summaries, summarise
+from aligncat.evaluation.results import Metric, Result, Spread, Summary, summaries, summarise, with_floors
 from aligncat.wording import percent
 
 if TYPE_CHECKING:
@@ -67,12 +67,14 @@ _CLAIMED = {"clean": "said not to have seen the images", "leaked": "SAID TO HAVE
 def results_table(results: Sequence[Result]) -> Table:
     """Return a table with one line per config and split, with mean and spread over the seeds.
 
+    The baselines that need no training follow the configs of their split.
+
     Conditions (dataset, split-by, detector, ...) that all lines share are in the title; the others are columns.
 
     Raises:
         DataError: the results of a config and split cannot be summarised (`summarise`).
     """
-    return _summary_table(results, _METRICS)
+    return _summary_table(with_floors(results), _METRICS)
 
 
 def masks_table(results: Sequence[Result]) -> Table:
@@ -81,7 +83,7 @@ def masks_table(results: Sequence[Result]) -> Table:
     Raises:
         DataError: the results of a config and split cannot be summarised (`summarise`).
     """
-    return _summary_table(results, _MASK_METRICS)
+    return _summary_table(with_floors(results), _MASK_METRICS)
 
 
 def sets_table(results: Sequence[Result]) -> Table | None:
@@ -112,7 +114,7 @@ def result_lines(results: Sequence[Result]) -> list[tuple[dict[str, str], int, d
             row.first.metrics.expressions,
             {name: row.metric(read) for name, read in metrics.items()},
         )
-        for row in summaries(results)
+        for row in summaries(with_floors(results))
     ]
 
 
@@ -152,6 +154,9 @@ def study_table(
     """
     rows = {name: {split: summarise(each) for split, each in splits.items()} for name, splits in results.items()}
     splits = list(next(iter(rows.values())))
+    labels = {**labels}
+    for name, floors in study_floors(results).items():
+        rows[name], labels[name] = floors, name
     conditions = {**_conditions(rows[next(iter(rows))][splits[0]]), "Split": "", "Config": ""}
     shared = " · ".join(f"{name}: {value}" for name, value in conditions.items() if value)
     heading = shown(title, shared, style="table.title")
@@ -164,11 +169,26 @@ def study_table(
     for name, summary in rows.items():
         cells: list[str] = []
         for split in splits:
-            cells.append(_percent(summary[split].metric(lambda metrics: metrics.rec)))
+            found = summary[split].metric(lambda metrics: metrics.rec) if split in summary else None
+            cells.append(_percent(found))
             if paper:
                 cells.append(f"{paper[name][split]:.2f}" if split in paper.get(name, {}) else "-")
         table.add_row(labels[name], *cells)
     return table
+
+
+def study_floors(results: Mapping[str, Mapping[str, Sequence[Result]]]) -> dict[str, dict[str, Summary]]:
+    """Return the baselines beside a study by name and split; empty for results of earlier versions.
+
+    Args:
+        results: results over the seeds, by row and split.
+    """
+    found: dict[str, dict[str, Summary]] = {}
+    for split in dict.fromkeys(split for splits in results.values() for split in splits):
+        group = [each for splits in results.values() for each in splits.get(split, ())]
+        for floor in with_floors(group)[len(group) :]:
+            found.setdefault(floor.config, {})[split] = summarise([floor])
+    return found
 
 
 def orderings_table(labels: Mapping[str, str], orderings: Sequence[Ordering]) -> Table:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 
 from aligncat.datasets.split import Split
@@ -105,6 +107,11 @@ class GroundingData(pl.LightningDataModule):
     def steps_per_epoch(self) -> int:
         """The number of whole batches in an epoch. Referents of an incomplete batch are left out of that epoch."""
         return len(self._sampler) // self._batch_size
+
+    @property
+    def confidences(self) -> NDArray[np.float32]:
+        """The confidences of the training images' candidates, (images, O), highest first; 0 where there is none."""
+        return self._train.confidences
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the loader of the whole training batches, with one expression of each referent."""

@@ -22,6 +22,7 @@ from aligncat.errors import ConfigError
 from aligncat.grounder.features import COLUMNS_KEY, columns_of, input_dim
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model import GroundingModel, ModelConfig
+from aligncat.grounder.unlike import Familiar
 from aligncat.language.config import TextEncoderConfig
 from aligncat.language.pretrained import PretrainedText, load_pretrained_text
 from aligncat.language.tokens import FIRST_RULE, RULE_KEY, Tokens
@@ -175,7 +176,15 @@ def fit(
             columns=columns,
         )
     grounder = Grounder(
-        model, vocabulary, store.labels, store.manifest.detector, provenance, pretrained, columns, calibration
+        model,
+        vocabulary,
+        store.labels,
+        store.manifest.detector,
+        provenance,
+        pretrained,
+        columns,
+        calibration,
+        Familiar.of(batches.confidences),
     )
     grounder.save_pretrained(out)
     return grounder

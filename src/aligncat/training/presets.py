@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentError
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 from jsonargparse import ArgumentParser
 
@@ -18,6 +19,8 @@ from aligncat.language.config import TextEncoderConfig
 from aligncat.training.config import TrainingConfig
 from aligncat.wording import did_you_mean
 
+Adapt: TypeAlias = Literal["none", "size", "all"]
+"""What `aligncat train` fits to the data (`aligncat.training.adapt`)."""
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
 
 
@@ -37,7 +40,7 @@ class Preset:
 
 
 def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Preset:
-    """Read a preset.
+    """Read a preset. Its value of `adapt` is for `aligncat train` only: the rows of a study share their settings.
 
     Args:
         name: the name of a shipped preset, or the path of a YAML file in the same format.
@@ -51,11 +54,18 @@ def load_preset(name: str, *, seed: int = 0, epochs: int | None = None) -> Prese
     if not path.is_file():
         known = preset_names()
         raise ConfigError(f"unknown preset {name!r}; known presets are {', '.join(known)}{did_you_mean(name, known)}")
-    kinds = {"data": dict, "alignment": AlignmentConfig, "text": TextEncoderConfig, "training": TrainingConfig}
+    kinds: dict[str, Any] = {
+        "adapt": Adapt,
+        "data": dict,
+        "alignment": AlignmentConfig,
+        "text": TextEncoderConfig,
+        "training": TrainingConfig,
+    }
     for mistake in setting_mistakes(drop_old_names(read_yaml(path)), kinds):
         raise ConfigError(f"{path}: {mistake}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--data", type=dict)
+    parser.add_argument("--adapt", type=Adapt, default="none")
     parser.add_class_arguments(AlignmentConfig, "alignment")
     accept_old_sizes(parser)
     parser.add_class_arguments(TextEncoderConfig, "text")
