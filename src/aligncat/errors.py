@@ -15,6 +15,10 @@ class ImageError(DataError):
     """An image is missing, corrupt, empty, or larger than the limit."""
 
 
+class BoxError(DataError):
+    """A box has no area or leaves its image, or its numbers have another unit than its file says."""
+
+
 class MissingTruthError(DataError):
     """A referent has neither a box nor a mask, so it can be used for training but not for evaluation."""
 

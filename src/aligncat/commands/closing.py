@@ -37,7 +37,7 @@ def _data(data: DataConfig) -> list[str]:
         words += ["--data.format", data.format]
     for name in (field.name for field in fields(data) if field.name not in ("path", "dataset", "format")):
         if (value := getattr(data, name)) != getattr(plain, name):
-            words += [f"--data.{name}", str(value)]
+            words += [f"--data.{name}", *(value if isinstance(value, tuple) else [str(value)])]
     return words
 
 

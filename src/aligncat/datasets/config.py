@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -38,17 +39,21 @@ class DataConfig:
         images: the folder of the images. The default is the first of `<path>/images/mscoco/images/train2014`,
             `<path>/images/train2014`, `<path>/images/<dataset>` and `<path>/images` that has any of them; for jsonl
             it is the folder of the .jsonl file.
-        format: the file format: refer, simrec, hub, coco-csv or jsonl. The default is refer (REFER's layout), and
-            jsonl for the dataset jsonl.
+        format: the file format: refer, simrec, hub, coco-csv, jsonl, or one that another tool writes: shikra, qwen,
+            vlm-r1, ms-swift, llava, mdetr or ofa. The default is refer (REFER's layout), and jsonl for the dataset
+            jsonl.
         lexicon: a TOML file with your own words for categories, in addition to the package's words for COCO's
             categories. An expression without a category gets the category that its words name (docs/language.md).
-        boxes: what the four numbers of a box are, for the formats jsonl and coco-csv: xyxy (x1, y1, x2, y2 in pixels,
+        boxes: what the four numbers of a box are, for the formats that leave a choice: xyxy (x1, y1, x2, y2 in pixels,
             the default of jsonl), xywh (x, y, width, height in pixels, the default of coco-csv), or x1, y1, x2, y2 as
-            fraction (from 0 to 1) or as thousandths (from 0 to 1000) of the photo's width and height.
+            fraction (from 0 to 1) or as thousandths (from 0 to 1000) of the photo's width and height, or padded (from
+            0 to 1 of the square that the photo is padded to, as in LLaVA-1.5).
+        fields: the keys of your own JSON lines, such as "expression=query": aligncat's key, =, and the key in your
+            file. A path such as objects.bbox leads into a mapping or a list. Other keys of your rows are ignored.
 
     Raises:
         ConfigError: the dataset's name cannot be part of a file name, the format is unknown, the name requires
-            another format, or the format has only one reading of boxes.
+            another format, the format has only one reading of boxes, or it has no fields that can be named.
     """
 
     path: Path
@@ -58,6 +63,7 @@ class DataConfig:
     format: str | None = None
     lexicon: Path | None = None
     boxes: BoxForm | None = None
+    fields: tuple[str, ...] | None = None
 
     if TYPE_CHECKING:  # the fields are paths, which can be given as text
 
@@ -70,6 +76,7 @@ class DataConfig:
             format: str | None = None,
             lexicon: str | Path | None = None,
             boxes: BoxForm | None = None,
+            fields: Sequence[str] | Mapping[str, str] | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -97,8 +104,10 @@ class DataConfig:
             choice = [name for name in FORMATS if find_format(name).boxes is not None]
             raise ConfigError(
                 f"boxes {self.boxes!r}: format {self.file_format} says itself what the numbers of a box are; leave out "
-                f"--data.boxes, which is for the formats {' and '.join(choice)}"
+                f"--data.boxes, which is for the formats {', '.join(choice)}"
             )
+        if self.fields is not None:
+            object.__setattr__(self, "fields", _checked_fields(self.fields, record, self.file_format))
         if self.split_by is None:
             split_by = record.split_by or (UNKNOWN_DIVISION if known.must_say_division else None)
             object.__setattr__(self, "split_by", split_by)  # the dataclass is frozen
@@ -117,3 +126,18 @@ class DataConfig:
 def format_of(config: DataConfig) -> Format:
     """Return the record of a dataset's format."""
     return find_format(config.file_format)
+
+
+def _checked_fields(fields: Sequence[str] | Mapping[str, str], record: Format, name: str) -> tuple[str, ...] | None:
+    """Return the texts "ours=theirs" of `DataConfig.fields`; None if there are none."""
+    from aligncat.datasets.formats.dialects import field_map
+
+    texts = tuple(f"{ours}={theirs}" for ours, theirs in fields.items()) if isinstance(fields, Mapping) else (*fields,)
+    field_map(texts)
+    if texts and (record.dialect is None or "flat" not in record.dialect.layouts):
+        choice = [name for name in FORMATS if (each := find_format(name).dialect) and "flat" in each.layouts]
+        raise ConfigError(
+            f"fields {texts[0]!r}: format {name} has no keys to choose; leave out --data.fields, which is for the "
+            f"formats {', '.join(choice)}"
+        )
+    return texts or None

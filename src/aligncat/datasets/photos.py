@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from base64 import b64decode
 from collections import defaultdict
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -15,6 +18,7 @@ from aligncat.types import ImageRecord
 
 _EXIF_ORIENTATION = 0x0112
 _FIRST_SIDEWAYS_ORIENTATION = 5
+_URL_SAFE = str.maketrans("-_", "+/")
 
 _OTHER = "files that are no images"
 _BAD_NAME = "images whose names are not UTF-8"
@@ -38,11 +42,33 @@ def photo_size(path: Path, where: str) -> tuple[int, int]:
         ImageError: the file is missing or is not an image.
     """
     try:
-        with open_file(path) as file, open_header(file, str(path)) as image:
-            width, height = stored_size(image)
-            sideways = image.getexif().get(_EXIF_ORIENTATION, 1) >= _FIRST_SIDEWAYS_ORIENTATION
+        with open_file(path) as file:
+            return _shown_size(file, str(path))
     except ImageError as error:
         raise ImageError(f"{where}: {error}") from error
+
+
+def encoded_size(photo: str, where: str) -> tuple[int, int]:
+    """Return (width, height) of an image in base64 as it is shown, with EXIF orientation applied.
+
+    Args:
+        photo: the image's file in base64, plain or safe for URLs.
+        where: the file and row that hold the image, for messages.
+
+    Raises:
+        ImageError: the text is not base64, or not of an image.
+    """
+    try:
+        content = b64decode(photo.translate(_URL_SAFE), validate=True)
+    except ValueError as error:
+        raise ImageError(f"{where}: the photo is not base64 ({error})") from error
+    return _shown_size(BytesIO(content), where)
+
+
+def _shown_size(file: BinaryIO, where: str) -> tuple[int, int]:
+    with open_header(file, where) as image:
+        width, height = stored_size(image)
+        sideways = image.getexif().get(_EXIF_ORIENTATION, 1) >= _FIRST_SIDEWAYS_ORIENTATION
     return (height, width) if sideways else (width, height)
 
 

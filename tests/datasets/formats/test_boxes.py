@@ -135,7 +135,9 @@ def test_a_box_on_a_photo_that_exif_turns_is_an_error_that_says_so(tmp_path: Pat
 
 def test_a_format_with_boxes_of_its_own_takes_no_option(tmp_path: Path) -> None:
     for name in ("refer", "simrec", "hub"):
-        with pytest.raises(ConfigError, match=rf"boxes 'xyxy': format {name} .* for the formats coco-csv and jsonl"):
+        with pytest.raises(
+            ConfigError, match=rf"boxes 'xyxy': format {name} .* for the formats coco-csv, jsonl, .*ofa"
+        ):
             DataConfig(tmp_path, "refcoco", format=name, boxes="xyxy")
 
 

@@ -54,7 +54,7 @@ def convert_dataset(
     dataset = known_dataset(data.dataset).short_for or data.dataset
     with AnnotationFiles() as files:
         source = Source.read(data, split_tuple(splits) or split_names(data, files=files), files)
-        written = replace(data, path=out, dataset=dataset, format=to, images=source.photos, boxes=None)
+        written = replace(data, path=out, dataset=dataset, format=to, images=source.photos, boxes=None, fields=None)
         with new_folder(out) as folder:
             write(source, written, folder)
     return written

@@ -6,7 +6,7 @@ import logging
 import posixpath
 import unicodedata
 from collections.abc import Container, Mapping, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from types import TracebackType
 from typing import TypeVar
 
@@ -131,7 +131,7 @@ def photo_path(name: str, key: str, where: str) -> str:
         DataError: the path is absolute, leaves the folder, or has a part that no file system can hold.
     """
     path = posixpath.normpath(name)
-    if PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute() or path.split("/")[0] == "..":
+    if _is_absolute(name) or path.split("/")[0] == "..":
         raise DataError(
             f"{where}: {key!r} {shorten(name)} must be relative to the folder of the photos and lie inside it; set "
             "that folder with `images`"
@@ -139,6 +139,11 @@ def photo_path(name: str, key: str, where: str) -> str:
     if any(len(part.encode("utf-8", "surrogatepass")) > _NAME_BYTES for part in path.split("/")):
         raise DataError(f"{where}: {key!r} {shorten(name)} is too long for a file's name")
     return path
+
+
+def _is_absolute(name: str) -> bool:
+    """Return whether a path is absolute on any system. On Windows, that takes a drive's colon or two backslashes."""
+    return name.startswith("/") or (("\\" in name or ":" in name) and PureWindowsPath(name).is_absolute())
 
 
 def unique_id(value: Id, seen: Container[Id], where: str) -> Id:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aligncat.datasets.config import DataConfig, format_of
-from aligncat.datasets.formats import BoxForm
+from aligncat.datasets.formats import UNSAID, BoxForm
 from aligncat.datasets.formats.canvas import ROUNDING, Canvas, is_coordinate
-from aligncat.errors import DataError
+from aligncat.errors import BoxError, ConfigError, DataError
 from aligncat.types import Truth
 
 _MEANINGS: dict[BoxForm, str] = {
@@ -23,6 +24,7 @@ _MEANINGS: dict[BoxForm, str] = {
     "xywh": "[x, y, width, height] in pixels",
     "fraction": "[x1, y1, x2, y2] in fractions of the photo, from 0 to 1",
     "thousandths": "[x1, y1, x2, y2] in thousandths of the photo, from 0 to 1000",
+    "padded": "[x1, y1, x2, y2] in fractions of the square that the photo is padded to, from 0 to 1",
 }
 
 
@@ -41,11 +43,26 @@ class BoxNumbers:
     chosen: bool = False
 
     @classmethod
-    def of(cls, config: DataConfig) -> BoxNumbers:
-        """Return the meaning in a dataset of a format that leaves a choice: the configured one, or the usual one."""
-        form = config.boxes or format_of(config).boxes
+    def of(cls, config: DataConfig, of_row: BoxForm | None = None) -> BoxNumbers:
+        """Return the meaning in a dataset of a format that leaves a choice: the configured one, or the usual one.
+
+        Args:
+            config: the dataset.
+            of_row: what a row itself says, which counts before what is usual.
+
+        Raises:
+            ConfigError: nothing says what the numbers are.
+        """
+        record = format_of(config)
+        form = config.boxes or of_row or record.boxes
         assert form is not None, config.file_format
-        return cls(form, fixed=False, chosen=config.boxes is not None)
+        if form == UNSAID:
+            advice = "" if record.dialect is None else f": {record.dialect.advice}"
+            raise ConfigError(
+                f"{config.path}: format {config.file_format} does not say what the numbers of its boxes are; give "
+                f"--data.boxes {', '.join(_MEANINGS)}{advice}"
+            )
+        return _numbers(form, config.boxes is not None)
 
     @property
     def in_pixels(self) -> bool:
@@ -68,10 +85,33 @@ class BoxNumbers:
             return [x1, y1, x1 + x2, y1 + y2]
         if self.form == "xyxy":
             return [x1, y1, x2, y2]
+        if self.form == "padded":
+            return _unpadded([x1, y1, x2, y2], width, height)
         unit = 1000 if self.form == "thousandths" else 1
         return [x1 * width / unit, y1 * height / unit, x2 * width / unit, y2 * height / unit]
 
 
+@lru_cache
+def _numbers(form: BoxForm, chosen: bool) -> BoxNumbers:
+    return BoxNumbers(form, fixed=False, chosen=chosen)
+
+
+def _unpadded(box: Sequence[float], width: int, height: int) -> list[float]:
+    """Return a box in fractions of a padded photo in pixels of the photo.
+
+    As in LLaVA-1.5, the photo is in the middle of a square of its longer side (`expand2square` in its mm_utils.py).
+    Its boxes are rounded to hundredths, so they are cut off at the photo.
+    """
+    side = max(width, height)
+    pixels = []
+    for number, length in zip(box, (width, height) * 2, strict=True):
+        pixel = number * side - (side - length) // 2
+        rounding = _HUNDREDTH * side
+        pixels.append(min(max(pixel, 0.0), float(length)) if -rounding <= pixel <= length + rounding else pixel)
+    return pixels
+
+
+_HUNDREDTH = 0.01
 CORNER = 1000
 """The largest number of a box in thousandths."""
 # Some pixel boxes do lie in the corner of a large photo. So many are unlikely to.
@@ -110,8 +150,8 @@ def read_box(value: object, canvas: Canvas, numbers: BoxNumbers) -> NDArray[np.f
         (4,) xyxy pixels. A box that extends beyond the image, by at most a pixel, is not clipped.
 
     Raises:
-        DataError: the value is not four finite numbers, or the box has no area, leaves the image by more than a pixel,
-            or has numbers of another unit.
+        DataError: the value is not four finite numbers.
+        BoxError: the box has no area, leaves the image by more than a pixel, or has numbers of another unit.
     """
     if isinstance(value, list | tuple) and value and all(isinstance(part, list | tuple) for part in value):
         raise DataError(
@@ -120,16 +160,14 @@ def read_box(value: object, canvas: Canvas, numbers: BoxNumbers) -> NDArray[np.f
     if not isinstance(value, list | tuple) or len(value) != 4 or not all(map(is_coordinate, value)):
         raise DataError(f"{canvas.where}: the box must be four finite numbers, {numbers}, not {value!r:.60}")
     if fault := _fault(value, canvas, numbers):
-        raise DataError(
-            f"{canvas.where}: the box {value} {fault}; boxes are {numbers}{_advice(value, canvas, numbers)}"
-        )
+        raise BoxError(f"{canvas.where}: the box {value} {fault}; boxes are {numbers}{_advice(value, canvas, numbers)}")
     return np.array(numbers.to_pixels(value, canvas.width, canvas.height), dtype=np.float64)
 
 
 def _fault(box: Sequence[float], canvas: Canvas, numbers: BoxNumbers) -> str | None:
     """Return what shows that a box is not what its format says, or None."""
     x1, y1, x2, y2 = numbers.to_pixels(box, canvas.width, canvas.height)
-    if numbers.form != "fraction" and any(box) and all(0 <= number <= 1 for number in box):
+    if numbers.form not in ("fraction", "padded") and any(box) and all(0 <= number <= 1 for number in box):
         meant = numbers.chosen and numbers.in_pixels and all(float(number).is_integer() for number in box)
         if not meant:
             return "has only numbers between 0 and 1, which look like fractions of the photo"
@@ -145,7 +183,9 @@ def _fault(box: Sequence[float], canvas: Canvas, numbers: BoxNumbers) -> str | N
 
 def _advice(box: Sequence[float], canvas: Canvas, numbers: BoxNumbers) -> str:
     """Return how else a box could lie inside its image, as the end of a message."""
-    fitting = [form for form in _MEANINGS if form != numbers.form and _fault(box, canvas, BoxNumbers(form)) is None]
+    # Every box that fits as a fraction of the photo fits as one of the padded photo too, which is rare.
+    others = [form for form in _MEANINGS if form not in (numbers.form, "padded")]
+    fitting = [form for form in others if _fault(box, canvas, BoxNumbers(form)) is None]
     advice = []
     if fitting:
         options = {form: "" if numbers.fixed else f" (--data.boxes {form})" for form in fitting}

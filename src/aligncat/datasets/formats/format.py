@@ -6,7 +6,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from aligncat.datasets.formats import FORMATS, BoxForm
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aligncat.datasets.config import DataConfig
     from aligncat.datasets.convert.source import Source
     from aligncat.datasets.formats.as_written import AsWritten
+    from aligncat.datasets.formats.dialects import Dialect
     from aligncat.datasets.formats.instances import Instances
     from aligncat.datasets.split import Split
     from aligncat.types import Truth
@@ -68,7 +69,9 @@ class Format:
         instances: reads COCO's instances.json, which a conversion copies. None if the format has no such file.
         write: writes a dataset into a folder, where the given config can read it. None if the format is read-only.
         split_by: the division that is read if the config names none. None if file names do not contain the division.
-        boxes: what the numbers of a box are if the config does not say it. None if the format leaves no choice.
+        boxes: what the numbers of a box are if the config does not say it. None if the format leaves no choice, UNSAID
+            if the config has to say it, unless a row does.
+        dialect: how the rows of JSON lines, or of a similar file, are written. None for any other format.
         images_beside_files: whether the images lie beside the annotation files. Otherwise, they are in one of the
             folders where users of REFER keep them (`usual_image_folders`).
     """
@@ -81,7 +84,8 @@ class Format:
     instances: Callable[[DataConfig, AnnotationFiles], Instances] | None = None
     write: Callable[[Source, DataConfig, Path], None] | None = None
     split_by: str | None = None
-    boxes: BoxForm | None = None
+    boxes: BoxForm | Literal["unsaid"] | None = None
+    dialect: Dialect | None = None
     images_beside_files: bool = False
 
 

@@ -6,64 +6,61 @@
 `image` is relative to the file's folder (or to `DataConfig.images`). `expression` is one phrase or a list of phrases
 for the same object. `category` is optional; without it, the category is the one that the phrases mention. `box`
 ([x1, y1, x2, y2] pixels) and `mask` (COCO run lengths or polygons) are optional, and only evaluation reads them.
-`aligncat data convert` writes `id`, `image_id`, `expression_ids` and `kinds` to preserve the values of other formats.
+`width` and `height` of the photo are optional; with them, boxes are read without photos. `aligncat data convert` writes
+`id`, `image_id`, `expression_ids` and `kinds` to preserve the values of other formats.
 
 Phrases that mean several objects have lists of them, `boxes` and `masks`. Phrases that mean nothing in the image have
 `"no_target": true`, which training reads too.
+
+The dialects of other tools are read as such rows (`aligncat.datasets.formats.dialects`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.convert.source import Referent, Source
-from aligncat.datasets.convert.writing import drawn_mask, number_or_text, plain_mask, recorded_kinds, tracked_referents
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.as_written import AsWritten, annotation_details
-from aligncat.datasets.formats.bad_rows import check_split_name, required_photo, unique_id
+from aligncat.datasets.formats.bad_rows import BadRows, required_photo, unique_id
 from aligncat.datasets.formats.boxes import BoxNumbers, read_box
-from aligncat.datasets.formats.canvas import Canvas
-from aligncat.datasets.formats.dialects import dialect_of
+from aligncat.datasets.formats.canvas import Canvas, image_size
+from aligncat.datasets.formats.dialect_rows import ReferentRow, dialect_of_config, referent_rows
+from aligncat.datasets.formats.dialects import ALIGNCAT, DIALECTS, Dialect
 from aligncat.datasets.formats.format import Format, ReadOptions
-from aligncat.datasets.formats.layout import existing_file, hint, likely_image_folder
+from aligncat.datasets.formats.jsonl_writer import write_jsonl
+from aligncat.datasets.formats.layout import likely_image_folder
+from aligncat.datasets.formats.line_files import split_file, split_files
 from aligncat.datasets.formats.masks import box_around, joined_truth, read_mask
 from aligncat.datasets.formats.referents import Referents, read_sentences
 from aligncat.datasets.made import made_phrases
-from aligncat.datasets.photos import photo_size
+from aligncat.datasets.photos import encoded_size, photo_size
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, ImageError, MissingTruthError
-from aligncat.files.documents import parse_json
-from aligncat.files.fields import as_mapping, optional_flag, optional_str, required_id, shorten
+from aligncat.files.fields import optional_flag, optional_str, required_id, shorten
 from aligncat.types import Truth
 
-_KEYS = (
-    *("image", "expression", "category", "box", "mask", "boxes", "masks", "no_target"),
-    *("id", "image_id", "expression_ids", "kinds"),
-)
 _OF_OBJECTS = ("box", "boxes", "mask", "masks")
 
 
 def read_jsonl_split(config: DataConfig, split: str, options: ReadOptions) -> Split:
     """Read one split; see `load_split`."""
-    bad_rows = options.bad_rows(_file(config, split))
+    bad_rows = options.bad_rows(split_file(config, split, dialect_of_config(config)))
     referents = Referents(config, split, bad_rows)
     folder = likely_image_folder(config)
     ids: set[str] = set()
-    for number, line in _lines(bad_rows.source):
+    for each in referent_rows(config, split, bad_rows, options.files, truth=False):
         with bad_rows:
-            where = f"{bad_rows.source}:{number}"
-            row = _row(line, where)
+            row, where = each.values, each.where
             name = required_photo(row, "image", where)
             if options.check_images and not (folder / name).is_file():
                 raise ImageError(f"{where}: {folder / name}: no such file; 'image' is relative to {folder}")
             sentences = read_sentences(row, "expression", "expression_ids", where)
             image_id = name if row.get("image_id") is None else required_id(row, "image_id", where)
-            referent_id = _referent_id(row, split, number, ids, where)
+            referent_id = _referent_id(row, split, each.number, ids, where)
             category = optional_str(row, "category", where)
             none = _says_no_target(row, where)
             referents.add(referent_id, image_id, name, category, sentences, where, no_target=none)
@@ -73,35 +70,45 @@ def read_jsonl_split(config: DataConfig, split: str, options: ReadOptions) -> Sp
 
 def read_jsonl_truth(config: DataConfig, split: str, options: ReadOptions) -> dict[str, Truth]:
     """Read the truth of one split; see `load_truth`."""
-    bad_rows = options.bad_rows(_file(config, split))
+    bad_rows = options.bad_rows(split_file(config, split, dialect_of_config(config)))
     folder = likely_image_folder(config)
-    numbers = BoxNumbers.of(config)
     truths: dict[str, Truth] = {}
-    for number, line in _lines(bad_rows.source):
+    sizes: dict[str, tuple[int, int]] = {}
+    for each in referent_rows(config, split, bad_rows, options.files, truth=True):
         with bad_rows:
-            where = f"{bad_rows.source}:{number}"
-            row = _row(line, where)
-            referent_id = _referent_id(row, split, number, truths, where)
-            photo = folder / required_photo(row, "image", where)
-            canvas = Canvas(*photo_size(photo, where), where, bad_rows.remark)
-            truths[referent_id] = _truth(row, canvas, numbers)
+            row, where = each.values, each.where
+            referent_id = _referent_id(row, split, each.number, truths, where)
+            canvas = Canvas(*_size(each, folder, sizes), where, bad_rows.remark)
+            truths[referent_id] = _truth(row, canvas, BoxNumbers.of(config, each.form))
     bad_rows.report(len(truths))
     return truths
+
+
+def _size(row: ReferentRow, folder: Path, sizes: dict[str, tuple[int, int]]) -> tuple[int, int]:
+    """Return (width, height) of a row's photo: as the row says, as in the photo that it holds, or as in its file.
+
+    Args:
+        row: the row.
+        folder: the folder of the photos.
+        sizes: the sizes of the files that were read before, by name.
+    """
+    if row.values.get("width") is not None or row.values.get("height") is not None:
+        return image_size(row.values, row.where)
+    name = required_photo(row.values, "image", row.where)
+    if name not in sizes and row.photo:
+        return encoded_size(row.photo, row.where)
+    if name not in sizes:
+        sizes[name] = photo_size(folder / name, row.where)
+    return sizes[name]
 
 
 def jsonl_splits(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]:
     """List the splits by the names of the files, "train" first.
 
     Raises:
-        DataError: there is no .jsonl file, or the name of a split is not valid.
+        DataError: there is no file, or the name of a split is not valid.
     """
-    found = (check_split_name(path.stem, str(path)) for path in config.path.glob("*.jsonl"))
-    names = sorted(found, key=lambda name: (name != "train", name))
-    if not names:
-        raise DataError(
-            f"{config.path}: no <split>.jsonl file; set `path` to the folder that holds them{hint(config.path)}"
-        )
-    return tuple(names)
+    return tuple(split_files(config, dialect_of_config(config)))
 
 
 def jsonl_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:
@@ -111,76 +118,15 @@ def jsonl_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> 
         DataError: a line does not follow the format.
     """
     found: dict[str, AsWritten] = {}
-    path = _file(config, split)
-    for number, line in _lines(path):
-        where = f"{path}:{number}"
-        row = _row(line, where)
-        written = AsWritten(annotation=annotation_details({"segmentation": row.get("mask")}))
-        found[_referent_id(row, split, number, found, where)] = written
+    bad_rows = BadRows(config.path, skip=True)  # the reader of expressions refuses them
+    for each in referent_rows(config, split, bad_rows, files, truth=True):
+        with bad_rows:
+            details = annotation_details({"segmentation": each.values.get("mask")})
+            found[_referent_id(each.values, split, each.number, found, each.where)] = AsWritten(annotation=details)
     return found
 
 
-def write_jsonl(source: Source, config: DataConfig, folder: Path) -> None:
-    """Write <split>.jsonl, one line per referent."""
-    for name in source.splits:
-        rows = []
-        for referent in tracked_referents(source, name):
-            row: dict[str, Any] = {
-                "image": referent.photo,
-                "expression": [sentence.text for sentence in referent.sentences],
-                "id": number_or_text(referent.id),
-                "image_id": number_or_text(referent.image_id),
-                "expression_ids": [number_or_text(sentence.id) for sentence in referent.sentences],
-                **recorded_kinds(referent.sentences),
-                **_written_objects(referent),
-            }
-            if referent.category is not None:
-                row["category"] = referent.category
-            rows.append(json.dumps(row, ensure_ascii=False) + "\n")
-        (folder / f"{name}.jsonl").write_text("".join(rows), encoding="utf-8")
-
-
-def _written_objects(referent: Referent) -> dict[str, Any]:
-    """Return the keys that say what a referent's sentences mean: one object, none or several."""
-    truth = referent.truth
-    if referent.sentences[0].no_target:
-        return {"no_target": True}
-    if truth is None:
-        return {}
-    if len(truth) == 1:
-        one: dict[str, Any] = {"box": truth.box.tolist()}
-        return one if truth.mask is None else {**one, "mask": drawn_mask(referent, truth.mask)}
-    several: dict[str, Any] = {"boxes": truth.boxes.tolist()}
-    return several if truth.masks is None else {**several, "masks": [plain_mask(mask) for mask in truth.masks]}
-
-
-def _file(config: DataConfig, split: str) -> Path:
-    check_split_name(split, f"{config.path}/<split>.jsonl")
-    return existing_file(config.path / f"{split}.jsonl", "*.jsonl", "split")
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield (number from 1, line) for each line that is not blank."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield number, line
-
-
-def _row(line: bytes, where: str) -> Mapping[str, object]:
-    try:
-        text = line.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where}: not UTF-8 text ({error})") from error
-    row = as_mapping(parse_json(text, where, by_row=True), where)
-    if unknown := [key for key in row if key not in _KEYS]:
-        if dialect := dialect_of(row):
-            raise DataError(f"{where}: {dialect.described()}")
-        raise DataError(f"{where}: key {unknown[0]!r} is not known; the known ones are {', '.join(_KEYS)}")
-    return row
-
-
-def _referent_id(row: Mapping[str, object], split: str, number: int, seen: Container[str], where: str) -> str:
+def _referent_id(row: Mapping[str, object], split: str, number: str, seen: Container[str], where: str) -> str:
     referent_id = f"{split}:{number}" if row.get("id") is None else required_id(row, "id", where)
     return unique_id(referent_id, seen, where)
 
@@ -246,12 +192,24 @@ def _objects(row: Mapping[str, object], key: Literal["box", "mask"], canvas: Can
     return several
 
 
-JSONL = Format(
-    read_split=read_jsonl_split,
-    read_truth=read_jsonl_truth,
-    split_names=jsonl_splits,
-    as_written=jsonl_as_written,
-    write=write_jsonl,
-    boxes="xyxy",
-    images_beside_files=True,
-)
+def _format(dialect: Dialect) -> Format:
+    return Format(
+        read_split=read_jsonl_split,
+        read_truth=read_jsonl_truth,
+        split_names=jsonl_splits,
+        as_written=jsonl_as_written,
+        write=write_jsonl if dialect is ALIGNCAT else None,
+        boxes=dialect.boxes,
+        dialect=dialect,
+        images_beside_files=True,
+    )
+
+
+JSONL = _format(ALIGNCAT)
+SHIKRA = _format(DIALECTS["shikra"])
+QWEN = _format(DIALECTS["qwen"])
+VLM_R1 = _format(DIALECTS["vlm-r1"])
+MS_SWIFT = _format(DIALECTS["ms-swift"])
+LLAVA = _format(DIALECTS["llava"])
+MDETR = _format(DIALECTS["mdetr"])
+OFA = _format(DIALECTS["ofa"])

@@ -110,12 +110,13 @@ def image_records(
 
 
 def hint(folder: Path) -> str:
-    """Return the name of another tool's format that a folder's JSON files have, and how to read it, or nothing.
+    """Return the name of another tool's format that a folder's files have, and how to read it, or nothing.
 
     Args:
         folder: the folder; if it does not exist, its nearest existing parent counts.
     """
-    for path in sorted(_existing(folder).glob("*.json"))[:_LISTED]:
+    files = [path for path in sorted(_existing(folder).glob("*")) if path.suffix in (".json", ".jsonl", ".tsv")]
+    for path in files[:_LISTED]:
         if dialect := dialect_of_file(path):
             return f". {path.name} {dialect.described()}"
     return ""
