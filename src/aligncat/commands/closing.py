@@ -85,6 +85,8 @@ def _prepared(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
 def _checked(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     missing = arguments["missing"]
     written = "nothing was written" if missing is None else f"{missing} is empty, because no photo is missing"
+    if arguments["out"] is not None:
+        written = f"the counts are in {arguments['out']}"
     return f"No fault was found; {written}.", _extract_next(result.data)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aligncat.datasets.config import DataConfig
 from aligncat.errors import DataError
+from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import remove_left
 from aligncat.files.name_lists import write_names
 from aligncat.files.writable import check_writable
@@ -27,12 +30,20 @@ def show_prepared(report: Report) -> None:
         raise DataError(f"{report.data.path / report.data.dataset}: no split can be read; the reasons are above")
 
 
-def check_data(*, data: DataConfig, missing: str | Path | None = None) -> Report:
+def check_data(
+    *,
+    data: DataConfig,
+    detector: str | Path | None = None,
+    missing: str | Path | None = None,
+    out: str | Path | None = None,
+) -> Report:
     """Check a dataset: counts against the published ones, every bad row, every missing photo.
 
     Args:
         data: the dataset.
+        detector: a detector, as for `aligncat extract`; categories of the data that it lacks are then faults.
         missing: a file for the names of all missing photos, one per line; empty if none is missing.
+        out: a JSON file for the counts and all findings. It is written whether or not there is a fault.
 
     Returns:
         The result of the check, if there is no fault.
@@ -40,20 +51,32 @@ def check_data(*, data: DataConfig, missing: str | Path | None = None) -> Report
     Raises:
         DataError: a count differs, a row is bad, or a photo is missing; the table and the list are printed first.
             Or the list of missing photos cannot be written.
+        DetectorError: the detector cannot be loaded.
     """
-    missing = None if missing is None else Path(missing)
-    if missing is not None:
-        check_writable(missing.parent)
+    missing, out = (None if path is None else Path(path) for path in (missing, out))
+    for path in (missing, out):
+        if path is not None:
+            check_writable(path.parent)
     from aligncat.datasets.prepare.check import check_dataset
     from aligncat.datasets.prepare.remarks import faults
 
-    report = check_dataset(data)
+    report = check_dataset(data, labels=None if detector is None else _labels(detector))
     show(report)
+    found = faults(report)
     if missing is not None:
-        _write_names(missing, report.missing)
-    if found := faults(report):
+        _write(missing, "--missing", lambda path: write_names(path, report.missing))
+    if out is not None:
+        content = json.dumps({**report.to_json(), "faults": found}, indent=1, ensure_ascii=False)
+        _write(out, "--out", lambda path: write_atomic(path, f"{content}\n".encode("utf-8", "backslashreplace")))
+    if found:
         raise DataError(f"{data.path}: {', '.join(found)}")
     return report
+
+
+def _labels(detector: str | Path) -> tuple[str, ...]:
+    from aligncat.detectors.registry import open_detector
+
+    return tuple(open_detector(detector).labels)
 
 
 def show(report: Report) -> None:
@@ -85,9 +108,9 @@ def show_phrases(made: MadePhrases) -> None:
         console.print(shown(f"{number:,} {images_have} no phrase: {why}"), soft_wrap=True)
 
 
-def _write_names(path: Path, names: tuple[str, ...]) -> None:
+def _write(path: Path, option: str, write: Callable[[Path], None]) -> None:
     remove_left(path.parent)
     try:
-        write_names(path, names)
+        write(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}); give --missing another path") from error
+        raise DataError(f"{path}: cannot be written ({error.strerror}); give {option} another path") from error

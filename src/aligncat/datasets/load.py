@@ -26,6 +26,7 @@ def load_split(
     collect_bad_rows: list[DataError] | None = None,
     check_images: bool = True,
     files: AnnotationFiles | None = None,
+    places: dict[str, str] | None = None,
 ) -> Split:
     """Read the images and expressions of one split. Boxes and masks are not read and need not exist.
 
@@ -39,6 +40,7 @@ def load_split(
             warning, and the split may be empty.
         check_images: whether to check that every image exists. Images are not needed if a store is read.
         files: annotation files parsed so far; pass the same object to read several splits.
+        places: a dict to which the file and row of each referent are added, by referent id.
 
     Returns:
         The split.
@@ -56,7 +58,7 @@ def load_split(
             'comparable, so results say "unknown"; give --data.split_by umd or google (for a file refs(unknown).p, '
             "repeat the conversion with it)",
         )
-    options = _options(skip_bad_rows, collect_bad_rows, files, check_images=check_images)
+    options = _options(skip_bad_rows, collect_bad_rows, files, check_images=check_images, places=places)
     with _paused_garbage_collector():
         return format_of(config).read_split(config, split, options)
 
@@ -140,12 +142,14 @@ def _options(
     files: AnnotationFiles,
     *,
     check_images: bool = True,
+    places: dict[str, str] | None = None,
 ) -> ReadOptions:
     return ReadOptions(
         skip_bad_rows=skip_bad_rows or collect_bad_rows is not None,
         collected=collect_bad_rows,
         check_images=check_images,
         files=files,
+        places=places,
     )
 
 

@@ -58,6 +58,8 @@ def _count(split: SplitCheck, name: str) -> Text:
 
 
 def _verdict(split: SplitCheck) -> Text:
+    if split.missing:
+        return shown("not in the files", style="red")
     if split.found is None:
         return shown("cannot be read", style="red")
     if split.published is None:

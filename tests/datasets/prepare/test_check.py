@@ -21,11 +21,13 @@ from helpers.fabricate import (
 )
 from PIL import Image
 
+from aligncat.cli import main
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_truth, split_names
 from aligncat.datasets.prepare.check import check_dataset
 from aligncat.datasets.prepare.counts import Counts, published_counts
 from aligncat.datasets.prepare.prepare import SETS
+from aligncat.datasets.prepare.remarks import faults, remarks
 
 FOUND = {"train": Counts(8, 16, 4), "val": Counts(4, 8, 2), "testA": Counts(2, 4, 1), "testB": Counts(2, 4, 1)}
 
@@ -77,7 +79,9 @@ def test_a_missing_split_and_an_additional_one_are_reported(files: ReferFiles, a
         ("testC", Counts(2, 4, 1), None),
     ]
     assert report.splits[-2].differs and not report.splits[-1].differs
-    assert any("no split 'testB'" in problem for problem in report.problems)
+    assert report.splits[-2].missing and not report.splits[-1].missing
+    assert not report.problems, "a missing split is no bad row"
+    assert faults(report) == ["1 published split missing"]
 
 
 def first_annotation(**values: object) -> Callable[[ReferFiles], object]:
@@ -254,3 +258,81 @@ def test_published_counts_add_up(name: Any) -> None:
     }
     counts = published_counts(*SETS[name]).values()
     assert (sum(each.referents for each in counts), sum(each.sentences for each in counts)) == totals[name]
+
+
+def many_faults(root: Path) -> DataConfig:
+    """Write JSON lines with faults of every kind."""
+    good = jsonl_rows(3)
+    train = [
+        *good[:3],
+        {**good[2], "category": "gnu", "expression": "the gnu"},
+        {**good[0], "expression": "that one there", "category": None},
+        {**good[0], "expression": "THAT  one there", "category": None},
+        {**good[0], "expression": " "},
+        {**good[0], "colour": "red"},
+    ]
+    val = [
+        {**good[1], "box": [500, 5, 520, 9]},
+        {**good[1], "box": [0.1, 0.2, 0.3, 0.4]},
+        {key: good[1][key] for key in ("image", "expression")},
+        {**good[2], "width": WIDTH + 1, "height": HEIGHT, "mask": None},
+        {**good[2], "image": "photos/gone.png", "mask": None},
+        *({**good[1], "expression": ""} for _ in range(5)),
+    ]
+    return write_jsonl_dataset(root, {"train": train, "val": val})
+
+
+KINDS = {"row": 7, "box": 2, "truth": 1, "size": 1, "image": 1, "category": 1, "uncategorised": 2}
+
+
+def test_every_kind_of_fault_is_counted_with_its_file_and_line(tmp_path: Path) -> None:
+    report = check_dataset(many_faults(tmp_path), labels=["person", "dog", "couch"])
+    found = {each.kind.name: each.messages for each in report.findings}
+    assert {kind: len(messages) for kind, messages in found.items()} == {**KINDS, "duplicate": len(found["duplicate"])}
+    where = {kind: [*dict.fromkeys(re.findall(r"(\w+\.jsonl:\d+): ", " ".join(m)))] for kind, m in found.items()}
+    assert where["row"] == ["train.jsonl:7", "train.jsonl:8", *(f"val.jsonl:{n}" for n in range(6, 11))]
+    assert where["box"] == ["val.jsonl:1", "val.jsonl:2"]
+    assert where["truth"] == ["val.jsonl:3"]
+    assert where["image"] == ["val.jsonl:5"]
+    assert where["category"] == ["train.jsonl:4"] and "no category 'gnu'" in found["category"][0]
+    assert where["uncategorised"] == ["train.jsonl:5", "train.jsonl:6"]
+    assert any("train.jsonl:6: 'THAT  one there' is there for its photo already" in each for each in found["duplicate"])
+    assert "49 x 40 pixels, but the photo has 48 x 40" in found["size"][0]
+    assert report.missing == ("photos/gone.png",)
+    lines = remarks(report)
+    assert lines[lines.index("7 bad rows:") + 4] == "  and 4 more"
+    assert "2 phrases without a category (no fault):" in lines
+    assert "2 phrases without a category" not in faults(report)
+
+
+def test_without_a_detector_no_category_is_unknown(tmp_path: Path) -> None:
+    assert "category" not in {each.kind.name for each in check_dataset(many_faults(tmp_path)).findings}
+
+
+def test_notes_alone_are_no_fault(tmp_path: Path) -> None:
+    row = {**jsonl_rows(1)[0], "expression": "that one there", "category": None}
+    report = check_dataset(write_jsonl_dataset(tmp_path, {"train": [row, row]}))
+    assert [each.kind.name for each in report.findings] == ["uncategorised", "duplicate"]
+    assert faults(report) == [] and report.as_published
+
+
+def test_the_verb_writes_json_and_ends_with_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = many_faults(tmp_path / "data")
+    words = ["data", "check", "--data.path", str(config.path), "--data.dataset", "jsonl", "--detector", "mini"]
+    assert main([*words, "--out", str(tmp_path / "report.json")]) == 1
+    printed = capsys.readouterr()
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert {kind: each["count"] for kind, each in content["findings"].items() if kind in KINDS} == KINDS
+    assert all(each["count"] == len(each["messages"]) for each in content["findings"].values())
+    assert content["splits"]["train"]["found"] == {"referents": 6, "sentences": 9, "images": 3}
+    assert content["missing_photos"] == ["photos/gone.png"]
+    assert ", ".join(content["faults"]) in printed.err
+    assert "7 bad rows:" in printed.out and "  and 4 more" in printed.out
+
+
+def test_the_json_of_a_good_dataset_has_no_fault(tmp_path: Path) -> None:
+    config = write_jsonl_dataset(tmp_path / "data", {"val": jsonl_rows(2)})
+    words = ["data", "check", "--data.path", str(config.path), "--data.dataset", "jsonl"]
+    assert main([*words, "--out", str(tmp_path / "report.json")]) == 0
+    assert json.loads((tmp_path / "report.json").read_text())["faults"] == []
+    assert main([*words, "--out", str(tmp_path / "nowhere" / "report.json")]) == 1

@@ -224,9 +224,9 @@ def test_a_check_with_faults_ends_with_status_1_and_one_line(
     assert main(words) == 1
     printed = capsys.readouterr()
     assert printed.err.splitlines()[-1].endswith(
-        ": 4 splits with other counts than published, 11 bad rows, 1 photo missing"
+        ": 4 splits with other counts than published, 1 photo missing, 11 boxes that do not fit their photos"
     )
-    assert printed.out.count("bad row: ") == 10 and "and 1 more bad row" in printed.out
+    assert printed.out.count("has no area") == 3 and "  and 8 more" in printed.out
 
 
 def test_all_missing_photos_are_written_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

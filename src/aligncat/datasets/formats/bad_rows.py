@@ -28,14 +28,23 @@ class BadRows:
         source: the file, for the report.
         skip: whether to skip bad rows. Otherwise, the first bad row raises its error.
         collected: a list to which the errors of all skipped rows are added. `report` then logs nothing.
+        places: a dict to which the file and row of each referent are added, by referent id.
     """
 
-    def __init__(self, source: Path, *, skip: bool, collected: list[DataError] | None = None) -> None:
+    def __init__(
+        self,
+        source: Path,
+        *,
+        skip: bool,
+        collected: list[DataError] | None = None,
+        places: dict[str, str] | None = None,
+    ) -> None:
         self.source = source
         self.skip = skip
         self.errors: list[DataError] = []
         self.remarks: list[str] = []
         self._collected = collected
+        self._places = places
 
     def __enter__(self) -> None:
         return None
@@ -47,6 +56,11 @@ class BadRows:
             self.errors.append(error)
             return True
         return False
+
+    def keep_place(self, referent_id: str, where: str) -> None:
+        """Keep the file and row of a referent, if they are asked for."""
+        if self._places is not None:
+            self._places.setdefault(referent_id, where)
 
     def remark(self, message: str) -> None:
         """Keep a message about a mask that is read in part, for `report`."""

@@ -39,16 +39,18 @@ class ReadOptions:
         collected: a list to which the errors of skipped rows are added, instead of one warning.
         check_images: whether every image must exist.
         files: the cache of parsed annotation files.
+        places: a dict to which the file and row of each referent are added.
     """
 
     skip_bad_rows: bool = False
     collected: list[DataError] | None = None
     check_images: bool = True
     files: AnnotationFiles = field(default_factory=AnnotationFiles)
+    places: dict[str, str] | None = None
 
     def bad_rows(self, source: Path) -> BadRows:
         """Return the context manager for reading the rows of a file."""
-        return BadRows(source, skip=self.skip_bad_rows, collected=self.collected)
+        return BadRows(source, skip=self.skip_bad_rows, collected=self.collected, places=self.places)
 
 
 def _no_details(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:

@@ -48,6 +48,7 @@ def read_refer_split(config: DataConfig, split: str, options: ReadOptions) -> Sp
             if not sentences:
                 raise DataError(f"{where}: 'sentences' is empty")
             referents.add(referent_id)
+            bad_rows.keep_place(referent_id, where)
             for number, sentence in enumerate(sentences):
                 with bad_rows:
                     place = f"{where}, sentences[{number}]"

@@ -102,6 +102,7 @@ class Referents:
         self._ids.update(named)
         self._referents[referent_id] = referent
         self._photos[image_id] = photo
+        self._bad_rows.keep_place(referent_id, where)
 
     def split(self, *, check_images: bool) -> Split:
         """Return the split, with its referents in the order in which they were added.

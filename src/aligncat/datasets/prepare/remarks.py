@@ -5,7 +5,7 @@ from __future__ import annotations
 from aligncat.datasets.known import known_dataset
 from aligncat.datasets.prepare.check import Report
 
-_LONGEST_LIST = 10
+_SHOWN = 3
 _MISSING_NAMED = 3
 _HOW_TO_GET = {
     "saiapr": "the photos are the subset of SAIAPR TC-12 that REFER calls saiapr_tc-12.zip",
@@ -15,18 +15,20 @@ _HOW_TO_GET = {
 
 
 def remarks(report: Report) -> list[str]:
-    """Return one line for each bad row, the missing photos, and how to get them.
+    """Return the first findings of each kind, the missing photos, and how to get them.
 
     Args:
-        report: the result of `check_dataset`. Counts are not repeated.
+        report: the result of `check_dataset`. Counts of splits are not repeated.
 
     Returns:
         The lines. Long lists are cut, with the number of the remaining entries.
     """
-    lines = [f"bad row: {problem}" for problem in report.problems[:_LONGEST_LIST]]
-    if len(report.problems) > _LONGEST_LIST:
-        more_rows = len(report.problems) - _LONGEST_LIST
-        lines.append(f"and {more_rows:,} more bad row{'' if more_rows == 1 else 's'}")
+    lines = []
+    for finding in report.findings:
+        lines.append(f"{finding.counted()}{'' if finding.kind.fault else ' (no fault)'}:")
+        lines += [f"  {message}" for message in finding.messages[:_SHOWN]]
+        if (further := len(finding.messages) - _SHOWN) > 0:
+            lines.append(f"  and {further:,} more")
     if report.missing:
         more = ", ... (all: data check --missing FILE)" if len(report.missing) > _MISSING_NAMED else ""
         how = _HOW_TO_GET.get(known_dataset(report.data.dataset).photos or "", "find the folder that has them")
@@ -42,9 +44,16 @@ def remarks(report: Report) -> list[str]:
 
 def faults(report: Report) -> list[str]:
     """Return the kinds of fault with their counts, such as "3 bad rows"; empty if the dataset is complete."""
+    missing = sum(split.missing for split in report.splits)
     counts = [
-        (sum(split.differs for split in report.splits), "split", "splits", " with other counts than published"),
-        (len(report.problems), "bad row", "bad rows", ""),
+        (
+            sum(split.differs for split in report.splits) - missing,
+            "split",
+            "splits",
+            " with other counts than published",
+        ),
+        (missing, "published split", "published splits", " missing"),
         (len(report.missing), "photo", "photos", " missing"),
     ]
-    return [f"{count:,} {one if count == 1 else many}{rest}" for count, one, many, rest in counts if count]
+    found = [f"{count:,} {one if count == 1 else many}{rest}" for count, one, many, rest in counts if count]
+    return found + [each.counted() for each in report.findings if each.kind.fault]
