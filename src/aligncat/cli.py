@@ -76,7 +76,7 @@ VERBS: dict[str, Verb] = {
     ),
     "data convert": Verb(
         "aligncat.datasets.convert.convert:convert_dataset",
-        "Write a dataset in another format: REFER's layout, SimREC's JSON with masks, or JSON lines.",
+        "Write a dataset in another format: REFER's layout, SimREC's JSON with masks, JSON lines, or COCO with a CSV.",
     ),
     "data phrases": Verb(
         "aligncat.phrases.make:make_phrases",

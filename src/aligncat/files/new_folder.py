@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from aligncat.errors import DataError
+from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import path_lock
-from aligncat.files.temporary import staging_folder, temporary_sibling
+from aligncat.files.temporary import hidden_name, remove_left_files, staging_folder, temporary_sibling
 from aligncat.files.write_errors import named_write_errors
 
 
@@ -45,6 +47,54 @@ def new_folder(out: Path, replaces: Callable[[Path], bool] = lambda _: False) ->
                 if final.exists():
                     final.rmdir()
                 unfinished.rename(final)
+
+
+@contextmanager
+def resumed_folder(out: Path, made_from: str) -> Iterator[Path]:
+    """Create a folder that appears when it is complete, as `new_folder` does, and go on with one that was interrupted.
+
+    If the process is stopped or killed within the block, the hidden folder with the files so far stays. The next call
+    with the same `made_from` yields it again; any other removes it. An error removes it too. The block must cope with
+    files of an earlier call, the last of which may be incomplete.
+
+    Args:
+        out: the folder's final path. It must not exist or must be an empty folder.
+        made_from: identifies all that the folder is made from.
+
+    Yields:
+        The folder to write into, beside `out`.
+
+    Raises:
+        DataError: `out` is not empty, or another process is writing it.
+        WriteError: the folder cannot be written, for example because the disk is full.
+    """
+    final = out.resolve()
+    with path_lock(final), named_write_errors(out):
+        if final.exists() and (not final.is_dir() or any(final.iterdir())):
+            raise DataError(f"{out} exists and is not empty; choose another folder or remove it first")
+        unfinished = final.with_name(f"{hidden_name(final)}.unfinished")
+        note = unfinished / _MADE_FROM
+        if not note.is_file() or note.read_text(encoding="utf-8") != made_from:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            write_atomic(note, made_from.encode())
+        else:
+            logger.info("%s: going on with what an interrupted command has written", out)
+        try:
+            remove_left_files(unfinished)
+            yield unfinished
+        except Exception:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        with named_write_errors(out, always=True):
+            note.unlink()
+            if final.exists():
+                final.rmdir()
+            unfinished.rename(final)
+
+
+_MADE_FROM = ".made-from"
+logger = logging.getLogger(__name__)
 
 
 def _replace(out: Path, unfinished: Path) -> None:

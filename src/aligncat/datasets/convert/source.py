@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from aligncat.datasets.load import load_split, load_truth
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, ImageError, MissingTruthError
 from aligncat.types import Expression, Truth
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +55,36 @@ class Source:
         splits: its splits by name, without boxes and masks.
         photos: the folder of its images.
         files: its parsed annotation files.
+        skip_bad_rows: whether to leave out rows that do not follow the format, and bad boxes and masks.
+        default_category: the category of referents that have none and whose sentences mention none, or None.
     """
 
     config: DataConfig
     splits: Mapping[str, Split]
     photos: Path
     files: AnnotationFiles
+    skip_bad_rows: bool = False
+    default_category: str | None = None
 
     @classmethod
-    def read(cls, config: DataConfig, names: tuple[str, ...], files: AnnotationFiles) -> Source:
+    def read(
+        cls,
+        config: DataConfig,
+        names: tuple[str, ...],
+        files: AnnotationFiles,
+        *,
+        skip_bad_rows: bool = False,
+        default_category: str | None = None,
+    ) -> Source:
         """Read the expressions of the given splits. The photos may be missing.
 
         Raises:
             DataError: a file, a row or an expression does not follow the format.
         """
-        splits = {name: load_split(config, name, check_images=False, files=files) for name in names}
+        splits = {
+            name: load_split(config, name, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
+            for name in names
+        }
         folder = likely_image_folder(config)
         if not format_of(config).images_beside_files:
             file_names = {
@@ -77,7 +95,7 @@ class Source:
             # All images may be missing: they are not needed if the files give the images' sizes.
             with suppress(ImageError):
                 folder = image_folder(config, file_names)
-        return cls(config, splits, folder, files)
+        return cls(config, splits, folder, files, skip_bad_rows, default_category)
 
     def instances(self) -> Instances | None:
         """Return the dataset's instances.json, which REFER's layout can copy, or None if its format has none."""
@@ -100,7 +118,7 @@ class Source:
                 id=referent_id,
                 image_id=first.image_id,
                 photo=split.images[first.image_id].path.relative_to(folder).as_posix(),
-                category=None if first.derived else first.category,
+                category=None if first.derived else first.category or self.default_category,
                 derived=first.category if first.derived else None,
                 sentences=tuple(sentences),
                 truth=truths.get(referent_id),
@@ -111,5 +129,8 @@ class Source:
         errors: list[DataError] = []
         truths = load_truth(self.config, name, collect_bad_rows=errors, files=self.files)
         if bad := [error for error in errors if not isinstance(error, MissingTruthError)]:
-            raise bad[0]
+            if not self.skip_bad_rows:
+                raise bad[0]
+            # The reader of expressions has reported the rows that it leaves out.
+            logger.warning("split %s: left out bad boxes and masks of %s rows, first %s", name, f"{len(bad):,}", bad[0])
         return truths

@@ -20,6 +20,7 @@ from aligncat.datasets.formats.annotations import annotated_objects, annotation_
 from aligncat.datasets.formats.as_written import AsWritten, annotation_details
 from aligncat.datasets.formats.bad_rows import BadRows, check_split_name, expression_text, required_photo
 from aligncat.datasets.formats.boxes import BoxNumbers
+from aligncat.datasets.formats.coco_csv_writer import COLUMNS, write_coco_csv
 from aligncat.datasets.formats.format import Format, ReadOptions
 from aligncat.datasets.formats.instances import Instances
 from aligncat.datasets.formats.layout import existing_file
@@ -28,8 +29,6 @@ from aligncat.datasets.split import Split
 from aligncat.errors import DataError, MissingTruthError
 from aligncat.files.documents import MAX_ANNOTATION_BYTES, read_text
 from aligncat.types import Truth
-
-_COLUMNS = ("image_id", "annotation_id", "phrase", "split", "sentence_id")
 
 
 def read_csv_split(config: DataConfig, split: str, options: ReadOptions) -> Split:
@@ -94,16 +93,17 @@ def csv_splits(config: DataConfig, files: AnnotationFiles) -> tuple[str, ...]:
 def csv_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:
     """Read the details of each referent's annotation, by referent id.
 
-    Raises:
-        DataError: a row does not follow the format.
+    Rows that do not follow the format are left out, since the reader of expressions refuses them.
     """
     instances = _instances(config, files)
     annotations = instances.annotations
     found: dict[str, AsWritten] = {}
-    for where, row in _rows_of_split(config, split, files, BadRows(_phrases_file(config), skip=False)):
-        annotation = _annotation(row, annotations, instances, where)
-        if annotation is not None:
-            found[_referent_id(row)] = AsWritten(row["annotation_id"], annotation_details(annotation))
+    bad_rows = BadRows(_phrases_file(config), skip=True)
+    for where, row in _rows_of_split(config, split, files, bad_rows):
+        with bad_rows:
+            annotation = _annotation(row, annotations, instances, where)
+            if annotation is not None:
+                found[_referent_id(row)] = AsWritten(row["annotation_id"], annotation_details(annotation))
     return found
 
 
@@ -151,8 +151,8 @@ def _text(path: Path) -> str:
 
 def _header(path: Path, cells: list[str]) -> list[str]:
     header = [name.strip() for name in cells]
-    if unknown := [name for name in header if name not in _COLUMNS]:
-        raise DataError(f"{path}:1: column {unknown[0]!r} is not known; the known ones are {', '.join(_COLUMNS)}")
+    if unknown := [name for name in header if name not in COLUMNS]:
+        raise DataError(f"{path}:1: column {unknown[0]!r} is not known; the known ones are {', '.join(COLUMNS)}")
     missing = [name for name in ("phrase", "split") if name not in header]
     if not {"image_id", "annotation_id"} & {*header}:
         missing.append("annotation_id (or image_id)")
@@ -164,7 +164,7 @@ def _header(path: Path, cells: list[str]) -> list[str]:
 def _row(header: list[str], cells: list[str], where: str) -> dict[str, str]:
     if len(cells) != len(header):
         raise DataError(f"{where}: {len(cells)} cells for {len(header)} columns; a phrase with a comma needs quotes")
-    row = dict.fromkeys(_COLUMNS, "") | dict(zip(header, (cell.strip() for cell in cells), strict=True))
+    row = dict.fromkeys(COLUMNS, "") | dict(zip(header, (cell.strip() for cell in cells), strict=True))
     if not row["split"] or not (row["annotation_id"] or row["image_id"]):
         raise DataError(f"{where}: the row needs a 'split', and an 'annotation_id' or an 'image_id'")
     return row
@@ -193,5 +193,6 @@ COCO_CSV = Format(
     ),
     as_written=csv_as_written,
     instances=_instances,
+    write=write_coco_csv,
     boxes="xywh",
 )

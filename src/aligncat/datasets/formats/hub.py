@@ -104,20 +104,21 @@ def read_hub_truth(config: DataConfig, split: str, options: ReadOptions) -> dict
 def hub_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:
     """Read the details that only conversions use, by referent id.
 
-    Raises:
-        DataError: a row does not follow its layout.
+    Rows that do not follow the format are left out, since the readers of expressions and truth refuse them.
     """
     found: dict[str, AsWritten] = {}
+    bad_rows = BadRows(config.path, skip=True)
     for where, number, row in _rows(config, split, _REFER_AS_WRITTEN, _ANSWER_AS_WRITTEN):
-        if "raw_anns" in row:
-            annotation = {} if row["raw_anns"] is None else _json(row, "raw_anns", where)
-            found[required_id(row, "ref_id", where)] = AsWritten(
-                annotation_id=None if annotation.get("id") is None else required_id(annotation, "id", where),
-                annotation=annotation_details(annotation),
-                sentences=sentence_details(row, where),
-            )
-        elif polygon := row["segmentation"]:
-            found[f"{split}:{number}"] = AsWritten(annotation={"segmentation": [polygon]})
+        with bad_rows:
+            if "raw_anns" in row:
+                annotation = {} if row["raw_anns"] is None else _json(row, "raw_anns", where)
+                found[required_id(row, "ref_id", where)] = AsWritten(
+                    annotation_id=None if annotation.get("id") is None else required_id(annotation, "id", where),
+                    annotation=annotation_details(annotation),
+                    sentences=sentence_details(row, where),
+                )
+            elif polygon := row["segmentation"]:
+                found[f"{split}:{number}"] = AsWritten(annotation={"segmentation": [polygon]})
     return found
 
 

@@ -9,11 +9,15 @@ from typing import Any
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.convert.source import Referent, Source
 from aligncat.datasets.convert.writing import drawn_mask, number_or_text, plain_mask, recorded_kinds, tracked_referents
+from aligncat.files.atomic import write_atomic
 
 
 def write_jsonl(source: Source, config: DataConfig, folder: Path) -> None:
-    """Write <split>.jsonl, one line per referent."""
+    """Write <split>.jsonl, one line per referent. A file that an interrupted conversion has written is kept."""
     for name in source.splits:
+        path = folder / f"{name}.jsonl"
+        if path.exists():
+            continue
         rows = []
         for referent in tracked_referents(source, name):
             row: dict[str, Any] = {
@@ -28,7 +32,7 @@ def write_jsonl(source: Source, config: DataConfig, folder: Path) -> None:
             if referent.category is not None:
                 row["category"] = referent.category
             rows.append(json.dumps(row, ensure_ascii=False) + "\n")
-        (folder / f"{name}.jsonl").write_text("".join(rows), encoding="utf-8")
+        write_atomic(path, "".join(rows).encode())
 
 
 def _written_objects(referent: Referent) -> dict[str, Any]:

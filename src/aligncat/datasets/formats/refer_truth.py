@@ -38,20 +38,21 @@ def read_refer_truth(config: DataConfig, split: str, options: ReadOptions) -> di
 def refer_as_written(config: DataConfig, split: str, files: AnnotationFiles) -> dict[str, AsWritten]:
     """Read the details that only conversions use, by referent id.
 
-    Raises:
-        DataError: a row of the split lacks an id.
+    Rows that do not follow the format are left out, since the reader of expressions refuses them.
     """
     annotations = refer_instances(config, files).annotations
     found: dict[str, AsWritten] = {}
-    for where, row in refs_of_split(config, split, files, BadRows(refs_file(config), skip=False)):
-        numbers = _annotation_ids(row, where)
-        annotation_id = numbers[0] if len(numbers) == 1 else None
-        found[required_id(row, "ref_id", where)] = AsWritten(
-            annotation_id=annotation_id,
-            annotation={} if annotation_id is None else annotation_details(annotations.get(annotation_id, {})),
-            file_name=optional_str(row, "file_name", where),
-            sentences=sentence_details(row, where),
-        )
+    bad_rows = BadRows(refs_file(config), skip=True)
+    for where, row in refs_of_split(config, split, files, bad_rows):
+        with bad_rows:
+            numbers = _annotation_ids(row, where)
+            annotation_id = numbers[0] if len(numbers) == 1 else None
+            found[required_id(row, "ref_id", where)] = AsWritten(
+                annotation_id=annotation_id,
+                annotation={} if annotation_id is None else annotation_details(annotations.get(annotation_id, {})),
+                file_name=optional_str(row, "file_name", where),
+                sentences=sentence_details(row, where),
+            )
     return found
 
 
