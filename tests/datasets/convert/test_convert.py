@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 from dataclasses import replace
@@ -21,19 +22,26 @@ from helpers.fabricate import (
     write_refer_dataset,
 )
 from helpers.fabricate_hub import PHOTO, answers_row, refers_row, write_parquet
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
 from aligncat.cli import main
 from aligncat.commands.closing import closing_line
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.convert.convert import convert_dataset
+from aligncat.datasets.formats.annotation_files import AnnotationFiles
+from aligncat.datasets.formats.as_written import AsWritten
+from aligncat.datasets.formats.format import find_format
+from aligncat.datasets.formats.refer_truth import refer_as_written
 from aligncat.datasets.load import load_split, load_truth, split_names
 from aligncat.errors import DataError, ImageError, MissingTruthError
+from aligncat.files.new_folder import resumed_folder
 from aligncat.files.pickles import load_plain_pickle
 from aligncat.mojiref.build import make_mojiref
 from aligncat.mojiref.recipe import MojiRefConfig
 
-TARGETS = ("refer", "simrec", "jsonl")
+TARGETS = ("refer", "simrec", "jsonl")  # those that keep every id
 
 
 @pytest.fixture(scope="module")
@@ -349,6 +357,175 @@ def test_the_division_of_refcocog_is_kept_and_printed(tmp_path: Path, to: str, s
     line = closing_line("data convert", {}, written)
     assert (f" --data.split_by {written.split_by} " in line) == (to == "refer" or split_by is not None)
     assert load_split(written, "val").split_by == (split_by or "unknown")
+
+
+def plain(config: DataConfig) -> dict[str, list[tuple[Any, ...]]]:
+    """Return what COCO with a CSV can hold of a dataset: its sentences by split, each with its photo and its object."""
+    found = {}
+    for name, part in content(config).items():
+        found[name] = sorted(
+            (
+                e.id,
+                " ".join(e.text.split()),
+                part["photos"][e.image_id],
+                str(part["boxes"].get(e.referent_id)),
+                part["categories"].get(e.referent_id),
+                str(part["masks"].get(e.referent_id)),
+            )
+            for e in part["expressions"]
+        )
+    return found
+
+
+def test_mojiref_is_written_as_coco_with_a_csv(mojiref: DataConfig, tmp_path: Path) -> None:
+    written = convert(mojiref, "coco-csv", tmp_path / "out")
+    assert plain(written) == plain(mojiref)
+    copied = (tmp_path / "out/instances.json").read_bytes()
+    assert copied == (mojiref.path / "mojiref+/instances.json").read_bytes(), "objects without a phrase are lost"
+    assert plain(convert(written, "jsonl", tmp_path / "again")) == plain(mojiref)
+
+
+def test_coco_with_a_csv_keeps_phrases_without_a_box(tmp_path: Path) -> None:
+    rows = jsonl_rows(3)
+    for key in ("box", "mask", "category"):
+        del rows[1][key]
+    config = write_jsonl_dataset(tmp_path / "own", {"train": rows})
+    written = convert(config, "coco-csv", tmp_path / "out")
+    kept = [(e.id, e.text, e.image_id) for e in load_split(written, "train").expressions]
+    assert kept == [(e.id, e.text, e.image_id) for e in load_split(config, "train").expressions]
+    lines = (tmp_path / "out/phrases.csv").read_text().splitlines()
+    assert lines[0] == "image_id,annotation_id,phrase,split,sentence_id"
+    assert [line.split(",")[1] for line in lines[1:]] == ["1", "1", "", "", "2", "2"]
+
+
+@pytest.mark.parametrize("to", ["refer", "coco-csv"])
+def test_a_default_category_stands_in_for_a_missing_one(tmp_path: Path, to: str) -> None:
+    rows = [{**jsonl_rows(1)[0], "category": None, "expression": "that one there"}, jsonl_rows(2)[1]]
+    config = write_jsonl_dataset(tmp_path / "own", {"train": rows})
+    with pytest.raises(DataError, match=r"no category.* give --default_category"):
+        convert(config, to, tmp_path / "out")
+    written = convert_dataset(data=config, to=to, out=tmp_path / "out", default_category="thing")
+    assert [e.category for e in load_split(written, "train").expressions] == ["thing", "dog", "dog"]
+
+
+def bad_rows(root: Path) -> DataConfig:
+    rows = [*jsonl_rows(3), {**jsonl_rows(1)[0], "expression": ""}, {**jsonl_rows(1)[0], "box": [90, 1, 99, 2]}]
+    return write_jsonl_dataset(root, {"train": rows})
+
+
+@pytest.mark.parametrize("to", [*TARGETS, "coco-csv"])
+def test_bad_rows_are_left_out_where_asked(tmp_path: Path, to: str, caplog: pytest.LogCaptureFixture) -> None:
+    config = bad_rows(tmp_path / "own")
+    with pytest.raises(DataError, match=r"train\.jsonl:4: empty expression"):
+        convert(config, to, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+    written = convert_dataset(data=config, to=to, out=tmp_path / "out", skip_bad_rows=True)
+    assert "skipped 1 bad rows, kept 8" in caplog.text
+    assert "left out bad boxes and masks of 1 rows" in caplog.text and "train.jsonl:5: the box [90" in caplog.text
+    assert len(load_split(written, "train").expressions) == 8
+    errors: list[DataError] = []
+    assert len(load_truth(written, "train", collect_bad_rows=errors)) == 3
+    assert len(errors) == (2 if to == "coco-csv" else 1)
+
+
+def test_files_of_other_tools_are_converted(tmp_path: Path) -> None:
+    write_image(tmp_path / "in" / "0.png", 0)
+    box = list(things_of(0)[0].box)
+    row = {"img_path": "0.png", "expression": "the dog", "bbox": box, "width": 48, "height": 40}
+    (tmp_path / "in" / "REC_val.jsonl").write_text(json.dumps(row) + "\n")
+    config = DataConfig(tmp_path / "in", "own", format="shikra")
+    for to in (*TARGETS, "coco-csv"):
+        written = convert(config, to, tmp_path / to)
+        assert (written.boxes, written.fields) == (None, None)
+        [truth] = load_truth(written, "val").values()
+        assert (truth.box.tolist(), truth.size) == (box, (48, 40))
+        assert [e.text for e in load_split(written, "val").expressions] == ["the dog"]
+
+
+NAMES = st.sampled_from(["dog", "Tennis Racquet", "forklift", "tv", "person"])
+WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")), min_size=1, max_size=8)
+PHRASES = st.lists(WORDS, max_size=3).map(lambda words: " ".join(["it", *words]))
+
+
+@st.composite
+def any_rows(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Rows of JSON lines with any subset of the optional keys, where each object has a category and a box."""
+    rows: list[dict[str, Any]] = []
+    for number in range(draw(st.integers(1, 4))):
+        x1, y1 = draw(st.floats(0, 20)), draw(st.floats(0, 15))
+        row: dict[str, Any] = {
+            "image": f"photos/{draw(st.integers(0, 2))}.png",
+            "expression": draw(st.lists(PHRASES, min_size=1, max_size=3)),
+            "category": draw(NAMES),
+            "box": [x1, y1, x1 + draw(st.floats(2, 25)), y1 + draw(st.floats(2, 20))],
+            "id": draw(st.sampled_from([number * 7, f"r{number}"])),
+        }
+        if draw(st.booleans()):
+            row["mask"] = polygons_of(things_of(0)[draw(st.integers(0, 1))].box)
+        if draw(st.booleans()):
+            row |= {"width": 48, "height": 40}
+        rows.append(row)
+    return rows
+
+
+@settings(max_examples=12, deadline=None)
+@given(train=any_rows(), val=any_rows(), to=st.sampled_from([*TARGETS, "coco-csv"]))
+def test_what_goes_in_comes_out_of_every_writer(
+    train: list[dict[str, Any]], val: list[dict[str, Any]], to: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.mktemp("any")
+    for row in val:
+        row["id"] = f"v{row['id']}"
+    config = write_jsonl_dataset(root / "own", {"train": train, "val": val})
+    written = convert(config, to, root / "out")
+    back = convert(written, "jsonl", root / "back")
+    if to == "coco-csv":
+        assert plain(written) == plain(config) == plain(back)
+    else:
+        assert content(written) == content(config) == content(back)
+
+
+@pytest.mark.parametrize("to", ["simrec", "jsonl", "refer", "coco-csv"])
+def test_an_interrupted_conversion_continues(tmp_path: Path, mojiref: DataConfig, to: str) -> None:
+    expected = convert(mojiref, to, tmp_path / "whole")
+    count = itertools.count()
+
+    def stop_late(config: DataConfig, name: str, files: AnnotationFiles) -> dict[str, AsWritten]:
+        if next(count):
+            raise KeyboardInterrupt
+        return refer_as_written(config, name, files)
+
+    stopping = replace(find_format("refer"), as_written=stop_late)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aligncat.datasets.formats.refer.REFER", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            convert(mojiref, to, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    unfinished = tmp_path / ".out.unfinished"
+    kept = {path: path.stat().st_mtime_ns for path in unfinished.rglob("*") if path.suffix in (".npy", ".jsonl")}
+    assert bool(kept) == (to in ("simrec", "jsonl"))
+    if to == "simrec":
+        last = max(kept)
+        last.write_bytes(last.read_bytes()[:-5])  # as if it had been killed while it wrote
+        del kept[last]
+    convert(mojiref, to, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    for path, written in kept.items():
+        assert (tmp_path / "out" / path.relative_to(unfinished)).stat().st_mtime_ns == written, "it was written again"
+    assert files_of(tmp_path / "out") == files_of(expected.path)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_interrupted_conversion_of_other_data_starts_over(tmp_path: Path) -> None:
+    config = write_jsonl_dataset(tmp_path / "own", {"train": jsonl_rows(2), "val": jsonl_rows(1)})
+    with pytest.raises(KeyboardInterrupt), resumed_folder(tmp_path / "out", "something else") as folder:
+        (folder / "train.jsonl").write_text("{}")
+        raise KeyboardInterrupt
+    written = convert(config, "jsonl", tmp_path / "out")
+    assert content(written) == content(config)
 
 
 def test_the_verb_writes_the_dataset_and_says_how_to_read_it(

@@ -37,7 +37,7 @@ def write_refer(source: Source, config: DataConfig, folder: Path) -> None:
         ImageError: the size of an image is only known from its photo, which is missing.
     """
     target = folder / config.dataset
-    target.mkdir()
+    target.mkdir(exist_ok=True)
     instances = instances_of(source)
     refs = []
     derived = 0
