@@ -185,9 +185,9 @@ def test_a_second_command_into_the_same_folder_is_refused(bench: Bench, name: st
 @pytest.mark.parametrize(
     ("name", "at", "said", "number", "status"),
     [
-        ("data convert jsonl", ".unfinished-", "", signal.SIGTERM, 143),
-        ("data convert jsonl", ".unfinished-", "", signal.SIGHUP, 129),
-        ("data convert jsonl", ".unfinished-", "", signal.SIGINT, 130),
+        ("data convert jsonl", ".unfinished", "", signal.SIGTERM, 143),
+        ("data convert jsonl", ".unfinished", "", signal.SIGHUP, 129),
+        ("data convert jsonl", ".unfinished", "", signal.SIGINT, 130),
         ("data prepare mirror", ".unfinished-", "", signal.SIGTERM, 143),
         ("extract", "shard-00000", "0 of 20 images are saved in ", signal.SIGTERM, 143),
         ("train", "last.ckpt", "Run the same command again to resume", signal.SIGTERM, 143),

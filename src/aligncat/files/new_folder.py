@@ -74,17 +74,20 @@ def resumed_folder(out: Path, made_from: str) -> Iterator[Path]:
             raise DataError(f"{out} exists and is not empty; choose another folder or remove it first")
         unfinished = final.with_name(f"{hidden_name(final)}.unfinished")
         note = unfinished / _MADE_FROM
-        if not note.is_file() or note.read_text(encoding="utf-8") != made_from:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir(parents=True)
-            write_atomic(note, made_from.encode())
-        else:
-            logger.info("%s: going on with what an interrupted command has written", out)
         try:
-            remove_left_files(unfinished)
+            if note.is_file() and note.read_text(encoding="utf-8") == made_from:
+                logger.info("%s: going on with what an interrupted command has written", out)
+                remove_left_files(unfinished)
+            else:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir(parents=True)
+                write_atomic(note, made_from.encode())
             yield unfinished
-        except Exception:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        except BaseException as error:
+            if isinstance(error, Exception) or not any(
+                path.is_file() and path != note for path in unfinished.rglob("*")
+            ):
+                shutil.rmtree(unfinished, ignore_errors=True)
             raise
         with named_write_errors(out, always=True):
             note.unlink()
