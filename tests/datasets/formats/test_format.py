@@ -83,7 +83,8 @@ def test_every_row_names_a_format_record(name: str) -> None:
 
 
 def test_writing_an_unknown_or_read_only_format_is_an_error(world: World, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="format hub can only be read, not written; use one of refer, simrec, coco-csv, jsonl"):
+    expected = "format hub can only be read, not written; use one of refer, simrec, coco-csv, jsonl"
+    with pytest.raises(ConfigError, match=expected):
         convert_dataset(data=world.data, to="hub", out=tmp_path / "out")
     with pytest.raises(ConfigError, match="format 'csv' is not known; use one of refer, simrec, hub, coco-csv, jsonl"):
         convert_dataset(data=world.data, to="csv", out=tmp_path / "out")
