@@ -93,7 +93,9 @@ def train(
     start = None if init is None else Initial.read(init)
     validation = None
     with folder_lock(out), AnnotationFiles() as files:
-        train_data = load_split(data, train_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
+        train_data = load_split(
+            data, train_split, skip_bad_rows=skip_bad_rows, check_images=False, categories=opened.labels, files=files
+        )
         train_data = train_data.with_targets()
         if val_split is not None:
             names = split_names(data, files=files)
@@ -109,7 +111,9 @@ def train(
                     "--val_split, or keep the last epoch with --val_split null"
                 )
         if val_split is not None:
-            val = load_split(data, val_split, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
+            val = load_split(
+                data, val_split, skip_bad_rows=skip_bad_rows, check_images=False, categories=opened.labels, files=files
+            )
             if val.made is None:
                 texts = val.with_targets()
                 truth = load_truth(data, val_split, skip_bad_rows=skip_bad_rows, files=files)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from aligncat.datasets.config import UNKNOWN_DIVISION, DataConfig, format_of
+from aligncat.datasets.derived import with_derived_categories
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.boxes import CORNER, all_in_corner
 from aligncat.datasets.formats.format import Objects, ReadOptions
@@ -25,6 +26,7 @@ def load_split(
     skip_bad_rows: bool = False,
     collect_bad_rows: list[DataError] | None = None,
     check_images: bool = True,
+    categories: Iterable[str] = (),
     files: AnnotationFiles | None = None,
     places: dict[str, str] | None = None,
 ) -> Split:
@@ -39,11 +41,13 @@ def load_split(
         collect_bad_rows: a list to which the errors of bad rows are appended. The rows are left out without a
             warning, and the split may be empty.
         check_images: whether to check that every image exists. Images are not needed if a store is read.
+        categories: names that a phrase without a category may mean, such as the detector's labels, beside COCO's and
+            those of the split's other rows.
         files: annotation files parsed so far; pass the same object to read several splits.
         places: a dict to which the file and row of each referent are added, by referent id.
 
     Returns:
-        The split.
+        The split. An expression without a category has the one that its phrase names, if it names one.
 
     Raises:
         DataError: a file, a row or an expression does not follow the format.
@@ -60,7 +64,8 @@ def load_split(
         )
     options = _options(skip_bad_rows, collect_bad_rows, files, check_images=check_images, places=places)
     with _paused_garbage_collector():
-        return format_of(config).read_split(config, split, options)
+        read = format_of(config).read_split(config, split, options)
+        return with_derived_categories(read, config.lexicon, categories)
 
 
 def load_truth(

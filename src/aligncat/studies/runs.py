@@ -68,13 +68,17 @@ class LoadedInputs:
         """Read the expressions of all splits at once, so that each annotation file is parsed only once."""
         with AnnotationFiles() as files:
             for name in ("train", *self.inputs.splits):
-                self._splits[name] = load_split(self.inputs.data, name, check_images=False, files=files)
+                self._splits[name] = self._read(name, files)
 
     def split(self, name: str) -> Split:
         """Return a split's expressions."""
         if name not in self._splits:
-            self._splits[name] = load_split(self.inputs.data, name, check_images=False)
+            self._splits[name] = self._read(name)
         return self._splits[name]
+
+    def _read(self, name: str, files: AnnotationFiles | None = None) -> Split:
+        labels = next(iter(self.inputs.stores.values())).labels
+        return load_split(self.inputs.data, name, check_images=False, categories=labels, files=files)
 
     def questions(self, candidates: int | None, split: str) -> Questions:
         """Return a split with its truth and the store narrowed to a number of candidates (None for all)."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.formats.bad_rows import BadRows, expression_text
 from aligncat.datasets.formats.layout import image_records
-from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError
 from aligncat.files.fields import as_mapping, optional_str, optional_strs, required, required_id, required_list
@@ -115,12 +114,11 @@ class Referents:
             ImageError: an image is missing.
         """
         images = image_records(self._config, self._photos, self._bad_rows, check=check_images)
-        lexicon = Lexicon.load(self._config.lexicon)
         expressions = tuple(
             expression
             for referent_id, referent in self._referents.items()
             if referent.image_id in images
-            for expression in _expressions(referent_id, referent, lexicon)
+            for expression in _expressions(referent_id, referent)
         )
         self._bad_rows.report(len(expressions))
         return Split(self._config.dataset, self._split, self._config.split_by, images, expressions)
@@ -182,21 +180,17 @@ def read_sentence(text: object, sentence_id: str | None, row: Mapping[str, objec
     )
 
 
-def _expressions(referent_id: str, referent: _Referent, lexicon: Lexicon) -> list[Expression]:
-    """Return the expressions of a referent, with the category that they mention if the data gives none."""
-    texts = [sentence.text for sentence in referent.sentences.values()]
-    category = referent.category or lexicon.category_of_all(texts)
+def _expressions(referent_id: str, referent: _Referent) -> list[Expression]:
     return [
         Expression(
             id=sentence_id,
             referent_id=referent_id,
             image_id=referent.image_id,
             text=sentence.text,
-            category=category,
+            category=referent.category,
             needed=sentence.needed,
             redundant=sentence.redundant,
             kind=sentence.kind,
-            derived=referent.category is None and category is not None,
             no_target=referent.no_target,
         )
         for sentence_id, sentence in referent.sentences.items()
