@@ -12,9 +12,11 @@ from aligncat.datasets.split import Split
 
 
 def with_derived_categories(split: Split, lexicon: Path | None, categories: Iterable[str]) -> Split:
-    """Return the split with a category for every referent of which the data gives none but a phrase names one.
+    """Return the split with a category for every referent that has none in the data and one in its phrases.
 
     The categories of the split's other referents are words for themselves.
+
+    Expressions that mean nothing in their image stay without one.
 
     Args:
         split: the split.
@@ -26,7 +28,7 @@ def with_derived_categories(split: Split, lexicon: Path | None, categories: Iter
     """
     texts: dict[str, list[str]] = {}
     for each in split.expressions:
-        if each.category is None:
+        if each.category is None and not each.no_target:
             texts.setdefault(each.referent_id, []).append(each.text)
     if not texts:
         return split
@@ -36,7 +38,7 @@ def with_derived_categories(split: Split, lexicon: Path | None, categories: Iter
     found = {referent_id: words.category_of_all(phrases) for referent_id, phrases in texts.items()}
     expressions = tuple(
         replace(each, category=found[each.referent_id], derived=found[each.referent_id] is not None)
-        if each.category is None
+        if each.referent_id in found
         else each
         for each in split.expressions
     )

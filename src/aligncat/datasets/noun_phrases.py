@@ -187,7 +187,7 @@ def _may_have_head(previous: Chunk, chunk: Chunk) -> bool:
     """Return whether the head noun can be in this chunk if the previous one has none."""
     if not previous.words:
         return True
-    if chunk.link == "on" and previous.words[-1] in _PARTS:
+    if chunk.link == "on" and previous.words[-1] in _PARTS and (chunk.name or chunk.words == ["back"]):
         return True
     is_place = previous.hint is None and PLACED.issuperset(previous.words) and previous.words[-1] != "one"
     if is_place and chunk.link in _INTO_PLACES and chunk.words and chunk.words[0] in _PLACES | _ORDINALS:

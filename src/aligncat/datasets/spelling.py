@@ -47,7 +47,7 @@ class Spelling:
             for known in self._index.get(shorter, ())
         }
         near: dict[int, list[str]] = {}
-        for known in shared:
+        for known in sorted(shared):
             slips = distance(word, known)
             same = known[0] == word[0] or (slips == 1 and min(len(known), len(word)) >= 7)
             if same and slips <= (2 if max(len(known), len(word)) >= LONG and len(word) >= LONG - 1 else 1):

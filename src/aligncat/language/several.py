@@ -2,8 +2,8 @@
 
 The rules are for English. A phrase means several objects if its head noun is a plural ("the zebras on the left"), if
 "both", "all" or a number comes before a noun that may be a plural ("both sheep"), or if it counts a group ("a pair of
-dogs"). The head noun is the last word before the first preposition, relative pronoun or participle, without places at
-its end ("zebras left").
+dogs"). The head noun is the last word before the first preposition, relative pronoun or participle, without places or a
+number at its end ("zebras left", "zebras 2"). A part of one thing is no several ("elephants ears").
 """
 
 from __future__ import annotations
@@ -45,10 +45,14 @@ _SINGULAR = {
     **{"shoes": "shoe", "toes": "toe", "canoes": "canoe", "axes": "axe"},
     **{"policemen": "policeman", "firemen": "fireman", "snowmen": "snowman", "businessmen": "businessman"},
     **{"selfies": "selfie", "hoodies": "hoodie", "smoothies": "smoothie"},
+    **{"tvs": "tv", "cds": "cd", "pcs": "pc"},
 }
 # The singular of nouns that are plurals after a number or "all" only.
 _COUNTED = {each: each for each in _set("sheep deer fish aircraft salmon moose bison skis scissors luggage")}
 _COUNTED |= {"glasses": "glass"}
+_BUNCHES = _set("bananas grapes flowers roses tulips keys")  # "a bunch of" them is one thing
+# "Glasses" after these are drinking glasses.
+_DRINKS = _set("wine water beer champagne drinking shot juice milk cocktail martini soda whiskey wineglass")
 # Words in -s that name one thing, or a pair that counts as one.
 _NO_PLURALS = _set(
     "bus glass grass dress class gas lens canvas cactus octopus walrus tennis chess mess press boss bass moss pass "
@@ -56,7 +60,14 @@ _NO_PLURALS = _set(
     "campus circus plus bonus focus status jesus christmas texas us this is his its hers yes less across always "
     "pants jeans shorts trousers tights leggings glasses sunglasses goggles scissors skis pliers binoculars headphones "
     "pajamas pyjamas clothes overalls khakis suspenders tongs tweezers news series species asparagus hummus couscous "
-    "citrus lotus discus molasses swiss perhaps besides upstairs downstairs"
+    "citrus lotus discus molasses swiss perhaps besides upstairs downstairs stairs steps blinds drapes bleachers "
+    "slacks sweatpants sweats capris khaki briefs boxers panties undies coveralls waders scrubs spectacles specs "
+    "earbuds clippers shears handcuffs"
+)
+# Parts of a person or an animal, and clothes: after a possessor without its apostrophe, they are of one.
+_PARTS = _set(
+    "ears eyes legs feet hands arms horns tusks hooves paws wings spots stripes teeth fingers toes knees shoulders "
+    "lips elbows butts heads necks tails manes shoes boots socks gloves mittens sneakers sandals"
 )
 
 
@@ -77,8 +88,8 @@ def several_of(phrase: str) -> Several | None:
     """Return what a phrase says if it means several objects; None if it means one.
 
     A noun of which singular and plural are alike ("sheep", "skis") means several only after a number or "all". A pair
-    that counts as one never does: "jeans", "a pair of scissors". "Glasses" are drinking glasses after a number or
-    "all". "And" joins no phrases: "the cat and the dog" means one object here.
+    that counts as one never does: "jeans", "a pair of scissors". "Glasses" are drinking glasses after a drink, a number
+    or "all". "A bunch of bananas" is one thing. "And" joins no phrases: "the cat and the dog" means one object here.
 
     Args:
         phrase: an expression.
@@ -92,21 +103,28 @@ def several_of(phrase: str) -> Several | None:
     head = end - 1
     while head > start and words[head] in _PLACES:
         head -= 1
+    number = None
+    if head > start and words[head] in NUMBERS and singular_of(words[head - 1]):  # "zebras 2"
+        number, head = NUMBERS[words[head]], head - 1
     if head < start:
         return None
     before = words[start:head]
     said = grouped or any(word in _ALL or word in NUMBERS for word in before)
     noun = words[head]
-    if grouped and words[start - 2] == "pair" and noun in _NO_PLURALS:
+    if grouped and noun in {"pair": _NO_PLURALS, "bunch": _BUNCHES}.get(words[start - 2], ()):
+        return None
+    if noun in _PARTS and before and not said and singular_of(before[-1]) is not None:  # "elephants ears"
         return None
     each = noun if any(word in _EACH for word in before) else None
-    singular = singular_of(noun) or (_COUNTED.get(noun) if said else None) or each
+    is_counted = said or (noun == "glasses" and bool(before) and before[-1] in _DRINKS)
+    singular = singular_of(noun) or (_COUNTED.get(noun) if is_counted else None) or each
     if singular is None:
         return None
     for word in before:
         count = count or NUMBERS.get(word)
     kept = [word for word in before if word not in _DROPPED]
-    return Several(" ".join([*kept, singular, *words[head + 1 :]]), count)
+    rest = words[head + 1 + (number is not None) :]
+    return Several(" ".join([*kept, singular, *rest]), count or number)
 
 
 def phrase_for_one(phrase: str) -> str:
