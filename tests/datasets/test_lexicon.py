@@ -245,6 +245,11 @@ def test_own_categories_are_known_by_their_names(name: str, phrase: str) -> None
     assert lexicon.category(phrase.format(plural.get(word, f"{word}s"))) == name
 
 
+def test_only_long_names_of_own_categories_are_corrected_to() -> None:
+    lexicon = Lexicon.load(categories=["valve", "forklift"])
+    assert [lexicon.category(text) for text in ("red value", "forkliff", "left zerba")] == [None, "forklift", "zebra"]
+
+
 def test_own_categories_leave_cocos_words_alone() -> None:
     lexicon = Lexicon.load(categories=["forklift", "Person", "television"])
     assert [lexicon.category(text) for text in ("man", "tv", "zebra", "red shirt")] == [

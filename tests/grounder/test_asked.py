@@ -47,7 +47,7 @@ LEXICON = Lexicon.load()
     ],
 )
 def test_places_sizes_and_orders(phrase: str, aspects: tuple[str, ...], rank: int) -> None:
-    asked = asked_of(phrase, [LEXICON])
+    asked = asked_of(phrase, LEXICON)
     assert (asked.aspects, asked.rank) == (aspects, rank)
 
 
@@ -68,14 +68,11 @@ def test_places_sizes_and_orders(phrase: str, aspects: tuple[str, ...], rank: in
     ],
 )
 def test_categories_and_colours(phrase: str, category: str | None, colours: set[str]) -> None:
-    asked = asked_of(phrase, [LEXICON])
+    asked = asked_of(phrase, LEXICON)
     assert (asked.category, asked.colours) == (category, colours)
 
 
-def test_the_first_lexicon_that_knows_the_object_gives_its_category() -> None:
-    own = Lexicon({("valve",): "valve", ("car",): "toy"}, {})
-    assert [asked_of(text, [own, LEXICON]).category for text in ("red valve", "left car", "dog")] == [
-        "valve",
-        "toy",
-        "dog",
-    ]
+def test_a_detectors_own_categories_are_known_by_their_names() -> None:
+    lexicon = Lexicon.load(categories=["valve", "chain"])
+    texts = ("red valve", "left chains", "left chair", "person driving a chain", "dog")
+    assert [asked_of(text, lexicon).category for text in texts] == ["valve", "chain", "chair", "person", "dog"]

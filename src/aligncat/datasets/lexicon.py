@@ -19,6 +19,7 @@ from aligncat.files.documents import MAX_TOML_BYTES, parse_toml, read_text
 
 Words = tuple[str, ...]
 OTHER = ""  # the category of what has none
+_LONG_ENOUGH = 7  # letters of words that are not shipped, for a misspelling to be corrected to them
 
 
 class Lexicon:
@@ -36,7 +37,12 @@ class Lexicon:
         for first, *rest in (*self._names, *self._hints):
             self._lengths[first] = max(self._lengths.get(first, 0), 1 + len(rest))
         self._known = {word for entry in (*self._names, *self._hints) for word in entry}
-        single = {entry[0]: category for entry, category in self._names.items() if len(entry) == 1}
+        # Real words are known for shipped words only; a short one of somebody's own may be near any: "valve", "value".
+        single = {
+            entry[0]: category
+            for entry, category in self._names.items()
+            if len(entry) == 1 and (entry in _shipped()[0] or len(entry[0]) >= _LONG_ENOUGH)
+        }
         self._spelling = Spelling({word: word for word in PLACED} | single, _real_words())
 
     @classmethod

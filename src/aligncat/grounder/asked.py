@@ -7,7 +7,6 @@ stands, but not as part of a relation to another object ("left of the dog", "in 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,14 +85,14 @@ class Asked:
     colour_words: tuple[str, ...]
 
 
-def asked_of(text: str, lexicons: Sequence[Lexicon]) -> Asked:
+def asked_of(text: str, lexicon: Lexicon) -> Asked:
     """Return what a phrase asks for.
 
     Args:
         text: the phrase.
-        lexicons: the first one that knows the phrase's object gives its category.
+        lexicon: gives the category.
     """
-    category = next((found for each in lexicons if (found := each.category(text)) is not None), None)
+    category = lexicon.category(text)
     words = _TOKEN.findall(text.lower())
     own = _own_words(words, clothed=category == PERSON)
     colours = [word for word in own if word in _COLOURS and not (word == "orange" and category == "orange")]

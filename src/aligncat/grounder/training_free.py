@@ -9,8 +9,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncat.datasets.categories import COCO_NAMES, canonical_category
-from aligncat.datasets.lexicon import Lexicon, regular_plural
+from aligncat.datasets.categories import canonical_category
+from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.split import Split
 from aligncat.detectors.colour import COLOUR
 from aligncat.detectors.description import DetectorDescription
@@ -86,7 +86,7 @@ class TrainingFreeGrounder(Grounder):
         self.familiar = None
         self.coloured = coloured
         self._detector = detector
-        self._lexicons = _lexicons(self.labels)
+        self._lexicon = Lexicon.load(categories=self.labels)
         self._class = {canonical_category(label): number for number, label in enumerate(self.labels)}
 
     @classmethod
@@ -171,7 +171,7 @@ class TrainingFreeGrounder(Grounder):
             np.ones((1, len(candidates)), bool),
             None if colours is None else colours[None],
         )
-        asked = [asked_of(phrase, self._lexicons) for phrase in phrases]
+        asked = [asked_of(phrase, self._lexicon) for phrase in phrases]
         choices = self._choices(asked, [0] * len(phrases), image)
         found = [
             grounding_of(
@@ -200,7 +200,7 @@ class TrainingFreeGrounder(Grounder):
             found.valid.numpy(),
             store.further_features(images, COLOUR).numpy() if self.coloured else None,
         )
-        asked = [asked_of(expression.text, self._lexicons) for expression in split.expressions]
+        asked = [asked_of(expression.text, self._lexicon) for expression in split.expressions]
         return self._choices(asked, [place[expression.image_id] for expression in split.expressions], pictures)
 
     def _choices(self, asked: Sequence[Asked], rows: Sequence[int], images: _Images) -> Choices:
@@ -237,14 +237,3 @@ class TrainingFreeGrounder(Grounder):
 
     def _save_pretrained(self, save_directory: Path) -> None:
         raise ConfigError(f"the {TRAINING_FREE} grounder has nothing to save: load it by its name, with a detector")
-
-
-def _lexicons(labels: Sequence[str]) -> tuple[Lexicon, ...]:
-    """Return the lexicon of a detector's own categories, which are not COCO's, and that of COCO's."""
-    coco = {canonical_category(name) for name in COCO_NAMES}
-    names: dict[tuple[str, ...], str] = {}
-    for label in labels:
-        words = tuple(label.lower().replace("-", " ").replace("_", " ").split())
-        if words and canonical_category(label) not in coco:
-            names |= {words: label, (*words[:-1], regular_plural(words[-1])): label}
-    return (Lexicon(names, {}), Lexicon.load()) if names else (Lexicon.load(),)

@@ -336,3 +336,13 @@ def test_the_json_of_a_good_dataset_has_no_fault(tmp_path: Path) -> None:
     assert main([*words, "--out", str(tmp_path / "report.json")]) == 0
     assert json.loads((tmp_path / "report.json").read_text())["faults"] == []
     assert main([*words, "--out", str(tmp_path / "nowhere" / "report.json")]) == 1
+
+
+def test_a_detectors_own_categories_are_known_in_phrases(tmp_path: Path) -> None:
+    rows = jsonl_rows(2)
+    for row in rows:
+        del row["category"]
+        row["expression"] = ["left pallets", "2nd from right pallet"]
+    config = write_jsonl_dataset(tmp_path, {"train": rows})
+    assert "uncategorised" in {each.kind.name for each in check_dataset(config).findings}
+    assert "uncategorised" not in {each.kind.name for each in check_dataset(config, labels=["pallet"]).findings}

@@ -132,7 +132,7 @@ def _check(data: DataConfig, files: AnnotationFiles, labels: Sequence[str] | Non
     for name in track(tuple(dict.fromkeys((*published, *there))), f"checking {data.dataset}", transient=True):
         split, found, places = None, None, dict[str, str]()
         if name in there or not there:
-            split = _read_split(data, name, findings, files, places)
+            split = _read_split(data, name, findings, files, places, labels or ())
         if split is not None:
             folder = likely_image_folder(data)
             photos |= dict.fromkeys(record.path.relative_to(folder).as_posix() for record in split.images.values())
@@ -163,13 +163,26 @@ def _split_names(data: DataConfig, findings: Findings, files: AnnotationFiles) -
 
 
 def _read_split(
-    data: DataConfig, name: str, findings: Findings, files: AnnotationFiles, places: dict[str, str]
+    data: DataConfig,
+    name: str,
+    findings: Findings,
+    files: AnnotationFiles,
+    places: dict[str, str],
+    labels: Sequence[str],
 ) -> Split | None:
     """Read the good rows of a split, and add the errors of the others to the findings; None if nothing can be read."""
     split = None
     bad_rows: list[DataError] = []
     try:
-        split = load_split(data, name, collect_bad_rows=bad_rows, check_images=False, files=files, places=places)
+        split = load_split(
+            data,
+            name,
+            collect_bad_rows=bad_rows,
+            check_images=False,
+            categories=labels,
+            files=files,
+            places=places,
+        )
         truths = load_truth(data, name, collect_bad_rows=bad_rows, files=files)
         for message in _other_sizes(split, truths):
             findings.add("size", message)
