@@ -246,10 +246,24 @@ def test_gradients_reach_every_part_of_the_relations() -> None:
         assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.any(), name
 
 
+def pass_words_on(gru: torch.nn.GRU) -> None:
+    """Give a Bi-GRU whose weights are all 0 the weights that return one-hot words as they are.
+
+    Its update gate, the second third of the biases, stays shut; tanh(50) is 1.
+    """
+    half = gru.hidden_size
+    for weight, bias, first in (
+        (gru.weight_ih_l0, gru.bias_ih_l0, 0),
+        (gru.weight_ih_l0_reverse, gru.bias_ih_l0_reverse, half),
+    ):
+        bias[half : 2 * half] = -200.0
+        weight[2 * half :, first : first + half] = 50.0 * torch.eye(half)
+
+
 def left_of_the_second_kind(kinds: Tensor, boxes: Tensor, *, names_first: bool) -> Alignment:
     """The alignment of "(first kind) left of (second kind)" by hand-set weights. A candidate's feature is its kind.
 
-    The words are one-hot: 0 and 1 are the kinds, 2 is "left of". The Bi-GRU adds nothing to them.
+    The words are one-hot: 0 and 1 are the kinds, 2 is "left of". The Bi-GRU passes them on.
     """
     net = AlignmentModel(
         AlignmentConfig(order="coarse", category_train="none", category_infer="none", dim=2, context="relations"),
@@ -262,6 +276,7 @@ def left_of_the_second_kind(kinds: Tensor, boxes: Tensor, *, names_first: bool) 
         net.global_query.weight.copy_(torch.eye(2))
         net.global_text.weight[0, 0] = 5.0  # the first kind
         relations = net.relations
+        pass_words_on(relations.gru)
         relations.weigh.weight[0, 1] = relations.weigh.weight[1, 2] = 50.0  # the object's words, and the relation's
         relations.object_query.weight[0, 1] = 50.0
         relations.object_text.weight[0, 1] = 1.0

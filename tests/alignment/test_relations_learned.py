@@ -77,7 +77,7 @@ def train(context: Context) -> AlignmentModel:
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     scenes, batch = make_scenes(12_000, 1, needed=False), 32
     draw = torch.Generator().manual_seed(2)
-    for _ in range(400):
+    for _ in range(600):
         part = scenes.pick(torch.randint(0, len(scenes.kinds), (batch,), generator=draw))
         labels = part.phrases[:, 0]
         aligned = part.align(model, labels)

@@ -146,7 +146,8 @@ def relation_scores(relations: Relations) -> Tensor:
 class RelationSpace(nn.Module):
     """Everything that r(t, i) is computed from: projections of candidates and words, and an MLP of pairs of boxes.
 
-    A Bi-GRU adds its context to each word, so that the first noun of a phrase differs from the second.
+    A Bi-GRU reads each word with its context, so that the first noun of a phrase differs from the second, and "left" in
+    "left of the plate" from "left" in "on the left".
 
     Args:
         config: the part to leave out, if any (`context_without`).
@@ -176,7 +177,7 @@ class RelationSpace(nn.Module):
             words: (B, L, d_t), F_w.
             word_mask: (B, L) bool, False at padding.
         """
-        words = words + modulated_words(self.gru, words, word_mask)
+        words = modulated_words(self.gru, words, word_mask)
         of_object, of_relation = (
             phrase_feature(words, word_weights(scores, word_mask)) for scores in self.weigh(words).unbind(dim=-1)
         )
