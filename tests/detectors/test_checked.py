@@ -101,8 +101,7 @@ def test_good_candidates_are_kept_with_the_types_of_candidates() -> None:
 
 
 def test_no_candidates_at_all_are_good() -> None:
-    nothing = dict.fromkeys(("features", "queries", "categories", "confidences", "boxes"), [])
-    found = checked(**nothing)
+    found = checked(features=[], queries=[], categories=[], confidences=[], boxes=[])
     assert len(found) == 0 and found.features.shape == (0, 3) and found.boxes.shape == (0, 4)
 
 
@@ -132,7 +131,7 @@ def test_no_candidates_at_all_are_good() -> None:
     ],
 )
 def test_a_mistake_is_named_with_detector_and_image(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(DetectorError, match=f"^detector halves, image photo 1: gave .*{message}"):
+    with pytest.raises(DetectorError, match=rf"^detector halves, image photo 1: gave .*{message}"):
         checked(**changes)
 
 
@@ -144,7 +143,7 @@ def test_more_candidates_than_announced() -> None:
         "confidences": np.full(5, 0.5),
         "boxes": np.tile([0, 0, 1, 1], (5, 1)),
     }
-    with pytest.raises(DetectorError, match="gave 5 candidates, more than its 4"):
+    with pytest.raises(DetectorError, match=r"gave 5 candidates, more than its 4"):
         checked(**many)
 
 
@@ -171,7 +170,7 @@ def test_masks_that_cannot_be(masks: Any, message: str) -> None:
 
 
 def test_masks_of_a_detector_that_announces_boxes_alone() -> None:
-    with pytest.raises(DetectorError, match="gave masks, but the `masks` of its description is 'none'"):
+    with pytest.raises(DetectorError, match=r"gave masks, but the `masks` of its description is 'none'"):
         CheckedDetector(Announced()).detect([Image.new("RGB", (WIDTH, HEIGHT))], ["photo 1"])
 
 
@@ -210,14 +209,14 @@ def test_a_detector_that_describes_itself_wrongly(name: str, value: Any, message
 
 
 def test_an_object_that_is_no_detector() -> None:
-    with pytest.raises(DetectorError, match="detector int: lacks labels, feature_dim"):
+    with pytest.raises(DetectorError, match=r"detector int: lacks labels, feature_dim"):
         open_detector(3)  # type: ignore[arg-type]
 
 
 def test_detect_that_returns_something_else() -> None:
-    with pytest.raises(DetectorError, match="gave 0 records for 1 images"):
+    with pytest.raises(DetectorError, match=r"gave 0 records for 1 images"):
         CheckedDetector(with_member("detect", lambda images, ids: [])).detect([Image.new("RGB", (9, 9))], ["a"])
-    with pytest.raises(DetectorError, match="detector halves, image a: gave a dict, not Candidates"):
+    with pytest.raises(DetectorError, match=r"detector halves, image a: gave a dict, not Candidates"):
         CheckedDetector(with_member("detect", lambda images, ids: [{}])).detect([Image.new("RGB", (9, 9))], ["a"])
 
 
@@ -251,5 +250,5 @@ def test_an_object_extracts_and_is_refused_where_only_a_name_is_known(tmp_path: 
     [{"candidates": 3}, {"image_size": 64}, {"preprocessing": "squash"}, {"every_query": True}, {"appearance": True}],
 )
 def test_options_that_only_the_detector_can_decide(option: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"{next(iter(option))}: a detector of your own decides this itself"):
+    with pytest.raises(ConfigError, match=rf"{next(iter(option))}: a detector of your own decides this itself"):
         open_detector(Halves(), **option)

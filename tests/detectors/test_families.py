@@ -56,7 +56,7 @@ def photo(width: int, height: int) -> Image.Image:
 
 
 class Bare:
-    """A model as transformers loads it, its output for one photo that was stretched, and the input of its class head."""
+    """A model as transformers loads it, its output for a photo that was stretched, and the input of its class head."""
 
     def __init__(self, folder: Path, name: str, image: Image.Image) -> None:
         family, model_class = MODELS[name]
@@ -239,15 +239,15 @@ class TestMistakes:
 
     def test_a_class_without_a_head_for_objects(self, folder_of: Callable[[str], Path], tmp_path: Path) -> None:
         change(folder_of("rt_detr"), tmp_path / "other", "config.json", architectures=["RTDetrModel"])
-        with pytest.raises(DetectorError, match="architectures is .*RTDetrModel.* must name RTDetrForObjectDetection"):
+        with pytest.raises(DetectorError, match=r"architectures is .*RTDetrModel.* must name RTDetrForObjectDetection"):
             open_detector(tmp_path / "other")
 
     def test_masks_asked_of_a_detector_that_gives_boxes_alone(self, folder_of: Callable[[str], Path]) -> None:
-        with pytest.raises(ConfigError, match="masks querymatch: .*rt_detr gives boxes alone, without masks"):
+        with pytest.raises(ConfigError, match=r"masks querymatch: .*rt_detr gives boxes alone, without masks"):
             open_detector(folder_of("rt_detr"), masks="querymatch", preprocessing="letterbox-416-to-800")
 
     def test_another_size_than_the_only_one(self, folder_of: Callable[[str], Path]) -> None:
-        with pytest.raises(ConfigError, match="image_size 96: .*eomt accepts squares of 64 px only"):
+        with pytest.raises(ConfigError, match=r"image_size 96: .*eomt accepts squares of 64 px only"):
             open_detector(folder_of("eomt"), image_size=96)
 
     def test_a_backbone_of_timm_that_is_not_installed(self, folder_of: Callable[[str], Path], tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ class TestMistakes:
         save_file(
             {k: v for k, v in tensors.items() if k != "class_embed.weight"}, tmp_path / "less" / "model.safetensors"
         )
-        with pytest.raises(DetectorError, match="1 tensors are missing from the weights, such as class_embed.weight"):
+        with pytest.raises(DetectorError, match=r"1 tensors are missing from the weights, such as class_embed.weight"):
             open_detector(tmp_path / "less")
 
     @pytest.mark.parametrize(

@@ -65,15 +65,26 @@ def save_tiny(name: str, folder: Path, labels: Sequence[str] = LABELS) -> Path:
     return folder
 
 
+def config_of(name: str, **settings: Any) -> Any:
+    """Return a config of transformers, whose annotations lack settings that it takes."""
+    return getattr(transformers, name)(**settings)
+
+
 def _resnet(stages: Sequence[str] = ("stage2", "stage3", "stage4")) -> Any:
-    return transformers.ResNetConfig(
-        embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], layer_type="basic", out_features=[*stages]
+    return config_of(
+        "ResNetConfig",
+        embedding_size=8,
+        hidden_sizes=[8, 8, 16, 16],
+        depths=[1, 1, 1, 1],
+        layer_type="basic",
+        out_features=[*stages],
     )
 
 
 def _detr(kind: str) -> Callable[[], Any]:
     def make() -> Any:
-        return getattr(transformers, kind)(
+        return config_of(
+            kind,
             backbone_config=_resnet(("stage1", "stage2", "stage3", "stage4")),
             use_timm_backbone=False,
             num_queries=QUERIES,
@@ -90,15 +101,18 @@ def _detr(kind: str) -> Callable[[], Any]:
 
 
 def _maskformer() -> Any:
-    return transformers.MaskFormerConfig(
-        backbone_config=transformers.SwinConfig(
+    return config_of(
+        "MaskFormerConfig",
+        backbone_config=config_of(
+            "SwinConfig",
             embed_dim=12,
             depths=[1, 1, 1, 1],
             num_heads=[1, 2, 2, 4],
             window_size=4,
             out_features=["stage1", "stage2", "stage3", "stage4"],
         ),
-        decoder_config=transformers.DetrConfig(
+        decoder_config=config_of(
+            "DetrConfig",
             num_queries=QUERIES,
             d_model=32,
             decoder_layers=2,
@@ -113,7 +127,8 @@ def _maskformer() -> Any:
 
 def _eomt(kind: str) -> Callable[[], Any]:
     def make() -> Any:
-        return getattr(transformers, kind)(
+        return config_of(
+            kind,
             hidden_size=32,
             num_hidden_layers=3,
             num_attention_heads=4,
@@ -131,8 +146,10 @@ def _eomt(kind: str) -> Callable[[], Any]:
 
 def _rt_detr(kind: str) -> Callable[[], Any]:
     def make() -> Any:
-        return getattr(transformers, kind)(
-            backbone_config=transformers.RTDetrResNetConfig(
+        return config_of(
+            kind,
+            backbone_config=config_of(
+                "RTDetrResNetConfig",
                 embedding_size=8,
                 hidden_sizes=[8, 8, 16, 16],
                 depths=[1, 1, 1, 1],
@@ -160,8 +177,10 @@ def _rt_detr(kind: str) -> Callable[[], Any]:
 
 def _fine(kind: str, **further: Any) -> Callable[[], Any]:
     def make() -> Any:
-        return getattr(transformers, kind)(
-            backbone_config=transformers.HGNetV2Config(
+        return config_of(
+            kind,
+            backbone_config=config_of(
+                "HGNetV2Config",
                 embedding_size=8,
                 hidden_sizes=[8, 8, 16, 16],
                 depths=[1, 1, 1, 1],
@@ -197,7 +216,8 @@ def _fine(kind: str, **further: Any) -> Callable[[], Any]:
 
 
 def _deformable_detr() -> Any:
-    return transformers.DeformableDetrConfig(
+    return config_of(
+        "DeformableDetrConfig",
         backbone_config=_resnet(),
         use_timm_backbone=False,
         num_queries=QUERIES,
@@ -212,8 +232,10 @@ def _deformable_detr() -> Any:
 
 
 def _lw_detr() -> Any:
-    return transformers.LwDetrConfig(
-        backbone_config=transformers.LwDetrViTConfig(
+    return config_of(
+        "LwDetrConfig",
+        backbone_config=config_of(
+            "LwDetrViTConfig",
             hidden_size=32,
             num_hidden_layers=2,
             num_attention_heads=2,
@@ -240,7 +262,8 @@ def _lw_detr() -> Any:
 
 
 def _rf_detr() -> Any:
-    return transformers.RfDetrConfig(
+    return config_of(
+        "RfDetrConfig",
         backbone_config={
             "model_type": "rf_detr_dinov2",
             "hidden_size": 32,

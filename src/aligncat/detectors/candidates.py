@@ -224,7 +224,8 @@ def _inner_logits(output: RawOutput, row: int, place: Letterbox) -> NDArray[np.f
     if output.mask_logits is None:
         return None
     logits = output.mask_logits[row]
-    return logits[(slice(None), *place.inner_cells(*logits.shape[1:]))]
+    inner: NDArray[np.float32] = logits[(slice(None), *place.inner_cells(*logits.shape[1:]))]
+    return inner
 
 
 def _finite_boxes(output: RawOutput, row: int) -> bool:

@@ -212,8 +212,8 @@ def _reopen(description: DetectorDescription, device: str, appearance: bool) -> 
         return open_detector(description.name, candidates=description.candidates, device=device)
     if description.architecture not in {family.name for family in FAMILIES}:
         raise DetectorError(
-            f"the detector {description.name!r} ({description.architecture}) is an object of somebody's own code, which "
-            "no folder can name; make it and give it: Grounder.from_pretrained(folder, detector=...)"
+            f"the detector {description.name!r} ({description.architecture}) is an object of somebody's own code, "
+            "which no folder can name; make it and give it: Grounder.from_pretrained(folder, detector=...)"
         )
     return open_detector(
         description.name,
