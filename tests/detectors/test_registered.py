@@ -110,6 +110,17 @@ def test_from_photos_to_answers_by_name(install: Install, tmp_path: Path, capsys
         Grounder.from_pretrained(run, detector=open_detector("bright:90", candidates=6))
 
 
+def test_the_training_free_grounder_takes_a_name_or_an_object(install: Install, tmp_path: Path) -> None:
+    install("bright_package", EXAMPLE, bright="bright_package:make")
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[5:15, 10:30, 0] = pixels[20:35, 40:50, 0] = 250
+    photo = Image.fromarray(pixels)
+    [by_name] = Grounder.from_pretrained("training-free", detector="bright:200").ground(photo, "left person")
+    assert by_name.box == (10, 5, 30, 15)
+    made = sys.modules["bright_package"].BrightThings(200)
+    assert Grounder.from_pretrained("training-free", detector=made).ground(photo, "left person") == [by_name]
+
+
 def test_a_folder_names_no_code_to_import(install: Install, tmp_path: Path) -> None:
     """A name that no entry point has is an error, and a module of that name is not imported."""
     install("bright_package", EXAMPLE, bright="bright_package:make")

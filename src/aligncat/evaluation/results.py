@@ -83,8 +83,8 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """Return plain values; undefined metrics are None.
 
-        A file without `features`, `context`, `floors` or `boxes_alone` means "query", "none", None or False, as older ones
-        do.
+        A file without `features`, `context`, `floors` or `boxes_alone` means "query", "none", None or False, as older
+        ones do.
         """
         own = {"scores" if f.name == "metrics" else f.name: getattr(self, f.name) for f in fields(self)}
         defaults = (("features", "query"), ("context", "none"), ("floors", None), ("boxes_alone", False))
