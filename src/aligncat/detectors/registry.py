@@ -24,7 +24,6 @@ from aligncat.detectors.masks import DEFAULT_MASKS, MaskMode, mask_rule
 from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, PreprocessingMode
 from aligncat.detectors.preprocessor_config import PREPROCESSOR, own_size
 from aligncat.detectors.protocol import Detector, DetectorFactory
-from aligncat.detectors.query_detector import QueryDetector
 from aligncat.detectors.registered import open_registered, registered_name
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.loading import model_loading
@@ -123,6 +122,8 @@ def open_detector(
             )
         if own is not None:
             return open_registered(own, candidates=candidates, device=device)
+        from aligncat.detectors.query_detector import QueryDetector
+
         detector = cast("Detector", name)
         return detector if isinstance(detector, QueryDetector | CheckedDetector) else CheckedDetector(detector)
     name = str(name)
