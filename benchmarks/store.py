@@ -67,7 +67,9 @@ def first_table(images: Sequence[Candidates], manifest: Manifest) -> pa.Table:
             "confidences": padded("confidences", 1, np.float32),
             "boxes": padded("boxes", 4, np.float32),
             "features": padded("features", manifest.feature_dim, np.float16),
-            "masks": pa.array([[mask["counts"] for mask in each.masks] for each in images], pa.list_(pa.binary())),
+            "masks": pa.array(
+                [[mask["counts"] for mask in each.masks or ()] for each in images], pa.list_(pa.binary())
+            ),
         }
     )
 

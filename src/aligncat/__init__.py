@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aligncat.api.report import write_report
     from aligncat.api.train import train
     from aligncat.datasets.config import DataConfig
+    from aligncat.detectors.description import DetectorDescription
     from aligncat.detectors.protocol import Detector
     from aligncat.errors import AligncatError
     from aligncat.grounder.grounder import Grounder
@@ -32,6 +33,7 @@ _MODULES = {
     "Candidates": "types",
     "DataConfig": "datasets.config",
     "Detector": "detectors.protocol",
+    "DetectorDescription": "detectors.description",
     "Expression": "types",
     "Grounder": "grounder.grounder",
     "Grounding": "grounder.grounding",
@@ -57,6 +59,7 @@ __all__ = [
     "Candidates",
     "DataConfig",
     "Detector",
+    "DetectorDescription",
     "Expression",
     "Grounder",
     "Grounding",

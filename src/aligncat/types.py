@@ -181,12 +181,12 @@ class Candidates:
         image_id: the image.
         width: the image's width, pixels.
         height: the image's height, pixels.
-        features: (O, d_v) float16, f_q after the decoder's LayerNorm.
+        features: (O, d_v) float16, f_q: what the detector's class head reads, after the decoder's last norm.
         queries: (O,) int32, the index of the query among the detector's N.
         categories: (O,) int32, c^V, as an index into the detector's labels.
-        confidences: (O,) float32, class probability × mean mask probability inside the mask.
+        confidences: (O,) float32, by the rule of the detector (`DetectorDescription.confidence`).
         boxes: (O, 4) float32, xyxy pixels.
-        masks: O masks, RLE at (height, width).
+        masks: O masks, RLE at (height, width); None if the detector gives boxes alone.
         columns: the further features that the detector gives, by the name of their `FeatureColumn`: (O, dim) float16.
     """
 
@@ -198,7 +198,7 @@ class Candidates:
     categories: NDArray[np.int32]
     confidences: NDArray[np.float32]
     boxes: NDArray[np.float32]
-    masks: tuple[RLE, ...]
+    masks: tuple[RLE, ...] | None
     columns: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import ResNetBackbone
 
+from aligncat.detectors import known as facts
 from aligncat.detectors import registry
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import DetectorError
@@ -120,13 +121,13 @@ TINY_2 = replace(TINY, version=2)
 def test_version_2_has_more_queries_and_a_larger_input(tmp_path: Path) -> None:
     out = train_mini_detector(out=tmp_path / "detector", recipe=TINY_2)
     detector = open_detector(str(out))
-    assert detector.labels == open_detector(registry.MINI).labels
+    assert detector.labels == open_detector(facts.MINI).labels
     assert (detector.description().image_size, detector.description().candidates) == (192, 20)
     weights = load_file(out / "model.safetensors")
     assert weights["model.transformer_module.queries_features.weight"].shape == (32, 128)
     sizes = [
         (out / "model.safetensors").stat().st_size,
-        (registry._path(registry.MINI) / "model.safetensors").stat().st_size,
+        (registry._path(facts.MINI) / "model.safetensors").stat().st_size,
     ]
     assert sum(sizes) < 40e6  # both may be shipped
 
@@ -134,7 +135,7 @@ def test_version_2_has_more_queries_and_a_larger_input(tmp_path: Path) -> None:
 def test_version_2_starts_from_the_shipped_weights_and_new_queries() -> None:
     torch.manual_seed(0)
     own = _start(TINY_2).state_dict()
-    shipped = load_file(registry._path(registry.MINI) / "model.safetensors")
+    shipped = load_file(registry._path(facts.MINI) / "model.safetensors")
     queries = {"model.transformer_module.queries_features.weight", "model.transformer_module.queries_embedder.weight"}
     assert queries <= shipped.keys() <= own.keys()
     for name, tensor in shipped.items():
@@ -171,11 +172,11 @@ def test_a_flipped_bit_in_its_weights_or_config_is_found(trained: Path, tmp_path
 
 
 def test_a_flipped_bit_in_the_shipped_detector_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    [row] = [known for known in registry.KNOWN_DETECTORS if known.name == registry.MINI]
+    [row] = [known for known in facts.KNOWN_DETECTORS if known.name == facts.MINI]
     assert row.folder is not None and row.sha256 is not None
     damaged = Path(shutil.copytree(row.folder, tmp_path / "mini"))
     flip(damaged / "model.safetensors", (damaged / "model.safetensors").stat().st_size - 1)
-    assert open_detector(registry.MINI).description().weights_sha256 == row.sha256[0]
-    monkeypatch.setattr(registry, "KNOWN_DETECTORS", (replace(row, folder=damaged),))
+    assert open_detector(facts.MINI).description().weights_sha256 == row.sha256[0]
+    monkeypatch.setattr(facts, "KNOWN_DETECTORS", (replace(row, folder=damaged),))
     with pytest.raises(DetectorError, match="files of the mini detector are damaged; reinstall aligncat"):
-        open_detector(registry.MINI)
+        open_detector(facts.MINI)

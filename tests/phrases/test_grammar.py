@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -279,3 +280,9 @@ def test_every_noun_is_in_the_lexicon_under_its_category() -> None:
 def test_a_category_without_nouns_is_called_by_its_name() -> None:
     assert nouns_of("Garden_gnome") == ("garden gnome",)
     assert nouns_of("motorbike") == nouns_of("motorcycle")
+
+
+def test_objects_of_boxes_alone_are_told_apart_by_their_boxes() -> None:
+    twice = [Thing("dog", (1, 1, 40, 40)), Thing("dog", (2, 1, 40, 40)), Thing("dog", (50, 1, 90, 40))]
+    alone = replace(candidates("image", twice), masks=None)
+    assert len(objects_of(alone, LABELS, RECIPE, colours=False)) == 2

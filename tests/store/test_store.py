@@ -334,7 +334,7 @@ def lost_index(folder: Path) -> None:
         (damaged_shard, r"shard-00001\.parquet: damaged: it has 21 bytes.*delete the file and run the same extraction"),
         (lost_shard, r"shard-00001\.parquet: cannot be read"),
         (damaged_manifest, r"manifest\.json: not JSON .*extract it again"),
-        (newer_format, r"has format 99, but this version of aligncat reads formats 1 and 2"),
+        (newer_format, r"has format 99, but this version of aligncat reads formats 1, 2 and 3"),
         (incomplete_manifest, r"manifest\.json: key 'environment' is missing"),
         (lost_manifest, r"not a store \(no manifest\.json\)"),
         (damaged_complete, r"complete\.json: key 'sha256' is missing; the file is damaged: delete it"),

@@ -88,7 +88,7 @@ def _known(name: str) -> list[str]:
     """Return the names that are known for an option that also takes others."""
     from aligncat.datasets.formats import FORMATS
     from aligncat.datasets.known import KNOWN
-    from aligncat.detectors.registry import HUB_DETECTORS, MINI
+    from aligncat.detectors.known import HUB_DETECTORS, MINI
 
     known: dict[str, Iterable[str]] = {
         "dataset": KNOWN,

@@ -45,6 +45,7 @@ def check_inputs(verb: str, arguments: Mapping[str, Any]) -> None:
 
     Raises:
         ConfigError: one is missing.
+        DetectorError: no package, or several, have registered the name of the detector.
     """
     for name, value in _flat(arguments).items():
         if value is None or (name in _PHOTOS and verb not in _READS_PHOTOS):
@@ -79,18 +80,25 @@ def _check(name: str, value: Any) -> None:
 
 def _check_name(name: str, value: str) -> None:
     """Check an argument that is a path or a name: of something that is shipped, or on the Hugging Face hub."""
-    from aligncat.detectors.registry import HUB_DETECTORS, MINI
+    from aligncat.detectors.known import HUB_DETECTORS, MINI
+    from aligncat.detectors.registered import find_registered, registered_name
     from aligncat.grounder.names import TRAINING_FREE
     from aligncat.training.presets import preset_names
 
     known, remedy = {
         "grounder": ((TRAINING_FREE,), "give the folder that `aligncat train` wrote"),
         "init": ((), "give the folder that `aligncat train` wrote"),
-        "detector": ((MINI, *HUB_DETECTORS), "give mini, a folder, or a name on the Hugging Face hub"),
+        "detector": (
+            (MINI, *HUB_DETECTORS),
+            "give mini, a folder, a name on the Hugging Face hub, or name:argument of a package",
+        ),
         "word_vectors": (("glove-50d",), "give a text file of word vectors, or glove-50d"),
         "detector_images": (("coco-train2014", "coco-train2017"), "give a list of images, or the name of a known set"),
         "preset": (tuple(preset_names()), "give a YAML file or a preset"),
     }[name]
+    if name == "detector" and (own := registered_name(value)) is not None:
+        find_registered(own.name)
+        return
     on_hub = name in ("grounder", "init", "detector") and _may_be_on_the_hub(value)
     if value not in known and not Path(value).exists() and not on_hub:
         raise ConfigError(f"{value}: no such file or folder; {remedy} (--{name}){did_you_mean(value, known)}")

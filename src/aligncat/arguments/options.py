@@ -109,7 +109,8 @@ def argument_types(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the types of a function's arguments, as the command line reads them.
 
     The return type is skipped: its name may be imported under TYPE_CHECKING only. A path or a text is a path, except in
-    NAMES_OR_PATHS: a path would lose the "./" that tells a folder from a name on the hub.
+    NAMES_OR_PATHS: a path would lose the "./" that tells a folder from a name on the hub. An object that Python alone
+    can give, such as a `Detector`, is left out.
     """
     arguments = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
     types = get_type_hints(SimpleNamespace(__annotations__=arguments), function.__globals__)
@@ -125,11 +126,17 @@ def is_list(kind: Any) -> bool:
     )
 
 
+def is_protocol(kind: Any) -> bool:
+    """Return whether a type is a protocol, of which a command line can give no object."""
+    return bool(getattr(kind, "_is_protocol", False))
+
+
 def _one_of_path_and_text(kind: Any, kept: type) -> Any:
     kinds = alternatives(kind)
     if Path not in kinds or str not in kinds:
         return kind
-    rest = tuple(each for each in kinds if each not in (Path, str) or each is kept)
+    values = [each for each in kinds if not is_protocol(each)]
+    rest = tuple(each for each in values if each not in (Path, str) or each is kept)
     return Union[rest]  # noqa: UP007  # the members are values here
 
 

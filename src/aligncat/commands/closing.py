@@ -49,7 +49,7 @@ def _skipping(arguments: Mapping[str, Any]) -> list[str]:
 def _detector(data: DataConfig) -> list[str]:
     """Return the option that names a detector for a dataset's photos."""
     from aligncat.datasets.known import known_dataset
-    from aligncat.detectors.registry import HUB_DETECTORS
+    from aligncat.detectors.known import HUB_DETECTORS
 
     return [] if known_dataset(data.dataset).photos == "mojiref" else ["--detector", HUB_DETECTORS[0]]
 

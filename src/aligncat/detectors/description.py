@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from aligncat.detectors.masks import DEFAULT_MASKS
+from aligncat.detectors.masks import DEFAULT_MASKS, NO_MASKS
 from aligncat.detectors.preprocessing import DEFAULT_MODE
 from aligncat.errors import DetectorError
 from aligncat.files.differences import Difference, differences
@@ -33,8 +33,8 @@ class DetectorDescription:
         confidence: the rule that ranks the candidates.
         candidates: O, the most candidates kept for an image.
         every_query: whether each of the N queries is kept once, under its most confident class.
-        masks: how masks and boxes are made from the mask logits, a `MaskMode`. They do not affect the query features
-            or the confidences.
+        masks: how masks and boxes are made from the mask logits, a `MaskMode`, or "none" for boxes alone. They do not
+            affect the query features or the confidences.
         unknown: other keys of a file that a different version wrote. They are kept, compared and written back.
     """
 
@@ -98,6 +98,11 @@ class DetectorDescription:
         preprocessing = {**self.preprocessing, "mode": self.preprocessing_mode}
         settings: dict[str, JSON] = {**self.to_json(), "masks": self.masks, "preprocessing": preprocessing}
         return {key: value for key, value in settings.items() if key != "name" and key not in ignoring}
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether candidates have masks, and not boxes alone."""
+        return self.masks != NO_MASKS
 
     @property
     def preprocessing_mode(self) -> str:

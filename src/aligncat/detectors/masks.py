@@ -24,6 +24,8 @@ from aligncat.geometry import Letterbox, largest_component_box, mask_to_original
 
 MaskMode = Literal["interpolated", "querymatch"]
 DEFAULT_MASKS: MaskMode = "interpolated"
+NO_MASKS = "none"
+"""What the description of a detector that gives boxes alone says in the place of a mode."""
 _QUERYMATCH_PREPROCESSING = "letterbox-416-to-800"
 
 MaskAndBox: TypeAlias = tuple[NDArray[np.bool_], NDArray[np.float32]]

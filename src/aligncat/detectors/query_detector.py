@@ -18,6 +18,21 @@ from aligncat.detectors.masks import mask_rule
 from aligncat.detectors.preprocessing import Preprocessing, normalize
 from aligncat.types import Candidates, FeatureColumn
 
+# Measured on 2 cores: at 128 px, one pass over eight images takes half the time of eight passes. At 416 px, one image
+# per pass is fastest.
+_SMALL_IMAGE = 256
+_SMALL_IMAGE_BATCH = 8
+
+
+def usual_batch_size(image_size: int, device: str) -> int:
+    """Return the number of images with which a forward pass is fastest.
+
+    Args:
+        image_size: side of the square input, pixels.
+        device: the device of the model.
+    """
+    return _SMALL_IMAGE_BATCH if image_size <= _SMALL_IMAGE or device != "cpu" else 1
+
 
 class QueryDetector(ABC):
     """A `Detector` whose subclasses need to implement only `forward`."""
@@ -49,7 +64,7 @@ class QueryDetector(ABC):
             ConfigError: the masks of the description do not fit the preprocessing, or OpenCV is missing.
         """
         self._description = description
-        self._mask_rule = mask_rule(description.masks, preprocessing)
+        self._mask_rule = mask_rule(description.masks, preprocessing) if description.has_masks else None
         self.preprocessing = preprocessing
         self.labels = tuple(labels)
         self.feature_dim = feature_dim
@@ -74,7 +89,9 @@ class QueryDetector(ABC):
             pixels: (B, 3, size, size), from `normalize`.
         """
 
-    def confidences(self, class_logits: NDArray[np.float32], mask_logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    def confidences(
+        self, class_logits: NDArray[np.float32], mask_logits: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
         """Return the confidence of every (query, class) pair of one image; see `pair_confidences`."""
         return pair_confidences(class_logits, mask_logits)
 
@@ -83,7 +100,7 @@ class QueryDetector(ABC):
         if not images:
             return []
         squares, places = zip(*map(self.preprocessing.square, images), strict=True)
-        output = self.forward(normalize(squares))
+        output = self.forward(normalize(squares, self.preprocessing.mean, self.preprocessing.std))
         # One copy of each photo, and none where no colours are asked for.
         photos = map(np.asarray, images) if COLOUR in self.columns else [None] * len(images)
         return [

@@ -1,38 +1,37 @@
 """The registry of detectors, and the functions that open one.
 
 To add a detector family, or a backend for one, write one module with a `DetectorFactory` and add one row to `FAMILIES`.
-To add facts about a published checkpoint, add one row to `KNOWN_DETECTORS`. Importing this module imports neither a
-family nor torch.
+A model of transformers whose output has a known shape needs only a row in `aligncat.detectors.families`. To add facts
+about a published checkpoint, add one row to `aligncat.detectors.known`. Importing this module imports neither a family
+nor torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
+from aligncat.detectors.checked import CheckedDetector
 from aligncat.detectors.description import DetectorDescription
+from aligncat.detectors.families import FAMILIES_OF_TRANSFORMERS, transformers_family
 from aligncat.detectors.folder import CONFIG, DetectorFolder
+from aligncat.detectors.known import HUB_DETECTORS, MINI, known_detector
 from aligncat.detectors.masks import DEFAULT_MASKS, MaskMode, mask_rule
 from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, PreprocessingMode
+from aligncat.detectors.preprocessor_config import PREPROCESSOR, own_size
 from aligncat.detectors.protocol import Detector, DetectorFactory
+from aligncat.detectors.registered import open_registered, registered_name
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.loading import model_loading
 from aligncat.types import FeatureColumn
 from aligncat.wording import did_you_mean
 
-MINI = "mini"
 CANDIDATES = 20
 """O, the number of candidates that the paper and QueryMatch keep for each image."""
-OPENMOJI_CREDIT = (
-    "OpenMoji: its training scenes are made of OpenMoji drawings, changed in colour, size and surroundings. All "
-    "emojis designed by [OpenMoji](https://openmoji.org), the open-source emoji and icon project. License: "
-    "[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/)."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,7 @@ class DetectorFamily:
         modules: the modules that the extra installs.
         backend: the library that runs the weights: "aligncat_backend" in config.json, where "torch" is the default.
         weights: glob patterns of the weight files, to download from the hub.
+        preprocessing: the mode that is used if the user chooses none.
     """
 
     name: str
@@ -54,125 +54,88 @@ class DetectorFamily:
     modules: tuple[str, ...] = ()
     backend: str = "torch"
     weights: tuple[str, ...] = ("*.safetensors",)
+    preprocessing: PreprocessingMode = DEFAULT_MODE
 
 
 FAMILIES: tuple[DetectorFamily, ...] = (
     DetectorFamily(name="mask2former", factory="aligncat.detectors.mask2former:Mask2FormerDetector"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class KnownDetector:
-    """Facts about the checkpoints whose name matches a pattern.
-
-    Attributes:
-        name: a glob pattern for the detector's name.
-        folder: the checkpoint's folder in this package, if the package ships it.
-        trained_on: its training images. Either the name of an image set that `aligncat audit` knows, such as
-            "coco-train2017", or a description of images that are in no evaluation split.
-        seen: the datasets whose photos it has seen in training, in every split.
-        unseen: a glob pattern for the datasets of which it has seen no image.
-        licence: one sentence about its licence for model cards, in Markdown. "{name}" stands for the detector's name.
-        limit: one sentence about the weakness of its query features for model cards, in Markdown.
-        credit: the attribution that model cards must contain, in Markdown.
-        sha256: the hashes of the weights and of config.json in `folder`, as a `DetectorDescription` has them.
-    """
-
-    name: str
-    folder: Path | None = None
-    trained_on: str | None = None
-    seen: tuple[str, ...] = ()
-    unseen: str | None = None
-    licence: str | None = None
-    limit: str | None = None
-    credit: str | None = None
-    sha256: tuple[str, str] | None = None
-
-    def has_not_seen(self, dataset: str) -> bool:
-        """Return whether it is known that the detector has seen no image of a dataset in training."""
-        return self.unseen is not None and fnmatchcase(dataset, self.unseen)
-
-
-_CC_BY_NC = (
-    "The detector {name} is not in this folder; its weights are "
-    "[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), so the two together may only be used for "
-    "non-commercial purposes."
-)
-KNOWN_DETECTORS: tuple[KnownDetector, ...] = (
-    KnownDetector(
-        name=MINI,
-        folder=Path(__file__).resolve().parents[1] / "assets" / "mini-detector",
-        trained_on="MojiRef scenes made for the detector",
-        unseen="*mojiref*",
-        licence="The mini detector ships with aligncat and was trained on drawings of OpenMoji.",
-        limit="Colour is weak: the query features of the mini detector carry little colour information, so phrases "
-        "that name a colour are answered worse than phrases that name a position or a size.",
-        credit=OPENMOJI_CREDIT,
-        sha256=(
-            "798501df3ca8b7a62218d485b3979e4ef4857329913e50515f3a4ef1ad2f14be",
-            "29ac4eb09b68d8a8a650fea2669adae3212397599795b90c3d1082036397131c",
-        ),
+    *(
+        DetectorFamily(name=each.name, factory=each.adapter, preprocessing=each.preprocessing)
+        for each in FAMILIES_OF_TRANSFORMERS
     ),
-    KnownDetector(
-        name="facebook/mask2former*coco*",
-        trained_on="coco-train2017",
-        seen=("refcoco", "refcoco+", "refcocog"),
-        licence=_CC_BY_NC,
-    ),
-    KnownDetector(name="facebook/mask2former*", licence=_CC_BY_NC),
 )
-"""The first row whose pattern matches a name applies."""
-
-HUB_DETECTORS: tuple[str, ...] = tuple(
-    f"facebook/mask2former-swin-{size}-coco-instance" for size in ("tiny", "small", "base", "base-IN21k", "large")
-)
-"""The COCO checkpoints of Mask2Former on the Hugging Face hub."""
-
-
-def known_detector(name: str) -> KnownDetector | None:
-    """Return the facts about a detector, or None if its name is unknown."""
-    return next((known for known in KNOWN_DETECTORS if fnmatchcase(name, known.name)), None)
 
 
 def open_detector(
-    name: str | Path,
+    name: str | Path | Detector,
     *,
     candidates: int = CANDIDATES,
     image_size: int | None = None,
-    preprocessing: PreprocessingMode = DEFAULT_MODE,
+    preprocessing: PreprocessingMode | None = None,
     device: str = "cpu",
     every_query: bool = False,
     masks: MaskMode = DEFAULT_MASKS,
     appearance: bool = False,
 ) -> Detector:
-    """Load a detector from the hub or a local folder, or the one that aligncat ships.
+    """Load a detector from the hub, a local folder or another package, or the one that aligncat ships.
 
     Args:
         name: a hub name such as "facebook/mask2former-swin-tiny-coco-instance", a folder with config.json and
-            safetensors, or "mini".
+            safetensors, "mini", or "name:argument" for a detector that another package has registered. Or a detector
+            itself: it is returned with checks of what it gives.
         candidates: O, the number of (query, class) pairs to keep for an image.
-        image_size: side of the letterbox, pixels. The default is "aligncat_image_size" in the model's config.json, or
-            416 if there is no such key. The other preprocessing modes have a fixed size.
+        image_size: side of the square, pixels. The default is "aligncat_image_size" in the model's config.json; else
+            the size in its preprocessor_config.json, which does not count for Mask2Former; else that of the
+            preprocessing. Modes with a fixed size accept no other.
         preprocessing: how an image is converted into the model's square input; see `aligncat.detectors.preprocessing`.
+            By default the mode of the family.
         device: "cpu", "cuda", "cuda:1" and so on.
         every_query: keep each of the N queries once, under its most confident class, whatever `candidates` is.
         masks: how masks and boxes are made from the mask logits; see `aligncat.detectors.masks`.
         appearance: also describe each candidate's look: the columns `colour` and, if the family gives them, `levels`.
 
     Raises:
-        DetectorError: the model does not exist, its family is unknown or needs an extra that is not installed, or its
-            weights are incomplete, damaged or not in the safetensors format.
+        DetectorError: the model does not exist, its family is unknown or needs an extra that is not installed, its
+            weights are incomplete, damaged or not in the safetensors format, or no package has registered its name.
         ConfigError: candidates or image_size is out of range, the preprocessing mode is unknown or has another fixed
-            size, or the masks need another preprocessing or a package that is not installed.
+            size, the masks need another preprocessing or a package that is not installed, or a detector of another
+            package or of your own is given an option that only it can decide.
     """
+    own = registered_name(str(name)) if isinstance(name, str | Path) else None
+    if candidates < 1:
+        raise ConfigError(f"candidates {candidates}: must be at least 1.")
+    if own is not None or not isinstance(name, str | Path):
+        options = {
+            "image_size": (image_size, None),
+            "preprocessing": (preprocessing, None),
+            "every_query": (every_query, False),
+            "masks": (masks, DEFAULT_MASKS),
+            "appearance": (appearance, False),
+        }
+        given = [option for option, (value, default) in options.items() if value != default]
+        if own is None and candidates != CANDIDATES:
+            given = ["candidates", *given]
+        if given:
+            raise ConfigError(
+                f"{given[0]}: a detector of your own decides this itself; leave the option out, and set it where the "
+                "detector is made"
+            )
+        if own is not None:
+            return open_registered(own, candidates=candidates, device=device)
+        from aligncat.detectors.query_detector import QueryDetector
+
+        detector = cast("Detector", name)
+        return detector if isinstance(detector, QueryDetector | CheckedDetector) else CheckedDetector(detector)
     name = str(name)
-    folder = DetectorFolder.read(name, _path(name))
+    folder = detector_folder(name)
     with model_loading():
-        factory = _factory(folder)
-        fit = Preprocessing.of(preprocessing, image_size, folder.image_size)
+        row = _family(folder)
+        transformers = transformers_family(row.name) if row.backend == "torch" else None
+        size = folder.image_size if transformers is None else own_size(folder, transformers)
+        fit = Preprocessing.of(preprocessing or row.preprocessing, image_size, size)
         mask_rule(masks, fit)  # its errors come before the weights are loaded
-        if candidates < 1:
-            raise ConfigError(f"candidates {candidates}: must be at least 1.")
+        module, attribute = row.factory.split(":")
+        factory = cast("DetectorFactory", getattr(import_module(module), attribute))
         detector = factory(
             folder,
             preprocessing=fit,
@@ -186,6 +149,18 @@ def open_detector(
     if known is not None and known.sha256 not in (None, (found.weights_sha256, found.config_sha256)):
         raise DetectorError(f"{folder.path}: the files of the {name} detector are damaged; reinstall aligncat.")
     return detector
+
+
+def detector_folder(name: str) -> DetectorFolder:
+    """Return the files of a detector, downloaded if it is on the hub.
+
+    Args:
+        name: a hub name, a local folder, or "mini".
+
+    Raises:
+        DetectorError: there is no such detector, or its config.json is damaged.
+    """
+    return DetectorFolder.read(name, _path(name))
 
 
 def load_detector(
@@ -202,16 +177,22 @@ def load_detector(
         DetectorError: the detector cannot be loaded, differs from the description in more than its name, or does not
             give the further features.
     """
-    detector = open_detector(
-        description.name,
-        candidates=description.candidates,
-        image_size=description.image_size,
-        preprocessing=cast("PreprocessingMode", description.preprocessing_mode),  # open_detector checks it
-        device=device,
-        every_query=description.every_query,
-        masks=cast("MaskMode", description.masks),  # open_detector checks it
-        appearance=bool(columns),
-    )
+    detector = _reopen(description, device, bool(columns))
+    check_same(detector, description, columns)
+    return detector
+
+
+def check_same(detector: Detector, description: DetectorDescription, columns: Collection[FeatureColumn] = ()) -> None:
+    """Check that a detector is the one of a description, whatever its name.
+
+    Args:
+        detector: the detector.
+        description: the description in a store or a grounder.
+        columns: the further features that are needed.
+
+    Raises:
+        DetectorError: it differs in more than its name, or does not give the further features.
+    """
     if differing := description.differences(detector.description()):
         raise DetectorError(
             f"the detector {description.name!r} has changed since it was last used (it differs in "
@@ -224,7 +205,28 @@ def load_detector(
             f"{' and '.join(map(str, detector.columns)) or 'no further features'}; extract and train again with this "
             "version of aligncat, or train with --alignment.features query"
         )
-    return detector
+
+
+def _reopen(description: DetectorDescription, device: str, appearance: bool) -> Detector:
+    """Load the detector of a description with its settings."""
+    if registered_name(description.name) is not None:
+        return open_detector(description.name, candidates=description.candidates, device=device)
+    if description.architecture not in {family.name for family in FAMILIES}:
+        raise DetectorError(
+            f"the detector {description.name!r} ({description.architecture}) is an object of somebody's own code, "
+            "which no folder can name; make it and give it: Grounder.from_pretrained(folder, detector=...)"
+        )
+    return open_detector(
+        description.name,
+        candidates=description.candidates,
+        image_size=description.image_size,
+        preprocessing=cast("PreprocessingMode", description.preprocessing_mode),  # open_detector checks it
+        device=device,
+        every_query=description.every_query,
+        # open_detector checks the mode
+        masks=cast("MaskMode", description.masks) if description.has_masks else DEFAULT_MASKS,
+        appearance=appearance,
+    )
 
 
 def _path(name: str) -> Path:
@@ -242,7 +244,7 @@ def _download(name: str) -> Path:
 
     try:
         patterns = {pattern for family in FAMILIES for pattern in family.weights}
-        return Path(snapshot_download(name, allow_patterns=[CONFIG, *sorted(patterns)]))
+        return Path(snapshot_download(name, allow_patterns=[CONFIG, PREPROCESSOR, *sorted(patterns)]))
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise DetectorError(
             f"{name}: neither a local folder nor a model that can be downloaded from the hub "
@@ -251,7 +253,7 @@ def _download(name: str) -> Path:
         ) from error
 
 
-def _factory(folder: DetectorFolder) -> DetectorFactory:
+def _family(folder: DetectorFolder) -> DetectorFamily:
     kind = folder.config.get("model_type")
     rows = {family.backend: family for family in FAMILIES if family.name == kind}
     if not rows:
@@ -270,5 +272,4 @@ def _factory(folder: DetectorFolder) -> DetectorFactory:
             f"{folder.name}: {family.name} detectors need {', '.join(missing)}, which is not installed; run "
             f"pip install 'aligncat[{family.extra}]'"
         )
-    module, attribute = family.factory.split(":")
-    return cast("DetectorFactory", getattr(import_module(module), attribute))
+    return family

@@ -193,6 +193,8 @@ def _compare(
     if not named:
         return 0, f1, 0.0, 0.0
     masks = questions.store.candidates(expression.image_id).masks
+    if masks is None:
+        return len(named), f1, np.nan, np.nan
     whole = merge_masks([masks[each] for each in named])
     if not truth.masks:
         return len(named), f1, 0.0, float(mask_overlap(whole, whole)[1])

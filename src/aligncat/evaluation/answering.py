@@ -132,6 +132,7 @@ def answer(
         features=features_of(grounder),
         context="none" if grounder.alignment is None else grounder.alignment.context,
         floors=questions.floors,
+        boxes_alone=not store.manifest.detector.has_masks,
     )
     provenance = {
         "grounder": None if folder is None else str(folder.absolute()),

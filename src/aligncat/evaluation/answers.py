@@ -26,7 +26,7 @@ from aligncat.grounder.choices import object_probability
 from aligncat.language.tokens import tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -244,7 +244,7 @@ def _choice_columns(candidates: Candidates, choices: Choices, row: int, *, sever
     return {
         "choice": choice,
         "score": object_probability(shares, candidates.boxes, choice) if count else 0.0,
-        "chosen_mask": merge_masks([candidates.masks[each] for each in shown])["counts"] if shown else None,
+        "chosen_mask": _joined_mask(candidates, shown),
         "boxes": candidates.boxes.ravel(),
         "categories": candidates.categories.astype(np.int16),
         "confidences": candidates.confidences,
@@ -254,6 +254,13 @@ def _choice_columns(candidates: Candidates, choices: Choices, row: int, *, sever
         "match": None if choices.match is None else float(choices.match[row]),
         "several": None if choices.several is None else choices.several[row, :count].tolist(),
     }
+
+
+def _joined_mask(candidates: Candidates, slots: Sequence[int]) -> bytes | None:
+    """Return the counts of some candidates' masks together; None without candidates or masks."""
+    if not slots or candidates.masks is None:
+        return None
+    return merge_masks([candidates.masks[each] for each in slots])["counts"]
 
 
 def _truth_columns(candidates: Candidates, truth: Truth) -> dict[str, Any]:

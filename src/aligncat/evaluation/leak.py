@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aligncat.datasets.known import known_dataset
 from aligncat.datasets.split import Split
-from aligncat.detectors.registry import known_detector
+from aligncat.detectors.known import known_detector
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.results import Seen
 from aligncat.files.documents import MAX_ANNOTATION_BYTES, parse_json, read_text
@@ -121,7 +121,7 @@ def _photo_name(split: Split, record: ImageRecord) -> str:
 
 
 def known_by_name(detector: str, dataset: str) -> TrainingImages | None:
-    """Return the training images of a detector, as far as `KNOWN_DETECTORS` in detectors/registry.py gives them.
+    """Return the training images of a detector, as far as `KNOWN_DETECTORS` in detectors/known.py gives them.
 
     Args:
         detector: the detector's name.

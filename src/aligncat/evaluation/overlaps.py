@@ -51,8 +51,9 @@ class Overlaps:
         targets: (E,) int64, the number of objects that the expression means.
         referent_categories: E category names of the truth; None where the dataset gives none.
         box_iou: (E, O + 1) float64.
-        intersections: (E, O + 1) float64, pixels shared by mask and truth; NaN if the truth has no mask.
-        unions: (E, O + 1) float64, pixels of mask or truth; NaN if the truth has no mask.
+        intersections: (E, O + 1) float64, pixels shared by mask and truth; NaN if the truth has no mask, or the
+            detector gives boxes alone.
+        unions: (E, O + 1) float64, pixels of mask or truth; NaN likewise.
         same_category: (E, O + 1) bool, the candidate's object is of the referent's category. Its category is that of
             the annotated object that its box overlaps most, if their IoU is above 0.5, and c^V otherwise.
         of_referent: (E, O + 1) bool, the candidate shows the referent, with a good or a poor box: its IoU with the
@@ -215,8 +216,11 @@ def _referent_table(
 
 
 def _mask_cells(candidates: Candidates, truth: Truth) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (O + 1,) intersections and unions with the targets' masks; the last are those of an empty mask."""
-    if not truth.masks:
+    """Return (O + 1,) intersections and unions with the targets' masks; the last are those of an empty mask.
+
+    They are NaN if the targets or the candidates have no masks.
+    """
+    if not truth.masks or candidates.masks is None:
         return np.full(len(candidates) + 1, np.nan), np.full(len(candidates) + 1, np.nan)
     mask = merge_masks(truth.masks)
     pairs = [mask_overlap(mask, candidate) for candidate in candidates.masks]

@@ -55,6 +55,7 @@ class Result:
         features: what the model reads of a candidate, `alignment.features`.
         context: what it reads of the other candidates, `alignment.context`.
         floors: the baselines on the same expressions and candidates; None in files of earlier versions.
+        boxes_alone: whether the detector gives boxes without masks, so that RES is not measured.
     """
 
     dataset: str
@@ -72,6 +73,7 @@ class Result:
     features: Read = "query"
     context: Context = "none"
     floors: Floors | None = None
+    boxes_alone: bool = False
 
     @property
     def reads(self) -> str:
@@ -81,10 +83,12 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """Return plain values; undefined metrics are None.
 
-        A file without `features`, `context` or `floors` means "query", "none" or None, as older ones do.
+        A file without `features`, `context`, `floors` or `boxes_alone` means "query", "none", None or False, as older
+        ones do.
         """
         own = {"scores" if f.name == "metrics" else f.name: getattr(self, f.name) for f in fields(self)}
-        for name, default in (("features", "query"), ("context", "none"), ("floors", None)):
+        defaults = (("features", "query"), ("context", "none"), ("floors", None), ("boxes_alone", False))
+        for name, default in defaults:
             if own[name] == default:
                 del own[name]
         if self.floors is not None:
@@ -140,6 +144,8 @@ def _fields(row: Mapping[str, object]) -> dict[str, Any]:
         raise DataError(f"{where}: 'seen_claimed' must be true or false, not {shorten(seen_claimed)}")
     if (seen := required_str(row, "seen", where)) not in get_args(Seen):
         raise DataError(f"{where}: seen is {shorten(seen)}, but must be one of {', '.join(get_args(Seen))}")
+    if not isinstance(boxes_alone := row.get("boxes_alone", False), bool):
+        raise DataError(f"{where}: 'boxes_alone' must be true or false, not {shorten(boxes_alone)}")
     read = {"features": row.get("features", "query"), "context": row.get("context", "none")}
     for name, known in (("features", READ), ("context", get_args(Context))):
         if read[name] not in known:
@@ -154,6 +160,7 @@ def _fields(row: Mapping[str, object]) -> dict[str, Any]:
         "metrics": read_metrics(required(row, "scores", where), "scores"),
         **{key: None if counts[key] is None else required_count(row, key, where) for key in counts},
         "seen_claimed": seen_claimed,
+        "boxes_alone": boxes_alone,
         **read,
         "floors": Floors.from_json(row["floors"], f"{where}, floors") if "floors" in row else None,
     }

@@ -15,7 +15,7 @@ from aligncat.datasets.split import Split
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.device import check_device
 from aligncat.detectors.protocol import Detector
-from aligncat.detectors.registry import load_detector
+from aligncat.detectors.registry import check_same, load_detector, open_detector
 from aligncat.errors import DetectorError
 from aligncat.files.given_images import ImageInput
 from aligncat.grounder.card_results import CardResult
@@ -89,6 +89,7 @@ class Grounder(ModelHubMixin):
         self.matcher = None if calibration is None else Matcher(calibration, self.model, vocabulary)
         self.familiar = familiar
         self._detector: Detector | None = None
+        self._given_detector: Detector | None = None
 
     @property
     def alignment(self) -> AlignmentConfig | None:
@@ -103,6 +104,8 @@ class Grounder(ModelHubMixin):
     def to(self, device: str) -> Self:
         """Move the grounder to a device and return it. Its detector is loaded on that device at the next use.
 
+        A detector that was given as an object stays where it is.
+
         Args:
             device: "cpu", "cuda", "cuda:1", "mps" and so on.
 
@@ -113,7 +116,7 @@ class Grounder(ModelHubMixin):
         before = self.device
         self.model.to(device)
         if self.device != before:
-            self._detector = None
+            self._detector = self._given_detector
         return self
 
     @property
@@ -303,7 +306,7 @@ class Grounder(ModelHubMixin):
         pretrained_model_name_or_path: str | Path,
         *,
         device: str = "cpu",
-        detector: str | Path | None = None,
+        detector: str | Path | Detector | None = None,
         text_encoder: str | Path | None = None,
         force_download: bool = False,
         token: str | bool | None = None,
@@ -319,8 +322,8 @@ class Grounder(ModelHubMixin):
                 grounder that needs no training but a detector.
             device: the device of the grounder and its detector: "cpu", "cuda", "cuda:1", "mps" and so on.
                 `aligncat.detectors.device.default_device` returns the accelerator of this machine.
-            detector: the folder or hub name of the grounder's detector, if it has moved since training; for
-                "training-free", any detector.
+            detector: the folder or hub name of the grounder's detector, if it has moved since training, or the detector
+                itself, if it is an object of your own; for "training-free", any detector.
             text_encoder: the folder or hub name of the grounder's frozen transformer, if that has moved since training.
             force_download: download all files again, even those in the cache.
             token: the access token of the hub, for a private grounder.
@@ -332,7 +335,8 @@ class Grounder(ModelHubMixin):
         Raises:
             ConfigError: the grounder does not exist or is damaged, its text encoder cannot be loaded, the device is not
                 available, or "training-free" has no detector.
-            DetectorError: the detector of "training-free" cannot be loaded.
+            DetectorError: `detector` is an object, and not the detector that the grounder was trained with; or that of
+                "training-free" cannot be loaded.
             TypeError: `model_kwargs` is not empty.
         """
         # The mixin's own method would parse config.json before this class can explain what is wrong with it.
@@ -352,6 +356,10 @@ class Grounder(ModelHubMixin):
             token=token,
         )
         grounder = cls(*read_folder(folder, text_encoder))
-        if detector is not None:
+        if detector is not None and not isinstance(detector, str | Path):
+            given = open_detector(detector)
+            check_same(given, grounder.detector_description, [each.column for each in grounder.columns])
+            grounder._detector = grounder._given_detector = given
+        elif detector is not None:
             grounder.detector_description = replace(grounder.detector_description, name=str(detector))
         return grounder.to(device)

@@ -15,7 +15,7 @@ from huggingface_hub.constants import REPOCARD_NAME
 from aligncat.alignment.config import ALL_PRESETS, AlignmentConfig
 from aligncat.datasets.known import known_dataset
 from aligncat.detectors.colour import COLOUR
-from aligncat.detectors.registry import OPENMOJI_CREDIT, known_detector
+from aligncat.detectors.known import OPENMOJI_CREDIT, known_detector
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import remove_left

@@ -15,8 +15,10 @@ from aligncat.datasets.split import Split
 from aligncat.detectors.colour import COLOUR
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.device import check_device
+from aligncat.detectors.known import HUB_DETECTORS
 from aligncat.detectors.protocol import Detector
-from aligncat.detectors.registry import HUB_DETECTORS, open_detector
+from aligncat.detectors.registered import registered_name
+from aligncat.detectors.registry import open_detector
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.grounder.asked import PERSON, Asked, asked_of
 from aligncat.grounder.ground_many import Answering
@@ -107,9 +109,7 @@ class TrainingFreeGrounder(Grounder):
                 f"the {TRAINING_FREE} grounder needs a detector: name one with --detector (in Python, detector=), such "
                 f"as {HUB_DETECTORS[0]}"
             )
-        opened = detector
-        if isinstance(opened, str | Path):
-            opened = open_detector(opened, device=device, appearance=True)
+        opened = _with_colours(detector, device)
         return cls(opened.labels, opened.description(), opened, coloured=COLOUR in opened.columns)
 
     @classmethod
@@ -135,7 +135,7 @@ class TrainingFreeGrounder(Grounder):
         """
         check_device(device)
         if self._detector is not None and self._detector.device != device:
-            self._detector = open_detector(self.detector_description.name, device=device, appearance=True)
+            self._detector = _with_colours(self.detector_description.name, device)
         return self
 
     @property
@@ -237,3 +237,9 @@ class TrainingFreeGrounder(Grounder):
 
     def _save_pretrained(self, save_directory: Path) -> None:
         raise ConfigError(f"the {TRAINING_FREE} grounder has nothing to save: load it by its name, with a detector")
+
+
+def _with_colours(detector: str | Path | Detector, device: str) -> Detector:
+    """Load a detector with the column `colour`; one of another package or the caller's decides its columns itself."""
+    decides = not isinstance(detector, str | Path) or registered_name(str(detector)) is not None
+    return open_detector(detector, device=device, appearance=not decides)

@@ -27,8 +27,9 @@ from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation,
 
 from aligncat.console import progress_bar
 from aligncat.detectors.folder import CONFIG, with_hashes
+from aligncat.detectors.known import KNOWN_DETECTORS, MINI
 from aligncat.detectors.preprocessing import normalize
-from aligncat.detectors.registry import KNOWN_DETECTORS, MINI, open_detector
+from aligncat.detectors.registry import open_detector
 from aligncat.errors import DetectorError
 from aligncat.files.atomic import write_files_atomic
 from aligncat.files.torch_files import load_hashed, save_hashed

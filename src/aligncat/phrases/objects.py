@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aligncat.geometry import mask_iou
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncat.geometry import box_iou, mask_iou
 from aligncat.phrases.colours import COLUMN, colour_words
 from aligncat.phrases.nouns import is_person
 from aligncat.phrases.recipe import PhraseRecipe
@@ -54,8 +57,7 @@ def objects_of(
         colours: whether to read the column of colours.
     """
     rows = [row for row in range(len(candidates)) if candidates.confidences[row] >= recipe.doubtful]
-    masks = [candidates.masks[row] for row in rows]
-    same = mask_iou(masks, masks) > _SAME if rows else None
+    same = _overlaps(candidates, rows) > _SAME if rows else None
     kept: dict[int, list[int]] = {}  # place of an object's best candidate -> places of all its candidates
     for place in range(len(rows)):
         assert same is not None, "there are candidates"
@@ -84,3 +86,11 @@ def objects_of(
             )
         )
     return found
+
+
+def _overlaps(candidates: Candidates, rows: Sequence[int]) -> NDArray[np.float64]:
+    """Return the IoU of each two of some candidates: of their masks, or of their boxes if there are boxes alone."""
+    if candidates.masks is None:
+        return box_iou(candidates.boxes[rows], candidates.boxes[rows])
+    masks = [candidates.masks[row] for row in rows]
+    return mask_iou(masks, masks)

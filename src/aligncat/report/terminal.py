@@ -247,13 +247,18 @@ def _conditions(row: Summary) -> dict[str, str]:
     return {
         "Dataset": row.first.dataset,
         "Split by": row.first.split_by or "none",
-        "Detector": row.first.detector,
+        "Detector": detector_in_result(row.first),
         "Detector's training": detector_training(row.first),
         "Features": row.first.reads,
         "Split": row.first.split,
         "Config": row.first.config,
         "Seeds": ", ".join("none" if seed is None else str(seed) for seed in row.seeds),
     }
+
+
+def detector_in_result(result: Result) -> str:
+    """Return the detector's name, and that RES is not measured if it gives boxes alone."""
+    return f"{result.detector} (boxes alone: RES is not measured)" if result.boxes_alone else result.detector
 
 
 def detector_training(result: Result) -> str:

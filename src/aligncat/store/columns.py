@@ -66,7 +66,7 @@ def shard_schema(manifest: Manifest) -> pa.Schema:
             _list_field("boxes", pa.float32()),
             _list_field("features", pa.binary(2 * manifest.feature_dim)),
             *(_list_field(name, kind) for name, kind in further),
-            _list_field("masks", pa.binary()),
+            *([_list_field("masks", pa.binary())] if manifest.has_masks else []),
         ]
     )
 
@@ -97,6 +97,12 @@ def encode_shard(
         {"image_id": ids, "skipped": reasons, **stamp_columns([stamps.get(image_id) for image_id in ids])},
         schema=pa.schema(IMAGE_FIELDS),
     )
+    for each in images:
+        if isinstance(each, Candidates) and (each.masks is not None) != manifest.has_masks:
+            raise StoreError(
+                f"image {each.image_id!r}: the detector gives {'no masks' if each.masks is None else 'masks'}, but its "
+                f"description says {manifest.detector.masks!r}"
+            )
     found = [_distinct(each, manifest.columns) for each in images]
     arrays = [
         *described.columns,
@@ -113,7 +119,7 @@ def encode_shard(
             for column in manifest.columns
             for name in [further_column(column.name)]
         ),
-        pa.array([each.masks for each in found], schema.field("masks").type),
+        *([pa.array([each.masks for each in found], schema.field("masks").type)] if manifest.has_masks else []),
     ]
     return encode_table(pa.table(arrays, schema=schema), manifest, metadata), described
 
@@ -133,7 +139,7 @@ def encode_table(table: pa.Table, manifest: Manifest, metadata: Mapping[str, str
         buffer,
         {
             **{f"{name}.list.element": _BYTE_STREAM_SPLIT for name in split},
-            "masks.list.element": "DELTA_LENGTH_BYTE_ARRAY",
+            **({"masks.list.element": "DELTA_LENGTH_BYTE_ARRAY"} if manifest.has_masks else {}),
         },
         metadata,
     )
@@ -180,7 +186,7 @@ class _Distinct(NamedTuple):
         boxes: (Q, 4).
         features: (Q, d_v).
         columns: (Q, dim) for each further column.
-        masks: the counts of Q masks.
+        masks: the counts of Q masks; empty for boxes alone.
     """
 
     width: int
@@ -228,7 +234,7 @@ def _distinct(image: Candidates | SkippedImage, columns: Sequence[FeatureColumn]
         key = (
             int(image.queries[number]),
             image.boxes[number].tobytes(),
-            image.masks[number]["counts"],
+            None if image.masks is None else image.masks[number]["counts"],
             *(each[number].tobytes() for each in vectors),
         )
         if key not in places:
@@ -245,7 +251,7 @@ def _distinct(image: Candidates | SkippedImage, columns: Sequence[FeatureColumn]
         image.boxes[firsts],
         image.features[firsts],
         {each.name: image.columns[each.name][firsts] for each in columns},
-        [image.masks[number]["counts"] for number in firsts],
+        [] if image.masks is None else [image.masks[number]["counts"] for number in firsts],
     )
 
 

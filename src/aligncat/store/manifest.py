@@ -19,6 +19,8 @@ from aligncat.versions import installed_versions
 from aligncat.wording import truncated
 
 FORMAT = 2
+BOXES_FORMAT = 3
+"""The format of stores whose candidates are boxes alone: format 2 without the column of masks."""
 FIRST_FORMAT = 1
 """The format of aligncat 0.1. Its stores are read, but not written."""
 MANIFEST = "manifest.json"
@@ -30,7 +32,7 @@ class Manifest:
     """The origin and the layout of a store. It is written before the first shard and never changes.
 
     Attributes:
-        format: the version of the layout.
+        format: the version of the layout. It says whether the store holds masks.
         detector: the description of the detector that made the store.
         labels: the detector's category names, by class index.
         feature_dim: d_v, the length of a query feature.
@@ -63,9 +65,10 @@ class Manifest:
             image_ids: the ids of all images, in order.
             shard_size: the number of images in a shard.
         """
+        description = detector.description()
         return cls(
-            format=FORMAT,
-            detector=detector.description(),
+            format=FORMAT if description.has_masks else BOXES_FORMAT,
+            detector=description,
             labels=list(detector.labels),
             feature_dim=detector.feature_dim,
             candidates=detector.candidates,
@@ -155,6 +158,11 @@ class Manifest:
     def _to_json(self) -> dict[str, Any]:
         columns = {each.name: {"version": each.version, "dim": each.dim} for each in self.columns}
         return {**asdict(self), "detector": self.detector.to_json(), "columns": columns}
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the store holds masks, and not boxes alone."""
+        return self.format != BOXES_FORMAT
 
     @property
     def shards(self) -> int:

@@ -12,7 +12,7 @@ from aligncat.detectors.description import DetectorDescription
 from aligncat.errors import DataError, DetectorError, StoreError
 from aligncat.files.documents import parse_json, read_bytes
 from aligncat.files.fields import as_mapping, required, required_int, required_list, required_str, shorten
-from aligncat.store.manifest import FIRST_FORMAT, FORMAT, MANIFEST, Manifest
+from aligncat.store.manifest import BOXES_FORMAT, FIRST_FORMAT, FORMAT, MANIFEST, Manifest
 from aligncat.types import JSON, FeatureColumn
 
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -37,7 +37,7 @@ class ManifestFile(NamedTuple):
 
 
 def read_manifest(folder: Path) -> ManifestFile:
-    """Read the manifest of a store, of this format or the first one.
+    """Read the manifest of a store, of any format.
 
     Raises:
         StoreError: the manifest is missing, damaged, or has another format.
@@ -53,10 +53,10 @@ def read_manifest(folder: Path) -> ManifestFile:
     try:
         row = as_mapping(parse_json(text, str(path)), str(path))
         found = row.get("format")
-        if type(found) is not int or found not in (FIRST_FORMAT, FORMAT):
+        if type(found) is not int or found not in (FIRST_FORMAT, FORMAT, BOXES_FORMAT):
             raise StoreError(
                 f"{path}: the store has format {shorten(found)}, but this version of aligncat reads formats "
-                f"{FIRST_FORMAT} and {FORMAT}; extract it again, or install a newer aligncat."
+                f"{FIRST_FORMAT}, {FORMAT} and {BOXES_FORMAT}; extract it again, or install a newer aligncat."
             )
         manifest = _manifest(row, found, str(path))
     except DataError as error:
@@ -70,9 +70,12 @@ def _manifest(row: Mapping[str, object], version: int, where: str) -> Manifest:
     """Return the manifest in a JSON object, or raise a DataError or a DetectorError."""
     environment: Mapping[str, JSON] = as_mapping(required(row, "environment", where), f"{where}: environment")  # type: ignore[assignment]
     columns = {} if version == FIRST_FORMAT else as_mapping(required(row, "columns", where), f"{where}: columns")
+    detector = DetectorDescription.from_json(as_mapping(required(row, "detector", where), f"{where}: detector"))
+    if detector.has_masks == (version == BOXES_FORMAT):
+        raise DataError(f"{where}: format {version} and the detector's masks {detector.masks!r} exclude each other")
     return Manifest(
         format=version,
-        detector=DetectorDescription.from_json(as_mapping(required(row, "detector", where), f"{where}: detector")),
+        detector=detector,
         labels=_labels(row, where),
         feature_dim=bounded_int(row, "feature_dim", where, 1, MAX_DIM),
         candidates=bounded_int(row, "candidates", where, 1, MAX_CANDIDATES),

@@ -302,14 +302,19 @@ class Store:
             },
         )
 
-    def masks(self, image_id: str) -> tuple[RLE, ...]:
+    def masks(self, image_id: str) -> tuple[RLE, ...] | None:
         """Load the masks of one image's candidates at the size of the image, most confident candidate first.
+
+        Returns:
+            The masks; None if the store holds boxes alone.
 
         Raises:
             StoreError: the image is not in the store, or its shard is damaged.
         """
         shard, row = self._place(image_id)
         read = self._shard(shard)
+        if not self.manifest.has_masks:
+            return None
         width, height = read.size(row)
         return tuple(RLE(size=[height, width], counts=counts) for counts in read.masks(row, self.manifest.candidates))
 

@@ -1,0 +1,117 @@
+"""Facts about published detectors: what they were trained on, their licences, and what a model card must say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+MINI = "mini"
+OPENMOJI_CREDIT = (
+    "OpenMoji: its training scenes are made of OpenMoji drawings, changed in colour, size and surroundings. All "
+    "emojis designed by [OpenMoji](https://openmoji.org), the open-source emoji and icon project. License: "
+    "[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDetector:
+    """Facts about the checkpoints whose name matches a pattern.
+
+    Attributes:
+        name: a glob pattern for the detector's name.
+        folder: the checkpoint's folder in this package, if the package ships it.
+        trained_on: its training images. Either the name of an image set that `aligncat audit` knows, such as
+            "coco-train2017", or a description of images that are in no evaluation split.
+        seen: the datasets whose photos it has seen in training, in every split.
+        unseen: a glob pattern for the datasets of which it has seen no image.
+        licence: one sentence about its licence for model cards, in Markdown. "{name}" stands for the detector's name.
+        limit: one sentence about the weakness of its query features for model cards, in Markdown.
+        credit: the attribution that model cards must contain, in Markdown.
+        sha256: the hashes of the weights and of config.json in `folder`, as a `DetectorDescription` has them.
+    """
+
+    name: str
+    folder: Path | None = None
+    trained_on: str | None = None
+    seen: tuple[str, ...] = ()
+    unseen: str | None = None
+    licence: str | None = None
+    limit: str | None = None
+    credit: str | None = None
+    sha256: tuple[str, str] | None = None
+
+    def has_not_seen(self, dataset: str) -> bool:
+        """Return whether it is known that the detector has seen no image of a dataset in training."""
+        return self.unseen is not None and fnmatchcase(dataset, self.unseen)
+
+
+_CC_BY_NC = (
+    "The detector {name} is not in this folder; its weights are "
+    "[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), so the two together may only be used for "
+    "non-commercial purposes."
+)
+KNOWN_DETECTORS: tuple[KnownDetector, ...] = (
+    KnownDetector(
+        name=MINI,
+        folder=Path(__file__).resolve().parents[1] / "assets" / "mini-detector",
+        trained_on="MojiRef scenes made for the detector",
+        unseen="*mojiref*",
+        licence="The mini detector ships with aligncat and was trained on drawings of OpenMoji.",
+        limit="Colour is weak: the query features of the mini detector carry little colour information, so phrases "
+        "that name a colour are answered worse than phrases that name a position or a size.",
+        credit=OPENMOJI_CREDIT,
+        sha256=(
+            "798501df3ca8b7a62218d485b3979e4ef4857329913e50515f3a4ef1ad2f14be",
+            "29ac4eb09b68d8a8a650fea2669adae3212397599795b90c3d1082036397131c",
+        ),
+    ),
+    KnownDetector(
+        name="facebook/mask2former*coco*",
+        trained_on="coco-train2017",
+        seen=("refcoco", "refcoco+", "refcocog"),
+        licence=_CC_BY_NC,
+    ),
+    KnownDetector(name="facebook/mask2former*", licence=_CC_BY_NC),
+    # The COCO checkpoints of the other families, in which every image of train2014 was trained on, as their papers say.
+    *(
+        KnownDetector(name=name, trained_on="coco-train2017", seen=("refcoco", "refcoco+", "refcocog"))
+        for name in (
+            "facebook/maskformer-swin-*-coco",
+            "tue-mps/coco_*_eomt_*",
+            "tue-mps/eomt-dinov3-coco-*",
+            "facebook/detr-resnet-*",
+            "microsoft/conditional-detr-resnet-*",
+            "Roboflow/rf-detr-seg-*",
+            "Roboflow/rf-detr-base",
+            "Roboflow/rf-detr-large",
+            "Roboflow/rf-detr-medium",
+            "Roboflow/rf-detr-small",
+            "Roboflow/rf-detr-nano",
+            "PekingU/rtdetr_*",
+            "ustc-community/dfine*coco*",
+            "Intellindust/DEIMv2_*_COCO",
+            "SenseTime/deformable-detr*",
+            "AnnaZhang/lwdetr*_coco",
+        )
+    ),
+)
+"""The first row whose pattern matches a name applies."""
+
+HUB_DETECTORS: tuple[str, ...] = (
+    *(f"facebook/mask2former-swin-{size}-coco-instance" for size in ("tiny", "small", "base", "base-IN21k", "large")),
+    "facebook/maskformer-swin-base-coco",
+    "tue-mps/coco_panoptic_eomt_large_640",
+    "facebook/detr-resnet-50-panoptic",
+    "Roboflow/rf-detr-seg-medium",
+    "PekingU/rtdetr_r50vd",
+    "ustc-community/dfine-xlarge-coco",
+    "SenseTime/deformable-detr",
+    "AnnaZhang/lwdetr_small_60e_coco",
+)
+"""Some COCO checkpoints on the Hugging Face hub, to complete a name and to guess what a misspelt one means."""
+
+
+def known_detector(name: str) -> KnownDetector | None:
+    """Return the facts about a detector, or None if its name is unknown."""
+    return next((known for known in KNOWN_DETECTORS if fnmatchcase(name, known.name)), None)
