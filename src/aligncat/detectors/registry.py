@@ -166,7 +166,7 @@ def open_detector(
             size, or the masks need another preprocessing or a package that is not installed.
     """
     name = str(name)
-    folder = DetectorFolder.read(name, _path(name))
+    folder = detector_folder(name)
     with model_loading():
         factory = _factory(folder)
         fit = Preprocessing.of(preprocessing, image_size, folder.image_size)
@@ -186,6 +186,18 @@ def open_detector(
     if known is not None and known.sha256 not in (None, (found.weights_sha256, found.config_sha256)):
         raise DetectorError(f"{folder.path}: the files of the {name} detector are damaged; reinstall aligncat.")
     return detector
+
+
+def detector_folder(name: str) -> DetectorFolder:
+    """Return the files of a detector, downloaded if it is on the hub.
+
+    Args:
+        name: a hub name, a local folder, or "mini".
+
+    Raises:
+        DetectorError: there is no such detector, or its config.json is damaged.
+    """
+    return DetectorFolder.read(name, _path(name))
 
 
 def load_detector(
