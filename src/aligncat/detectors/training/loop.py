@@ -150,13 +150,16 @@ class _Steps(pl.LightningModule):
         """Return the optimiser and its schedule, which advances with every step."""
         return {"optimizer": self._optimizer, "lr_scheduler": {"scheduler": self._schedule, "interval": "step"}}
 
-    def training_step(self, batch: bytes) -> Tensor:
-        """Return the loss of a batch. It samples points at random, so it is seeded in every step."""
-        torch.manual_seed((self._phase.optimisation.seed << 32) + self._phase.steps.start + self.done)
-        examples = [
-            Example(each.pixels.to(self.device), each.masks.to(self.device), each.classes.to(self.device))
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Unpickle a batch and move it. Lightning's own method would look at every byte."""
+        return [
+            Example(each.pixels.to(device), each.masks.to(device), each.classes.to(device))
             for each in pickle.loads(batch)
         ]
+
+    def training_step(self, examples: Sequence[Example]) -> Tensor:
+        """Return the loss of a batch. It samples points at random, so it is seeded in every step."""
+        torch.manual_seed((self._phase.optimisation.seed << 32) + self._phase.steps.start + self.done)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._phase.optimisation.bfloat16):
             return self._loss_of(examples)
 

@@ -59,7 +59,7 @@ class DetectorRecipe:
         seed: random seed of everything.
     """
 
-    epochs: int = 40
+    epochs: int = 30
     batch_size: int = 16
     learning_rate: float | None = None
     warmup: int = 100
