@@ -27,13 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from aligncat import DataConfig, evaluate, extract, train
-from aligncat.api.train_detector import train_detector
+from aligncat import DataConfig, DetectorRecipe, evaluate, extract, train, train_detector
 from aligncat.datasets.labelled import read_labelled
 from aligncat.datasets.photos import photos_in
 from aligncat.detectors.registry import open_detector
 from aligncat.detectors.training.labelled import LabelledPhoto
-from aligncat.detectors.training.recipe import DetectorRecipe
 from aligncat.detectors.training.scores import Scores, score_candidates
 from aligncat.files.images import read_image
 from aligncat.geometry import encode_mask
@@ -154,7 +152,8 @@ def make_scenes(out: Path, backgrounds: Path, train_count: int, held_out_count: 
     names = list(CATEGORIES)
     phrases: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for part, count in (("train", train_count), ("held-out", held_out_count)):
-        images, annotations = [], []
+        images: list[dict[str, object]] = []
+        annotations: list[dict[str, object]] = []
         for number in range(count):
             rng = np.random.default_rng([seed, len(part), number])
             # The two parts have different backgrounds.

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from aligncat.api.prepare import prepare
     from aligncat.api.report import write_report
     from aligncat.api.train import train
+    from aligncat.api.train_detector import train_detector
     from aligncat.datasets.config import DataConfig
     from aligncat.detectors.protocol import Detector
+    from aligncat.detectors.training.recipe import DetectorRecipe
     from aligncat.errors import AligncatError
     from aligncat.grounder.grounder import Grounder
     from aligncat.grounder.grounding import Grounding
@@ -32,6 +34,7 @@ _MODULES = {
     "Candidates": "types",
     "DataConfig": "datasets.config",
     "Detector": "detectors.protocol",
+    "DetectorRecipe": "detectors.training.recipe",
     "Expression": "types",
     "Grounder": "grounder.grounder",
     "Grounding": "grounder.grounding",
@@ -46,6 +49,7 @@ _MODULES = {
     "to_pandas": "grounder.interop",
     "to_supervision": "grounder.interop",
     "train": "api.train",
+    "train_detector": "api.train_detector",
     "write_report": "api.report",
 }
 """The module that defines each public name. It is imported when the name is first used, so `import aligncat` and the
@@ -57,6 +61,7 @@ __all__ = [
     "Candidates",
     "DataConfig",
     "Detector",
+    "DetectorRecipe",
     "Expression",
     "Grounder",
     "Grounding",
@@ -72,6 +77,7 @@ __all__ = [
     "to_pandas",
     "to_supervision",
     "train",
+    "train_detector",
     "write_report",
 ]
 
