@@ -114,7 +114,11 @@ def main() -> None:
             training=TrainingConfig(epochs=given.grounder_epochs, batch_size=64, learning_rate=4e-4, warmup_epochs=1),
         )
     for answers in evaluate(grounder=out / "grounder", data=data, store=out / "store", splits=("test",)):
-        print(f"grounder: {answers.result}")
+        metrics, seen = answers.result.metrics, answers.result.seen
+        print(
+            f"grounder on {metrics.expressions} phrases: REC {metrics.rec:.1%}, oracle {metrics.oracle_rec:.1%}; "
+            f"the photos are {seen} for the detector"
+        )
 
 
 @contextmanager

@@ -49,6 +49,8 @@ def trained(files: InstancesFiles, start: Path, tmp_path_factory: pytest.TempPat
 def test_the_folder_is_a_detector_of_the_datas_categories(trained: Path, files: InstancesFiles) -> None:
     detector = open_detector(str(trained), candidates=4)
     assert detector.labels == tuple(CATEGORIES.values()) and detector.description().image_size == 64
+    told = json.loads((trained / "preprocessor_config.json").read_text())
+    assert told["size"] == {"height": 64, "width": 64} and told["image_mean"] == [0.485, 0.456, 0.406]
     [found] = detector.detect([Image.open(files.images / "photo-0.png").convert("RGB")], ["0"])
     assert len(found) == 4
     assert [path.name for path in trained.parent.iterdir()] == ["mine"], "nothing is left beside it"

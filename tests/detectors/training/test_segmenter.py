@@ -165,3 +165,10 @@ def test_missing_and_damaged_weights_are_refused(tmp_path: Path) -> None:
     weights.unlink()
     with pytest.raises(DetectorError, match=r"no \*.safetensors file"):
         start_from(detector_folder(str(folder)), ["cat"], [0], None)
+
+
+def test_a_model_of_one_size_is_trained_at_that_size(tmp_path: Path) -> None:
+    folder = detector_folder(str(eomt(tmp_path / "detector")))
+    assert start_from(folder, ["cat"], [0], SIZE).size == start_from(folder, ["cat"], [0], None).size == SIZE
+    with pytest.raises(DetectorError, match="reads only squares of 64 pixels"):
+        start_from(folder, ["cat"], [0], 96)

@@ -21,7 +21,14 @@ from aligncat.detectors.training.loop import Phase, train_steps
 from aligncat.detectors.training.recipe import DetectorRecipe, Optimisation
 from aligncat.detectors.training.record import STARTED_FROM, continued
 from aligncat.detectors.training.scores import Scores, score_segmenter
-from aligncat.detectors.training.segmenter import Segmenter, example_loss, rounded, save_segmenter, start_from
+from aligncat.detectors.training.segmenter import (
+    Segmenter,
+    example_loss,
+    rounded,
+    save_preprocessor,
+    save_segmenter,
+    start_from,
+)
 from aligncat.errors import DetectorError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import read_json
@@ -126,6 +133,7 @@ def fine_tune(
             TRAINING: identity | {"history": history},
         }
         save_segmenter(average.cpu().to(segmenter.dtype), unfinished, settings_written)
+        save_preprocessor(unfinished, segmenter.size)
         record.write(unfinished)
         text = card(
             Contents(name=out.name, labels=labels.names, new=new, photos=photos, held_out=held_out),

@@ -79,7 +79,10 @@ def start_from(
                 for row, found in [*enumerate(same), (len(labels), len(theirs) - 1)]:
                     if found is not None:
                         ours[row] = theirs[found]
-    preprocessing = Preprocessing.of(DEFAULT_MODE, size, folder.image_size or _fixed_size(model))
+    fixed = _fixed_size(model)
+    if fixed is not None and size not in (None, fixed):
+        raise DetectorError(f"{folder.name} reads only squares of {fixed} pixels; leave recipe.image_size out")
+    preprocessing = Preprocessing.of(DEFAULT_MODE, size, fixed or folder.image_size)
     with safe_open(folder.safetensors()[0], framework="pt") as file:
         kinds = {file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118  # not a dict
     return Segmenter(
@@ -128,6 +131,20 @@ def example_loss(model: Any, examples: Sequence[Example]) -> Tensor:
 def rounded(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Return a copy of a model with the weights that its file will hold, in float32."""
     return copy.deepcopy(model).to(dtype).float()
+
+
+def save_preprocessor(folder: Path, size: int) -> None:
+    """Write preprocessor_config.json, which tells other programs how the model's input is made."""
+    told = Preprocessing(DEFAULT_MODE, size).description()
+    content = {
+        "size": {"height": size, "width": size},
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": told["mean"],
+        "image_std": told["std"],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def save_segmenter(model: Any, folder: Path, settings: dict[str, Any]) -> None:
