@@ -80,10 +80,11 @@ class TestHelp:
         output = capsys.readouterr().out
         function = VERBS[name].function()
         hints = argument_types(function)
-        for argument in inspect.signature(function).parameters:
+        for parameter in inspect.signature(function).parameters:
+            argument = parameter.removesuffix("_")
             assert f"--{argument}" in output or f"  {argument.upper()} " in output or f"\n{argument}: " in output
-            if is_dataclass(hints[argument]):
-                for field in fields(hints[argument]):
+            if is_dataclass(hints[parameter]):
+                for field in fields(hints[parameter]):
                     assert f"--{argument}.{field.name} " in output, "a field has no option in the help"
 
     @pytest.mark.parametrize("name", VERBS)

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from aligncat.api.prepare import prepare
     from aligncat.api.report import write_report
     from aligncat.api.train import train
+    from aligncat.api.train_detector import train_detector
     from aligncat.datasets.config import DataConfig
     from aligncat.detectors.description import DetectorDescription
     from aligncat.detectors.protocol import Detector
+    from aligncat.detectors.training.recipe import DetectorRecipe
     from aligncat.errors import AligncatError
     from aligncat.grounder.grounder import Grounder
     from aligncat.grounder.grounding import Grounding
@@ -34,6 +36,7 @@ _MODULES = {
     "DataConfig": "datasets.config",
     "Detector": "detectors.protocol",
     "DetectorDescription": "detectors.description",
+    "DetectorRecipe": "detectors.training.recipe",
     "Expression": "types",
     "Grounder": "grounder.grounder",
     "Grounding": "grounder.grounding",
@@ -48,6 +51,7 @@ _MODULES = {
     "to_pandas": "grounder.interop",
     "to_supervision": "grounder.interop",
     "train": "api.train",
+    "train_detector": "api.train_detector",
     "write_report": "api.report",
 }
 """The module that defines each public name. It is imported when the name is first used, so `import aligncat` and the
@@ -60,6 +64,7 @@ __all__ = [
     "DataConfig",
     "Detector",
     "DetectorDescription",
+    "DetectorRecipe",
     "Expression",
     "Grounder",
     "Grounding",
@@ -75,6 +80,7 @@ __all__ = [
     "to_pandas",
     "to_supervision",
     "train",
+    "train_detector",
     "write_report",
 ]
 

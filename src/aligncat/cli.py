@@ -131,6 +131,10 @@ VERBS: dict[str, Verb] = {
         "Turn an original (detectron2) Mask2Former checkpoint into a folder that transformers and aligncat load.",
         positional=("model", "out"),
     ),
+    "detector train": Verb(
+        "aligncat.api.train_detector:train_detector",
+        "Fine-tune a detector on your own categories, from photos with the boxes and masks of their objects.",
+    ),
     "detector train-mini": Verb(
         "aligncat.mojiref.train_detector:train_mini_detector",
         "Train the mini detector and save it as a Hugging Face folder with float16 weights.",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+logger = logging.getLogger(__name__)
 
 _NAMES = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
@@ -71,3 +75,24 @@ def signals_held() -> Iterator[None]:
 def stopped_status(received: Sequence[int]) -> int:
     """Return the exit status after KeyboardInterrupt: 128 plus the signal, as shells report it; 130 for Ctrl-C."""
     return 128 + (received[0] if received else signal.SIGINT)
+
+
+@contextmanager
+def lightning_interrupts(trainer: Any, where: str) -> Iterator[None]:
+    """Raise KeyboardInterrupt on Ctrl-C in Lightning's loop, and restore the signal handler.
+
+    Lightning raises SystemExit instead, and then leaves SIGINT ignored.
+
+    Args:
+        trainer: Lightning's trainer.
+        where: where the same command resumes, for the log line.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, before)
+        logger.info("Stopped. Run the same command again to resume %s.", where)
+        raise KeyboardInterrupt from None

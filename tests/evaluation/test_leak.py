@@ -194,3 +194,50 @@ def test_a_claim_counts_if_nothing_is_known_and_is_refused_if_it_contradicts(
 )
 def test_photos_are_removed_from_a_list(listed: list[str], photos: list[str], left: Any) -> None:
     assert without(listed, photos) == left
+
+
+def own_detector(folder: Path, images: str, *started_from: str) -> Path:
+    """Write what `aligncat detector train` writes about the images."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"aligncat_started_from": started_from}))
+    (folder / "trained-on.txt").write_text(images)
+    (folder / "held-out.txt").write_text("3.jpg\n")
+    return folder
+
+
+COCO = "facebook/mask2former-swin-tiny-coco-instance"
+
+
+@pytest.mark.parametrize(
+    ("started_from", "held"),
+    [
+        (("mini",), {"1.jpg": True, "2.jpg": True, "3.jpg": False, "4.jpg": False, TRAIN: None}),
+        ((COCO,), {"1.jpg": True, "4.jpg": None, TRAIN: True, TEST: None}),
+        (("local folder theirs",), {"1.jpg": True, "4.jpg": None}),
+        (("mini", COCO), {"1.jpg": True, TRAIN: True, "4.jpg": None}),
+    ],
+)
+def test_a_detectors_own_record_counts_with_what_it_started_from(
+    tmp_path: Path, started_from: tuple[str, ...], held: dict[str, bool | None]
+) -> None:
+    folder = own_detector(tmp_path / "mine", "1.jpg\ndeep/2.jpg\n", *started_from)
+    training = known_by_name(str(folder), "own")
+    assert training is not None and training.name == "mine/trained-on.txt"
+    assert {photo: training.holds(photo) for photo in held} == held
+
+
+def test_a_verdict_comes_from_the_detectors_folder(tmp_path: Path) -> None:
+    folder = own_detector(tmp_path / "mine", "1.jpg\n", "mini")
+    seen, new = split_of("1.jpg", "4.jpg"), split_of("3.jpg", "4.jpg")
+    assert judge_detector(seen, str(folder)) == Judgement("leaked", False, 1)
+    assert judge_detector(new, str(folder)) == Judgement("clean", False, 0)
+    with pytest.raises(ConfigError, match=r"according to mine/trained-on.txt"):
+        judge_detector(seen, str(folder), claim="clean")
+    assert read_training_images(str(folder)).listed == ("1.jpg",)
+
+
+def test_a_folder_without_a_record_and_a_detector_that_is_gone_are_unknown(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "config.json").write_text("{}")
+    assert known_by_name(str(tmp_path / "theirs"), "own") is None
+    assert known_by_name(str(tmp_path / "gone"), "own") is None

@@ -57,6 +57,7 @@ DATA = ["--data.path", ".", "--data.dataset", "refcoco"]
         ["audit", "--detector_images", "coco-train2017", *DATA, "--out", "file/x"],
         ["import", "querymatch", "file", "file/x", "--annotations", "file"],
         ["detector", "import", "file", "file/x", "--config", "swin-tiny"],
+        ["detector", "train", "--data", "file", "--images", ".", "--out", "file/x"],
         ["detector", "train-mini", "--out", "file/x"],
     ],
     ids=" ".join,

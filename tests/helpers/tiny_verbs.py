@@ -15,6 +15,7 @@ import torch
 
 from helpers.fabricate import write_refer_dataset
 from helpers.fabricate_answers import paint, row, save
+from helpers.fabricate_instances import write_instances
 from helpers.killed_verbs import Ended, Request, Runner
 from helpers.original_mask2former import Weights
 from helpers.original_querymatch import scores, vocabulary
@@ -97,6 +98,9 @@ def make_cases(root: Path, world: World, site: Site) -> dict[str, Case]:
 
     recipe = ["--recipe.train", "1", "--recipe.val", "1", "--recipe.test", "1"]
     tiny_detector = ["--recipe.pretraining_images", "2", "--recipe.images", "4", "--recipe.batch_size", "2"]
+    instances = write_instances(root / "instances", photos=3)
+    own_detector = ["--data", str(instances.path), "--images", str(instances.images), "--from", str(world.detector)]
+    own_detector += ["--recipe.epochs", "2", "--recipe.batch_size", "2", "--recipe.validations", "2"]
     return {
         "data mojiref": Case(["data", "mojiref", "--out", "OUT/mojiref", *recipe]),
         "data prepare source": Case(
@@ -175,6 +179,9 @@ def make_cases(root: Path, world: World, site: Site) -> dict[str, Case]:
             ]
         ),
         "import querymatch": Case(querymatch_words),
+        "detector train": Case(
+            ["detector", "train", "--out", "OUT/detector", "--save_every", "1", "--device", "cpu", *own_detector]
+        ),
         "detector train-mini": Case(
             ["detector", "train-mini", "--out", "OUT/mini", *tiny_detector, "--save_every", "1"]
         ),

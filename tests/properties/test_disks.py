@@ -14,7 +14,7 @@ Mount = Callable[[Path, str], None]
 WRITERS = (
     *("data mojiref", "data prepare source", "data prepare mirror", "data convert refer", "data convert simrec"),
     *("extract", "train", "evaluate", "report", "report again", "audit", "detector import", "import querymatch"),
-    *("detector train-mini", "quickstart", "ablate"),
+    *("detector train", "detector train-mini", "quickstart", "ablate"),
 )
 
 

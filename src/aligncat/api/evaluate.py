@@ -53,8 +53,9 @@ def evaluate(
         queries: a store of every query of the detector (`aligncat extract --every_query`). It distinguishes referents
             that the detector missed from referents that the confidence filter dropped.
         detector_images: the images that the detector was trained on, as in `aligncat audit`, to count how many photos
-            of the splits it has seen. By default this is known for the shipped detector on MojiRef (none) and for the
-            COCO checkpoints of the hub (coco-train2017).
+            of the splits it has seen. By default this is known for the shipped detector on MojiRef (none), for the COCO
+            checkpoints of the hub (coco-train2017), and for detectors of `aligncat detector train`, whose folder lists
+            them.
         seen: whether the detector was trained on the images of the splits, if you know it but have no list: clean,
             leaked or unknown. Results mark it as a claim. It is an error if a list or the detector's name shows
             otherwise.

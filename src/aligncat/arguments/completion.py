@@ -95,6 +95,7 @@ def _known(name: str) -> list[str]:
         "format": FORMATS,
         "to": FORMATS,
         "detector": (MINI, *HUB_DETECTORS),
+        "from_": (MINI, *HUB_DETECTORS),
         "device": ("cpu", "cuda", "mps"),
         "encoder": ("recurrent", "minilm"),
         "detector_images": ("coco-train2014", "coco-train2017"),

@@ -18,12 +18,15 @@ _FILES = {
     "annotations": "give the annotations that the checkpoint was trained with",
     "labels": "give a text file with one category name per line",
     "mirrors": "give a TOML file, or leave it out for the shipped list",
+    "data": "give COCO's instances.json",
+    "val": "give COCO's instances.json",
     "data.lexicon": "give a TOML file (docs/language.md)",
 }
 _FOLDERS = {
     "store": "`aligncat extract` writes it",
     "queries": "`aligncat extract --every_query` writes it",
     "images": "give the folder of the photos",
+    "val_images": "give the folder of the photos",
     "data.path": "give the folder of the dataset",
     "data.images": "give the folder of the photos",
 }
@@ -52,7 +55,7 @@ def check_inputs(verb: str, arguments: Mapping[str, Any]) -> None:
             continue
         for each in value if isinstance(value, list | tuple) else (value,):
             _check(name, each)
-    if (data := arguments.get("data")) is not None:
+    if is_dataclass(data := arguments.get("data")):
         _check_dataset(data)
 
 
@@ -60,7 +63,7 @@ def _flat(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments by name, with "data.path" and the like for the fields of the dataset."""
     plain = {name: value for name, value in arguments.items() if not is_dataclass(value)}
     data = arguments.get("data")
-    return plain if data is None else plain | {f"data.{name}": value for name, value in vars(data).items()}
+    return plain if not is_dataclass(data) else plain | {f"data.{name}": value for name, value in vars(data).items()}
 
 
 def _check(name: str, value: Any) -> None:
@@ -74,7 +77,7 @@ def _check(name: str, value: Any) -> None:
         raise ConfigError(f"{value}: {kind}; {_FOLDERS[name]} (--{name})")
     if name in _EITHER and not Path(value).exists():
         raise ConfigError(f"{value}: no such file or folder; {_EITHER[name]}")
-    if name in ("grounder", "init", "detector", "word_vectors", "detector_images", "preset"):
+    if name in ("grounder", "init", "detector", "from_", "word_vectors", "detector_images", "preset"):
         _check_name(name, str(value))
 
 
@@ -92,6 +95,7 @@ def _check_name(name: str, value: str) -> None:
             (MINI, *HUB_DETECTORS),
             "give mini, a folder, a name on the Hugging Face hub, or name:argument of a package",
         ),
+        "from_": ((MINI, *HUB_DETECTORS), "give mini, a folder, or a name on the Hugging Face hub"),
         "word_vectors": (("glove-50d",), "give a text file of word vectors, or glove-50d"),
         "detector_images": (("coco-train2014", "coco-train2017"), "give a list of images, or the name of a known set"),
         "preset": (tuple(preset_names()), "give a YAML file or a preset"),
@@ -99,9 +103,11 @@ def _check_name(name: str, value: str) -> None:
     if name == "detector" and (own := registered_name(value)) is not None:
         find_registered(own.name)
         return
-    on_hub = name in ("grounder", "init", "detector") and _may_be_on_the_hub(value)
+    on_hub = name in ("grounder", "init", "detector", "from_") and _may_be_on_the_hub(value)
     if value not in known and not Path(value).exists() and not on_hub:
-        raise ConfigError(f"{value}: no such file or folder; {remedy} (--{name}){did_you_mean(value, known)}")
+        raise ConfigError(
+            f"{value}: no such file or folder; {remedy} (--{name.removesuffix('_')}){did_you_mean(value, known)}"
+        )
 
 
 def _may_be_on_the_hub(value: str) -> bool:

@@ -91,7 +91,7 @@ def _pairs(options: Options, words: Sequence[str]) -> Iterator[tuple[str, str | 
 
 def _names(options: Options) -> list[str]:
     """Return the names of all options and groups."""
-    plain = [option.name for option in options.options if not option.positional]
+    plain = [option.written[2:] for option in options.options if not option.positional]
     return [*plain, *(group.name for group in options.groups), "config", "print_config", "help"]
 
 
@@ -167,7 +167,7 @@ def _content(word: str, value: str) -> Mapping[Any, Any]:
 
 def _kinds(options: Options) -> dict[str, Any]:
     """Return the types of the settings in a config file, by name; a group's is its dataclass."""
-    plain = {option.name: option.kind for option in options.options if not option.group}
+    plain = {option.name.removesuffix("_"): option.kind for option in options.options if not option.group}
     groups = {group.name: group.kind | None if group.optional else group.kind for group in options.groups}
     return plain | groups
 

@@ -14,7 +14,7 @@ from aligncat.files.settings_file import alternatives
 
 REQUIRED: Any = inspect.Parameter.empty
 """The default of an option that must be given."""
-NAMES_OR_PATHS = ("grounder", "detector", "text_encoder", "word_vectors", "detector_images", "preset")
+NAMES_OR_PATHS = ("grounder", "detector", "text_encoder", "word_vectors", "detector_images", "preset", "from_")
 """Arguments that are a path, or the name of something that is shipped or on the Hugging Face hub."""
 
 
@@ -45,8 +45,8 @@ class Option:
 
     @property
     def written(self) -> str:
-        """The option as the user writes it."""
-        return self.name if self.positional else f"--{self.name}"
+        """The option as the user writes it: without the underscore that sets a name apart from a word of Python."""
+        return self.name if self.positional else f"--{self.name.removesuffix('_')}"
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Options:
 
     def option(self, name: str) -> Option | None:
         """Return the option of that name, or None."""
-        return next((option for option in self.options if option.name == name), None)
+        return next((option for option in self.options if name in (option.name, option.name.removesuffix("_"))), None)
 
 
 def argument_types(function: Callable[..., Any]) -> dict[str, Any]:

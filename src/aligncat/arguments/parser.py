@@ -102,7 +102,7 @@ def build_parser(verb: str, options: Options) -> ArgumentParser:
         elif option.required:
             parser.add_argument(option.written, type=option.kind, required=True)
         else:
-            parser.add_argument(option.written, type=option.kind, default=option.default)
+            parser.add_argument(option.written, dest=option.name, type=option.kind, default=option.default)
     if options.group("alignment") is not None:
         accept_old_sizes(parser)
     return parser

@@ -186,6 +186,12 @@ def _imported_detector(arguments: Mapping[str, Any], result: Any) -> tuple[str, 
     return f"The detector is in {out}.", following
 
 
+def _trained_detector(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    out = arguments["out"]
+    words = ("--images", arguments["images"], "--detector", out, "--out", "stores/photos")
+    return f"The detector is in {out}; its README.md says how good it is.", _command("extract", *words)
+
+
 _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "quickstart": _quickstart,
     "data mojiref": _mojiref,
@@ -203,6 +209,7 @@ _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "ground": _grounded,
     "import querymatch": _grounder_made,
     "detector import": _imported_detector,
+    "detector train": _trained_detector,
     "detector train-mini": _imported_detector,
 }
 """The verb's name -> a function that returns what was written, as a sentence, and what to do next."""

@@ -7,13 +7,14 @@ and by its file name otherwise. A photo has the same id in COCO's releases of 20
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aligncat.datasets.known import known_dataset
 from aligncat.datasets.split import Split
 from aligncat.detectors.known import known_detector
+from aligncat.detectors.training.record import TRAINED_ON, TrainingRecord
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.results import Seen
 from aligncat.files.documents import MAX_ANNOTATION_BYTES, parse_json, read_text
@@ -73,7 +74,8 @@ def read_training_images(source: str) -> TrainingImages:
 
     Args:
         source: "coco-train2014", "coco-train2017", or a file. The file is either an annotation file in COCO's format,
-            of which `images` is read, or a text file with one file name or COCO id per line.
+            of which `images` is read, or a text file with one file name or COCO id per line. Instead of the file, the
+            folder of a detector that `aligncat detector train` wrote.
 
     Raises:
         DataError: the file does not exist or has neither format.
@@ -81,6 +83,8 @@ def read_training_images(source: str) -> TrainingImages:
     if source in NAMED:
         return TrainingImages(source, NAMED[source], None)
     path = Path(source)
+    if (path / TRAINED_ON).is_file():
+        path /= TRAINED_ON
     if not path.exists():
         raise DataError(f"{source}: no such file, and not a known set of images ({', '.join(NAMED)})")
     text = read_text(path, limit=MAX_ANNOTATION_BYTES)
@@ -121,15 +125,23 @@ def _photo_name(split: Split, record: ImageRecord) -> str:
 
 
 def known_by_name(detector: str, dataset: str) -> TrainingImages | None:
-    """Return the training images of a detector, as far as `KNOWN_DETECTORS` in detectors/known.py gives them.
+    """Return the training images of a detector: those that its folder lists, or those of `KNOWN_DETECTORS`.
+
+    A detector that `aligncat detector train` wrote has also seen the images of the one that its training started from.
 
     Args:
         detector: the detector's name.
         dataset: the name of the dataset that it is evaluated on.
 
     Returns:
-        The training images, or None if the registry does not tell whether they include photos of the dataset.
+        The training images, or None if neither tells whether they include photos of the dataset.
     """
+    record = TrainingRecord.read(detector)
+    if record is not None:
+        own = [_membership(record.images), *(_seen_before(name, dataset) for name in record.started_from)]
+        return TrainingImages(
+            f"{Path(detector).name}/{TRAINED_ON}", lambda photo: _any_holds(own, photo), record.images
+        )
     known = known_detector(detector)
     if known is None or known.trained_on is None:
         return None
@@ -138,6 +150,22 @@ def known_by_name(detector: str, dataset: str) -> TrainingImages | None:
     if known.has_not_seen(dataset):
         return TrainingImages(known.trained_on, lambda photo: False, None)
     return None
+
+
+def _seen_before(name: str, dataset: str) -> Callable[[str], bool | None]:
+    """Return a function that tells whether the detector that a training started from has seen a photo."""
+    known = known_detector(name)
+    if known is not None and known.trained_on in NAMED:
+        return NAMED[known.trained_on]
+    # A shipped detector has learned from scenes that were composed as it went on, so they are no dataset's photos.
+    clean = known is not None and (known.folder is not None or known.has_not_seen(dataset))
+    return lambda photo: False if clean else None
+
+
+def _any_holds(sets: Sequence[Callable[[str], bool | None]], photo: str) -> bool | None:
+    """Return whether any of some sets of images holds a photo; None if that is unknown."""
+    answers = [holds(photo) for holds in sets]
+    return True if True in answers else None if None in answers else False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,41 +6,33 @@ testA or testB. `docs/mini-detector.md` has the recipe and the results.
 
 from __future__ import annotations
 
-import json
-import logging
-import pickle
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, ResNetConfig
 
-from aligncat.console import progress_bar
-from aligncat.detectors.folder import CONFIG, with_hashes
 from aligncat.detectors.known import KNOWN_DETECTORS, MINI
 from aligncat.detectors.preprocessing import normalize
 from aligncat.detectors.registry import open_detector
-from aligncat.errors import DetectorError
+from aligncat.detectors.training.examples import Example, fit_masks
+from aligncat.detectors.training.loop import Phase, train_steps
+from aligncat.detectors.training.recipe import Optimisation
+from aligncat.detectors.training.segmenter import MINI_RECIPE, example_loss, save_segmenter
 from aligncat.files.atomic import write_files_atomic
-from aligncat.files.torch_files import load_hashed, save_hashed
 from aligncat.geometry import letterbox_image
 from aligncat.loading import model_loading
 from aligncat.mojiref import scenes as first
 from aligncat.mojiref.detector_recipe import ARCHITECTURES, MiniDetectorConfig
 from aligncat.mojiref.glyphs import CATEGORIES
 from aligncat.mojiref.version2 import scenes as second
-
-logger = logging.getLogger(__name__)
 
 _COMPOSE: dict[int, Callable[[int, str, int], first.Scene | second.Scene]] = {1: first.compose, 2: second.compose}
 _CHANNELS = [48, 96, 192, 320]  # in the backbone's four stages
@@ -96,47 +88,37 @@ def _start(recipe: MiniDetectorConfig) -> Mask2FormerForUniversalSegmentation:
     return model
 
 
-@dataclass(frozen=True)
-class _Example:
-    pixels: Tensor  # (3, S, S) float32, normalised
-    masks: Tensor  # (n, S, S) float32 in {0, 1}
-    classes: Tensor  # (n,) int64
-
-
-class _DetectorScenes(Dataset[_Example]):
+class _DetectorScenes(Dataset[Example]):
     """Letterboxed scenes of the split "detector"; every second batch mirrors the previous one."""
 
     def __init__(self, config: MiniDetectorConfig, first: int, count: int) -> None:
         self._config, self._first, self._count = config, first, count
         self._size = ARCHITECTURES[config.version].image_size
         self._index = {category.name: index for index, category in enumerate(CATEGORIES)}
-        self._mirrored: dict[int, _Example] = {}
+        self._mirrored: dict[int, Example] = {}
 
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, item: int) -> _Example:
+    def __getitem__(self, item: int) -> Example:
         batch, place = divmod(self._first + item, self._config.batch_size)
         number = batch // 2 * self._config.batch_size + place
         if batch % 2 == 1 and number in self._mirrored:
             return self._mirrored.pop(number)
         example = self._compose(number)
         # Mirror now: the data loader moves an example's memory when it is handed over, so it cannot be read later.
-        mirrored = _Example(example.pixels.flip(-1), example.masks.flip(-1), example.classes.clone())
+        mirrored = Example(example.pixels.flip(-1), example.masks.flip(-1), example.classes.clone())
         if batch % 2 == 1:
             return mirrored
         self._mirrored[number] = mirrored
         return example
 
-    def _compose(self, number: int) -> _Example:
+    def _compose(self, number: int) -> Example:
         scene = _COMPOSE[self._config.version](self._config.seed, "detector", number)
         image, box = letterbox_image(Image.fromarray(scene.pixels), self._size)
-        visible = torch.from_numpy(np.stack([entry.mask for entry in scene.objects])).float()
-        inner = F.interpolate(visible[None], (box.inner_height, box.inner_width), mode="area")[0] > 0.5
-        masks = torch.zeros(len(visible), self._size, self._size)
-        masks[:, box.top : box.top + box.inner_height, box.left : box.left + box.inner_width] = inner.float()
+        masks = fit_masks(np.stack([entry.mask for entry in scene.objects]), box).float()
         classes = torch.tensor([self._index[entry.category.name] for entry in scene.objects])
-        return _Example(torch.from_numpy(normalize([image])[0]), masks, classes)
+        return Example(torch.from_numpy(normalize([image])[0]), masks, classes)
 
 
 class _ObjectNames(nn.Module):
@@ -151,11 +133,10 @@ class _ObjectNames(nn.Module):
         self.backbone = backbone
         self.heads = nn.ModuleList(nn.Linear(channels, len(CATEGORIES)) for channels in _CHANNELS)
 
-    def forward(self, batch: list[_Example]) -> Tensor:
+    def forward(self, batch: Sequence[Example]) -> Tensor:
         """Return the mean cross-entropy over the objects of a batch."""
-        with torch.autocast("cpu", torch.bfloat16):
-            maps = self.backbone(torch.stack([example.pixels for example in batch])).feature_maps
-            logits = torch.cat([self._logits(example.masks, place, maps) for place, example in enumerate(batch)])
+        maps = self.backbone(torch.stack([example.pixels for example in batch])).feature_maps
+        logits = torch.cat([self._logits(example.masks, place, maps) for place, example in enumerate(batch)])
         return F.cross_entropy(logits.float(), torch.cat([example.classes for example in batch]))
 
     def _logits(self, masks: Tensor, place: int, maps: Sequence[Tensor]) -> Tensor:
@@ -169,145 +150,46 @@ class _ObjectNames(nn.Module):
 
 
 def train_detector(out: Path, recipe: MiniDetectorConfig, save_every: int) -> None:
-    """Train the mini detector and save it; see `train_mini_detector`."""
+    """Train the mini detector and save it; see `train_mini_detector`.
+
+    The second phase is the training of `aligncat detector train`, on scenes that are composed as it goes on.
+    """
     torch.manual_seed(recipe.seed)
-    model = _start(recipe).train()
-    naming = _ObjectNames(model.model.pixel_level_module.encoder).train()
+    model = _start(recipe)
+    naming = _ObjectNames(model.model.pixel_level_module.encoder)
     first = recipe.pretraining_images // recipe.batch_size
-    naming_state = out.with_name(out.name + ".naming.pt")
-    _train(
-        naming,
-        naming,
-        recipe,
-        steps=(0, first),
-        peak_rate=recipe.pretraining_rate,
-        state_file=naming_state,
-        save_every=save_every,
-        title="naming objects",
-    )
-    steps = (first, first + recipe.images // recipe.batch_size)
-    state = out.with_name(out.name + ".state.pt")
-    average = _train(
-        model,
-        partial(_loss, model),
-        recipe,
-        steps=steps,
-        peak_rate=recipe.learning_rate,
-        state_file=state,
-        save_every=save_every,
-        title="detecting objects",
-    )
-    _save(average, out, recipe)
-    for file in (naming_state, state):
+    last = first + recipe.images // recipe.batch_size
+
+    def phase(title: str, steps: range, peak_rate: float, state: str) -> Phase:
+        return Phase(
+            title=title,
+            examples=partial(_DetectorScenes, recipe),
+            steps=steps,
+            batch_size=recipe.batch_size,
+            optimisation=_optimisation(recipe, peak_rate),
+            identity=asdict(recipe),
+            state_file=out.with_name(f"{out.name}.{state}.pt"),
+            save_every=save_every,
+        )
+
+    naming_phase = phase("naming objects", range(first), recipe.pretraining_rate, "naming")
+    detecting_phase = phase("detecting objects", range(first, last), recipe.learning_rate, "state")
+    train_steps(naming, naming, naming_phase)
+    average, _ = train_steps(model, partial(example_loss, model), detecting_phase)
+    half = build_mini_detector(recipe).half()  # type: ignore[no-untyped-call]
+    half.load_state_dict(average.state_dict())
+    write_files_atomic(out, partial(save_segmenter, half, settings={MINI_RECIPE: asdict(recipe)}))
+    for file in (naming_phase.state_file, detecting_phase.state_file):
         file.unlink(missing_ok=True)
 
 
-def _train(
-    model: nn.Module,
-    loss_of: Callable[[list[_Example]], Tensor],
-    recipe: MiniDetectorConfig,
-    *,
-    steps: tuple[int, int],
-    peak_rate: float,
-    state_file: Path,
-    save_every: int,
-    title: str,
-) -> AveragedModel:
-    """Train for a range of steps, from the saved state if there is one, and return the averaged model."""
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)  # type: ignore[no-untyped-call]
-    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
-    plain = [weight for weight in model.parameters() if weight.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=peak_rate, weight_decay=recipe.weight_decay)
-    count = steps[1] - steps[0]
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe.warmup, count))
-    parts: dict[str, Any] = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
-    done = _restore(state_file, parts, recipe)
-    details = (MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
-    with progress_bar(*details) as progress:
-        task = progress.add_task(title, total=count, completed=done, loss="")
-        for batch in _batches(recipe, steps[0] + done, steps[1]):
-            torch.manual_seed((recipe.seed << 32) + steps[0] + done)  # Mask2Former's loss samples points
-            loss = loss_of(batch)
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-            if not torch.isfinite(norm):
-                raise DetectorError(
-                    f"{title}: the gradient of step {done + 1} is not finite; remove {state_file.name} if it exists, "
-                    "and start over with smaller learning rates"
-                )
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            schedule.step()
-            average.update_parameters(model)
-            done += 1
-            progress.update(task, advance=1, loss=f"loss {loss.item():.2f}")
-            if done % 50 == 0:
-                logger.info("%s: step %d of %d, loss %.3f", title, done, count, loss.item())
-            if done % save_every == 0 or done == count:
-                _save_state(state_file, parts, recipe, done)
-    return average
-
-
-def _batches(recipe: MiniDetectorConfig, start: int, stop: int) -> Iterator[list[_Example]]:
-    if start >= stop:
-        return
-    size = recipe.batch_size
-    scenes = _DetectorScenes(recipe, start * size, (stop - start) * size)
-    # As bytes, batches come through a pipe. Tensors would come through shared memory, of which a container may have too
-    # little; DataLoader then waits for ever.
-    packed = DataLoader(
-        scenes, size, num_workers=1, prefetch_factor=8, collate_fn=pickle.dumps, multiprocessing_context="fork"
+def _optimisation(recipe: MiniDetectorConfig, peak_rate: float) -> Optimisation:
+    return Optimisation(
+        learning_rate=peak_rate,
+        warmup=recipe.warmup,
+        weight_decay=recipe.weight_decay,
+        clip=recipe.clip,
+        ema=recipe.ema,
+        seed=recipe.seed,
+        bfloat16=True,
     )
-    yield from map(pickle.loads, packed)
-
-
-def _loss(model: Mask2FormerForUniversalSegmentation, batch: list[_Example]) -> Tensor:
-    with torch.autocast("cpu", torch.bfloat16):
-        output = model(
-            pixel_values=torch.stack([example.pixels for example in batch]),
-            mask_labels=[example.masks for example in batch],
-            class_labels=[example.classes for example in batch],
-        )
-    loss: Tensor = output.loss
-    return loss.squeeze()
-
-
-def _rate(step: int, warmup: int, steps: int) -> float:
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + float(np.cos(np.pi * (step - warmup) / max(1, steps - warmup))))
-
-
-def _restore(state_file: Path, parts: dict[str, Any], recipe: MiniDetectorConfig) -> int:
-    if not state_file.exists():
-        return 0
-    remedy = "remove the file, and the same command starts again"
-    state: Any = load_hashed(state_file, remedy, error=DetectorError)
-    if not isinstance(state, dict) or not {"step", "recipe", *parts} <= state.keys():
-        raise DetectorError(f"{state_file}: not the state of a training; {remedy}")
-    if state["recipe"] != asdict(recipe):
-        raise DetectorError(f"{state_file}: belongs to another recipe; give that recipe again, or remove the file")
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    logger.info("resuming at step %d", state["step"])
-    return int(state["step"])
-
-
-def _save_state(state_file: Path, parts: dict[str, Any], recipe: MiniDetectorConfig, step: int) -> None:
-    states = {name: part.state_dict() for name, part in parts.items()}
-    save_hashed({"step": step, "recipe": asdict(recipe), **states}, state_file)
-
-
-def _save(average: AveragedModel, out: Path, config: MiniDetectorConfig) -> None:
-    half = build_mini_detector(config).half()  # type: ignore[no-untyped-call]
-    half.load_state_dict(average.module.state_dict())
-    half.config.aligncat_recipe = asdict(config)
-    write_files_atomic(out, partial(_save_with_hashes, half))
-
-
-def _save_with_hashes(model: Mask2FormerForUniversalSegmentation, folder: Path) -> None:
-    model.save_pretrained(folder)
-    file = folder / CONFIG
-    content = with_hashes(json.loads(file.read_text(encoding="utf-8")), sorted(folder.glob("*.safetensors")))
-    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

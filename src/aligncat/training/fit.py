@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from aligncat.language.transformer import TransformerTextEncoder
 from aligncat.language.vectors import first_words, load_word_vectors
 from aligncat.language.vocabulary import Vocabulary
 from aligncat.quiet import quiet_lightning
+from aligncat.signals import lightning_interrupts
 from aligncat.store.reader import Store
 from aligncat.training.calibration import calibrate
 from aligncat.training.callbacks import (
@@ -264,7 +264,7 @@ def _fit(
             deterministic=True,
             devices=1,
         )
-        with _keyboard_interrupts(trainer), resumption.named_errors():
+        with lightning_interrupts(trainer, "after the last whole epoch"), resumption.named_errors():
             trainer.fit(module, batches, ckpt_path=last if last.exists() else None, weights_only=True)
     return last if validation is None else best
 
@@ -289,20 +289,3 @@ def _deterministic() -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(deterministic)
         memory.fill_uninitialized_memory = filled
-
-
-@contextmanager
-def _keyboard_interrupts(trainer: pl.Trainer) -> Iterator[None]:
-    """Raise KeyboardInterrupt on Ctrl-C, and restore the signal handler.
-
-    Lightning raises SystemExit instead, and then leaves SIGINT ignored.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit:
-        if not trainer.interrupted:
-            raise
-        signal.signal(signal.SIGINT, before)
-        logger.info("Stopped. Run the same command again to resume after the last whole epoch.")
-        raise KeyboardInterrupt from None
