@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
 import pytest
-from helpers.fabricate import write_refer_dataset
+from helpers.fabricate import write_image, write_refer_dataset
 from helpers.tiny_detector import save_tiny_detector
 
 from aligncat.api.extract import extract
+from aligncat.datasets.config import DataConfig
 from aligncat.datasets.missing_categories import check_categories, missing_categories
 from aligncat.errors import DetectorError
 
@@ -36,3 +38,16 @@ def test_extract_stops_before_the_detector_runs(tmp_path: Path, caplog: pytest.L
     with caplog.at_level(logging.WARNING):
         store = extract(out=tmp_path / "store", data=files.config, detector=detector, skip_bad_rows=True)
     assert len(store) == 2 and "'dog'" in caplog.text
+
+
+def test_a_category_that_a_lexicon_derived_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    write_image(tmp_path / "mine" / "a.jpg", 0)
+    row = {"image": "a.jpg", "expression": "the left giraffe"}
+    (tmp_path / "mine" / "train.jsonl").write_text(json.dumps(row) + "\n")
+    data = DataConfig(tmp_path / "mine", "mine", format="jsonl")
+    detector = save_tiny_detector(tmp_path / "detector", labels=("person", "couch"))
+    assert len(extract(out=tmp_path / "store", data=data, detector=detector)) == 1
+    (tmp_path / "mine" / "train.jsonl").write_text(json.dumps({**row, "category": "giraffe"}) + "\n")
+    with pytest.raises(DetectorError, match="lacks 1 of the data's categories"):
+        extract(out=tmp_path / "other", data=data, detector=detector)

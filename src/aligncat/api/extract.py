@@ -106,7 +106,7 @@ def extract(
             for name in split_tuple(splits) or split_names(data, files=files):
                 split = load_split(data, name, skip_bad_rows=skip_bad_rows, files=files)
                 records |= split.images
-                categories += [expression.category for expression in split.expressions]
+                categories += [each.category for each in split.expressions if not each.derived]
     elif images is not None:
         records = {record.id: record for record in photos_in(Path(images), skip_bad_names=skip_bad_images)}
     opened = open_detector(
