@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,13 @@ from helpers.tiny_run import World, make_world, run
 from aligncat.datasets.load import load_split
 from aligncat.grounder.grounder import Grounder
 from aligncat.training.calibration import calibrate
+
+
+def pytest_configure() -> None:
+    """Let signals end the tests' processes where the shell started the tests in the background, which ignores them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

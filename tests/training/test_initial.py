@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.fabricate import write_refer_dataset
+from helpers.fabricate import CATEGORIES, write_refer_dataset
 from helpers.tiny_detector import save_tiny_detector
 from helpers.tiny_run import ALIGNMENT, CANDIDATES, STEPS, TEXT, TRAINING, World, interrupted_at, weights
 from safetensors.torch import load_file
@@ -167,7 +167,7 @@ class TestRefused:
         assert not (tmp_path / "run" / "run").exists()
 
     def test_another_detector(self, world: World, trained: Path, tmp_path: Path) -> None:
-        detector = save_tiny_detector(tmp_path / "detector", labels=("one", "two", "three", "four", "five"), seed=9)
+        detector = save_tiny_detector(tmp_path / "detector", labels=(*CATEGORIES.values(), "fridge"), seed=9)
         extract(out=tmp_path / "store", data=world.data, detector=str(detector), candidates=CANDIDATES)
         with pytest.raises(ConfigError, match=r"detector\.weights_sha256.*the detector's categories"):
             start(world, tmp_path / "run", trained, store=tmp_path / "store")
