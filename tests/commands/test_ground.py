@@ -55,7 +55,7 @@ def test_the_warnings_of_one_photo_are_printed(
     assert main(["ground", "photos/0.png", "--grounder", str(trained), "beret", "beret", "--top", "2"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert len(found) == 2 and len(found[0]["answers"]) <= 2
-    assert caplog.messages.count("beret: Unknown words, which were all read alike: beret.") == 1
+    assert caplog.messages.count("beret: Words that the grounder does not know: beret.") == 1
 
 
 def test_answers_below_the_least_probability_are_left_out_and_named(

@@ -24,13 +24,13 @@ from aligncat.grounder.grounding import Grounding
         (0.5, None, (), []),
         (0.49, None, (), ["match is 0.49"]),
         (0.9, "donut", (), ["the category donut, and nothing in the photo"]),
-        (0.1, "donut", ("stein", "beret"), ["match is 0.10", "the category donut", "Unknown words"]),
+        (0.1, "donut", ("stein", "beret"), ["match is 0.10", "the category donut", "does not know"]),
     ],
 )
 def test_each_doubt_is_a_sentence(
     match: float | None, missing: str | None, unknown: tuple[str, ...], expected: list[str]
 ) -> None:
-    found = doubts(match=match, missing=missing, unknown=unknown, photo=("The photo is strange.",))
+    found = doubts(match=match, missing=missing, unknown=unknown, further=("The photo is strange.",))
     assert found[-1] == "The photo is strange."
     assert len(found) == len(expected) + 1
     for sentence, said in zip(found, expected, strict=False):
@@ -43,7 +43,7 @@ def test_a_grounders_answers_carry_them(calibrated: Path, world: World) -> None:
     for found in grounder.ground(photo, ["red person", "zebra with xylophone", "blue couch", "green dog"]):
         assert found.match is not None
         wanted = [found.match < 0.5, not found.category_matched, bool(found.unknown_words)]
-        said = ["match is", "the category", "Unknown words"]
+        said = ["match is", "the category", "does not know"]
         assert [any(text in each for each in found.warnings) for text in said] == wanted
         assert len(found.warnings) == sum(wanted)
         assert not found.warnings or "warnings" in repr(found)
@@ -57,6 +57,15 @@ class TestThresholds:
         left = Thresholds(probability=0.3).kept(several, top=True)
         assert left is not None and [each.probability for each in left.answers] == [0.5]
         assert Thresholds(probability=0.6).kept(several, top=True) is None
+
+    def test_if_the_first_of_the_best_candidates_is_left_out_the_answer_is_the_next(self) -> None:
+        found = grounding("dog", both=True)
+        first, second = found.answers
+        found = found.with_answers((replace(first, probability=0.3), replace(second, probability=0.7, category="cup")))
+        left = Thresholds(probability=0.5).kept(found, top=True)
+        assert left is not None
+        assert (left.box, left.mask, left.choice) == (second.box, second.mask, second.choice)
+        assert (left.probability, left.category, len(left.answers)) == (0.7, "cup", 1)
 
     def test_without_a_match_nothing_passes_a_threshold_for_it(self) -> None:
         assert Thresholds(match=0.1).kept(replace(grounding("dog"), match=None), top=False) is None

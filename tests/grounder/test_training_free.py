@@ -18,7 +18,7 @@ from aligncat.detectors.colour import COLOUR, colour_statistics
 from aligncat.errors import ConfigError, DataError, DetectorError
 from aligncat.geometry import encode_mask
 from aligncat.grounder.grounder import Grounder
-from aligncat.grounder.training_free import TrainingFreeGrounder
+from aligncat.grounder.training_free import NO_CATEGORY, TrainingFreeGrounder
 from aligncat.types import Candidates
 
 LABELS = ("person", "dog", "cup")
@@ -102,7 +102,8 @@ def test_an_answer_says_what_was_read() -> None:
     dog, man, odd = grounder().ground_candidates(SCENE, ["left dog", "man", "left thing"])
     assert (dog.predicted_category, dog.category, dog.category_matched) == ("dog", "dog", True)
     assert (man.predicted_category, man.category, man.category_matched) == ("person", "dog", False)
-    assert (odd.predicted_category, odd.category_matched) == (None, True)
+    assert (odd.predicted_category, odd.category_matched, odd.warnings) == (None, True, (NO_CATEGORY,))
+    assert dog.warnings == () and len(man.warnings) == 1
     assert (dog.match, dog.word_weights, dog.unknown_words) == (None, (), ())
     assert [each.kept for each in dog.candidates] == [True, True, False, True, False, False]
     # Shares of confidence times e to four times the place: 0.9 e^4·(0.4 of the way), 0.8 e^4, 0.7.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aligncat.grounder.requests.request import Request
     from aligncat.grounder.writers.write import Written
 
-_SHOWN = 10  # bad photos; all are in the settings
+_SHOWN = 10  # bad photos; the settings of the output have all
 
 logger = logging.getLogger(__name__)
 
@@ -200,10 +200,11 @@ def report_written(result: list[Grounding] | Written) -> None:
     """Print what was left out of the answers for many photos, and how many answers have warnings."""
     if isinstance(result, list):
         return
-    for reason in result.bad[:_SHOWN]:
+    shown = len(result.bad) if result.path is None else _SHOWN
+    for reason in result.bad[:shown]:
         logger.warning("left out: %s", reason)
-    if len(result.bad) > _SHOWN:
-        logger.warning("left out: %s more photos", f"{len(result.bad) - _SHOWN:,}")
+    if len(result.bad) > shown:
+        logger.warning("left out: %s more photos, which the output's settings name", f"{len(result.bad) - shown:,}")
     if result.left_out:
         logger.warning("%s answers were below --min_match or --min_probability", f"{result.left_out:,}")
     if result.doubtful:

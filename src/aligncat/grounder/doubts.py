@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from aligncat.errors import ConfigError
 from aligncat.grounder.grounding import Grounding
@@ -13,7 +13,7 @@ LOW_MATCH = 0.5
 
 
 def doubts(
-    *, match: float | None, missing: str | None, unknown: Sequence[str], photo: Sequence[str] = ()
+    *, match: float | None, missing: str | None, unknown: Sequence[str], further: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """Return the warnings of one answer, each a sentence.
 
@@ -21,7 +21,7 @@ def doubts(
         match: the calibrated probability that the photo has what the phrase says; None if there is none.
         missing: the category that the phrase names and that no candidate has; None if a candidate has it.
         unknown: the words of the phrase that the grounder does not know.
-        photo: the warnings that hold for every phrase on this photo, because of what the photo is.
+        further: further warnings, such as one about the photo.
     """
     found = []
     if match is not None and match < LOW_MATCH:
@@ -31,8 +31,8 @@ def doubts(
             f"The phrase was read as one for the category {missing}, and nothing in the photo was found as one."
         )
     if unknown:
-        found.append(f"Unknown words, which were all read alike: {', '.join(unknown)}.")
-    return (*found, *photo)
+        found.append(f"Words that the grounder does not know: {', '.join(unknown)}.")
+    return (*found, *further)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Thresholds:
         least = self.probability
         if top and grounding.answers:
             answers = tuple(each for each in grounding.answers if each.probability >= least)
-            return replace(grounding, answers=answers) if answers else None
+            return grounding.with_answers(answers) if answers else None
         shares = [each.probability for each in grounding.answers] or [grounding.probability]
         return grounding if sum(shares) >= least else None
 

@@ -51,7 +51,7 @@ def ground_some(
     photo = (UNLIKE,) if unlike_training(grounder.familiar, candidates) else ()
     for row, phrase in enumerate(phrases):
         unknown = grounder.vocabulary.unknown(meant[row])
-        found = grounding_of(row, phrase, candidates, choices, grounder.labels, unknown, photo=photo)
+        found = grounding_of(row, phrase, candidates, choices, grounder.labels, unknown, further=photo)
         answers = None if match is None else match.answers[row]
         if several and answers is not None:
             found = with_answers(found, answer_slots(phrase, found.choice, answers, boxes), candidates, answers)

@@ -122,6 +122,19 @@ class Grounding:
             replace(self, answers=(), **{name: getattr(each, name) for name in names}) for each in self.answers
         ) or (self,)
 
+    def with_answers(self, answers: tuple[Answer, ...]) -> Grounding:
+        """Return the grounding with other answers, at least one, whose other attributes describe the first of them."""
+        first = answers[0]
+        return replace(
+            self,
+            box=first.box,
+            mask=first.mask,
+            probability=first.probability,
+            category=first.category,
+            choice=first.choice,
+            answers=answers,
+        )
+
     @property
     def score(self) -> float:
         """The former name of `probability`. The next version removes this property."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ def grounding_of(
     labels: Sequence[str],
     unknown: tuple[str, ...],
     *,
-    photo: tuple[str, ...] = (),
+    further: tuple[str, ...] = (),
 ) -> Grounding:
     """Return the grounding of one expression.
 
@@ -34,7 +33,7 @@ def grounding_of(
         choices: the choices for expressions on this image.
         labels: the names of the detector's categories, by class index.
         unknown: the words of the expression that the grounder does not know.
-        photo: the warnings that hold for every expression on this image.
+        further: further warnings.
     """
     choice = int(choices.choice[row])
     match = None if choices.match is None else float(choices.match[row])
@@ -64,7 +63,7 @@ def grounding_of(
         ),
         unknown_words=unknown,
         match=match,
-        warnings=doubts(match=match, missing=None if matched else predicted, unknown=unknown, photo=photo),
+        warnings=doubts(match=match, missing=None if matched else predicted, unknown=unknown, further=further),
     )
 
 
@@ -101,26 +100,18 @@ def with_answers(
             if the grounder is not calibrated.
     """
     shares = np.array([candidate.probability for candidate in grounding.candidates], np.float32)
-    answers = tuple(
-        Answer(
-            box=grounding.candidates[slot].box,
-            mask=_mask(candidates, slot),
-            match=None if probabilities is None else float(probabilities[slot]),
-            probability=object_probability(shares, candidates.boxes, slot),
-            category=grounding.candidates[slot].category,
-            choice=slot,
+    return grounding.with_answers(
+        tuple(
+            Answer(
+                box=grounding.candidates[slot].box,
+                mask=_mask(candidates, slot),
+                match=None if probabilities is None else float(probabilities[slot]),
+                probability=object_probability(shares, candidates.boxes, slot),
+                category=grounding.candidates[slot].category,
+                choice=slot,
+            )
+            for slot in slots
         )
-        for slot in slots
-    )
-    best = answers[0]
-    return replace(
-        grounding,
-        box=best.box,
-        mask=best.mask,
-        probability=best.probability,
-        category=best.category,
-        choice=best.choice,
-        answers=answers,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -21,6 +23,7 @@ from aligncat.detectors.registered import registered_name
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.grounder.asked import PERSON, Asked, asked_of
+from aligncat.grounder.folder import Contents
 from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.grounding import Grounding
@@ -31,6 +34,10 @@ from aligncat.language.tokens import RULE
 from aligncat.language.vocabulary import Vocabulary
 from aligncat.store.reader import Store
 from aligncat.types import Candidates, Choices
+from aligncat.versions import installed_versions
+
+NO_CATEGORY = "The phrase names no category that is known, so every object counted."
+"""The warning, for `Grounding.warnings`."""
 
 
 class _Images(NamedTuple):
@@ -55,7 +62,8 @@ class TrainingFreeGrounder(Grounder):
     """A grounder that is not trained. It works with any detector, on the first day.
 
     It has no folder, and its answers have no `match`. Colour words need the column `colour`; where that is missing,
-    they are not used, and an answer has them in `Grounding.unknown_words`.
+    they are not used, and an answer has them in `Grounding.unknown_words`. A phrase without a known category is answered
+    with any object, and a warning.
 
     Example:
         >>> grounder = Grounder.from_pretrained("training-free", detector="DETECTOR")  # doctest: +SKIP
@@ -175,7 +183,13 @@ class TrainingFreeGrounder(Grounder):
         choices = self._choices(asked, [0] * len(phrases), image)
         found = [
             grounding_of(
-                row, phrase, candidates, choices, self.labels, asked[row].colour_words if colours is None else ()
+                row,
+                phrase,
+                candidates,
+                choices,
+                self.labels,
+                asked[row].colour_words if colours is None else (),
+                further=() if asked[row].category else (NO_CATEGORY,),
             )
             for row, phrase in enumerate(phrases)
         ]
@@ -235,7 +249,18 @@ class TrainingFreeGrounder(Grounder):
             word_weights=((),) * len(asked),
         )
 
-    def _save_pretrained(self, save_directory: Path) -> None:
+    def fingerprint(self) -> str:
+        """Return a hash of everything that decides the answers; the version of aligncat stands for the rules."""
+        decides = [
+            TRAINING_FREE,
+            installed_versions(["aligncat"]),
+            self.labels,
+            self.detector_description.to_json(),
+            self.coloured,
+        ]
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+    def _contents(self) -> Contents:
         raise ConfigError(f"the {TRAINING_FREE} grounder has nothing to save: load it by its name, with a detector")
 
 

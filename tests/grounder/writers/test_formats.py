@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import supervision
+import yaml
 from helpers.brush_reader import read_brush
 from helpers.fabricate_groundings import HEIGHT, LABELS, LEFT, RIGHT, WIDTH, answer_set, blob, two_photos
 from PIL import Image
@@ -21,6 +22,7 @@ from pycocotools.coco import COCO
 
 from aligncat.errors import ConfigError, WriteError
 from aligncat.grounder.grounding import Grounding
+from aligncat.grounder.writers.answer_set import PhotoRecord
 from aligncat.grounder.writers.coco import write_dataset, write_results
 from aligncat.grounder.writers.csv_table import write_csv
 from aligncat.grounder.writers.formats import FORMATS, AnswerFormat, find_format
@@ -127,6 +129,12 @@ def test_supervision_reads_yolo(tmp_path: Path) -> None:
         "labels/b.txt",
     ]
     assert (tmp_path / "labels" / "b.txt").read_text() == ""
+
+
+def test_a_yaml_reader_finds_the_names_of_yolo(tmp_path: Path) -> None:
+    names = ("🍎", "d\u00e9j\u00e0 vu", 'a "quoted" \\ud83c', "a\u2028b\u0085c\x7fd", "first\nsecond", "yes")
+    write_yolo(answer_set([PhotoRecord("1.jpg", (WIDTH, HEIGHT), (), None)], names), tmp_path)
+    assert yaml.safe_load((tmp_path / "data.yaml").read_text(encoding="utf-8"))["names"] == [*names]
 
 
 def test_a_csv_file_has_a_row_for_each_object(tmp_path: Path) -> None:

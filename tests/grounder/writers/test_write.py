@@ -19,6 +19,7 @@ from aligncat.files.locks import path_lock
 from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.requests.request import Request
+from aligncat.grounder.training_free import TrainingFreeGrounder
 from aligncat.grounder.writers import write
 from aligncat.grounder.writers.formats import FORMATS, find_format
 from aligncat.grounder.writers.write import Output, Written, write_answers
@@ -106,6 +107,45 @@ def test_a_finished_output_is_not_made_again(grounder: Grounder, requests: list[
     ]
     settings = json.loads((tmp_path / "out.jsonl.settings.json").read_text())
     assert (settings["format"], settings["photos"], settings["grounder"]) == ("jsonl", 7, grounder.fingerprint())
+
+
+@pytest.mark.parametrize("name", ["jsonl", "yolo"])
+@pytest.mark.parametrize("changed", ["content", "missing before", "missing now"])
+def test_the_answers_of_other_photos_are_no_finished_output(
+    name: str, changed: str, grounder: Grounder, requests: list[Request], tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.png"
+    asked = [Request("photo.png", photo, PHRASES)]
+    if changed != "missing before":
+        photo.write_bytes(requests[0].path.read_bytes())
+    run(grounder, asked, tmp_path / "out", name, skip_bad_images=True)
+    assert run(grounder, asked, tmp_path / "out", name, skip_bad_images=True).finished_before
+    if changed == "missing now":
+        photo.unlink()
+    else:
+        photo.write_bytes(requests[1].path.read_bytes())
+    with pytest.raises(DataError, match="was made from other photos of the same names, or photos have changed since"):
+        run(grounder, asked, tmp_path / "out", name, skip_bad_images=True)
+
+
+def test_phrases_and_names_may_have_any_line_separator(
+    grounder: Grounder, requests: list[Request], tmp_path: Path
+) -> None:
+    phrase, name = "red\u2028person\x85dog\n\x1c cup", "a\u2029b.png"
+    assert run(grounder, [Request(name, requests[0].path, (phrase,))], tmp_path / "out.jsonl").answers == 1
+    line = json.loads((tmp_path / "out.jsonl").read_bytes())
+    assert (line["image"], line["expression"]) == (name, phrase)
+
+
+def test_the_training_free_grounder_writes_and_resumes(world: World, requests: list[Request], tmp_path: Path) -> None:
+    free = Grounder.from_pretrained("training-free", detector=world.detector)
+    assert run(free, requests, tmp_path / "out.jsonl").answers == 14
+    again = Grounder.from_pretrained("training-free", detector=world.detector)
+    assert run(again, requests, tmp_path / "out.jsonl").finished_before
+    with pytest.raises(DataError, match="grounder was"):
+        run(TrainingFreeGrounder(("other",), free.detector_description), requests, tmp_path / "out.jsonl")
+    with pytest.raises(ConfigError, match="nothing to save"):
+        free.generate_model_card()
 
 
 @pytest.mark.parametrize("unfinished", [False, True])
@@ -203,6 +243,24 @@ class TestBadPhotos:
         assert (written.photos, written.answers, written.left_out) == (6, 12, 0)
         [reason] = written.bad
         assert str(mixed[3].path) in reason
+        again = run(grounder, mixed, tmp_path / "out", name, skip_bad_images=True)
+        assert (again.finished_before, again.photos, again.bad) == (True, 6, [reason])
+
+    def test_a_missing_photo_that_is_there_on_resuming_is_not_passed_over(
+        self, grounder: Grounder, mixed: list[Request], requests: list[Request], tmp_path: Path
+    ) -> None:
+        mixed[0].path.unlink()
+        detector: Any = grounder.detector
+        detector.after = 2
+        with pytest.raises(KeyboardInterrupt):
+            run(grounder, mixed, tmp_path / "out.csv", skip_bad_images=True)
+        detector.after = None
+        mixed[0].path.write_bytes(requests[0].path.read_bytes())
+        part = tmp_path / "out.csv.unfinished" / "part-000000.jsonl"
+        with pytest.raises(DataError, match=f"{mixed[0].path}: has changed .*remove {part}"):
+            run(grounder, mixed, tmp_path / "out.csv", skip_bad_images=True)
+        part.unlink()
+        assert run(grounder, mixed, tmp_path / "out.csv", skip_bad_images=True).photos == 6
 
     def test_a_photo_that_changed_meanwhile_is_named(
         self, grounder: Grounder, mixed: list[Request], tmp_path: Path

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from aligncat.errors import DataError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.differences import differences
 from aligncat.files.documents import MAX_ANNOTATION_BYTES, parse_json, read_json, read_text
-from aligncat.files.fields import as_mapping
+from aligncat.files.fields import as_mapping, required_list
 from aligncat.files.hashes import file_sha256
 from aligncat.files.write_errors import named_write_errors
 from aligncat.grounder.ground_many import PhotoAnswer
@@ -27,6 +28,7 @@ from aligncat.grounder.writers.jsonl import slim
 from aligncat.store.sources import Stamp
 
 SETTINGS = "settings.json"
+_CONTENTS, _BAD_PHOTOS = "photo_contents", "bad_photos"  # keys of the settings of a finished output
 
 
 class Unfinished:
@@ -42,21 +44,27 @@ class Unfinished:
         self.folder = out.with_name(f"{out.name}.unfinished")
         self._settings = dict(settings)
 
-    def is_finished(self, record: Path) -> bool:
-        """Return whether the output is there, complete and made with these settings.
+    def finished(self, record: Path, paths: Mapping[str, Path]) -> tuple[str, ...] | None:
+        """Return why photos have no answers in the output; None if the output is not there.
 
         Args:
             record: the file with the settings of the finished output.
+            paths: the file of each photo, by name.
 
         Raises:
-            DataError: the output exists, and aligncat did not make it, or not with these settings.
+            DataError: the output exists, and aligncat did not make it, or not with these settings and photos.
         """
         if not self.out.exists() or (self.out.is_dir() and not any(self.out.iterdir())):
-            return False
+            return None
         if not record.exists():
             raise DataError(f"{self.out} exists and is not aligncat's; choose another --out, or remove it first")
-        self._check(record, f"{self.out} exists and was made with other settings")
-        return True
+        made = self._check(record, f"{self.out} exists and was made with other settings")
+        if made[_CONTENTS] != _contents({name: _sha256(path) for name, path in paths.items()}):
+            raise DataError(
+                f"{self.out} exists and was made from other photos of the same names, or photos have changed since; "
+                "choose another --out, or remove it first"
+            )
+        return tuple(required_list(made, _BAD_PHOTOS, str(record)))
 
     def begin(self) -> None:
         """Create the folder, or check that what is in it was made with these settings.
@@ -76,15 +84,33 @@ class Unfinished:
 
     def settings_bytes(self) -> bytes:
         """Return the content of a file with the settings."""
-        return (json.dumps(self._settings, indent=2, ensure_ascii=False) + "\n").encode()
+        return _json(self._settings)
 
-    def _check(self, path: Path, problem: str) -> None:
-        found = as_mapping(read_json(path), str(path))
-        if (different := next(differences(found, self._settings), None)) is not None:
+    def record_bytes(self, parts: int) -> bytes:
+        """Return the content of the file beside the finished output: the settings, and what the photos were."""
+        contents: dict[str, str | None] = {}
+        bad: dict[str, str] = {}
+        for number in range(parts):
+            for record, stamp in self.read_part(number):
+                contents[record.name] = None if stamp is None else stamp.sha256
+                if record.error is not None:
+                    bad[record.name] = record.error
+        return _json({**self._settings, _CONTENTS: _contents(contents), _BAD_PHOTOS: [*bad.values()]})
+
+    def _check(self, path: Path, problem: str) -> dict[str, Any]:
+        """Return the content of a file with these settings.
+
+        Raises:
+            DataError: its settings are others.
+        """
+        found = {_CONTENTS: None, _BAD_PHOTOS: [], **as_mapping(read_json(path), str(path))}
+        settings = {name: value for name, value in found.items() if name not in (_CONTENTS, _BAD_PHOTOS)}
+        if (different := next(differences(settings, self._settings), None)) is not None:
             raise DataError(
                 f"{problem}: {different.path} was {different.first!r} and is now {different.second!r}; choose another "
                 "--out, or remove it first"
             )
+        return found
 
     def has_part(self, number: int) -> bool:
         """Return whether a part is complete."""
@@ -113,7 +139,7 @@ class Unfinished:
         digest, _, text = read_text(path, limit=MAX_ANNOTATION_BYTES).partition("\n")
         if hashlib.sha256(text.encode()).hexdigest() != digest:
             raise DataError(f"{path}: damaged; remove it and run the same command again")
-        for line in text.splitlines():
+        for line in text.removesuffix("\n").split("\n"):  # not splitlines: a phrase may hold U+2028
             row: Any = parse_json(line, str(path))
             groundings = tuple(map(Grounding.from_dict, row["groundings"]))
             size = None if row["size"] is None else (row["size"][0], row["size"][1])
@@ -128,10 +154,10 @@ class Unfinished:
         """
         for record, stamp in self.read_part(number):
             path = paths[record.name]
-            if stamp is not None and _has_changed(path, stamp):
+            if _is_readable(path) if stamp is None else _has_changed(path, stamp):
                 raise DataError(
-                    f"{path}: has changed since its phrases were answered; remove {self.folder} and run the same "
-                    "command again"
+                    f"{path}: has changed since its phrases were answered; remove {self._part(number)} and run the "
+                    "same command again"
                 )
 
     def remove(self) -> None:
@@ -173,6 +199,23 @@ def _kept(found: Grounding, candidates: bool) -> dict[str, Any]:
         for each, answer in zip(plain["answers"], found.answers, strict=True):
             each["choice"] = answer.choice
     return plain
+
+
+def _json(values: Mapping[str, Any]) -> bytes:
+    return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _contents(hashes: Mapping[str, str | None]) -> str:
+    """Return one hash for the content of all photos, from the SHA-256 of each by name; None if it cannot be read."""
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str | None:
+    return file_sha256(path) if _is_readable(path) else None
+
+
+def _is_readable(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.R_OK)
 
 
 def _has_changed(path: Path, stamp: Stamp) -> bool:

@@ -113,8 +113,8 @@ def write_answers(
 
     Raises:
         ConfigError: the settings contradict each other, or the output cannot be written there.
-        DataError: photos cannot name the format's files, a phrase has no words, the output exists with other settings,
-            or another process is writing it.
+        DataError: photos cannot name the format's files, a phrase has no words, the output exists with other settings
+            or from other photos, or another process is writing it.
         DetectorError: the detector cannot be loaded, or finds nothing in a photo.
         ImageError: a photo cannot be read.
         WriteError: the disk is full or read-only.
@@ -128,9 +128,10 @@ def write_answers(
     check_writable(output.path.parent)
     run = _Run(grounder, requests, output, answering)
     with path_lock(output.path):
-        if run.unfinished.is_finished(output.record):
+        bad = run.unfinished.finished(output.record, run.paths)
+        if bad is not None:
             run.unfinished.remove()
-            return Written(output.path, photos=len(requests), finished_before=True)
+            return Written(output.path, photos=len(requests) - len(bad), bad=[*bad], finished_before=True)
         run.unfinished.begin()
         run.answer(store, skip_bad_images, advance)
         written = run.count()
@@ -149,6 +150,7 @@ class _Run:
         self.output = output
         self.answering = answering
         self.parts = list(_parts(requests))
+        self.paths = {request.name: request.path for request in requests}
         self.unfinished = Unfinished(output.path, self._settings())
 
     def _settings(self) -> dict[str, Any]:
@@ -172,12 +174,11 @@ class _Run:
 
     def answer(self, store: StoredPhotos | None, skip_bad_images: bool, advance: Callable[[int], object]) -> None:
         """Answer the parts that are missing, and check that the photos of the others are what they were."""
-        paths = {request.name: request.path for request in self.requests}
         writing: Future[None] | None = None
         with ThreadPoolExecutor(1, "aligncat write") as pool:
             for number, part in enumerate(self.parts):
                 if self.unfinished.has_part(number):
-                    self.unfinished.check_unchanged(number, paths)
+                    self.unfinished.check_unchanged(number, self.paths)
                     advance(len({request.name for request in part}))
                     continue
                 answers = []
@@ -240,16 +241,17 @@ class _Run:
             self.records,
         )
         out, made = self.output.path, self.unfinished.folder / "output"
+        record = self.unfinished.record_bytes(len(self.parts))
         with named_write_errors(out):
             if self.output.format.folder:
                 made.mkdir(exist_ok=True)
             self.output.format.write(answers, made)
             if self.output.format.folder:
-                write_atomic(made / SETTINGS, self.unfinished.settings_bytes())
+                write_atomic(made / SETTINGS, record)
                 if out.exists():  # it is an empty folder
                     out.rmdir()
             else:
-                write_atomic(self.output.record, self.unfinished.settings_bytes())
+                write_atomic(self.output.record, record)
             made.rename(out)
         self.unfinished.remove()
 

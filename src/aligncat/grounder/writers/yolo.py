@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path, PurePosixPath
 
 from aligncat.files.atomic import write_atomic
 from aligncat.grounder.writers.answer_set import AnswerSet, PhotoRecord
+
+_UNPRINTABLE = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def write_yolo(answers: AnswerSet, out: Path) -> None:
@@ -26,8 +29,9 @@ def write_yolo(answers: AnswerSet, out: Path) -> None:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, _lines(answers, photo, classes).encode())
-    # JSON is YAML; the names may hold anything.
-    content = f"path: .\ntrain: images\nval: images\nnc: {len(names)}\nnames: {json.dumps(names)}\n"
+    # JSON is YAML but for characters beyond 16 bits, which JSON escapes as two that YAML does not join.
+    quoted = _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(names, ensure_ascii=False))
+    content = f"path: .\ntrain: images\nval: images\nnc: {len(names)}\nnames: {quoted}\n"
     write_atomic(out / "data.yaml", content.encode())
 
 
