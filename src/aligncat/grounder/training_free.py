@@ -62,8 +62,8 @@ class TrainingFreeGrounder(Grounder):
     """A grounder that is not trained. It works with any detector, on the first day.
 
     It has no folder, and its answers have no `match`. Colour words need the column `colour`; where that is missing,
-    they are not used, and an answer has them in `Grounding.unknown_words`. A phrase without a known category is answered
-    with any object, and a warning.
+    they are not used, and an answer has them in `Grounding.unknown_words`. A phrase without a known category may be
+    answered with any object; a warning says so.
 
     Example:
         >>> grounder = Grounder.from_pretrained("training-free", detector="DETECTOR")  # doctest: +SKIP

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -210,8 +211,6 @@ def test_a_bad_row_of_ms_swift_is_named(tmp_path: Path, row: dict[str, Any], mes
 @pytest.mark.parametrize(
     ("name", "boxes", "message"),
     [
-        ("ms-swift", "fraction", r"leaves its image|is outside its image"),
-        ("ms-swift, fractions", "xyxy", "look like fractions of the photo"),
         ("shikra", "fraction", "leaves its image|is outside its image"),
         ("qwen", "xywh", "only numbers|leaves its image|no area"),
         ("llava", "xyxy", "look like fractions of the photo"),
@@ -225,6 +224,25 @@ def test_a_form_that_contradicts_the_numbers_is_an_error(
     (write(tmp_path) / "val.jsonl").write_text(text)
     with pytest.raises(BoxError, match=rf"val\.jsonl:1: the box .*({message})"):
         load_truth(DataConfig(tmp_path, "own", format=form, boxes=boxes), "val")
+
+
+@pytest.mark.parametrize("name", ["ms-swift", "ms-swift, fractions"])
+@pytest.mark.parametrize("boxes", ["xyxy", "fraction", "thousandths"])
+def test_objects_of_ms_swift_are_what_they_say_beside_messages_of_another_form(
+    tmp_path: Path, name: str, boxes: BoxForm
+) -> None:
+    row, form, _ = ROWS[name]
+    [truth] = load_truth(DataConfig(write(tmp_path, row), "own", format=form, boxes=boxes), "val").values()
+    assert truth.box.tolist() == pytest.approx(BOX, abs=0.01)
+
+
+def test_boxes_in_other_brackets_of_a_conversation_with_qwen_must_be_named(tmp_path: Path) -> None:
+    write(tmp_path, turn("Picture 1: <img>0.png</img>\nLocate it", f'{{"bbox_2d": {THOUSANDTHS}}}', image=None))
+    config = DataConfig(tmp_path, "own", format="qwen")
+    with pytest.raises(ConfigError, match=r"does not say .*--data\.boxes.*thousandths for Qwen2-VL and Qwen3-VL"):
+        load_truth(config, "val")
+    [truth] = load_truth(replace(config, boxes="thousandths"), "val").values()
+    assert truth.box.tolist() == pytest.approx(BOX, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["llava", "ms-swift, markup"])

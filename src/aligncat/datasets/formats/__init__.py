@@ -31,5 +31,8 @@ is padded to."""
 UNSAID: Literal["unsaid"] = "unsaid"
 """Stands for the form of boxes in a format whose files do not say it, so that the user has to."""
 
+DeclaredForm: TypeAlias = BoxForm | Literal["unsaid"]
+"""The form of boxes that a format or a row declares."""
+
 USUAL_FORMAT = "refer"
 """The format of a dataset whose configuration names no format."""

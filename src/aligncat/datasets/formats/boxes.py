@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncat.datasets.config import DataConfig, format_of
-from aligncat.datasets.formats import UNSAID, BoxForm
+from aligncat.datasets.formats import UNSAID, BoxForm, DeclaredForm
 from aligncat.datasets.formats.canvas import ROUNDING, Canvas, is_coordinate
 from aligncat.errors import BoxError, ConfigError, DataError
 from aligncat.types import Truth
@@ -43,17 +43,20 @@ class BoxNumbers:
     chosen: bool = False
 
     @classmethod
-    def of(cls, config: DataConfig, of_row: BoxForm | None = None) -> BoxNumbers:
+    def of(cls, config: DataConfig, of_row: DeclaredForm | None = None) -> BoxNumbers:
         """Return the meaning in a dataset of a format that leaves a choice: the configured one, or the usual one.
 
         Args:
             config: the dataset.
-            of_row: what a row itself says, which counts before what is usual.
+            of_row: what a row itself says, which counts before what is usual. Where rows of a dataset differ, so that
+                there is no usual form, it also counts before the configured one, which is for the other rows.
 
         Raises:
             ConfigError: nothing says what the numbers are.
         """
         record = format_of(config)
+        if record.boxes == UNSAID and of_row is not None and of_row != UNSAID:
+            return _numbers(of_row, config.boxes == of_row)
         form = config.boxes or of_row or record.boxes
         assert form is not None, config.file_format
         if form == UNSAID:

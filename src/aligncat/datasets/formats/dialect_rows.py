@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from aligncat.datasets.config import DataConfig, format_of
-from aligncat.datasets.formats import UNSAID, BoxForm
+from aligncat.datasets.formats import UNSAID, DeclaredForm
 from aligncat.datasets.formats.annotation_files import AnnotationFiles
 from aligncat.datasets.formats.bad_rows import BadRows
 from aligncat.datasets.formats.dialects import ALIGNCAT, KEYS, Dialect, dialect_of, field_map
@@ -29,14 +29,14 @@ class ReferentRow:
         where: file and row, for messages.
         number: its number in its split, "7", or "7.2" for the second referent of a row.
         values: its row in aligncat's keys.
-        form: what the numbers of its boxes are; None if its file does not say it.
+        form: what the numbers of its boxes are; None if they are what is usual in its format.
         photo: its photo as base64, if the row holds it; otherwise empty.
     """
 
     where: str
     number: str
     values: Mapping[str, object]
-    form: BoxForm | None
+    form: DeclaredForm | None
     photo: str = ""
 
 

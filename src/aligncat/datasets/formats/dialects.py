@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from aligncat.datasets.formats import UNSAID, BoxForm
+from aligncat.datasets.formats import UNSAID, BoxForm, DeclaredForm
 from aligncat.errors import ConfigError
 from aligncat.wording import did_you_mean
 
@@ -53,7 +53,7 @@ class Dialect:
     source: str
     signs: tuple[tuple[str, ...], ...]
     suffixes: tuple[str, ...] = (".jsonl", ".json")
-    boxes: BoxForm | Literal["unsaid"] = "xyxy"
+    boxes: DeclaredForm = "xyxy"
     layouts: tuple[Layout, ...] = ("flat",)
     turns: Literal["conversations", "messages"] = "conversations"
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -154,6 +154,8 @@ DIALECTS: dict[str, Dialect] = {
             signs=(("sent", "bbox"), ("image", "sent"), ("conversations",)),
             layouts=("turns", "flat"),
             corners="thousandths",
+            advice="those of its conversations in other brackets than (x1,y1),(x2,y2) are thousandths for Qwen2-VL and "
+            "Qwen3-VL, and xyxy for Qwen2.5-VL",
             fields={"image": "image", "expression": "sent", "box": "bbox", "width": "width", "height": "height"},
         ),
         Dialect(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aligncat.datasets.formats import UNSAID, BoxForm
+from aligncat.datasets.formats import UNSAID, BoxForm, DeclaredForm
 from aligncat.datasets.formats.dialects import ALIGNCAT, KEYS, Dialect, Layout, dialect_of
 from aligncat.datasets.formats.markup import Marked, answered_phrase, marked, phrase_of
 from aligncat.datasets.known import known_dataset
@@ -15,7 +15,7 @@ from aligncat.files.fields import as_mapping, required, required_id, required_li
 
 _SHOWN_KEYS = 12
 _Row = Mapping[str, object]
-_Rows = Iterator[tuple[Mapping[str, object], BoxForm | None]]
+_Rows = Iterator[tuple[Mapping[str, object], DeclaredForm | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class _Context:
 
 def rows_of(
     row: _Row, dialect: Dialect, fields: Mapping[str, str], dataset: str, where: str
-) -> list[tuple[Mapping[str, object], BoxForm | None]]:
-    """Return the referents of a row, each in aligncat's keys and with the form of its boxes, if its file says it.
+) -> list[tuple[Mapping[str, object], DeclaredForm | None]]:
+    """Return the referents of a row, each in aligncat's keys and with the form of its boxes.
 
     Args:
         row: the row.
@@ -104,7 +104,7 @@ def _turns(row: _Row, given: _Context) -> _Rows:
         elif found := marked(question):
             boxes = [*found.unnamed, *(box for each in found.named.values() for box in each)]
             found = Marked({answered_phrase(answer): boxes}, corners=found.corners)
-        form = dialect.corners if found.corners else None
+        form = (dialect.corners if found.corners else None) or UNSAID
         yield from ((values, form) for values in _grouped(image, [*found.named.items()]))
 
 

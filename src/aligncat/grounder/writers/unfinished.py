@@ -64,7 +64,7 @@ class Unfinished:
                 f"{self.out} exists and was made from other photos of the same names, or photos have changed since; "
                 "choose another --out, or remove it first"
             )
-        return tuple(required_list(made, _BAD_PHOTOS, str(record)))
+        return tuple(map(str, required_list(made, _BAD_PHOTOS, str(record))))
 
     def begin(self) -> None:
         """Create the folder, or check that what is in it was made with these settings.
