@@ -59,6 +59,7 @@ _ORDINALS = _words(
 )
 PLACED = _PLACES | _ORDINALS | _words("one two three four five six close way all just only very both half not")
 _INTO_PLACES = _words("from to on in at by closest nearest farthest furthest closer")
+_RELATIONS = _words("next behind beside near under underneath above below between against")
 _LANDMARKS = _words("in on at to by next behind beside near under above below of from between over against front")
 
 # People whom a clause without "that" can begin with: "the chair man is sitting in".
@@ -151,6 +152,8 @@ def category_of(chunks: Sequence[Chunk]) -> str | None:
     """Return the category of a phrase's head noun: "" if it has none, None if the phrase does not tell."""
     if (place := _after_a_landmark(chunks)) is not None:
         return owned(chunks[place].name or "", chunks[place + 1 :])
+    if _has_only_a_landmark(chunks):
+        return None
     hint = None
     for place, chunk in enumerate(chunks):
         if place and not _may_have_head(chunks[place - 1], chunk):
@@ -181,6 +184,15 @@ def _after_a_landmark(chunks: Sequence[Chunk]) -> int | None:
         if chunk.link not in _LANDMARKS:
             return None
     return None
+
+
+def _has_only_a_landmark(chunks: Sequence[Chunk]) -> bool:
+    """Return whether the only noun of a phrase is that of a landmark: "behind the man", "left of the man"."""
+    leading = [chunk for chunk in chunks if chunk.link or chunk.words]
+    if leading[:1] and leading[0].words in (["left"], ["right"]):
+        return [chunk.link for chunk in leading[1:2]] == ["of"]
+    placed = any(not _PLACES.isdisjoint(chunk.words) for chunk in leading)  # "next to the left zebra" is a zebra
+    return bool(leading) and leading[0].link in _RELATIONS and not placed
 
 
 def _may_have_head(previous: Chunk, chunk: Chunk) -> bool:
