@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, cast
@@ -17,31 +17,29 @@ from aligncat.detectors.device import check_device
 from aligncat.detectors.protocol import Detector
 from aligncat.detectors.registry import check_same, load_detector, open_detector
 from aligncat.errors import DetectorError
-from aligncat.files.given_images import ImageInput
 from aligncat.grounder.card_results import CardResult
-from aligncat.grounder.doubts import Thresholds
 from aligncat.grounder.expressions import checked_phrases
 from aligncat.grounder.features import ScaledColumn
 from aligncat.grounder.fingerprint import fingerprint
 from aligncat.grounder.folder import Contents, find_folder, read_folder, write_folder
 from aligncat.grounder.forward_passes import PHRASES_AT_ONCE, choose_all, ground_some
-from aligncat.grounder.ground_many import Answering, Pair, PhotoAnswer, ground_photos
+from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.matcher import Matcher
 from aligncat.grounder.matching import Calibration
 from aligncat.grounder.model import GroundingModel
 from aligncat.grounder.model_card import model_card
 from aligncat.grounder.names import TRAINING_FREE
+from aligncat.grounder.photo_grounder import PhotoGrounder
 from aligncat.grounder.unlike import Familiar
 from aligncat.language.pretrained import PretrainedText
 from aligncat.language.tokens import Tokens
 from aligncat.loading import model_loading
-from aligncat.store.by_content import StoredPhotos
 from aligncat.store.reader import Store
 from aligncat.types import Candidates, Choices
 
 
-class Grounder(ModelHubMixin):
+class Grounder(PhotoGrounder, ModelHubMixin):
     """A trained grounder, which finds the object that an expression refers to.
 
     Threads can share a grounder: all methods but `to` may be called at the same time, with the results of calls one
@@ -135,81 +133,6 @@ class Grounder(ModelHubMixin):
                 )
                 self._detector = found
         return found
-
-    def ground(
-        self, image: ImageInput, expressions: str | Sequence[str], *, several: bool = False, top: int = 1
-    ) -> list[Grounding]:
-        """Find the objects that expressions refer to in an image. The detector runs once for all expressions.
-
-        Args:
-            image: an image file (path, open binary file, or its bytes), a PIL image, or a numpy array of uint8, RGB
-                (height, width, 3) or grey (height, width). A file or PIL image is rotated as its EXIF data says; boxes
-                and masks refer to the rotated image.
-            expressions: one phrase, or several that are grounded independently of each other.
-            several: whether a phrase for several objects, such as "both dogs", is answered with all of them, in
-                `Grounding.answers`. A phrase for one object has one answer.
-            top: the number of best candidates to give in `Grounding.answers`, each object once; 1 gives the best alone.
-
-        Returns:
-            One grounding per expression, also for a single phrase.
-
-        Raises:
-            ConfigError: `several` is True and the grounder is not calibrated, or `top` is given too or less than 1.
-            ImageError: the image cannot be read, or is empty.
-            DataError: there are no expressions, or one is not text or has no words.
-            DetectorError: the detector cannot be loaded, or finds nothing in the image.
-        """
-        [answer] = ground_photos(self, [(image, expressions)], answering=Answering(several, top), batch_size=1)
-        return list(answer.groundings)
-
-    def ground_many(
-        self,
-        pairs: Iterable[Pair],
-        *,
-        several: bool = False,
-        top: int = 1,
-        min_match: float | None = None,
-        min_probability: float | None = None,
-        batch_size: int | None = None,
-        store: Store | None = None,
-        skip_bad_images: bool = False,
-    ) -> Iterator[PhotoAnswer]:
-        """Return an iterator of the answers for many photos, one for each pair, in order.
-
-        Photos are read, and the detector works, in other threads while the caller uses the answers. Up to three batches
-        are read ahead, so memory does not depend on the number of pairs. If a pair has the path of the pair before it,
-        the photo is not read again: split very long lists of phrases that way.
-
-        Args:
-            pairs: images, each as for `ground`, and their phrases. They are taken in the caller's thread.
-            several: as for `ground`.
-            top: as for `ground`.
-            min_match: leave out answers whose match is lower, from 0 to 1; needs a calibrated grounder.
-            min_probability: leave out answers whose probability is lower, from 0 to 1.
-            batch_size: the number of photos that the detector is given at once; by default the detector's own. It can
-                change the last bits of the answers.
-            store: a store of the grounder's detector. Photos with the same bytes as one in it are not detected again;
-                the detector is loaded only if one is missing.
-            skip_bad_images: give the error of a photo that cannot be read, or in which nothing is found, in
-                `PhotoAnswer.error`, instead of raising it.
-
-        Raises:
-            ConfigError: a setting is impossible, or needs a calibrated grounder.
-            DataError: (while iterating) a phrase is not text or has no words.
-            DetectorError: (while iterating) the detector cannot be loaded, or finds nothing in an image.
-            ImageError: (while iterating) an image cannot be read.
-            StoreError: the store was made by another detector, or is of the first format.
-        """
-        if store is not None:
-            store.manifest.expected(self.detector_description, store.folder)
-        return ground_photos(
-            self,
-            pairs,
-            answering=Answering(several, top, Thresholds(min_match, min_probability)),
-            batch_size=batch_size,
-            store=None if store is None else StoredPhotos(store),
-            skip_bad_images=skip_bad_images,
-        )
 
     def check_expressions(self, expressions: str | Sequence[str]) -> list[str]:
         """Return one or several expressions as a list, after checks that are made before any slow work.
