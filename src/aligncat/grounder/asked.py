@@ -63,6 +63,8 @@ _OTHERS = _words(
 _WORN = _words("with in wearing wears")  # after a person come the clothes, whose colour is the person's here
 _ARTICLES = _words("the a an this that its")
 _VIEWERS = _words("camera cam viewer us you me screen photo picture image frame pic photographer front")
+_TURNED = _words("looking facing turned turning pointing")
+_OF_A_PART = _words("hair haired handed sleeved sleeve sleeves")  # "short haired", "right handed"
 _PLACES = _words("on in at to side part corner edge end far most very the of")  # between an object and its place
 
 
@@ -100,7 +102,9 @@ def asked_of(text: str, lexicon: Lexicon) -> Asked:
     rank = 0
     for place, word in enumerate(words):
         aspect = _ASPECTS.get(word)
-        if aspect is None or (aspect in _SIZES and place >= len(own)) or _is_relation(words, place):
+        if aspect is None or (aspect in _SIZES and place >= len(own)):
+            continue
+        if _is_relation(words, place) or _says_no_aspect(words, place):
             continue
         if not rank and (rank := _rank(words, place)):
             aspects.insert(0, aspect)
@@ -135,6 +139,17 @@ def _is_relation(words: list[str], place: int) -> bool:
         return word == "back" and words[max(place - 1, 0)] in ("his", "her", "its", "their")
     following = [each for each in rest[1:3] if each not in _ARTICLES]
     return bool(following) and following[0] not in _VIEWERS
+
+
+def _says_no_aspect(words: list[str], place: int) -> bool:
+    """Return whether a word is no place or size of its own here: "far left", "looking right", "black top"."""
+    before = words[max(place - 3, 0) : place]
+    last, following = before[-1:], words[place + 1 : place + 2]
+    if words[place] == "far":
+        return bool(following) and following[0] in _ASPECTS
+    if words[place] == "top" and (following == ["hat"] or not _COLOURS.keys().isdisjoint(last) or last == ["tank"]):
+        return True
+    return "not" in before or not _TURNED.isdisjoint(last) or not _OF_A_PART.isdisjoint(following)
 
 
 def _rank(words: list[str], place: int) -> int:
