@@ -1,18 +1,15 @@
-"""Read and write the folder of a grounder, and find it on the hub."""
+"""Read and write the folder of a grounder."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors.torch import save
 
 from aligncat.alignment.config import AlignmentConfig
@@ -46,7 +43,6 @@ HASHES = "sha256"
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "mojiref-grounder"
 """The folder of the grounder that aligncat ships, which was trained on the drawings of MojiRef."""
 
-_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _REMEDY = "restore the folder from a copy, download it again, or train it again"
 # What reading a folder raises whose hashes are missing and whose values are wrong.
 _UNUSABLE = (
@@ -123,33 +119,6 @@ def write_folder(contents: Contents, folder: Path) -> None:
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     config = json.dumps(sealed({**contents.config(), HASHES: hashes}), indent=2, ensure_ascii=False) + "\n"
     write_atomic(folder / CONFIG, config.encode())
-
-
-def find_folder(name_or_folder: str | Path, **download: Any) -> Path:
-    """Return the local folder of a grounder; download it first if it is on the hub.
-
-    Args:
-        name_or_folder: a local folder, or a name on the hub.
-        download: arguments of `huggingface_hub.snapshot_download`.
-
-    Raises:
-        ConfigError: neither a local folder nor a grounder on the hub has this name.
-    """
-    folder = Path(name_or_folder)
-    if folder.is_dir():
-        return folder
-    if folder.exists() or not _HUB_NAME.fullmatch(str(name_or_folder)):
-        problem = "a file, not a folder" if folder.exists() else "no such folder"
-        raise ConfigError(f"{name_or_folder}: {problem}; give the folder that `aligncat train` wrote, or a hub name")
-    try:
-        return Path(
-            snapshot_download(str(name_or_folder), allow_patterns=[*FILES, REFERENCES, f"{TEXT}/*"], **download)
-        )
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise ConfigError(
-            f"{name_or_folder}: neither a local folder nor a grounder on the hub ({first_line(error)}); give the "
-            "folder that `aligncat train` wrote"
-        ) from error
 
 
 def read_folder(folder: Path, text_encoder: str | Path | None = None) -> Contents:

@@ -18,10 +18,11 @@ from aligncat.detectors.protocol import Detector
 from aligncat.detectors.registry import check_same, load_detector, open_detector
 from aligncat.errors import DetectorError
 from aligncat.grounder.card_results import CardResult
+from aligncat.grounder.download import find_folder
 from aligncat.grounder.expressions import checked_phrases
 from aligncat.grounder.features import ScaledColumn
 from aligncat.grounder.fingerprint import fingerprint
-from aligncat.grounder.folder import Contents, find_folder, read_folder, write_folder
+from aligncat.grounder.folder import Contents, read_folder, write_folder
 from aligncat.grounder.forward_passes import PHRASES_AT_ONCE, choose_all, ground_some
 from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.grounding import Grounding

@@ -11,8 +11,9 @@ import torch
 
 from aligncat.errors import ConfigError
 from aligncat.files.hashes import files_sha256
+from aligncat.grounder.download import find_folder
 from aligncat.grounder.features import ScaledColumn
-from aligncat.grounder.folder import CONFIG, VOCABULARY, WEIGHTS, Contents, find_folder, read_folder
+from aligncat.grounder.folder import CONFIG, VOCABULARY, WEIGHTS, Contents, read_folder
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.weights import check_tensors
 from aligncat.language.encoder import TextEncoder
