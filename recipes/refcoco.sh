@@ -353,7 +353,8 @@ stop() {
 run() {
     local status
     set -m
-    eval "set -e; $1" </dev/null &
+    # With a trap, the shell of the step waits until its program has ended.
+    eval "trap 'exit 143' TERM; set -e; $1" </dev/null &
     child=$!
     set +m
     [[ -z $stopped ]] || stop "$stopped"
