@@ -191,8 +191,8 @@ add_steps() {
                     aligncat train --config "$name" --alignment "$model" --data.path "$out/data" --store "$store" \
                     "${train[@]}" --training.seed "$seed" --out "$run"
                 add "evaluate $grounder" "train $grounder" "$result"$'\n'"$run/README.md" $RESULTS_MB 0 \
-                    aligncat evaluate --grounder "$run" "${options[@]}" --store "$store" "${leak[@]}" --out "$result" \
-                    --model_card true
+                    aligncat evaluate --grounder "$run" "${options[@]}" --data.images "$photos" --store "$store" "${leak[@]}" \
+                    --out "$result" --model_card true
                 results+=("$result") grounders+=("$grounder")
             done
         done
@@ -387,7 +387,8 @@ run_steps() {
         seconds=$((SECONDS - begun))
         if ((status)); then
             report_step "$number" "${stopped:+stopped}" "$seconds"
-            finish "${stopped:-$status}" "${stopped:+stopped in }${stopped:-failed: }'$name'"
+            [[ -z $stopped ]] || finish "$stopped" "stopped in '$name'"
+            finish "$status" "failed: '$name'"
         fi
         printf '%s\n%s\n' "$seconds" "${commands[$number]}" >"$stamp.new"
         mv "$stamp.new" "$stamp"

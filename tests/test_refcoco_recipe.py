@@ -57,6 +57,9 @@ def test_bash_can_parse_it_and_its_help_lists_every_option() -> None:
     assert shown.returncode == 0
     accepted = set(re.findall(r"--\w+", RECIPE.read_text().split("parse() {")[1].split("shift")[0]))
     assert set(re.findall(r"^  (--\w+)", shown.stdout, re.MULTILINE)) == accepted
+    page = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^    recipes/refcoco.sh (.*)", page, re.MULTILINE)
+    assert commands and set(re.findall(r"--\w+", " ".join(commands))) <= accepted
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
@@ -195,7 +198,7 @@ def test_a_stopped_run_continues_to_the_end_and_a_third_one_skips_every_step(tmp
     assert process.returncode == 143, said
     assert "stopped in 'train refcoco/aligncat-seed0'. Repeat the same command to continue" in said
     assert re.search(r"^train refcoco/aligncat-seed0 +stopped ", said, re.MULTILINE)
-    assert not (out / "results").exists()
+    assert list((run / "run").glob("*.ckpt")) and not (out / "results").exists()
 
     whole = recipe(*options)
     assert whole.returncode == 0, whole.stdout + whole.stderr
@@ -209,6 +212,7 @@ def test_a_stopped_run_continues_to_the_end_and_a_third_one_skips_every_step(tmp
         assert "testA" in card
         assert f"as user/words-refcoco-{model}; read its README.md first" in whole.stdout
     assert (out / "report" / "refcoco" / "index.html").is_file()
+    assert len(list((out / "report" / "refcoco" / "images").iterdir())) == 15 + 7 + 7
 
     third = recipe(*options)
     assert third.returncode == 0, third.stderr
