@@ -13,6 +13,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def shell(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def steps_of(plan: str) -> list[str]:
     """Return the names of the steps in the output of --plan; each is followed by its command."""
     lines = plan.splitlines()
-    return [line for line, following in zip(lines, lines[1:], strict=False) if following.startswith("    ")]
+    return [line for line, following in pairwise(lines) if following.startswith("    ")]
 
 
 def test_bash_can_parse_it_and_its_help_lists_every_option() -> None:
