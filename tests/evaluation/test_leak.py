@@ -224,6 +224,8 @@ def test_a_detectors_own_record_counts_with_what_it_started_from(
     training = known_by_name(str(folder), "own")
     assert training is not None and training.name == "mine/trained-on.txt"
     assert {photo: training.holds(photo) for photo in held} == held
+    given = read_training_images(str(folder))  # the folder as `aligncat audit --detector_images`
+    assert given.name == training.name and {photo: given.holds(photo) for photo in held} == held
 
 
 def test_a_verdict_comes_from_the_detectors_folder(tmp_path: Path) -> None:

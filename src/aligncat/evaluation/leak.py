@@ -75,16 +75,19 @@ def read_training_images(source: str) -> TrainingImages:
     Args:
         source: "coco-train2014", "coco-train2017", or a file. The file is either an annotation file in COCO's format,
             of which `images` is read, or a text file with one file name or COCO id per line. Instead of the file, the
-            folder of a detector that `aligncat detector train` wrote.
+            folder of a detector that `aligncat detector train` wrote; the images of the detector that its training
+            started from then count too.
 
     Raises:
         DataError: the file does not exist or has neither format.
+        DetectorError: the folder's record is damaged.
     """
     if source in NAMED:
         return TrainingImages(source, NAMED[source], None)
+    record = TrainingRecord.read(source)
+    if record is not None:
+        return _recorded(source, record)
     path = Path(source)
-    if (path / TRAINED_ON).is_file():
-        path /= TRAINED_ON
     if not path.exists():
         raise DataError(f"{source}: no such file, and not a known set of images ({', '.join(NAMED)})")
     text = read_text(path, limit=MAX_ANNOTATION_BYTES)
@@ -138,10 +141,7 @@ def known_by_name(detector: str, dataset: str) -> TrainingImages | None:
     """
     record = TrainingRecord.read(detector)
     if record is not None:
-        own = [_membership(record.images), *(_seen_before(name, dataset) for name in record.started_from)]
-        return TrainingImages(
-            f"{Path(detector).name}/{TRAINED_ON}", lambda photo: _any_holds(own, photo), record.images
-        )
+        return _recorded(detector, record)
     known = known_detector(detector)
     if known is None or known.trained_on is None:
         return None
@@ -152,14 +152,20 @@ def known_by_name(detector: str, dataset: str) -> TrainingImages | None:
     return None
 
 
-def _seen_before(name: str, dataset: str) -> Callable[[str], bool | None]:
+def _recorded(folder: str, record: TrainingRecord) -> TrainingImages:
+    """Return the images that a detector's folder lists, with those of the detectors that its training started from."""
+    sets = [_membership(record.images), *map(_seen_before, record.started_from)]
+    return TrainingImages(f"{Path(folder).name}/{TRAINED_ON}", lambda photo: _any_holds(sets, photo), record.images)
+
+
+def _seen_before(name: str) -> Callable[[str], bool | None]:
     """Return a function that tells whether the detector that a training started from has seen a photo."""
     known = known_detector(name)
     if known is not None and known.trained_on in NAMED:
         return NAMED[known.trained_on]
     # A shipped detector has learned from scenes that were composed as it went on, so they are no dataset's photos.
-    clean = known is not None and (known.folder is not None or known.has_not_seen(dataset))
-    return lambda photo: False if clean else None
+    shipped = known is not None and known.folder is not None
+    return lambda photo: False if shipped else None
 
 
 def _any_holds(sets: Sequence[Callable[[str], bool | None]], photo: str) -> bool | None:
