@@ -200,6 +200,10 @@ def test_other_names_are_not_taken_for_registered_ones(name: str) -> None:
     assert registered_name(f"yolo:{name}") == ("yolo", name)
 
 
+def test_an_argument_may_be_longer_than_a_path() -> None:
+    assert registered_name("bright:" + "x" * 5000) == ("bright", "x" * 5000)
+
+
 def test_a_folder_with_a_colon_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run:1").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -6,10 +6,10 @@ Stores and grounders record this name only, so opening one imports nothing but w
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import NamedTuple, cast
 
 from aligncat.detectors.checked import CheckedDetector
@@ -37,7 +37,9 @@ class RegisteredName(NamedTuple):
 def registered_name(name: str) -> RegisteredName | None:
     """Return the parts of "name:argument", or None if this is another kind of name, or there is such a file."""
     found = _NAME.fullmatch(name)
-    return None if found is None or Path(name).exists() else RegisteredName(found[1], found[2])
+    # Path.exists fails on an argument that is too long for a path.
+    there = os.path.exists(name)  # noqa: PTH110
+    return None if found is None or there else RegisteredName(found[1], found[2])
 
 
 def installed_names() -> tuple[str, ...]:
