@@ -103,6 +103,8 @@ def test_good_candidates_are_kept_with_the_types_of_candidates() -> None:
 def test_no_candidates_at_all_are_good() -> None:
     found = checked(features=[], queries=[], categories=[], confidences=[], boxes=[])
     assert len(found) == 0 and found.features.shape == (0, 3) and found.boxes.shape == (0, 4)
+    assert found.features.dtype == np.float16 and found.boxes.dtype == found.confidences.dtype == np.float32
+    assert found.queries.dtype == found.categories.dtype == np.int32
 
 
 @pytest.mark.parametrize(
@@ -119,11 +121,14 @@ def test_no_candidates_at_all_are_good() -> None:
         ({"categories": np.array([0.0, 1.0])}, "categories of shape .* and type float64, not .* and int32"),
         ({"categories": np.array([0, 2])}, "a category that is not from 0 to 1"),
         ({"categories": np.array([-1, 0])}, "a category that is not from 0 to 1"),
+        ({"categories": np.array([2**32, 0])}, "categories that are too large for int32"),
+        ({"queries": np.array([0, 2**31])}, "queries that are too large for int32"),
         ({"confidences": np.array([0.5, 0.75])}, "not sorted; put the most confident first"),
         ({"confidences": np.array([1.5, 0.75])}, "a confidence that is not from 0 to 1"),
         ({"confidences": np.array([np.nan, 0.75])}, "confidences that are not finite"),
         ({"boxes": np.array([[0, 0, 25, 5], [0, 0, 1, 1]])}, r"the box \(0, 0, 25, 5\), which must be"),
         ({"boxes": np.array([[0, 0, 5, 5], [3, 0, 3, 1]])}, r"the box \(3, 0, 3, 1\)"),
+        ({"boxes": np.array([[-9e-4, 0, -1e-4, 5], [0, 0, 1, 1]])}, r"the box \(-0.0009, 0, -0.0001, 5\)"),
         ({"boxes": np.array([[-2, 0, 5, 5], [0, 0, 1, 1]])}, r"the box \(-2, 0, 5, 5\)"),
         ({"boxes": np.array([[0, 0, np.inf, 5], [0, 0, 1, 1]])}, "boxes that are not finite"),
         ({"boxes": np.zeros((2, 2))}, r"boxes of shape \(2, 2\)"),
@@ -232,6 +237,7 @@ def test_whatever_numbers_a_detector_gives_what_passes_is_right(boxes: list[Any]
         return
     x1, y1, x2, y2 = found.boxes.T
     assert (x1 >= 0).all() and (x2 <= WIDTH).all() and (y1 >= 0).all() and (y2 <= HEIGHT).all()
+    assert (x1 < x2).all() and (y1 < y2).all()
     assert ((found.confidences >= 0) & (found.confidences <= 1)).all()
 
 

@@ -124,7 +124,8 @@ class CheckedDetector:
         values = self._array(found.boxes, np.float32, (count, 4), "boxes", found.image_id)
         size = np.array([found.width, found.height] * 2, np.float32)
         outside = (values < -_TOLERANCE) | (values > size + _TOLERANCE)
-        wrong = np.flatnonzero(outside.any(axis=1) | (values[:, :2] >= values[:, 2:]).any(axis=1))
+        inside = np.asarray(np.clip(values, 0, size), np.float32)
+        wrong = np.flatnonzero(outside.any(axis=1) | (inside[:, :2] >= inside[:, 2:]).any(axis=1))
         if wrong.size:
             box = ", ".join(f"{number:g}" for number in values[wrong[0]].tolist())
             raise self._error(
@@ -132,7 +133,7 @@ class CheckedDetector:
                 f"image of {found.width} x {found.height} px",
                 found.image_id,
             )
-        return np.asarray(np.clip(values, 0, size), np.float32)
+        return inside
 
     def _masks(self, found: Candidates, count: int) -> Any:
         announced = self._description.has_masks
@@ -170,15 +171,18 @@ class CheckedDetector:
             if not given.size and not np.prod(shape):
                 given = given.reshape(shape)
             whole = np.issubdtype(kind, np.integer)
-            fits = given.shape == shape and np.issubdtype(given.dtype, np.integer if whole else np.number)
+            numbers = not given.size or np.issubdtype(given.dtype, np.integer if whole else np.number)
+            fits = given.shape == shape and numbers
             with np.errstate(over="ignore"):  # what is too large for float16 is not finite afterwards
                 converted = given.astype(kind) if fits else given
         except (TypeError, ValueError) as error:
             raise self._error(f"gave {name} that are no array of numbers", image_id) from error
-        if not fits and not (given.shape == shape == (0,)):
+        if not fits:
             raise self._error(
                 f"gave {name} of shape {given.shape} and type {given.dtype}, not {shape} and {np.dtype(kind)}", image_id
             )
+        if whole and not np.array_equal(converted, given):
+            raise self._error(f"gave {name} that are too large for {np.dtype(kind)}", image_id)
         if not np.isfinite(converted.astype(np.float64)).all():
             raise self._error(f"gave {name} that are not finite as {np.dtype(kind)}", image_id)
         return converted
