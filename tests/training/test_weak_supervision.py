@@ -31,7 +31,13 @@ from aligncat.types import Truth
 
 # And every name that ends with _truth, such as load_truth. A format's record leads to its reader of truth.
 TRUTH = {"Truth", "Overlaps", "load_objects", "annotated_objects", "Format", "find_format", "format_of"}
-READS_TRUTH = ("evaluation", "datasets.load", "datasets.convert")  # and every module that defines a reader of truth
+READS_TRUTH = (
+    "evaluation",
+    "datasets.load",
+    "datasets.convert",
+    "datasets.labelled",
+    "detectors.training",
+)  # and every module that defines a reader of truth
 LEARNERS = [
     *sorted(SOURCE.glob("training/*.py")),
     *sorted(SOURCE.glob("alignment/*.py")),
