@@ -36,6 +36,37 @@ MODELS: dict[str, tuple[str, str]] = {
 """By name: the family and the model class. All are tested."""
 LABELS = ("cat", "dog", "cup", "tree", "bus")
 
+_RT_DETR: dict[str, Any] = {
+    "encoder_hidden_dim": 32,
+    "encoder_in_channels": [8, 16, 16],
+    "decoder_in_channels": [32, 32, 32],
+    "feat_strides": [8, 16, 32],
+    "encoder_layers": 1,
+    "encoder_ffn_dim": 32,
+    "encoder_attention_heads": 2,
+    "d_model": 32,
+    "num_queries": QUERIES,
+    "decoder_layers": 2,
+    "decoder_ffn_dim": 32,
+    "decoder_attention_heads": 2,
+    "num_denoising": 0,
+}
+"""What the configs of RT-DETR, D-FINE and DEIMv2 share."""
+_LW_DETR: dict[str, Any] = {
+    "projector_scale_factors": [1.0],
+    "hidden_expansion": 0.5,
+    "c2f_num_blocks": 1,
+    "d_model": 32,
+    "decoder_ffn_dim": 32,
+    "decoder_n_points": 2,
+    "decoder_layers": 2,
+    "decoder_self_attention_heads": 2,
+    "decoder_cross_attention_heads": 4,
+    "num_queries": QUERIES,
+    "group_detr": 2,
+}
+"""What the configs of LW-DETR and RF-DETR share."""
+
 
 def save_tiny(name: str, folder: Path, labels: Sequence[str] = LABELS) -> Path:
     """Write a 64 px detector with 8 queries and random weights that make ranks matter."""
@@ -156,26 +187,14 @@ def _rt_detr(kind: str) -> Callable[[], Any]:
                 layer_type="basic",
                 out_features=["stage2", "stage3", "stage4"],
             ),
-            encoder_hidden_dim=32,
-            encoder_in_channels=[8, 16, 16],
-            decoder_in_channels=[32, 32, 32],
-            feat_strides=[8, 16, 32],
-            encoder_layers=1,
-            encoder_ffn_dim=32,
-            encoder_attention_heads=2,
-            d_model=32,
-            num_queries=QUERIES,
-            decoder_layers=2,
-            decoder_ffn_dim=32,
-            decoder_attention_heads=2,
             decoder_n_points=2,
-            num_denoising=0,
+            **_RT_DETR,
         )
 
     return make
 
 
-def _fine(kind: str, **further: Any) -> Callable[[], Any]:
+def _fine(kind: str) -> Callable[[], Any]:
     def make() -> Any:
         return config_of(
             kind,
@@ -195,21 +214,8 @@ def _fine(kind: str, **further: Any) -> Callable[[], Any]:
                 stage_numb_of_layers=[1, 1, 1, 1],
                 out_features=["stage2", "stage3", "stage4"],
             ),
-            encoder_hidden_dim=32,
-            encoder_in_channels=[8, 16, 16],
-            decoder_in_channels=[32, 32, 32],
-            feat_strides=[8, 16, 32],
-            encoder_layers=1,
-            encoder_ffn_dim=32,
-            encoder_attention_heads=2,
-            d_model=32,
-            num_queries=QUERIES,
-            decoder_layers=2,
-            decoder_ffn_dim=32,
-            decoder_attention_heads=2,
             decoder_n_points=[2, 2, 2],
-            num_denoising=0,
-            **further,
+            **_RT_DETR,
         )
 
     return make
@@ -247,17 +253,7 @@ def _lw_detr() -> Any:
             window_block_indices=[0],
             out_indices=[1, 2],
         ),
-        projector_scale_factors=[1.0],
-        hidden_expansion=0.5,
-        c2f_num_blocks=1,
-        d_model=32,
-        decoder_ffn_dim=32,
-        decoder_n_points=2,
-        decoder_layers=2,
-        decoder_self_attention_heads=2,
-        decoder_cross_attention_heads=4,
-        num_queries=QUERIES,
-        group_detr=2,
+        **_LW_DETR,
     )
 
 
@@ -275,17 +271,7 @@ def _rf_detr() -> Any:
             "num_windows": 2,
             "out_indices": [1, 2],
         },
-        projector_scale_factors=[1.0],
-        hidden_expansion=0.5,
-        c2f_num_blocks=1,
-        d_model=32,
-        decoder_ffn_dim=32,
-        decoder_n_points=2,
-        decoder_layers=2,
-        decoder_self_attention_heads=2,
-        decoder_cross_attention_heads=4,
-        num_queries=QUERIES,
-        group_detr=2,
+        **_LW_DETR,
     )
 
 
