@@ -22,7 +22,8 @@ class MiniDetectorConfig:
         weight_decay: weight decay of AdamW.
         clip: maximum gradient norm.
         class_weight: weight of the class loss; the mask losses keep Mask2Former's weights.
-        ema: decay of the weight average, which is the model that is saved.
+        ema: the largest decay of the weight average, which is the model that is saved; it is less in the first steps
+            (`aligncat.detectors.training.recipe.Optimisation`).
         seed: random seed of the scenes and the initial weights.
         version: version of MojiRef whose scenes it learns from. It also decides the size of the input, the number of
             queries, and the weights that the training starts from (`ARCHITECTURES`).

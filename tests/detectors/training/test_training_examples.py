@@ -124,7 +124,7 @@ def test_held_out_photos_are_a_share_and_no_photo_is_lost(count: int, share: flo
     "wrong",
     [
         *({"epochs": 0}, {"batch_size": 0}, {"validations": 0}, {"held_out": 1.0}, {"crop": 1.5}, {"colour": -0.1}),
-        *({"learning_rate": 0.0}, {"clip": -1.0}, {"ema": 1.0}, {"warmup": -1}, {"seed": -1}),
+        *({"learning_rate": 0.0}, {"clip": -1.0}, {"ema": 1.0}, {"warmup": -1}, {"seed": -1}, {"seed": 2**32}),
     ],
 )
 def test_an_impossible_recipe_is_refused(wrong: dict[str, float]) -> None:

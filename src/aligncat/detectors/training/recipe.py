@@ -19,8 +19,8 @@ class Optimisation:
         warmup: warm-up steps.
         weight_decay: weight decay of the matrices; biases and norms have none.
         clip: maximum gradient norm.
-        ema: the upper limit of the decay of the weight average. After step s, counted from 0, the decay is
-            min(ema, (s + 1) / (s + 10)).
+        ema: the upper limit of the decay of the weight average. The average starts as the weights after step 0; after a
+            later step s, the decay is min(ema, (s + 1) / (s + 10)).
         seed: random seed of the loss, which samples points of the masks.
         bfloat16: whether the forward pass runs in bfloat16 where autocast allows it.
     """
@@ -88,5 +88,7 @@ class DetectorRecipe:
                 raise ConfigError(f"{name} is {value}, but must be above 0")
         if not 0 <= self.ema < 1:
             raise ConfigError(f"ema is {self.ema}, but must be from 0 to below 1")
-        if self.warmup < 0 or self.weight_decay < 0 or self.seed < 0:
-            raise ConfigError("warmup, weight_decay and seed must not be negative")
+        if self.warmup < 0 or self.weight_decay < 0:
+            raise ConfigError("warmup and weight_decay must not be negative")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"seed is {self.seed}; it must be in [0, 2^32)")
