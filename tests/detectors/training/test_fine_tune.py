@@ -147,6 +147,17 @@ def test_other_photos_can_choose_the_weights_but_no_photo_can_do_both(
         train_detector(**shared, out=tmp_path / "other", val_images=val.images)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("alone", "part"), [(True, "3 photos to train on"), (False, "1 photos held out")])
+def test_both_parts_need_an_object(start: Path, tmp_path: Path, alone: bool, part: str) -> None:
+    files = write_instances(tmp_path, photos=4)  # of which the seed holds out photo-2
+    rows = files.content["annotations"]
+    files.content["annotations"] = [row for row in rows if (row["image_id"] == 2) is alone]
+    files.save()
+    with pytest.raises(DataError, match=rf"none of the {part} has an annotated object; choose another"):
+        run(files, start, tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
 def test_a_training_that_diverges_says_at_which_step(files: InstancesFiles, start: Path, tmp_path: Path) -> None:
     with pytest.raises(DetectorError, match=r"detecting objects: the gradient of step [23] is not finite"):
         run(files, start, tmp_path / "mine", replace(TINY, learning_rate=1e30))

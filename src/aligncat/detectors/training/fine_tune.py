@@ -29,7 +29,7 @@ from aligncat.detectors.training.segmenter import (
     save_segmenter,
     start_from,
 )
-from aligncat.errors import DetectorError
+from aligncat.errors import DataError, DetectorError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import read_json
 from aligncat.files.new_folder import new_folder
@@ -84,10 +84,13 @@ def fine_tune(
         The folder.
 
     Raises:
-        DataError: the folder is not empty, or another process is writing it.
+        DataError: no photo to train on or no held-out photo has an object, the folder is not empty, or another process
+            is writing it.
         DetectorError: the detector cannot be trained, a gradient is not finite, or a saved state does not belong here.
         WriteError: a file cannot be written, for example because the disk is full.
     """
+    _check_objects(photos, "to train on")
+    _check_objects(held_out, "held out")
     torch.manual_seed(recipe.seed)
     segmenter = start_from(start, labels.names, labels.same, recipe.image_size)
     settings = _settings(recipe, segmenter, len(photos), device)
@@ -180,6 +183,15 @@ class _Judge:
             weights = {name: each.cpu() for name, each in model.to(self._segmenter.dtype).state_dict().items()}
             save_hashed(weights, self._best_file)
         return [*kept, {"step": done, "scores": asdict(scores)}]
+
+
+def _check_objects(photos: Sequence[LabelledPhoto], what: str) -> None:
+    """Check that photos, if there are any, show an object: without one, nothing is learned or no weights are best."""
+    if photos and all(one.crowd for photo in photos for one in photo.objects):
+        raise DataError(
+            f"none of the {len(photos)} photos {what} has an annotated object; choose another recipe.seed or share "
+            "(recipe.held_out), or annotate more photos"
+        )
 
 
 def _rank(scores: Scores) -> tuple[float, float]:
