@@ -257,6 +257,13 @@ class TestMistakes:
         ):
             open_detector(tmp_path / "timm")
 
+    @pytest.mark.parametrize("name", ["eomt", "rt_detr"])
+    def test_classes_that_do_not_start_at_0(self, folder_of: Callable[[str], Path], tmp_path: Path, name: str) -> None:
+        names = {str(number): category for number, category in enumerate(CATEGORIES.values(), 1)}
+        change(folder_of(name), tmp_path / "from-1", "config.json", id2label=names)
+        with pytest.raises(DetectorError, match=r"id2label must name the classes 0 to 2, but names 1 to 3"):
+            open_detector(tmp_path / "from-1")
+
     def test_tensors_are_missing(self, folder_of: Callable[[str], Path], tmp_path: Path) -> None:
         from safetensors.torch import load_file, save_file
 

@@ -15,7 +15,7 @@ from aligncat.detectors.folder import DetectorFolder
 from aligncat.detectors.masks import DEFAULT_MASKS, NO_MASKS, MaskMode
 from aligncat.detectors.preprocessing import Preprocessing
 from aligncat.detectors.preprocessor_config import normalised
-from aligncat.detectors.pretrained_model import load_model, model_class_of, submodule
+from aligncat.detectors.pretrained_model import class_labels, load_model, model_class_of, submodule
 from aligncat.detectors.query_detector import QueryDetector, usual_batch_size
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.files.hashes import files_sha256
@@ -69,7 +69,7 @@ class BoxQueryDetector(QueryDetector):
                 masks=masks if model_class.has_masks else NO_MASKS,
             ),
             fit,
-            labels=[str(config.id2label[index]) for index in range(config.num_labels)],
+            labels=class_labels(self._model, folder),
             feature_dim=int(submodule(self._model, model_class.head).in_features),
             device=device,
             batch_size=usual_batch_size(fit.size, device),

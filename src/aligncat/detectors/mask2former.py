@@ -14,13 +14,9 @@ from aligncat.detectors.levels import LEVELS, STAGES, pooled_levels
 from aligncat.detectors.mask_queries import torch_pair_confidences
 from aligncat.detectors.masks import MaskMode
 from aligncat.detectors.preprocessing import Preprocessing
-from aligncat.detectors.pretrained_model import load_model
+from aligncat.detectors.pretrained_model import class_labels, load_model
 from aligncat.detectors.query_detector import QueryDetector, usual_batch_size
 from aligncat.files.hashes import files_sha256
-
-# Tensors that may be missing, because a frozen detector does not use them: the norm after the last stage of a Swin
-# classifier.
-_UNREAD = ("swin.layernorm.weight", "swin.layernorm.bias")
 
 
 class Mask2FormerDetector(QueryDetector):
@@ -39,9 +35,7 @@ class Mask2FormerDetector(QueryDetector):
     ) -> None:
         """Load the model from a folder; see `DetectorFactory`."""
         weights_sha256 = folder.weights_sha256()
-        self._model = load_model("Mask2FormerForUniversalSegmentation", folder, unread=_UNREAD, check_values=True).to(
-            device
-        )
+        self._model = load_model("Mask2FormerForUniversalSegmentation", folder, check_values=True).to(device)
         config = self._model.config
         super().__init__(
             DetectorDescription(
@@ -58,7 +52,7 @@ class Mask2FormerDetector(QueryDetector):
                 masks=masks,
             ),
             preprocessing,
-            labels=[str(config.id2label[index]) for index in range(config.num_labels)],
+            labels=class_labels(self._model, folder),
             feature_dim=int(config.hidden_dim),
             device=device,
             batch_size=usual_batch_size(preprocessing.size, device),

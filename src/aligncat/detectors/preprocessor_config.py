@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from aligncat.detectors.families import TransformersFamily
+from aligncat.detectors.families import TransformersFamily, transformers_family
 from aligncat.detectors.folder import DetectorFolder
 from aligncat.detectors.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Colour, Preprocessing
 from aligncat.errors import DetectorError
@@ -23,17 +23,21 @@ _SCALE = 1 / 255
 logger = logging.getLogger(__name__)
 
 
-def own_size(folder: DetectorFolder, family: TransformersFamily) -> int:
-    """Return the side of the square that a model of transformers was trained with, pixels.
+def own_size(folder: DetectorFolder) -> int | None:
+    """Return the side of the square that a detector was trained with, pixels; None for that of the preprocessing.
 
-    It is "aligncat_image_size" of config.json; else, for a family of a fixed size, its "image_size"; else the size in
-    preprocessor_config.json, where a shortest edge counts before a longest one; else the family's usual size.
+    It is "aligncat_image_size" of config.json; else, for a row of `aligncat.detectors.families` of a fixed size, its
+    "image_size"; else the size in preprocessor_config.json, where a shortest edge counts before a longest one; else the
+    family's usual size. Detectors without a row, such as Mask2Former, have only the first.
 
     Raises:
         DetectorError: preprocessor_config.json is damaged, or has another kind of size.
     """
     if folder.image_size is not None:
         return folder.image_size
+    family = transformers_family(folder.config.get("model_type")) if folder.backend == "torch" else None
+    if family is None:
+        return None
     if family.fixed_size:
         size = folder.config.get("image_size", family.size)
         return int(size) if type(size) is int else family.size

@@ -14,20 +14,18 @@ from aligncat.errors import DetectorError
 from aligncat.loading import model_loading, unlike_files
 from aligncat.wording import first_line
 
-# Tensors that may be missing, because a frozen detector does not use them: the class weights of a loss, and the count
-# of the batches that a batch norm has seen.
-_UNREAD = ("criterion.empty_weight", "num_batches_tracked")
+# Tensors that may be missing. No detector uses them: the count of the batches that a batch norm has seen, and the norm
+# after the last stage of a Swin classifier, which files of older versions of transformers lack. Or the config decides
+# them: the class weights of a loss.
+_UNREAD = ("criterion.empty_weight", "num_batches_tracked", "swin.layernorm.weight", "swin.layernorm.bias")
 
 
-def load_model(
-    model_class: str, folder: DetectorFolder, *, unread: tuple[str, ...] = (), check_values: bool = False
-) -> Any:
+def load_model(model_class: str, folder: DetectorFolder, *, check_values: bool = False) -> Any:
     """Return a model on the CPU, for inference.
 
     Args:
         model_class: its name in transformers.
         folder: the detector's files.
-        unread: endings of the names of further tensors that may be missing.
         check_values: also compare the loaded tensors with those of the files.
 
     Raises:
@@ -43,7 +41,6 @@ def load_model(
             "pip install --upgrade transformers"
         )
     _check_backbone(folder)
-    allowed = (*_UNREAD, *unread)
     try:
         with model_loading():
             model, info = factory.from_pretrained(
@@ -54,14 +51,14 @@ def load_model(
                 output_loading_info=True,
             )
             # Checked here too, because other code in the process may load a model at the same time.
-            unlike = unlike_files(model, folder.safetensors(), allowed=allowed) if check_values else []
+            unlike = unlike_files(model, folder.safetensors(), allowed=_UNREAD) if check_values else []
     except (OSError, ValueError, RuntimeError, ImportError, TypeError, SafetensorError) as error:
         raise DetectorError(
             f"{folder.path}: the weights cannot be loaded ({first_line(error)}); download them again from the model's "
             "source."
         ) from error
     # transformers initialises missing tensors at random and only logs a warning.
-    if missing := sorted(name for name in info["missing_keys"] if not name.endswith(allowed)):
+    if missing := sorted(name for name in info["missing_keys"] if not name.endswith(_UNREAD)):
         raise DetectorError(
             f"{folder.path}: {len(missing)} tensors are missing from the weights, such as {missing[0]}; download "
             "them again from the model's source."
@@ -89,6 +86,21 @@ def model_class_of(folder: DetectorFolder, family: TransformersFamily) -> ModelC
             "save_pretrained of this class wrote"
         )
     return found[0]
+
+
+def class_labels(model: Any, folder: DetectorFolder) -> list[str]:
+    """Return the labels of a model, by class index.
+
+    Raises:
+        DetectorError: config.json does not name every class.
+    """
+    named = model.config.id2label
+    if sorted(named) != list(range(len(named))):
+        raise DetectorError(
+            f"{folder.config_file}: id2label must name the classes 0 to {len(named) - 1}, but names "
+            f"{min(named)} to {max(named)}; number them from 0"
+        )
+    return [str(named[index]) for index in range(len(named))]
 
 
 def submodule(model: Any, path: str) -> Any:

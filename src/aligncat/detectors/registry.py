@@ -17,7 +17,7 @@ from typing import cast
 
 from aligncat.detectors.checked import CheckedDetector
 from aligncat.detectors.description import DetectorDescription
-from aligncat.detectors.families import FAMILIES_OF_TRANSFORMERS, transformers_family
+from aligncat.detectors.families import FAMILIES_OF_TRANSFORMERS
 from aligncat.detectors.folder import CONFIG, DetectorFolder
 from aligncat.detectors.known import HUB_DETECTORS, MINI, known_detector
 from aligncat.detectors.masks import DEFAULT_MASKS, MaskMode, mask_rule
@@ -130,9 +130,7 @@ def open_detector(
     folder = detector_folder(name)
     with model_loading():
         row = _family(folder)
-        transformers = transformers_family(row.name) if row.backend == "torch" else None
-        size = folder.image_size if transformers is None else own_size(folder, transformers)
-        fit = Preprocessing.of(preprocessing or row.preprocessing, image_size, size)
+        fit = Preprocessing.of(preprocessing or row.preprocessing, image_size, own_size(folder))
         mask_rule(masks, fit)  # its errors come before the weights are loaded
         module, attribute = row.factory.split(":")
         factory = cast("DetectorFactory", getattr(import_module(module), attribute))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from helpers.tiny_detector import save_tiny_detector
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import (
     DetrConfig,
@@ -21,7 +22,7 @@ from transformers import (
 )
 
 from aligncat.detectors.folder import DetectorFolder
-from aligncat.detectors.registry import detector_folder
+from aligncat.detectors.registry import detector_folder, open_detector
 from aligncat.detectors.training.examples import Example
 from aligncat.detectors.training.segmenter import check_trainable, example_loss, labels_of, rounded, start_from
 from aligncat.errors import DetectorError
@@ -125,6 +126,29 @@ def test_rounded_weights_are_those_of_the_file() -> None:
     copy = rounded(model, torch.float16)
     assert torch.equal(copy.weight, model.weight.half().float()) and copy.weight.dtype == torch.float32
     assert not torch.equal(copy.weight, model.weight)
+
+
+def test_a_checkpoint_without_what_no_detector_reads_can_be_trained(tmp_path: Path) -> None:
+    """Such are the Swin checkpoints on the hub: older versions of transformers had no norm after the last stage."""
+    folder = save_tiny_detector(tmp_path / "detector")
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in weights.items() if not re.search(r"swin\.layernorm|criterion", name)}
+    assert len(kept) == len(weights) - 3
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    read = detector_folder(str(folder))
+    open_detector(folder)
+    model = start_from(read, labels_of(read), range(5), None).model
+    assert torch.equal(model.criterion.empty_weight, weights["criterion.empty_weight"])
+    assert example_loss(model.train(), batch()).isfinite()
+
+
+def test_the_size_is_the_one_at_which_the_detector_is_used(tmp_path: Path) -> None:
+    folder = maskformer(tmp_path / "detector")
+    read = detector_folder(str(folder))
+    for content, size in (({}, 800), ({"size": {"shortest_edge": 96, "longest_edge": 200}}, 96)):
+        (folder / "preprocessor_config.json").write_text(json.dumps(content))
+        assert start_from(read, ["cat"], [0], None).size == size
+        assert open_detector(folder).description().image_size == size
 
 
 def plain(folder: Path, config: dict[str, Any]) -> DetectorFolder:

@@ -7,21 +7,21 @@ import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from aligncat.detectors.folder import CONFIG, DetectorFolder, with_hashes
 from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing
+from aligncat.detectors.preprocessor_config import PREPROCESSOR, own_size
+from aligncat.detectors.pretrained_model import class_labels, load_model
 from aligncat.detectors.training.examples import Example
 from aligncat.errors import DetectorError
 from aligncat.files.hashes import files_sha256
 from aligncat.loading import model_loading
-from aligncat.wording import first_line
 
 HEAD = "class_predictor"
 """The layer that gives the class logits of each query; the last one is "no object"."""
@@ -69,8 +69,7 @@ def start_from(
     weights = folder.weights_sha256()
     model = _load(folder)
     old = model.get_submodule(HEAD)
-    names = [str(model.config.id2label[index]) for index in range(model.config.num_labels)]
-    if names != list(labels):
+    if class_labels(model, folder) != list(labels):
         model = _with_classes(model, labels)
         new = model.get_submodule(HEAD)
         with torch.no_grad():
@@ -82,7 +81,7 @@ def start_from(
     fixed = _fixed_size(model)
     if fixed is not None and size not in (None, fixed):
         raise DetectorError(f"{folder.name} reads only squares of {fixed} pixels; leave recipe.image_size out")
-    preprocessing = Preprocessing.of(DEFAULT_MODE, size, fixed or folder.image_size)
+    preprocessing = Preprocessing.of(DEFAULT_MODE, size, own_size(folder))
     with safe_open(folder.safetensors()[0], framework="pt") as file:
         kinds = {file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118  # not a dict
     return Segmenter(
@@ -101,7 +100,7 @@ def check_trainable(folder: DetectorFolder) -> None:
     Raises:
         DetectorError: it cannot.
     """
-    if folder.backend != "torch" or not _computes_loss(folder):
+    if _with_loss(folder) is None:
         raise _refusal(folder)
 
 
@@ -144,7 +143,7 @@ def save_preprocessor(folder: Path, size: int) -> None:
         "image_mean": told["mean"],
         "image_std": told["std"],
     }
-    (folder / "preprocessor_config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (folder / PREPROCESSOR).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def save_segmenter(model: Any, folder: Path, settings: dict[str, Any]) -> None:
@@ -164,24 +163,10 @@ def save_segmenter(model: Any, folder: Path, settings: dict[str, Any]) -> None:
 
 
 def _load(folder: DetectorFolder) -> Any:
-    from transformers import AutoModelForUniversalSegmentation
-
-    check_trainable(folder)
-    load = partial(
-        AutoModelForUniversalSegmentation.from_pretrained,
-        folder.path,
-        dtype=torch.float32,
-        use_safetensors=True,
-        local_files_only=True,
-        output_loading_info=True,
-    )
-    try:
-        with model_loading():
-            model, info = load()
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise DetectorError(f"{folder.path}: the weights cannot be loaded ({first_line(error)})") from error
-    if missing := sorted(name for name in info["missing_keys"] if not name.startswith(_LOSS)):
-        raise DetectorError(f"{folder.path}: {len(missing)} tensors are missing from the weights, such as {missing[0]}")
+    found = _with_loss(folder)
+    if found is None:
+        raise _refusal(folder)
+    model = load_model(found, folder)
     if not isinstance(getattr(model, HEAD, None), nn.Linear):
         raise _refusal(folder)
     return model
@@ -196,19 +181,22 @@ def _refusal(folder: DetectorFolder) -> DetectorError:
     )
 
 
-def _computes_loss(folder: DetectorFolder) -> bool:
-    """Return whether the loss of a detector's model takes the masks and classes of objects, and no other input."""
+def _with_loss(folder: DetectorFolder) -> str | None:
+    """Return the model class of a detector if its loss takes the masks and classes of objects, and no other input."""
     from transformers import AutoConfig, AutoModelForUniversalSegmentation
 
+    if folder.backend != "torch":
+        return None
     try:
         with model_loading():
             config = AutoConfig.from_pretrained(folder.path, local_files_only=True)
         found: Any = AutoModelForUniversalSegmentation._model_mapping[type(config)]
     except (KeyError, ValueError, OSError):
-        return False
+        return None
     takes = inspect.signature(found.forward).parameters
     needed = {name for name, each in takes.items() if each.default is each.empty and each.kind < each.VAR_POSITIONAL}
-    return {"pixel_values", "mask_labels", "class_labels"} <= takes.keys() and needed <= {"self", "pixel_values"}
+    fits = {"pixel_values", "mask_labels", "class_labels"} <= takes.keys() and needed <= {"self", "pixel_values"}
+    return str(found.__name__) if fits else None
 
 
 def _with_classes(model: Any, labels: Sequence[str]) -> Any:
