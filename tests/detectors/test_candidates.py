@@ -52,3 +52,24 @@ def test_output_that_is_not_finite_is_reported(value: float) -> None:
     logits[0, 0, 0] = value
     with pytest.raises(DetectorError, match=r"image a: .*not finite"):
         found(OUTPUT._replace(class_logits=logits))
+
+
+def test_boxes_and_the_masks_beside_them_must_be_numbers() -> None:
+    """A confidence of the class alone does not tell."""
+    boxes, masks = np.tile(np.float32([0, 0, 1, 1]), (1, 3, 1)), OUTPUT.mask_logits
+    assert masks is not None
+    place = Letterbox.of(8, 8, 8)
+    for output in (
+        OUTPUT._replace(boxes=np.where(boxes > 0, np.float32(np.nan), boxes)),
+        OUTPUT._replace(boxes=boxes, mask_logits=np.where(masks > 0, np.float32(np.nan), masks)),
+    ):
+        with pytest.raises(DetectorError, match=r"image a: .*not finite"):
+            image_candidates(
+                output,
+                0,
+                image_id="a",
+                place=place,
+                candidates=20,
+                every_query=False,
+                confidence_rule=lambda classes, _: np.exp(classes[:, :-1]),
+            )

@@ -120,7 +120,7 @@ def image_candidates(
     """
     features = output.features[row]
     confidences = confidence_rule(output.class_logits[row], _inner_logits(output, row, place))
-    if not np.isfinite(confidences).all() or not _finite_boxes(output, row):
+    if not np.isfinite(confidences).all() or not _finite_shapes(output, row):
         raise DetectorError(
             f"image {image_id}: the detector's output is not finite, so its weights are damaged; restore them."
         )
@@ -228,5 +228,9 @@ def _inner_logits(output: RawOutput, row: int, place: Letterbox) -> NDArray[np.f
     return inner
 
 
-def _finite_boxes(output: RawOutput, row: int) -> bool:
-    return output.boxes is None or bool(np.isfinite(output.boxes[row]).all())
+def _finite_shapes(output: RawOutput, row: int) -> bool:
+    """Return whether boxes are finite, and masks beside them are numbers. Confidences tell it of masks alone."""
+    if output.boxes is None:
+        return True
+    masks = output.mask_logits
+    return bool(np.isfinite(output.boxes[row]).all()) and (masks is None or not np.isnan(masks[row]).any())
