@@ -238,6 +238,15 @@ def test_a_verdict_comes_from_the_detectors_folder(tmp_path: Path) -> None:
     assert read_training_images(str(folder)).listed == ("1.jpg",)
 
 
+def test_a_folder_that_was_trained_anew_tells_nothing_of_the_weights_in_a_store(tmp_path: Path) -> None:
+    folder = own_detector(tmp_path / "mine", "1.jpg\n", "mini")
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**content, "aligncat_weights_sha256": "new"}))
+    split = split_of("3.jpg")
+    assert judge_detector(split, str(folder), weights_sha256="new") == Judgement("clean", False, 0)
+    assert judge_detector(split, str(folder), weights_sha256="old") == Judgement("unknown", False, None)
+
+
 def test_a_folder_without_a_record_and_a_detector_that_is_gone_are_unknown(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "config.json").write_text("{}")

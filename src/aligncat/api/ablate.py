@@ -111,10 +111,16 @@ def ablate(
         seen=seen,
     )
     loaded = LoadedInputs(inputs)
-    detector = opened.manifest.detector.name
+    detector = opened.manifest.detector
     loaded.read_splits()
     judged = {
-        split: judge_detector(loaded.split(split), detector, training=loaded.training_images, claim=seen)
+        split: judge_detector(
+            loaded.split(split),
+            detector.name,
+            weights_sha256=detector.weights_sha256,
+            training=loaded.training_images,
+            claim=seen,
+        )
         for split in inputs.splits
     }
     with folder_lock(out):

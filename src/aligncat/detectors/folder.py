@@ -99,6 +99,12 @@ class DetectorFolder:
             )
         return weights
 
+    @property
+    def recorded_weights_sha256(self) -> str | None:
+        """The hash of the weight files that config.json records, if aligncat wrote it."""
+        found: str | None = self.config.get(_WEIGHTS_KEY)
+        return found
+
     def weights_sha256(self) -> str:
         """Return the hash of the weight files.
 

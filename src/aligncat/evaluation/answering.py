@@ -112,8 +112,10 @@ def answer(
         ConfigError: `seen` contradicts the list of training images or the detector's name.
     """
     split, store = questions.split, questions.store
-    detector = grounder.detector_description.name
-    judgement = judge_detector(split, detector, training=training, claim=seen)
+    described = grounder.detector_description
+    judgement = judge_detector(
+        split, described.name, weights_sha256=described.weights_sha256, training=training, claim=seen
+    )
     choices = grounder.choose(store, split)
     sets = AnswerSets.of(questions, choices, min_match)
     result = Result(
@@ -121,7 +123,7 @@ def answer(
         split=split.split,
         split_by=split.split_by,
         config=name,
-        detector=detector,
+        detector=described.name,
         seen=judgement.seen,
         seed=seed_of(grounder),
         versions=installed_versions(),

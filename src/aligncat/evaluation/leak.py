@@ -127,7 +127,7 @@ def _photo_name(split: Split, record: ImageRecord) -> str:
     return f"COCO_train2014_{name}" if plain and known_dataset(split.dataset).photos == "coco" else name
 
 
-def known_by_name(detector: str, dataset: str) -> TrainingImages | None:
+def known_by_name(detector: str, dataset: str, *, weights_sha256: str | None = None) -> TrainingImages | None:
     """Return the training images of a detector: those that its folder lists, or those of `KNOWN_DETECTORS`.
 
     A detector that `aligncat detector train` wrote has also seen the images of the one that its training started from.
@@ -135,11 +135,12 @@ def known_by_name(detector: str, dataset: str) -> TrainingImages | None:
     Args:
         detector: the detector's name.
         dataset: the name of the dataset that it is evaluated on.
+        weights_sha256: the hash of its weights, if known. A folder that has been trained anew does not count.
 
     Returns:
         The training images, or None if neither tells whether they include photos of the dataset.
     """
-    record = TrainingRecord.read(detector)
+    record = TrainingRecord.read(detector, weights_sha256=weights_sha256)
     if record is not None:
         return _recorded(detector, record)
     known = known_detector(detector)
@@ -190,7 +191,12 @@ class Judgement:
 
 
 def judge_detector(
-    split: Split, detector: str, *, training: TrainingImages | None = None, claim: Seen | None = None
+    split: Split,
+    detector: str,
+    *,
+    weights_sha256: str | None = None,
+    training: TrainingImages | None = None,
+    claim: Seen | None = None,
 ) -> Judgement:
     """Decide whether a detector has seen a split's photos.
 
@@ -201,6 +207,7 @@ def judge_detector(
     Args:
         split: the split; its photos need not be on disk.
         detector: the detector's name.
+        weights_sha256: the hash of its weights, if known.
         training: the images that it was trained on, if there is a list.
         claim: the user's claim.
 
@@ -209,7 +216,7 @@ def judge_detector(
     """
     shown = [
         (audit_split(split, each), each.name)
-        for each in (training, known_by_name(detector, split.dataset))
+        for each in (training, known_by_name(detector, split.dataset, weights_sha256=weights_sha256))
         if each is not None
     ]
     known = [(audit, name) for audit, name in shown if audit.verdict != "unknown"]

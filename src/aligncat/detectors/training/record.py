@@ -37,11 +37,12 @@ class TrainingRecord:
     started_from: tuple[str, ...]
 
     @classmethod
-    def read(cls, name: str) -> Self | None:
+    def read(cls, name: str, *, weights_sha256: str | None = None) -> Self | None:
         """Return the record in a detector's folder; None for a detector of another origin, or one that is not here.
 
         Args:
             name: the detector's name: a folder.
+            weights_sha256: the hash of the detector's weights. A folder that has others by now tells nothing of it.
 
         Raises:
             DetectorError: the folder has a record that is damaged.
@@ -50,8 +51,9 @@ class TrainingRecord:
         path = Path(name)
         if (known is not None and known.folder is not None) or not (path / CONFIG).is_file():
             return None
-        started_from = DetectorFolder.read(name, path).config.get(STARTED_FROM)
-        if started_from is None:
+        folder = DetectorFolder.read(name, path)
+        started_from = folder.config.get(STARTED_FROM)
+        if started_from is None or weights_sha256 not in (None, folder.recorded_weights_sha256):
             return None
         if not isinstance(started_from, list) or not (path / TRAINED_ON).is_file():
             raise DetectorError(f"{path / TRAINED_ON}: the list of the images that it saw is missing; restore it")
