@@ -129,14 +129,7 @@ def test_published_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert last_line(capsys).startswith("Nothing was written. Next: ")
 
 
-def test_version_2_of_mojiref_needs_its_own_detector_first() -> None:
-    verb, words = next_command(closing_line("data mojiref", {"version": 1}, Path("m")))
-    assert (verb, settings(verb, words)["data"]) == ("extract", DataConfig(Path("m"), "mojiref"))
-    verb, words = next_command(closing_line("data mojiref", {"version": 2}, Path("m")))
-    recipe = settings(verb, words)["recipe"]
-    assert (verb, recipe.version, recipe.pretraining_images, recipe.images) == (
-        "detector train-mini",
-        2,
-        16_000,
-        40_000,
-    )
+def test_each_version_of_mojiref_is_extracted_next() -> None:
+    for version, dataset in ((1, "mojiref"), (2, "mojiref2")):
+        verb, words = next_command(closing_line("data mojiref", {"version": version}, Path("m")))
+        assert (verb, settings(verb, words)["data"]) == ("extract", DataConfig(Path("m"), dataset))

@@ -125,11 +125,15 @@ def test_version_2_has_more_queries_and_a_larger_input(tmp_path: Path) -> None:
     assert (detector.description().image_size, detector.description().candidates) == (192, 20)
     weights = load_file(out / "model.safetensors")
     assert weights["model.transformer_module.queries_features.weight"].shape == (32, 128)
-    sizes = [
-        (out / "model.safetensors").stat().st_size,
-        (registry._path(facts.MINI) / "model.safetensors").stat().st_size,
-    ]
-    assert sum(sizes) < 40e6  # both may be shipped
+    shipped = load_file(registry._path(facts.MINI2) / "model.safetensors")
+    assert {name: (each.shape, each.dtype) for name, each in weights.items()} == {
+        name: (each.shape, each.dtype) for name, each in shipped.items()
+    }
+
+
+def test_both_shipped_detectors_are_small() -> None:
+    sizes = [(registry._path(name) / "model.safetensors").stat().st_size for name in (facts.MINI, facts.MINI2)]
+    assert sum(sizes) < 40e6
 
 
 def test_version_2_starts_from_the_shipped_weights_and_new_queries() -> None:
@@ -171,12 +175,15 @@ def test_a_flipped_bit_in_its_weights_or_config_is_found(trained: Path, tmp_path
             open_detector(str(folder))
 
 
-def test_a_flipped_bit_in_the_shipped_detector_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    [row] = [known for known in facts.KNOWN_DETECTORS if known.name == facts.MINI]
+@pytest.mark.parametrize("name", [facts.MINI, facts.MINI2])
+def test_a_flipped_bit_in_a_shipped_detector_is_found(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [row] = [known for known in facts.KNOWN_DETECTORS if known.name == name]
     assert row.folder is not None and row.sha256 is not None
-    damaged = Path(shutil.copytree(row.folder, tmp_path / "mini"))
+    damaged = Path(shutil.copytree(row.folder, tmp_path / name))
     flip(damaged / "model.safetensors", (damaged / "model.safetensors").stat().st_size - 1)
-    assert open_detector(facts.MINI).description().weights_sha256 == row.sha256[0]
+    assert open_detector(name).description().weights_sha256 == row.sha256[0]
     monkeypatch.setattr(facts, "KNOWN_DETECTORS", (replace(row, folder=damaged),))
-    with pytest.raises(DetectorError, match="files of the mini detector are damaged; reinstall aligncat"):
-        open_detector(facts.MINI)
+    with pytest.raises(DetectorError, match="damaged"):
+        open_detector(name)

@@ -25,7 +25,7 @@ def extract(
     data: DataConfig | None = None,
     splits: tuple[str, ...] | None = None,
     images: str | Path | None = None,
-    detector: str | Path | Detector = MINI,
+    detector: str | Path | Detector | None = None,
     candidates: int = CANDIDATES,
     image_size: int | None = None,
     preprocessing: PreprocessingMode | None = None,
@@ -46,9 +46,10 @@ def extract(
         data: the dataset whose images to process; give either this or `images`.
         splits: the splits of the dataset; by default all.
         images: a folder of photos; the id of an image is then its path inside the folder.
-        detector: "mini" (shipped, for MojiRef), a detector of transformers by hub name or local folder (Mask2Former,
-            MaskFormer, EoMT, DETR, RT-DETR, D-FINE and others), or name:argument for a detector that another package
-            has registered. In Python also a detector of your own, an object.
+        detector: "mini" or "mini2" (shipped, for MojiRef and its version 2), a detector of transformers by hub name or
+            local folder (Mask2Former, MaskFormer, EoMT, DETR, RT-DETR, D-FINE and others), or name:argument for a
+            detector that another package has registered. In Python also a detector of your own, an object. By default
+            mini2 for MojiRef's version 2, otherwise mini.
         candidates: O, the number of candidates kept per image.
         image_size: the side of the square that images are fitted into, in pixels; by default the detector's own size
             if it records one.
@@ -88,6 +89,7 @@ def extract(
     if not (Path(out) / COMPLETE).exists():  # a finished store is only checked, which a read-only disk allows
         check_writable(out)
     from aligncat.datasets.formats.annotation_files import AnnotationFiles
+    from aligncat.datasets.known import known_dataset
     from aligncat.datasets.load import load_split, split_names
     from aligncat.datasets.missing_categories import check_categories
     from aligncat.datasets.photos import photos_in
@@ -109,8 +111,9 @@ def extract(
                 categories += [each.category for each in split.expressions if not each.derived]
     elif images is not None:
         records = {record.id: record for record in photos_in(Path(images), skip_bad_names=skip_bad_images)}
+    chosen_detector = detector or (MINI if data is None else known_dataset(data.dataset).detector)
     opened = open_detector(
-        detector,
+        chosen_detector,
         candidates=candidates,
         image_size=image_size,
         preprocessing=preprocessing,

@@ -88,14 +88,14 @@ def _known(name: str) -> list[str]:
     """Return the names that are known for an option that also takes others."""
     from aligncat.datasets.formats import FORMATS
     from aligncat.datasets.known import KNOWN
-    from aligncat.detectors.known import HUB_DETECTORS, MINI
+    from aligncat.detectors.known import DETECTOR_NAMES
 
     known: dict[str, Iterable[str]] = {
         "dataset": KNOWN,
         "format": FORMATS,
         "to": FORMATS,
-        "detector": (MINI, *HUB_DETECTORS),
-        "from_": (MINI, *HUB_DETECTORS),
+        "detector": DETECTOR_NAMES,
+        "from_": DETECTOR_NAMES,
         "device": ("cpu", "cuda", "mps"),
         "encoder": ("recurrent", "minilm"),
         "detector_images": ("coco-train2014", "coco-train2017"),

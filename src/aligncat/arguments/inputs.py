@@ -83,7 +83,7 @@ def _check(name: str, value: Any) -> None:
 
 def _check_name(name: str, value: str) -> None:
     """Check an argument that is a path or a name: of something that is shipped, or on the Hugging Face hub."""
-    from aligncat.detectors.known import HUB_DETECTORS, MINI
+    from aligncat.detectors.known import DETECTOR_NAMES
     from aligncat.detectors.registered import find_registered, registered_name
     from aligncat.grounder.names import TRAINING_FREE
     from aligncat.training.presets import preset_names
@@ -92,10 +92,10 @@ def _check_name(name: str, value: str) -> None:
         "grounder": ((TRAINING_FREE,), "give the folder that `aligncat train` wrote"),
         "init": ((), "give the folder that `aligncat train` wrote"),
         "detector": (
-            (MINI, *HUB_DETECTORS),
-            "give mini, a folder, a name on the Hugging Face hub, or name:argument of a package",
+            DETECTOR_NAMES,
+            "give mini, mini2, a folder, a name on the Hugging Face hub, or name:argument of a package",
         ),
-        "from_": ((MINI, *HUB_DETECTORS), "give mini, a folder, or a name on the Hugging Face hub"),
+        "from_": (DETECTOR_NAMES, "give mini, mini2, a folder, or a name on the Hugging Face hub"),
         "word_vectors": (("glove-50d",), "give a text file of word vectors, or glove-50d"),
         "detector_images": (("coco-train2014", "coco-train2017"), "give a list of images, or the name of a known set"),
         "preset": (tuple(preset_names()), "give a YAML file or a preset"),

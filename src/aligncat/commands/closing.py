@@ -70,12 +70,8 @@ def _quickstart(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
 def _mojiref(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     from aligncat.datasets.config import DataConfig
 
-    written = f"MojiRef is in {result}."
-    if arguments["version"] == 1:
-        return written, _extract_next(DataConfig(result, "mojiref"))
-    size = ("--recipe.pretraining_images", "16000", "--recipe.images", "40000")
-    # The shipped detector knows version 1's drawings, and would be taken without a word.
-    return written, _command("detector", "train-mini", "--recipe.version", "2", *size, "--out", "detectors/mojiref2")
+    dataset = "mojiref" if arguments["version"] == 1 else "mojiref2"
+    return f"MojiRef is in {result}.", _extract_next(DataConfig(result, dataset))
 
 
 def _prepared(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:

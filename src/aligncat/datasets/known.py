@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from aligncat.detectors.known import MINI, MINI2
+
 
 @dataclass(frozen=True, kw_only=True)
 class KnownDataset:
@@ -20,6 +22,7 @@ class KnownDataset:
             "unknown".
         photos: the source of the photos; None if it is not known.
         image_folders: folders below `<path>/images` in which users of REFER keep the photos, in the order to try.
+        detector: the detector that `aligncat extract` takes by default.
         photo_name: file name of a photo as a template for the image number, for formats that have only the number.
     """
 
@@ -30,6 +33,7 @@ class KnownDataset:
     must_say_division: bool = False
     photos: Literal["coco", "saiapr", "mojiref"] | None = None
     image_folders: tuple[str, ...] = ("mscoco/images/train2014", "train2014")
+    detector: str = MINI
     photo_name: str = "COCO_train2014_{:012d}.jpg"
 
 
@@ -45,9 +49,9 @@ KNOWN: dict[str, KnownDataset] = {
     "mojiref+": KnownDataset(title="MojiRef+", photos="mojiref"),
     "mojirefg": KnownDataset(title="MojiRefg", photos="mojiref"),
     "gmojiref": KnownDataset(title="gMojiRef", photos="mojiref"),
-    "mojiref2": KnownDataset(title="MojiRef 2", photos="mojiref"),
-    "mojiref2+": KnownDataset(title="MojiRef 2+", photos="mojiref"),
-    "mojiref2g": KnownDataset(title="MojiRef 2g", photos="mojiref"),
+    "mojiref2": KnownDataset(title="MojiRef 2", photos="mojiref", detector=MINI2),
+    "mojiref2+": KnownDataset(title="MojiRef 2+", photos="mojiref", detector=MINI2),
+    "mojiref2g": KnownDataset(title="MojiRef 2g", photos="mojiref", detector=MINI2),
     "own": KnownDataset(),
     "jsonl": KnownDataset(short_for="own", format="jsonl"),
     "pseudo": KnownDataset(short_for="own", format="jsonl"),

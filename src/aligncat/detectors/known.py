@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-MINI = "mini"
+MINI, MINI2 = "mini", "mini2"
+"""The shipped detectors: of MojiRef, and of its version 2."""
 OPENMOJI_CREDIT = (
     "OpenMoji: its training scenes are made of OpenMoji drawings, changed in colour, size and surroundings. All "
     "emojis designed by [OpenMoji](https://openmoji.org), the open-source emoji and icon project. License: "
@@ -51,20 +52,32 @@ _CC_BY_NC = (
     "[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), so the two together may only be used for "
     "non-commercial purposes."
 )
+_SHIPPED = {
+    MINI: (
+        "798501df3ca8b7a62218d485b3979e4ef4857329913e50515f3a4ef1ad2f14be",
+        "29ac4eb09b68d8a8a650fea2669adae3212397599795b90c3d1082036397131c",
+    ),
+    MINI2: (
+        "20858eb1093c752c5194d147e3b75e120d8180e5a9c8836727960f4e0345148d",
+        "ffe936cd753b4b2393570947ae5e00182318373085f7c5faa1b614c58bef0fcf",
+    ),
+}
+"""The hashes of the shipped detectors' weights and of their config.json."""
+
 KNOWN_DETECTORS: tuple[KnownDetector, ...] = (
-    KnownDetector(
-        name=MINI,
-        folder=Path(__file__).resolve().parents[1] / "assets" / "mini-detector",
-        trained_on="MojiRef scenes made for the detector",
-        unseen="*mojiref*",
-        licence="The mini detector ships with aligncat and was trained on drawings of OpenMoji.",
-        limit="Colour is weak: the query features of the mini detector carry little colour information, so phrases "
-        "that name a colour are answered worse than phrases that name a position or a size.",
-        credit=OPENMOJI_CREDIT,
-        sha256=(
-            "798501df3ca8b7a62218d485b3979e4ef4857329913e50515f3a4ef1ad2f14be",
-            "29ac4eb09b68d8a8a650fea2669adae3212397599795b90c3d1082036397131c",
-        ),
+    *(
+        KnownDetector(
+            name=name,
+            folder=Path(__file__).resolve().parents[1] / "assets" / f"{name}-detector",
+            trained_on="MojiRef scenes made for the detector",
+            unseen="*mojiref*",
+            licence=f"The {name} detector ships with aligncat and was trained on drawings of OpenMoji.",
+            limit=f"Colour is weak: the query features of the {name} detector carry little colour information, so "
+            "phrases that name a colour are answered worse than phrases that name a position or a size.",
+            credit=OPENMOJI_CREDIT,
+            sha256=sha256,
+        )
+        for name, sha256 in _SHIPPED.items()
     ),
     KnownDetector(
         name="facebook/mask2former*coco*",
@@ -109,7 +122,10 @@ HUB_DETECTORS: tuple[str, ...] = (
     "SenseTime/deformable-detr",
     "AnnaZhang/lwdetr_small_60e_coco",
 )
-"""Some COCO checkpoints on the Hugging Face hub, to complete a name and to guess what a misspelt one means."""
+"""Some COCO checkpoints on the Hugging Face hub."""
+
+DETECTOR_NAMES = (*_SHIPPED, *HUB_DETECTORS)
+"""The names to complete, and to guess what a misspelt one means."""
 
 
 def known_detector(name: str) -> KnownDetector | None:

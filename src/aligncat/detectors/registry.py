@@ -19,7 +19,7 @@ from aligncat.detectors.checked import CheckedDetector
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.families import FAMILIES_OF_TRANSFORMERS
 from aligncat.detectors.folder import CONFIG, DetectorFolder
-from aligncat.detectors.known import HUB_DETECTORS, MINI, known_detector
+from aligncat.detectors.known import DETECTOR_NAMES, known_detector
 from aligncat.detectors.masks import DEFAULT_MASKS, MaskMode, mask_rule
 from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, PreprocessingMode
 from aligncat.detectors.preprocessor_config import PREPROCESSOR, own_size
@@ -247,7 +247,7 @@ def _download(name: str) -> Path:
         raise DetectorError(
             f"{name}: neither a local folder nor a model that can be downloaded from the hub "
             f"({type(error).__name__}); check the name and the network, or download the model and give its folder"
-            f"{did_you_mean(name, (MINI, *HUB_DETECTORS))}"
+            f"{did_you_mean(name, DETECTOR_NAMES)}"
         ) from error
 
 
