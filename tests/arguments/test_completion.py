@@ -32,7 +32,7 @@ EXPECTED = {
     "aligncat train --store s --alignment quer": "querymatch querymatch+appearance",
     "aligncat data prepare refcl": "refclef",
     "aligncat ablate tab": "table3 table4 table5",
-    "aligncat extract --detector mi": "mini mine/",
+    "aligncat extract --detector mi": "mini mini2 mine/",
     "aligncat ground pho": "photo.jpg",
 }
 
