@@ -183,8 +183,13 @@ def make_scenes(out: Path, backgrounds: Path, train_count: int, held_out_count: 
         (out / f"{split}.jsonl").write_text("".join(rows))
 
 
-def compose(rng: np.random.Generator, backgrounds: list[Path]) -> tuple[NDArray[np.uint8], list[Thing]]:
-    """Compose a scene: drawings on a crop of a photo."""
+def compose(
+    rng: np.random.Generator, backgrounds: list[Path], repeat: float = 1 / 3
+) -> tuple[NDArray[np.uint8], list[Thing]]:
+    """Compose a scene: drawings on a crop of a photo.
+
+    A share `repeat` of the objects has the category of the one before, so that phrases need more than the category.
+    """
     width, height = (int(rng.integers(SIDES[0], SIDES[1] + 1)) for _ in range(2))
     photo = read_image(backgrounds[rng.integers(len(backgrounds))])
     share = rng.uniform(0.4, 0.9) * min(photo.width / width, photo.height / height)
@@ -193,10 +198,9 @@ def compose(rng: np.random.Generator, backgrounds: list[Path]) -> tuple[NDArray[
     scene = photo.crop((left, top, left + wide, top + high)).resize((width, height), Image.Resampling.BILINEAR)
     things: list[Thing] = []
     names = list(CATEGORIES)
-    # A third of the objects repeat the category of the one before, so that phrases need more than the category.
     category = names[rng.integers(len(names))]
     for _ in range(rng.integers(OBJECTS[0], OBJECTS[1] + 1)):
-        if rng.random() > 1 / 3:
+        if rng.random() > repeat:
             category = names[rng.integers(len(names))]
         drawing, colour = draw(rng, category, round(rng.uniform(*SCALES) * min(width, height)))
         placed = place(rng, (width, height), drawing, things)

@@ -17,7 +17,10 @@ from aligncat.cli import main
             "gone: no such folder; give the folder of the photos (--images)",
         ),
         (["extract", "--images", "file", "--out", "o"], "file: is not a folder"),
-        (["extract", "--images", "photos", "--detector", "minni", "--out", "o"], "(--detector); did you mean mini or mini2?"),
+        (
+            ["extract", "--images", "photos", "--detector", "minni", "--out", "o"],
+            "(--detector); did you mean mini or mini2?",
+        ),
         (["extract", "--images", "photos", "--detector", "./gone", "--out", "o"], "./gone: no such file or folder"),
         (["extract", "--images", "photos", "--detector", "photos/gone", "--out", "o"], "photos/gone: no such file or"),
         (
