@@ -21,7 +21,8 @@ from typing import Any
 from aligncat.datasets.known import KNOWN
 from aligncat.errors import DataError
 from aligncat.evaluation.floors import MOST_CONFIDENT
-from aligncat.evaluation.published import Column, Task, published_ablation, published_tables, published_values
+from aligncat.evaluation.paper_tables import Column, Task
+from aligncat.evaluation.published import published_ablation, published_tables, published_values
 from aligncat.evaluation.results import Metric, Result, Summary, summarise
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.model_card import write_model_card

@@ -15,14 +15,8 @@ from aligncat.alignment.config import PRESETS, TABLES
 from aligncat.errors import DataError
 from aligncat.evaluation import published
 from aligncat.evaluation.metrics import Metrics
-from aligncat.evaluation.published import (
-    PublishedTable,
-    published_ablation,
-    published_tables,
-    published_values,
-    read_published,
-    select_published,
-)
+from aligncat.evaluation.paper_tables import PublishedTable, read_published
+from aligncat.evaluation.published import published_ablation, published_tables, published_values, select_published
 from aligncat.evaluation.results import Result
 from aligncat.report import tables as report_tables
 from aligncat.report.published_tables import published_beside

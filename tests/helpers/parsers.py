@@ -37,7 +37,7 @@ from aligncat.detectors.folder import DetectorFolder
 from aligncat.errors import AligncatError, CheckpointError, ConfigError, DataError, DetectorError, StoreError
 from aligncat.evaluation.answers import Answers
 from aligncat.evaluation.leak import read_training_images
-from aligncat.evaluation.published import read_published
+from aligncat.evaluation.paper_tables import read_published
 from aligncat.evaluation.results import Result
 from aligncat.grounder.grounder import Grounder
 from aligncat.language.config import TextEncoderConfig

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from aligncat.evaluation.published import PublishedTable, TableNumber, Task, select_published
+from aligncat.evaluation.paper_tables import PublishedTable, Task
+from aligncat.evaluation.published import TableNumber, select_published
 
 
 def published(

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from aligncat.evaluation.published import Column, PublishedTable, PublishedValue, Row, Task
+    from aligncat.evaluation.paper_tables import Column, PublishedTable, Row, Task
+    from aligncat.evaluation.published import PublishedValue
     from aligncat.evaluation.results import Metric, Result, Summary
 
 _TITLE_WIDTH = 88  # columns; keeps the title of a narrow table on one line
