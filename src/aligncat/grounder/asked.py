@@ -41,7 +41,10 @@ _SIZES = {"big", "small", "tall", "short"}
 _ORDINALS = {
     word: rank
     for rank, words in enumerate(
-        ("first 1st", "second 2nd", "third 3rd", "fourth 4th", "fifth 5th", "sixth 6th", "seventh 7th", "eighth 8th")
+        (
+            *("first 1st", "second 2nd", "third 3rd", "fourth 4th", "fifth 5th", "sixth 6th", "seventh 7th"),
+            *("eighth 8th", "ninth 9th", "tenth 10th"),
+        )
     )
     for word in words.split()
 }

@@ -7,6 +7,7 @@ import importlib
 import json
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -151,6 +152,22 @@ def test_a_csv_file_has_a_row_for_each_object(tmp_path: Path) -> None:
         {"size": [int(rows[2]["height"]), int(rows[2]["width"])], "counts": rows[2]["mask"].encode()}
     )
     np.testing.assert_array_equal(mask, blob(RIGHT))
+
+
+def test_rows_of_one_phrase_have_its_match_and_each_its_own_object_match(tmp_path: Path) -> None:
+    [photo, *_] = two_photos()
+    both = photo.groundings[0]
+    answers = tuple(replace(each, match=match) for each, match in zip(both.answers, (0.875, 0.125), strict=True))
+    alone = replace(photo.groundings[1], match=0.25)
+    record = replace(photo, groundings=(replace(both, match=0.75, answers=answers), alone))
+    expected = [(0.75, 0.875, 0.5), (0.75, 0.125, 0.25), (0.25, None, 0.5)]
+    write_csv(answer_set([record], PHRASES), tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = [[row[name] for name in ("match", "object_match", "probability")] for row in csv.DictReader(file)]
+    assert [tuple(float(each) if each else None for each in row) for row in rows] == expected
+    write_results(answer_set([record], PHRASES), tmp_path / "out.json")
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert [(row["match"], row.get("object_match"), row["score"]) for row in found] == expected
 
 
 class TestLabelStudio:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from aligncat.grounder.training_free import TrainingFreeGrounder
 from aligncat.grounder.writers import write
 from aligncat.grounder.writers.formats import FORMATS, find_format
 from aligncat.grounder.writers.write import Output, Written, write_answers
+from aligncat.store.by_content import StoredPhotos
+from aligncat.store.reader import Store
 from aligncat.types import Candidates
 
 PHRASES = ("red person", "the dog on the left")
@@ -182,6 +185,41 @@ def test_an_output_with_other_settings_is_refused(
     with pytest.raises(DataError, match=said) as error:
         run(grounder, asked, tmp_path / "out.jsonl", **{"name": "jsonl", **changes})
     assert "choose another --out" in str(error.value) and tree(tmp_path) == before
+
+
+def test_a_run_continues_with_the_same_store_wherever_it_is_and_with_no_other(
+    world: World, trained: Path, requests: list[Request], tmp_path: Path
+) -> None:
+    def stored(folder: Path) -> StoredPhotos:
+        return StoredPhotos(Store.open(folder))
+
+    grounder = Grounder.from_pretrained(trained)
+    detector: Any = Stopping(grounder.detector)
+    grounder._detector = detector
+    copy = Path(shutil.copytree(world.store, tmp_path / "copy"))
+    run(grounder, requests, tmp_path / "with.jsonl", store=stored(world.store))
+    run(grounder, requests, tmp_path / "without.jsonl")
+    again = run(grounder, requests, tmp_path / "with.jsonl", store=stored(copy))
+    assert again.finished_before
+    for name, store, said in (
+        ("with", None, "store was '[0-9a-f]{64}' and is now None"),
+        ("without", stored(copy), "store was None and is now '[0-9a-f]{64}'"),
+    ):
+        with pytest.raises(DataError, match=said):
+            run(grounder, requests, tmp_path / f"{name}.jsonl", store=store)
+
+
+def test_a_run_may_continue_on_another_device_and_with_another_batch_size(
+    grounder: Grounder, requests: list[Request], tmp_path: Path
+) -> None:
+    detector: Any = grounder.detector
+    detector.after = 3
+    with pytest.raises(KeyboardInterrupt):
+        run(grounder, requests, tmp_path / "out.jsonl")
+    settings = json.loads((tmp_path / "out.jsonl.unfinished" / "settings.json").read_text())
+    assert not {"device", "batch_size"} & set(settings)
+    detector.after, detector.batch_size = None, 4
+    assert run(grounder, requests, tmp_path / "out.jsonl").answers == 14
 
 
 @pytest.mark.parametrize("name", ["jsonl", "yolo"])

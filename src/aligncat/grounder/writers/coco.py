@@ -64,6 +64,7 @@ def _objects(answers: AnswerSet, *, with_file_names: bool = False) -> Iterator[d
                 **_mask(found),
                 "score": found.probability,
                 **({} if found.match is None else {"match": found.match}),
+                **({} if found.object_match is None else {"object_match": found.object_match}),
                 "expression": found.expression,
                 "warnings": list(found.warnings),
             }
