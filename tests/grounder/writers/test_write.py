@@ -372,7 +372,7 @@ def test_what_is_wrong_is_known_before_the_detector_runs(
     twins = [Request("1.jpg", requests[0].path, PHRASES), Request("1.png", requests[1].path, PHRASES)]
     empty = [*requests, Request("x.jpg", requests[0].path, ("...",))]
     for asked, out, error, said in (
-        (twins, tmp_path / "out", DataError, "both would have the name 1"),
+        (twins, tmp_path / "out", DataError, "1.jpg and 1.png would both have the file 1"),
         (empty, tmp_path / "out", DataError, "no words"),
         (requests, tmp_path / "file" / "out", ConfigError, "is a file"),
     ):

@@ -16,7 +16,7 @@ from aligncat.files.locks import path_lock
 from aligncat.files.writable import check_writable
 from aligncat.files.write_errors import named_write_errors
 from aligncat.grounder.ground_many import Answering, CandidateGrounder, PhotoAnswer, ground_photos
-from aligncat.grounder.requests.request import Request, check_file_names
+from aligncat.grounder.requests.request import Request, check_names
 from aligncat.grounder.writers.answer_set import AnswerSet, Classes, PhotoRecord
 from aligncat.grounder.writers.formats import AnswerFormat
 from aligncat.grounder.writers.unfinished import SETTINGS, Unfinished
@@ -121,8 +121,8 @@ def write_answers(
         WriteError: the disk is full or read-only.
     """
     requests = tuple(requests)
-    if output.format.names_files:
-        check_file_names(requests, by_stem=output.format.names_files == "stem")
+    if output.format.names is not None:
+        check_names(requests, output.format.name, files=output.format.names == "files")
     answering.check(grounder.matcher)
     for phrases in dict.fromkeys(each.phrases for each in requests):
         grounder.check_expressions(phrases)
