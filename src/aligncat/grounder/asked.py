@@ -145,7 +145,7 @@ def _is_relation(words: list[str], place: int) -> bool:
 
 
 def _says_no_aspect(words: list[str], place: int) -> bool:
-    """Return whether a word is no place or size of its own here: "far left", "looking right", "black top", "tank top"."""
+    """Return whether a word is no place or size of its own here: "far left", "looking right", "black or tank top"."""
     before = words[max(place - 3, 0) : place]
     last, following = before[-1:], words[place + 1 : place + 2]
     if words[place] == "far":

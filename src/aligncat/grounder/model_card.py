@@ -242,8 +242,8 @@ def _licences(config: Mapping[str, Any]) -> list[str]:
     further, bound = started_from_credits(config["provenance"].get(STARTED_FROM_KEY) or [])
     credits += further
     credits += [
-        f"The detector's training started from {escaped(each)}, whose weights are CC BY-NC 4.0, so the detector may only "
-        "be used for non-commercial purposes."
+        f"The detector's training started from {escaped(each)}, whose weights are CC BY-NC 4.0, so the detector may "
+        "only be used for non-commercial purposes."
         for each in bound
     ]
     if data and known_dataset(data["dataset"]).photos == "mojiref" and OPENMOJI_CREDIT not in credits:

@@ -1,4 +1,4 @@
-"""Pairs of words with a meaning of their own, in which no word is an attribute: "tank top", "red wine", "short hair"."""
+"""Pairs of words with a meaning of their own, in which no word is an attribute: "tank top", "red wine"."""
 
 from __future__ import annotations
 

@@ -598,3 +598,21 @@ def test_a_json_file_that_is_no_list_is_named_if_it_is_the_only_one(tmp_path: Pa
     (tmp_path / "val.json").write_text('{"images": []}', encoding="utf-8")
     with pytest.raises(DataError, match="must be a list of rows, not a mapping"):
         load_split(DataConfig(tmp_path, "own", format="shikra"), "val")
+
+
+@pytest.mark.parametrize(
+    ("category_id", "category"), [(18, "dog"), (18.0, "dog"), ("18", "dog"), (3, None), (None, None), ([18], DataError)]
+)
+def test_a_category_of_mdetr_is_that_of_its_id_however_it_is_written(
+    tmp_path: Path, category_id: Any, category: Any
+) -> None:
+    image = {"id": 1, "original_id": 9, "file_name": "0.png", "caption": "it", **SIZE}
+    row = {"image_id": 1, "category_id": category_id, "bbox": [2, 5, 12, 25], "tokens_positive": []}
+    document = {"images": [image], "annotations": [row], "categories": [{"id": 18, "name": "dog"}]}
+    write(tmp_path, document, name="val.json")
+    data = DataConfig(tmp_path, "own", format="mdetr")
+    if category is DataError:
+        with pytest.raises(DataError, match="'category_id' must be an id"):
+            load_truth(data, "val")
+    else:
+        assert [truth.category for truth in load_truth(data, "val").values()] == [category]

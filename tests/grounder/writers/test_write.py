@@ -66,7 +66,7 @@ def requests(world: World) -> list[Request]:
 
 
 def run(grounder: Grounder, requests: list[Request], out: Path, name: str | None = None, **other: Any) -> Written:
-    output = {each: other.pop(each) for each in ("classes", "candidates") if each in other}
+    output = {each: other.pop(each) for each in ("classes", "candidates", "polygons") if each in other}
     settings = {"answering": Answering(), **other}
     return write_answers(grounder, requests, Output(out, find_format(name, out), **output), **settings)
 
@@ -158,6 +158,7 @@ def test_the_training_free_grounder_writes_and_resumes(world: World, requests: l
         ({"name": "csv"}, "format was 'jsonl' and is now 'csv'"),
         ({"answering": Answering(top=2)}, "top was 1 and is now 2"),
         ({"candidates": True}, "candidates was False and is now True"),
+        ({"name": "csv", "polygons": True}, "--polygons is for --format coco and yolo, not for csv"),
         ({"fewer": True}, "photos was 7 and is now 6"),
         ({"phrases": True}, "photos_and_phrases was"),
     ],
@@ -182,9 +183,9 @@ def test_an_output_with_other_settings_is_refused(
     asked = requests[:6] if changes.pop("fewer", False) else requests
     if changes.pop("phrases", False):
         asked = [*asked[:-1], Request(asked[-1].name, asked[-1].path, ("couch",))]
-    with pytest.raises(DataError, match=said) as error:
+    with pytest.raises((DataError, ConfigError), match=said) as error:
         run(grounder, asked, tmp_path / "out.jsonl", **{"name": "jsonl", **changes})
-    assert "choose another --out" in str(error.value) and tree(tmp_path) == before
+    assert ("choose another --out" in str(error.value) or "polygons" in changes) and tree(tmp_path) == before
 
 
 def test_a_run_continues_with_the_same_store_wherever_it_is_and_with_no_other(
@@ -363,6 +364,17 @@ def test_more_phrases_than_are_answered_at_once_are_all_answered(
     document = json.loads((tmp_path / "out.json").read_text())
     assert [each["expression"] for each in document["annotations"]] == [*many, *many]
     assert len(document["images"]) == 2 and len(document["categories"]) == 8
+
+
+def test_polygons_are_written_and_belong_to_the_settings(
+    grounder: Grounder, requests: list[Request], tmp_path: Path
+) -> None:
+    run(grounder, requests, tmp_path / "out.json", "coco", polygons=True)
+    annotations = json.loads((tmp_path / "out.json").read_text())["annotations"]
+    assert len(annotations) == 14
+    assert all(isinstance(each["segmentation"], list) and len(each["segmentation"][0]) >= 6 for each in annotations)
+    with pytest.raises(DataError, match="polygons was True and is now False"):
+        run(grounder, requests, tmp_path / "out.json", "coco")
 
 
 def test_what_is_wrong_is_known_before_the_detector_runs(

@@ -98,7 +98,7 @@ def _split_of(path: Path, dialect: Dialect) -> str:
 
 
 def _is_list(path: Path) -> bool:
-    """Return whether a JSON file begins as a list. One that cannot be read may be one; its reader says what is wrong."""
+    """Return whether a JSON file may be a list by how it begins. Its reader says what else is wrong with it."""
     try:
         with path.open("rb") as file:
             return file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] != b"{"

@@ -46,9 +46,9 @@ class Phase:
         state_file: the file of the last saved state.
         save_every: steps between saved states.
         device: the device that it runs on.
-        after: is called with the number of steps that are done, the average of the weights, and what is kept, before the
-            state is saved; its result is kept in the state, and given to it again. So what is kept always belongs to
-            the steps that the state has, also if a repeated step does not give the same bits, as on a GPU.
+        after: is called with the number of steps that are done, the average of the weights, and what is kept, before
+            the state is saved; its result is kept in the state, and given to it again. So what is kept always belongs
+            to the steps that the state has, also if a repeated step does not give the same bits, as on a GPU.
     """
 
     title: str

@@ -11,8 +11,8 @@ COLUMNS = (
     *("image", "width", "height", "expression", "x1", "y1", "x2", "y2", "probability", "match", "object_match"),
     *("category", "predicted_category", "category_matched", "unknown_words", "warnings", "mask"),
 )
-"""The header. Sizes and boxes are in pixels; `mask` has the counts of COCO's RLE at (height, width). `match` is about the
-phrase, and the same in all its rows; `object_match` is about the row's object (`Answer.match`)."""
+"""The header. Sizes and boxes are in pixels; `mask` has the counts of COCO's RLE at (height, width). `match` is
+about the phrase, and the same in all its rows; `object_match` is about the row's object (`Answer.match`)."""
 
 
 def write_csv(answers: AnswerSet, out: Path) -> None:

@@ -26,6 +26,7 @@ class AnswerFormat:
         folder: whether it is a folder of files.
         names: what needs names of photos that are paths in one folder: the "paths" that the format has, or the "files"
             that are named after the photos without their suffixes; None if any name will do.
+        polygons: whether it can have masks as polygons.
         suffix: the suffix that stands for the format, if there is one.
     """
 
@@ -33,6 +34,7 @@ class AnswerFormat:
     writer: str
     folder: bool = False
     names: Literal["paths", "files"] | None = None
+    polygons: bool = False
     suffix: str | None = None
 
     def write(self, answers: AnswerSet, out: Path) -> None:
@@ -46,9 +48,9 @@ _HERE = "aligncat.grounder.writers"
 FORMATS = (
     AnswerFormat("jsonl", f"{_HERE}.jsonl:write_jsonl", suffix=".jsonl"),
     AnswerFormat("csv", f"{_HERE}.csv_table:write_csv", suffix=".csv"),
-    AnswerFormat("coco", f"{_HERE}.coco:write_dataset", names="paths"),
+    AnswerFormat("coco", f"{_HERE}.coco:write_dataset", names="paths", polygons=True),
     AnswerFormat("coco-results", f"{_HERE}.coco:write_results"),
-    AnswerFormat("yolo", f"{_HERE}.yolo:write_yolo", folder=True, names="files"),
+    AnswerFormat("yolo", f"{_HERE}.yolo:write_yolo", folder=True, names="files", polygons=True),
     AnswerFormat("label-studio", f"{_HERE}.label_studio:write_tasks", folder=True, names="paths"),
     AnswerFormat("overlay", f"{_HERE}.overlays:write_overlays", folder=True, names="files"),
 )

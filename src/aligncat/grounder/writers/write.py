@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from aligncat.errors import ImageError
+from aligncat.errors import ConfigError, ImageError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import path_lock
 from aligncat.files.writable import check_writable
@@ -18,7 +18,8 @@ from aligncat.files.write_errors import named_write_errors
 from aligncat.grounder.ground_many import Answering, CandidateGrounder, PhotoAnswer, ground_photos
 from aligncat.grounder.requests.request import Request, check_names
 from aligncat.grounder.writers.answer_set import AnswerSet, Classes, PhotoRecord
-from aligncat.grounder.writers.formats import AnswerFormat
+from aligncat.grounder.writers.formats import FORMATS, AnswerFormat
+from aligncat.grounder.writers.polygons import check_polygons
 from aligncat.grounder.writers.unfinished import SETTINGS, Unfinished
 from aligncat.store.by_content import StoredPhotos
 
@@ -51,6 +52,7 @@ class Output:
         classes: what is a class in formats that have classes.
         image_url: what Label Studio's address of a photo begins with; the photo's name follows.
         candidates: whether to write all candidates with their scores, where the format can hold them.
+        polygons: whether to write masks as polygons.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class Output:
     classes: Classes = "phrase"
     image_url: str = LOCAL_FILES
     candidates: bool = False
+    polygons: bool = False
 
     @property
     def record(self) -> Path:
@@ -123,6 +126,8 @@ def write_answers(
     requests = tuple(requests)
     if output.format.names is not None:
         check_names(requests, output.format.name, files=output.format.names == "files")
+    if output.polygons:
+        _check_polygons(output.format)
     answering.check(grounder.matcher)
     for phrases in dict.fromkeys(each.phrases for each in requests):
         grounder.check_expressions(phrases)
@@ -138,6 +143,13 @@ def write_answers(
         written = run.count()
         run.finish()
     return written
+
+
+def _check_polygons(form: AnswerFormat) -> None:
+    if not form.polygons:
+        having = [each.name for each in FORMATS if each.polygons]
+        raise ConfigError(f"--polygons is for --format {' and '.join(having)}, not for {form.name}; leave it out")
+    check_polygons()
 
 
 class _Run:
@@ -171,6 +183,7 @@ class _Run:
             "classes": self.output.classes,
             "image_url": self.output.image_url,
             "candidates": self.output.candidates,
+            "polygons": self.output.polygons,
             "grounder": self.grounder.fingerprint(),
             "photos": len(self.requests),
             "photos_and_phrases": asked.hexdigest(),
@@ -245,6 +258,7 @@ class _Run:
             self.output.classes,
             self.output.image_url,
             self.output.candidates,
+            self.output.polygons,
             self.records,
         )
         out, made = self.output.path, self.unfinished.folder / "output"
