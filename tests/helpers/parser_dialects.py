@@ -82,7 +82,7 @@ def _key(referent: Referent) -> str:
 
 def _photo(name: Any, path: Path) -> str:
     inner = f"{path.parent.absolute().as_posix()}/"
-    return posixpath.normpath(name[len(inner) :] if name.startswith(inner) else name)
+    return str(posixpath.normpath(name[len(inner) :] if name.startswith(inner) else name))
 
 
 def _expressions(referents: list[Referent], path: Path) -> Any:
@@ -314,19 +314,20 @@ def _said_boxes(text: str) -> tuple[dict[str, list[Any]], list[Any], bool]:
         boxes = []
     if boxes and all(isinstance(each, dict) for each in items) and None not in boxes:
         named: dict[str, list[Any]] = {}
-        unnamed = []
+        unnamed: list[Any] = []
         for item, box in zip(items, boxes, strict=True):
             label = item.get("label")
             own = named.setdefault(label.strip(), []) if isinstance(label, str) and label.strip() else unnamed
             own.append(box)
         return named, unnamed, False
     phrases = [(m.start(), _tidy(next(g for g in m.groups() if g is not None))) for m in _PHRASES.finditer(text)]
-    named, unnamed = {phrase: [] for _, phrase in phrases}, []
+    named = {phrase: [] for _, phrase in phrases}
+    before_any: list[Any] = []
     found = _boxes_in(text)
     for place, box in found:
         before = [phrase for start, phrase in phrases if start < place]
-        (named[before[-1]] if before else unnamed).append(box)
-    return named, unnamed, any(text[place] == "(" for place, _ in found)
+        (named[before[-1]] if before else before_any).append(box)
+    return named, before_any, any(text[place] == "(" for place, _ in found)
 
 
 def _asked(question: str) -> str:
@@ -466,7 +467,7 @@ _MDETR = {
 
 
 def _mdetr_referents(document: Any, path: Path) -> list[Referent]:
-    names = {_id(each["id"]): each.get("name") for each in document["categories"]}
+    names: dict[str | None, Any] = {_id(each["id"]): each.get("name") for each in document["categories"]}
     for each in document["annotations"]:
         _id(each["image_id"])
     found = []
@@ -479,7 +480,7 @@ def _mdetr_referents(document: Any, path: Path) -> list[Referent]:
             "image": row["file_name"],
             "image_id": row["original_id"],
             "expression": row["caption"],
-            "category": names.get(*kinds) if len(kinds) == 1 else None,
+            "category": names.get(kinds.pop()) if len(kinds) == 1 else None,
         }
         values |= {key: row[key] for key in ("width", "height") if key in row}
         boxes = [each["bbox"] for each in own]
