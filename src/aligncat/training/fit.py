@@ -111,7 +111,7 @@ def fit(
         initial.check(config, store.manifest, columns)
         rule = initial.rule
     vocabulary, pretrained = _load_tokens(text, train, word_vectors, rule, initial)
-    provenance = {
+    provenance: dict[str, Any] = {
         "data": describe_split(train),
         "val_split": None if validation is None else validation.split.split,
         "store": store.manifest.detector.to_json(),
