@@ -29,7 +29,7 @@ def test_the_page_of_answers_runs(
     Path("table.csv").write_text("image,phrase,note\nphotos/2.jpg,couch,x\nphotos/1.jpg,red dog,y\n")
     extract(out="stores/photos", images="photos", detector=str(world.detector), candidates=CANDIDATES)
     commands = [line.strip() for line in PAGE.splitlines() if line.startswith("    aligncat ")]
-    assert len(commands) == 13
+    assert len(commands) == 15
     for command in commands:
         assert main(shlex.split(command)[1:]) == 0, command
         captured = capsys.readouterr()
@@ -47,7 +47,14 @@ def test_the_page_of_answers_runs(
     ]
     for path in (
         *("instances.json", "results.json", "yolo/labels/1.txt", "yolo/data.yaml", "tasks/tasks.json"),
-        *("tasks/config.xml", "pictures/2.png", "answers.jsonl.settings.json", "yolo/settings.json"),
+        *(
+            "polygons.json",
+            "yolo-seg/labels/1.txt",
+            "tasks/config.xml",
+            "pictures/2.png",
+            "answers.jsonl.settings.json",
+            "yolo/settings.json",
+        ),
     ):
         assert Path(path).is_file(), path
     assert not list(tmp_path.glob("*.unfinished"))

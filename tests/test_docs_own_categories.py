@@ -57,3 +57,5 @@ def test_the_commands_lead_from_annotations_to_an_answer(
     assert [seen.holds(name) for name in (listed[0], *held_out)] == [True, False]
     answer = "HAS SEEN 1 of 1 images" if "photo-5.png" in listed else "has not seen the images"
     assert answer in " ".join(said.out.split()), said.out
+    for folder in ("detectors/mine", "runs/mine"):
+        assert "All emojis designed by [OpenMoji]" in Path(folder, "README.md").read_text(), folder

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.fabricate import write_image
@@ -101,3 +105,27 @@ def test_what_cannot_be_is_one_line_with_status_1(
     captured = capsys.readouterr()
     [line] = captured.err.splitlines()
     assert said in line and captured.out == "" and sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize("word", ["-", "/dev/stdin", "pipe"])
+def test_phrases_may_come_through_a_pipe(word: str, photos: Path, trained: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, "\ufeffred person\r\n\n the dog \n".encode())
+    os.close(writing)
+    words = [sys.executable, "-m", "aligncat", "ground", "photos/0.png", "--grounder", str(trained)]
+    words += ["--phrases", f"/dev/fd/{reading}" if word == "pipe" else word]
+    given: dict[str, Any] = {"pass_fds": [reading]} if word == "pipe" else {"stdin": reading}
+    done = subprocess.run(words, capture_output=True, text=True, **given)
+    os.close(reading)
+    assert done.returncode == 0, done.stderr
+    assert [each["expression"] for each in json.loads(done.stdout)] == ["red person", "the dog"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"\n \n", "the standard input: has no phrases"), (b"\xff", "the standard input: cannot be read as UTF-8")],
+)
+def test_what_is_wrong_with_the_standard_input_is_said(content: bytes, said: str, photos: Path) -> None:
+    words = [sys.executable, "-m", "aligncat", "ground", "photos/0.png", "--phrases", "-"]
+    done = subprocess.run(words, input=content, capture_output=True)
+    assert done.returncode == 1 and said in done.stderr.decode()

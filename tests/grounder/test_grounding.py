@@ -54,6 +54,15 @@ def test_boxes_and_masks_are_those_of_all_answers() -> None:
     assert [int(coco_mask.area(mask)) for mask in several.masks] == [6, 1]
 
 
+def test_each_object_keeps_the_match_of_the_phrase_beside_its_own() -> None:
+    best, other = with_two_answers().objects
+    assert (best.match, best.object_match, best.probability) == (0.75, 0.75, 0.625)
+    assert (other.match, other.object_match, other.probability) == (0.75, 0.5, 0.0)
+    assert (other.box, other.category, other.choice, other.objects) == ((0.0, 0.0, 1.0, 1.0), "cat", 1, (other,))
+    [alone] = grounding().objects
+    assert (alone.match, alone.object_match) == (None, None)
+
+
 def test_the_text_and_the_json_values_of_several_answers() -> None:
     several = with_two_answers()
     assert repr(several) == (
@@ -146,7 +155,8 @@ def test_groundings_become_a_data_frame() -> None:
     assert list(to_pandas([]).columns) == list(frame.columns)
     answers = to_pandas([with_two_answers(), grounding()])
     assert answers["expression"].tolist() == ["both animals", "both animals", "red dog"]
-    assert answers["match"].tolist()[:2] == [0.75, 0.5] and answers["match"].isna().tolist() == [False, False, True]
+    assert answers["match"].tolist()[:2] == [0.75, 0.75] and answers["match"].isna().tolist() == [False, False, True]
+    assert answers["object_match"].tolist()[:2] == [0.75, 0.5] and answers["object_match"].isna().tolist()[2]
     assert answers["category"].tolist() == ["dog", "cat", "dog"] and answers["x1"].tolist() == [2, 0, 2]
     assert to_pandas(grounding()).equals(frame[:1])
 

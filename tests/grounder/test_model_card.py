@@ -244,6 +244,26 @@ class TestText:
         assert "CC BY-NC 4.0" in text
         assert "OpenMoji" not in text and "drawings" not in text and "Colour" not in text
 
+    def test_a_detector_that_came_from_others_passes_their_credits_and_licences_on(
+        self, config: dict[str, Any]
+    ) -> None:
+        config["provenance"]["data"]["dataset"] = "own"
+        config["detector"] |= {"name": "detectors/mine", "weights_sha256": "0" * 64}
+        assert "OpenMoji" not in model_card(config).text
+        config["provenance"]["detector_started_from"] = ["mini"]
+        text = model_card(config).text
+        assert text.count("All emojis designed by [OpenMoji]") == 1 and "CC BY-NC" not in text
+        config["provenance"]["detector_started_from"] = [HUB_DETECTOR, "local folder x"]
+        text = model_card(config).text
+        assert "OpenMoji" not in text
+        assert "training started from facebook/mask2former-swin-base-coco-instance, whose weights are CC BY-NC" in text
+
+    def test_a_copy_of_the_mini_detector_is_credited_like_it(self, config: dict[str, Any]) -> None:
+        config["provenance"]["data"]["dataset"] = "own"
+        config["detector"]["name"] = "detectors/copy"  # the hash of the weights is the mini detector's
+        text = model_card(config).text
+        assert text.count("All emojis designed by [OpenMoji]") == 1 and "Colour is weak" in text
+
     def test_the_path_of_a_local_detector_is_not_published(self, config: dict[str, Any]) -> None:
         config["detector"]["name"] = "/home/somebody/detectors/swin"
         text = str(model_card(config, card_results([replace(RESULT, detector="/home/somebody/detectors/swin")])))

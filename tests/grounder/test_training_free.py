@@ -113,6 +113,29 @@ def test_an_answer_says_what_was_read() -> None:
     assert kept == pytest.approx((weights / weights.sum()).tolist(), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("phrase", "choice", "said"),
+    [
+        ("third dog from the left", 3, None),  # of three
+        ("fourth dog from the left", 3, "number 4 in an order, and only 3 objects count, so the last"),
+        ("9th dog from left", 3, "number 9 in an order, and only 3 objects count, so the last"),
+        ("second cup from the left", 4, "number 2 in an order, and only 1 object counts, so the last"),
+        ("third red dog from the left", 3, "number 3 in an order, and only 2 objects count, so the last"),
+        ("first dog from the left", 1, None),
+    ],
+)
+def test_a_place_in_an_order_that_no_object_has_is_said(phrase: str, choice: int, said: str | None) -> None:
+    [found] = grounder().ground_candidates(SCENE, phrase)
+    assert found.choice == choice
+    assert len(found.warnings) == (said is not None)
+    assert said is None or said in found.warnings[0]
+
+
+def test_an_order_of_things_of_no_known_category_gets_both_warnings() -> None:
+    [found] = grounder().ground_candidates(SCENE, "tenth thing from the left")
+    assert found.warnings[0] == NO_CATEGORY and "number 10 in an order, and only 4 objects count" in found.warnings[1]
+
+
 def test_a_persons_colour_is_that_of_the_clothes() -> None:
     people = candidates([("person", 0.9, (0, 0, 40, 90), "black"), ("person", 0.8, (50, 0, 90, 90), "green")])
     assert [found.choice for found in grounder().ground_candidates(people, ["woman in green", "woman"])] == [1, 0]

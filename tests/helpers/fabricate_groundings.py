@@ -66,6 +66,7 @@ def answer_set(
     *,
     classes: Classes = "phrase",
     candidates: bool = False,
+    polygons: bool = False,
     folder: Path = Path("photos"),
 ) -> AnswerSet:
     """Return the answers of some photos that were all asked for the same phrases."""
@@ -74,7 +75,7 @@ def answer_set(
     def again() -> Iterator[PhotoRecord]:
         return iter(records)
 
-    return AnswerSet(requests, LABELS, classes, "/data/local-files/?d=", candidates, again)
+    return AnswerSet(requests, LABELS, classes, "/data/local-files/?d=", candidates, polygons, again)
 
 
 def two_photos(*, masked: bool = True) -> list[PhotoRecord]:

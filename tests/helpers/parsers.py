@@ -40,15 +40,18 @@ from aligncat.evaluation.leak import read_training_images
 from aligncat.evaluation.paper_tables import read_published
 from aligncat.evaluation.results import Result
 from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.requests.tables import read_table
+from aligncat.grounder.requests.words import read_phrases
 from aligncat.language.config import TextEncoderConfig
 from aligncat.language.vectors import load_word_vectors
 from aligncat.language.vocabulary import Vocabulary
 from aligncat.store.reader import Store
 from aligncat.training.config import TrainingConfig
 from aligncat.training.run_folder import check_settings
-from helpers import fabricate, fabricate_answers, fabricate_hub
+from helpers import fabricate, fabricate_answers, fabricate_hub, parser_dialects
 from helpers.mutations import BYTES, JSON, JSON_LINES, LINES, PICKLE, TOML, TORCH, Codec
 from helpers.original_querymatch import vocabulary
+from helpers.parser_dialects import DialectFile
 
 
 @dataclass(frozen=True)
@@ -896,6 +899,17 @@ def _store_of(path: Path) -> Any:
     return _store(_FIRST / "store" / path.name)
 
 
+def _dialect(file: DialectFile) -> Parser:
+    def read(path: Path) -> Any:
+        return _expressions(file.config(path)), _truths(file.config(path))
+
+    return Parser(file.name, file.make, file.codec, read, file.meaning)
+
+
+def _table(path: Path) -> Any:
+    return [(request.name, request.phrases) for request in read_table(path)]
+
+
 PARSERS = (
     Parser("refs pickle", _make_refs, PICKLE, lambda p: _expressions(_refer_config(p)), _refer_expressions),
     Parser("instances.json", _make_instances, JSON, lambda p: _truths(_refer_config(p)), _refer_truths),
@@ -913,6 +927,35 @@ PARSERS = (
         JSON_LINES,
         lambda p: (_expressions(DataConfig(p.parent, "jsonl")), _truths(DataConfig(p.parent, "jsonl"))),
         _json_lines_meaning,
+    ),
+    *map(_dialect, parser_dialects.DIALECT_FILES),
+    Parser(
+        "table, csv",
+        _write("table.csv", parser_dialects.TABLE_CSV),
+        LINES,
+        _table,
+        parser_dialects.csv_table_meaning,
+    ),
+    Parser(
+        "table, json lines",
+        _write("table.jsonl", "\n".join(map(json.dumps, parser_dialects.TABLE))),
+        JSON_LINES,
+        _table,
+        lambda rows, p: parser_dialects.table_meaning(rows),
+    ),
+    Parser(
+        "table, parquet",
+        parser_dialects.make_parquet_table,
+        parser_dialects.TABLE_PARQUET,
+        _table,
+        lambda rows, p: parser_dialects.table_meaning(rows),
+    ),
+    Parser(
+        "phrases.txt",
+        _write("phrases.txt", "red dog\n\n  a cup \nthe left one"),
+        LINES,
+        read_phrases,
+        parser_dialects.phrases_meaning,
     ),
     Parser("phrases.csv", _make_csv, LINES, lambda p: _expressions(_csv_config(p)), _csv_expressions),
     Parser(

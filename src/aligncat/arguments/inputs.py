@@ -13,7 +13,7 @@ from aligncat.wording import did_you_mean
 
 # Argument -> what to do if its file is missing. For arguments that may also be a name, see `_check_name`.
 _FILES = {
-    "phrases": "give a text file of phrases, one a line",
+    "phrases": "give a text file of phrases, one a line, or - for the standard input",
     "checkpoint": "give the checkpoint's file",
     "annotations": "give the annotations that the checkpoint was trained with",
     "labels": "give a text file with one category name per line",
@@ -22,6 +22,7 @@ _FILES = {
     "val": "give COCO's instances.json",
     "data.lexicon": "give a TOML file (docs/language.md)",
 }
+_PIPED = ("phrases",)  # these are read once, so they may come through a pipe
 _FOLDERS = {
     "store": "`aligncat extract` writes it",
     "queries": "`aligncat extract --every_query` writes it",
@@ -69,7 +70,7 @@ def _flat(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _check(name: str, value: Any) -> None:
     if name == "image" and not Path(value).exists() and not glob.has_magic(str(value)):
         raise ConfigError(f"{value}: no such file; give a photo, a folder, a pattern or a table of photos and phrases")
-    if name in _FILES and not Path(value).is_file():
+    if name in _FILES and not Path(value).is_file() and not (name in _PIPED and _is_piped(str(value))):
         kind = "is a folder" if Path(value).is_dir() else "no such file"
         raise ConfigError(f"{value}: {kind}; {_FILES[name]}")
     if name in _FOLDERS and not Path(value).is_dir():
@@ -79,6 +80,12 @@ def _check(name: str, value: Any) -> None:
         raise ConfigError(f"{value}: no such file or folder; {_EITHER[name]}")
     if name in ("grounder", "init", "detector", "from_", "word_vectors", "detector_images", "preset"):
         _check_name(name, str(value))
+
+
+def _is_piped(value: str) -> bool:
+    """Return whether a value is - for the standard input, or a pipe such as /dev/stdin and bash's <(...)."""
+    path = Path(value)
+    return value == "-" or path.is_fifo() or path.is_char_device() or path.is_socket()
 
 
 def _check_name(name: str, value: str) -> None:

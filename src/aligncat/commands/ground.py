@@ -41,6 +41,7 @@ def ground(
     classes: Literal["phrase", "category"] = "phrase",
     image_url: str = "/data/local-files/?d=",
     candidates: bool = False,
+    polygons: bool = False,
     overlay: str | Path | None = None,
     several: bool = False,
     top: int = 1,
@@ -57,7 +58,7 @@ def ground(
         image: a photo, a folder of photos, a pattern such as 'photos/*.jpg', or a table (.csv, .jsonl, .parquet) with
             the columns image and phrase. More photos may follow.
         expressions: one or more phrases, each in quotes if it contains spaces. The detector runs once for all of them.
-        phrases: a text file of phrases, one a line, instead of phrases on the command line.
+        phrases: a text file of phrases, one a line, instead of phrases on the command line; - for the standard input.
         grounder: a folder that `aligncat train` wrote, a hub name, or "training-free" for the grounder that needs a
             detector but no training; by default the shipped one, which knows the drawings of MojiRef, not photos.
         detector: the folder or hub name of the grounder's detector, if it has moved since training; the detector of
@@ -71,6 +72,8 @@ def ground(
         classes: what is a class in COCO, YOLO and Label Studio: the phrase, or the detector's category.
         image_url: what the address of a photo begins with in Label Studio; the photo's name follows.
         candidates: also give all candidates with their scores and the weights of words, in JSON lines.
+        polygons: masks as polygons instead of run lengths in COCO datasets, and instead of boxes in YOLO (extra
+            [polygons]).
         overlay: an image file to write, for one photo: the photo with boxes, masks and phrases drawn on it.
         several: answer a phrase for several objects, such as "both dogs", with all of them ("answers").
         top: give this many of the best candidates ("answers") instead of one.
@@ -107,10 +110,13 @@ def ground(
     chosen_format = None if out is None else find_format(format, Path(out))
     if out is None and format is not None:
         raise ConfigError("--format says how to write the answers; give --out, the file or folder to write")
+    if out is None and polygons:
+        raise ConfigError("--polygons is for --format coco and yolo; give them with --out")
     from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
     from aligncat.console import progress_bar
     from aligncat.detectors.device import check_device, default_device
+    from aligncat.detectors.masks import NO_MASKS
     from aligncat.grounder.folder import SHIPPED
     from aligncat.grounder.ground_many import Answering, ground_photos
     from aligncat.grounder.grounder import Grounder
@@ -125,13 +131,15 @@ def ground(
     )
     stored = None if store is None else StoredPhotos(Store.open(store, expect=loaded.detector_description))
     answering = Answering(several, top, thresholds)
+    if polygons and loaded.detector_description.masks == NO_MASKS:
+        raise ConfigError("--polygons: the detector gives boxes alone, so there are no masks to outline; leave it out")
     if out is not None and chosen_format is not None:
         with progress_bar(MofNCompleteColumn(), TimeRemainingColumn(), shown=len(requests) > 1) as progress:
             task = progress.add_task("ground", total=len(requests))
             return write_answers(
                 loaded,
                 requests,
-                Output(Path(out), chosen_format, classes, image_url, candidates),
+                Output(Path(out), chosen_format, classes, image_url, candidates, polygons),
                 answering=answering,
                 store=stored,
                 skip_bad_images=skip_bad_images,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -128,6 +129,27 @@ DETECTOR_NAMES = (*_SHIPPED, *HUB_DETECTORS)
 """The names to complete, and to guess what a misspelt one means."""
 
 
-def known_detector(name: str) -> KnownDetector | None:
-    """Return the facts about a detector, or None if its name is unknown."""
-    return next((known for known in KNOWN_DETECTORS if fnmatchcase(name, known.name)), None)
+def known_detector(name: str, weights_sha256: str | None = None) -> KnownDetector | None:
+    """Return the facts about a detector, or None if neither its name nor its weights are known.
+
+    Args:
+        name: its name.
+        weights_sha256: the hash of its weights, if known, which tells a copy of a shipped detector by another name.
+    """
+    named = (known for known in KNOWN_DETECTORS if fnmatchcase(name, known.name))
+    copied = (known for known in KNOWN_DETECTORS if known.sha256 is not None and known.sha256[0] == weights_sha256)
+    return next(named, None) or next(copied, None)
+
+
+def started_from_credits(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return what a model card must say of the detectors that a training started from.
+
+    Args:
+        names: their names.
+
+    Returns:
+        Their credits, in Markdown, and the names of those whose weights are CC BY-NC 4.0.
+    """
+    known = {name: found for name in names if (found := known_detector(name)) is not None}
+    credits = dict.fromkeys(each.credit for each in known.values() if each.credit is not None)
+    return [*credits], [name for name, each in known.items() if "BY-NC" in (each.licence or "")]

@@ -21,6 +21,8 @@ MAX_TOML_BYTES = 2**20
 """Limit for a TOML file, which takes far longer to parse than JSON of the same size."""
 MAX_DEPTH = 100
 """The most lists and mappings inside each other. No file that is read here needs more than ten."""
+STANDARD_INPUT = Path("-")
+"""Stands for the standard input where a verb reads text from a file; `./-` is a file of that name."""
 _LARGEST = 1e308
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -61,6 +63,26 @@ def _at_most(file: BinaryIO, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def read_standard_input(error: type[AligncatError] = DataError, *, limit: int = MAX_BYTES) -> str:
+    """Return the text that is piped into the process, as `read_text` does for a file.
+
+    Args:
+        error: the class of the errors to raise.
+        limit: the most bytes that it may have.
+
+    Raises:
+        AligncatError: there is no standard input, it has more bytes, or it is not UTF-8.
+    """
+    try:
+        with open(0, "rb", closefd=False) as file:
+            content = _at_most(file, limit + 1)
+    except OSError as fault:
+        raise error(f"the standard input cannot be read ({fault.strerror}); give a file instead of -") from fault
+    if len(content) > limit:
+        raise error(f"the standard input has more than {limit:,} bytes, the limit here; check what is piped into it")
+    return _as_text(content, "the standard input", error)
+
+
 def read_text(path: Path, error: type[AligncatError] = DataError, *, limit: int = MAX_BYTES) -> str:
     """Return the content of a UTF-8 text file without its byte order mark. Every line ends in a line feed.
 
@@ -72,11 +94,14 @@ def read_text(path: Path, error: type[AligncatError] = DataError, *, limit: int 
     Raises:
         AligncatError: the file cannot be read, is too large, or is not UTF-8.
     """
-    content = read_bytes(path, error, limit=limit)
+    return _as_text(read_bytes(path, error, limit=limit), str(path), error)
+
+
+def _as_text(content: bytes, where: str, error: type[AligncatError]) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
-        raise error(f"{path}: cannot be read as UTF-8 text ({fault}); save it as UTF-8") from fault
+        raise error(f"{where}: cannot be read as UTF-8 text ({fault}); save it as UTF-8") from fault
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

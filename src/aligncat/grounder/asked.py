@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aligncat.datasets.lexicon import Lexicon
+from aligncat.language.set_phrases import in_set_phrase
 from aligncat.phrases.colours import COLOURS
 
 PERSON = "person"
@@ -41,7 +42,10 @@ _SIZES = {"big", "small", "tall", "short"}
 _ORDINALS = {
     word: rank
     for rank, words in enumerate(
-        ("first 1st", "second 2nd", "third 3rd", "fourth 4th", "fifth 5th", "sixth 6th", "seventh 7th", "eighth 8th")
+        (
+            *("first 1st", "second 2nd", "third 3rd", "fourth 4th", "fifth 5th", "sixth 6th", "seventh 7th"),
+            *("eighth 8th", "ninth 9th", "tenth 10th"),
+        )
     )
     for word in words.split()
 }
@@ -64,7 +68,6 @@ _WORN = _words("with in wearing wears")  # after a person come the clothes, whos
 _ARTICLES = _words("the a an this that its")
 _VIEWERS = _words("camera cam viewer us you me screen photo picture image frame pic photographer front")
 _TURNED = _words("looking facing turned turning pointing")
-_OF_A_PART = _words("hair haired handed sleeved sleeve sleeves")  # "short haired", "right handed"
 _PLACES = _words("on in at to side part corner edge end far most very the of")  # between an object and its place
 
 
@@ -142,14 +145,14 @@ def _is_relation(words: list[str], place: int) -> bool:
 
 
 def _says_no_aspect(words: list[str], place: int) -> bool:
-    """Return whether a word is no place or size of its own here: "far left", "looking right", "black top"."""
+    """Return whether a word is no place or size of its own here: "far left", "looking right", "black or tank top"."""
     before = words[max(place - 3, 0) : place]
     last, following = before[-1:], words[place + 1 : place + 2]
     if words[place] == "far":
         return bool(following) and following[0] in _ASPECTS
-    if words[place] == "top" and (following == ["hat"] or not _COLOURS.keys().isdisjoint(last) or last == ["tank"]):
+    if in_set_phrase(words, place) or (words[place] == "top" and not _COLOURS.keys().isdisjoint(last)):
         return True
-    return "not" in before or not _TURNED.isdisjoint(last) or not _OF_A_PART.isdisjoint(following)
+    return "not" in before or not _TURNED.isdisjoint(last) or following == ["handed"]
 
 
 def _rank(words: list[str], place: int) -> int:

@@ -116,11 +116,16 @@ class Grounding:
 
     @property
     def objects(self) -> tuple[Grounding, ...]:
-        """A grounding without `answers` for each answer, best first: for formats with a row for each object."""
-        names = ("box", "mask", "match", "probability", "category", "choice")
-        return tuple(
-            replace(self, answers=(), **{name: getattr(each, name) for name in names}) for each in self.answers
-        ) or (self,)
+        """A grounding for each of the answers, best first, with that one alone: for formats with a row for each object.
+
+        `match` is that of the phrase in all of them; `object_match` is that of the object.
+        """
+        return tuple(self.with_answers((each,)) for each in self.answers) or (self,)
+
+    @property
+    def object_match(self) -> float | None:
+        """The `Answer.match` of the best answer; None if `answers` is empty or the grounder is not calibrated."""
+        return self.answers[0].match if self.answers else None
 
     def with_answers(self, answers: tuple[Answer, ...]) -> Grounding:
         """Return the grounding with other answers, at least one, whose other attributes describe the first of them."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     *("expression", "x1", "y1", "x2", "y2", "probability", "category", "predicted_category", "category_matched"),
-    *("height", "width", "mask", "match", "warnings"),
+    *("height", "width", "mask", "match", "object_match", "warnings"),
 )
 
 
@@ -66,9 +66,10 @@ def to_pandas(groundings: Sequence[Grounding] | Grounding) -> pd.DataFrame:
 
     Returns:
         The columns expression, x1, y1, x2, y2 (pixels), probability, category, predicted_category, category_matched,
-        height, width (pixels, of the image), mask (the counts of COCO's RLE as text), match and warnings (sentences). A
-        grounding with answers gives a row for each of them, with that object's probabilities. Height, width and mask
-        are None where the detector gives boxes alone.
+        height, width (pixels, of the image), mask (the counts of COCO's RLE as text), match, object_match and warnings
+        (sentences). A grounding with answers gives a row for each of them, with that object's probability and
+        object_match (`Answer.match`); match is about the phrase. Height, width and mask are None where the detector
+        gives boxes alone.
 
     Raises:
         ConfigError: pandas is not installed.
@@ -87,6 +88,7 @@ def to_pandas(groundings: Sequence[Grounding] | Grounding) -> pd.DataFrame:
                 else (*found.mask["size"], found.mask["counts"].decode("ascii"))
             ),
             found.match,
+            found.object_match,
             " ".join(found.warnings),
         )
         for grounding in _several(groundings)

@@ -15,7 +15,8 @@ from huggingface_hub.constants import REPOCARD_NAME
 from aligncat.alignment.config import ALL_PRESETS, AlignmentConfig
 from aligncat.datasets.known import known_dataset
 from aligncat.detectors.colour import COLOUR
-from aligncat.detectors.known import OPENMOJI_CREDIT, known_detector
+from aligncat.detectors.known import OPENMOJI_CREDIT, known_detector, started_from_credits
+from aligncat.detectors.training.record import STARTED_FROM_KEY
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import remove_left
@@ -222,7 +223,7 @@ def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:
         limits.append("- It has learned only the words and the kinds of phrase of aligncat's grammar.")
     if data and known_dataset(data["dataset"]).photos == "mojiref":
         limits.append("- It was trained on the drawings of MojiRef and does not work on photos.")
-    known = known_detector(str(config["detector"].get("name")))
+    known = known_detector(str(config["detector"].get("name")), config["detector"].get("weights_sha256"))
     sees_colour = any(each["name"] == COLOUR.name for each in config.get(COLUMNS_KEY, []))
     if known is not None and known.limit is not None and not sees_colour:
         limits.append(f"- {known.limit}")
@@ -233,11 +234,18 @@ def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:
 
 def _licences(config: Mapping[str, Any]) -> list[str]:
     name, data = str(config["detector"].get("name")), config["provenance"].get("data")
-    known = known_detector(name)
+    known = known_detector(name, config["detector"].get("weights_sha256"))
     licence = "The detector has its own licence."
     if known is not None and known.licence is not None:
         licence = known.licence.format(name=escaped(name))
     credits = [known.credit] if known is not None and known.credit is not None else []
+    further, bound = started_from_credits(config["provenance"].get(STARTED_FROM_KEY) or [])
+    credits += further
+    credits += [
+        f"The detector's training started from {escaped(each)}, whose weights are CC BY-NC 4.0, so the detector may "
+        "only be used for non-commercial purposes."
+        for each in bound
+    ]
     if data and known_dataset(data["dataset"]).photos == "mojiref" and OPENMOJI_CREDIT not in credits:
         credits.append(OPENMOJI_CREDIT)
     lines = ["The code and the weights in this folder: Apache-2.0.", licence, *credits]

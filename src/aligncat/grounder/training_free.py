@@ -37,7 +37,8 @@ from aligncat.types import Candidates, Choices
 from aligncat.versions import installed_versions
 
 NO_CATEGORY = "The phrase names no category that is known, so every object counted."
-"""The warning, for `Grounding.warnings`."""
+"""A warning, for `Grounding.warnings`."""
+_NO_SUCH_PLACE = "The phrase asks for number {asked} in an order, and only {found} {objects}, so the last was chosen."
 
 
 class _Images(NamedTuple):
@@ -189,7 +190,7 @@ class TrainingFreeGrounder(Grounder):
                 choices,
                 self.labels,
                 asked[row].colour_words if colours is None else (),
-                further=() if asked[row].category else (NO_CATEGORY,),
+                further=_warnings(asked[row], int(choices.kept[row].sum())),
             )
             for row, phrase in enumerate(phrases)
         ]
@@ -262,6 +263,20 @@ class TrainingFreeGrounder(Grounder):
 
     def _contents(self) -> Contents:
         raise ConfigError(f"the {TRAINING_FREE} grounder has nothing to save: load it by its name, with a detector")
+
+
+def _warnings(asked: Asked, counted: int) -> tuple[str, ...]:
+    """Return what the rules could not do.
+
+    Args:
+        asked: what the phrase asks for.
+        counted: the number of objects among which a place in an order counts.
+    """
+    missing = () if asked.category else (NO_CATEGORY,)
+    if asked.rank < counted:
+        return missing
+    objects = "object counts" if counted == 1 else "objects count"
+    return (*missing, _NO_SUCH_PLACE.format(asked=asked.rank + 1, found=counted, objects=objects))
 
 
 def _with_colours(detector: str | Path | Detector, device: str) -> Detector:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from aligncat.language.set_phrases import in_set_phrase
 from aligncat.language.tokens import RULE, tokenize
 
 
@@ -65,44 +66,6 @@ _PEOPLE = _set(
 )
 _ANIMALS = _set("dog dogs cat cats horse horses cow cows elephant elephants giraffe zebra sheep bear bird")
 
-# Pairs of words with a meaning of their own, in which no word is an attribute.
-_FIXED = frozenset(
-    tuple(pair.split())
-    for pair in (
-        *("traffic light", "stop light", "street light", "head light", "tail light", "signal light", "flash light"),
-        *("light bulb", "light pole", "light post", "light fixture", "light switch", "light house", "light stand"),
-        *("red wine", "white wine", "red onion", "green onion", "green bean", "green beans", "green tea"),
-        *("orange juice", "orange slice", "orange slices", "orange peel", "orange half", "orange halves"),
-        *(
-            "green house",
-            "orange wedge",
-            "orange piece",
-            "orange pieces",
-            "orange tree",
-            "orange soda",
-            "brown bear",
-            "brown bears",
-            "black bear",
-        ),
-        *("black bears", "brown rice", "white rice", "blue jay", "black board", "white board", "black berry"),
-        *("blue berry", "blue berries", "brown sugar", "white house", "white tail", "red head", "blue jeans"),
-        *("blue cheese", "black belt", "gray hair", "grey hair", "gray haired", "grey haired", "white hair"),
-        *("white haired", "black hair", "black haired", "red hair", "red haired", "brown hair", "brown haired"),
-        *("tank top", "table top", "counter top", "stove top", "crop top", "tube top", "halter top", "roof top"),
-        *("lap top", "top hat", "flat top", "back pack", "back yard", "back ground", "back packs", "hatch back"),
-        *("big ben", "big bird", "big rig", "big mac", "little league", "little leaguer", "large print"),
-        *("short stop", "short cake", "short sleeve", "short sleeves", "short sleeved", "short hair", "short haired"),
-        *("short shorts", "short pants", "short skirt", "short dress", "short bread", "old fashioned", "old school"),
-        *("year old", "years old", "yr old", "month old", "middle aged", "middle age", "middle finger", "center field"),
-        *("centre field", "center piece", "center fielder", "right fielder", "left fielder", "right field"),
-        *("left field", "man made", "fire man", "police man", "post man", "bat man", "snow man", "spider man"),
-        *("super man", "iron man", "gingerbread man", "bat boy", "ball boy", "ball girl", "lazy boy", "cow boy"),
-        *("cow girl", "over there", "over here", "over easy", "bent over", "all over", "left over", "left overs"),
-        *("under armour", "under armor", "under shirt", "under wear", "light saber", "street lights"),
-        *("traffic lights", "stop lights", "light bulbs", "light poles", "light posts"),
-    )
-)
-
 
 def swapped(phrase: str) -> tuple[str, ...]:
     """Return all phrases that say another colour, side, size, relation, age or sex than a phrase, in one word.
@@ -144,11 +107,11 @@ def _fits(words: Sequence[str], place: int, other: str) -> bool:
 
 def _is_attribute(words: Sequence[str], place: int) -> bool:
     """Return whether the word at a place, which has an opposite, says something of a noun."""
+    if in_set_phrase(words, place):
+        return False
     word = words[place]
     before = words[place - 1] if place else ""
     after = words[place + 1] if place + 1 < len(words) else ""
-    if (before, word) in _FIXED or (word, after) in _FIXED:
-        return False
     rule = _RULES.get(word)
     return rule is None or rule(before, after)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from aligncat.errors import StoreError
-from aligncat.store.complete import read_complete
+from aligncat.files.hashes import file_sha256
+from aligncat.store.complete import COMPLETE, read_complete
 from aligncat.store.index import read_sources
 from aligncat.store.manifest import FIRST_FORMAT
 from aligncat.store.reader import Store
@@ -28,6 +29,7 @@ class StoredPhotos:
                 "again into another folder"
             )
         self._store = store
+        self._complete = store.folder / COMPLETE
         table = read_sources(store.folder, store.manifest, read_complete(store.folder).sources)
         self._ids: dict[bytes, str] = {
             digest: image_id
@@ -39,6 +41,10 @@ class StoredPhotos:
     def find(self, stamp: Stamp) -> str | None:
         """Return the id of a photo with the same content, or None if the store has none."""
         return self._ids.get(bytes.fromhex(stamp.sha256))
+
+    def sha256(self) -> str:
+        """Return a hash of what the store holds, in hexadecimal. A copy of the store has the same one."""
+        return file_sha256(self._complete)
 
     def candidates(self, image_id: str) -> Candidates:
         """Load the candidates of a photo.

@@ -17,6 +17,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.split import Split
+from aligncat.detectors.training.record import STARTED_FROM_KEY, TrainingRecord
 from aligncat.errors import ConfigError
 from aligncat.grounder.features import COLUMNS_KEY, columns_of, input_dim
 from aligncat.grounder.grounder import Grounder
@@ -110,7 +111,7 @@ def fit(
         initial.check(config, store.manifest, columns)
         rule = initial.rule
     vocabulary, pretrained = _load_tokens(text, train, word_vectors, rule, initial)
-    provenance = {
+    provenance: dict[str, Any] = {
         "data": describe_split(train),
         "val_split": None if validation is None else validation.split.split,
         "store": store.manifest.detector.to_json(),
@@ -126,6 +127,10 @@ def fit(
     if isinstance(vocabulary, Vocabulary) and vocabulary.rule != FIRST_RULE:
         settings[RULE_KEY] = vocabulary.rule
     check_run_folder(out, settings)
+    # Not among the settings: a run is resumed also where the detector's folder has gone meanwhile.
+    described = store.manifest.detector
+    if started_from := TrainingRecord.started_from_of(described.name, described.weights_sha256):
+        provenance[STARTED_FROM_KEY] = list(started_from)
 
     pl.seed_everything(training.seed, verbose=False)
     vectors = None

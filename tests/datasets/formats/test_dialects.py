@@ -572,3 +572,47 @@ def test_long_texts_take_linear_time() -> None:
 def test_cases_that_people_have_are_all_dialects() -> None:
     assert {"shikra", "qwen", "vlm-r1", "ms-swift", "llava", "mdetr", "ofa"} <= {*DIALECTS} <= {*FORMATS}
     assert cast("Any", DIALECTS["llava"]).advice
+
+
+def test_json_lines_and_json_lists_side_by_side_are_splits_alike(tmp_path: Path) -> None:
+    row = {"img_path": "0.png", "expression": "it", "bbox": BOX}
+    write(tmp_path, row, name="train.jsonl")
+    write(tmp_path, [{**row, "expression": "that"}], name="my_val.json")
+    (tmp_path / "test.json").write_text('\ufeff\n[{"img_path": "0.png", "expression": "this"}]', encoding="utf-8")
+    (tmp_path / "instances.json").write_text('{"images": []}', encoding="utf-8")
+    data = DataConfig(tmp_path, "own", format="shikra")
+    assert split_names(data) == ("train", "test", "val")
+    found = {name: [each.text for each in load_split(data, name).expressions] for name in split_names(data)}
+    assert found == {"train": ["it"], "test": ["this"], "val": ["that"]}
+
+
+def test_one_split_as_json_lines_and_as_a_json_list_is_an_error(tmp_path: Path) -> None:
+    row = {"img_path": "0.png", "expression": "it", "bbox": BOX}
+    write(tmp_path, row, name="val.jsonl")
+    write(tmp_path, [row], name="val.json")
+    with pytest.raises(DataError, match=r"val\.json.* are both the split val; remove one if they are the same data"):
+        split_names(DataConfig(tmp_path, "own", format="shikra"))
+
+
+def test_a_json_file_that_is_no_list_is_named_if_it_is_the_only_one(tmp_path: Path) -> None:
+    (tmp_path / "val.json").write_text('{"images": []}', encoding="utf-8")
+    with pytest.raises(DataError, match="must be a list of rows, not a mapping"):
+        load_split(DataConfig(tmp_path, "own", format="shikra"), "val")
+
+
+@pytest.mark.parametrize(
+    ("category_id", "category"), [(18, "dog"), (18.0, "dog"), ("18", "dog"), (3, None), (None, None), ([18], DataError)]
+)
+def test_a_category_of_mdetr_is_that_of_its_id_however_it_is_written(
+    tmp_path: Path, category_id: Any, category: Any
+) -> None:
+    image = {"id": 1, "original_id": 9, "file_name": "0.png", "caption": "it", **SIZE}
+    row = {"image_id": 1, "category_id": category_id, "bbox": [2, 5, 12, 25], "tokens_positive": []}
+    document = {"images": [image], "annotations": [row], "categories": [{"id": 18, "name": "dog"}]}
+    write(tmp_path, document, name="val.json")
+    data = DataConfig(tmp_path, "own", format="mdetr")
+    if category is DataError:
+        with pytest.raises(DataError, match="'category_id' must be an id"):
+            load_truth(data, "val")
+    else:
+        assert [truth.category for truth in load_truth(data, "val").values()] == [category]

@@ -17,9 +17,11 @@ from PIL import Image
 from transformers import Mask2FormerForUniversalSegmentation
 
 from aligncat.api.train_detector import train_detector
-from aligncat.detectors.registry import open_detector
+from aligncat.detectors.registry import detector_folder, open_detector
+from aligncat.detectors.training import fine_tune, loop
 from aligncat.detectors.training.recipe import DetectorRecipe
-from aligncat.detectors.training.record import TrainingRecord
+from aligncat.detectors.training.record import TrainingRecord, continued
+from aligncat.detectors.training.scores import Scores
 from aligncat.errors import ConfigError, DataError, DetectorError
 
 TINY = DetectorRecipe(epochs=2, batch_size=3, validations=2, held_out=0.25, precision="float32")
@@ -78,6 +80,13 @@ def test_the_card_names_the_data_and_the_scores_of_the_kept_weights(trained: Pat
     assert "sofa" not in card and str(trained.parent) not in card, "no path of this disk"
 
 
+def test_a_copy_of_the_mini_detector_is_recorded_as_it(tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(detector_folder("mini").path, tmp_path / "copy"))
+    weights = detector_folder(str(copy)).weights_sha256()
+    assert continued(str(copy), weights, ["a"], []).started_from == ("mini",)
+    assert continued(str(copy), "0" * 64, ["a"], []).started_from == ("local folder copy",)
+
+
 class StopTrainingError(Exception):
     pass
 
@@ -109,6 +118,41 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
     assert [path.name for path in sorted(out.iterdir())] == [path.name for path in sorted(trained.iterdir())]
     for path in trained.iterdir():
         assert (out / path.name).read_bytes() == path.read_bytes(), path.name
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_the_weights_in_the_folder_are_those_of_the_step_that_the_card_names(
+    files: InstancesFiles, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repeated step may measure less than it did before the interruption, as on a GPU."""
+    found: list[float] = []
+    measured: dict[float, dict[str, torch.Tensor]] = {}
+
+    def score(model: torch.nn.Module, *args: object, **others: object) -> Scores:
+        measured[found[0]] = {name: each.clone() for name, each in model.state_dict().items()}
+        return Scores(objects=4, found=found.pop(0), right=1.0, box_ap=0.5, mask_ap=None)
+
+    monkeypatch.setattr(fine_tune, "score_segmenter", score)
+    recipe = replace(TINY, validations=4)  # after each of the four steps
+    whole = loop._Steps._save
+
+    def stop_before_saving(steps: loop._Steps) -> None:
+        if steps.done == 4:
+            raise StopTrainingError
+        whole(steps)
+
+    found += [0.2, 0.3, 0.9, 0.1]
+    monkeypatch.setattr(loop._Steps, "_save", stop_before_saving)
+    with pytest.raises(StopTrainingError):
+        run(files, start, tmp_path / "mine", recipe, save_every=2)
+    monkeypatch.setattr(loop._Steps, "_save", whole)
+    found += [0.25, 0.15]  # the third step, which was 0.9 in the attempt that was lost, and the fourth
+    out = run(files, start, tmp_path / "mine", recipe, save_every=2)
+    assert "The weights of step 2 are in this folder." in (out / "README.md").read_text()
+    kept = Mask2FormerForUniversalSegmentation.from_pretrained(out).state_dict()
+    for name, weight in measured[0.3].items():
+        assert torch.equal(kept[name].float(), weight.float()), name
+    assert any(not torch.equal(kept[name].float(), weight.float()) for name, weight in measured[0.9].items())
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from aligncat.errors import ConfigError, DataError
-from aligncat.grounder.requests.request import Request, check_file_names
+from aligncat.grounder.requests.request import Request, check_names
 from aligncat.grounder.requests.tables import read_table
 from aligncat.grounder.requests.words import read_phrases, requests_of
 
@@ -190,24 +190,25 @@ def test_any_bytes_are_a_table_or_an_error(
         assert str(path) in str(error)
 
 
-class TestFileNames:
+class TestNames:
     def request(self, *names: str) -> list[Request]:
         return [Request(name, Path(name), ("dog",)) for name in names]
 
     def test_names_in_different_folders_are_different(self) -> None:
-        check_file_names(self.request("a/1.jpg", "b/1.jpg", "1.jpg"), by_stem=True)
-        check_file_names(self.request("1.jpg", "1.png"), by_stem=False)
+        check_names(self.request("a/1.jpg", "b/1.jpg", "1.jpg"), "yolo", files=True)
+        check_names(self.request("1.jpg", "1.png"), "coco", files=False)
 
     @pytest.mark.parametrize(
-        ("names", "by_stem", "said"),
+        ("names", "form", "said"),
         [
-            (("1.jpg", "1.png"), True, "1.jpg and 1.png: both would have the name 1"),
-            (("a/1.jpg", "a/./1.jpg"), False, "both would have the name a/1.jpg"),
-            (("/x/1.jpg",), False, "must be relative"),
-            (("../1.jpg",), True, "must be relative"),
-            ((".",), True, "must be relative"),
+            (("1.jpg", "1.png"), "yolo", "1.jpg and 1.png would both have the file 1, because --format yolo names a"),
+            (("a/1.jpg", "a/./1.jpg"), "coco", "are both the photo a/1.jpg, because --format coco names photos by"),
+            (("/x/1.jpg",), "coco", "/x/1.jpg: --format coco names photos by their paths in one folder, so the table"),
+            (("../1.jpg",), "yolo", "../1.jpg: --format yolo names a file after each photo, so the table must"),
+            ((".",), "label-studio", "--format label-studio names photos by their paths in one folder"),
         ],
     )
-    def test_names_that_cannot_name_files_are_an_error(self, names: tuple[str, ...], by_stem: bool, said: str) -> None:
-        with pytest.raises(DataError, match=said):
-            check_file_names(self.request(*names), by_stem=by_stem)
+    def test_names_that_do_not_fit_the_format_are_an_error(self, names: tuple[str, ...], form: str, said: str) -> None:
+        with pytest.raises(DataError, match=said) as error:
+            check_names(self.request(*names), form, files=form == "yolo")
+        assert "choose --format jsonl or csv" in str(error.value)

@@ -7,6 +7,7 @@ import importlib
 import json
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -131,6 +132,41 @@ def test_supervision_reads_yolo(tmp_path: Path) -> None:
     assert (tmp_path / "labels" / "b.txt").read_text() == ""
 
 
+class TestPolygons:
+    def test_supervision_reads_those_of_yolo_and_coco(self, tmp_path: Path) -> None:
+        answers = answer_set(two_photos(), PHRASES, polygons=True)
+        write_yolo(answers, tmp_path)
+        write_dataset(answers, tmp_path / "instances.json")
+        paint(tmp_path)
+        paint(tmp_path / "images")
+        (tmp_path / "images" / "a" / "1.jpg").rename(tmp_path / "images" / "1.jpg")
+        yolo = supervision.DetectionDataset.from_yolo(
+            str(tmp_path / "images"), str(tmp_path / "labels" / "a"), str(tmp_path / "data.yaml"), force_masks=True
+        )
+        coco = supervision.DetectionDataset.from_coco(str(tmp_path), str(tmp_path / "instances.json"), True)
+        for dataset in (yolo, coco):
+            [found] = [found for _, _, found in dataset if len(found)]
+            assert [dataset.classes[number] for number in found.class_id] == ["both dogs", "both dogs", "cup"]
+            for mask, box in zip(found.mask, (LEFT, RIGHT, RIGHT), strict=True):
+                whole = blob(box)
+                whole[int(box[3]) - 2, int(box[2]) - 2] = True  # the hole is filled
+                assert (mask & whole).sum() / (mask | whole).sum() > 0.7  # supervision draws the border thick
+
+    def test_pycocotools_draws_those_of_coco_as_the_masks(self, tmp_path: Path) -> None:
+        write_dataset(answer_set(two_photos(), PHRASES, polygons=True), tmp_path / "instances.json")
+        read = COCO(str(tmp_path / "instances.json"))
+        for each, box in zip(read.loadAnns(read.getAnnIds()), (LEFT, RIGHT, RIGHT), strict=True):
+            whole = blob(box)
+            assert each["area"] == whole.sum() and each["iscrowd"] == 0
+            whole[int(box[3]) - 2, int(box[2]) - 2] = True
+            np.testing.assert_array_equal(read.annToMask(each), whole)
+
+    def test_boxes_alone_are_corners_in_yolo(self, tmp_path: Path) -> None:
+        write_yolo(answer_set(two_photos(masked=False), PHRASES, polygons=True), tmp_path)
+        first = (tmp_path / "labels" / "a" / "1.txt").read_text().splitlines()[0]
+        assert first == "0 0.100000 0.100000 0.350000 0.100000 0.350000 0.600000 0.100000 0.600000"  # (4, 2, 14, 12)
+
+
 def test_a_yaml_reader_finds_the_names_of_yolo(tmp_path: Path) -> None:
     names = ("🍎", "d\u00e9j\u00e0 vu", 'a "quoted" \\ud83c', "a\u2028b\u0085c\x7fd", "first\nsecond", "yes")
     write_yolo(answer_set([PhotoRecord("1.jpg", (WIDTH, HEIGHT), (), None)], names), tmp_path)
@@ -151,6 +187,22 @@ def test_a_csv_file_has_a_row_for_each_object(tmp_path: Path) -> None:
         {"size": [int(rows[2]["height"]), int(rows[2]["width"])], "counts": rows[2]["mask"].encode()}
     )
     np.testing.assert_array_equal(mask, blob(RIGHT))
+
+
+def test_rows_of_one_phrase_have_its_match_and_each_its_own_object_match(tmp_path: Path) -> None:
+    [photo, *_] = two_photos()
+    both = photo.groundings[0]
+    answers = tuple(replace(each, match=match) for each, match in zip(both.answers, (0.875, 0.125), strict=True))
+    alone = replace(photo.groundings[1], match=0.25)
+    record = replace(photo, groundings=(replace(both, match=0.75, answers=answers), alone))
+    expected = [(0.75, 0.875, 0.5), (0.75, 0.125, 0.25), (0.25, None, 0.5)]
+    write_csv(answer_set([record], PHRASES), tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = [[row[name] for name in ("match", "object_match", "probability")] for row in csv.DictReader(file)]
+    assert [tuple(float(each) if each else None for each in row) for row in rows] == expected
+    write_results(answer_set([record], PHRASES), tmp_path / "out.json")
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert [(row["match"], row.get("object_match"), row["score"]) for row in found] == expected
 
 
 class TestLabelStudio:

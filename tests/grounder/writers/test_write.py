@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from aligncat.grounder.training_free import TrainingFreeGrounder
 from aligncat.grounder.writers import write
 from aligncat.grounder.writers.formats import FORMATS, find_format
 from aligncat.grounder.writers.write import Output, Written, write_answers
+from aligncat.store.by_content import StoredPhotos
+from aligncat.store.reader import Store
 from aligncat.types import Candidates
 
 PHRASES = ("red person", "the dog on the left")
@@ -63,7 +66,7 @@ def requests(world: World) -> list[Request]:
 
 
 def run(grounder: Grounder, requests: list[Request], out: Path, name: str | None = None, **other: Any) -> Written:
-    output = {each: other.pop(each) for each in ("classes", "candidates") if each in other}
+    output = {each: other.pop(each) for each in ("classes", "candidates", "polygons") if each in other}
     settings = {"answering": Answering(), **other}
     return write_answers(grounder, requests, Output(out, find_format(name, out), **output), **settings)
 
@@ -155,6 +158,7 @@ def test_the_training_free_grounder_writes_and_resumes(world: World, requests: l
         ({"name": "csv"}, "format was 'jsonl' and is now 'csv'"),
         ({"answering": Answering(top=2)}, "top was 1 and is now 2"),
         ({"candidates": True}, "candidates was False and is now True"),
+        ({"name": "csv", "polygons": True}, "--polygons is for --format coco and yolo, not for csv"),
         ({"fewer": True}, "photos was 7 and is now 6"),
         ({"phrases": True}, "photos_and_phrases was"),
     ],
@@ -179,9 +183,44 @@ def test_an_output_with_other_settings_is_refused(
     asked = requests[:6] if changes.pop("fewer", False) else requests
     if changes.pop("phrases", False):
         asked = [*asked[:-1], Request(asked[-1].name, asked[-1].path, ("couch",))]
-    with pytest.raises(DataError, match=said) as error:
+    with pytest.raises((DataError, ConfigError), match=said) as error:
         run(grounder, asked, tmp_path / "out.jsonl", **{"name": "jsonl", **changes})
-    assert "choose another --out" in str(error.value) and tree(tmp_path) == before
+    assert ("choose another --out" in str(error.value) or "polygons" in changes) and tree(tmp_path) == before
+
+
+def test_a_run_continues_with_the_same_store_wherever_it_is_and_with_no_other(
+    world: World, trained: Path, requests: list[Request], tmp_path: Path
+) -> None:
+    def stored(folder: Path) -> StoredPhotos:
+        return StoredPhotos(Store.open(folder))
+
+    grounder = Grounder.from_pretrained(trained)
+    detector: Any = Stopping(grounder.detector)
+    grounder._detector = detector
+    copy = Path(shutil.copytree(world.store, tmp_path / "copy"))
+    run(grounder, requests, tmp_path / "with.jsonl", store=stored(world.store))
+    run(grounder, requests, tmp_path / "without.jsonl")
+    again = run(grounder, requests, tmp_path / "with.jsonl", store=stored(copy))
+    assert again.finished_before
+    for name, store, said in (
+        ("with", None, "store was '[0-9a-f]{64}' and is now None"),
+        ("without", stored(copy), "store was None and is now '[0-9a-f]{64}'"),
+    ):
+        with pytest.raises(DataError, match=said):
+            run(grounder, requests, tmp_path / f"{name}.jsonl", store=store)
+
+
+def test_a_run_may_continue_on_another_device_and_with_another_batch_size(
+    grounder: Grounder, requests: list[Request], tmp_path: Path
+) -> None:
+    detector: Any = grounder.detector
+    detector.after = 3
+    with pytest.raises(KeyboardInterrupt):
+        run(grounder, requests, tmp_path / "out.jsonl")
+    settings = json.loads((tmp_path / "out.jsonl.unfinished" / "settings.json").read_text())
+    assert not {"device", "batch_size"} & set(settings)
+    detector.after, detector.batch_size = None, 4
+    assert run(grounder, requests, tmp_path / "out.jsonl").answers == 14
 
 
 @pytest.mark.parametrize("name", ["jsonl", "yolo"])
@@ -327,6 +366,17 @@ def test_more_phrases_than_are_answered_at_once_are_all_answered(
     assert len(document["images"]) == 2 and len(document["categories"]) == 8
 
 
+def test_polygons_are_written_and_belong_to_the_settings(
+    grounder: Grounder, requests: list[Request], tmp_path: Path
+) -> None:
+    run(grounder, requests, tmp_path / "out.json", "coco", polygons=True)
+    annotations = json.loads((tmp_path / "out.json").read_text())["annotations"]
+    assert len(annotations) == 14
+    assert all(isinstance(each["segmentation"], list) and len(each["segmentation"][0]) >= 6 for each in annotations)
+    with pytest.raises(DataError, match="polygons was True and is now False"):
+        run(grounder, requests, tmp_path / "out.json", "coco")
+
+
 def test_what_is_wrong_is_known_before_the_detector_runs(
     grounder: Grounder, requests: list[Request], tmp_path: Path
 ) -> None:
@@ -334,7 +384,7 @@ def test_what_is_wrong_is_known_before_the_detector_runs(
     twins = [Request("1.jpg", requests[0].path, PHRASES), Request("1.png", requests[1].path, PHRASES)]
     empty = [*requests, Request("x.jpg", requests[0].path, ("...",))]
     for asked, out, error, said in (
-        (twins, tmp_path / "out", DataError, "both would have the name 1"),
+        (twins, tmp_path / "out", DataError, "1.jpg and 1.png would both have the file 1"),
         (empty, tmp_path / "out", DataError, "no words"),
         (requests, tmp_path / "file" / "out", ConfigError, "is a file"),
     ):

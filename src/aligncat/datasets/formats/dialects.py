@@ -38,7 +38,7 @@ class Dialect:
         tool: the tool or its file, as its users know it.
         source: the page that shows its rows.
         signs: the keys that a row of it has, as alternatives.
-        suffixes: of its files; the first that a folder has counts.
+        suffixes: of its files.
         boxes: what the numbers of its boxes are. UNSAID if its files do not say it and differ.
         layouts: how its rows hold phrases. The first one that fits a row counts.
         turns: the key of its rows' conversations.

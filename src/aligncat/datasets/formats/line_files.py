@@ -18,29 +18,34 @@ from aligncat.files.fields import as_mapping, required_id, required_list
 
 MAX_LINE_BYTES = MAX_BYTES
 """Limit for one line. A line of OFA's, which holds its photo, has about 0.2 MB."""
+_HEAD = 1024  # bytes, in which a JSON file has begun
 _USUAL_SPLITS = ("train", "val", "test", "testA", "testB")
 
 
 def split_files(config: DataConfig, dialect: Dialect) -> dict[str, Path]:
     """Return the file of each split of a dataset, "train" first.
 
-    Files of aligncat's own are named after their split. Others' names also end in it: `refcoco_val.jsonl`.
+    Files of aligncat's own are named after their split. Others' names also end in it: `refcoco_val.jsonl`. Files of
+    all suffixes of the dialect count, so one split may be JSON lines and another a JSON list. A JSON file that is no
+    list, such as COCO's annotations of the same photos, is no split where there are others.
 
     Raises:
         DataError: there is no file, two files have the same split, or the name of a split is not valid.
     """
-    suffix = next((each for each in dialect.suffixes if any(config.path.glob(f"*{each}"))), dialect.suffixes[0])
+    files = sorted(path for suffix in dialect.suffixes for path in config.path.glob(f"*{suffix}"))
+    if not dialect.sentences:
+        files = [path for path in files if path.suffix != ".json" or _is_list(path)] or files
     found: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(config.path.glob(f"*{suffix}")):
+    for path in files:
         found[check_split_name(_split_of(path, dialect), str(path))].append(path)
     if not found:
-        raise DataError(
-            f"{config.path}: no <split>{suffix} file; set `path` to the folder that holds them{hint(config.path)}"
-        )
+        names = " or ".join(f"<split>{suffix}" for suffix in dialect.suffixes)
+        raise DataError(f"{config.path}: no {names} file; set `path` to the folder that holds them{hint(config.path)}")
     for split, paths in found.items():
         if len(paths) > 1:
             raise DataError(
-                f"{paths[0]} and {paths[1].name} are both the split {split}; put each dataset into a folder of its own"
+                f"{paths[0]} and {paths[1].name} are both the split {split}; remove one if they are the same data, and "
+                "put each dataset into a folder of its own otherwise"
             )
     return {split: found[split][0] for split in sorted(found, key=lambda name: (name != "train", name))}
 
@@ -90,6 +95,15 @@ def raw_rows(
 def _split_of(path: Path, dialect: Dialect) -> str:
     last = re.split("[_-]", path.stem)[-1]
     return last if dialect is not ALIGNCAT and last in _USUAL_SPLITS else path.stem
+
+
+def _is_list(path: Path) -> bool:
+    """Return whether a JSON file may be a list by how it begins. Its reader says what else is wrong with it."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] != b"{"
+    except OSError:
+        return True
 
 
 def _lines(path: Path, bad_rows: BadRows) -> Iterator[tuple[int, bytes]]:

@@ -118,7 +118,9 @@ def _sentence(row: _Row, given: _Context) -> _Rows:
             f"{where}: its annotations belong to different words; only MDETR's files of referring expressions are read"
         )
     names: Any = row["categories"]
-    kinds = {str(each.get("category_id")) for each in annotations}
+    kinds = {
+        None if each.get("category_id") is None else required_id(each, "category_id", where) for each in annotations
+    }
     values: dict[str, object] = {
         "image": required(row, "file_name", where),
         "image_id": required(row, "original_id", where),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from aligncat.detectors.known import known_detector
+from aligncat.detectors.known import started_from_credits
 from aligncat.detectors.training.labelled import LabelledPhoto
 from aligncat.detectors.training.recipe import DetectorRecipe, Optimisation
 from aligncat.detectors.training.record import HELD_OUT, TRAINED_ON, TrainingRecord
@@ -104,9 +104,7 @@ def _results(history: Sequence[Mapping[str, Any]]) -> str:
 
 def _licences(names: Sequence[str]) -> list[str]:
     """Return the credits and licences of the detectors that it started from, as far as they are known."""
-    known = {name: known_detector(name) for name in names}
-    credits = [each.credit for each in known.values() if each is not None and each.credit is not None]
-    bound = [name for name, each in known.items() if each is not None and "BY-NC" in (each.licence or "")]
+    credits, bound = started_from_credits(names)
     return [*credits, *(f"The weights of {name} are CC BY-NC 4.0, and so are those in this folder." for name in bound)]
 
 

@@ -33,10 +33,10 @@ from aligncat.errors import DataError, DetectorError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import read_json
 from aligncat.files.new_folder import new_folder
-from aligncat.files.torch_files import load_hashed, save_hashed
 
 TRAINING = "aligncat_training"
 """The key of config.json with what decided a training."""
+_HISTORY, _BEST = "history", "best"  # what is kept: the step and the scores of each measurement, and the best weights
 _MINI_RATE, _USUAL_RATE = 4e-4, 1e-4
 
 logger = logging.getLogger(__name__)
@@ -111,8 +111,7 @@ def fine_tune(
         len(labels.names), start.name, len(labels.names) - len(new),
     )  # fmt: skip
     steps = _steps(recipe, len(photos))
-    best_file = out.with_name(f"{out.name}.best.pt")
-    judge = _Judge(segmenter, held_out, recipe, len(labels.names), steps, best_file)
+    judge = _Judge(segmenter, held_out, recipe, len(labels.names), steps)
     phase = Phase(
         title="detecting objects",
         examples=lambda first, count: PhotoExamples(photos, recipe, segmenter.size, first, count),
@@ -126,10 +125,12 @@ def fine_tune(
         after=judge.after,
     )
     with new_folder(out) as unfinished:
-        average, history = train_steps(segmenter.model, partial(example_loss, segmenter.model), phase)
+        average, kept = train_steps(segmenter.model, partial(example_loss, segmenter.model), phase)
+        history = kept.get(_HISTORY, [])
         if held_out:
-            average.load_state_dict(_best_weights(best_file))
-        record = continued(start.name, [photo.name for photo in photos], [photo.name for photo in held_out])
+            average.load_state_dict(kept[_BEST])
+        names, names_held_out = [photo.name for photo in photos], [photo.name for photo in held_out]
+        record = continued(start.name, segmenter.sha256[0], names, names_held_out)
         settings_written = {
             "aligncat_image_size": segmenter.size,
             STARTED_FROM: list(record.started_from),
@@ -146,13 +147,12 @@ def fine_tune(
             history=history,
         )
         write_atomic(unfinished / CARD, text.encode())
-    for file in (phase.state_file, best_file):
-        file.unlink(missing_ok=True)
+    phase.state_file.unlink(missing_ok=True)
     return out
 
 
 class _Judge:
-    """Measures the averaged weights on the held-out photos now and then, and keeps the best ones in a file."""
+    """Measures the averaged weights on the held-out photos now and then, and keeps the best ones."""
 
     def __init__(
         self,
@@ -161,13 +161,11 @@ class _Judge:
         recipe: DetectorRecipe,
         labels: int,
         steps: int,
-        best_file: Path,
     ) -> None:
         self._segmenter, self._photos, self._recipe, self._labels = segmenter, photos, recipe, labels
         self._at = {-(-steps * number // recipe.validations) for number in range(1, recipe.validations + 1)}
-        self._best_file = best_file
 
-    def after(self, done: int, average: nn.Module, kept: list[Any]) -> list[Any]:
+    def after(self, done: int, average: nn.Module, kept: dict[str, Any]) -> dict[str, Any]:
         """Measure after some of the steps; see `Phase.after`."""
         if not self._photos or done not in self._at:
             return kept
@@ -177,12 +175,11 @@ class _Judge:
             model, self._photos, preprocessing, batch_size=self._recipe.batch_size, labels=self._labels
         )
         logger.info("step %d: %s", done, scores)
-        earlier = [_rank(Scores(**entry["scores"])) for entry in kept]
-        if not earlier or _rank(scores) > max(earlier):
-            # Written before the state, so that a state never names weights that are not there.
-            weights = {name: each.cpu() for name, each in model.to(self._segmenter.dtype).state_dict().items()}
-            save_hashed(weights, self._best_file)
-        return [*kept, {"step": done, "scores": asdict(scores)}]
+        history = kept.get(_HISTORY, [])
+        best = kept.get(_BEST)
+        if best is None or _rank(scores) > max(_rank(Scores(**entry["scores"])) for entry in history):
+            best = {name: each.cpu() for name, each in model.to(self._segmenter.dtype).state_dict().items()}
+        return {_HISTORY: [*history, {"step": done, "scores": asdict(scores)}], _BEST: best}
 
 
 def _check_objects(photos: Sequence[LabelledPhoto], what: str) -> None:
@@ -196,10 +193,6 @@ def _check_objects(photos: Sequence[LabelledPhoto], what: str) -> None:
 
 def _rank(scores: Scores) -> tuple[float, float]:
     return scores.usable, scores.ap
-
-
-def _best_weights(file: Path) -> Any:
-    return load_hashed(file, "remove the state beside it, and the same command starts again", error=DetectorError)
 
 
 def _steps(recipe: DetectorRecipe, photos: int) -> int:

@@ -46,8 +46,9 @@ class Phase:
         state_file: the file of the last saved state.
         save_every: steps between saved states.
         device: the device that it runs on.
-        after: is called with the number of steps that are done and the average of the weights, before the state is
-            saved; its result is kept in the state, and given to it again as its last argument.
+        after: is called with the number of steps that are done, the average of the weights, and what is kept, before
+            the state is saved; its result is kept in the state, and given to it again. So what is kept always belongs
+            to the steps that the state has, also if a repeated step does not give the same bits, as on a GPU.
     """
 
     title: str
@@ -59,12 +60,12 @@ class Phase:
     state_file: Path
     save_every: int
     device: str = "cpu"
-    after: Callable[[int, nn.Module, list[Any]], list[Any]] = lambda done, average, kept: kept
+    after: Callable[[int, nn.Module, dict[str, Any]], dict[str, Any]] = lambda done, average, kept: kept
 
 
 def train_steps(
     model: nn.Module, loss_of: Callable[[Sequence[Example]], Tensor], phase: Phase
-) -> tuple[nn.Module, list[Any]]:
+) -> tuple[nn.Module, dict[str, Any]]:
     """Train a model and return the average of its weights, and what `Phase.after` kept.
 
     A training that is interrupted at any moment and run again gives the same bits on the same machine.
@@ -123,7 +124,7 @@ class _Steps(pl.LightningModule):
             "optimizer": self._optimizer,
             "schedule": self._schedule,
         }
-        self.kept: list[Any] = []
+        self.kept: dict[str, Any] = {}
         self.done = self._restore()
         self._task = self.progress.add_task(phase.title, total=len(phase.steps), completed=self.done, loss="")
 

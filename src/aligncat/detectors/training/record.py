@@ -21,6 +21,9 @@ HELD_OUT = "held-out.txt"
 STARTED_FROM = "aligncat_started_from"
 """The key of config.json with the detectors whose weights the training continued, the first one first."""
 
+STARTED_FROM_KEY = "detector_started_from"
+"""The key of a grounder's provenance with the same of its detector, for its card; missing if nothing is recorded."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingRecord:
@@ -59,25 +62,44 @@ class TrainingRecord:
             raise DetectorError(f"{path / TRAINED_ON}: the list of the images that it saw is missing; restore it")
         return cls(_names(path / TRAINED_ON), _names(path / HELD_OUT), tuple(map(str, started_from)))
 
+    @classmethod
+    def started_from_of(cls, name: str, weights_sha256: str) -> tuple[str, ...]:
+        """Return the detectors whose training a detector continued, as far as its folder is here and tells.
+
+        Args:
+            name: the detector's name.
+            weights_sha256: the hash of its weights.
+
+        Raises:
+            DetectorError: the folder has a record that is damaged.
+        """
+        record = cls.read(name, weights_sha256=weights_sha256)
+        return () if record is None else record.started_from
+
     def write(self, folder: Path) -> None:
         """Write the two lists into a folder; `started_from` belongs into config.json."""
         write_names(folder / TRAINED_ON, self.images)
         write_names(folder / HELD_OUT, self.held_out)
 
 
-def continued(name: str, images: Sequence[str], held_out: Sequence[str]) -> TrainingRecord:
+def continued(name: str, weights_sha256: str, images: Sequence[str], held_out: Sequence[str]) -> TrainingRecord:
     """Return the record of a training that starts from a detector, with what that one had seen before.
 
     Args:
         name: the detector that the training starts from.
+        weights_sha256: the hash of its weights. A copy of a shipped detector is recorded by that one's name.
         images: the file names of the photos whose objects are learned.
         held_out: those of the photos that only choose the best weights.
     """
     before = TrainingRecord.read(name)
     if before is None:
         # A folder's own name must not be taken for the detector that is known by that name.
-        local = known_detector(name) is None and Path(name).is_dir()
-        return TrainingRecord(tuple(images), tuple(held_out), (f"local folder {Path(name).name}" if local else name,))
+        known = known_detector(name, weights_sha256)
+        if known is not None and known.folder is not None:
+            name = known.name
+        elif known is None and Path(name).is_dir():
+            name = f"local folder {Path(name).name}"
+        return TrainingRecord(tuple(images), tuple(held_out), (name,))
     return TrainingRecord(
         tuple(dict.fromkeys((*before.images, *images))),
         tuple(dict.fromkeys((*before.held_out, *held_out))),

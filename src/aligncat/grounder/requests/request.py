@@ -25,28 +25,34 @@ class Request:
     phrases: tuple[str, ...]
 
 
-def check_file_names(requests: Sequence[Request], *, by_stem: bool) -> None:
-    """Check that the names of photos can be the names of files of answers.
+def check_names(requests: Sequence[Request], form: str, *, files: bool) -> None:
+    """Check that the names of photos fit a format that needs paths in one folder, no two of which are the same.
 
     Args:
         requests: the photos.
-        by_stem: whether the files of answers are named after the photos without their suffixes.
+        form: the name of the format, for messages.
+        files: whether the format has a file for each photo, named after it without the suffix; otherwise it has its
+            path.
 
     Raises:
         DataError: a name is absolute, leaves its folder, or is that of another photo too.
     """
+    what = "names a file after each photo" if files else "names photos by their paths in one folder"
     seen: dict[str, str] = {}
     for request in requests:
         path = PurePosixPath(posixpath.normpath(request.name))
         if path.is_absolute() or path.parts[:1] in ((), ("..",)):
             raise DataError(
-                f"{request.name}: this format names files after the photos, so their paths must be relative and lie in "
-                "the table's folder; write such paths, or choose --format jsonl or csv"
+                f"{request.name}: --format {form} {what}, so the table must give the photo's path relative to its own "
+                "folder and inside it; put the table above the photos, or choose --format jsonl or csv, which take any "
+                "path"
             )
-        key = str(path.with_suffix("") if by_stem else path)
+        key = str(path.with_suffix("") if files else path)
         other = seen.setdefault(key, request.name)
         if other != request.name:
+            problem = f"would both have the file {key}" if files else f"are both the photo {key}"
+            remedy = "rename one of the photos" if files else "write the path in one way"
             raise DataError(
-                f"{other} and {request.name}: both would have the name {key} in this format; rename one, or choose "
-                "--format jsonl or csv"
+                f"{other} and {request.name} {problem}, because --format {form} {what}; {remedy}, or choose --format "
+                "jsonl or csv"
             )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aligncat.errors import ConfigError, DataError
-from aligncat.files.documents import read_text
+from aligncat.files.documents import STANDARD_INPUT, read_standard_input, read_text
 from aligncat.files.fields import check_encodable
 from aligncat.grounder.requests.photos import TABLES, is_image, named_photos
 from aligncat.grounder.requests.request import Request
@@ -21,7 +21,7 @@ def requests_of(
     Args:
         first: a photo, a folder, a pattern, or a table of photos and phrases.
         words: further photos, then phrases.
-        phrases: a file of phrases, one a line, instead of phrases among the words.
+        phrases: a file of phrases, one a line, instead of phrases among the words; - for the standard input.
         skip_bad_images: leave out files of a folder whose names are not UTF-8, instead of stopping.
 
     Raises:
@@ -48,12 +48,17 @@ def requests_of(
 def read_phrases(path: Path) -> list[str]:
     """Return the phrases in a text file, one a line; blank lines do not count.
 
+    Args:
+        path: the file, which may be a pipe; - for the standard input.
+
     Raises:
         DataError: the file cannot be read as UTF-8, or has no phrases.
     """
-    found = [line.strip() for line in read_text(path).split("\n") if line.strip()]
+    text = read_standard_input() if path == STANDARD_INPUT else read_text(path)
+    found = [line.strip() for line in text.split("\n") if line.strip()]
     if not found:
-        raise DataError(f"{path}: has no phrases; write one a line")
+        name = "the standard input" if path == STANDARD_INPUT else path
+        raise DataError(f"{name}: has no phrases; write one a line")
     return found
 
 

@@ -46,6 +46,7 @@ class AnswerSet:
         classes: what is a class.
         image_url: what a labelling tool's address of a photo begins with; the photo's name follows.
         candidates: whether to write all candidates, where the format can hold them.
+        polygons: whether to write masks as polygons, where the format can hold them.
         records: returns the records in the order of the photos. A photo with very many phrases has several.
     """
 
@@ -54,6 +55,7 @@ class AnswerSet:
     classes: Classes
     image_url: str
     candidates: bool
+    polygons: bool
     records: Callable[[], Iterator[PhotoRecord]]
 
     @property

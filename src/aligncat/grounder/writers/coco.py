@@ -10,10 +10,11 @@ from pycocotools import mask as coco_mask
 
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.writers.answer_set import AnswerSet, json_line, text_file, write_list
+from aligncat.grounder.writers.polygons import mask_polygons
 
 
 def write_dataset(answers: AnswerSet, out: Path) -> None:
-    """Write answers as a COCO dataset of objects, with boxes and RLE masks.
+    """Write answers as a COCO dataset of objects, with boxes, and masks as RLE or polygons.
 
     Image ids count the photos from 1, in the order in which they were given; category ids count the classes from 1.
 
@@ -28,7 +29,7 @@ def write_dataset(answers: AnswerSet, out: Path) -> None:
         )
         write_list(file, (_image(numbers[photo.name], photo.name, photo.size) for photo in answers.photos()))
         file.write(',\n"annotations": ')
-        write_list(file, _numbered(_objects(answers)))
+        write_list(file, _numbered(_objects(answers), polygons=answers.polygons))
         file.write(',\n"categories": ')
         write_list(file, ({"id": number, "name": name} for number, name in enumerate(answers.class_names, start=1)))
         file.write("}\n")
@@ -64,14 +65,18 @@ def _objects(answers: AnswerSet, *, with_file_names: bool = False) -> Iterator[d
                 **_mask(found),
                 "score": found.probability,
                 **({} if found.match is None else {"match": found.match}),
+                **({} if found.object_match is None else {"object_match": found.object_match}),
                 "expression": found.expression,
                 "warnings": list(found.warnings),
             }
 
 
-def _numbered(objects: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _numbered(objects: Iterator[dict[str, Any]], *, polygons: bool) -> Iterator[dict[str, Any]]:
     for number, each in enumerate(objects, start=1):
         area = coco_mask.area(_rle(each)) if "segmentation" in each else each["bbox"][2] * each["bbox"][3]
+        if polygons and "segmentation" in each:
+            outlines = mask_polygons(coco_mask.decode(_rle(each)).astype(bool))
+            each["segmentation"] = [corners.ravel().tolist() for corners in outlines]
         yield {"id": number, **each, "area": float(area), "iscrowd": 0}
 
 

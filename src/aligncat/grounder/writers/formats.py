@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from aligncat.errors import ConfigError
 from aligncat.wording import did_you_mean
@@ -24,14 +24,17 @@ class AnswerFormat:
         writer: the function that writes it, as "module:function". It is called with an `AnswerSet` and the path of a
             file to create, or of a folder to fill. Called again, it continues in a folder and writes the same.
         folder: whether it is a folder of files.
-        names_files: whether photos' names become names of files, or "stem" if these have another suffix.
+        names: what needs names of photos that are paths in one folder: the "paths" that the format has, or the "files"
+            that are named after the photos without their suffixes; None if any name will do.
+        polygons: whether it can have masks as polygons.
         suffix: the suffix that stands for the format, if there is one.
     """
 
     name: str
     writer: str
     folder: bool = False
-    names_files: bool | str = False
+    names: Literal["paths", "files"] | None = None
+    polygons: bool = False
     suffix: str | None = None
 
     def write(self, answers: AnswerSet, out: Path) -> None:
@@ -45,11 +48,11 @@ _HERE = "aligncat.grounder.writers"
 FORMATS = (
     AnswerFormat("jsonl", f"{_HERE}.jsonl:write_jsonl", suffix=".jsonl"),
     AnswerFormat("csv", f"{_HERE}.csv_table:write_csv", suffix=".csv"),
-    AnswerFormat("coco", f"{_HERE}.coco:write_dataset", names_files=True),
+    AnswerFormat("coco", f"{_HERE}.coco:write_dataset", names="paths", polygons=True),
     AnswerFormat("coco-results", f"{_HERE}.coco:write_results"),
-    AnswerFormat("yolo", f"{_HERE}.yolo:write_yolo", folder=True, names_files="stem"),
-    AnswerFormat("label-studio", f"{_HERE}.label_studio:write_tasks", folder=True, names_files=True),
-    AnswerFormat("overlay", f"{_HERE}.overlays:write_overlays", folder=True, names_files="stem"),
+    AnswerFormat("yolo", f"{_HERE}.yolo:write_yolo", folder=True, names="files", polygons=True),
+    AnswerFormat("label-studio", f"{_HERE}.label_studio:write_tasks", folder=True, names="paths"),
+    AnswerFormat("overlay", f"{_HERE}.overlays:write_overlays", folder=True, names="files"),
 )
 
 

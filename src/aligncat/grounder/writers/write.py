@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from aligncat.errors import ImageError
+from aligncat.errors import ConfigError, ImageError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import path_lock
 from aligncat.files.writable import check_writable
 from aligncat.files.write_errors import named_write_errors
 from aligncat.grounder.ground_many import Answering, CandidateGrounder, PhotoAnswer, ground_photos
-from aligncat.grounder.requests.request import Request, check_file_names
+from aligncat.grounder.requests.request import Request, check_names
 from aligncat.grounder.writers.answer_set import AnswerSet, Classes, PhotoRecord
-from aligncat.grounder.writers.formats import AnswerFormat
+from aligncat.grounder.writers.formats import FORMATS, AnswerFormat
+from aligncat.grounder.writers.polygons import check_polygons
 from aligncat.grounder.writers.unfinished import SETTINGS, Unfinished
 from aligncat.store.by_content import StoredPhotos
 
@@ -51,6 +52,7 @@ class Output:
         classes: what is a class in formats that have classes.
         image_url: what Label Studio's address of a photo begins with; the photo's name follows.
         candidates: whether to write all candidates with their scores, where the format can hold them.
+        polygons: whether to write masks as polygons.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class Output:
     classes: Classes = "phrase"
     image_url: str = LOCAL_FILES
     candidates: bool = False
+    polygons: bool = False
 
     @property
     def record(self) -> Path:
@@ -107,7 +110,8 @@ def write_answers(
         requests: the photos with their phrases.
         output: what to write.
         answering: how phrases are answered.
-        store: the candidates of photos that were extracted before.
+        store: the candidates of photos that were extracted before. Its numbers are rounded, and its masks may have been
+            made in another way, so a run does not continue with another one.
         skip_bad_images: leave out photos that cannot be read, or in which nothing is found, and report them.
         advance: called with the number of photos that are done, to report progress.
 
@@ -120,40 +124,56 @@ def write_answers(
         WriteError: the disk is full or read-only.
     """
     requests = tuple(requests)
-    if output.format.names_files:
-        check_file_names(requests, by_stem=output.format.names_files == "stem")
+    if output.format.names is not None:
+        check_names(requests, output.format.name, files=output.format.names == "files")
+    if output.polygons:
+        _check_polygons(output.format)
     answering.check(grounder.matcher)
     for phrases in dict.fromkeys(each.phrases for each in requests):
         grounder.check_expressions(phrases)
     check_writable(output.path.parent)
-    run = _Run(grounder, requests, output, answering)
+    run = _Run(grounder, requests, output, answering, store)
     with path_lock(output.path):
         bad = run.unfinished.finished(output.record, run.paths)
         if bad is not None:
             run.unfinished.remove()
             return Written(output.path, photos=len(requests) - len(bad), bad=[*bad], finished_before=True)
         run.unfinished.begin()
-        run.answer(store, skip_bad_images, advance)
+        run.answer(skip_bad_images, advance)
         written = run.count()
         run.finish()
     return written
+
+
+def _check_polygons(form: AnswerFormat) -> None:
+    if not form.polygons:
+        having = [each.name for each in FORMATS if each.polygons]
+        raise ConfigError(f"--polygons is for --format {' and '.join(having)}, not for {form.name}; leave it out")
+    check_polygons()
 
 
 class _Run:
     """A run of `write_answers`."""
 
     def __init__(
-        self, grounder: NamedGrounder, requests: tuple[Request, ...], output: Output, answering: Answering
+        self,
+        grounder: NamedGrounder,
+        requests: tuple[Request, ...],
+        output: Output,
+        answering: Answering,
+        store: StoredPhotos | None,
     ) -> None:
         self.grounder = grounder
         self.requests = requests
         self.output = output
         self.answering = answering
+        self.store = store
         self.parts = list(_parts(requests))
         self.paths = {request.name: request.path for request in requests}
         self.unfinished = Unfinished(output.path, self._settings())
 
     def _settings(self) -> dict[str, Any]:
+        """Return what decides the answers and their format. The device and its batch size only decide the rounding."""
         asked = hashlib.sha256()
         for request in self.requests:
             asked.update(json.dumps([request.name, *request.phrases]).encode() + b"\n")
@@ -163,6 +183,7 @@ class _Run:
             "classes": self.output.classes,
             "image_url": self.output.image_url,
             "candidates": self.output.candidates,
+            "polygons": self.output.polygons,
             "grounder": self.grounder.fingerprint(),
             "photos": len(self.requests),
             "photos_and_phrases": asked.hexdigest(),
@@ -170,9 +191,10 @@ class _Run:
             "top": how.top,
             "min_match": how.thresholds.match,
             "min_probability": how.thresholds.probability,
+            "store": None if self.store is None else self.store.sha256(),
         }
 
-    def answer(self, store: StoredPhotos | None, skip_bad_images: bool, advance: Callable[[int], object]) -> None:
+    def answer(self, skip_bad_images: bool, advance: Callable[[int], object]) -> None:
         """Answer the parts that are missing, and check that the photos of the others are what they were."""
         writing: Future[None] | None = None
         with ThreadPoolExecutor(1, "aligncat write") as pool:
@@ -182,7 +204,7 @@ class _Run:
                     advance(len({request.name for request in part}))
                     continue
                 answers = []
-                for request, answer in zip(part, self._answers(part, store, skip_bad_images), strict=True):
+                for request, answer in zip(part, self._answers(part, skip_bad_images), strict=True):
                     answers.append(answer)
                     advance(request.name != (part[len(answers) - 2].name if len(answers) > 1 else None))
                 if writing is not None:
@@ -194,14 +216,12 @@ class _Run:
             if writing is not None:
                 writing.result()
 
-    def _answers(
-        self, part: Sequence[Request], store: StoredPhotos | None, skip_bad_images: bool
-    ) -> Iterator[PhotoAnswer]:
+    def _answers(self, part: Sequence[Request], skip_bad_images: bool) -> Iterator[PhotoAnswer]:
         """Yield the answers of one part. Batches never cross its border, so that a resumed run forms the same ones."""
         pairs = [(request.path, request.phrases) for request in part]
         try:
             yield from ground_photos(
-                self.grounder, pairs, answering=self.answering, store=store, skip_bad_images=skip_bad_images
+                self.grounder, pairs, answering=self.answering, store=self.store, skip_bad_images=skip_bad_images
             )
         except ImageError as error:
             raise ImageError(
@@ -238,6 +258,7 @@ class _Run:
             self.output.classes,
             self.output.image_url,
             self.output.candidates,
+            self.output.polygons,
             self.records,
         )
         out, made = self.output.path, self.unfinished.folder / "output"

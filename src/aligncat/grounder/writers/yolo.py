@@ -7,7 +7,9 @@ import re
 from pathlib import Path, PurePosixPath
 
 from aligncat.files.atomic import write_atomic
+from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.writers.answer_set import AnswerSet, PhotoRecord
+from aligncat.grounder.writers.polygons import mask_polygons
 
 _UNPRINTABLE = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
@@ -15,8 +17,9 @@ _UNPRINTABLE = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\ufff
 def write_yolo(answers: AnswerSet, out: Path) -> None:
     """Write boxes in YOLO's format: labels/NAME.txt for images/NAME.jpg, empty for a photo without answers.
 
-    A line has the class's number from 0, then the box's centre, width and height in shares of the photo's. The format
-    has no place for probabilities, masks and warnings.
+    A line has the class's number from 0, then the box's centre, width and height in shares of the photo's. With
+    polygons, as YOLO's segmentation has them, the corners of the largest part of the mask follow the number instead, or
+    those of the box where there is no mask. The format has no place for probabilities and warnings.
 
     Args:
         answers: the answers.
@@ -39,8 +42,27 @@ def _lines(answers: AnswerSet, photo: PhotoRecord, classes: dict[str, int]) -> s
     width, height = photo.size or (1, 1)
     lines = []
     for found in (each for grounding in photo.groundings for each in grounding.objects):
-        x1, x2 = (min(max(x / width, 0.0), 1.0) for x in found.box[::2])
-        y1, y2 = (min(max(y / height, 0.0), 1.0) for y in found.box[1::2])
-        number = classes[answers.class_of(found)]
-        lines.append(f"{number} {(x1 + x2) / 2:.6f} {(y1 + y2) / 2:.6f} {x2 - x1:.6f} {y2 - y1:.6f}\n")
+        shares = _polygon(found, width, height) if answers.polygons else _box(found, width, height)
+        lines.append(" ".join([str(classes[answers.class_of(found)]), *(f"{share:.6f}" for share in shares)]) + "\n")
     return "".join(lines)
+
+
+def _box(found: Grounding, width: int, height: int) -> list[float]:
+    x1, y1, x2, y2 = _corners(found, width, height)
+    return [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]
+
+
+def _polygon(found: Grounding, width: int, height: int) -> list[float]:
+    outlines = [] if found.mask is None else mask_polygons(found.mask_array())
+    if outlines:
+        shares: list[float] = (outlines[0] / (width, height)).ravel().tolist()
+        return shares
+    x1, y1, x2, y2 = _corners(found, width, height)
+    return [x1, y1, x2, y1, x2, y2, x1, y2]
+
+
+def _corners(found: Grounding, width: int, height: int) -> tuple[float, float, float, float]:
+    """Return x1, y1, x2, y2 in shares of the photo, in which they are cut off."""
+    x1, x2 = (min(max(x / width, 0.0), 1.0) for x in found.box[::2])
+    y1, y2 = (min(max(y / height, 0.0), 1.0) for y in found.box[1::2])
+    return x1, y1, x2, y2
