@@ -147,7 +147,7 @@ def test_the_training_free_grounder_writes_and_resumes(world: World, requests: l
     assert run(free, requests, tmp_path / "out.jsonl").answers == 14
     again = Grounder.from_pretrained("training-free", detector=world.detector)
     assert run(again, requests, tmp_path / "out.jsonl").finished_before
-    with pytest.raises(DataError, match="grounder was"):
+    with pytest.raises(DataError, match="it is another grounder"):
         run(TrainingFreeGrounder(("other",), free.detector_description), requests, tmp_path / "out.jsonl")
     with pytest.raises(ConfigError, match="nothing to save"):
         free.generate_model_card()
@@ -162,7 +162,7 @@ def test_the_training_free_grounder_writes_and_resumes(world: World, requests: l
         ({"candidates": True}, "candidates was False and is now True"),
         ({"name": "csv", "polygons": True}, "--polygons is for --format coco and yolo, not for csv"),
         ({"fewer": True}, "photos was 7 and is now 6"),
-        ({"phrases": True}, "photos_and_phrases was"),
+        ({"phrases": True}, "the phrases are others, or the photos have other names"),
     ],
 )
 def test_an_output_with_other_settings_is_refused(
