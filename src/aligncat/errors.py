@@ -39,6 +39,10 @@ class DetectorError(AligncatError):
     """A detector cannot be loaded, or does not fit the data."""
 
 
+class NothingFoundError(DetectorError):
+    """The detector found no object in an image."""
+
+
 class StoreError(AligncatError):
     """A store is missing, unfinished or damaged, lacks an image, or was made with another detector."""
 

@@ -105,6 +105,7 @@ def test_the_next_command_after_extracting_without_a_validation_split_keeps_the_
     arguments = {"out": Path("store"), "data": data, "every_query": False, "skip_bad_rows": False}
     verb, words = next_command(closing_line("extract", arguments, Store.open(world.store)))
     assert verb == "train" and settings(verb, words)["val_split"] is None
+    assert words[:2] == ["--config", "own"], "the published settings do not fit few phrases"
 
 
 def test_a_store_of_every_query_is_for_the_evaluation(world: World) -> None:

@@ -15,6 +15,9 @@ from aligncat.errors import ConfigError
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.unlike import LEAST_IMAGES, UNLIKE, Familiar, unlike_training
+from aligncat.mojiref.scenes import compose
+
+REAL_PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "real" / "photos" / "images"
 
 
 def test_the_record_is_means_spreads_and_a_quantile() -> None:
@@ -103,3 +106,18 @@ def test_the_shipped_grounder_warns_of_noise() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)
     [found] = Grounder.from_pretrained(SHIPPED).ground(noise, "dog")
     assert UNLIKE in found.warnings
+
+
+@pytest.mark.slow
+def test_the_shipped_grounder_knows_the_drawings_of_mojiref() -> None:
+    scenes = ((compose(0, "val", number).pixels, "dog") for number in range(200))
+    answers = Grounder.from_pretrained(SHIPPED).ground_many(scenes)
+    assert sum(UNLIKE in answer.groundings[0].warnings for answer in answers) <= 0.05 * 200
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL_PHOTOS.is_dir(), reason="the 100 COCO photos are not on this machine")
+def test_the_shipped_grounder_warns_of_photographs() -> None:
+    photos = ((path, "dog") for path in sorted(REAL_PHOTOS.glob("*.jpg")))
+    warned = [UNLIKE in each.groundings[0].warnings for each in Grounder.from_pretrained(SHIPPED).ground_many(photos)]
+    assert len(warned) == 100 and sum(warned) >= 95

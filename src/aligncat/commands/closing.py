@@ -98,6 +98,13 @@ def _phrases(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     return written, _command("train", *words, *without)
 
 
+def _preset(data: DataConfig) -> list[str]:
+    """Return the option for the preset of a user's own data, for which there are no published settings."""
+    from aligncat.datasets.known import known_dataset
+
+    return ["--config", "own"] if known_dataset(data.dataset).photos is None else []
+
+
 def _extracted(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     out, data = arguments["out"], arguments["data"]
     written = f"The candidates of {result.manifest.images:,} images are in {out}."
@@ -109,7 +116,8 @@ def _extracted(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     from aligncat.datasets.load import split_names
 
     without = [] if "val" in split_names(data) else ["--val_split", "null"]
-    words = (*_data(data), *_skipping(arguments), "--store", out, *without, "--out", Path("runs", data.dataset))
+    read = (*_preset(data), *_data(data), *_skipping(arguments))
+    words = (*read, "--store", out, *without, "--out", Path("runs", data.dataset))
     return written, _command("train", *words)
 
 

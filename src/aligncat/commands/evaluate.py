@@ -18,7 +18,9 @@ def show(answers: Sequence[Answers]) -> None:
     """Print the metrics, the causes of wrong answers, and published results on the same splits."""
     results = [each.result for each in answers]
     console = output_console()
-    console.print(results_table(results), masks_table(results))
+    console.print(results_table(results))
+    if any(result.metrics.res_oiou is not None for result in results):
+        console.print(masks_table(results))
     if (sets := sets_table(results)) is not None:
         console.print(sets)
     for result in results:

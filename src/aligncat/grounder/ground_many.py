@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 from PIL import Image
 
 from aligncat.detectors.protocol import Detector
-from aligncat.errors import AligncatError, ConfigError, DetectorError, ImageError
+from aligncat.errors import AligncatError, ConfigError, ImageError, NothingFoundError
 from aligncat.files.given_images import ImageInput, as_rgb, image_path
 from aligncat.files.images import decode_image
 from aligncat.grounder.doubts import Thresholds
@@ -275,7 +275,9 @@ class _Job:
             return PhotoAnswer(question.image, error=error, stamp=None if found is None else found.opened.stamp)
         size, how = (found.candidates.width, found.candidates.height), self._answering
         if not len(found.candidates):
-            error = DetectorError(f"{_name(question.image)}the detector found nothing in the image; try another one")
+            error = NothingFoundError(
+                f"{_name(question.image)}the detector found nothing in the image; try another one"
+            )
             return PhotoAnswer(question.image, size, error=error, stamp=found.opened.stamp)
         groundings = self._grounder.ground_candidates(
             found.candidates, question.phrases, several=how.several, top=how.top

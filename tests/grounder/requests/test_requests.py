@@ -134,6 +134,14 @@ def test_a_table_gives_each_photo_once_with_its_phrases(suffix: str, column: str
         requests_of(path, ["dog"])
 
 
+def test_lines_to_train_on_are_a_table(tmp_path: Path) -> None:
+    rows = [{"image": "a.jpg", "expression": ["dog", "left dog"], "box": [0, 0, 1, 1]}]
+    rows += [{"image": "a.jpg", "expression": "cat", "category": "cat"}]
+    (tmp_path / "val.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    [found] = read_table(tmp_path / "val.jsonl")
+    assert found == Request("a.jpg", tmp_path / "a.jpg", ("dog", "left dog", "cat"))
+
+
 @pytest.mark.parametrize("suffix", WRITERS)
 @pytest.mark.parametrize(
     ("rows", "column", "said"),
@@ -166,7 +174,8 @@ def test_a_table_that_lacks_something_is_an_error_that_says_where(
         ("t.jsonl", b'{"image": "a.jpg"}\n', "t.jsonl:1: has neither"),
         ("t.jsonl", b'{"image": 3, "phrase": "dog"}\n', "'image' must be a string"),
         ("t.jsonl", b'{"image": "a\\u0000", "phrase": "dog"}\n', "null character"),
-        ("t.jsonl", b'{"image": "a.jpg", "phrase": ["dog"]}\n', "must be a string, not list"),
+        ("t.jsonl", b'{"image": "a.jpg", "phrase": []}\n', "must be a string, not list"),
+        ("t.jsonl", b'{"image": "a.jpg", "phrase": ["dog", 3]}\n', "must be a string, not 3"),
         ("t.jsonl", b"[1]\n", "must be a mapping"),
         ("t.jsonl", b"{", "not JSON"),
         ("t.parquet", b"PAR1", "cannot be read as Parquet"),

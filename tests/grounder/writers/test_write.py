@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from PIL import Image
 
 from aligncat.datasets.load import load_split
 from aligncat.detectors.protocol import Detector
-from aligncat.errors import ConfigError, DataError, ImageError, WriteError
+from aligncat.errors import ConfigError, DataError, ImageError, NothingFoundError, WriteError
 from aligncat.files import atomic
 from aligncat.files.locks import path_lock
 from aligncat.grounder.ground_many import Answering
@@ -145,7 +147,7 @@ def test_the_training_free_grounder_writes_and_resumes(world: World, requests: l
     assert run(free, requests, tmp_path / "out.jsonl").answers == 14
     again = Grounder.from_pretrained("training-free", detector=world.detector)
     assert run(again, requests, tmp_path / "out.jsonl").finished_before
-    with pytest.raises(DataError, match="grounder was"):
+    with pytest.raises(DataError, match="it is another grounder"):
         run(TrainingFreeGrounder(("other",), free.detector_description), requests, tmp_path / "out.jsonl")
     with pytest.raises(ConfigError, match="nothing to save"):
         free.generate_model_card()
@@ -160,7 +162,7 @@ def test_the_training_free_grounder_writes_and_resumes(world: World, requests: l
         ({"candidates": True}, "candidates was False and is now True"),
         ({"name": "csv", "polygons": True}, "--polygons is for --format coco and yolo, not for csv"),
         ({"fewer": True}, "photos was 7 and is now 6"),
-        ({"phrases": True}, "photos_and_phrases was"),
+        ({"phrases": True}, "the phrases are others, or the photos have other names"),
     ],
 )
 def test_an_output_with_other_settings_is_refused(
@@ -273,6 +275,19 @@ class TestBadPhotos:
         detector.seen = 0
         assert run(grounder, mixed, tmp_path / "out.csv").photos == 7
         assert detector.seen == 5
+
+    def test_a_photo_in_which_nothing_is_found_stops_the_run_with_the_same_remedy(
+        self, grounder: Grounder, requests: list[Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def nothing(self: Stopping, images: Sequence[Image.Image], ids: Sequence[str]) -> list[Candidates]:
+            [found] = self.detector.detect(images, ids)
+            arrays = ("features", "queries", "categories", "confidences", "boxes", "masks")
+            return [replace(found, **{name: getattr(found, name)[:0] for name in arrays})]
+
+        monkeypatch.setattr(Stopping, "detect", nothing)
+        said = rf"{re.escape(str(requests[0].path))}: .*found nothing.*--skip_bad_images.*the same command continues"
+        with pytest.raises(NothingFoundError, match=said):
+            run(grounder, requests, tmp_path / "out.csv")
 
     @pytest.mark.parametrize("name", [each.name for each in FORMATS])
     def test_it_is_reported_and_passed_over_where_asked(

@@ -156,7 +156,8 @@ def save_segmenter(model: Any, folder: Path, settings: dict[str, Any]) -> None:
     """
     for name, value in settings.items():
         setattr(model.config, name, value)
-    model.save_pretrained(folder)
+    with model_loading():  # without a progress bar
+        model.save_pretrained(folder)
     file = folder / CONFIG
     content = with_hashes(json.loads(file.read_text(encoding="utf-8")), sorted(folder.glob("*.safetensors")))
     file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

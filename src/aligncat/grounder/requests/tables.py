@@ -22,7 +22,7 @@ def read_table(path: Path) -> list[Request]:
     """Return the photos of a table with their phrases, each photo once, in the order in which they first occur.
 
     Each row has the photo's path in the column "image", relative to the table's folder or absolute, and one phrase in
-    the column "phrase" or "expression". Other columns are not read.
+    the column "phrase" or "expression", or a list of them, as JSON lines to train on have. Other columns are not read.
 
     Args:
         path: a .csv, .jsonl or .parquet file.
@@ -35,7 +35,9 @@ def read_table(path: Path) -> list[Request]:
         name = required_str(row, "image", where)
         if "\0" in name:
             raise DataError(f"{where}: 'image' contains a null character; correct the path")
-        phrases.setdefault(name, []).append(expression_text(row[_phrase_column(row, where)], where))
+        said = row[_phrase_column(row, where)]
+        several = said if isinstance(said, list) and said else [said]
+        phrases.setdefault(name, []).extend(expression_text(each, where) for each in several)
     if not phrases:
         raise DataError(f"{path}: has no rows; {_NEEDED}, and a row for each phrase")
     return [Request(name, path.parent / name, tuple(each)) for name, each in phrases.items()]

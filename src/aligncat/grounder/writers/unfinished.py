@@ -29,6 +29,11 @@ from aligncat.store.sources import Stamp
 
 SETTINGS = "settings.json"
 _CONTENTS, _BAD_PHOTOS = "photo_contents", "bad_photos"  # keys of the settings of a finished output
+_CHANGED = {
+    "photos_and_phrases": "the phrases are others, or the photos have other names",
+    "grounder": "it is another grounder, or was trained again",
+}
+"""What is said of settings whose values are hashes."""
 
 
 class Unfinished:
@@ -106,10 +111,10 @@ class Unfinished:
         found = {_CONTENTS: None, _BAD_PHOTOS: [], **as_mapping(read_json(path), str(path))}
         settings = {name: value for name, value in found.items() if name not in (_CONTENTS, _BAD_PHOTOS)}
         if (different := next(differences(settings, self._settings), None)) is not None:
-            raise DataError(
-                f"{problem}: {different.path} was {different.first!r} and is now {different.second!r}; choose another "
-                "--out, or remove it first"
+            changed = _CHANGED.get(
+                different.path, f"{different.path} was {different.first!r} and is now {different.second!r}"
             )
+            raise DataError(f"{problem}: {changed}; choose another --out, or remove it first")
         return found
 
     def has_part(self, number: int) -> bool:

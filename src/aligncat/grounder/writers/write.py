@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from aligncat.errors import ConfigError, ImageError
+from aligncat.errors import ConfigError, ImageError, NothingFoundError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import path_lock
 from aligncat.files.writable import check_writable
@@ -223,9 +223,10 @@ class _Run:
             yield from ground_photos(
                 self.grounder, pairs, answering=self.answering, store=self.store, skip_bad_images=skip_bad_images
             )
-        except ImageError as error:
-            raise ImageError(
-                f"{error} Or give --skip_bad_images to leave such photos out. The answers so far are kept in "
+        except (ImageError, NothingFoundError) as error:
+            said = str(error).removesuffix(".")
+            raise type(error)(
+                f"{said}. Or give --skip_bad_images to leave such photos out. The answers so far are kept in "
                 f"{self.unfinished.folder}; the same command continues."
             ) from error
 
