@@ -25,11 +25,24 @@ from aligncat.detectors.registry import open_detector
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.training_free import TrainingFreeGrounder
 from aligncat.serving.app import AppSettings, make_app
+from aligncat.serving.limits import Limits
 from aligncat.serving.run import address, listen, make_server, run
 from aligncat.serving.service import Service
 from aligncat.types import Candidates
 
 ROOT = Path(__file__).resolve().parents[2]
+SMALL = Limits(
+    queue=4,
+    photos=3,
+    photo_bytes=200_000,
+    photo_pixels=1_000_000,
+    phrases=10,
+    phrase_length=80,
+    memory=1_000_000,
+    receive_seconds=1.0,
+    answer_seconds=30.0,
+)
+"""Limits that tests reach."""
 BROKEN = (13, 13)
 """The size of photos in which `HeldDetector` fails."""
 

@@ -6,22 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.served import HeldDetector, Served, served
+from helpers.served import SMALL, HeldDetector, Served, served
 
 from aligncat.serving.app import AppSettings
-from aligncat.serving.limits import Limits
-
-SMALL = Limits(
-    queue=4,
-    photos=3,
-    photo_bytes=200_000,
-    photo_pixels=1_000_000,
-    phrases=10,
-    phrase_length=80,
-    memory=1_000_000,
-    receive_seconds=1.0,
-    answer_seconds=30.0,
-)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from aligncat.grounder.photo_grounder import PhotoGrounder
 from aligncat.serving.access import Access, Gate
 from aligncat.serving.grounding_routes import grounding_routes
 from aligncat.serving.limits import Limits
-from aligncat.serving.observing import Metrics, Observed
+from aligncat.serving.observing import Metrics, Observed, note
 from aligncat.serving.openapi import document
 from aligncat.serving.probe_routes import probe_routes
 from aligncat.serving.reception import Reception
@@ -96,4 +96,5 @@ async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     refusal = Refusal(error.status_code, _CODES.get(error.status_code, "refused"), f"{error.detail}; see /openapi.json")
+    note(request.scope, error=refusal.code)
     return JSONResponse(refusal.plain(), error.status_code, error.headers)

@@ -23,6 +23,7 @@ LEFT = 499
 """The status in logs and metrics of a request whose client left before the answer, as nginx has it."""
 _OTHER = "other"  # for paths and methods that clients make up
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE"})
+_FRAMES = 10  # of a traceback in the log
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def note(scope: Any, **facts: Any) -> None:
 
 def failure(error: BaseException) -> dict[str, Any]:
     """Return an error for the log: its class and where it happened, without its message, which may have a phrase."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     return {"error": type(error).__name__, "at": [f"{each.filename}:{each.lineno}" for each in frames]}
 
 

@@ -176,7 +176,7 @@ async def _parts(content_type: str, body: bytes, limits: Limits) -> list[tuple[s
     parser.spool_max_size = limits.request_bytes
     try:
         form = await parser.parse()
-    except (MultiPartException, UnicodeDecodeError) as error:
+    except (MultiPartException, UnicodeError) as error:
         reason = error.message if isinstance(error, MultiPartException) else "a field is not UTF-8"
         raise _form_refusal(reason) from error
     if not parser.ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -33,9 +34,10 @@ def listen(host: str, port: int) -> socket.socket:
         family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
+        reason = os.strerror(error.errno) if type(error) is OSError and error.errno else error
         raise ConfigError(
-            f"cannot listen on {host} port {port} ({getattr(error, 'strerror', None) or error}); stop the server that "
-            "does, or choose another --port or --host"
+            f"cannot listen on {host} port {port} ({reason}); stop the server that does, or choose another --port or "
+            "--host"
         ) from error
 
 
