@@ -11,7 +11,7 @@ from aligncat.errors import ConfigError
 from aligncat.serving.limits import Limits
 
 _MODULES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "httpx")
-_KEY = "ALIGNCAT_API_KEY"
+_KEY, _TOKEN = "ALIGNCAT_API_KEY", "ALIGNCAT_LABEL_STUDIO_TOKEN"
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ def serve(
     device: str | None = None,
     limits: Limits = Limits(),
     log_phrases: bool = False,
+    label_studio_url: str | None = None,
+    label_studio_token: str | None = None,
 ) -> int:
     """Answer photos and phrases over HTTP, with one or several grounders.
 
@@ -47,6 +49,10 @@ def serve(
         device: the device: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
         limits: what a request may have, and how long things may take.
         log_phrases: write the phrases of requests into the log; photos never are.
+        label_studio_url: the address of a Label Studio, such as http://localhost:8080, for whose tasks the server is an
+            ML backend (docs/label-studio.md). Photos of tasks are fetched there and nowhere else.
+        label_studio_token: the access token for these photos; better in the environment variable
+            ALIGNCAT_LABEL_STUDIO_TOKEN.
 
     Returns:
         The number of photos that were answered.
@@ -62,14 +68,19 @@ def serve(
     from aligncat.serving.access import Access
     from aligncat.serving.app import AppSettings, make_app
     from aligncat.serving.grounders import load_grounders
+    from aligncat.serving.label_studio.photos import LabelStudio
     from aligncat.serving.run import address, listen, make_server, run
 
     access = Access.of(host, api_key or os.environ.get(_KEY), no_auth=no_auth)
+    token = label_studio_token or os.environ.get(_TOKEN)
+    if (label_studio_url is None) != (token is None):
+        raise ConfigError("--label_studio_url and --label_studio_token are given together; give both or none")
+    label_studio = LabelStudio(label_studio_url, token) if label_studio_url and token else None
     with listen(host, port) as listening:  # a port that is taken is told before the slow work
         chosen = device or default_device()
         check_device(chosen)
         loaded = load_grounders(grounders or [], device=chosen, detector=detector)
-        app = make_app(loaded, AppSettings(limits, access, log_phrases))
+        app = make_app(loaded, AppSettings(limits, access, log_phrases, label_studio))
         logger.info("%s answers with %s. Stop it with Ctrl-C.", address(listening), ", ".join(loaded))
         run(make_server(app, limits), listening)
     answered: int = app.state.service.answered

@@ -74,6 +74,7 @@ def document(app: FastAPI, limits: Limits, *, with_key: bool) -> dict[str, Any]:
         schema = model.model_json_schema(ref_template=_REFS + "{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
+    _drop_nulls(schemas["GroundForm"]["properties"])
     for name in ("GroundRequest", "GroundForm"):
         phrases = schemas[name]["properties"]["phrases"]
         phrases["maxItems"] = limits.phrases
@@ -88,3 +89,11 @@ def document(app: FastAPI, limits: Limits, *, with_key: bool) -> dict[str, Any]:
         for path in OPEN_PATHS & found["paths"].keys():
             found["paths"][path]["get"]["security"] = []
     return found
+
+
+def _drop_nulls(properties: dict[str, dict[str, Any]]) -> None:
+    """Change optional fields: a form has a field or leaves it out, and has no null."""
+    for name, schema in properties.items():
+        if "anyOf" in schema:
+            [kind] = [each for each in schema.pop("anyOf") if each != {"type": "null"}]
+            properties[name] = {key: value for key, value in schema.items() if key != "default"} | kind
