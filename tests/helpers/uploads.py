@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import struct
+import textwrap
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -190,3 +191,17 @@ def uploads() -> list[Upload]:
             if photo or way == "in a form":  # JSON says that a photo has at least one letter
                 found.append(Upload(f"{name}, {way}", made(photo), status, code))
     return found
+
+
+def listed() -> str:
+    """Return the uploads by their answers, as docs/security.md lists them: an indented block of lines."""
+    by_answer: dict[str, list[str]] = {}
+    for upload in uploads():
+        answer = f"{upload.status} {upload.code}" if upload.status != 200 else "200, an answer"
+        name = upload.name.removesuffix(", in JSON").removesuffix(", in a form")
+        by_answer.setdefault(answer, []).append(name)
+    blocks = []
+    for answer, names in sorted(by_answer.items()):
+        text = "; ".join(dict.fromkeys(names))
+        blocks.append(textwrap.fill(f"{answer}: {text}", 118, initial_indent=" " * 4, subsequent_indent=" " * 8))
+    return "\n".join(blocks) + "\n"

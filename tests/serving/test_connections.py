@@ -185,7 +185,7 @@ class TestFull:
             asked = pool.submit(exchange, server.place, good())
             assert held.begun.wait(30)
             reply = exchange(server.place, good(timeout=0.3))
-            assert (reply.status, reply.code) == (504, "deadline")
+            assert (reply.status, reply.code) == (408, "deadline")
             held.go.set()
             assert asked.result().status == 200
         assert exchange(server.place, good()).status == 200

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers.served import SMALL, HeldDetector, Served, exchange, served
-from helpers.uploads import Upload, uploads
+from helpers.uploads import Upload, listed, uploads
 
 from aligncat.serving.app import AppSettings
 
@@ -35,3 +35,8 @@ def test_an_upload_gets_its_answer(site: Served, upload: Upload) -> None:
     else:
         assert reply.code == upload.code
         assert len(found["error"]["message"]) < 300 and "passwd" not in found["error"]["message"]
+
+
+def test_the_page_on_security_lists_every_upload() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    assert listed() in page, f"docs/security.md should have:\n{listed()}"

@@ -23,13 +23,12 @@ _REFUSALS: dict[int, dict[str, Any]] = {
     401: {"description": "The key is missing or wrong.", "headers": {"WWW-Authenticate": _TEXT}},
     403: {"description": "The server is asked by a name that is not its own."},
     404: {"description": "There is no such grounder."},
-    408: {"description": "The request did not arrive in time."},
+    408: {"description": "The request did not arrive, or was not answered, in time."},
     413: {"description": "The request, the photo, a phrase or their number is beyond a limit."},
     415: {"description": "The body is neither JSON nor a form."},
     422: {"description": "The photo or a phrase cannot be used, or nothing was found in the photo."},
     429: {"description": "Too much is waiting.", "headers": _RETRY},
     503: {"description": "The server is stopping.", "headers": _RETRY},
-    504: {"description": "The request was not answered in time."},
 }
 
 

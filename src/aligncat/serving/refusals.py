@@ -76,7 +76,7 @@ def cut_off() -> Refusal:
 def late(seconds: float) -> Refusal:
     """Return the refusal of a request that was not answered in time."""
     message = f"not answered within {seconds:g} seconds; try again later, or allow more time"
-    return Refusal(504, "deadline", message)
+    return Refusal(408, "deadline", message)
 
 
 def stopping() -> Refusal:

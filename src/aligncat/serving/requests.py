@@ -7,7 +7,7 @@ import binascii
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -30,6 +30,11 @@ _PHOTO = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAD0lEQVR42mNowAEYhpYEAI
 """An 8 x 8 grey PNG."""
 
 
+def _whole(value: object) -> object:
+    """Return 2 for 2.0, which is an integer in JSON Schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Settings(BaseModel):
     """How phrases are answered. The same settings as of `aligncat ground`."""
 
@@ -39,11 +44,13 @@ class Settings(BaseModel):
     several: bool = Field(
         False, description="Answer a phrase for several objects, such as `both dogs`, with all. Needs `match`."
     )
-    top: int = Field(1, ge=1, le=MOST, description="Give this many of the best candidates in `answers`.")
+    top: Annotated[int, BeforeValidator(_whole)] = Field(
+        1, ge=1, le=MOST, description="Give this many of the best candidates in `answers`."
+    )
     min_match: _Share | None = Field(None, description="Leave out phrases whose `match` is lower.")
     min_probability: _Share | None = Field(None, description="Leave out answers whose `probability` is lower.")
     candidates: bool = Field(False, description="Also give all candidates with their scores, and the weights of words.")
-    timeout: Annotated[float, Field(gt=0)] | None = Field(
+    timeout: Annotated[float, Field(ge=0.1)] | None = Field(
         None, description="How many seconds to wait for the answer, if the server does not allow fewer."
     )
 

@@ -49,9 +49,7 @@ class Project:
         name = image.get("name", "")
         boxes, masks = _labels(root, "RectangleLabels", name), _labels(root, "BrushLabels", name)
         if boxes is None and masks is None:
-            raise wrong_project(
-                f"no <RectangleLabels> or <BrushLabels> has toName={name!r}, the name of the <Image>"
-            )
+            raise wrong_project(f"no <RectangleLabels> or <BrushLabels> has toName={name!r}, the name of the <Image>")
         labels = [_values(each) for each in (boxes, masks) if each is not None]
         if not all(labels):
             raise wrong_project("a <RectangleLabels> or <BrushLabels> has no <Label value=...> in it")
