@@ -42,7 +42,7 @@ def test_thresholds_and_one_phrase(trained: Path, tmp_path: Path) -> None:
     expected = grounder.ground(photo, phrases)
     least = max(each.probability for each in expected)
     with served({"mine": grounder}) as server, Client(server.url) as client:
-        found = client.ground(photo, phrases, min_probability=least, grounder="mine", timeout=20)
+        found = client.ground(photo, phrases, min_probability=round(least + 1e-9, 9), grounder="mine", timeout=20)
         [one] = client.ground(photo, "dog").groundings
     kept = [each.expression for each in expected if each.probability >= least]
     assert len(kept) < len(phrases) and one.box == expected[0].box

@@ -80,9 +80,12 @@ def test_schemathesis_finds_nothing(tiny_detector: Path) -> None:
         # 422 is for data that follow the document and cannot be answered, such as a phrase without words; 408 for a
         # timeout of a tenth of a second.
         accepted = ["2xx", "401", "403", "404", "408", "422", "429"]
-        config = schemathesis.Config.from_dict(
-            {"checks": {"positive_data_acceptance": {"expected-statuses": accepted}}}
-        )
+        refused = ["400", "401", "403", "404", "405", "408", "413", "415", "422", "429"]
+        checks = {
+            "positive_data_acceptance": {"expected-statuses": accepted},
+            "negative_data_rejection": {"expected-statuses": refused},
+        }
+        config = schemathesis.Config.from_dict({"checks": checks})
         schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json", headers=authorised, config=config)
         for operation in [found.ok() for found in schema.get_all_operations()]:
             for mode in schemathesis.GenerationMode:

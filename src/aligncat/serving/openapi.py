@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from importlib.metadata import version
 from typing import Any
 
@@ -74,6 +75,9 @@ def document(app: FastAPI, limits: Limits, *, with_key: bool) -> dict[str, Any]:
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
     _drop_nulls(schemas["GroundForm"]["properties"])
+    # A photo of a batch that goes beyond a limit has an error of its own, so the document has no limits there.
+    schemas["BatchItem"] = copy.deepcopy(schemas["GroundRequest"])
+    schemas["BatchRequest"]["properties"]["requests"]["items"] = {"$ref": _REFS + "BatchItem"}
     for name in ("GroundRequest", "GroundForm"):
         phrases = schemas[name]["properties"]["phrases"]
         phrases["maxItems"] = limits.phrases
