@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from helpers.fabricate import write_image
 from helpers.served import HeldDetector, Served, png, served
+from helpers.tiny_run import World
 
+from aligncat.datasets.load import load_split
 from aligncat.errors import ImageError, ServiceError
 from aligncat.grounder.grounder import Grounder
 from aligncat.serving import Client
@@ -36,19 +38,17 @@ def test_the_answers_are_those_of_ground(client: Client, grounder: Grounder, tmp
         assert (found.grounder, found.size, found.left_out) == ("free", (48, 40), ())
 
 
-def test_thresholds_and_one_phrase(trained: Path, tmp_path: Path) -> None:
-    grounder, photo = Grounder.from_pretrained(trained), write_image(tmp_path / "photo.png", 1)
-    phrases = ["dog", "couch", "red person", "blue couch"]
-    expected = grounder.ground(photo, phrases)
-    least = max(each.probability for each in expected)
+def test_thresholds_and_one_phrase(calibrated: Path, world: World) -> None:
+    grounder = Grounder.from_pretrained(calibrated)
+    photo = next(iter(load_split(world.data, "train").images.values())).path
+    [expected] = grounder.ground(photo, "both dogs")
+    assert expected.probability < 1
     with served({"mine": grounder}) as server, Client(server.url) as client:
-        found = client.ground(photo, phrases, min_probability=round(least + 1e-9, 9), grounder="mine", timeout=20)
-        [one] = client.ground(photo, "dog").groundings
-    kept = [each.expression for each in expected if each.probability >= least]
-    assert len(kept) < len(phrases) and one.box == expected[0].box
-    assert [each.expression for each in found.groundings] == kept
-    assert [phrase for phrase, _ in found.left_out] == [phrase for phrase in phrases if phrase not in kept]
-    assert all("probability" in reason for _, reason in found.left_out)
+        found = client.ground(photo, "both dogs", min_probability=1.0, grounder="mine", timeout=20)
+        [one] = client.ground(photo, "both dogs").groundings
+    assert one.box == expected.box and found.groundings == ()
+    [(phrase, reason)] = found.left_out
+    assert phrase == "both dogs" and reason.startswith("nothing is probable enough")
 
 
 def test_several_photos_have_an_answer_or_an_error_each(client: Client) -> None:

