@@ -173,7 +173,8 @@ def check(seen: Seen, used: list[int], spent: float, bad: Collection[str]) -> No
     assert seen.wrong == []
     assert good > 10 and all(f"{name} " in " ".join(seen.statuses) for name in bad)
     assert not any(status.endswith(("500", "503", "504")) for status in seen.statuses)
-    assert used[-1] < used[4] * 1.1 + 50 * 2**20, "memory grew after the warm-up"
+    # A batch in work takes hundreds of MiB for a moment, so the highest of each half are compared.
+    assert max(used[5:]) < max(used[:5]) * 1.1 + 50 * 2**20, "memory grew after the warm-up"
 
 
 def unlike(reply: Reply, expected: list[dict[str, Any]]) -> str | None:
