@@ -88,7 +88,10 @@ def test_schemathesis_finds_nothing(tiny_detector: Path) -> None:
         config = schemathesis.Config.from_dict({"checks": checks})
         schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json", headers=authorised, config=config)
         for operation in [found.ok() for found in schema.get_all_operations()]:
-            for mode in schemathesis.GenerationMode:
+            # What has no body and no parameters has nothing that could be wrong.
+            positive = schemathesis.GenerationMode.POSITIVE
+            modes = list(schemathesis.GenerationMode) if operation.method == "post" else [positive]
+            for mode in modes:
                 strategy = operation.as_strategy(generation_mode=mode)
 
                 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), database=None)
