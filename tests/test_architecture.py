@@ -13,7 +13,7 @@ from helpers.import_graph import SOURCE, imports
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "__main__"),
     ("commands", "arguments"),
-    ("api",),
+    ("api", "serving"),
     ("report", "studies"),
     ("training", "evaluation"),
     ("checkpoints", "phrases", "grounder"),
@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "errors", "versions", "quiet", "loading", "console", "signals", "wording"),
 )
 # Packages of one layer that must not import each other.
-SIBLINGS = (("training", "evaluation"),)
+SIBLINGS = (("training", "evaluation"), ("api", "serving"))
 DATA = {"assets", "configs"}  # folders without modules
 ALIGNMENT_MAY_IMPORT = {"alignment", "types", "errors"}
 
@@ -94,6 +94,7 @@ def test_alignment_imports_only_torch_types_and_errors() -> None:
         "aligncat.arguments.parser",
         "aligncat.alignment.config",
         "aligncat.language.config",
+        "aligncat.serving.limits",
         "aligncat.training.config",
         "aligncat.training.presets",
         "aligncat.detectors.candidates",

@@ -121,6 +121,11 @@ VERBS: dict[str, Verb] = {
         "aligncat.commands.ground:report_written",
         positional=("image", "expressions"),
     ),
+    "serve": Verb(
+        "aligncat.commands.serve:serve",
+        "Answer photos and phrases over HTTP, with one or several grounders.",
+        positional=("grounders",),
+    ),
     "import querymatch": Verb(
         "aligncat.checkpoints.querymatch.folder:import_querymatch",
         "Turn a trained QueryMatch into a grounder that gives the same scores.",

@@ -15,6 +15,10 @@ class ImageError(DataError):
     """An image is missing, corrupt, empty, or larger than the limit."""
 
 
+class LargeImageError(ImageError):
+    """An image has more pixels than the limit."""
+
+
 class BoxError(DataError):
     """A box has no area or leaves its image, or its numbers have another unit than its file says."""
 
@@ -49,6 +53,20 @@ class StoreError(AligncatError):
 
 class ConfigError(AligncatError):
     """A setting, or a combination of settings, is invalid."""
+
+
+class ServiceError(AligncatError):
+    """A server refuses a request, cannot be reached, or gives no answer in time.
+
+    Attributes:
+        status: the HTTP status of the refusal; None if there was no answer.
+        code: the kind of the refusal in one word, such as "queue_full"; None if there was no answer.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
 
 
 class WriteError(AligncatError, OSError):

@@ -23,6 +23,17 @@ NEEDS = {
     "aligncat.report.figures.style": "report",
     "aligncat.report.figures.training_curves": "report",
     "aligncat.report.figures.word_weights": "report",
+    "aligncat.serving.app": "serve",
+    "aligncat.serving.client": "serve",
+    "aligncat.serving.grounding_routes": "serve",
+    "aligncat.serving.label_studio.photos": "serve",
+    "aligncat.serving.label_studio.routes": "serve",
+    "aligncat.serving.observing": "serve",
+    "aligncat.serving.openapi": "serve",
+    "aligncat.serving.probe_routes": "serve",
+    "aligncat.serving.protocol": "serve",
+    "aligncat.serving.requests": "serve",
+    "aligncat.serving.run": "serve",
 }
 
 

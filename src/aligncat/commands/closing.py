@@ -179,6 +179,10 @@ def _grounded(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     return written, "docs/answers.md says how to open them in COCO tools and in Label Studio"
 
 
+def _served(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    return f"Photos answered: {result:,}.", "docs/serving.md says how to run the server for others"
+
+
 def _grounder_made(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     out = arguments["out"]
     return f"The grounder is in {out}.", _command("ground", "PHOTO", "PHRASE", "--grounder", out)
@@ -211,6 +215,7 @@ _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "report": _reported,
     "audit": _audited,
     "ground": _grounded,
+    "serve": _served,
     "import querymatch": _grounder_made,
     "detector import": _imported_detector,
     "detector train": _trained_detector,

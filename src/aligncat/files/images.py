@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from aligncat.errors import ImageError
+from aligncat.errors import ImageError, LargeImageError
 from aligncat.geometry import MAX_PIXELS
 from aligncat.wording import first_line
 
@@ -114,7 +114,7 @@ def open_header(file: BinaryIO, where: str) -> Iterator[Image.Image]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         # Pillow raises an error for very large images and a warning for large ones, which a caller may turn into an
         # error.
-        raise ImageError(_too_large(where, str(error), MAX_PIXELS)) from error
+        raise LargeImageError(_too_large(where, str(error), MAX_PIXELS)) from error
     except Exception as error:
         # Damaged files make Pillow's decoders raise about anything: beside OSError, SyntaxError and ValueError also
         # struct.error, zlib.error, KeyError, IndexError, TypeError, AttributeError, AssertionError, OverflowError,
@@ -208,7 +208,7 @@ def check_size(size: tuple[int, int], where: str, *, max_pixels: int = MAX_PIXEL
 
 def _check_pixels(pixels: int, found: str, where: str, max_pixels: int) -> None:
     if pixels > max_pixels:
-        raise ImageError(_too_large(where, found, max_pixels))
+        raise LargeImageError(_too_large(where, found, max_pixels))
 
 
 def _too_large(where: str, found: str, max_pixels: int) -> str:

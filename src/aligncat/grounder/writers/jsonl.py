@@ -46,3 +46,20 @@ def slim(found: Grounding, *, candidates: bool) -> dict[str, Any]:
         {name: value for name, value in each.items() if name not in _DETAILS} for each in plain["answers"]
     ]
     return {name: value for name, value in plain.items() if name not in _DETAILS}
+
+
+def kept(found: Grounding, *, candidates: bool) -> dict[str, Any]:
+    """Return the values that `Grounding.from_dict` reads again, with all candidates only if they are asked for.
+
+    Without the candidates, the places of choices among them say nothing, but `Grounding` has them.
+
+    Args:
+        found: the answer.
+        candidates: whether all candidates, their scores and the weights of words are in it.
+    """
+    plain = {**slim(found, candidates=candidates)}
+    if not candidates:
+        plain["choice"] = found.choice
+        for each, answer in zip(plain["answers"], found.answers, strict=True):
+            each["choice"] = answer.choice
+    return plain

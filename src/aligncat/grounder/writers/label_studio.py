@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -44,28 +45,63 @@ def _config(names: tuple[str, ...]) -> str:
 
 
 def _task(answers: AnswerSet, photo: PhotoRecord) -> dict[str, Any]:
-    found = [each for grounding in photo.groundings for each in grounding.objects]
-    regions = [region for number, each in enumerate(found) for region in _regions(answers, photo, number, each)]
-    score = min((each.probability for each in found), default=0.0)
-    prediction = {"model_version": "aligncat", "score": score, "result": regions}
-    return {"data": {IMAGE: answers.image_url + quote(photo.name)}, "predictions": [prediction]}
+    labelled = [(each, answers.class_of(each)) for grounding in photo.groundings for each in grounding.objects]
+    shown = prediction(labelled, photo.size or (1, 1), "aligncat")
+    return {"data": {IMAGE: answers.image_url + quote(photo.name)}, "predictions": [shown]}
 
 
-def _regions(answers: AnswerSet, photo: PhotoRecord, number: int, found: Grounding) -> Iterator[dict[str, Any]]:
-    width, height = photo.size or (1, 1)
-    label = visible(answers.class_of(found))
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """The names in a labelling configuration to which regions refer.
+
+    Attributes:
+        image: the image.
+        boxes: the control for rectangles; None if there is none.
+        masks: the control for brush masks; None if there is none.
+    """
+
+    image: str = IMAGE
+    boxes: str | None = BOXES
+    masks: str | None = MASKS
+
+
+def prediction(
+    labelled: Sequence[tuple[Grounding, str]], size: tuple[int, int], version: str, controls: Controls = Controls()
+) -> dict[str, Any]:
+    """Return a prediction: a rectangle and a brush mask for each object, and the lowest of their scores.
+
+    Args:
+        labelled: the objects, each with its label.
+        size: (width, height) in pixels of the photo as it is shown.
+        version: the name of the model.
+        controls: the names in the labelling configuration.
+    """
+    regions = [
+        region
+        for number, (found, label) in enumerate(labelled)
+        for region in _regions(found, visible(label), number, size, controls)
+    ]
+    score = min((found.probability for found, _ in labelled), default=0.0)
+    return {"model_version": version, "score": score, "result": regions}
+
+
+def _regions(
+    found: Grounding, label: str, number: int, size: tuple[int, int], controls: Controls
+) -> Iterator[dict[str, Any]]:
+    width, height = size
     shared = {
-        "to_name": IMAGE,
+        "to_name": controls.image,
         "original_width": width,
         "original_height": height,
         "image_rotation": 0,
         "score": found.probability,
         **({"meta": {"text": list(found.warnings)}} if found.warnings else {}),
     }
-    x1, x2 = (100 * x / width for x in found.box[::2])
-    y1, y2 = (100 * y / height for y in found.box[1::2])
-    box = {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1, "rotation": 0, "rectanglelabels": [label]}
-    yield {"id": f"box{number}", "type": "rectanglelabels", "from_name": BOXES, **shared, "value": box}
-    if found.mask is not None:
+    if controls.boxes is not None:
+        x1, x2 = (100 * x / width for x in found.box[::2])
+        y1, y2 = (100 * y / height for y in found.box[1::2])
+        box = {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1, "rotation": 0, "rectanglelabels": [label]}
+        yield {"id": f"box{number}", "type": "rectanglelabels", "from_name": controls.boxes, **shared, "value": box}
+    if controls.masks is not None and found.mask is not None:
         mask = {"format": "rle", "rle": brush_run_lengths(found.mask_array()), "brushlabels": [label]}
-        yield {"id": f"mask{number}", "type": "brushlabels", "from_name": MASKS, **shared, "value": mask}
+        yield {"id": f"mask{number}", "type": "brushlabels", "from_name": controls.masks, **shared, "value": mask}

@@ -24,7 +24,7 @@ from aligncat.files.write_errors import named_write_errors
 from aligncat.grounder.ground_many import PhotoAnswer
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.writers.answer_set import PhotoRecord, json_line
-from aligncat.grounder.writers.jsonl import slim
+from aligncat.grounder.writers.jsonl import kept
 from aligncat.store.sources import Stamp
 
 SETTINGS = "settings.json"
@@ -191,19 +191,9 @@ def _line(name: str, answer: PhotoAnswer, candidates: bool) -> str:
             "stamp": None
             if stamp is None
             else {"size": stamp.size, "modified": stamp.modified, "sha256": stamp.sha256},
-            "groundings": [_kept(each, candidates) for each in answer.groundings],
+            "groundings": [kept(each, candidates=candidates) for each in answer.groundings],
         }
     )
-
-
-def _kept(found: Grounding, candidates: bool) -> dict[str, Any]:
-    """Return what is kept of an answer; without the candidates, the places of choices among them say nothing."""
-    plain = {**slim(found, candidates=candidates)}
-    if not candidates:
-        plain["choice"] = found.choice
-        for each, answer in zip(plain["answers"], found.answers, strict=True):
-            each["choice"] = answer.choice
-    return plain
 
 
 def _json(values: Mapping[str, Any]) -> bytes:

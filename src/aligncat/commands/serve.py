@@ -1,0 +1,87 @@
+"""`aligncat serve`: answer photos and phrases over HTTP."""
+
+from __future__ import annotations
+
+import logging
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from aligncat.errors import ConfigError
+from aligncat.serving.limits import Limits
+
+_MODULES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "httpx")
+_KEY, _TOKEN = "ALIGNCAT_API_KEY", "ALIGNCAT_LABEL_STUDIO_TOKEN"
+
+logger = logging.getLogger(__name__)
+
+
+def serve(
+    grounders: list[str] = [],  # noqa: B006 - the command line gives a list, and nobody changes it
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    api_key: str | None = None,
+    no_auth: bool = False,
+    detector: str | Path | None = None,
+    device: str | None = None,
+    limits: Limits = Limits(),
+    log_phrases: bool = False,
+    label_studio_url: str | None = None,
+    label_studio_token: str | None = None,
+) -> int:
+    """Answer photos and phrases over HTTP, with one or several grounders.
+
+    docs/serving.md describes the requests, and GET /openapi.json does so for programs. Ctrl-C or SIGTERM stops the
+    server, after it has answered what it took.
+
+    Args:
+        grounders: folders that `aligncat train` wrote, hub names, or "training-free", each also as NAME=FOLDER. The
+            first answers requests that name none. By default the shipped one, which knows the drawings of MojiRef, not
+            photos.
+        host: the address to listen on. Only this machine reaches the default; for any other, --api-key or --no-auth is
+            needed. 0.0.0.0 is every address of this machine.
+        port: the port to listen on; 0 for any that is free.
+        api_key: the key that requests must have; better in the environment variable ALIGNCAT_API_KEY, which other users
+            of this machine cannot see.
+        no_auth: let everybody ask who reaches the server, without a key.
+        detector: the detector of "training-free"; without that, where the detector of the grounders is now.
+        device: the device: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
+        limits: what a request may have, and how long things may take.
+        log_phrases: write the phrases of requests into the log; photos never are.
+        label_studio_url: the address of a Label Studio, such as http://localhost:8080, for whose tasks the server is an
+            ML backend (docs/label-studio.md). Photos of tasks are fetched there and nowhere else.
+        label_studio_token: the access token for these photos; better in the environment variable
+            ALIGNCAT_LABEL_STUDIO_TOKEN.
+
+    Returns:
+        The number of photos that were answered.
+
+    Raises:
+        ConfigError: the extra [serve] is not installed, other machines can reach the server and neither a key nor
+            --no-auth is given, the port is taken, or a grounder cannot be loaded.
+        DetectorError: a detector cannot be loaded.
+    """
+    if missing := [name for name in _MODULES if find_spec(name) is None]:
+        raise ConfigError(f"aligncat serve needs {', '.join(missing)}; run pip install 'aligncat[serve]'")
+    from aligncat.detectors.device import check_device, default_device
+    from aligncat.serving.access import Access
+    from aligncat.serving.app import AppSettings, make_app
+    from aligncat.serving.grounders import load_grounders
+    from aligncat.serving.label_studio.photos import LabelStudio
+    from aligncat.serving.run import address, listen, make_server, run
+
+    access = Access.of(host, api_key or os.environ.get(_KEY), no_auth=no_auth)
+    token = label_studio_token or os.environ.get(_TOKEN)
+    if (label_studio_url is None) != (token is None):
+        raise ConfigError("--label_studio_url and --label_studio_token are given together; give both or none")
+    label_studio = LabelStudio(label_studio_url, token) if label_studio_url and token else None
+    with listen(host, port) as listening:  # a port that is taken is told before the slow work
+        chosen = device or default_device()
+        check_device(chosen)
+        loaded = load_grounders(grounders or [], device=chosen, detector=detector)
+        app = make_app(loaded, AppSettings(limits, access, log_phrases, label_studio))
+        logger.info("%s answers with %s. Stop it with Ctrl-C.", address(listening), ", ".join(loaded))
+        run(make_server(app, limits), listening)
+    answered: int = app.state.service.answered
+    return answered

@@ -1,0 +1,148 @@
+"""The routes of Label Studio's ML backend protocol: /setup, /predict and /webhook. /health is the server's own.
+
+Label Studio says with each request what its project is like, so that nothing is kept between two requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse
+
+from aligncat.grounder.writers.label_studio import prediction
+from aligncat.serving.device_queue import Question
+from aligncat.serving.grounding_routes import gone, media_type, whole_body
+from aligncat.serving.label_studio.photos import TaskPhotos
+from aligncat.serving.label_studio.project import Project
+from aligncat.serving.observing import note
+from aligncat.serving.refusals import Refusal, unusable
+from aligncat.serving.requests import JSON, parse
+from aligncat.serving.service import Asked, Service, refusal_of
+
+_EVENT = re.compile(r"[A-Z_]{1,40}")
+
+
+class SetupRequest(BaseModel):
+    """What Label Studio sends when a project is connected. Its host name and token are not used."""
+
+    schema_: str = Field(alias="schema", description="The labelling configuration.")
+    project: str | None = None
+
+
+class Task(BaseModel):
+    """A task of Label Studio."""
+
+    data: dict[str, Any]
+    id: int | None = None
+
+
+class PredictRequest(BaseModel):
+    """Tasks to predict."""
+
+    tasks: list[Task]
+    label_config: str = Field(description="The labelling configuration.")
+
+
+class WebhookRequest(BaseModel):
+    """An event of Label Studio."""
+
+    action: str | None = None
+
+
+class LabelStudioRoutes:
+    """Answers Label Studio with the first grounder of a service."""
+
+    def __init__(self, service: Service, photos: TaskPhotos | None) -> None:
+        """Prepare the answers.
+
+        Args:
+            service: what answers.
+            photos: fetches the photos of tasks; None if the operator named no Label Studio.
+        """
+        self._service = service
+        self._photos = photos
+        name, grounder = next(iter(service.grounders.items()))
+        self._version = f"aligncat {name} {grounder.fingerprint()[:8]}"
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+        router = APIRouter(include_in_schema=False)
+        router.post("/setup")(self.setup)
+        router.post("/predict")(self.predict)
+        router.post("/webhook")(self.webhook)
+        return router
+
+    async def setup(self, request: Request) -> Response:
+        """Check a project, and answer with the name of the model."""
+        Project.of(parse(SetupRequest, await _json(request)).schema_)
+        self._fetching()
+        return JSONResponse({"model_version": self._version})
+
+    async def predict(self, request: Request) -> Response:
+        """Answer with a prediction for each task; one that cannot be predicted has no regions and says why."""
+        sent = parse(PredictRequest, await _json(request))
+        project, photos = Project.of(sent.label_config), self._fetching()
+        note(request.scope, photos=len(sent.tasks))
+        results: list[dict[str, Any]] = []
+        most = self._service.limits.photos
+        for start in range(0, len(sent.tasks), most):
+            results += await self._predict(project, photos, sent.tasks[start : start + most], request)
+        failed = sorted({each["error"]["code"] for each in results if "error" in each})
+        note(request.scope, **({"failed": failed} if failed else {}))
+        return JSONResponse({"results": results, "model_version": self._version})
+
+    async def webhook(self, request: Request) -> Response:
+        """Take an event, and do nothing: a grounder is trained with `aligncat train`."""
+        event = parse(WebhookRequest, await _json(request)).action or ""
+        note(request.scope, event=event if _EVENT.fullmatch(event) else "other")
+        return JSONResponse({"result": "ignored"})
+
+    def _fetching(self) -> TaskPhotos:
+        if self._photos is None:
+            raise unusable(
+                "no_label_studio",
+                "this server may fetch no photos; start it with --label_studio_url and --label_studio_token",
+            )
+        return self._photos
+
+    async def _predict(
+        self, project: Project, photos: TaskPhotos, tasks: Sequence[Task], request: Request
+    ) -> list[dict[str, Any]]:
+        asked = await asyncio.gather(*(self._question(project, photos, each) for each in tasks))
+        questions = [each for each in asked if not isinstance(each, Refusal)]
+        answers = iter(await self._service.answers(questions, gone(request)) if questions else ())
+        results = []
+        for each in asked:
+            answer = each if isinstance(each, Refusal) else next(answers)
+            error = answer if isinstance(answer, BaseException) else answer.error
+            if error is not None:
+                refusal = refusal_of(error) or Refusal(500, "failed", "the server failed on this photo")
+                results.append({"result": [], "score": 0.0, "model_version": self._version, **refusal.plain()})
+                continue
+            assert not isinstance(answer, BaseException)
+            objects = [found for grounding in answer.groundings for found in grounding.objects]
+            labelled = [(found, project.label(found)) for found in objects]
+            size = answer.size or (1, 1)
+            shown = await asyncio.to_thread(prediction, labelled, size, self._version, project.controls)
+            self._service.answered += 1
+            results.append(shown)
+        return results
+
+    async def _question(self, project: Project, photos: TaskPhotos, task: Task) -> tuple[str, Question] | Refusal:
+        """Return the question of a task, or why there is none."""
+        try:
+            phrases = project.phrases(task.data)
+            photo = await photos.fetch(project.address(task.data))
+            return await asyncio.to_thread(self._service.question, Asked(photo, phrases))
+        except Refusal as refusal:
+            return refusal
+
+
+async def _json(request: Request) -> bytes:
+    media_type(request, JSON)
+    return await whole_body(request)
