@@ -1,4 +1,4 @@
-"""The ML backend protocol, in the shapes that Label Studio 1.23 sends, with a stand-in that serves the photos."""
+"""The ML backend protocol, in the shapes of Label Studio's source, with a stand-in that serves the photos."""
 
 from __future__ import annotations
 
