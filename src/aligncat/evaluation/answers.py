@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aligncat.datasets.tables import numbered
 from aligncat.errors import DataError
 from aligncat.evaluation.answer_checks import check_answers
 from aligncat.evaluation.answer_sets import AnswerSets, named_candidates
@@ -20,7 +22,7 @@ from aligncat.evaluation.results import Result
 from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import parse_json, read_bytes
 from aligncat.files.fields import as_mapping, optional_strs, required, required_list
-from aligncat.files.parquet import BLANK_SEAL, SEAL, check_seal, read_batches, read_schema, sealed
+from aligncat.files.parquet import BLANK_SEAL, SEAL, check_seal, read_batches, read_schema, seal
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou, merge_masks
 from aligncat.grounder.choices import object_probability
 from aligncat.language.tokens import tokenize
@@ -89,6 +91,8 @@ _SINCE_SETS = ("match", "several")
 _BEFORE_SETS = pa.schema([field for field in SCHEMA if field.name not in _SINCE_SETS])
 
 _KEY = b"aligncat"
+_BLOCK = 1024  # rows that are Python objects at once
+_KEPT_IMAGES = 1024  # images whose candidates are kept
 _MAX_BYTES = 2**32  # answers to a million expressions take about 1 GB
 
 
@@ -126,7 +130,8 @@ class Answers:
         content = io.BytesIO()
         metadata = {_KEY: json.dumps(header, ensure_ascii=False).encode(), SEAL: BLANK_SEAL}
         pq.write_table(self.table.replace_schema_metadata(metadata), content, compression="zstd")
-        write_atomic(path, sealed(content.getvalue()))
+        seal(content)
+        write_atomic(path, content.getbuffer())
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -147,6 +152,7 @@ class Answers:
             for name in {*_SINCE_SETS} - {*schema.names}:
                 table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
             table = table.select(SCHEMA.names)
+            del content  # checking takes memory too
         except DataError as error:
             raise DataError(
                 f"{path} does not hold answers of `aligncat evaluate --out`: {str(error).removeprefix(f'{path}: ')}"
@@ -187,31 +193,40 @@ def answers_table(
         StoreError: a store lacks an image.
     """
     split, truth, overlaps = questions.split, questions.truth, questions.overlaps
-    images = {image_id: questions.store.candidates(image_id) for image_id in split.images}
+    # Expressions of an image mostly stand near each other.
+    candidates_of = lru_cache(_KEPT_IMAGES)(questions.store.candidates)
     query_right = None if queries is None else _query_right(split, truth, queries)
     outcomes = Outcomes.of(overlaps, choices.choice)
-    categories = np.full((len(overlaps), choices.kept.shape[1] + 1), -1, dtype=np.int64)
-    for row, expression in enumerate(overlaps.expressions):
-        found = images[expression.image_id].categories
-        categories[row, : len(found)] = found
-    cause = causes(overlaps, choices, questions.store.labels, categories, query_right, sets)
+    cause = causes(overlaps, choices, questions.store.labels, _categories(questions), query_right, sets)
     right = outcomes.right if sets is None else sets.right
-    rows = [
-        {
+
+    def columns(row: int) -> dict[str, Any]:
+        expression = overlaps.expressions[row]
+        candidates = candidates_of(expression.image_id)
+        return {
             **_expression_columns(split, overlaps, choices, row),
-            **_choice_columns(images[expression.image_id], choices, row, several=sets is not None),
-            **_truth_columns(images[expression.image_id], truth[expression.referent_id]),
+            **_choice_columns(candidates, choices, row, several=sets is not None),
+            **_truth_columns(candidates, truth[expression.referent_id]),
             "right": bool(right[row]),
             "cause": cause[row],
-            "box_iou": float(overlaps.box_iou[row, _choice(images[expression.image_id], choices, row)]),
+            "box_iou": float(overlaps.box_iou[row, _choice(candidates, choices, row)]),
             "mask_iou": None if np.isnan(outcomes.mask_iou[row]) else float(outcomes.mask_iou[row]),
             "query_right": None if query_right is None else bool(query_right[row]),
             "same_category": None if (count := int(overlaps.same_category_objects[row])) < 0 else count,
-            "ious": overlaps.box_iou[row, : len(images[expression.image_id])],
+            "ious": overlaps.box_iou[row, : len(candidates)],
         }
-        for row, expression in enumerate(overlaps.expressions)
-    ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+    # As Python objects, a row takes many times what it takes in the table.
+    blocks = [range(len(overlaps))[start : start + _BLOCK] for start in range(0, len(overlaps), _BLOCK)]
+    batches = [pa.RecordBatch.from_pylist([*map(columns, rows)], schema=SCHEMA) for rows in blocks]
+    return pa.Table.from_batches(batches, SCHEMA).combine_chunks()
+
+
+def _categories(questions: Questions) -> NDArray[np.int64]:
+    """Return c^V with the columns of `Overlaps`, (E, O + 1); -1 where there is no candidate."""
+    images, numbers = numbered(questions.overlaps.expressions, "image_id")
+    found = questions.store.categories(images)[numbers]
+    return np.pad(found, ((0, 0), (0, 1)), constant_values=-1)
 
 
 def _expression_columns(split: Split, overlaps: Overlaps, choices: Choices, row: int) -> dict[str, Any]:
