@@ -6,7 +6,7 @@ WHAT is one of:
 
     fabricate    write a store of N images (1,000,000, d_v = 64) and their phrases, without a detector
     train        training steps with the candidates in memory and in a temporary file, alternating: their ratio
-    limited      load and train under an address space of 2 GB (RLIMIT_AS), which holds back all memory but none of
+    limited      load and train under an address space of 2 GiB (RLIMIT_AS), which holds back all memory but none of
                  the disk's: steps and the most resident memory
     load         `Store.tensors` against a plain read of the same columns with pyarrow, and the opening of the store
     lines        open JSON lines of 2 N phrases: processor time and the most resident memory
@@ -49,7 +49,7 @@ from aligncat.types import Candidates
 KEPT, SHARD, DISTINCT = 20, 512, 64
 WIDTH, HEIGHT = 640, 480
 BATCH = 64
-LIMIT = 2_000_000_000
+LIMIT = 2**31
 WORDS = ("left", "right", "red", "blue", "small", "big", "near", "the", "wall", "standing", "behind", "round")
 
 
@@ -165,7 +165,7 @@ def steps(folder: Path, memories: list[int | None]) -> list[Callable[[], None]]:
     split = load_split(DataConfig(folder, "jsonl"), "train", check_images=False)
     store = Store.open(folder / "store")
     vocabulary = Vocabulary.from_expressions(["a " + " ".join((*WORDS, *COCO_NAMES))])
-    made = []
+    made: list[Callable[[], None]] = []
     for memory in memories:
         bounded = Store.open(folder / "store")
         bounded.rows = partial(store.rows, memory=memory)  # type: ignore[method-assign]

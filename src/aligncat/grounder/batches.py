@@ -6,6 +6,7 @@ Boxes are those of the candidates. A referent's box or mask is never among them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ from aligncat.language.tokens import Tokens
 from aligncat.language.vocabulary import PAD
 from aligncat.store.columns import further_column
 from aligncat.store.reader import Store
+
+_ENCODED = 65_536  # expressions
 
 
 class Batch(NamedTuple):
@@ -87,7 +90,8 @@ class SplitTensors:
         self._columns = tuple(columns)
         self._candidates = store.rows(images, [each.column for each in columns])
         self._image_index = torch.from_numpy(image_index)
-        self._tokens = vocabulary.encode(list(values_of(split.expressions, "text")), max_length)
+        del images
+        self._tokens = _tokens(split, vocabulary, max_length)
         self._lengths = (self._tokens != PAD).sum(dim=1)
         self._labels = torch.full((len(split.expressions),), -1)
         if with_labels:
@@ -129,6 +133,18 @@ class SplitTensors:
         """Yield batches of at most `size` expressions, in order."""
         for start in range(0, len(self), size):
             yield self.gather(range(start, min(start + size, len(self))))
+
+
+def _tokens(split: Split, vocabulary: Tokens, max_length: int) -> Tensor:
+    """Return the token ids of all expressions, (E, L), of which some are encoded at once to save memory."""
+    texts = iter(values_of(split.expressions, "text"))
+    parts: list[Tensor] = []
+    while block := list(islice(texts, _ENCODED)):
+        parts.append(vocabulary.encode(block, max_length))
+    tokens = torch.full((len(split.expressions), max((part.shape[1] for part in parts), default=0)), PAD)
+    for place, part in zip(range(0, len(tokens), _ENCODED), parts, strict=True):
+        tokens[place : place + len(part), : part.shape[1]] = part
+    return tokens
 
 
 def _categories_of(split: Split) -> dict[tuple[str | None, bool], None]:

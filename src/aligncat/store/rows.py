@@ -98,7 +98,7 @@ class RowsInFile:
             records = np.zeros(len(numbers), self._type)
             for name in self._kinds:
                 records[name] = values[name]
-            rest = memoryview(records.view(np.uint8))
+            rest = records.view(np.uint8).data
             while rest:
                 rest = rest[self._file.write(rest) :]
             self._records[numbers] = written + np.arange(len(numbers))
@@ -108,7 +108,7 @@ class RowsInFile:
     def gather(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return the arrays of some images by name."""
         found = np.empty(len(images), self._type)
-        content, size = memoryview(found.view(np.uint8)), self._type.itemsize
+        content, size = found.view(np.uint8).data, self._type.itemsize
         for place, record in enumerate(self._records[images.numpy()].tolist()):
             if os.preadv(self._file.fileno(), [content[place * size : (place + 1) * size]], record * size) != size:
                 raise StoreError("the temporary file of candidates was cut; is its disk full or gone? Start again")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def is_photo(folder: Path, name: str) -> bool:
     return os.path.isfile(os.path.join(folder, name))  # noqa: PTH113, PTH118  # ten times as fast as pathlib
 
 
-def _are_simple(texts: object) -> bool:
+def _are_simple(texts: object) -> TypeGuard[list[str]]:
     if type(texts) is not list or not texts:
         return False
     return all(type(each) is str and each.isascii() and _LETTER.search(each) for each in texts)
