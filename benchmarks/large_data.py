@@ -43,7 +43,6 @@ from aligncat.store.ids import ids_sha256
 from aligncat.store.index import INDEX, SOURCES, index_file, sources_file
 from aligncat.store.manifest import FORMAT, Manifest, shard_name
 from aligncat.store.manifest_file import read_manifest
-from aligncat.store.reader import Store
 from aligncat.store.shard_file import identity
 from aligncat.types import Candidates
 
@@ -161,6 +160,7 @@ def steps(folder: Path, memories: list[int | None]) -> list[Callable[[], None]]:
     from aligncat.grounder.batches import SplitTensors
     from aligncat.grounder.model import GroundingModel, ModelConfig
     from aligncat.language.vocabulary import Vocabulary
+    from aligncat.store.reader import Store
     from aligncat.training.data import OneSentencePerReferent
 
     split = load_split(DataConfig(folder, "jsonl"), "train", check_images=False)
@@ -210,6 +210,8 @@ def limited(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def load(options: argparse.Namespace) -> dict[str, Any]:
+    from aligncat.store.reader import Store
+
     folder = options.folder / "store"
     opened = [processor_seconds(lambda: Store.open(folder), 1) for _ in range(5)]
     store = Store.open(folder)
@@ -245,6 +247,7 @@ def answers(options: argparse.Namespace) -> dict[str, Any]:
     from aligncat.evaluation.questions import Questions
     from aligncat.grounder.training_free import TrainingFreeGrounder
     from aligncat.report.folder import write_folder
+    from aligncat.store.reader import Store
 
     folder = options.folder / f"answers-{options.images}"
     if not folder.exists():
