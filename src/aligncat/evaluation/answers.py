@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from aligncat.datasets.tables import numbered
 from aligncat.errors import DataError
 from aligncat.evaluation.answer_checks import check_answers
-from aligncat.evaluation.answer_sets import AnswerSets, named_candidates
+from aligncat.evaluation.answer_columns import SCORES, choice_columns, choice_of, expression_columns, truth_columns
+from aligncat.evaluation.answer_sets import AnswerSets
 from aligncat.evaluation.causes import causes
 from aligncat.evaluation.metrics import Outcomes
 from aligncat.evaluation.results import Result
@@ -23,24 +24,20 @@ from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import parse_json, read_bytes
 from aligncat.files.fields import as_mapping, optional_strs, required, required_list
 from aligncat.files.parquet import BLANK_SEAL, SEAL, check_seal, read_batches, read_schema, seal
-from aligncat.geometry import SAME_OBJECT_IOU, box_iou, merge_masks
-from aligncat.grounder.choices import object_probability
-from aligncat.language.tokens import tokenize
+from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from aligncat.datasets.split import Split
-    from aligncat.evaluation.overlaps import Overlaps
     from aligncat.evaluation.questions import Questions
     from aligncat.store.reader import Store
-    from aligncat.types import Candidates, Choices, Truth
+    from aligncat.types import Choices, Truth
 
 _FLOATS, _STRINGS = pa.list_(pa.float32()), pa.list_(pa.string())
-SCORES = ("class", "global", "coarse", "fine")
 SCHEMA = pa.schema(
     [
         ("expression_id", pa.string()),
@@ -204,12 +201,12 @@ def answers_table(
         expression = overlaps.expressions[row]
         candidates = candidates_of(expression.image_id)
         return {
-            **_expression_columns(split, overlaps, choices, row),
-            **_choice_columns(candidates, choices, row, several=sets is not None),
-            **_truth_columns(candidates, truth[expression.referent_id]),
+            **expression_columns(split, overlaps, choices, row),
+            **choice_columns(candidates, choices, row, several=sets is not None),
+            **truth_columns(candidates, truth[expression.referent_id]),
             "right": bool(right[row]),
             "cause": cause[row],
-            "box_iou": float(overlaps.box_iou[row, _choice(candidates, choices, row)]),
+            "box_iou": float(overlaps.box_iou[row, choice_of(candidates, choices, row)]),
             "mask_iou": None if np.isnan(outcomes.mask_iou[row]) else float(outcomes.mask_iou[row]),
             "query_right": None if query_right is None else bool(query_right[row]),
             "same_category": None if (count := int(overlaps.same_category_objects[row])) < 0 else count,
@@ -227,72 +224,6 @@ def _categories(questions: Questions) -> NDArray[np.int64]:
     images, numbers = numbered(questions.overlaps.expressions, "image_id")
     found = questions.store.categories(images)[numbers]
     return np.pad(found, ((0, 0), (0, 1)), constant_values=-1)
-
-
-def _expression_columns(split: Split, overlaps: Overlaps, choices: Choices, row: int) -> dict[str, Any]:
-    """Return the columns of the expression, its predicted category and its word weights."""
-    expression = overlaps.expressions[row]
-    return {
-        "expression_id": expression.id,
-        "referent_id": expression.referent_id,
-        "image_id": expression.image_id,
-        "image_path": str(split.images[expression.image_id].path.absolute()),
-        "text": expression.text,
-        "kind": expression.kind,
-        "needed": expression.needed,
-        "redundant": expression.redundant,
-        "length": len(tokenize(expression.text)),
-        "referent_category": overlaps.referent_categories[row],
-        "predicted_category": None if choices.predicted is None else choices.predicted[row],
-        "category_matched": bool(choices.category_matched[row]),
-        "words": [word for word, _ in choices.word_weights[row]],
-        "word_weights": [weight for _, weight in choices.word_weights[row]],
-    }
-
-
-def _choice_columns(candidates: Candidates, choices: Choices, row: int, *, several: bool) -> dict[str, Any]:
-    """Return the columns of the candidates, their scores, and the choice."""
-    count = len(candidates)
-    choice = _choice(candidates, choices, row)
-    shares = choices.probabilities[row, :count]
-    shown = (named_candidates(choices, row, count, 0) if several else [choice]) if count else []
-    return {
-        "choice": choice,
-        "score": object_probability(shares, candidates.boxes, choice) if count else 0.0,
-        "chosen_mask": _joined_mask(candidates, shown),
-        "boxes": candidates.boxes.ravel(),
-        "categories": candidates.categories.astype(np.int16),
-        "confidences": candidates.confidences,
-        "kept": choices.kept[row, :count].tolist(),
-        "probabilities": shares,
-        **{f"{name}_scores": choices.scores[name][row, :count] if name in choices.scores else None for name in SCORES},
-        "match": None if choices.match is None else float(choices.match[row]),
-        "several": None if choices.several is None else choices.several[row, :count].tolist(),
-    }
-
-
-def _joined_mask(candidates: Candidates, slots: Sequence[int]) -> bytes | None:
-    """Return the counts of some candidates' masks together; None without candidates or masks."""
-    if not slots or candidates.masks is None:
-        return None
-    return merge_masks([candidates.masks[each] for each in slots])["counts"]
-
-
-def _truth_columns(candidates: Candidates, truth: Truth) -> dict[str, Any]:
-    """Return the columns of the image's size and the targets' truth."""
-    sides = np.maximum(truth.boxes[:, 2:] - truth.boxes[:, :2], 0)
-    return {
-        "width": candidates.width,
-        "height": candidates.height,
-        "truth_box": truth.boxes.ravel(),
-        "truth_mask": merge_masks(truth.masks)["counts"] if truth.masks else None,
-        "size": (sides[:, 0] * sides[:, 1]).sum() / (candidates.width * candidates.height),
-    }
-
-
-def _choice(candidates: Candidates, choices: Choices, row: int) -> int:
-    """Return the index of the chosen candidate, or -1 if the image has no candidate."""
-    return int(choices.choice[row]) if len(candidates) else -1
 
 
 def _query_right(split: Split, truth: Mapping[str, Truth], queries: Store) -> NDArray[np.bool_]:
