@@ -51,16 +51,22 @@ def check_answers(table: pa.Table, labels: Sequence[str], result: Result, where:
         )
     given = {name: table[name].null_count < len(table) for name in ("match", "several")}
     for start in range(0, len(table), _BLOCK):
-        _check_block(_Checks(table.slice(start, _BLOCK).combine_chunks(), where, start), labels, given)
+        _check_block(
+            _Checks(table.slice(start, _BLOCK).combine_chunks(), where, start),
+            labels,
+            given,
+            boxes_alone=result.boxes_alone,
+        )
 
 
-def _check_block(checks: _Checks, labels: Sequence[str], given: Mapping[str, bool]) -> None:
+def _check_block(checks: _Checks, labels: Sequence[str], given: Mapping[str, bool], *, boxes_alone: bool) -> None:
     """Check some rows.
 
     Args:
         checks: the rows.
         labels: the detector's category names.
         given: whether any row of the file has a match, and several objects.
+        boxes_alone: whether the detector gives no masks.
     """
     checks.nulls()
     for name in _SHARES:
@@ -74,7 +80,7 @@ def _check_block(checks: _Checks, labels: Sequence[str], given: Mapping[str, boo
         checks.values(name, lambda values: values >= 0, "zero or more")
     checks.values("cause", lambda values: np.isin(values, [RIGHT, *CAUSES]), "a cause of errors")
     _check_lists(checks, given)
-    _check_masks(checks)
+    _check_masks(checks, boxes_alone=boxes_alone)
 
 
 class _Checks:
@@ -160,12 +166,12 @@ def _check_lists(checks: _Checks, given: Mapping[str, bool]) -> None:
     checks.all(right == (np.asarray(table["cause"]) == RIGHT), "'right' and 'cause' contradict each other")
 
 
-def _check_masks(checks: _Checks) -> None:
+def _check_masks(checks: _Checks, *, boxes_alone: bool) -> None:
     table = checks.table
     width, height = (table[name].to_numpy().astype(np.int64) for name in ("width", "height"))
     pixels = width * height
     checks.all((width > 0) & (height > 0) & (pixels <= MAX_PIXELS), "'width' or 'height' is not a photo's")
-    has_choice = table["choice"].to_numpy() >= 0
+    has_choice = (table["choice"].to_numpy() >= 0) & (not boxes_alone)
     checks.all(np.asarray(table["chosen_mask"].is_valid()) == has_choice, "'chosen_mask' and 'choice' contradict")
     for name in ("truth_mask", "chosen_mask"):
         given = np.flatnonzero(np.asarray(table[name].is_valid()))
