@@ -15,7 +15,7 @@ from helpers.hand_store import IMAGES, manifest
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError, StoreError
 from aligncat.evaluation.answer_sets import AnswerSets
-from aligncat.evaluation.answers import answers_table
+from aligncat.evaluation.answers import Answers, answers_table
 from aligncat.evaluation.metrics import measure
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.evaluation.questions import Questions
@@ -138,6 +138,12 @@ def test_the_line_of_a_result_says_that_res_is_not_measured(questions: Questions
     assert metrics["RES mIoU"] is None
     result.save(tmp_path / "result.json")
     assert Result.load(tmp_path / "result.json") == result
+    answers = Answers(result, ("cat", "dog", "cup"), {}, answers_table(questions, CHOICES))
+    answers.save(tmp_path / "answers.parquet")
+    assert Answers.load(tmp_path / "answers.parquet").table.equals(answers.table)
+    replace(answers, result=replace(result, boxes_alone=False)).save(tmp_path / "damaged.parquet")
+    with pytest.raises(DataError, match="'chosen_mask' and 'choice' contradict"):
+        Answers.load(tmp_path / "damaged.parquet")
     assert "boxes_alone" not in replace(result, boxes_alone=False).to_json()
     with pytest.raises(DataError, match=r"'boxes_alone' must be true or false, not 3"):
         Result.from_json({**result.to_json(), "boxes_alone": 3}, "result.json")

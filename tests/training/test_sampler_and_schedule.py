@@ -46,6 +46,15 @@ class TestOneSentencePerReferent:
         rows = epoch_of(OneSentencePerReferent(self.split, seed=0), epoch)
         assert sorted(self.split.expressions[row].referent_id for row in rows) == ["0", "1", "2", "3", "4"]
 
+    @pytest.mark.parametrize("epoch", range(3))
+    def test_the_draws_are_those_of_a_plain_loop(self, epoch: int) -> None:
+        """The referents of `split` have the rows 0, 1 to 3, 4 and 5, 6 to 10, and 11 to 13."""
+        rows = [[0], [1, 2, 3], [4, 5], [6, 7, 8, 9, 10], [11, 12, 13]]
+        generator = torch.Generator().manual_seed((3 << 20) + epoch)
+        order, draws = torch.randperm(5, generator=generator).tolist(), torch.rand(5, generator=generator).tolist()
+        expected = [rows[group][int(draws[group] * len(rows[group]))] for group in order]
+        assert epoch_of(OneSentencePerReferent(self.split, seed=3), epoch) == expected
+
     def test_samples_depend_only_on_seed_and_epoch(self) -> None:
         first, second = (OneSentencePerReferent(self.split, seed=7) for _ in range(2))
         torch.manual_seed(1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from aligncat.datasets.categories import canonical_category
 from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.split import Split
+from aligncat.datasets.tables import ExpressionTable
 
 
 def with_derived_categories(split: Split, lexicon: Path | None, categories: Iterable[str]) -> Split:
@@ -26,6 +27,8 @@ def with_derived_categories(split: Split, lexicon: Path | None, categories: Iter
     Raises:
         DataError: the file is missing or does not have the form of a lexicon.
     """
+    if isinstance(split.expressions, ExpressionTable):
+        return _with_derived_in_table(split, split.expressions, lexicon, categories)
     texts: dict[str, list[str]] = {}
     for each in split.expressions:
         if each.category is None and not each.no_target:
@@ -43,3 +46,13 @@ def with_derived_categories(split: Split, lexicon: Path | None, categories: Iter
         for each in split.expressions
     )
     return replace(split, expressions=expressions)
+
+
+def _with_derived_in_table(
+    split: Split, expressions: ExpressionTable, lexicon: Path | None, categories: Iterable[str]
+) -> Split:
+    if not ((expressions.categories < 0) & ~expressions.no_target).any():
+        return split
+    names = {canonical_category(name): name for name in (*categories, *expressions.given_names())}
+    words = Lexicon.load(lexicon, names.values())
+    return replace(split, expressions=expressions.with_derived(words.category_of_all))

@@ -6,6 +6,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from aligncat.datasets.tables import ExpressionTable, values_of
 from aligncat.errors import DataError
 from aligncat.types import JSON, Expression, ImageRecord
 
@@ -29,8 +32,8 @@ class Split:
     dataset: str
     split: str
     split_by: str | None
-    images: dict[str, ImageRecord]
-    expressions: tuple[Expression, ...]
+    images: Mapping[str, ImageRecord]
+    expressions: Sequence[Expression]
     made: Mapping[str, JSON] | None = None
 
     def with_targets(self) -> Split:
@@ -41,10 +44,10 @@ class Split:
         Raises:
             DataError: no expression is left.
         """
-        kept = tuple(each for each in self.expressions if not each.no_target)
-        if len(kept) == len(self.expressions):
+        stays = ~np.fromiter(values_of(self.expressions, "no_target"), np.bool_)
+        if stays.all():
             return self
-        if not kept:
+        if not stays.any():
             raise DataError(
                 f"{self.dataset}, split {self.split}: every expression is said to mean nothing in its image, so there "
                 "is nothing to learn; if the boxes are only unknown, leave out the keys of the boxes"
@@ -53,10 +56,15 @@ class Split:
             "%s, split %s: left out %s of %s expressions, whose images are said to show nothing that they mean",
             self.dataset,
             self.split,
-            f"{len(self.expressions) - len(kept):,}",
+            f"{int((~stays).sum()):,}",
             f"{len(self.expressions):,}",
         )
-        shown = {each.image_id for each in kept}
+        kept: Sequence[Expression]
+        if isinstance(self.expressions, ExpressionTable):
+            kept = self.expressions.where(stays)
+        else:
+            kept = tuple(each for each, stay in zip(self.expressions, stays.tolist(), strict=True) if stay)
+        shown = set(values_of(kept, "image_id"))
         images = {image_id: record for image_id, record in self.images.items() if image_id in shown}
         return replace(self, images=images, expressions=kept)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,7 @@ _OPTIONAL |= {
 _OF_CANDIDATES = ("confidences", "kept", "probabilities", "ious")
 _SHARES = ("score", "match", "box_iou", "mask_iou", "confidences", "probabilities", "ious")
 _FINITE = ("size", "truth_box", "boxes", "word_weights")
+_BLOCK = 8192  # rows that are checked at once, so that the checks take little memory
 _ROUNDING = 1e-3  # sums of float32 may exceed 1 by less
 
 
@@ -48,7 +49,25 @@ def check_answers(table: pa.Table, labels: Sequence[str], result: Result, where:
         raise DataError(
             f"{where}: has {len(table)} answers, but its metrics are of {result.metrics.expressions}; evaluate again"
         )
-    checks = _Checks(table.combine_chunks(), where)
+    given = {name: table[name].null_count < len(table) for name in ("match", "several")}
+    for start in range(0, len(table), _BLOCK):
+        _check_block(
+            _Checks(table.slice(start, _BLOCK).combine_chunks(), where, start),
+            labels,
+            given,
+            boxes_alone=result.boxes_alone,
+        )
+
+
+def _check_block(checks: _Checks, labels: Sequence[str], given: Mapping[str, bool], *, boxes_alone: bool) -> None:
+    """Check some rows.
+
+    Args:
+        checks: the rows.
+        labels: the detector's category names.
+        given: whether any row of the file has a match, and several objects.
+        boxes_alone: whether the detector gives no masks.
+    """
     checks.nulls()
     for name in _SHARES:
         checks.values(name, lambda values: (values >= 0) & (values <= 1 + _ROUNDING), "a number from 0 to 1")
@@ -60,21 +79,22 @@ def check_answers(table: pa.Table, labels: Sequence[str], result: Result, where:
     for name in ("size", "length", "same_category"):
         checks.values(name, lambda values: values >= 0, "zero or more")
     checks.values("cause", lambda values: np.isin(values, [RIGHT, *CAUSES]), "a cause of errors")
-    _check_lists(checks)
-    _check_masks(checks)
+    _check_lists(checks, given)
+    _check_masks(checks, boxes_alone=boxes_alone)
 
 
 class _Checks:
     """Checks of a table's columns that say which row is wrong."""
 
-    def __init__(self, table: pa.Table, where: str) -> None:
+    def __init__(self, table: pa.Table, where: str, start: int) -> None:
         self.table = table
         self._where = where
+        self._start = start  # the number of the first row
 
     def all(self, fine: NDArray[np.bool_], what: str) -> None:
         """Check that all rows are fine."""
         if not fine.all():
-            row = int(np.flatnonzero(~fine)[0])
+            row = self._start + int(np.flatnonzero(~fine)[0])
             raise DataError(f"{self._where}: row {row}: {what}; the file is damaged, evaluate again")
 
     def nulls(self) -> None:
@@ -124,7 +144,7 @@ def _is_list(column: pa.ChunkedArray) -> bool:
     return bool(pa.types.is_list(column.type))
 
 
-def _check_lists(checks: _Checks) -> None:
+def _check_lists(checks: _Checks, given: Mapping[str, bool]) -> None:
     table = checks.table
     count = checks.lengths("categories")
     for name in _OF_CANDIDATES:
@@ -133,9 +153,8 @@ def _check_lists(checks: _Checks) -> None:
     targets, rest = np.divmod(checks.lengths("truth_box"), 4)
     checks.all(rest == 0, "'truth_box' must have four numbers for each target")
     checks.all((targets > 0) | ~np.asarray(table["truth_mask"].is_valid()), "'truth_mask' and 'truth_box' contradict")
-    for name in ("match", "several"):
-        given = np.asarray(table[name].is_valid())
-        checks.all(given | (not given.any()), f"{name!r} is missing, but other rows have it")
+    for name, in_any in given.items():
+        checks.all(np.asarray(table[name].is_valid()) | (not in_any), f"{name!r} is missing, but other rows have it")
     checks.all((checks.lengths("several") == count) | (checks.lengths("several") < 0), "'several' has another length")
     for name in ("class_scores", "global_scores", "coarse_scores", "fine_scores"):
         checks.all((checks.lengths(name) == count) | (checks.lengths(name) < 0), f"{name!r} has another length")
@@ -147,12 +166,12 @@ def _check_lists(checks: _Checks) -> None:
     checks.all(right == (np.asarray(table["cause"]) == RIGHT), "'right' and 'cause' contradict each other")
 
 
-def _check_masks(checks: _Checks) -> None:
+def _check_masks(checks: _Checks, *, boxes_alone: bool) -> None:
     table = checks.table
     width, height = (table[name].to_numpy().astype(np.int64) for name in ("width", "height"))
     pixels = width * height
     checks.all((width > 0) & (height > 0) & (pixels <= MAX_PIXELS), "'width' or 'height' is not a photo's")
-    has_choice = table["choice"].to_numpy() >= 0
+    has_choice = (table["choice"].to_numpy() >= 0) & (not boxes_alone)
     checks.all(np.asarray(table["chosen_mask"].is_valid()) == has_choice, "'chosen_mask' and 'choice' contradict")
     for name in ("truth_mask", "chosen_mask"):
         given = np.flatnonzero(np.asarray(table[name].is_valid()))

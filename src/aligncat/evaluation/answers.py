@@ -5,40 +5,39 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aligncat.datasets.tables import numbered
 from aligncat.errors import DataError
 from aligncat.evaluation.answer_checks import check_answers
-from aligncat.evaluation.answer_sets import AnswerSets, named_candidates
+from aligncat.evaluation.answer_columns import SCORES, choice_columns, choice_of, expression_columns, truth_columns
+from aligncat.evaluation.answer_sets import AnswerSets
 from aligncat.evaluation.causes import causes
 from aligncat.evaluation.metrics import Outcomes
 from aligncat.evaluation.results import Result
 from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import parse_json, read_bytes
 from aligncat.files.fields import as_mapping, optional_strs, required, required_list
-from aligncat.files.parquet import BLANK_SEAL, SEAL, check_seal, read_batches, read_schema, sealed
-from aligncat.geometry import SAME_OBJECT_IOU, box_iou, merge_masks
-from aligncat.grounder.choices import object_probability
-from aligncat.language.tokens import tokenize
+from aligncat.files.parquet import BLANK_SEAL, SEAL, check_seal, read_batches, read_schema, seal
+from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from aligncat.datasets.split import Split
-    from aligncat.evaluation.overlaps import Overlaps
     from aligncat.evaluation.questions import Questions
     from aligncat.store.reader import Store
-    from aligncat.types import Candidates, Choices, Truth
+    from aligncat.types import Choices, Truth
 
 _FLOATS, _STRINGS = pa.list_(pa.float32()), pa.list_(pa.string())
-SCORES = ("class", "global", "coarse", "fine")
 SCHEMA = pa.schema(
     [
         ("expression_id", pa.string()),
@@ -89,6 +88,8 @@ _SINCE_SETS = ("match", "several")
 _BEFORE_SETS = pa.schema([field for field in SCHEMA if field.name not in _SINCE_SETS])
 
 _KEY = b"aligncat"
+_BLOCK = 1024  # rows that are Python objects at once
+_KEPT_IMAGES = 1024  # images whose candidates are kept
 _MAX_BYTES = 2**32  # answers to a million expressions take about 1 GB
 
 
@@ -126,7 +127,8 @@ class Answers:
         content = io.BytesIO()
         metadata = {_KEY: json.dumps(header, ensure_ascii=False).encode(), SEAL: BLANK_SEAL}
         pq.write_table(self.table.replace_schema_metadata(metadata), content, compression="zstd")
-        write_atomic(path, sealed(content.getvalue()))
+        seal(content)
+        write_atomic(path, content.getbuffer())
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -147,6 +149,7 @@ class Answers:
             for name in {*_SINCE_SETS} - {*schema.names}:
                 table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
             table = table.select(SCHEMA.names)
+            del content  # checking takes memory too
         except DataError as error:
             raise DataError(
                 f"{path} does not hold answers of `aligncat evaluate --out`: {str(error).removeprefix(f'{path}: ')}"
@@ -187,97 +190,40 @@ def answers_table(
         StoreError: a store lacks an image.
     """
     split, truth, overlaps = questions.split, questions.truth, questions.overlaps
-    images = {image_id: questions.store.candidates(image_id) for image_id in split.images}
+    # Expressions of an image mostly stand near each other.
+    candidates_of = lru_cache(_KEPT_IMAGES)(questions.store.candidates)
     query_right = None if queries is None else _query_right(split, truth, queries)
     outcomes = Outcomes.of(overlaps, choices.choice)
-    categories = np.full((len(overlaps), choices.kept.shape[1] + 1), -1, dtype=np.int64)
-    for row, expression in enumerate(overlaps.expressions):
-        found = images[expression.image_id].categories
-        categories[row, : len(found)] = found
-    cause = causes(overlaps, choices, questions.store.labels, categories, query_right, sets)
+    cause = causes(overlaps, choices, questions.store.labels, _categories(questions), query_right, sets)
     right = outcomes.right if sets is None else sets.right
-    rows = [
-        {
-            **_expression_columns(split, overlaps, choices, row),
-            **_choice_columns(images[expression.image_id], choices, row, several=sets is not None),
-            **_truth_columns(images[expression.image_id], truth[expression.referent_id]),
+
+    def columns(row: int) -> dict[str, Any]:
+        expression = overlaps.expressions[row]
+        candidates = candidates_of(expression.image_id)
+        return {
+            **expression_columns(split, overlaps, choices, row),
+            **choice_columns(candidates, choices, row, several=sets is not None),
+            **truth_columns(candidates, truth[expression.referent_id]),
             "right": bool(right[row]),
             "cause": cause[row],
-            "box_iou": float(overlaps.box_iou[row, _choice(images[expression.image_id], choices, row)]),
+            "box_iou": float(overlaps.box_iou[row, choice_of(candidates, choices, row)]),
             "mask_iou": None if np.isnan(outcomes.mask_iou[row]) else float(outcomes.mask_iou[row]),
             "query_right": None if query_right is None else bool(query_right[row]),
             "same_category": None if (count := int(overlaps.same_category_objects[row])) < 0 else count,
-            "ious": overlaps.box_iou[row, : len(images[expression.image_id])],
+            "ious": overlaps.box_iou[row, : len(candidates)],
         }
-        for row, expression in enumerate(overlaps.expressions)
-    ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+    # As Python objects, a row takes many times what it takes in the table.
+    blocks = [range(len(overlaps))[start : start + _BLOCK] for start in range(0, len(overlaps), _BLOCK)]
+    batches = [pa.RecordBatch.from_pylist([*map(columns, rows)], schema=SCHEMA) for rows in blocks]
+    return pa.Table.from_batches(batches, SCHEMA).combine_chunks()
 
 
-def _expression_columns(split: Split, overlaps: Overlaps, choices: Choices, row: int) -> dict[str, Any]:
-    """Return the columns of the expression, its predicted category and its word weights."""
-    expression = overlaps.expressions[row]
-    return {
-        "expression_id": expression.id,
-        "referent_id": expression.referent_id,
-        "image_id": expression.image_id,
-        "image_path": str(split.images[expression.image_id].path.absolute()),
-        "text": expression.text,
-        "kind": expression.kind,
-        "needed": expression.needed,
-        "redundant": expression.redundant,
-        "length": len(tokenize(expression.text)),
-        "referent_category": overlaps.referent_categories[row],
-        "predicted_category": None if choices.predicted is None else choices.predicted[row],
-        "category_matched": bool(choices.category_matched[row]),
-        "words": [word for word, _ in choices.word_weights[row]],
-        "word_weights": [weight for _, weight in choices.word_weights[row]],
-    }
-
-
-def _choice_columns(candidates: Candidates, choices: Choices, row: int, *, several: bool) -> dict[str, Any]:
-    """Return the columns of the candidates, their scores, and the choice."""
-    count = len(candidates)
-    choice = _choice(candidates, choices, row)
-    shares = choices.probabilities[row, :count]
-    shown = (named_candidates(choices, row, count, 0) if several else [choice]) if count else []
-    return {
-        "choice": choice,
-        "score": object_probability(shares, candidates.boxes, choice) if count else 0.0,
-        "chosen_mask": _joined_mask(candidates, shown),
-        "boxes": candidates.boxes.ravel(),
-        "categories": candidates.categories.astype(np.int16),
-        "confidences": candidates.confidences,
-        "kept": choices.kept[row, :count].tolist(),
-        "probabilities": shares,
-        **{f"{name}_scores": choices.scores[name][row, :count] if name in choices.scores else None for name in SCORES},
-        "match": None if choices.match is None else float(choices.match[row]),
-        "several": None if choices.several is None else choices.several[row, :count].tolist(),
-    }
-
-
-def _joined_mask(candidates: Candidates, slots: Sequence[int]) -> bytes | None:
-    """Return the counts of some candidates' masks together; None without candidates or masks."""
-    if not slots or candidates.masks is None:
-        return None
-    return merge_masks([candidates.masks[each] for each in slots])["counts"]
-
-
-def _truth_columns(candidates: Candidates, truth: Truth) -> dict[str, Any]:
-    """Return the columns of the image's size and the targets' truth."""
-    sides = np.maximum(truth.boxes[:, 2:] - truth.boxes[:, :2], 0)
-    return {
-        "width": candidates.width,
-        "height": candidates.height,
-        "truth_box": truth.boxes.ravel(),
-        "truth_mask": merge_masks(truth.masks)["counts"] if truth.masks else None,
-        "size": (sides[:, 0] * sides[:, 1]).sum() / (candidates.width * candidates.height),
-    }
-
-
-def _choice(candidates: Candidates, choices: Choices, row: int) -> int:
-    """Return the index of the chosen candidate, or -1 if the image has no candidate."""
-    return int(choices.choice[row]) if len(candidates) else -1
+def _categories(questions: Questions) -> NDArray[np.int64]:
+    """Return c^V with the columns of `Overlaps`, (E, O + 1); -1 where there is no candidate."""
+    images, numbers = numbered(questions.overlaps.expressions, "image_id")
+    found = questions.store.categories(images)[numbers]
+    return np.pad(found, ((0, 0), (0, 1)), constant_values=-1)
 
 
 def _query_right(split: Split, truth: Mapping[str, Truth], queries: Store) -> NDArray[np.bool_]:

@@ -49,7 +49,7 @@ def most_confident(split: Split, store: Store, categories: Sequence[str | None])
     """
     images = list(split.images)
     place = {image_id: number for number, image_id in enumerate(images)}
-    found = store.tensors(images).categories.numpy()
+    found = store.categories(images)
     class_of = {canonical_category(label): number for number, label in enumerate(store.labels)}
     names = [name or each.category for name, each in zip(categories, split.expressions, strict=True)]
     wanted = np.array([-2 if name is None else class_of.get(canonical_category(name), -2) for name in names])

@@ -67,7 +67,7 @@ class Overlaps:
     dataset: str
     split: str
     split_by: str | None
-    expressions: tuple[Expression, ...]
+    expressions: Sequence[Expression]
     targets: NDArray[np.int64]
     referent_categories: tuple[str | None, ...]
     box_iou: NDArray[np.float64]

@@ -11,7 +11,7 @@ from aligncat.files.temporary import staging_folder, temporary_file
 from aligncat.files.write_errors import named_write_errors
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that readers see either its old content or all of the new content.
 
     The content goes into a hidden file beside it, which is synced to disk and then renamed. Its name is unique, so two

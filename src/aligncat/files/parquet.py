@@ -112,14 +112,16 @@ def check_pages(content: bytes, path: Path, error: type[AligncatError] = DataErr
         _check_pages(file, len(content), path, error, None)
 
 
-def sealed(content: bytes) -> bytes:
-    """Return a Parquet file with the SHA-256 of all its other bytes under SEAL.
+def seal(content: io.BytesIO) -> None:
+    """Write the SHA-256 of all other bytes of a Parquet file into it, under SEAL.
 
     Args:
         content: a file whose metadata has BLANK_SEAL under SEAL.
     """
-    place = content.rindex(_SEAL_IN_FOOTER + BLANK_SEAL) + len(_SEAL_IN_FOOTER)
-    return content[:place] + hashlib.sha256(content).hexdigest().encode() + content[place + len(BLANK_SEAL) :]
+    with content.getbuffer() as whole:
+        footer = bytes(whole[-8 - int.from_bytes(whole[-8:-4], "little") :])
+        place = len(whole) - len(footer) + footer.rindex(_SEAL_IN_FOOTER + BLANK_SEAL) + len(_SEAL_IN_FOOTER)
+        whole[place : place + len(BLANK_SEAL)] = hashlib.sha256(whole).hexdigest().encode()
 
 
 def check_seal(content: bytes, path: Path, error: type[AligncatError] = DataError) -> None:

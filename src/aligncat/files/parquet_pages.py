@@ -153,7 +153,11 @@ class _Compact:
         return size
 
     def _byte(self) -> int:
-        return self._bytes(1)[0]
+        place = self.place
+        if place >= len(self._content):
+            raise ValueError("the footer ends inside a value")
+        self.place = place + 1
+        return self._content[place]
 
     def _bytes(self, count: int) -> bytes:
         self.place += count

@@ -6,6 +6,7 @@ Boxes are those of the candidates. A referent's box or mask is never among them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +16,15 @@ from torch import Tensor
 
 from aligncat.datasets.categories import category_index
 from aligncat.datasets.split import Split
+from aligncat.datasets.tables import numbered, values_of
 from aligncat.errors import DetectorError
-from aligncat.grounder.features import ScaledColumn, stored_columns, with_columns
+from aligncat.grounder.features import ScaledColumn, with_columns
 from aligncat.language.tokens import Tokens
 from aligncat.language.vocabulary import PAD
+from aligncat.store.columns import further_column
 from aligncat.store.reader import Store
+
+_ENCODED = 65_536  # expressions
 
 
 class Batch(NamedTuple):
@@ -80,20 +85,18 @@ class SplitTensors:
         columns: Sequence[ScaledColumn] = (),
     ) -> None:
         self.expressions = split.expressions
-        images = list(dict.fromkeys(expression.image_id for expression in split.expressions))
-        index_of = {image_id: index for index, image_id in enumerate(images)}
-        self._candidates = store.tensors(images)
+        images, image_index = numbered(split.expressions, "image_id")
         # They are put together for each batch, so that the store's tensors, which workers share, are not copied.
         self._columns = tuple(columns)
-        self._further = stored_columns(store, images, columns)
-        self._boxes = torch.from_numpy(store.relative_boxes(images))
-        self._image_index = torch.tensor([index_of[expression.image_id] for expression in split.expressions])
-        self._tokens = vocabulary.encode([expression.text for expression in split.expressions], max_length)
+        self._candidates = store.rows(images, [each.column for each in columns])
+        self._image_index = torch.from_numpy(image_index)
+        del images
+        self._tokens = _tokens(split, vocabulary, max_length)
         self._lengths = (self._tokens != PAD).sum(dim=1)
         self._labels = torch.full((len(split.expressions),), -1)
         if with_labels:
             label_of = _labels_by_category(split, store.labels)
-            self._labels = torch.tensor([label_of.get(expression.category, -1) for expression in split.expressions])
+            self._labels = torch.tensor([label_of.get(name, -1) for name in values_of(split.expressions, "category")])
 
     def __len__(self) -> int:
         return len(self.expressions)
@@ -106,29 +109,48 @@ class SplitTensors:
     @property
     def confidences(self) -> NDArray[np.float32]:
         """The confidences of the images' candidates, (images, O), highest first; 0 where there is none."""
-        return self._candidates.confidences.numpy()
+        return self._candidates.confidences
 
     def gather(self, rows: Sequence[int]) -> Batch:
         """Return a batch of the given expressions, padded to the longest of them."""
         row = torch.tensor(rows)
         image = self._image_index[row]
-        further = {name: values[image] for name, values in self._further.items()}
+        found = self._candidates.gather(image)
+        further = {each.column.name: found[further_column(each.column.name)] for each in self._columns}
         return Batch(
-            features=with_columns(self._candidates.features[image], self._columns, further),
-            categories=self._candidates.categories[image],
-            valid=self._candidates.valid[image],
+            features=with_columns(found["features"], self._columns, further),
+            categories=found["categories"],
+            valid=found["valid"],
             tokens=self._tokens[row, : int(self._lengths[row].max())],
             labels=self._labels[row],
             image_index=image,
             rows=row,
-            boxes=self._boxes[image],
-            confidences=self._candidates.confidences[image],
+            boxes=found["relative_boxes"],
+            confidences=found["confidences"],
         )
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Yield batches of at most `size` expressions, in order."""
         for start in range(0, len(self), size):
             yield self.gather(range(start, min(start + size, len(self))))
+
+
+def _tokens(split: Split, vocabulary: Tokens, max_length: int) -> Tensor:
+    """Return the token ids of all expressions, (E, L), of which some are encoded at once to save memory."""
+    texts = iter(values_of(split.expressions, "text"))
+    parts: list[Tensor] = []
+    while block := list(islice(texts, _ENCODED)):
+        parts.append(vocabulary.encode(block, max_length))
+    tokens = torch.full((len(split.expressions), max((part.shape[1] for part in parts), default=0)), PAD)
+    for place, part in zip(range(0, len(tokens), _ENCODED), parts, strict=True):
+        tokens[place : place + len(part), : part.shape[1]] = part
+    return tokens
+
+
+def _categories_of(split: Split) -> dict[tuple[str | None, bool], None]:
+    """Return the categories of a split, each with whether it is derived, in order of first mention."""
+    pairs = zip(values_of(split.expressions, "category"), values_of(split.expressions, "derived"), strict=True)
+    return dict.fromkeys(pairs)
 
 
 def _labels_by_category(split: Split, labels: tuple[str, ...]) -> dict[str | None, int]:
@@ -138,7 +160,7 @@ def _labels_by_category(split: Split, labels: tuple[str, ...]) -> dict[str | Non
     expressions have no c*.
     """
     index: dict[str | None, int] = {}
-    for name, derived in dict.fromkeys((e.category, e.derived) for e in split.expressions):
+    for name, derived in _categories_of(split):
         if name is not None:
             try:
                 index[name] = category_index(name, labels)

@@ -49,10 +49,10 @@ class Familiar:
         """
         if len(confidences) < LEAST_IMAGES or not confidences.shape[1]:
             return None
-        values = confidences.astype(np.float64)
-        means, spreads = values.mean(axis=0), np.maximum(values.std(axis=0), _LEAST_SPREAD)
+        means = confidences.mean(axis=0, dtype=np.float64)
+        spreads = np.maximum(confidences.std(axis=0, dtype=np.float64), _LEAST_SPREAD)
         record = cls(tuple(means.tolist()), tuple(spreads.tolist()), 0.0)
-        distances = [record.distance(row) for row in values]
+        distances = [record.distance(row) for row in confidences]
         return cls(record.means, record.spreads, float(np.quantile(distances, 1 - _FALSE_ALARMS)))
 
     def distance(self, confidences: NDArray[np.floating]) -> float:

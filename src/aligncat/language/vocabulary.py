@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -96,10 +97,14 @@ class Vocabulary:
         Raises:
             DataError: an expression has no words.
         """
-        rows = [[self.id(word) for word in _words(text, self.rule)[:max_length]] for text in texts]
-        tokens = torch.full((len(rows), max(map(len, rows), default=0)), PAD, dtype=torch.int64)
-        for index, row in enumerate(rows):
-            tokens[index, : len(row)] = torch.tensor(row)
+        found, lengths = array("q"), array("q")  # as lists, millions of expressions would take a gigabyte
+        for text in texts:
+            words = _words(text, self.rule)[:max_length]
+            found.extend(map(self.id, words))
+            lengths.append(len(words))
+        counts = torch.tensor(lengths, dtype=torch.int64)
+        tokens = torch.full((len(texts), max(lengths, default=0)), PAD, dtype=torch.int64)
+        tokens[torch.arange(tokens.shape[1]) < counts[:, None]] = torch.tensor(found, dtype=torch.int64)
         return tokens
 
     def weigh(self, text: str, weights: Sequence[float]) -> tuple[tuple[str, float], ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,17 +45,17 @@ def overview(split: SplitRows, copies: Mapping[str, str | None], run_numbers: Ma
 
 
 def _answers_overview(run: RunOnSplit) -> dict[str, Any]:
-    columns = ["cause", "score", "choice", "boxes", "match", "several"]
-    rows = run.table.select(columns).to_pylist()
-    match = [row["match"] for row in rows]
+    columns = ["cause", "choice", "boxes", "match", "several"]
+    match = run.table["match"].to_pylist()
     return {
         "labels": list(run.answers.labels),
-        "cause": [row["cause"] for row in rows],
-        "probability": numbers(row["score"] for row in rows),
+        "cause": run.table["cause"].to_pylist(),
+        "probability": numbers(run.table["score"].to_pylist()),
         # Four numbers for each object that the answer names; null if it names none.
         "box": [
-            [x for place in named for x in numbers(row["boxes"][4 * place : 4 * place + 4], _PIXEL)] or None
-            for row, named in zip(rows, map(partial(_named, run), rows), strict=True)
+            [x for place in _named(run, row) for x in numbers(row["boxes"][4 * place : 4 * place + 4], _PIXEL)] or None
+            for start in range(0, len(run.table), CHUNK)  # the boxes of all rows take gigabytes as Python objects
+            for row in run.table.slice(start, CHUNK).select(columns).to_pylist()
         ],
         **({} if match == [None] * len(match) else {"match": numbers(match)}),
     }

@@ -95,6 +95,8 @@ def _align_runs(runs: Mapping[Path, Answers]) -> SplitRows:
 
 
 def _align_rows(ids: list[str], table: pa.Table) -> pa.Table:
+    if table["expression_id"].to_pylist() == ids:
+        return table
     row_of = {expression: row for row, expression in enumerate(table["expression_id"].to_pylist())}
     return table.take(pa.array([row_of.get(expression) for expression in ids], pa.int64()))
 

@@ -114,9 +114,9 @@ class FirstShard:
         """Return a vector of each candidate's query as (rows, kept, length); zeros for padding."""
         return self._padded(column)[rows, :kept]
 
-    def size(self, row: int) -> tuple[int, int]:
-        """Return the width and the height of an image, pixels."""
-        return self._table["width"][row].as_py(), self._table["height"][row].as_py()
+    def sizes(self, rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        """Return the widths and the heights of images, (rows, 2) pixels."""
+        return np.stack([self._table[side].to_numpy()[rows] for side in ("width", "height")], axis=1)
 
     def masks(self, row: int, kept: int) -> list[bytes]:
         """Return the counts of an image's first masks, one per candidate."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from aligncat.errors import StoreError
 from aligncat.files.parquet import check_pages
 from aligncat.files.parquet_pages import chunk_sizes
+from aligncat.files.text_index import TextIndex
 from aligncat.store.columns import IMAGE_FIELDS, write_parquet
 from aligncat.store.complete import FileRecord
 from aligncat.store.first_format import FirstShardFiles
@@ -78,7 +79,7 @@ class Index:
         return len(self._ids)
 
     def __contains__(self, image_id: object) -> bool:
-        return image_id in self._places
+        return isinstance(image_id, str) and self._places.find(image_id) >= 0
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -87,17 +88,21 @@ class Index:
 
     def place(self, image_id: str) -> tuple[int, int]:
         """Return the shard and the row of an image, or raise a KeyError."""
-        number = self._places[image_id]
+        number = self._places.find(image_id)
+        if number < 0:
+            raise KeyError(image_id)
         return int(self._shards[number]), int(self._rows[number])
 
     def places(self, image_ids: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the shards and the rows of some images, or raise a KeyError."""
-        numbers = np.array([self._places[image_id] for image_id in image_ids], np.intp)
+        numbers = self._places.find_all(image_ids)
+        if len(missing := np.flatnonzero(numbers < 0)):
+            raise KeyError(image_ids[missing[0]])
         return self._shards[numbers], self._rows[numbers]
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return dict(zip(self.ids, range(len(self.ids)), strict=True))
+    def _places(self) -> TextIndex:
+        return TextIndex(self._ids)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._ids, self._shards, self._rows)

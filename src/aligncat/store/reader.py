@@ -1,30 +1,27 @@
-"""Read a store: tensors for training, candidates with boxes and masks for evaluation."""
+"""Open a store, and read single images with their boxes and masks."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from aligncat.detectors.description import DetectorDescription
 from aligncat.errors import StoreError
 from aligncat.store.columns import SkippedImage, further_column
 from aligncat.store.complete import COMPLETE, read_complete
 from aligncat.store.first_format import FirstShardFiles, first_skipped
+from aligncat.store.image_arrays import ImageArrays
 from aligncat.store.index import Index
 from aligncat.store.manifest import FIRST_FORMAT, MANIFEST, Manifest
 from aligncat.store.manifest_file import read_manifest
 from aligncat.store.shard_file import ShardFiles, ShardRows
 from aligncat.store.writer import StoreWriter
-from aligncat.types import RLE, Candidates, FeatureColumn
+from aligncat.types import RLE, Candidates
 
 # Evaluation reads images in any order. With O = 20, this many shards take some tens of megabytes.
 _CACHED_SHARDS = 32
@@ -32,36 +29,7 @@ _CACHED_SHARDS = 32
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class CandidateTensors:
-    """The candidates of n images, without boxes and masks, for training.
-
-    Attributes:
-        features: (n, O, d_v) float16; 0 where there is no candidate.
-        categories: (n, O) int64, c^V, the category of each candidate; -1 where there is no candidate.
-        confidences: (n, O) float32; 0 where there is no candidate.
-        valid: (n, O) bool, True where there is a candidate.
-    """
-
-    features: Tensor
-    categories: Tensor
-    confidences: Tensor
-    valid: Tensor
-
-
-class _Shared(NamedTuple):
-    """The tensors of some images in shared memory.
-
-    Attributes:
-        tensors: the training tensors.
-        further: the further features, (n, O, dim) float16 each.
-    """
-
-    tensors: CandidateTensors
-    further: Mapping[FeatureColumn, Tensor]
-
-
-class Store:
+class Store(ImageArrays):
     """A finished store, open for reading."""
 
     def __init__(
@@ -75,12 +43,7 @@ class Store:
             index: the places of the images.
             skipped: the images that could not be read during extraction.
         """
-        self.folder = files.folder
-        self.manifest = manifest
-        self.skipped = tuple(skipped)
-        self._files = files
-        self._index = index
-        self._shared: dict[tuple[str, ...], _Shared] = {}
+        super().__init__(files, manifest, index, skipped)
         self._shard: Callable[[int], ShardRows] = lru_cache(_CACHED_SHARDS)(lambda shard: files.read(shard))
 
     @classmethod
@@ -139,31 +102,6 @@ class Store:
         """
         return type(self)(self._files, self.manifest.narrowed(candidates), self._index, self.skipped)
 
-    def share(self, image_ids: Sequence[str]) -> bool:
-        """Load the training tensors and the further features of some images into shared memory.
-
-        When the store is sent to another process, the tensors go with it without a copy. In that process, `tensors` and
-        `further_features` return them if they are called with the same ids in the same order.
-
-        Args:
-            image_ids: n image ids, for instance those of a split.
-
-        Returns:
-            Whether the shared memory has room for them. If not, the other process reads them from the shards.
-
-        Raises:
-            StoreError: an image is not in the store, or a shard is damaged.
-        """
-        loaded = self.tensors(image_ids)
-        further = {each: self.further_features(image_ids, each) for each in self.manifest.columns}
-        try:
-            for tensor in (loaded.features, loaded.categories, loaded.confidences, loaded.valid, *further.values()):
-                tensor.share_memory_()  # type: ignore[no-untyped-call]
-        except RuntimeError:  # /dev/shm is full, which Docker limits to 64 MB
-            return False
-        self._shared[tuple(image_ids)] = _Shared(loaded, further)
-        return True
-
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self._files, self.manifest, self._index, self.skipped, self._shared)
 
@@ -183,100 +121,6 @@ class Store:
         """The ids of the images in the order of extraction, without the skipped ones."""
         return self._index.ids
 
-    def tensors(self, image_ids: Sequence[str]) -> CandidateTensors:
-        """Load the training tensors of some images.
-
-        A call reads each shard that it needs once, so make one call per split.
-
-        Args:
-            image_ids: n image ids in any order; an id may occur more than once.
-
-        Raises:
-            StoreError: an image is not in the store, or a shard is damaged.
-        """
-        if (shared := self._shared.get(tuple(image_ids))) is not None:
-            return shared.tensors
-        kept, dim = self.manifest.candidates, self.manifest.feature_dim
-        count = len(image_ids)
-        features = np.zeros((count, kept, dim), np.float16)
-        categories = np.zeros((count, kept), np.int64)
-        confidences = np.zeros((count, kept), np.float32)
-        counts = np.zeros(count, np.int32)
-        for shard, slots, rows in self._by_shard(image_ids):
-            read = self._files.read(shard, ["categories", "confidences", "features"])
-            features[slots] = read.of_queries("features", rows, kept)
-            categories[slots] = read.of_candidates("categories", rows, kept)
-            confidences[slots] = read.of_candidates("confidences", rows, kept)
-            counts[slots] = read.counts[rows]
-        valid = np.arange(kept) < counts[:, None]
-        return CandidateTensors(
-            features=torch.from_numpy(features),
-            categories=torch.from_numpy(np.where(valid, categories, -1)),
-            confidences=torch.from_numpy(np.where(valid, confidences, np.float32(0))),
-            valid=torch.from_numpy(valid),
-        )
-
-    def further_features(self, image_ids: Sequence[str], column: FeatureColumn) -> Tensor:
-        """Load a further feature of some images' candidates.
-
-        Args:
-            image_ids: n image ids.
-            column: the column, with the version and the length that are needed.
-
-        Returns:
-            (n, O, dim) float16; 0 where there is no candidate.
-
-        Raises:
-            StoreError: the store does not have the column, or has another version of it; an image is not in the store,
-                or a shard is damaged.
-        """
-        self.manifest.check_column(column, self.folder)
-        if (shared := self._shared.get(tuple(image_ids))) is not None:
-            return shared.further[column]
-        name, kept = further_column(column.name), self.manifest.candidates
-        features = np.zeros((len(image_ids), kept, column.dim), np.float16)
-        for shard, slots, rows in self._by_shard(image_ids):
-            features[slots] = self._files.read(shard, [name]).of_queries(name, rows, kept)
-        return torch.from_numpy(features)
-
-    def boxes(self, image_ids: Sequence[str]) -> NDArray[np.float32]:
-        """Load the boxes of some images' candidates.
-
-        Args:
-            image_ids: n image ids.
-
-        Returns:
-            (n, O, 4) float32, xyxy pixels; 0 where there is no candidate.
-
-        Raises:
-            StoreError: an image is not in the store, or a shard is damaged.
-        """
-        kept = self.manifest.candidates
-        boxes = np.zeros((len(image_ids), kept, 4), np.float32)
-        for shard, slots, rows in self._by_shard(image_ids):
-            boxes[slots] = self._files.read(shard, ["boxes"]).of_queries("boxes", rows, kept)
-        return boxes
-
-    def relative_boxes(self, image_ids: Sequence[str]) -> NDArray[np.float32]:
-        """Load the boxes of some images' candidates in shares of the image's width and height.
-
-        Args:
-            image_ids: n image ids.
-
-        Returns:
-            (n, O, 4) float32, xyxy; 0 where there is no candidate.
-
-        Raises:
-            StoreError: an image is not in the store, or a shard is damaged.
-        """
-        kept = self.manifest.candidates
-        boxes = np.zeros((len(image_ids), kept, 4), np.float32)
-        for shard, slots, rows in self._by_shard(image_ids):
-            read = self._files.read(shard, ["boxes", "width", "height"])
-            sizes = np.array([read.size(row) for row in rows], np.float32)
-            boxes[slots] = read.of_queries("boxes", rows, kept) / np.tile(sizes, 2)[:, None]
-        return boxes
-
     def candidates(self, image_id: str) -> Candidates:
         """Load the candidates of one image, with boxes and masks. The most recently used shards stay in memory.
 
@@ -285,7 +129,7 @@ class Store:
         """
         shard, row = self._place(image_id)
         read, rows = self._shard(shard), np.array([row])
-        width, height = read.size(row)
+        width, height = read.sizes(np.array([row]))[0].tolist()
         count = min(int(read.counts[row]), self.manifest.candidates)
         return Candidates(
             image_id=image_id,
@@ -315,7 +159,7 @@ class Store:
         read = self._shard(shard)
         if not self.manifest.has_masks:
             return None
-        width, height = read.size(row)
+        width, height = read.sizes(np.array([row]))[0].tolist()
         return tuple(RLE(size=[height, width], counts=counts) for counts in read.masks(row, self.manifest.candidates))
 
     def check_shards(self) -> None:
@@ -332,22 +176,6 @@ class Store:
             return self._index.place(image_id)
         except KeyError:
             raise self._unknown(image_id) from None
-
-    def _unknown(self, image_id: str) -> StoreError:
-        reasons = {each.id: each.reason for each in self.skipped}
-        why = f"it was skipped: {reasons[image_id]}" if image_id in reasons else "extract it first"
-        return StoreError(f"{self.folder}: image {image_id!r} is not in the store; {why}")
-
-    def _by_shard(self, image_ids: Sequence[str]) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
-        """Return (shard, positions in `image_ids`, rows in the shard) for each shard that holds some of the images."""
-        try:
-            places, rows = self._index.places(image_ids)
-        except KeyError as error:
-            raise self._unknown(error.args[0]) from None
-        order = np.argsort(places, kind="stable")
-        shards, starts = np.unique(places[order], return_index=True)
-        groups = np.split(order, starts[1:]) if len(shards) else []
-        return [(int(shard), slots, rows[slots]) for shard, slots in zip(shards, groups, strict=True)]
 
 
 def _restore(store_class: type[Store], *state: Any) -> Store:

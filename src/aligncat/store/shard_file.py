@@ -39,8 +39,8 @@ class ShardRows(Protocol):
     def of_queries(self, column: str, rows: NDArray[np.intp], kept: int) -> NDArray[Any]:
         """Return a vector of each candidate's query as (rows, kept, length); zeros for padding."""
 
-    def size(self, row: int) -> tuple[int, int]:
-        """Return the width and the height of an image, pixels."""
+    def sizes(self, rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        """Return the widths and the heights of images, (rows, 2) pixels."""
 
     def masks(self, row: int, kept: int) -> list[bytes]:
         """Return the counts of an image's first masks, one per candidate."""
@@ -208,13 +208,15 @@ class StoredShard:
         if not len(vectors):
             return np.zeros((*is_candidate.shape, vectors.shape[1]), vectors.dtype)
         places = self.of_candidates("positions", rows, kept) + (_offsets(self.table, column)[rows] // length)[:, None]
-        found = vectors[np.where(is_candidate, places, 0)]
+        if is_candidate.all():
+            return np.take(vectors, places, axis=0)
+        found = np.take(vectors, np.where(is_candidate, places, 0), axis=0)
         found[~is_candidate] = 0
         return found
 
-    def size(self, row: int) -> tuple[int, int]:
-        """Return the width and the height of an image, pixels."""
-        return self.table["width"][row].as_py(), self.table["height"][row].as_py()
+    def sizes(self, rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        """Return the widths and the heights of images, (rows, 2) pixels."""
+        return np.stack([self.table[side].to_numpy()[rows] for side in ("width", "height")], axis=1)
 
     def masks(self, row: int, kept: int) -> list[bytes]:
         """Return the counts of an image's first masks, one per candidate."""

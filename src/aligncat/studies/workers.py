@@ -93,8 +93,9 @@ def _share_stores(loaded: LoadedInputs) -> None:
         for store in loaded.inputs.stores.values():
             if not store.share(images):
                 logger.warning(
-                    "the shared memory (/dev/shm) is full, so each worker loads the candidates itself and takes more "
-                    "memory; enlarge it (Docker: --shm-size), or use fewer --workers if memory runs out"
+                    "there is no room for the candidates in the shared memory (/dev/shm), so each worker reads them "
+                    "itself and takes more memory or disk; enlarge it (Docker: --shm-size), or use fewer --workers if "
+                    "memory runs out"
                 )
                 return
 

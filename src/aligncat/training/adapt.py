@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from aligncat.datasets.tables import numbered, values_of
 from aligncat.errors import DataError
 from aligncat.training.presets import Adapt, Preset
 
@@ -54,7 +55,7 @@ def adapted(
     """
     if adapt == "none":
         return settings
-    referents = len(train.sentences_by_referent())
+    referents = len(numbered(train.expressions, "referent_id")[0])
     where = f"{train.dataset}, split {train.split}"
     if len(train.expressions) < LEAST_PHRASES:
         raise DataError(
@@ -91,7 +92,7 @@ def _fit_size(settings: Preset, referents: int, where: str) -> Preset:
 
 
 def _fit_categories(settings: Preset, train: Split, where: str) -> Preset:
-    if any(expression.category is not None for expression in train.expressions):
+    if any(name is not None for name in values_of(train.expressions, "category")):
         return settings
     logger.info("%s: no phrase has a category, so categories are not used (--alignment global+fine)", where)
     return replace(settings, alignment=settings.alignment.with_stages("global+fine"))

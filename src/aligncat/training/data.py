@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 
 from aligncat.datasets.split import Split
+from aligncat.datasets.tables import numbered
 from aligncat.errors import ConfigError
 from aligncat.grounder.batches import Batch, SplitTensors
 from aligncat.grounder.features import ScaledColumn
@@ -32,9 +33,10 @@ class OneSentencePerReferent(Sampler[int]):
     """
 
     def __init__(self, split: Split, seed: int) -> None:
-        place = {expression.id: row for row, expression in enumerate(split.expressions)}
-        groups = split.sentences_by_referent().values()
-        self._rows = [[place[expression.id] for expression in group] for group in groups]
+        _, referents = numbered(split.expressions, "referent_id")
+        self._rows = np.argsort(referents, kind="stable")  # those of a referent follow each other
+        self._counts = np.bincount(referents)
+        self._starts = np.cumsum(self._counts) - self._counts
         self._seed = seed
         self._epoch = 0
 
@@ -43,13 +45,15 @@ class OneSentencePerReferent(Sampler[int]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._counts)
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed((self._seed << 20) + self._epoch)
-        order = torch.randperm(len(self._rows), generator=generator).tolist()
-        draws = torch.rand(len(self._rows), generator=generator).tolist()
-        return (self._rows[group][int(draws[group] * len(self._rows[group]))] for group in order)
+        order = torch.randperm(len(self), generator=generator).numpy()
+        # In float64, because in float32 the product with a large count could round up to the count.
+        draws = torch.rand(len(self), generator=generator).numpy().astype(np.float64)
+        rows = self._rows[self._starts + (draws * self._counts).astype(np.int64)]
+        return map(int, rows[order])
 
 
 class GroundingData(pl.LightningDataModule):

@@ -17,6 +17,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.split import Split
+from aligncat.datasets.tables import values_of
 from aligncat.detectors.training.record import STARTED_FROM_KEY, TrainingRecord
 from aligncat.errors import ConfigError
 from aligncat.grounder.features import COLUMNS_KEY, columns_of, input_dim
@@ -161,7 +162,7 @@ def fit(
         columns=columns,
     )
     if isinstance(model.text, TransformerTextEncoder):
-        texts = [expression.text for split in splits for expression in split.expressions]
+        texts = [text for split in splits for text in values_of(split.expressions, "text")]
         model.text.remember(vocabulary.encode(texts, text.max_length), progress=progress)
     module = GroundingModule(model, training, batches.steps_per_epoch)
     save_settings(out, settings)
@@ -218,7 +219,7 @@ def _load_tokens(
             "text.freeze_vectors is true and there are no word vectors: name a file with --word_vectors, or train "
             "the vectors with --text.freeze_vectors false"
         )
-    vocabulary = Vocabulary.from_expressions((e.text for e in split.expressions), rule)
+    vocabulary = Vocabulary.from_expressions(values_of(split.expressions, "text"), rule)
     if initial is not None:
         vocabulary = initial.words_before(vocabulary)
     if text.vector_words and word_vectors is not None:

@@ -64,11 +64,11 @@ def referent_rows(
     plain = dialect is ALIGNCAT and not chosen
     for where, number, row in raw_rows(path, dialect, bad_rows, files):
         if plain:
-            if row.keys() <= _KNOWN:
-                yield ReferentRow(where, str(number), _with_inner_photo(row, config), form)
-            else:
-                with bad_rows:
-                    _refuse_keys(row, where)
+            values = None
+            with bad_rows:
+                values = own_values(row, config, where)
+            if values is not None:
+                yield ReferentRow(where, str(number), values, form)
             continue
         found = []
         with bad_rows:
@@ -79,6 +79,17 @@ def referent_rows(
             yield ReferentRow(
                 where, name, _with_inner_photo(values, config), own_form, photo if isinstance(photo, str) else ""
             )
+
+
+def own_values(row: Mapping[str, object], config: DataConfig, where: str) -> Mapping[str, object]:
+    """Return a row of aligncat's own JSON lines, with a photo below the folder of the photos as a relative path.
+
+    Raises:
+        DataError: it has a key that is not known.
+    """
+    if not row.keys() <= _KNOWN:
+        _refuse_keys(row, where)
+    return _with_inner_photo(row, config)
 
 
 def _check_fields(fields: Mapping[str, str], path: Path, dialect: Dialect, files: AnnotationFiles) -> None:

@@ -28,13 +28,14 @@ from aligncat.datasets.formats.as_written import AsWritten, annotation_details
 from aligncat.datasets.formats.bad_rows import BadRows, required_photo, unique_id
 from aligncat.datasets.formats.boxes import BoxNumbers, read_box
 from aligncat.datasets.formats.canvas import Canvas, image_size
-from aligncat.datasets.formats.dialect_rows import ReferentRow, dialect_of_config, referent_rows
+from aligncat.datasets.formats.dialect_rows import ReferentRow, dialect_of_config, own_values, referent_rows
 from aligncat.datasets.formats.dialects import ALIGNCAT, DIALECTS, Dialect
 from aligncat.datasets.formats.format import Format, ReadOptions
 from aligncat.datasets.formats.jsonl_writer import write_jsonl
 from aligncat.datasets.formats.layout import likely_image_folder
-from aligncat.datasets.formats.line_files import split_file, split_files
+from aligncat.datasets.formats.line_files import lines_of, parse_line, split_file, split_files
 from aligncat.datasets.formats.masks import box_around, joined_truth, read_mask
+from aligncat.datasets.formats.plain_lines import PlainRow, PlainRows, has_own_ids, is_photo, simple_row
 from aligncat.datasets.formats.referents import Referents, read_sentences
 from aligncat.datasets.made import made_phrases
 from aligncat.datasets.photos import encoded_size, photo_size
@@ -48,6 +49,10 @@ _OF_OBJECTS = ("box", "boxes", "mask", "masks")
 
 def read_jsonl_split(config: DataConfig, split: str, options: ReadOptions) -> Split:
     """Read one split; see `load_split`."""
+    if dialect_of_config(config) is ALIGNCAT and not config.fields:
+        read = _read_plain(config, split, options)
+        if read is not None:
+            return read
     bad_rows = options.bad_rows(split_file(config, split, dialect_of_config(config)))
     referents = Referents(config, split, bad_rows)
     folder = likely_image_folder(config)
@@ -55,9 +60,7 @@ def read_jsonl_split(config: DataConfig, split: str, options: ReadOptions) -> Sp
     for each in referent_rows(config, split, bad_rows, options.files, truth=False):
         with bad_rows:
             row, where = each.values, each.where
-            name = required_photo(row, "image", where)
-            if options.check_images and not (folder / name).is_file():
-                raise ImageError(f"{where}: {folder / name}: no such file; 'image' is relative to {folder}")
+            name = _photo(row, where, folder, options)
             sentences = read_sentences(row, "expression", "expression_ids", where)
             image_id = name if row.get("image_id") is None else required_id(row, "image_id", where)
             referent_id = _referent_id(row, split, each.number, ids, where)
@@ -66,6 +69,44 @@ def read_jsonl_split(config: DataConfig, split: str, options: ReadOptions) -> Sp
             referents.add(referent_id, image_id, name, category, sentences, where, no_target=none)
             ids.add(referent_id)
     return replace(referents.split(check_images=False), made=made_phrases(config.path))
+
+
+def _read_plain(config: DataConfig, split: str, options: ReadOptions) -> Split | None:
+    """Read a split whose rows give no ids into tables; None if a row gives some."""
+    path = split_file(config, split, ALIGNCAT)
+    bad_rows = options.bad_rows(path)
+    folder = likely_image_folder(config)
+    rows = PlainRows(split)
+    for number, line in lines_of(path, bad_rows):
+        row = simple_row(line)
+        if row is None or (options.check_images and not is_photo(folder, row.image)):
+            row, where = None, f"{path}:{number}"
+            with bad_rows:
+                values = own_values(parse_line(line, where), config, where)
+                if has_own_ids(values):
+                    return None
+                row = _plain_row(values, where, folder, options)
+        if row is not None:
+            rows.add(str(number), row)
+            if options.places is not None:
+                bad_rows.keep_place(f"{split}:{number}", f"{path}:{number}")
+    images, expressions = rows.tables(folder)
+    bad_rows.report(len(expressions))
+    return Split(config.dataset, split, config.split_by, images, expressions, made_phrases(config.path))
+
+
+def _plain_row(row: Mapping[str, object], where: str, folder: Path, options: ReadOptions) -> PlainRow:
+    name = _photo(row, where, folder, options)
+    texts = [each.text for each in read_sentences(row, "expression", "expression_ids", where)]
+    return PlainRow(name, texts, optional_str(row, "category", where), _says_no_target(row, where))
+
+
+def _photo(row: Mapping[str, object], where: str, folder: Path, options: ReadOptions) -> str:
+    """Return the path of a row's photo, relative to the folder of the photos, after checking that it is there."""
+    name = required_photo(row, "image", where)
+    if options.check_images and not (folder / name).is_file():
+        raise ImageError(f"{where}: {folder / name}: no such file; 'image' is relative to {folder}")
+    return name
 
 
 def read_jsonl_truth(config: DataConfig, split: str, options: ReadOptions) -> dict[str, Truth]:

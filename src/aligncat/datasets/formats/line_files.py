@@ -82,8 +82,8 @@ def raw_rows(
     if path.suffix == ".json":
         yield from _document_rows(path, dialect, bad_rows, files)
         return
-    parse = _columns if path.suffix == ".tsv" else _json
-    for number, line in _lines(path, bad_rows):
+    parse = _columns if path.suffix == ".tsv" else parse_line
+    for number, line in lines_of(path, bad_rows):
         row = None
         where = f"{path}:{number}"
         with bad_rows:
@@ -106,7 +106,7 @@ def _is_list(path: Path) -> bool:
         return True
 
 
-def _lines(path: Path, bad_rows: BadRows) -> Iterator[tuple[int, bytes]]:
+def lines_of(path: Path, bad_rows: BadRows) -> Iterator[tuple[int, bytes]]:
     """Yield (number from 1, line) for each line that is not blank."""
     with path.open("rb") as file:
         number = 0
@@ -131,7 +131,12 @@ def _decoded(line: bytes, where: str) -> str:
         raise DataError(f"{where}: not UTF-8 text ({error})") from error
 
 
-def _json(line: bytes, where: str) -> Mapping[str, object]:
+def parse_line(line: bytes, where: str) -> Mapping[str, object]:
+    """Return the row in a line of JSON.
+
+    Raises:
+        DataError: it is not one.
+    """
     return as_mapping(parse_json(_decoded(line, where), where, by_row=True), where)
 
 

@@ -46,8 +46,8 @@ def word_weights_figure(answers: Answers, *, per_kind: int = 2) -> Figure:
     rows = most_uneven(answers.table, per_kind)
     if not rows:
         raise NothingToDrawError("no right answer has word weights to show")
-    words, weights = (answers.table[name].to_pylist() for name in ("words", "word_weights"))
-    kinds = {kind: [_lines(words[row], weights[row]) for row in own] for kind, own in rows.items()}
+    words, weights = (answers.table[name] for name in ("words", "word_weights"))
+    kinds = {kind: [_lines(words[row].as_py(), weights[row].as_py()) for row in own] for kind, own in rows.items()}
     labels = {kind: wrap(kind.replace("+", " + "), _INDENT - 10, size=_WORD, lines=2) for kind in kinds}
     heights = {kind: sum(map(len, own)) * _STEP + _BETWEEN for kind, own in kinds.items()}
     height = sum(heights.values()) + 2 * _MARGIN + 34
