@@ -17,10 +17,11 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from copy import copy
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ from aligncat.store.extract import extract_images
 from aligncat.types import Candidates, ImageRecord
 
 T = TypeVar("T")
+PARTS = ("class_logits", "mask_logits", "features")
 
 
 def of_transformers(detector: Mask2FormerDetector, pixels: NDArray[np.float32]) -> RawOutput:
@@ -59,9 +61,9 @@ def timed(work: Callable[..., T], *arguments: Any, **options: Any) -> tuple[T, f
 def candidates_of(detector: Mask2FormerDetector, output: RawOutput, batch: list[ImageRecord]) -> list[Candidates]:
     """Return the candidates that a detector makes of an output."""
     shown = [read_image(each.path) for each in batch]
-    found = object.__new__(type("Given", (Mask2FormerDetector,), {"forward": lambda self, pixels: output}))
-    found.__dict__.update(detector.__dict__)
-    return cast("list[Candidates]", found.detect(shown, [each.id for each in batch]))
+    given = copy(detector)
+    given.forward = lambda pixels: output  # type: ignore[method-assign]
+    return given.detect(shown, [each.id for each in batch])
 
 
 def same(first: Candidates, second: Candidates) -> bool:
@@ -83,7 +85,7 @@ def measure(name: str, images: list[ImageRecord], extracted: int, scratch: Path)
         if number == 0:
             continue
         forward_ratios.append(our_seconds / their_seconds)
-        differences.append([float(np.abs(a - b).max()) for a, b in zip(theirs[:3], ours[:3], strict=True)])
+        differences.append([float(np.abs(getattr(theirs, part) - getattr(ours, part)).max()) for part in PARTS])
         if number * detector.batch_size <= extracted:
             out = scratch / f"{Path(name).name}-{number}"
             _, seconds = timed(extract_images, images=batch, detector=detector, out=out)

@@ -137,7 +137,7 @@ def mask_to_original(logits: NDArray[np.floating], box: Letterbox) -> NDArray[np
     row_cells, column_cells = box.inner_cells(rows, columns)
     above, below, down = _taps(row_cells, rows / box.size, box.top, box.inner_height, box.height)
     before, after, right = _taps(column_cells, columns / box.size, box.left, box.inner_width, box.width)
-    positive = logits > 0
+    positive: NDArray[np.bool_] = np.greater(logits, 0)
     row_has, column_has = positive[:, column_cells].any(axis=1), positive[row_cells].any(axis=0)
     y, x = _extent(row_has[above] | row_has[below]), _extent(column_has[before] | column_has[after])
     above, below, down = above[y], below[y], down[y]
@@ -154,7 +154,7 @@ def mask_to_original(logits: NDArray[np.floating], box: Letterbox) -> NDArray[np
     return transposed.T
 
 
-def _extent(occupied: NDArray[np.bool_]) -> slice:
+def _extent(occupied: ArrayLike) -> slice:
     """Return the places from the first to the last occupied one; an empty slice if there is none."""
     places = np.flatnonzero(occupied)
     return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)

@@ -13,8 +13,9 @@ It gives what transformers' own forward gives, within the rounding of float32, w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -163,8 +164,8 @@ class _PixelDecoder:
         states = torch.cat([_cells(level) for level in levels], dim=1)
         for layer in self._layers:
             states = layer(states, grid)
-        split = list(states.split([rows * columns for rows, columns in grid.shapes], dim=1))
-        out = split[-1].transpose(1, 2).unflatten(2, grid.shapes[-1])
+        split = list(torch.split(states, [rows * columns for rows, columns in grid.shapes], dim=1))
+        out = split[-1].transpose(1, 2).reshape(len(states), -1, *grid.shapes[-1])
         finer = reversed(maps[: len(self._lateral)])
         for lateral, smooth, level in zip(self._lateral, self._smooth, finer, strict=True):
             side = lateral(level)
@@ -204,7 +205,7 @@ def _sampled(values: Tensor, shapes: Sequence[tuple[int, int]], points: Tensor, 
     """Return the same as `weighted_rows`, with the function of transformers, which samples the maps."""
     sizes = points.new_tensor([(columns, rows) for rows, columns in shapes])
     shares = (points + 0.5) / sizes[:, None]
-    return multi_scale_deformable_attention(values, shapes, shares, weights)  # type: ignore[no-any-return]
+    return multi_scale_deformable_attention(values, list(shapes), shares, weights)
 
 
 class _QueryDecoder:
@@ -228,7 +229,7 @@ class _QueryDecoder:
         """Return the features, (B, N, d), and the mask logits, (B, N, h, w)."""
         memories = []
         for number, (level, shape) in enumerate(zip(states, grid.shapes, strict=True)):
-            level_map = level.transpose(1, 2).unflatten(2, shape)
+            level_map = level.transpose(1, 2).reshape(len(level), -1, *shape)
             memories.append(_cells(self._projections[number](level_map)) + self._levels[number])
         keys = [memory + position for memory, position in zip(memories, grid.key_positions, strict=True)]
         small = [
@@ -238,13 +239,13 @@ class _QueryDecoder:
         queries = self._start.expand(len(pixel_embeddings), -1, -1)
         features = self._norm(queries)
         for number, layer in enumerate(self._layers):
-            level = number % len(states)
-            outside = (self._embed_masks(features) @ small[level]).sigmoid() < 0.5
+            turn = number % len(states)
+            outside = (self._embed_masks(features) @ small[turn]).sigmoid() < 0.5
             seen = ~outside | outside.all(dim=-1, keepdim=True)  # an empty mask hides nothing
-            queries = layer(queries, keys[level], memories[level], seen[:, None])
+            queries = layer(queries, keys[turn], memories[turn], seen[:, None])
             features = self._norm(queries)
-        masks = self._embed_masks(features) @ pixel_embeddings.flatten(2)
-        return features, masks.unflatten(2, pixel_embeddings.shape[-2:])
+        masks: Tensor = self._embed_masks(features) @ pixel_embeddings.flatten(2)
+        return features, masks.reshape(*masks.shape[:2], *pixel_embeddings.shape[-2:])
 
 
 class _QueryLayer:
@@ -270,21 +271,21 @@ class _QueryLayer:
             values: (B, S, d).
             seen: (B, 1, N, S), the cells that a query may look at; at least one each.
         """
-        for norm, block in zip(self._norms, (self._cross, self._own, self._feed_forward), strict=True):
-            given = norm(queries) if self._pre_norm else queries
-            queries = queries + (block(given, keys, values, seen) if block == self._cross else block(given))
-            queries = queries if self._pre_norm else norm(queries)
+        cross = partial(self._cross, keys=keys, values=values, seen=seen)
+        blocks: tuple[Callable[[Tensor], Tensor], ...] = (cross, self._own, self._feed_forward)
+        for norm, block in zip(self._norms, blocks, strict=True):
+            queries = queries + block(norm(queries)) if self._pre_norm else norm(queries + block(queries))
         return queries
 
     def _cross(self, queries: Tensor, keys: Tensor, values: Tensor, seen: Tensor) -> Tensor:
         parts = (queries + self._positions, keys, values)
-        projected = [F.linear(part, *weights) for part, weights in zip(parts, self._cross_in, strict=True)]
-        return self._cross_out(_attention(*projected, heads=self._cross_heads, seen=seen))  # type: ignore[no-any-return]
+        q, k, v = (F.linear(part, *weights) for part, weights in zip(parts, self._cross_in, strict=True))
+        return self._cross_out(_attention(q, k, v, heads=self._cross_heads, seen=seen))  # type: ignore[no-any-return]
 
     def _own(self, queries: Tensor) -> Tensor:
         placed = queries + self._positions
-        projected = [project(part) for project, part in zip(self._own_in, (placed, placed, queries), strict=True)]
-        return self._own_out(_attention(*projected, heads=self._own_heads))  # type: ignore[no-any-return]
+        q, k, v = (project(part) for project, part in zip(self._own_in, (placed, placed, queries), strict=True))
+        return self._own_out(_attention(q, k, v, heads=self._own_heads))  # type: ignore[no-any-return]
 
     def _feed_forward(self, queries: Tensor) -> Tensor:
         return self._second(self._activation(self._first(queries)))  # type: ignore[no-any-return]
@@ -292,5 +293,5 @@ class _QueryLayer:
 
 def _attention(queries: Tensor, keys: Tensor, values: Tensor, *, heads: int, seen: Tensor | None = None) -> Tensor:
     """Return multi-head attention, (B, N, d), before the output projection."""
-    split = [part.unflatten(2, (heads, -1)).transpose(1, 2) for part in (queries, keys, values)]
-    return F.scaled_dot_product_attention(*split, attn_mask=seen).transpose(1, 2).flatten(2)
+    q, k, v = (part.reshape(*part.shape[:2], heads, -1).transpose(1, 2) for part in (queries, keys, values))
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=seen).transpose(1, 2).flatten(2)
