@@ -137,8 +137,9 @@ def mask_to_original(logits: NDArray[np.floating], box: Letterbox) -> NDArray[np
     row_cells, column_cells = box.inner_cells(rows, columns)
     above, below, down = _taps(row_cells, rows / box.size, box.top, box.inner_height, box.height)
     before, after, right = _taps(column_cells, columns / box.size, box.left, box.inner_width, box.width)
-    positive: NDArray[np.bool_] = np.greater(logits, 0)
-    row_has, column_has = positive[:, column_cells].any(axis=1), positive[row_cells].any(axis=0)
+    positive = logits > 0
+    row_has = np.asarray(positive[:, column_cells].any(axis=1))
+    column_has = np.asarray(positive[row_cells].any(axis=0))
     y, x = _extent(row_has[above] | row_has[below]), _extent(column_has[before] | column_has[after])
     above, below, down = above[y], below[y], down[y]
     before, after, right = before[x], after[x], right[x, None]

@@ -165,7 +165,7 @@ class _PixelDecoder:
         for layer in self._layers:
             states = layer(states, grid)
         split = list(torch.split(states, [rows * columns for rows, columns in grid.shapes], dim=1))
-        out = split[-1].transpose(1, 2).reshape(len(states), -1, *grid.shapes[-1])
+        out = split[-1].transpose(1, 2).reshape(states.shape[0], -1, *grid.shapes[-1])
         finer = reversed(maps[: len(self._lateral)])
         for lateral, smooth, level in zip(self._lateral, self._smooth, finer, strict=True):
             side = lateral(level)
@@ -229,14 +229,14 @@ class _QueryDecoder:
         """Return the features, (B, N, d), and the mask logits, (B, N, h, w)."""
         memories = []
         for number, (level, shape) in enumerate(zip(states, grid.shapes, strict=True)):
-            level_map = level.transpose(1, 2).reshape(len(level), -1, *shape)
+            level_map = level.transpose(1, 2).reshape(level.shape[0], -1, *shape)
             memories.append(_cells(self._projections[number](level_map)) + self._levels[number])
         keys = [memory + position for memory, position in zip(memories, grid.key_positions, strict=True)]
         small = [
             F.interpolate(pixel_embeddings, shape, mode="bilinear", align_corners=False).flatten(2)
             for shape in grid.shapes
         ]
-        queries = self._start.expand(len(pixel_embeddings), -1, -1)
+        queries = self._start.expand(pixel_embeddings.shape[0], -1, -1)
         features = self._norm(queries)
         for number, layer in enumerate(self._layers):
             turn = number % len(states)
