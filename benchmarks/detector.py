@@ -1,6 +1,6 @@
 """Measure Mask2Former's own forward pass, and extraction with it, against the forward pass of transformers.
 
-    python benchmarks/detector.py PHOTOS_FOLDER [--photos 100] [--extracted 24] [--out benchmarks/results/detector.json]
+    python benchmarks/detector.py PHOTOS_FOLDER [--detector mini] [--photos 100] [--extracted 24] [--out FILE]
 
 Two detectors: the one that aligncat ships, and a Mask2Former of real size (Swin-Tiny, 100 queries, 80 classes, 416 px)
 with random weights, whose masks are noise. The passes of transformers, those of aligncat and extraction alternate,

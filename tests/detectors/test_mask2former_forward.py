@@ -108,6 +108,16 @@ def test_it_equals_transformers_whatever_the_config(settings: dict[str, Any]) ->
     assert_equal_to_transformers(tiny_model(**settings), random_pixels(64))
 
 
+@pytest.mark.parametrize("backbone", ["swin", "basic"])
+def test_in_float64_it_differs_by_less_than_float32_can_tell(backbone: str) -> None:
+    model = tiny_model(backbone=backbone).double()
+    pixels = random_pixels(96).double()
+    with torch.inference_mode():
+        expected, found = model(pixel_values=pixels), Mask2FormerForward(model)(pixels)
+    torch.testing.assert_close(found.class_logits, expected.class_queries_logits, rtol=0, atol=1e-9)
+    torch.testing.assert_close(found.mask_logits, expected.masks_queries_logits, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("size", [(32, 32), (72, 72), (130, 130), (64, 96)])  # 32: the smallest map is one cell
 def test_it_equals_transformers_at_every_size(size: tuple[int, int]) -> None:
     assert_equal_to_transformers(tiny_model(), random_pixels(*size))
