@@ -91,6 +91,32 @@ def test_mask_to_original_when_the_padding_ends_inside_a_cell() -> None:
     np.testing.assert_array_equal(mask_to_original(logits, box), expected)
 
 
+@pytest.mark.parametrize("positive", [0.0, 0.01, 0.2, 0.9])
+@pytest.mark.parametrize(("width", "height"), [(90, 60), (40, 75), (64, 64), (7, 50)])
+def test_mask_to_original_has_the_bits_of_an_interpolation_of_every_pixel(
+    width: int, height: int, positive: float
+) -> None:
+    rng = np.random.default_rng(width)
+    box = Letterbox.of(width, height, 64)
+    for _ in range(10):
+        logits = -rng.exponential(size=(16, 16)).astype(np.float32)
+        logits *= np.where(rng.random((16, 16)) < positive, np.float32(-1), np.float32(1))
+        logits[rng.integers(16), rng.integers(16)] = rng.choice([np.nan, np.inf, -np.inf, 0])
+        taps = []
+        for length, inner, offset in ((height, box.inner_height, box.top), (width, box.inner_width, box.left)):
+            cells = np.arange(16)[(np.arange(16) + 1) * 4 > offset]
+            cells = cells[cells * 4 < offset + inner]
+            centres = (offset + (np.arange(length) + 0.5) * (inner / length)) / 4 - 0.5
+            centres = np.clip(centres, cells[0], cells[-1])
+            low = centres.astype(int)
+            taps.append((low, np.minimum(low + 1, cells[-1]), (centres - low).astype(np.float32)))
+        (above, below, down), (before, after, right) = taps
+        with np.errstate(invalid="ignore"):  # 0 times infinity
+            tall = logits[above] * (1 - down[:, None]) + logits[below] * down[:, None]
+            expected = tall[:, before] * (1 - right) + tall[:, after] * right > 0
+            np.testing.assert_array_equal(mask_to_original(logits, box), expected)
+
+
 def test_logits_in_the_padding_never_reach_the_mask() -> None:
     box = Letterbox.of(64, 32, 64)
     logits = np.full((16, 16), 9.0, np.float32)
@@ -154,6 +180,8 @@ def test_largest_component_box(rows: list[str], expected: list[int]) -> None:
 def test_largest_component_box_of_noise_agrees_with_a_flood_fill(seed: int, density: float) -> None:
     mask = np.random.default_rng(seed).random((23, 31)) < density
     assert largest_component_box(mask).tolist() == largest_component(mask)
+    alone = np.pad(mask, ((seed, 3), (4, seed)))
+    assert largest_component_box(alone).tolist() == largest_component(alone)
 
 
 def test_an_empty_mask_has_no_bounding_box() -> None:

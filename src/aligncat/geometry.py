@@ -123,7 +123,8 @@ def mask_to_original(logits: NDArray[np.floating], box: Letterbox) -> NDArray[np
 
     The centre of each original pixel is mapped to the grid of logits, and its logit is interpolated bilinearly from
     the four nearest cells. Cells that contain only padding are not used. A pixel belongs to the mask if its logit is
-    above 0 (a probability above 1/2). The logits are interpolated only once, directly to the original size.
+    above 0 (a probability above 1/2). The logits are interpolated only once, directly to the original size, and only
+    where a cell above 0 is among the four.
 
     Args:
         logits: (h, w), one logit per grid cell of the square.
@@ -136,12 +137,28 @@ def mask_to_original(logits: NDArray[np.floating], box: Letterbox) -> NDArray[np
     row_cells, column_cells = box.inner_cells(rows, columns)
     above, below, down = _taps(row_cells, rows / box.size, box.top, box.inner_height, box.height)
     before, after, right = _taps(column_cells, columns / box.size, box.left, box.inner_width, box.width)
+    positive = logits > 0
+    row_has = np.asarray(positive[:, column_cells].any(axis=1))
+    column_has = np.asarray(positive[row_cells].any(axis=0))
+    y, x = _extent(row_has[above] | row_has[below]), _extent(column_has[before] | column_has[after])
+    above, below, down = above[y], below[y], down[y]
+    before, after, right = before[x], after[x], right[x, None]
     # Transposed, so that the second and larger gather, over columns, copies contiguous lines.
     grid = np.ascontiguousarray(logits.T, dtype=np.float32)
     tall = grid[:, above] * (1 - down) + grid[:, below] * down
-    right = right[:, None]
-    transposed = tall[before] * (1 - right) + tall[after] * right
-    return (transposed > 0).T
+    wide, further = tall[before], tall[after]
+    wide *= 1 - right  # in place: these are large
+    further *= right
+    wide += further
+    transposed = np.zeros((box.width, box.height), np.bool_)
+    np.greater(wide, 0, out=transposed[x, y])
+    return transposed.T
+
+
+def _extent(occupied: ArrayLike) -> slice:
+    """Return the places from the first to the last occupied one; an empty slice if there is none."""
+    places = np.flatnonzero(occupied)
+    return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)
 
 
 def _touched(cells: int, size: int, offset: int, inner: int) -> slice:
@@ -188,17 +205,15 @@ def largest_component_box(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """
     from scipy import ndimage  # here, so that help is quick
 
-    labelled, count = ndimage.label(mask.T, structure=_EIGHT_NEIGHBOURS)
-    if count == 0:
+    x, y = _extent(mask.any(axis=0)), _extent(mask.any(axis=1))
+    if x.stop == 0:
         raise ValueError("an empty mask has no bounding box")
-    if count == 1:
-        component = mask.T
-    else:
-        sizes = np.bincount(labelled.ravel())
-        component = labelled == 1 + int(sizes[1:].argmax())
-    columns = np.flatnonzero(component.any(axis=1))
-    rows = np.flatnonzero(component.any(axis=0))
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float32)
+    labelled, count = ndimage.label(mask.T[x, y], structure=_EIGHT_NEIGHBOURS)
+    if count > 1:
+        largest = labelled == 1 + int(np.bincount(labelled.ravel())[1:].argmax())
+        columns, rows = _extent(largest.any(axis=1)), _extent(largest.any(axis=0))
+        x, y = (slice(whole.start + part.start, whole.start + part.stop) for whole, part in ((x, columns), (y, rows)))
+    return np.array([x.start, y.start, x.stop, y.stop], dtype=np.float32)
 
 
 def xywh_to_xyxy(boxes: ArrayLike) -> NDArray[np.float64]:

@@ -52,9 +52,9 @@ def test_the_query_feature_is_the_one_after_the_decoders_layer_norm(
     pixels = normalize([letterbox_image(picture(), 64)[0], letterbox_image(picture(20, 60, 1), 64)[0]])
     outputs, normed = bare_outputs(tiny_detector, torch.from_numpy(pixels))
     class_logits, mask_logits, features = map(torch.from_numpy, detector.forward(pixels)[:3])
-    torch.testing.assert_close(features, normed, rtol=0, atol=1e-6)
+    torch.testing.assert_close(features, normed, rtol=0, atol=1e-5)
     assert not torch.allclose(features, outputs.transformer_decoder_last_hidden_state, atol=1e-2)
-    torch.testing.assert_close(class_logits, outputs.class_queries_logits, rtol=0, atol=1e-6)
+    torch.testing.assert_close(class_logits, outputs.class_queries_logits, rtol=0, atol=1e-5)
     torch.testing.assert_close(mask_logits, outputs.masks_queries_logits, rtol=0, atol=1e-5)
 
 

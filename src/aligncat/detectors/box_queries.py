@@ -9,6 +9,7 @@ from scipy.special import expit, softmax
 
 from aligncat.detectors.candidates import RawOutput
 from aligncat.detectors.colour import COLOUR
+from aligncat.detectors.deformable_attention import use_weighted_rows
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.families import transformers_family
 from aligncat.detectors.folder import DetectorFolder
@@ -50,6 +51,7 @@ class BoxQueryDetector(QueryDetector):
         fit = normalised(preprocessing, folder, family)
         weights_sha256 = folder.weights_sha256()
         self._model = load_model(model_class.name, folder).to(device)
+        use_weighted_rows(self._model)
         self._feature = family.feature
         self._has_masks = model_class.has_masks
         self._softmax = family.probabilities == "softmax"

@@ -11,6 +11,7 @@ from aligncat.detectors.colour import COLOUR
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.folder import DetectorFolder
 from aligncat.detectors.levels import LEVELS, STAGES, pooled_levels
+from aligncat.detectors.mask2former_forward import Mask2FormerForward
 from aligncat.detectors.mask_queries import torch_pair_confidences
 from aligncat.detectors.masks import MaskMode
 from aligncat.detectors.preprocessing import Preprocessing
@@ -36,6 +37,7 @@ class Mask2FormerDetector(QueryDetector):
         """Load the model from a folder; see `DetectorFactory`."""
         weights_sha256 = folder.weights_sha256()
         self._model = load_model("Mask2FormerForUniversalSegmentation", folder, check_values=True).to(device)
+        self._run = Mask2FormerForward(self._model)
         config = self._model.config
         super().__init__(
             DetectorDescription(
@@ -63,7 +65,7 @@ class Mask2FormerDetector(QueryDetector):
         """Run the model on a batch of squares.
 
         The query feature is the decoder's output after its final LayerNorm, which is also the input of the class and
-        mask heads. transformers returns the output before that norm.
+        mask heads. The output of transformers is the one before that norm.
 
         Args:
             pixels: (B, 3, size, size), from `normalize`.
@@ -71,18 +73,13 @@ class Mask2FormerDetector(QueryDetector):
         Returns:
             The raw output, with mask logits on a grid of size/4, and the column LEVELS if the detector gives it.
         """
-        appearance = LEVELS in self.columns
         with torch.inference_mode():
-            output = self._model(
-                pixel_values=torch.from_numpy(pixels).to(self.device), output_hidden_states=appearance or None
-            )
-            decoder = self._model.model.transformer_module.decoder
-            features = decoder.layernorm(output.transformer_decoder_last_hidden_state)
-            parts = [output.class_queries_logits, output.masks_queries_logits, features]
-            if appearance:
-                maps = [*output.encoder_hidden_states[:STAGES], output.pixel_decoder_last_hidden_state]
-                parts.append(pooled_levels(maps, output.masks_queries_logits))
-            return RawOutput(*(part.float().cpu().numpy() for part in parts))
+            output = self._run(torch.from_numpy(pixels).to(self.device))
+            parts = [output.class_logits, output.mask_logits, output.features]
+            if LEVELS in self.columns:
+                maps = [*output.backbone_maps[:STAGES], output.pixel_embeddings]
+                parts.append(pooled_levels(maps, output.mask_logits))
+            return RawOutput(*(part.cpu().numpy() for part in parts))
 
     def confidences(
         self, class_logits: NDArray[np.float32], mask_logits: NDArray[np.float32] | None
