@@ -114,7 +114,7 @@ def _raise_to_largest(closest: Tensor, cosines: Tensor, rows: Tensor, at_once: i
     so_far = closest.flatten(1)
     # All rows are gathered into the same memory. New memory for each sample would cost page faults.
     gathered = cosines.new_empty(len(rows) * min(at_once, rows.shape[1]), cosines.shape[1])
-    for part in rows.split(at_once, dim=1):
+    for part in torch.split(rows, at_once, dim=1):
         into = gathered[: part.numel()]
         # index_select copies whole rows, whereas indexing would copy single numbers.
         torch.index_select(cosines, 0, part.flatten(), out=into)

@@ -58,7 +58,7 @@ class RememberedStates:
 
     def __setstate__(self, state: tuple[list[tuple[int, ...]], Tensor]) -> None:
         rows, states = state
-        self._states = dict(zip(rows, states.split([len(row) for row in rows]), strict=True))
+        self._states = dict(zip(rows, torch.split(states, [len(row) for row in rows]), strict=True))
 
     def __deepcopy__(self, memo: object) -> Self:
         """Return the same object. It is never modified, and weight averaging would copy up to a gigabyte."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection, wait
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -148,7 +148,7 @@ def _run(  # noqa: PLR0917 - a process gets its arguments by position
     os.environ.update(place)
     torch.set_num_threads(threads)
     logging.captureWarnings(True)
-    logging.getLogger().addHandler(_Sender(connection) if speaks else logging.NullHandler())
+    logging.getLogger().addHandler(_Sender(cast("Any", connection)) if speaks else logging.NullHandler())
     logging.getLogger("aligncat").setLevel(level)
     try:
         result = work(*arguments)
@@ -171,7 +171,8 @@ class _Sender(QueueHandler):
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Send one record."""
-        self.queue.send(record)
+        connection: Any = self.queue
+        connection.send(record)
 
 
 def _free_port() -> int:
