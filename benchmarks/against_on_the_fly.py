@@ -162,7 +162,7 @@ def swin_seconds() -> float:
         out_features=["stage1", "stage2", "stage3", "stage4"],
     )
     config = Mask2FormerConfig(backbone_config=backbone, num_queries=100, num_labels=80)  # type: ignore[call-arg]
-    model = Mask2FormerForUniversalSegmentation(config).eval()
+    model = Mask2FormerForUniversalSegmentation(config).eval()  # type: ignore[no-untyped-call]
     pixels = torch.rand(1, 3, 800, 800)
 
     def run() -> None:
