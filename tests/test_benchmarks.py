@@ -47,3 +47,9 @@ def test_the_farthest_object_is_the_one_with_the_farthest_centre(way: str, which
     alike = np.array([[0, 40, 20, 60], [50, 0, 90, 20], [10, 10, 40, 99]], float)  # centres: 10, 50; 70, 10; 25, 54.5
     lies_farthest = runpy.run_path(str(BENCHMARKS / "relations.py"))["lies_farthest"]
     assert [lies_farthest(box, alike, way) for box in alike] == [number == which for number in range(3)]
+
+
+def test_25_epochs_take_a_pass_for_each_referent_in_the_loop_and_one_for_each_image_with_a_store() -> None:
+    epochs = runpy.run_path(str(BENCHMARKS / "against_on_the_fly.py"))["epochs"]
+    # 42,404 referents in batches of 100 are 424 whole steps an epoch; 16,994 images are extracted once.
+    assert epochs(loop=2.0, ours=0.5, extract=0.25, batch=100) == (25 * 424 * 2.0, 16_994 * 0.25 + 25 * 424 * 0.5)

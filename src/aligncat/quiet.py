@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from aligncat.wording import visible
 
 # These warn of things that are intended here: a run resumes in its own folder, the data is already in memory, epochs
-# are short, and validation is optional. The last one is about Lightning's own use of torch.
+# are short, and validation is optional. The last two are about Lightning's own use of torch.
 _EXPECTED = (
     r"Checkpoint directory .* exists and is not empty",
     r".* does not have many workers",
@@ -18,6 +18,7 @@ _EXPECTED = (
     r"You defined a `validation_step` but have no `val_dataloader`",
     r"Total length of `list` across ranks is zero",
     r".*LeafSpec",
+    r"torch\.distributed\.nn\.functional\.all_gather is deprecated",
 )
 
 
@@ -44,13 +45,15 @@ def log_to_standard_error() -> None:
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Silence Lightning's tips and hardware messages, and its warnings about things that are intended here."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             for message in _EXPECTED:
                 warnings.filterwarnings("ignore", message=message)
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -136,6 +136,13 @@ def test_rows_with_other_settings_are_rejected(world: World, done: Path, tmp_pat
         ablate(study="table5", data=world.data, store=world.store, out=done, seeds=(0, 1), preset=str(other))
 
 
+def test_a_preset_for_several_devices_is_rejected(world: World, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(PRESET.replace("batch_size: 8", "batch_size: 8, devices: 2"))
+    with pytest.raises(ConfigError, match=r"a study trains its rows side by side, each on one device"):
+        ablate(study="table5", data=world.data, store=world.store, out=tmp_path / "out", preset=str(other))
+
+
 def test_rows_with_other_data_are_rejected(world: World, preset: Path, done: Path, tmp_path: Path) -> None:
     other = tmp_path / "data"
     shutil.copytree(world.data.path, other)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -146,6 +147,15 @@ class TestEncoder:
         model.remember(tokens[:2])
         for before, after in zip(read, model(tokens), strict=True):
             assert torch.equal(before, after)
+
+    def test_cached_states_reach_another_process_as_one_tensor(self) -> None:
+        tokens = torch.tensor([[5, 7, 9], [4, PAD, PAD], [5, 8, PAD]])
+        states = RememberedStates(lambda rows: rows[..., None] * torch.tensor([1.0, -1.0]), tokens)
+        again = pickle.loads(pickle.dumps(states))
+        assert len({tensor.untyped_storage().data_ptr() for tensor in again._states.values()}) == 1
+        found = again.of(tokens)
+        assert found is not None
+        assert torch.equal(found, tokens[..., None] * torch.tensor([1.0, -1.0]))
 
     def test_cached_states_do_not_depend_on_the_order_of_sentences(self, pretrained: PretrainedText) -> None:
         tokens = pretrained.pieces.encode(TEXTS, 15)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,23 @@ from aligncat.alignment.relations import relation_scores
 from aligncat.alignment.selection import select
 from aligncat.errors import ConfigError
 from aligncat.types import Alignment
+
+
+@dataclass(frozen=True)
+class Peers:
+    """The devices that share a batch, as one of them sees them. The default is one device that has the whole batch.
+
+    Attributes:
+        rank: the number of this device, from 0.
+        gather: returns the (n, ...) tensors of all devices as one, (devices n, ...), in the order of their ranks. The
+            gradients of all devices flow back to the device that a row comes from, and are summed there.
+    """
+
+    rank: int = 0
+    gather: Callable[[Tensor], Tensor] = lambda tensor: tensor
+
+
+ALONE = Peers()
 
 
 def info_nce(positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
@@ -39,39 +57,45 @@ def contrastive_loss(
     negatives_per_image: int,
     temperature: float,
     related: Tensor | None = None,
+    first: int = 0,
 ) -> Tensor:
     """Return one term of L_CL (Eq. 17): InfoNCE in one shared space, with negatives selected in the same space.
 
     Args:
-        texts: (B, d), the projected texts.
+        texts: (T, d), the projected texts. T is B, or less if the texts of the other samples are on other devices.
         queries: (B, O, d), the projected queries.
-        choice: (B,) int64, the index of each text's positive query.
+        choice: (T,) int64, the index of each text's positive query.
         valid: (B, O) bool, False at padding; at least one True value per row.
         image_index: (B,) int64, equal for samples of the same image.
         negatives_per_image: M.
         temperature: tau.
-        related: (B, B, O), a further score of each text with the candidates of each sample, which is added to the
+        related: (T, B, O), a further score of each text with the candidates of each sample, which is added to the
             similarities.
+        first: the sample of the first text. The next texts are those of the next samples.
     """
-    batch, slots = valid.shape
     # One matrix product contains the similarities of all positives and negatives.
-    scores = (texts @ queries.flatten(0, 1).T).view(batch, batch, slots)
+    scores = (texts @ queries.flatten(0, 1).T).view(len(texts), *valid.shape)
     if related is not None:
         scores = scores + related
-    negatives = select_negatives(scores.detach(), queries.detach(), valid, image_index, negatives_per_image)
+    negatives = select_negatives(
+        scores.detach(), queries.detach(), valid, image_index, negatives_per_image, first=first
+    )
     chosen = scores.gather(2, negatives.indices).masked_fill(~negatives.mask, float("-inf"))
-    pairs = torch.arange(batch, device=choice.device)
-    return info_nce(scores[pairs, pairs, choice], chosen.flatten(1), temperature)
+    text = torch.arange(len(texts), device=choice.device)
+    return info_nce(scores[text, first + text, choice], chosen.flatten(1), temperature)
 
 
-def category_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def category_loss(logits: Tensor, labels: Tensor, everyones: Tensor | None = None) -> Tensor:
     """Return L_CE (Eq. 18), the mean cross-entropy over the texts with a known c*; 0 if there are none.
 
     Args:
-        logits: (B, C), the logits of the text classifier.
-        labels: (B,) int64, c*; -1 if unknown.
+        logits: (T, C), the logits of the text classifier.
+        labels: (T,) int64, c*; -1 if unknown.
+        everyones: (B,) int64, c* of the texts on all devices, if there are several. The mean of the devices' losses is
+            then the loss of all texts, even if more are known on one device than on another.
     """
-    known = (labels >= 0).sum().clamp(min=1)
+    everyones = labels if everyones is None else everyones
+    known = (everyones >= 0).sum().clamp(min=1) * (len(labels) / len(everyones))
     return F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum") / known
 
 
@@ -105,15 +129,22 @@ class Objective(nn.Module):
             self.log_variances = nn.Parameter(torch.tensor([-math.log(config.lambda_1), -math.log(config.lambda_2)]))
 
     def forward(
-        self, alignment: Alignment, valid: Tensor, image_index: Tensor, labels: Tensor | None
+        self,
+        alignment: Alignment,
+        valid: Tensor,
+        image_index: Tensor,
+        labels: Tensor | None,
+        peers: Peers = ALONE,
     ) -> dict[str, Tensor]:
-        """Return the losses of one batch.
+        """Return the losses of one batch, or of this device's part of a batch.
 
         Args:
             alignment: the result of the forward pass.
             valid: (B, O) bool, False at padding; at least one True value per row.
             image_index: (B,) int64, equal for samples of the same image, which are never each other's negatives.
             labels: (B,) int64, c*; -1 if unknown. Required if the config has a text classifier.
+            peers: the devices whose candidates are negatives too. All must call this with parts of equal size; the mean
+                of their losses is the loss of the whole batch.
 
         Returns:
             Scalars by name: "total" (Eq. 19), "contrastive" (Eq. 17) and its term "global"; its term "fine" if the
@@ -126,18 +157,28 @@ class Objective(nn.Module):
         valid = valid & (alignment.global_scores > float("-inf"))
         chosen = alignment.choice
         coarse = chosen if self.config.coarse_positive == "chosen" else select(alignment.coarse_scores, valid)
-        related = None if alignment.relations is None else relation_scores(alignment.relations)
+        related = None
+        if (relations := alignment.relations) is not None:
+            images = replace(
+                relations,
+                objects=peers.gather(relations.objects),
+                geometry=peers.gather(relations.geometry),
+                neighbours=peers.gather(relations.neighbours),
+            )
+            related = relation_scores(images)
+        all_valid, all_images = peers.gather(valid), peers.gather(image_index)
 
         def loss(space: Space, texts: Tensor, queries: Tensor, choice: Tensor) -> Tensor:
             return contrastive_loss(
                 texts,
-                queries,
+                peers.gather(queries),
                 choice,
-                valid,
-                image_index,
+                all_valid,
+                all_images,
                 negatives_per_image=self.config.negatives_per_image,
                 temperature=self.config.temperature,
                 related=related if self.config.relates(space) else None,
+                first=peers.rank * len(texts),
             )
 
         losses = {"global": loss("global", alignment.global_texts, alignment.global_queries, coarse)}
@@ -151,7 +192,7 @@ class Objective(nn.Module):
                     "the text classifier needs category labels and the data has none: set alignment.category_train and "
                     "alignment.category_infer to 'none'"
                 )
-            losses["category"] = category_loss(alignment.category_logits, labels)
+            losses["category"] = category_loss(alignment.category_logits, labels, peers.gather(labels))
             terms.append(losses["category"])
         if self.log_variances is not None:
             losses["total"] = uncertainty_loss(terms, self.log_variances)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from aligncat.alignment.config import AlignmentConfig, Sizes, Space, TrainCategory
-from aligncat.alignment.losses import Objective
+from aligncat.alignment.losses import ALONE, Objective, Peers
 from aligncat.alignment.phrase_attention import PhraseAttention
 from aligncat.alignment.relations import RelationSpace, object_weights, relation_score
 from aligncat.alignment.scores import category_score, coarse_score, fine_score, global_score
@@ -119,10 +119,15 @@ class AlignmentModel(nn.Module):
         )
 
     def losses(
-        self, alignment: Alignment, valid: Tensor, image_index: Tensor, labels: Tensor | None
+        self,
+        alignment: Alignment,
+        valid: Tensor,
+        image_index: Tensor,
+        labels: Tensor | None,
+        peers: Peers = ALONE,
     ) -> dict[str, Tensor]:
         """Return the losses of one batch; see `Objective.forward`."""
-        losses: dict[str, Tensor] = self.objective(alignment, valid, image_index, labels)
+        losses: dict[str, Tensor] = self.objective(alignment, valid, image_index, labels, peers)
         return losses
 
     @property

@@ -89,6 +89,11 @@ def ablate(
     if count < 1:
         raise ConfigError(f"workers is {count}; it must be at least 1")
     name = str(preset or preset_of(data))
+    if load_preset(name).training.processes > 1:
+        raise ConfigError(
+            f"preset {name} has training.devices or training.nodes above 1: a study trains its rows side by side, each "
+            "on one device (--workers); leave them out"
+        )
     runs = [
         StudyRun(
             row=row,

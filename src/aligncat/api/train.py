@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,8 @@ def train(
         The trained grounder, as saved in the folder.
 
     Raises:
-        ConfigError: the settings contradict each other, the folder holds a different run, or `init` is not a grounder
-            of these settings and this detector.
+        ConfigError: the settings contradict each other, the folder holds a different run, `init` is not a grounder of
+            these settings and this detector, or the nodes train different things.
         DataError: the dataset cannot be read or is too small to adapt to, annotations of the validation split are of
             another size than their image in the store, or another process is training in the folder.
         DetectorError: the detector lacks a category of the dataset.
@@ -86,13 +87,15 @@ def train(
     from aligncat.training.adapt import adapted
     from aligncat.training.fit import ValidationSplit, fit
     from aligncat.training.initial import Initial
+    from aligncat.training.nodes import Node
     from aligncat.training.presets import Preset
 
     out = Path(out)
+    node = Node.of(training)
     opened = Store.open(store)
     start = None if init is None else Initial.read(init)
     validation = None
-    with folder_lock(out), AnnotationFiles() as files:
+    with folder_lock(out) if node.leads else nullcontext(), AnnotationFiles() as files:
         train_data = load_split(
             data, train_split, skip_bad_rows=skip_bad_rows, check_images=False, categories=opened.labels, files=files
         )
@@ -144,4 +147,5 @@ def train(
                 word_vectors=None if word_vectors is None else Path(word_vectors),
                 initial=start,
                 progress=progress,
+                node=node,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,9 +29,9 @@ def judge_choices(overlaps: Overlaps) -> Callable[[NDArray[np.int64]], tuple[flo
         A function of the (E,) int64 indices of the chosen candidates. It returns the share of boxes with an IoU above
         0.5, and the mean IoU of the masks (None if no referent has a mask).
     """
+    return partial(_judge, overlaps)  # which other processes can receive
 
-    def judge(choice: NDArray[np.int64]) -> tuple[float, float | None]:
-        metrics = Outcomes.of(overlaps, choice).metrics(np.ones(len(overlaps), dtype=bool))
-        return metrics.rec, metrics.res_miou
 
-    return judge
+def _judge(overlaps: Overlaps, choice: NDArray[np.int64]) -> tuple[float, float | None]:
+    metrics = Outcomes.of(overlaps, choice).metrics(np.ones(len(overlaps), dtype=bool))
+    return metrics.rec, metrics.res_miou

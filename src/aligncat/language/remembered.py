@@ -52,6 +52,14 @@ class RememberedStates:
         cached = [states for states in found if states is not None]
         return pad_sequence(cached, batch_first=True) if cached and len(cached) == len(found) else None
 
+    def __getstate__(self) -> tuple[list[tuple[int, ...]], Tensor]:
+        """Return the state that another process receives: one tensor in shared memory, and not one per expression."""
+        return list(self._states), torch.cat(list(self._states.values()))
+
+    def __setstate__(self, state: tuple[list[tuple[int, ...]], Tensor]) -> None:
+        rows, states = state
+        self._states = dict(zip(rows, torch.split(states, [len(row) for row in rows]), strict=True))
+
     def __deepcopy__(self, memo: object) -> Self:
         """Return the same object. It is never modified, and weight averaging would copy up to a gigabyte."""
         return self

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import signal
-import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.resource_tracker import ensure_running
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -21,6 +18,7 @@ from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 
 from aligncat.console import progress_bar
 from aligncat.errors import AligncatError
+from aligncat.processes import end_with_parent, interrupts_blocked, portable_error
 from aligncat.signals import signals_held, stop_signals, stopped_status
 from aligncat.studies.runs import LoadedInputs, StudyInputs, StudyRun
 
@@ -107,7 +105,7 @@ def _workers(inputs: StudyInputs, count: int, threads: int) -> Iterator[list[Con
     processes: list[SpawnProcess] = []
     connections: list[Connection] = []
     try:
-        with signals_held(), _interrupts_blocked():
+        with signals_held(), interrupts_blocked():
             for _ in range(count):
                 ours, theirs = context.Pipe()
                 process = context.Process(target=_work, args=(theirs, inputs, threads), daemon=True)
@@ -125,20 +123,6 @@ def _workers(inputs: StudyInputs, count: int, threads: int) -> Iterator[list[Con
             process.join()
 
 
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Block Ctrl-C in processes started here until they can handle it; otherwise they would print tracebacks."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    ensure_running()  # multiprocessing would start its resource tracker with the first process and unblock Ctrl-C
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _work(connection: Connection, inputs: StudyInputs, threads: int) -> None:
     """Run a worker process: work on each run that arrives and reply with its name or its error."""
     # Ctrl-C reaches every process, and the parent sends SIGTERM when it stops. A worker that survived either would
@@ -153,7 +137,7 @@ def _work(connection: Connection, inputs: StudyInputs, threads: int) -> None:
 
 
 def _work_on_runs(connection: Connection, inputs: StudyInputs, threads: int) -> None:
-    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     loaded = LoadedInputs(inputs)
@@ -165,28 +149,6 @@ def _work_on_runs(connection: Connection, inputs: StudyInputs, threads: int) -> 
         try:
             run.work(loaded)
         except Exception as error:  # the parent process raises it
-            connection.send(_portable(error))
+            connection.send(portable_error(error))
         else:
             connection.send(run.name)
-
-
-def _portable(error: Exception) -> Exception:
-    """Return an error that can be sent to another process: the error itself, or else one that describes it.
-
-    Both carry the traceback as a note.
-    """
-    found = error
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # pickling runs the code of the error's class, which may raise anything
-        found = RuntimeError(f"{type(error).__name__}: {error}")
-    found.add_note("".join(traceback.format_exception(error)))
-    return found
-
-
-def _end_with_parent() -> None:
-    """End this process if its parent is killed, so that it does not write to the folders of a repeated command."""
-    parent = parent_process()
-    assert parent is not None, "a worker has a parent"
-    parent.join()
-    os._exit(1)

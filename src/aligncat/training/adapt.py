@@ -73,9 +73,9 @@ def adapted(
 
 def _fit_size(settings: Preset, referents: int, where: str) -> Preset:
     training = settings.training
-    ranks = training.ranks
-    size = min(training.batch_size, max(LEAST_BATCH * ranks, referents // 4), max(referents, 2))
-    size = max(size - size % ranks, 2)
+    parts = max(training.ranks, training.processes)
+    size = min(training.batch_size, max(LEAST_BATCH * parts, referents // 4), max(referents, 2))
+    size = max(size - size % parts, parts, 2)
     steps = max(referents // size, 1)
     epochs = max(training.epochs, min(math.ceil(LEAST_STEPS / steps), MOST_EPOCHS))
     warmup = training.warmup_epochs / training.epochs * epochs

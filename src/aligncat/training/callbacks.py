@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar, WeightAveraging
 from torch import Tensor
@@ -135,8 +136,12 @@ class Validation(Callback):
         self._choice[batch.rows.cpu().numpy()] = outputs.cpu().numpy()
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Evaluate the choices for the whole split and log the two means."""
-        rec, res = self._judge(self._choice)
-        pl_module.log("val/rec", rec, prog_bar=True)
+        """Evaluate the choices for the whole split, those of all devices, and log the two means."""
+        choice, several = self._choice, trainer.world_size > 1
+        if several:
+            mine = torch.tensor(choice, device=pl_module.device)  # a copy, which is changed in place
+            choice = trainer.strategy.reduce(mine, reduce_op="max").cpu().numpy()  # 0 where it is another device's
+        rec, res = self._judge(choice)
+        pl_module.log("val/rec", rec, prog_bar=True, sync_dist=several)
         if res is not None:
-            pl_module.log("val/res", res)
+            pl_module.log("val/res", res, sync_dist=several)

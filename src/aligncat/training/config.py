@@ -27,8 +27,13 @@ class TrainingConfig:
         clip_norm: largest norm of the gradient; larger gradients are clipped.
         ema_decay: the decay of the averaged weights is min(ema_decay, (step + 1) / (step + 10)). The averaged weights
             are evaluated and saved.
-        ranks: split each batch into this many equal parts that share no negatives. This imitates a training on several
-            GPUs that do not exchange negatives.
+        ranks: split each batch into this many equal parts that share no negatives. On one device, this imitates a
+            training on several GPUs that do not exchange negatives. On several devices it must be 1, so that they
+            exchange their candidates and each phrase has negatives from the whole batch, or a multiple of their number,
+            so that none needs another's.
+        devices: the number of GPUs of each node to train on; without a GPU, the number of processes on the CPU. Each
+            takes an equal part of every batch.
+        nodes: the number of machines. The same command is started once on each (docs/many-devices.md).
         precision: "bfloat16" trains faster: the text encoder computes its matrix products in bfloat16. All scores, the
             negatives, the losses and the weights stay in float32, and so does the trained grounder.
         seed: seed of the initial weights, the drawn expressions, their order and the dropout.
@@ -45,6 +50,8 @@ class TrainingConfig:
     clip_norm: float = 0.15
     ema_decay: float = 0.9997
     ranks: int = 1
+    devices: int = 1
+    nodes: int = 1
     precision: Precision = "float32"
     seed: int = 0
 
@@ -69,6 +76,11 @@ class TrainingConfig:
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"training.ema_decay is {self.ema_decay}; it must be in [0, 1)")
 
+    @property
+    def processes(self) -> int:
+        """The number of devices on all nodes, each of which has a process."""
+        return self.devices * self.nodes
+
     def _check_batches(self) -> None:
         if self.precision not in get_args(Precision):
             raise ConfigError(
@@ -85,4 +97,17 @@ class TrainingConfig:
             raise ConfigError(
                 f"training.ranks is {self.ranks}; it must divide training.batch_size ({self.batch_size}) into parts of "
                 "at least 2 referents"
+            )
+        for name in ("devices", "nodes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"training.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.batch_size % self.processes:
+            raise ConfigError(
+                f"training.devices x training.nodes is {self.processes}; it must divide training.batch_size "
+                f"({self.batch_size}), which is that of all devices together"
+            )
+        if self.ranks > 1 and self.ranks % self.processes:
+            raise ConfigError(
+                f"training.ranks is {self.ranks} and training.devices x training.nodes is {self.processes}: set "
+                f"training.ranks to 1, for negatives from the whole batch, or to a multiple of {self.processes}"
             )

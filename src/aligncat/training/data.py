@@ -9,7 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from aligncat.datasets.split import Split
 from aligncat.datasets.tables import numbered
@@ -54,6 +54,25 @@ class OneSentencePerReferent(Sampler[int]):
         draws = torch.rand(len(self), generator=generator).numpy().astype(np.float64)
         rows = self._rows[self._starts + (draws * self._counts).astype(np.int64)]
         return map(int, rows[order])
+
+
+class PartOfBatches(BatchSampler):
+    """The part that one of several devices has of each whole batch: equal parts, in the order of the devices.
+
+    Args:
+        sampler: the samples of the epoch.
+        batch_size: the samples of a batch on all devices together.
+        rank: the number of the device, from 0.
+        devices: the number of devices, which divides `batch_size`.
+    """
+
+    def __init__(self, sampler: Sampler[int], batch_size: int, rank: int, devices: int) -> None:
+        super().__init__(sampler, batch_size, drop_last=True)
+        size = batch_size // devices
+        self._part = slice(rank * size, (rank + 1) * size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (batch[self._part] for batch in super().__iter__())
 
 
 class GroundingData(pl.LightningDataModule):
@@ -118,26 +137,31 @@ class GroundingData(pl.LightningDataModule):
         return self._train.confidences
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the loader of the whole training batches, with one expression of each referent."""
+        """Return the loader of this device's part of the whole training batches, with one expression per referent."""
         return DataLoader(
             range(len(self._train)),  # type: ignore[arg-type]
-            batch_size=self._batch_size,
-            sampler=self._sampler,
-            drop_last=True,
+            batch_sampler=PartOfBatches(self._sampler, self._batch_size, *self._place()),
             collate_fn=self._train.gather,
             generator=_own_generator(),
         )
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
-        """Return the loader of all expressions of the validation split, in order."""
+        """Return the loader of this device's share of the expressions of the validation split, in order."""
         if self._val is None:
             return []
+        rank, devices = self._place()
+        # A device without an expression would leave the others waiting, so it takes one of theirs.
+        mine = range(min(rank, len(self._val) - 1), len(self._val), devices)
         return DataLoader(
-            range(len(self._val)),  # type: ignore[arg-type]
+            mine,  # type: ignore[arg-type]
             batch_size=256,
             collate_fn=self._val.gather,
             generator=_own_generator(),
         )
+
+    def _place(self) -> tuple[int, int]:
+        """Return the number of this device, and the number of devices."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
 
 def _own_generator() -> torch.Generator:

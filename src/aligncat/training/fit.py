@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,21 +15,22 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from torch import Tensor
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.split import Split
 from aligncat.datasets.tables import values_of
+from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.training.record import STARTED_FROM_KEY, TrainingRecord
-from aligncat.errors import ConfigError
-from aligncat.grounder.features import COLUMNS_KEY, columns_of, input_dim
+from aligncat.files.hashes import file_sha256
+from aligncat.grounder.features import COLUMNS_KEY, ScaledColumn, columns_of, input_dim
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.unlike import Familiar
 from aligncat.language.config import TextEncoderConfig
-from aligncat.language.pretrained import PretrainedText, load_pretrained_text
 from aligncat.language.tokens import FIRST_RULE, RULE_KEY, Tokens
 from aligncat.language.transformer import TransformerTextEncoder
-from aligncat.language.vectors import first_words, load_word_vectors
+from aligncat.language.vectors import load_word_vectors
 from aligncat.language.vocabulary import Vocabulary
 from aligncat.quiet import quiet_lightning
 from aligncat.signals import lightning_interrupts
@@ -45,9 +47,12 @@ from aligncat.training.callbacks import (
 from aligncat.training.checkpoints import HashedCheckpoints, Resumption, read_checkpoint
 from aligncat.training.config import TrainingConfig
 from aligncat.training.data import GroundingData
+from aligncat.training.devices import on_devices
 from aligncat.training.initial import Initial
 from aligncat.training.module import GroundingModule
+from aligncat.training.nodes import ONLY_NODE, Agreement, Node, trainer_settings
 from aligncat.training.run_folder import RUN, check_run_folder, describe_split, save_settings, word_rule
+from aligncat.training.tokens import load_tokens
 from aligncat.versions import installed_versions
 
 logger = logging.getLogger(__name__)
@@ -80,6 +85,7 @@ def fit(
     word_vectors: Path | None = None,
     initial: Initial | None = None,
     progress: bool = True,
+    node: Node = ONLY_NODE,
 ) -> Grounder:
     """Train a grounder and save it. An interrupted run resumes after its last whole epoch.
 
@@ -94,9 +100,10 @@ def fit(
         word_vectors: a GloVe or word2vec text file with the initial word vectors, or "glove-50d".
         initial: the grounder that training starts from, or None to start from random weights.
         progress: show a progress bar.
+        node: this machine, if several train together.
 
     Returns:
-        The trained grounder, as saved in `out`.
+        The trained grounder, as the first node saves it in `out`.
 
     Raises:
         ConfigError: the settings contradict each other, the folder holds another run, or the initial grounder has
@@ -111,7 +118,7 @@ def fit(
     if initial is not None:
         initial.check(config, store.manifest, columns)
         rule = initial.rule
-    vocabulary, pretrained = _load_tokens(text, train, word_vectors, rule, initial)
+    vocabulary, pretrained = load_tokens(text, train, word_vectors, rule, initial)
     provenance: dict[str, Any] = {
         "data": describe_split(train),
         "val_split": None if validation is None else validation.split.split,
@@ -122,29 +129,18 @@ def fit(
         "init": None if initial is None else initial.provenance(),
         "versions": installed_versions(),
     }
-    settings = {**asdict(config), **provenance}
-    if columns:
-        settings[COLUMNS_KEY] = [each.to_json() for each in columns]
-    if isinstance(vocabulary, Vocabulary) and vocabulary.rule != FIRST_RULE:
-        settings[RULE_KEY] = vocabulary.rule
-    check_run_folder(out, settings)
-    # Not among the settings: a run is resumed also where the detector's folder has gone meanwhile.
-    described = store.manifest.detector
-    if started_from := TrainingRecord.started_from_of(described.name, described.weights_sha256):
-        provenance[STARTED_FROM_KEY] = list(started_from)
+    settings = {**asdict(config), **provenance, **_newer_settings(columns, vocabulary)}
+    if node.leads:  # it compares its settings with the others'
+        check_run_folder(out, settings)
+    provenance |= _started_from(store.manifest.detector)
 
     pl.seed_everything(training.seed, verbose=False)
-    vectors = None
-    if word_vectors is not None and isinstance(vocabulary, Vocabulary):
-        found = load_word_vectors(word_vectors, vocabulary, seed=training.seed)
-        logger.info("%s has %d of the %d words of the vocabulary", word_vectors, found.found, found.words)
-        vectors = found.table
     model = GroundingModel(
         config,
         len(vocabulary),
         feature_dim=input_dim(store.manifest.feature_dim, columns),
         classes=len(store.labels),
-        vectors=vectors,
+        vectors=_initial_vectors(word_vectors, vocabulary, training.seed),
         pretrained=pretrained,
     )
     if initial is not None:
@@ -165,8 +161,10 @@ def fit(
         texts = [text for split in splits for text in values_of(split.expressions, "text")]
         model.text.remember(vocabulary.encode(texts, text.max_length), progress=progress)
     module = GroundingModule(model, training, batches.steps_per_epoch)
-    save_settings(out, settings)
-    kept = _fit(module, batches, training, out / RUN, validation, progress=progress)
+    if node.leads:
+        save_settings(out, settings)
+    arguments = (module, batches, training, out / RUN, validation, settings, progress)
+    kept: Path = _fit(*arguments) if training.processes == 1 else on_devices(_fit_part, arguments, training, node)
     module.load_state_dict(read_checkpoint(kept, module.state_dict(), _remedy(kept.parent))["state_dict"])
     if isinstance(model.text, TransformerTextEncoder):
         model.text.forget()
@@ -192,48 +190,50 @@ def fit(
         calibration,
         Familiar.of(batches.confidences),
     )
-    grounder.save_pretrained(out)
+    if node.leads:
+        grounder.save_pretrained(out)
     return grounder
 
 
-def _load_tokens(
-    text: TextEncoderConfig, split: Split, word_vectors: Path | None, rule: int, initial: Initial | None
-) -> tuple[Tokens, PretrainedText | None]:
-    """Return the vocabulary or tokenizer, and the transformer if the text encoder is one.
+def _newer_settings(columns: Sequence[ScaledColumn], vocabulary: Tokens) -> dict[str, Any]:
+    """Return the settings that runs of the first versions do not have, as far as they differ from what those did."""
+    found: dict[str, Any] = {}
+    if columns:
+        found[COLUMNS_KEY] = [each.to_json() for each in columns]
+    if isinstance(vocabulary, Vocabulary) and vocabulary.rule != FIRST_RULE:
+        found[RULE_KEY] = vocabulary.rule
+    return found
 
-    Raises:
-        ConfigError: the settings contradict each other, or the transformer cannot be loaded.
+
+def _started_from(detector: DetectorDescription) -> dict[str, Any]:
+    """Return what the detector's training started from, if its folder is there.
+
+    It is not among the settings: a run is resumed also where the detector's folder has gone meanwhile.
     """
-    if not text.recurrent:
-        if word_vectors is not None:
-            raise ConfigError(
-                f"--word_vectors is only for text.encoder 'recurrent', and text.encoder is {text.encoder!r}: "
-                "leave --word_vectors out"
-            )
-        pretrained = load_pretrained_text(text.encoder)
-        if initial is not None:
-            initial.check_text_encoder(pretrained)
-        return pretrained.pieces, pretrained
-    if text.freeze_vectors and word_vectors is None:
-        raise ConfigError(
-            "text.freeze_vectors is true and there are no word vectors: name a file with --word_vectors, or train "
-            "the vectors with --text.freeze_vectors false"
-        )
-    vocabulary = Vocabulary.from_expressions(values_of(split.expressions, "text"), rule)
-    if initial is not None:
-        vocabulary = initial.words_before(vocabulary)
-    if text.vector_words and word_vectors is not None:
-        vocabulary = vocabulary.with_words(first_words(word_vectors, text.vector_words, rule))
-    return vocabulary, None
+    found = TrainingRecord.started_from_of(detector.name, detector.weights_sha256)
+    return {STARTED_FROM_KEY: list(found)} if found else {}
 
 
-def _fit(
+def _initial_vectors(word_vectors: Path | None, vocabulary: Tokens, seed: int) -> Tensor | None:
+    if word_vectors is None or not isinstance(vocabulary, Vocabulary):
+        return None
+    found = load_word_vectors(word_vectors, vocabulary, seed=seed)
+    logger.info("%s has %d of the %d words of the vocabulary", word_vectors, found.found, found.words)
+    return found.table
+
+
+def _fit_part(module: GroundingModule, *arguments: Any) -> Path:
+    """Train in the process of one device, with its own weights instead of those in shared memory; see `_fit`."""
+    return _fit(copy.deepcopy(module), *arguments)
+
+
+def _fit(  # noqa: PLR0917 - the arguments are sent to other processes
     module: GroundingModule,
     batches: GroundingData,
     training: TrainingConfig,
     folder: Path,
     validation: ValidationSplit | None,
-    *,
+    settings: Mapping[str, Any],
     progress: bool,
 ) -> Path:
     """Train or resume training, and return the checkpoint to keep: the best one, or the last one without validation."""
@@ -249,6 +249,9 @@ def _fit(
     best, last = folder / "best.ckpt", folder / "last.ckpt"
     expected, remedy = module.state_dict(), _remedy(folder)
     resumption = Resumption(last if last.exists() else None, remedy)
+    if training.processes > 1:
+        resumed = {"resumes": file_sha256(last) if last.exists() else None}
+        callbacks.append(Agreement({**settings, **resumed, "versions": None}))
     callbacks.append(resumption)
     if validation is not None and last.exists():
         # Otherwise a damaged file of the best epoch would be found only at the end.
@@ -268,7 +271,7 @@ def _fit(
             enable_progress_bar=shows_bar,
             enable_model_summary=False,
             deterministic=True,
-            devices=1,
+            **trainer_settings(training, all_used=module.model.config.alignment.context_without is None),
         )
         with lightning_interrupts(trainer, "after the last whole epoch"), resumption.named_errors():
             trainer.fit(module, batches, ckpt_path=last if last.exists() else None, weights_only=True)

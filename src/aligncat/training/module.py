@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
+from aligncat.alignment.losses import ALONE, Peers
 from aligncat.grounder.batches import Batch
 from aligncat.grounder.model import GroundingModel
 from aligncat.training.config import TrainingConfig
@@ -31,8 +32,8 @@ class GroundingModule(pl.LightningModule):
         self.steps_per_epoch = steps_per_epoch
 
     def on_train_epoch_start(self) -> None:
-        """Seed the dropout with the seed and the epoch, so that a resumed run equals an uninterrupted one."""
-        torch.manual_seed((self.config.seed << 20) + self.current_epoch)
+        """Seed the dropout with rank, seed and epoch, so that a resumed run equals an uninterrupted one."""
+        torch.manual_seed((self.global_rank << 52) + (self.config.seed << 20) + self.current_epoch)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of one batch (Eq. 19)."""
@@ -45,13 +46,25 @@ class GroundingModule(pl.LightningModule):
             boxes=batch.boxes,
             text_dtype=torch.bfloat16 if self.config.precision == "bfloat16" else torch.float32,
         )
-        ranks = self.config.ranks
+        processes = self.config.processes
+        shared = processes > 1 and self.config.ranks == 1
+        peers = Peers(self.global_rank, self._gather) if shared else ALONE
+        ranks = max(self.config.ranks // processes, 1)
         pairs = zip(alignment.chunks(ranks), batch.chunks(ranks), strict=True)
-        parts = [self.model.alignment.losses(each, part.valid, part.image_index, part.labels) for each, part in pairs]
+        parts = [
+            self.model.alignment.losses(each, part.valid, part.image_index, part.labels, peers) for each, part in pairs
+        ]
         losses = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
         means = {f"train/{name}": loss.detach() for name, loss in losses.items()}
-        self.log_dict(means, on_step=False, on_epoch=True, batch_size=len(batch.rows))
+        self.log_dict(means, on_step=False, on_epoch=True, batch_size=len(batch.rows), sync_dist=processes > 1)
         return losses["total"]
+
+    def _gather(self, tensor: Tensor) -> Tensor:
+        """Return the (n, ...) tensors of all devices as (devices n, ...), through which gradients flow back."""
+        numbers = tensor.byte() if tensor.dtype == torch.bool else tensor  # gloo gathers no truth values
+        found = self.all_gather(numbers, sync_grads=tensor.requires_grad)
+        assert isinstance(found, Tensor)
+        return found.flatten(0, 1).to(tensor.dtype)
 
     def validation_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the choices for one batch, (B,) int64. The callback `Validation` evaluates them."""

@@ -1,0 +1,260 @@
+"""Compare training from a store with training that runs the detector in the loop, as QueryMatch's release does.
+
+python benchmarks/against_on_the_fly.py [--rounds N] [--swin]
+
+Both ways take the same step of the preset mojiref on batches of MojiRef scenes. In the loop, each step also reads and
+letterboxes its photos, runs the mini detector, enlarges the masks of all queries to the detector's input, and selects
+the candidates; their boxes and run lengths, which a step does not need, are left out. The other way gathers what
+extraction has stored. The steps alternate, and the figures are processor time.
+
+Over 25 epochs, each way is counted at RefCOCO's numbers: 42,404 referents an epoch, 16,994 images to extract once, with
+extraction measured whole (reading, boxes, run lengths, writing). --swin measures one forward pass of a Swin-Base
+Mask2Former with random weights at 800 px, and projects the same count with it: the detector's time is replaced, and
+everything else stays as measured. That takes half a minute of processor time, and 5 GB of memory.
+
+The last table compares the selection of negatives with the published procedure, written plainly: one table of cosine
+similarities per text, (B - 1) O by (B - 1) O, and loops over texts, rounds, images and candidates. Both must give the
+same negatives. The published code is not part of this project, so its own time may differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
+
+from aligncat.alignment.negatives import select_negatives
+from aligncat.detectors.known import MINI
+from aligncat.detectors.preprocessing import normalize
+from aligncat.detectors.query_detector import QueryDetector
+from aligncat.detectors.registry import open_detector
+from aligncat.files.images import read_image
+from aligncat.grounder.batches import Batch
+from aligncat.grounder.model import GroundingModel, ModelConfig
+from aligncat.mojiref.scenes import compose
+from aligncat.store.extract import extract_images
+from aligncat.store.reader import CandidateTensors
+from aligncat.training.module import GroundingModule
+from aligncat.training.presets import load_preset
+from aligncat.types import ImageRecord
+
+EPOCHS, REFERENTS, IMAGES = 25, 42_404, 16_994  # RefCOCO's training split
+CANDIDATES, WORDS, LENGTH = 20, 500, 8
+TEXTS, DIM, NEGATIVES = 14, 512, 4  # the paper's batch per GPU
+
+
+def spent(part: Callable[[], object]) -> float:
+    """Return the processor time of one call in seconds."""
+    start = time.process_time()
+    part()
+    return time.process_time() - start
+
+
+def write_scenes(folder: Path, count: int) -> list[ImageRecord]:
+    records = []
+    for index in range(count):
+        path = folder / f"{index}.png"
+        Image.fromarray(compose(0, "train", index).pixels).save(path)
+        records.append(ImageRecord(str(index), path))
+    return records
+
+
+def detect_in_the_loop(detector: QueryDetector, images: Sequence[ImageRecord]) -> CandidateTensors:
+    """Return the candidates of a batch as QueryMatch's step finds them, with the masks of all queries enlarged."""
+    size = detector.preprocessing.size
+    parts: list[tuple[Tensor, ...]] = []
+    for start in range(0, len(images), detector.batch_size):
+        photos = [read_image(each.path) for each in images[start : start + detector.batch_size]]
+        squares = [detector.preprocessing.square(photo)[0] for photo in photos]
+        output = detector.forward(normalize(squares, detector.preprocessing.mean, detector.preprocessing.std))
+        assert output.mask_logits is not None
+        masks = F.interpolate(torch.from_numpy(output.mask_logits), (size, size), mode="bilinear").flatten(2)
+        inside = (masks > 0).float()
+        means = (masks.sigmoid() * inside).sum(dim=2) / inside.sum(dim=2).clamp(min=1)
+        classes = torch.from_numpy(output.class_logits).softmax(dim=-1)[..., :-1]
+        confidences, pairs = (classes * means[..., None]).flatten(1).topk(CANDIDATES)
+        queries = (pairs // classes.shape[2])[..., None].expand(-1, -1, output.features.shape[2])
+        features = torch.from_numpy(output.features).gather(1, queries).half()
+        parts.append((features, pairs % classes.shape[2], confidences, confidences > 0))
+    return CandidateTensors(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+
+def steps(rounds: int, folder: Path) -> dict[str, float]:
+    """Return the median seconds of a step in both ways and of its parts, and of the extraction of an image."""
+    torch.manual_seed(0)
+    preset = load_preset("mojiref")
+    size = preset.training.batch_size
+    records = write_scenes(folder, size)
+    detector = open_detector(MINI, candidates=CANDIDATES)
+    assert isinstance(detector, QueryDetector)
+    detect_in_the_loop(detector, records[:8])  # warm up
+    extracting = spent(lambda: extract_images(images=records, detector=detector, out=folder / "store")) / size
+    store = extract_images(images=records, detector=detector, out=folder / "store")
+    stored = store.tensors(store.image_ids)
+    tokens = torch.randint(3, WORDS, (size, LENGTH)) * (torch.arange(LENGTH) < torch.randint(2, LENGTH, (size, 1)))
+    model = GroundingModel(
+        ModelConfig(preset.alignment, preset.text),
+        WORDS,
+        feature_dim=detector.feature_dim,
+        classes=len(detector.labels),
+    )
+    module = GroundingModule(model, preset.training, 1000).train()
+    module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer
+    optimizer = module.configure_optimizers()["optimizer"]
+
+    def learn(found: CandidateTensors) -> None:
+        rows = torch.arange(size)
+        batch = Batch(
+            features=found.features[rows],
+            categories=found.categories[rows],
+            valid=found.valid[rows],
+            tokens=tokens,
+            labels=found.categories[:, 0],
+            image_index=rows,
+            rows=rows,
+            boxes=torch.zeros(size, CANDIDATES, 4),
+            confidences=found.confidences[rows],
+        )
+        optimizer.zero_grad()
+        module.training_step(batch, 0).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(module.parameters(), preset.training.clip_norm)
+        optimizer.step()
+
+    times: dict[str, list[float]] = {"loop": [], "store": []}
+    for number in range(rounds + 1):
+        loop, ours = spent(lambda: learn(detect_in_the_loop(detector, records))), spent(lambda: learn(stored))
+        if number > 0:
+            times["loop"].append(loop)
+            times["store"].append(ours)
+    return {**{name: statistics.median(each) for name, each in times.items()}, "extract": extracting, "batch": size}
+
+
+def epochs(loop: float, ours: float, extract: float, batch: float) -> tuple[float, float]:
+    """Return the seconds of 25 epochs in both ways.
+
+    Args:
+        loop: seconds of a step with the detector in the loop.
+        ours: seconds of a step from a store.
+        extract: seconds of the extraction of an image.
+        batch: referents per step.
+    """
+    count = EPOCHS * (REFERENTS // batch)
+    return count * loop, IMAGES * extract + count * ours
+
+
+def swin_seconds() -> float:
+    """Return the processor time of a forward pass of Swin-Base Mask2Former at 800 px, with all masks enlarged."""
+    backbone = SwinConfig(  # type: ignore[call-arg]
+        embed_dim=128,
+        depths=[2, 2, 18, 2],
+        num_heads=[4, 8, 16, 32],
+        window_size=12,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    config = Mask2FormerConfig(backbone_config=backbone, num_queries=100, num_labels=80)  # type: ignore[call-arg]
+    model = Mask2FormerForUniversalSegmentation(config).eval()  # type: ignore[no-untyped-call]
+    pixels = torch.rand(1, 3, 800, 800)
+
+    def run() -> None:
+        with torch.inference_mode():
+            F.interpolate(model(pixel_values=pixels).masks_queries_logits, (800, 800), mode="bilinear").sigmoid()
+
+    run()
+    return spent(run)
+
+
+def published_negatives(scores: Tensor, queries: Tensor, count: int) -> Tensor:
+    """Return the negatives of the published procedure, (B, B, M) int64, for samples of different images; -1 for none.
+
+    Args:
+        scores: (B, B, O), sim of each text with each candidate of each sample.
+        queries: (B, O, d).
+        count: M.
+    """
+    batch, slots, _ = queries.shape
+    unit = F.normalize(queries, dim=-1)
+    others = torch.stack([torch.cat([unit[:b], unit[b + 1 :]]) for b in range(batch)])  # (B, B - 1, O, d)
+    alike = torch.einsum("bjod,bkpd->bjokp", others, others).clamp(-1, 1)
+    found = torch.full((batch, batch, count), -1)
+    for b in range(batch):
+        samples = [j for j in range(batch) if j != b]
+        low, high = scores[b].amin(dim=1, keepdim=True), scores[b].amax(dim=1, keepdim=True)
+        hard = (scores[b] - low) / (high - low)
+        unique = torch.ones(batch - 1, slots)
+        for m in range(count):
+            picked = []
+            for place, j in enumerate(samples):
+                best, highest = -1, -1.0
+                for o in range(slots):
+                    value = float(hard[j, o] * unique[place, o])
+                    if o not in found[b, j, :m] and value > highest:
+                        best, highest = o, value
+                found[b, j, m] = best
+                picked.append(best)
+            for place in range(batch - 1):
+                for o in range(slots):
+                    for other, pick in enumerate(picked):
+                        unique[place, o] = torch.minimum(unique[place, o], (1 - alike[b, place, o, other, pick]) / 2)
+    return found
+
+
+def negatives() -> dict[str, float]:
+    """Return the seconds of both selections, and the megabytes of their tables of similarities."""
+    torch.manual_seed(0)
+    queries, texts = torch.randn(TEXTS, CANDIDATES, DIM) + torch.randn(DIM), torch.randn(TEXTS, DIM)
+    scores = (texts @ queries.flatten(0, 1).T).view(TEXTS, TEXTS, CANDIDATES)
+    valid, images = torch.ones(TEXTS, CANDIDATES, dtype=torch.bool), torch.arange(TEXTS)
+    ours = select_negatives(scores, queries, valid, images, NEGATIVES)
+    start = time.process_time()
+    theirs = published_negatives(scores, queries, NEGATIVES)
+    published = time.process_time() - start
+    assert torch.equal(torch.where(ours.mask, ours.indices, -1), theirs), "the negatives differ"
+    rounds = [spent(lambda: select_negatives(scores, queries, valid, images, NEGATIVES)) for _ in range(20)]
+    return {
+        "published": published,
+        "ours": statistics.median(rounds),
+        "published_mb": TEXTS * ((TEXTS - 1) * CANDIDATES) ** 2 * 4 / 2**20,
+        "ours_mb": (TEXTS * CANDIDATES) ** 2 * 4 / 2**20,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--swin", action="store_true", help="project Swin-Base at 800 px")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        found = steps(options.rounds, Path(scratch))
+    batch = found["batch"]
+    loop, ours = epochs(found["loop"], found["store"], found["extract"], batch)
+    found |= {"step_ratio": found["loop"] / found["store"], "epochs_ratio": loop / ours}
+    print(f"step of {batch:.0f}: {found['loop']:.3f} s in the loop, {found['store']:.3f} s from a store", end="")
+    print(f", ratio {found['step_ratio']:.1f}; extraction {found['extract']:.4f} s an image")
+    print(f"{EPOCHS} epochs: {loop / 3600:.1f} h and {ours / 3600:.1f} h, ratio {found['epochs_ratio']:.1f}")
+    if options.swin:
+        swin = swin_seconds()
+        loop, ours = epochs(found["store"] + batch * swin, found["store"], swin, batch)
+        found |= {"swin": swin, "swin_epochs_ratio": loop / ours}
+        print(f"Swin-B at 800 px, {swin:.2f} s an image: a step {found['store']:.3f} + {batch:.0f} x {swin:.2f} s")
+        print(f"  in the loop {EPOCHS} x {REFERENTS // batch:.0f} such steps = {loop / 3600:,.0f} h", end="; ")
+        print(f"{IMAGES:,} x {swin:.2f} s + the steps from a store = {ours / 3600:,.0f} h, ratio {loop / ours:.1f}")
+    selection = negatives()
+    found |= {f"negatives_{name}": value for name, value in selection.items()}
+    print(f"negatives of {TEXTS}: {selection['published']:.3f} s and {selection['ours']:.5f} s, ratio", end=" ")
+    print(f"{selection['published'] / selection['ours']:.0f}; tables {selection['published_mb']:.2f} MB and", end=" ")
+    print(f"{selection['ours_mb']:.2f} MB")
+    print(json.dumps({"threads": torch.get_num_threads(), **found}))
+
+
+if __name__ == "__main__":
+    main()
