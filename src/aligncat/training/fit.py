@@ -45,7 +45,7 @@ from aligncat.training.callbacks import (
 from aligncat.training.checkpoints import HashedCheckpoints, Resumption, read_checkpoint
 from aligncat.training.config import TrainingConfig
 from aligncat.training.data import GroundingData
-from aligncat.training.initial import Initial
+from aligncat.training.initial import Initial, phrase_words
 from aligncat.training.module import GroundingModule
 from aligncat.training.run_folder import RUN, check_run_folder, describe_split, save_settings, word_rule
 from aligncat.versions import installed_versions
@@ -191,6 +191,7 @@ def fit(
         columns,
         calibration,
         Familiar.of(batches.confidences),
+        None if isinstance(vocabulary, Vocabulary) else phrase_words(train, initial),
     )
     grounder.save_pretrained(out)
     return grounder
