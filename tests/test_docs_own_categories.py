@@ -47,7 +47,7 @@ def test_the_commands_lead_from_annotations_to_an_answer(
         assert main([*words, *SMALL.get(verb, "").split()]) == 0, (command, capsys.readouterr())
     assert verbs == ["detector train", "extract", "train", "ground", "evaluate"]
     said = capsys.readouterr()
-    assert "The detector is in detectors/mine; its README.md says how good it is. Next: aligncat extract" in said.err
+    assert "The detector is in detectors/mine. Of the " in said.err
 
     listed = Path("detectors/mine/trained-on.txt").read_text().splitlines()
     seen = known_by_name("detectors/mine", "mine")

@@ -72,6 +72,19 @@ def signals_held() -> Iterator[None]:
             signal.raise_signal(number)
 
 
+def ignore_stop_signals(worker: int) -> None:
+    """Ignore SIGINT, SIGTERM and SIGHUP in a worker process of DataLoader, for its argument `worker_init_fn`.
+
+    A terminal or a job scheduler sends them to the workers too. DataLoader would raise RuntimeError for a dead worker
+    while the command stops; it ends its workers without signals, and a worker ends by itself if the command is killed.
+
+    Args:
+        worker: the worker's number, which DataLoader passes.
+    """
+    for number in (signal.SIGINT, *(getattr(signal, name) for name in _NAMES if hasattr(signal, name))):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def stopped_status(received: Sequence[int]) -> int:
     """Return the exit status after KeyboardInterrupt: 128 plus the signal, as shells report it; 130 for Ctrl-C."""
     return 128 + (received[0] if received else signal.SIGINT)

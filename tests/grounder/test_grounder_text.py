@@ -20,6 +20,7 @@ from aligncat.api.train import train
 from aligncat.cli import main
 from aligncat.datasets.load import load_split
 from aligncat.errors import ConfigError
+from aligncat.files.seals import sealed
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.grounding import Grounding
 
@@ -31,7 +32,9 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_text(tmp_path_factory.mktemp("bert") / "tiny")
 
 
-def learn(world: World, out: Path, *, vectors: Path | None = None, epochs: int = 2, **text: Any) -> Grounder:
+def learn(
+    world: World, out: Path, *, vectors: Path | None = None, epochs: int = 2, init: Path | None = None, **text: Any
+) -> Grounder:
     return train(
         data=world.data,
         store=world.store,
@@ -40,6 +43,7 @@ def learn(world: World, out: Path, *, vectors: Path | None = None, epochs: int =
         text=replace(TEXT, **text),
         training=replace(TRAINING, epochs=epochs),
         word_vectors=vectors,
+        init=init,
         progress=False,
     )
 
@@ -70,7 +74,57 @@ def test_train_returns_the_grounder_of_its_folder(
     names = load_file(tmp_path / "run" / "model.safetensors")
     assert any(name.startswith("text.transformer.") for name in names) == train_encoder
     assert (tmp_path / "run" / "text").exists() == train_encoder
-    assert not (tmp_path / "run" / "vocabulary.json").exists()
+
+
+def said(grounder: Grounder, world: World, phrase: str) -> tuple[tuple[str, ...], list[str]]:
+    """Return the unknown words of a phrase, and the warnings that name them."""
+    [found] = grounder.ground_candidates(world.open().candidates("1000"), [phrase])
+    return found.unknown_words, [each for each in found.warnings if each.startswith("Words ")]
+
+
+def test_a_transformer_reports_the_words_that_no_training_phrase_has(frozen: Path, world: World) -> None:
+    words = {word for each in load_split(world.data, "train").expressions for word in each.text.lower().split()}
+    assert set(json.loads((frozen / "vocabulary.json").read_text())["words"]) == words
+    known = Grounder.from_pretrained(frozen)
+    assert said(known, world, "the Red unicorn\N{EM DASH}unicorn, left") == (
+        ("unicorn",),
+        ["Words that the grounder does not know: unicorn."],
+    )
+    assert said(known, world, "the red dog on the left") == ((), [])
+
+
+def test_an_older_transformer_has_no_list_of_words_and_reports_none(
+    frozen: Path, world: World, bert: Path, tmp_path: Path
+) -> None:
+    """The folder that earlier versions wrote gives the same answers but for the words."""
+    old = Path(shutil.copytree(frozen, tmp_path / "old"))
+    config = json.loads((old / "config.json").read_text())
+    del config["words"], config["sha256"]["vocabulary.json"]
+    (old / "config.json").write_text(json.dumps(sealed(config)))
+    (old / "vocabulary.json").write_text("a file that the folder's hashes do not name is not read")
+    found, now = Grounder.from_pretrained(old), Grounder.from_pretrained(frozen)
+    assert said(found, world, "a unicorn") == ((), [])
+    assert ground(found, world)[:2] == ground(now, world)[:2]  # no training phrase has the third's word
+    [before], [after] = (
+        each.ground_candidates(world.open().candidates("1000"), ["a unicorn"]) for each in (found, now)
+    )
+    assert (before.match, before.probability, before.choice) == (after.match, after.probability, after.choice)
+    assert found.fingerprint() != now.fingerprint()
+    # Training that starts from it cannot know all of its words, and one from the other has those of both.
+    for init, words in ((old, None), (frozen, now.words)):
+        made = learn(world, tmp_path / f"from-{init.name}", encoder=str(bert), epochs=1, init=init)
+        assert made.words == words
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+def test_a_damaged_list_of_words_is_an_error(frozen: Path, tmp_path: Path, damage: str) -> None:
+    folder = Path(shutil.copytree(frozen, tmp_path / "run"))
+    if damage == "missing":
+        (folder / "vocabulary.json").unlink()
+    else:
+        (folder / "vocabulary.json").write_text('{"special": ["<pad>", "<unk>", "<cls>"], "words": ["unicorn"]}')
+    with pytest.raises(ConfigError, match=r"vocabulary\.json"):
+        Grounder.from_pretrained(folder)
 
 
 def test_training_changes_a_transformer_only_if_it_is_not_frozen(world: World, bert: Path, tmp_path: Path) -> None:
@@ -105,10 +159,10 @@ def test_choose_answers_every_expression_of_a_split(frozen: Path, world: World) 
 def test_a_transformer_with_other_weights_is_rejected(world: World, bert: Path, frozen: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(frozen, tmp_path / "run"))
     other = save_tiny_text(tmp_path / "other", seed=1)
-    config = without_hashes(folder / "config.json")
+    config = json.loads((folder / "config.json").read_text())
     assert config["text_encoder"]["name"] == str(bert)
     config["text_encoder"]["name"] = str(other)
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(sealed(config)))
     with pytest.raises(
         ConfigError, match=r"run: the weights of the text encoder .*other.* differ from those .* trained"
     ):

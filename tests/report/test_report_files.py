@@ -17,6 +17,8 @@ from aligncat.api.report import write_report
 from aligncat.cli import main, settings
 from aligncat.errors import DataError, WriteError
 from aligncat.evaluation.answering import save_answers
+from aligncat.evaluation.floors import Floors
+from aligncat.evaluation.metrics import Metrics
 from aligncat.report.images import copy_images
 from aligncat.report.runs import read_runs, run_names
 from aligncat.report.scripts import number, write_script
@@ -35,6 +37,26 @@ def data(index: Path, name: str) -> Any:
 @pytest.fixture
 def run(tmp_path: Path, pictures: list[Path]) -> Path:
     return save(tmp_path / "runs" / "mine", [row(0, pictures[0]), row(1, pictures[1], cause="wrong_object")])
+
+
+def test_the_baselines_are_rows_beside_a_learned_result(pictures: list[Path], tmp_path: Path) -> None:
+    rows = [row(0, pictures[0]), row(1, pictures[1], cause="wrong_object")]
+    one, none = (Metrics(2, rec, 1.0, 2, rec, rec, 1.0, None, None, None) for rec in (1.0, 0.0))
+    runs = [
+        save(tmp_path / f"{name}-{seed}", rows, config=name, seed=seed, floors=Floors(none, one, coloured=True))
+        for name, seed in (("AlignCAT", 0), ("AlignCAT", 1), ("QueryMatch", 0))
+    ]
+    index = write_report(runs, out=tmp_path / "report", photos=Path("/"), figures=False)
+    lines = [
+        (dict(line["words"]), {name: mean for name, mean, _ in line["metrics"]})
+        for line in data(index, "index")["results"]
+    ]
+    assert [(words["Config"], words["Seeds"], words["Features"], metrics["REC"]) for words, metrics in lines] == [
+        ("AlignCAT", "0, 1", "query", 50.0),
+        ("QueryMatch", "0", "query", 50.0),
+        ("most confident", "none", "none", 0.0),
+        ("training-free", "none", "colour", 100.0),
+    ]
 
 
 class TestRuns:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import pickle
 import resource
 import subprocess
 import sys
 from dataclasses import replace
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,16 @@ def test_both_kinds_give_what_the_store_has(store: Store, numbers: list[int]) ->
             assert torch.equal(found[name], tensor[images]) and found[name].dtype == tensor.dtype, name
             assert found[name].is_contiguous(), name
         np.testing.assert_array_equal(rows.confidences, tensors.confidences.numpy())
+
+
+@pytest.mark.parametrize("memory", [None, 0])
+def test_another_process_gathers_the_same(store: Store, memory: int | None) -> None:
+    rows, images = store.rows(IDS, [TINT], memory=memory), torch.tensor([2, 0])
+    sent = ForkingPickler.dumps(rows)
+    received = pickle.loads(sent)
+    for name, tensor in rows.gather(images).items():
+        assert torch.equal(received.gather(images)[name], tensor), name
+    np.testing.assert_array_equal(received.confidences, rows.confidences)
 
 
 def test_the_boxes_are_in_shares_of_the_photo(store: Store) -> None:

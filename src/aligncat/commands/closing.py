@@ -8,6 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aligncat.wording import percent
+
 if TYPE_CHECKING:
     from aligncat.datasets.config import DataConfig
 
@@ -197,7 +199,16 @@ def _imported_detector(arguments: Mapping[str, Any], result: Any) -> tuple[str, 
 def _trained_detector(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     out = arguments["out"]
     words = ("--images", arguments["images"], "--detector", out, "--out", "stores/photos")
-    return f"The detector is in {out}; its README.md says how good it is.", _command("extract", *words)
+    from aligncat.detectors.training.fine_tune import measured
+
+    quality = "No photo was held out, so it was not measured."
+    if (best := measured(Path(out))) is not None:
+        step, scores = best
+        quality = (
+            f"Of the {scores.objects:,} objects of held-out photos it finds {percent(scores.found)}%, and names the "
+            f"right class for {percent(scores.right)}% of those (step {step:,})."
+        )
+    return f"The detector is in {out}. {quality}", _command("extract", *words)
 
 
 _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {

@@ -9,7 +9,6 @@ import torch
 
 from aligncat.grounder.folder import Contents
 from aligncat.grounder.match_file import match_bytes
-from aligncat.language.vocabulary import Vocabulary
 
 
 def fingerprint(contents: Contents) -> str:
@@ -19,8 +18,8 @@ def fingerprint(contents: Contents) -> str:
         contents: what its folder would contain.
     """
     digest = hashlib.sha256(json.dumps(contents.config(), sort_keys=True).encode())
-    if isinstance(contents.vocabulary, Vocabulary):
-        digest.update(json.dumps(contents.vocabulary.to_dict()).encode())
+    if contents.listed is not None:
+        digest.update(json.dumps(contents.listed.to_dict()).encode())
     if contents.calibration is not None:
         digest.update(match_bytes(contents.calibration))
     for name, tensor in contents.model.state_dict().items():

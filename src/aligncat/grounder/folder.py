@@ -71,6 +71,12 @@ class Contents(NamedTuple):
     columns: tuple[ScaledColumn, ...] = ()
     calibration: Calibration | None = None
     familiar: Familiar | None = None
+    words: Vocabulary | None = None
+
+    @property
+    def listed(self) -> Vocabulary | None:
+        """The words of vocabulary.json: the vocabulary, or the words of the phrases that a transformer learned."""
+        return self.vocabulary if isinstance(self.vocabulary, Vocabulary) else self.words
 
     def config(self) -> dict[str, Any]:
         """Return the content of config.json."""
@@ -78,7 +84,7 @@ class Contents(NamedTuple):
         if self.pretrained is not None:
             encoder = {"name": self.pretrained.name, "sha256": self.pretrained.sha256}
         # Grounders with the first rule, which are imported or of an earlier version, do not record it.
-        rule = self.vocabulary.rule if isinstance(self.vocabulary, Vocabulary) else FIRST_RULE
+        rule = FIRST_RULE if self.listed is None else self.listed.rule
         return {
             "format": FORMAT,
             "alignment": asdict(self.model.config.alignment),
@@ -107,8 +113,8 @@ def write_folder(contents: Contents, folder: Path) -> None:
     # safetensors refuses tensors that share memory, and T5 refers to its word embeddings twice, so copy all tensors.
     weights = {name: tensor.contiguous().clone() for name, tensor in contents.model.state_dict().items()}
     files = {WEIGHTS: save(weights)}
-    if isinstance(contents.vocabulary, Vocabulary):
-        files[VOCABULARY] = json.dumps(contents.vocabulary.to_dict(), ensure_ascii=False).encode()
+    if contents.listed is not None:
+        files[VOCABULARY] = json.dumps(contents.listed.to_dict(), ensure_ascii=False).encode()
     if contents.calibration is not None:
         files[REFERENCES] = match_bytes(contents.calibration)
     for name, content in files.items():
@@ -160,7 +166,10 @@ def read_folder(folder: Path, text_encoder: str | Path | None = None) -> Content
         calibration = _read_match(folder, config, model.alignment.sizes.visual_dim)
         familiar = Familiar.from_json(config[FAMILIAR]) if FAMILIAR in config else None
         provenance = dict(as_mapping(config["provenance"], "provenance"))
-        return Contents(model, vocabulary, labels, detector, provenance, pretrained, columns, calibration, familiar)
+        words = None if isinstance(vocabulary, Vocabulary) else _read_words(folder, config)
+        return Contents(
+            model, vocabulary, labels, detector, provenance, pretrained, columns, calibration, familiar, words
+        )
     except _UNUSABLE as error:
         raise ConfigError(
             f"{folder}: damaged or written by another version of aligncat ({first_line(error)}); train it again"
@@ -246,6 +255,21 @@ def _read_match(folder: Path, config: Mapping[str, Any], feature_dim: int) -> Ca
     return read_match(config[MATCH], content, folder / REFERENCES, feature_dim=feature_dim, remedy=_REMEDY)
 
 
+def _read_words(folder: Path, config: Mapping[str, Any]) -> Vocabulary | None:
+    """Return the words of the phrases that a transformer was trained on; None in a folder of an earlier version.
+
+    Raises:
+        ConfigError: the file with the words is missing or damaged.
+        DataError: it is not a vocabulary.
+    """
+    return _read_vocabulary(folder, config) if VOCABULARY in config.get(HASHES, {}) else None
+
+
+def _read_vocabulary(folder: Path, config: Mapping[str, Any]) -> Vocabulary:
+    _checked(folder, VOCABULARY, config)
+    return Vocabulary.load(folder / VOCABULARY, config.get(RULE_KEY, FIRST_RULE))
+
+
 def _read_text_encoder(
     folder: Path, text: TextEncoderConfig, config: Mapping[str, Any], text_encoder: str | Path | None
 ) -> tuple[PretrainedText | None, Tokens]:
@@ -258,8 +282,7 @@ def _read_text_encoder(
         DataError: the vocabulary is damaged.
     """
     if text.recurrent:
-        _checked(folder, VOCABULARY, config)
-        return None, Vocabulary.load(folder / VOCABULARY, config.get(RULE_KEY, FIRST_RULE))
+        return None, _read_vocabulary(folder, config)
     name, sha256 = config["text_encoder"]["name"], config["text_encoder"]["sha256"]
     if text.train_encoder:
         for file in config.get(HASHES, {}):

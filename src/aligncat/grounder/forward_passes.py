@@ -48,9 +48,10 @@ def ground_some(
     if match is not None:
         choices = replace(choices, match=match.present)
     boxes = candidates.relative_boxes
+    known = grounder.vocabulary if grounder.words is None else grounder.words
     photo = (UNLIKE,) if unlike_training(grounder.familiar, candidates) else ()
     for row, phrase in enumerate(phrases):
-        unknown = grounder.vocabulary.unknown(meant[row])
+        unknown = known.unknown(meant[row])
         found = grounding_of(row, phrase, candidates, choices, grounder.labels, unknown, further=photo)
         answers = None if match is None else match.answers[row]
         if several and answers is not None:

@@ -35,6 +35,7 @@ from aligncat.grounder.photo_grounder import PhotoGrounder
 from aligncat.grounder.unlike import Familiar
 from aligncat.language.pretrained import PretrainedText
 from aligncat.language.tokens import Tokens
+from aligncat.language.vocabulary import Vocabulary
 from aligncat.loading import model_loading
 from aligncat.store.reader import Store
 from aligncat.types import Candidates, Choices
@@ -64,6 +65,7 @@ class Grounder(PhotoGrounder, ModelHubMixin):
         columns: Sequence[ScaledColumn] = (),
         calibration: Calibration | None = None,
         familiar: Familiar | None = None,
+        words: Vocabulary | None = None,
     ) -> None:
         """Wrap a trained model. Most users call `from_pretrained` instead.
 
@@ -77,6 +79,8 @@ class Grounder(PhotoGrounder, ModelHubMixin):
             columns: the further features of a candidate that it reads beside f_q.
             calibration: what turns its scores into `Grounding.match`; None if it is not calibrated.
             familiar: what tells images that are unlike those of its training (`unlike_training`); None if not recorded.
+            words: the words of the training phrases of a transformer, whose word pieces spell any word; None if not
+                recorded. Others in a phrase are reported as unknown.
         """
         self.model = model.eval()
         self.vocabulary = vocabulary
@@ -87,6 +91,7 @@ class Grounder(PhotoGrounder, ModelHubMixin):
         self.columns = tuple(columns)
         self.matcher = None if calibration is None else Matcher(calibration, self.model, vocabulary)
         self.familiar = familiar
+        self.words = words
         self._detector: Detector | None = None
         self._given_detector: Detector | None = None
 
@@ -222,6 +227,7 @@ class Grounder(PhotoGrounder, ModelHubMixin):
             self.columns,
             None if self.matcher is None else self.matcher.calibration,
             self.familiar,
+            self.words,
         )
 
     @classmethod

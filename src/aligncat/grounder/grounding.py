@@ -80,8 +80,8 @@ class Grounding:
         word_weights: (word, weight) pairs in order; empty without phrase attention.
         choice: the index of the chosen candidate in `candidates`.
         candidates: all candidates with their scores.
-        unknown_words: the words of the expression that the grounder does not know, in order and without duplicates. It
-            reads them all alike.
+        unknown_words: the words of the expression that the grounder does not know, in order and without duplicates. A
+            recurrent encoder reads them all alike. A transformer reads each, but no training phrase had them.
         match: the calibrated probability, in [0, 1], that the image has what the expression says; None if the grounder
             is not calibrated (`Grounder.calibration`).
         answers: with `several=True`, all objects that the expression refers to, and with `top=N` the N best candidates,

@@ -95,6 +95,7 @@ class TrainingFreeGrounder(Grounder):
         self.columns = ()
         self.matcher = None
         self.familiar = None
+        self.words = None
         self.coloured = coloured
         self._detector = detector
         self._lexicon = Lexicon.load(categories=self.labels)

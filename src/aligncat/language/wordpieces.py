@@ -91,7 +91,10 @@ class WordPieces:
         return tokenize(text)
 
     def unknown(self, text: str) -> tuple[str, ...]:
-        """Return no words: the tokenizer splits a word that it does not have into pieces."""
+        """Return no words: the tokenizer splits a word that it does not have into pieces.
+
+        Words that no training phrase has are in `Grounder.words`.
+        """
         return ()
 
     def save(self, folder: Path) -> None:

@@ -21,13 +21,11 @@ _SMALLER: dict[str, Any] = {"categories": np.int32}
 
 
 class CandidateRows(Protocol):
-    """The candidates of n images. All kinds of rows give the same values.
+    """The candidates of n images. All kinds of rows give the same values."""
 
-    Attributes:
-        confidences: (n, O) float32; 0 where there is no candidate.
-    """
-
-    confidences: NDArray[np.float32]
+    @property
+    def confidences(self) -> NDArray[np.float32]:
+        """The confidences, (n, O) float32; 0 where there is no candidate."""
 
     def gather(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return the arrays of some images by name.
@@ -46,7 +44,11 @@ class RowsInMemory:
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self._tensors = tensors
-        self.confidences: NDArray[np.float32] = tensors["confidences"].numpy()
+
+    @property
+    def confidences(self) -> NDArray[np.float32]:
+        """The confidences, (n, O). Like all tensors, another process gets them in shared memory."""
+        return self._tensors["confidences"].numpy()
 
     def gather(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return the arrays of some images by name."""
@@ -104,6 +106,15 @@ class RowsInFile:
             self._records[numbers] = written + np.arange(len(numbers))
             self.confidences[numbers] = values["confidences"]
             written += len(numbers)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state that another process receives: it reads the same file."""
+        from multiprocessing.reduction import DupFd  # Windows has none
+
+        return {**self.__dict__, "_file": DupFd(self._file.fileno())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _file=os.fdopen(state["_file"].detach(), "rb", buffering=0))
 
     def gather(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return the arrays of some images by name."""

@@ -48,7 +48,7 @@ from aligncat.training.checkpoints import HashedCheckpoints, Resumption, read_ch
 from aligncat.training.config import TrainingConfig
 from aligncat.training.data import GroundingData
 from aligncat.training.devices import on_devices
-from aligncat.training.initial import Initial
+from aligncat.training.initial import Initial, phrase_words
 from aligncat.training.module import GroundingModule
 from aligncat.training.nodes import ONLY_NODE, Agreement, Node, trainer_settings
 from aligncat.training.run_folder import RUN, check_run_folder, describe_split, save_settings, word_rule
@@ -189,6 +189,7 @@ def fit(
         columns,
         calibration,
         Familiar.of(batches.confidences),
+        None if isinstance(vocabulary, Vocabulary) else phrase_words(train, initial),
     )
     if node.leads:
         grounder.save_pretrained(out)

@@ -17,11 +17,13 @@ from PIL import Image
 from transformers import Mask2FormerForUniversalSegmentation
 
 from aligncat.api.train_detector import train_detector
+from aligncat.commands.closing import closing_line
 from aligncat.detectors.registry import detector_folder, open_detector
 from aligncat.detectors.training import fine_tune, loop
 from aligncat.detectors.training.recipe import DetectorRecipe
 from aligncat.detectors.training.record import TrainingRecord, continued
 from aligncat.detectors.training.scores import Scores
+from aligncat.detectors.training.segmenter import start_from
 from aligncat.errors import ConfigError, DataError, DetectorError
 
 TINY = DetectorRecipe(epochs=2, batch_size=3, validations=2, held_out=0.25, precision="float32")
@@ -85,6 +87,50 @@ def test_a_copy_of_the_mini_detector_is_recorded_as_it(tmp_path: Path) -> None:
     weights = detector_folder(str(copy)).weights_sha256()
     assert continued(str(copy), weights, ["a"], []).started_from == ("mini",)
     assert continued(str(copy), "0" * 64, ["a"], []).started_from == ("local folder copy",)
+
+
+def test_a_training_from_mini_does_not_inherit_its_recipe(files: InstancesFiles, tmp_path: Path) -> None:
+    recipe = replace(TINY, epochs=1, held_out=0, batch_size=8)
+    out = train_detector(data=files.path, images=files.images, out=tmp_path / "mine", recipe=recipe, device="cpu")
+    config = json.loads((out / "config.json").read_text())
+    assert {key for key in config if key.startswith("aligncat_")} == {
+        "aligncat_image_size",
+        "aligncat_started_from",
+        "aligncat_training",
+        "aligncat_weights_sha256",
+        "aligncat_config_sha256",
+    }
+    assert (config["aligncat_started_from"], config["aligncat_image_size"]) == (["mini"], 160)
+    assert '"learning_rate": 0.0004' in (out / "README.md").read_text()
+    # Earlier versions kept the key. A training that continues is none from a mini detector in either case.
+    assert not start_from(detector_folder(str(out)), ["dog"], [None], None).own_recipe
+    older = {key: value for key, value in config.items() if key != "aligncat_config_sha256"}
+    (out / "config.json").write_text(json.dumps({**older, "aligncat_recipe": {}}))
+    assert not start_from(detector_folder(str(out)), ["dog"], [None], None).own_recipe
+
+
+@pytest.mark.parametrize(("found", "poor"), [(0.49, True), (0.5, False)])
+def test_a_detector_that_finds_less_than_half_of_the_objects_is_warned_of(
+    files: InstancesFiles, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture, found: float, poor: bool,
+) -> None:  # fmt: skip
+    shares = [found, 0.1]  # the second measurement is worse, so the weights of the first are kept
+    monkeypatch.setattr(
+        fine_tune,
+        "score_segmenter",
+        lambda *_, **__: Scores(objects=1234, found=shares.pop(0), right=0.8, box_ap=0.5, mask_ap=None),
+    )
+    out = run(files, start, tmp_path / "mine")
+    warning = f"{out} finds only 49.0% of the objects of held-out photos."
+    assert [each.message.startswith(warning) for each in caplog.records if each.levelname == "WARNING"] == [True] * poor
+    line = closing_line("detector train", {"out": str(out), "images": "photos"}, out)
+    assert line.startswith(
+        f"The detector is in {out}. Of the 1,234 objects of held-out photos it finds {100 * found:.1f}%, and names "
+        "the right class for 80.0% of those (step 2). Next: aligncat extract --images photos "
+    )
+    caplog.clear()
+    run(files, start, out)  # which has ended already
+    assert [each.message.startswith(warning) for each in caplog.records if each.levelname == "WARNING"] == [True] * poor
 
 
 class StopTrainingError(Exception):
@@ -174,6 +220,8 @@ def test_a_folder_with_anything_else_is_not_overwritten(trained: Path, files: In
 def test_without_held_out_photos_the_last_weights_are_kept(files: InstancesFiles, start: Path, tmp_path: Path) -> None:
     out = run(files, start, tmp_path / "mine", replace(TINY, held_out=0, epochs=1))
     assert "No photo was held out" in (out / "README.md").read_text()
+    line = closing_line("detector train", {"out": out, "images": "photos"}, out)
+    assert line.startswith(f"The detector is in {out}. No photo was held out, so it was not measured. Next: ")
     assert TrainingRecord.read(str(out)).held_out == ()  # type: ignore[union-attr]
 
 

@@ -11,7 +11,7 @@ from aligncat.detectors.known import started_from_credits
 from aligncat.detectors.training.labelled import LabelledPhoto
 from aligncat.detectors.training.recipe import DetectorRecipe, Optimisation
 from aligncat.detectors.training.record import HELD_OUT, TRAINED_ON, TrainingRecord
-from aligncat.detectors.training.scores import Scores
+from aligncat.detectors.training.scores import Scores, best_of
 
 CARD = "README.md"
 
@@ -88,7 +88,7 @@ def _results(history: Sequence[Mapping[str, Any]]) -> str:
     if not history:
         return "No photo was held out, so the weights are the last ones, and were not measured."
     rows = [(entry["step"], Scores(**entry["scores"])) for entry in history]
-    best = max(rows, key=lambda row: (row[1].usable, row[1].ap, -row[0]))
+    best = best_of(history)
     lines = [
         f"{best[1].objects} objects. Found: the best of 20 candidates passes a box IoU of 0.5. Right: that candidate "
         f"has the right class. The weights of step {best[0]} are in this folder.",

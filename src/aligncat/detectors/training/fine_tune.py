@@ -20,7 +20,7 @@ from aligncat.detectors.training.labelled import LabelledPhoto, photos_sha256
 from aligncat.detectors.training.loop import Phase, train_steps
 from aligncat.detectors.training.recipe import DetectorRecipe, Optimisation
 from aligncat.detectors.training.record import STARTED_FROM, continued
-from aligncat.detectors.training.scores import Scores, score_segmenter
+from aligncat.detectors.training.scores import Scores, best_of, score_segmenter
 from aligncat.detectors.training.segmenter import (
     Segmenter,
     example_loss,
@@ -38,6 +38,10 @@ TRAINING = "aligncat_training"
 """The key of config.json with what decided a training."""
 _HISTORY, _BEST = "history", "best"  # what is kept: the step and the scores of each measurement, and the best weights
 _MINI_RATE, _USUAL_RATE = 4e-4, 1e-4
+
+FEWEST_FOUND = 0.5
+"""The share of held-out objects below which a detector is of little use. A phrase whose object is not found cannot be
+answered, so below it a grounder is wrong more often than right, even if it chooses as well as possible."""
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +108,7 @@ def fine_tune(
     }
     if _is_finished(out, identity):
         logger.info("%s: this training has ended already", out)
+        _warn_if_poor(out)
         return out
     new = [label for label in labels.names if label not in segmenter.kept]
     logger.info(
@@ -148,7 +153,35 @@ def fine_tune(
         )
         write_atomic(unfinished / CARD, text.encode())
     phase.state_file.unlink(missing_ok=True)
+    _warn_if_poor(out)
     return out
+
+
+def measured(out: Path) -> tuple[int, Scores] | None:
+    """Return the step of the weights in a detector's folder, and their scores on the held-out photos.
+
+    None if no photo was held out.
+
+    Args:
+        out: the folder that `fine_tune` wrote.
+
+    Raises:
+        DetectorError: its config.json cannot be read.
+    """
+    content: Any = read_json(out / CONFIG, DetectorError)
+    history = content[TRAINING][_HISTORY]
+    return best_of(history) if history else None
+
+
+def _warn_if_poor(out: Path) -> None:
+    """Warn if most phrases about photos like the held-out ones could not be answered, whatever a grounder learns."""
+    if (best := measured(out)) is not None and best[1].found < FEWEST_FOUND:
+        logger.warning(
+            "%s finds only %.1f%% of the objects of held-out photos. A grounder chooses among what it finds, so it is "
+            "of little use for grounding below %.0f%%. Annotate more photos, train longer (--recipe.epochs), or start "
+            "from a detector of such photos (--from)",
+            out, 100 * best[1].found, 100 * FEWEST_FOUND,
+        )  # fmt: skip
 
 
 class _Judge:

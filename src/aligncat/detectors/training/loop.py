@@ -24,7 +24,7 @@ from aligncat.detectors.training.recipe import Optimisation
 from aligncat.errors import DetectorError
 from aligncat.files.torch_files import load_hashed, save_hashed
 from aligncat.quiet import quiet_lightning
-from aligncat.signals import lightning_interrupts
+from aligncat.signals import ignore_stop_signals, lightning_interrupts
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,13 @@ class _Steps(pl.LightningModule):
         first = (self._phase.steps.start + self.done) * size
         examples = self._phase.examples(first, (len(self._phase.steps) - self.done) * size)
         return DataLoader(
-            examples, size, num_workers=1, prefetch_factor=8, collate_fn=pickle.dumps, multiprocessing_context="fork"
+            examples,
+            size,
+            num_workers=1,
+            prefetch_factor=8,
+            collate_fn=pickle.dumps,
+            multiprocessing_context="fork",
+            worker_init_fn=ignore_stop_signals,
         )
 
     def configure_optimizers(self) -> Any:

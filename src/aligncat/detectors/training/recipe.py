@@ -42,7 +42,8 @@ class DetectorRecipe:
         epochs: how often the training sees every photo.
         batch_size: photos per step.
         learning_rate: the peak learning rate of AdamW, after a linear warm-up and before a cosine decay to zero. By
-            default 4e-4 from a mini detector and 1e-4 from any other, as Mask2Former's authors use.
+            default 4e-4 from a mini detector and 1e-4 from any other, as Mask2Former's authors use, also from one that
+            was trained from a mini detector.
         warmup: warm-up steps; at most a tenth of all steps.
         weight_decay: weight decay of AdamW.
         clip: maximum gradient norm.

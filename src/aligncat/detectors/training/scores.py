@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -56,6 +56,16 @@ class Scores:
     def __str__(self) -> str:
         kind = "box" if self.mask_ap is None else "mask"
         return f"{kind} AP {self.ap:.1%}, found {self.found:.1%} of the objects, right class for {self.right:.1%}"
+
+
+def best_of(history: Sequence[Mapping[str, Any]]) -> tuple[int, Scores]:
+    """Return the step and the scores of the measurement whose weights are kept.
+
+    Args:
+        history: the step and the scores of each measurement, as in config.json; at least one.
+    """
+    measured = [(int(entry["step"]), Scores(**entry["scores"])) for entry in history]
+    return max(measured, key=lambda each: (each[1].usable, each[1].ap, -each[0]))
 
 
 def score_segmenter(

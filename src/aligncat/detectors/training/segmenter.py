@@ -19,6 +19,7 @@ from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing
 from aligncat.detectors.preprocessor_config import PREPROCESSOR, own_size
 from aligncat.detectors.pretrained_model import class_labels, load_model
 from aligncat.detectors.training.examples import Example
+from aligncat.detectors.training.record import STARTED_FROM
 from aligncat.errors import DetectorError
 from aligncat.files.hashes import files_sha256
 from aligncat.loading import model_loading
@@ -26,6 +27,8 @@ from aligncat.loading import model_loading
 HEAD = "class_predictor"
 """The layer that gives the class logits of each query; the last one is "no object"."""
 _LOSS = "criterion."
+_OURS = "aligncat_"
+"""The prefix of aligncat's own keys in config.json."""
 MINI_RECIPE = "aligncat_recipe"
 """The key of config.json with the recipe of `aligncat detector train-mini`."""
 
@@ -40,7 +43,7 @@ class Segmenter:
         dtype: the type of the numbers of the weights in the folder that it comes from.
         kept: the labels whose rows of the head were copied.
         sha256: the hashes of the weights and of config.json that it comes from.
-        own_recipe: whether `aligncat detector train-mini` made it.
+        own_recipe: whether it is as `aligncat detector train-mini` made it, without a further training.
     """
 
     model: Any
@@ -55,6 +58,8 @@ def start_from(
     folder: DetectorFolder, labels: Sequence[str], same: Sequence[int | None], size: int | None
 ) -> Segmenter:
     """Load a detector, and give it a head with a class for each label.
+
+    The model's config does not have aligncat's keys of the folder, which tell how those weights were made.
 
     Args:
         folder: the detector's files.
@@ -82,6 +87,8 @@ def start_from(
     if fixed is not None and size not in (None, fixed):
         raise DetectorError(f"{folder.name} reads only squares of {fixed} pixels; leave recipe.image_size out")
     preprocessing = Preprocessing.of(DEFAULT_MODE, size, own_size(folder))
+    for name in [name for name in vars(model.config) if name.startswith(_OURS)]:
+        delattr(model.config, name)
     with safe_open(folder.safetensors()[0], framework="pt") as file:
         kinds = {file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118  # not a dict
     return Segmenter(
@@ -90,7 +97,8 @@ def start_from(
         dtype=torch.float16 if torch.float16 in kinds else torch.float32,
         kept=tuple(label for label, found in zip(labels, same, strict=True) if found is not None),
         sha256=(weights, files_sha256([folder.config_file])),
-        own_recipe=MINI_RECIPE in folder.config,
+        # Earlier versions kept the recipe in what they trained from a mini detector.
+        own_recipe=MINI_RECIPE in folder.config and STARTED_FROM not in folder.config,
     )
 
 
@@ -152,7 +160,7 @@ def save_segmenter(model: Any, folder: Path, settings: dict[str, Any]) -> None:
     Args:
         model: the model.
         folder: the folder.
-        settings: further keys of config.json, with the prefix "aligncat_".
+        settings: further keys of config.json, with the prefix of aligncat's keys.
     """
     for name, value in settings.items():
         setattr(model.config, name, value)
