@@ -42,8 +42,8 @@ from aligncat.files.images import read_image
 from aligncat.grounder.batches import Batch
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.mojiref.scenes import compose
+from aligncat.store.arrays import CandidateTensors
 from aligncat.store.extract import extract_images
-from aligncat.store.reader import CandidateTensors
 from aligncat.training.module import GroundingModule
 from aligncat.training.presets import load_preset
 from aligncat.types import ImageRecord
