@@ -48,11 +48,11 @@ from aligncat.training.checkpoints import HashedCheckpoints, Resumption, read_ch
 from aligncat.training.config import TrainingConfig
 from aligncat.training.data import GroundingData
 from aligncat.training.devices import on_devices
-from aligncat.training.initial import Initial, phrase_words
+from aligncat.training.initial import Initial
 from aligncat.training.module import GroundingModule
 from aligncat.training.nodes import ONLY_NODE, Agreement, Node, trainer_settings
 from aligncat.training.run_folder import RUN, check_run_folder, describe_split, save_settings, word_rule
-from aligncat.training.tokens import load_tokens
+from aligncat.training.tokens import load_tokens, phrase_words
 from aligncat.versions import installed_versions
 
 logger = logging.getLogger(__name__)

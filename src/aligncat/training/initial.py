@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import torch
 
-from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
 from aligncat.files.hashes import files_sha256
 from aligncat.grounder.download import find_folder
@@ -135,19 +134,3 @@ class Initial:
         remedy = "use the store that the grounder was trained with, or leave --init out"
         check_tensors(weights, model.state_dict(), f"{self.name} / {WEIGHTS}", remedy)
         model.load_state_dict(weights)
-
-
-def phrase_words(split: Split, initial: Initial | None) -> Vocabulary | None:
-    """Return the words that a grounder with a transformer was trained on.
-
-    Args:
-        split: the training split.
-        initial: the grounder that training starts from, whose words count too, or None.
-
-    Returns:
-        The words; None if `initial` is of a version that did not record its own, since then not all are known.
-    """
-    before = Vocabulary(()) if initial is None else initial.contents.words
-    if before is None:
-        return None
-    return before.with_words(word for each in split.expressions for word in before.words_of(each.text))

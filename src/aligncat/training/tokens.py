@@ -44,3 +44,19 @@ def load_tokens(
     if text.vector_words and word_vectors is not None:
         vocabulary = vocabulary.with_words(first_words(word_vectors, text.vector_words, rule))
     return vocabulary, None
+
+
+def phrase_words(split: Split, initial: Initial | None) -> Vocabulary | None:
+    """Return the words that a grounder with a transformer was trained on.
+
+    Args:
+        split: the training split.
+        initial: the grounder that training starts from, whose words count too, or None.
+
+    Returns:
+        The words; None if `initial` is of a version that did not record its own, since then not all are known.
+    """
+    before = Vocabulary(()) if initial is None else initial.contents.words
+    if before is None:
+        return None
+    return before.with_words(word for text in values_of(split.expressions, "text") for word in before.words_of(text))
