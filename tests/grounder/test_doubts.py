@@ -84,6 +84,7 @@ def test_objects_are_the_answers_one_by_one() -> None:
     several = grounding("both dogs", both=True)
     assert [each.box for each in several.objects] == list(several.boxes)
     assert [each.mask for each in several.objects] == list(several.masks)
-    assert all(each.answers == () and each.expression == "both dogs" for each in several.objects)
+    assert [each.answers for each in several.objects] == [(each,) for each in several.answers]
+    assert {each.expression for each in several.objects} == {"both dogs"}
     assert grounding("dog").objects == (grounding("dog"),)
     assert grounding("dog", masked=False).masks == ()
