@@ -14,7 +14,7 @@ from pathlib import Path
 from aligncat.datasets.known import known_dataset
 from aligncat.datasets.split import Split
 from aligncat.detectors.known import known_detector
-from aligncat.detectors.training.record import TRAINED_ON, TrainingRecord
+from aligncat.detectors.training_record import TRAINED_ON, TrainingRecord
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.results import Seen
 from aligncat.files.documents import MAX_ANNOTATION_BYTES, parse_json, read_text

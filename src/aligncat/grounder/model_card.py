@@ -16,7 +16,7 @@ from aligncat.alignment.config import ALL_PRESETS, AlignmentConfig
 from aligncat.datasets.known import known_dataset
 from aligncat.detectors.colour import COLOUR
 from aligncat.detectors.known import OPENMOJI_CREDIT, known_detector, started_from_credits
-from aligncat.detectors.training.record import STARTED_FROM_KEY
+from aligncat.detectors.training_record import STARTED_FROM_KEY
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import remove_left

@@ -21,7 +21,7 @@ from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.split import Split
 from aligncat.datasets.tables import values_of
 from aligncat.detectors.description import DetectorDescription
-from aligncat.detectors.training.record import STARTED_FROM_KEY, TrainingRecord
+from aligncat.detectors.training_record import STARTED_FROM_KEY, TrainingRecord
 from aligncat.files.hashes import file_sha256
 from aligncat.grounder.features import COLUMNS_KEY, ScaledColumn, columns_of, input_dim
 from aligncat.grounder.grounder import Grounder

@@ -21,9 +21,9 @@ from aligncat.commands.closing import closing_line
 from aligncat.detectors.registry import detector_folder, open_detector
 from aligncat.detectors.training import fine_tune, loop
 from aligncat.detectors.training.recipe import DetectorRecipe
-from aligncat.detectors.training.record import TrainingRecord, continued
 from aligncat.detectors.training.scores import Scores
 from aligncat.detectors.training.segmenter import start_from
+from aligncat.detectors.training_record import TrainingRecord, continued
 from aligncat.errors import ConfigError, DataError, DetectorError
 
 TINY = DetectorRecipe(epochs=2, batch_size=3, validations=2, held_out=0.25, precision="float32")

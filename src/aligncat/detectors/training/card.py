@@ -10,8 +10,8 @@ from typing import Any
 from aligncat.detectors.known import started_from_credits
 from aligncat.detectors.training.labelled import LabelledPhoto
 from aligncat.detectors.training.recipe import DetectorRecipe, Optimisation
-from aligncat.detectors.training.record import HELD_OUT, TRAINED_ON, TrainingRecord
 from aligncat.detectors.training.scores import Scores, best_of
+from aligncat.detectors.training_record import HELD_OUT, TRAINED_ON, TrainingRecord
 
 CARD = "README.md"
 

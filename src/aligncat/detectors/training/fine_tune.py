@@ -19,7 +19,6 @@ from aligncat.detectors.training.examples import PhotoExamples
 from aligncat.detectors.training.labelled import LabelledPhoto, photos_sha256
 from aligncat.detectors.training.loop import Phase, train_steps
 from aligncat.detectors.training.recipe import DetectorRecipe, Optimisation
-from aligncat.detectors.training.record import STARTED_FROM, continued
 from aligncat.detectors.training.scores import Scores, best_of, score_segmenter
 from aligncat.detectors.training.segmenter import (
     Segmenter,
@@ -29,6 +28,7 @@ from aligncat.detectors.training.segmenter import (
     save_segmenter,
     start_from,
 )
+from aligncat.detectors.training_record import STARTED_FROM, continued
 from aligncat.errors import DataError, DetectorError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import read_json

@@ -19,7 +19,7 @@ from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing
 from aligncat.detectors.preprocessor_config import PREPROCESSOR, own_size
 from aligncat.detectors.pretrained_model import class_labels, load_model
 from aligncat.detectors.training.examples import Example
-from aligncat.detectors.training.record import STARTED_FROM
+from aligncat.detectors.training_record import STARTED_FROM
 from aligncat.errors import DetectorError
 from aligncat.files.hashes import files_sha256
 from aligncat.loading import model_loading
