@@ -23,7 +23,9 @@ from aligncat.geometry import decode_mask
 from aligncat.grounder.batches import SplitTensors
 from aligncat.grounder.features import found_features
 from aligncat.grounder.grounder import Grounder
+from aligncat.store.arrays import CANDIDATES, RELATIVE_BOXES
 from aligncat.store.reader import Store
+from aligncat.store.rows import RowsInMemory
 from aligncat.training.initial import Initial
 from aligncat.types import FeatureColumn
 
@@ -120,8 +122,11 @@ class TestGrounder:
             candidates = store.candidates(split.expressions[row].image_id)
             expected = found_features(candidates, loaded.columns)
             assert torch.equal(features[: len(candidates)], expected) and not features[len(candidates) :].any()
-        held = [tensors._candidates.features, *tensors._further.values()]
-        assert len(held) == 1 + len(loaded.columns) and all(tensor.is_shared() for tensor in held)
+        assert isinstance(tensors._candidates, RowsInMemory)
+        held = tensors._candidates._tensors
+        assert len(held) == len((*CANDIDATES, RELATIVE_BOXES, *loaded.columns))
+        # The relative boxes are computed anew.
+        assert [name for name, tensor in held.items() if not tensor.is_shared()] == ["relative_boxes"]
 
     def test_from_a_store_and_from_the_photo_it_answers_alike(self, seeing: World, grounder: Path) -> None:
         loaded = Grounder.from_pretrained(grounder)

@@ -100,12 +100,12 @@ class TestReproducible:
         torch.manual_seed(3)
         config = ModelConfig(ALIGNMENT, TEXT)
         model = GroundingModel(config, len(vocabulary), feature_dim=store.manifest.feature_dim, classes=3).train()
-        optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.98), eps=1e-9)
+        optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.98), eps=1e-9, fused=True)
         clipped = 0
         for step in range(2 * STEPS):
             if step % STEPS == 0:
                 loader = batches.train_dataloader()
-                loader.sampler.set_epoch(step // STEPS)  # type: ignore[attr-defined]
+                loader.batch_sampler.sampler.set_epoch(step // STEPS)  # type: ignore[attr-defined]
                 torch.manual_seed(3 * 2**20 + step // STEPS)
                 steps = iter(loader)
             batch = next(steps)
