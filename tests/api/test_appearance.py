@@ -23,7 +23,7 @@ from aligncat.geometry import decode_mask
 from aligncat.grounder.batches import SplitTensors
 from aligncat.grounder.features import found_features
 from aligncat.grounder.grounder import Grounder
-from aligncat.store.arrays import CANDIDATES, RELATIVE_BOXES
+from aligncat.store import arrays
 from aligncat.store.reader import Store
 from aligncat.store.rows import RowsInMemory
 from aligncat.training.initial import Initial
@@ -124,7 +124,7 @@ class TestGrounder:
             assert torch.equal(features[: len(candidates)], expected) and not features[len(candidates) :].any()
         assert isinstance(tensors._candidates, RowsInMemory)
         held = tensors._candidates._tensors
-        assert len(held) == len((*CANDIDATES, RELATIVE_BOXES, *loaded.columns))
+        assert len(held) == len((*arrays.CANDIDATES, arrays.RELATIVE_BOXES, *loaded.columns))
         # The relative boxes are computed anew.
         assert [name for name, tensor in held.items() if not tensor.is_shared()] == ["relative_boxes"]
 
