@@ -26,6 +26,7 @@ from aligncat.serving.refusals import Refusal
 from aligncat.serving.service import Service
 
 _UNDESCRIBED = ("/openapi.json", "/setup", "/predict", "/webhook")
+"""Paths that the OpenAPI document does not describe."""
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -63,7 +64,6 @@ def make_app(grounders: Mapping[str, Grounder], settings: AppSettings | None = N
     settings = settings or AppSettings()
     metrics = Metrics()
     service = Service(grounders, settings.limits, on_batch=metrics.batches.observe)
-
     photos = None if settings.label_studio is None else TaskPhotos(settings.label_studio, settings.limits)
 
     @asynccontextmanager
@@ -77,7 +77,6 @@ def make_app(grounders: Mapping[str, Grounder], settings: AppSettings | None = N
     app.state.service = service
     app.include_router(grounding_routes(service, metrics, log_phrases=settings.log_phrases))
     app.include_router(probe_routes(service, metrics))
-
     app.include_router(LabelStudioRoutes(service, photos).router())
     described = document(app, settings.limits, with_key=settings.access.key is not None)
 
@@ -89,9 +88,7 @@ def make_app(grounders: Mapping[str, Grounder], settings: AppSettings | None = N
     # The last one that is added stands first.
     app.add_middleware(_Received, limits=settings.limits, metrics=metrics)
     app.add_middleware(Gate, access=settings.access)
-    app.add_middleware(
-        Observed, metrics=metrics, paths={*described["paths"], "/openapi.json", "/setup", "/predict", "/webhook"}
-    )
+    app.add_middleware(Observed, metrics=metrics, paths={*described["paths"], *_UNDESCRIBED})
     return app
 
 

@@ -35,14 +35,7 @@ class Store(ImageArrays):
     def __init__(
         self, files: ShardFiles | FirstShardFiles, manifest: Manifest, index: Index, skipped: Sequence[SkippedImage]
     ) -> None:
-        """Create a store object; use `Store.open` instead.
-
-        Args:
-            files: the store's shards.
-            manifest: the store's manifest, perhaps narrowed.
-            index: the places of the images.
-            skipped: the images that could not be read during extraction.
-        """
+        """Create a store object from what `ImageArrays` keeps; use `Store.open` instead."""
         super().__init__(files, manifest, index, skipped)
         self._shard: Callable[[int], ShardRows] = lru_cache(_CACHED_SHARDS)(lambda shard: files.read(shard))
 
