@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from aligncat.datasets.config import DataConfig
 from aligncat.datasets.derived import with_derived_categories
+from aligncat.datasets.formats.format import ReadOptions
+from aligncat.datasets.formats.jsonl import read_jsonl_split
 from aligncat.datasets.split import Split
+from aligncat.datasets.tables import ExpressionTable, numbered
 from aligncat.types import Expression
 
 
@@ -40,3 +50,35 @@ def test_the_datas_spelling_of_a_category_comes_before_the_detectors() -> None:
 def test_a_split_that_lacks_no_category_stays_as_it_is(tmp_path: Path) -> None:
     split = _split(("1", "left cat", "cat"))
     assert with_derived_categories(split, tmp_path / "missing.toml", ()) is split
+
+
+def _table(folder: Path, rows: Sequence[dict[str, object]]) -> tuple[Split, ExpressionTable]:
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    split = read_jsonl_split(DataConfig(folder, "jsonl"), "train", ReadOptions(check_images=False))
+    assert isinstance(split.expressions, ExpressionTable)
+    return split, split.expressions
+
+
+@pytest.mark.parametrize(
+    ("given", "text", "expected"),
+    [(("axe", "ax", "axe"), "the axes", "axe"), (("wug?", "wug", "wug?"), "red wug", "wug")],
+)
+def test_a_table_gives_the_categories_that_single_expressions_give(
+    tmp_path: Path, given: Sequence[str], text: str, expected: str
+) -> None:
+    rows = [{"image": "a.jpg", "expression": "that one", "category": name} for name in given]
+    split, expressions = _table(tmp_path, [*rows, {"image": "a.jpg", "expression": text}])
+    found = _found(with_derived_categories(split, None, ()))
+    assert found == _found(with_derived_categories(replace(split, expressions=tuple(expressions)), None, ()))
+    assert found[-1] == (expected, True)
+
+
+def test_a_part_of_a_table_numbers_its_images_by_first_mention(tmp_path: Path) -> None:
+    photos = ["a.jpg", "b.jpg", "a.jpg", "c.jpg"]
+    _, table = _table(tmp_path, [{"image": photo, "expression": f"cup {photo}"} for photo in photos])
+    part = table.where(table.images != -1)
+    assert part == tuple(table)
+    part = table.where(np.array([False, True, True, True]))
+    assert part == tuple(table)[1:]
+    names, numbers = numbered(part, "image_id")
+    assert (names, numbers.tolist()) == (["b.jpg", "a.jpg", "c.jpg"], [0, 1, 2])

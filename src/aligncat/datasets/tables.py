@@ -89,13 +89,14 @@ class ExpressionTable(Sequence[Expression]):
         import pyarrow as pa
 
         mask = pa.array(kept)
-        shown, images = np.unique(self.images[kept], return_inverse=True)
+        shown, first, images = np.unique(self.images[kept], return_index=True, return_inverse=True)
+        order = np.argsort(first)  # of first mention
         return replace(
             self,
             ids=self.ids.filter(mask),
             referent_ids=self.referent_ids.filter(mask),
-            image_ids=self.image_ids.take(pa.array(shown)),
-            images=images.astype(np.int32),
+            image_ids=self.image_ids.take(pa.array(shown[order])),
+            images=np.argsort(order)[images].astype(np.int32),
             texts=self.texts.filter(mask),
             categories=self.categories[kept],
             derived=self.derived[kept],
@@ -103,10 +104,17 @@ class ExpressionTable(Sequence[Expression]):
         )
 
     def given_names(self) -> list[str]:
-        """Return the names of the categories that occur, in the order of their last occurrence."""
+        """Return the names of the categories that occur: by first occurrence, and then again by last occurrence.
+
+        A dict that is filled with them has the keys in the same order, and with the same last values, as one that is
+        filled with the category of every expression.
+        """
         used = self.categories[self.categories >= 0]
-        found, last = np.unique(used[::-1], return_index=True)
-        return [self.names[code] for code in found[np.argsort(-last)].tolist()]
+        orders = []
+        for codes, sign in ((used, 1), (used[::-1], -1)):
+            found, place = np.unique(codes, return_index=True)
+            orders += found[np.argsort(sign * place)].tolist()
+        return [self.names[code] for code in orders]
 
     def with_derived(self, category_of: Callable[[list[str]], str | None]) -> ExpressionTable:
         """Return the expressions with a category for each referent that has none, and is there.

@@ -125,7 +125,7 @@ def seal(content: io.BytesIO) -> None:
 
 
 def check_seal(content: bytes, path: Path, error: type[AligncatError] = DataError) -> None:
-    """Check a file's bytes against the hash that `sealed` wrote. Files without one pass.
+    """Check a file's bytes against the hash that `seal` wrote. Files without one pass.
 
     Args:
         content: the file's bytes.

@@ -123,7 +123,7 @@ class ImageArrays:
         parts = self._parts(image_ids)
         folder, size = temporary_folder(self.folder), record_type(shapes).itemsize * len(image_ids)
         logger.info(
-            "the candidates of %s images take %.1f GiB, more than half of the free memory: read from a temporary file "
+            "the candidates of %s images take %.1f GiB, more than may be kept in memory: read from a temporary file "
             "in %s",
             f"{len(image_ids):,}",
             size / 2**30,

@@ -101,7 +101,7 @@ def _is_list(path: Path) -> bool:
     """Return whether a JSON file may be a list by how it begins. Its reader says what else is wrong with it."""
     try:
         with path.open("rb") as file:
-            return file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] != b"{"
+            return file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"{", b"")
     except OSError:
         return True
 
