@@ -67,6 +67,8 @@ def test_a_grounder_whose_detector_is_missing(
     [
         (["--host", "0.0.0.0"], "give a key for them with --api-key, or say --no-auth"),
         (["--host", "0.0.0.0", "--no-auth", "--api-key", "12345678"], "contradict each other"),
+        (["--api-key", ""], "fewer than 8"),
+        (["--label_studio_url", "", "--label_studio_token", "t"], "give an address such as"),
         (["--host", "192.0.2.1", "--no-auth"], "cannot listen on 192.0.2.1 port 8000"),
         (["--port", "700000"], "cannot listen on 127.0.0.1 port 700000"),
         (["training-free", "--port", "0"], "the training-free grounder needs a detector"),

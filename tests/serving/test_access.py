@@ -73,7 +73,7 @@ def test_a_refusal_says_how_to_give_the_key(locked: Served) -> None:
     assert reply.headers["www-authenticate"].startswith("Bearer ")
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:80", "[::1]:9000"])
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:80", "127.8.8.8:80", "[::1]:9000"])
 def test_a_server_without_a_key_is_asked_by_its_own_names(server: Served, host: str) -> None:
     assert exchange(server.place, f"GET /health HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).status == 200
 

@@ -64,11 +64,16 @@ def test_the_grounders(client: Client) -> None:
 def test_a_full_server_is_asked_again(server: Served, client: Client, held: HeldDetector) -> None:
     held.go.clear()
     threads = [threading.Thread(target=client.ground, args=(png(), "cat")) for _ in range(5)]
-    for thread in threads:
+    for number, thread in enumerate(threads):
         thread.start()
-    assert held.begun.wait(30)
+        if number == 0:
+            assert held.begun.wait(30)
+    while len(server.service.queues["cpu"]) < 4:
+        pass
+    refused = threading.Event()
+    client._http.event_hooks = {"response": [lambda response: response.status_code == 429 and refused.set()]}
     threading.Timer(0.7, held.go.set).start()
-    assert client.ground(png(), "dog").groundings
+    assert client.ground(png(), "dog").groundings and refused.is_set()
     for thread in threads:
         thread.join(60)
 

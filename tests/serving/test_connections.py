@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -18,6 +19,7 @@ import pytest
 from helpers.served import SMALL, HeldDetector, Reply, Served, exchange, png, post, read_reply, served
 
 from aligncat.serving.app import AppSettings
+from aligncat.serving.protocol import timed_protocol
 
 
 def good(**more: Any) -> bytes:
@@ -87,6 +89,32 @@ class TestSlowClients:
                 send_for_ever(connection, request)
             connection.close()
             assert exchange(server.place, good()).status == 200
+
+
+class Unread:
+    """A transport of whose bytes a client has left these, each time that one looks."""
+
+    def __init__(self, *left: int) -> None:
+        self.left = list(left)
+        self.ended = asyncio.Event()
+
+    def get_write_buffer_size(self) -> int:
+        return self.left.pop(0)
+
+    def abort(self) -> None:
+        self.ended.set()
+
+
+def test_who_goes_on_reading_is_not_cut_off_until_it_stops() -> None:
+    async def reading() -> list[int]:
+        transport = Unread(400_000, 300_000, 200_000, 190_000, 100_000)
+        protocol: Any = object.__new__(timed_protocol(0.02))
+        protocol.loop, protocol.transport = asyncio.get_running_loop(), transport
+        protocol._watch_reading()
+        await asyncio.wait_for(transport.ended.wait(), 30)
+        return transport.left
+
+    assert asyncio.run(reading()) == [100_000]
 
 
 def send_for_ever(connection: socket.socket, request: bytes) -> None:
@@ -171,8 +199,10 @@ class TestFull:
         body = big.partition(b"\r\n\r\n")[2]
         request = post("/v1/ground", body)
         with ThreadPoolExecutor(4) as pool:
-            asked = [pool.submit(exchange, server.place, request) for _ in range(3)]
-            waits(lambda: held.begun.is_set() and waiting(server) == 2)
+            asked = [pool.submit(exchange, server.place, request)]
+            assert held.begun.wait(30)  # so that the others are not of its batch
+            asked += [pool.submit(exchange, server.place, request) for _ in range(2)]
+            waits(lambda: waiting(server) == 2)
             reply = exchange(server.place, request)
             assert (reply.status, reply.code) == (429, "memory_full") and "retry-after" in reply.headers
             held.go.set()

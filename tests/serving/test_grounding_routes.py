@@ -89,7 +89,7 @@ def test_the_thresholds_and_several_are_those_of_ground_many(
     [expected] = grounder.ground(photos[0], "both dogs", several=True)
     assert [each["box"] for each in found] == [list(box) for box in expected.boxes]
     left = httpx.post(f"{site.url}/v1/ground", json={**body, "several": False, "min_probability": 1.0}).json()
-    assert left["groundings"] == [] and "not" not in left["left_out"][0]["expression"]
+    assert left["groundings"] == [] and left["left_out"][0]["expression"] == "both dogs"
     assert left["left_out"][0]["reason"].startswith("nothing is probable enough")
 
 

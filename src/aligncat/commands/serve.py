@@ -71,11 +71,12 @@ def serve(
     from aligncat.serving.label_studio.photos import LabelStudio
     from aligncat.serving.run import address, listen, make_server, run
 
-    access = Access.of(host, api_key or os.environ.get(_KEY), no_auth=no_auth)
-    token = label_studio_token or os.environ.get(_TOKEN)
+    # An empty key is an error, and not the same as none.
+    access = Access.of(host, os.environ.get(_KEY) if api_key is None else api_key, no_auth=no_auth)
+    token = os.environ.get(_TOKEN) if label_studio_token is None else label_studio_token
     if (label_studio_url is None) != (token is None):
         raise ConfigError("--label_studio_url and --label_studio_token are given together; give both or none")
-    label_studio = LabelStudio(label_studio_url, token) if label_studio_url and token else None
+    label_studio = None if label_studio_url is None or token is None else LabelStudio(label_studio_url, token)
     with listen(host, port) as listening:  # a port that is taken is told before the slow work
         chosen = device or default_device()
         check_device(chosen)

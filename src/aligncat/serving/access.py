@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """What is answered without the key: what load balancers ask, which says nothing of photos or grounders."""
-_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _REALM = 'Bearer realm="aligncat", Basic realm="aligncat"'
 
 
@@ -82,7 +81,7 @@ class Gate:
         """Run the app, or raise a Refusal."""
         if scope["type"] in ("http", "websocket"):
             headers = dict(scope["headers"])
-            if not self._any_host and _host(headers.get(b"host", b"")) not in _LOOPBACK_NAMES:
+            if not self._any_host and not is_loopback(_host(headers.get(b"host", b""))):
                 raise Refusal(
                     403, "unknown_host", "this server is asked as localhost or 127.0.0.1 only; see --api-key and --host"
                 )
@@ -115,6 +114,6 @@ def _given_key(header: bytes) -> bytes:
 
 
 def _host(header: bytes) -> str:
-    """Return the name of a Host header in lower case, without the port."""
+    """Return the name or the address of a Host header in lower case, without the port."""
     text = header.decode("latin-1").lower()
-    return text[: text.index("]") + 1] if text.startswith("[") and "]" in text else text.partition(":")[0]
+    return text[1 : text.index("]")] if text.startswith("[") and "]" in text else text.partition(":")[0]

@@ -73,11 +73,11 @@ def make_app(grounders: Mapping[str, Grounder], settings: AppSettings | None = N
         if photos is not None:
             await photos.close()
 
-    app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.service = service
     app.include_router(grounding_routes(service, metrics, log_phrases=settings.log_phrases))
     app.include_router(probe_routes(service, metrics))
-    app.include_router(LabelStudioRoutes(service, photos).router())
+    app.include_router(LabelStudioRoutes(service, photos, metrics).router())
     described = document(app, settings.limits, with_key=settings.access.key is not None)
 
     @app.get("/openapi.json", include_in_schema=False)

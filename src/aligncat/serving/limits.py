@@ -21,7 +21,8 @@ class Limits:
         phrase_length: the most characters of a phrase.
         photos: the most photos in one request of a batch.
         memory: the most bytes of all requests that are being received or answered. More are refused with status 429.
-        receive_seconds: the longest time in which a request must have arrived, and a client must go on reading.
+        receive_seconds: the longest time in which a request must have arrived, and a client must have read 64 KiB of
+            an answer, or all of it.
         answer_seconds: the longest time from then on to the answer; a request may ask for a shorter one.
     """
 

@@ -10,6 +10,8 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from aligncat.serving.refusals import Refusal, cut_off, too_slow
 
+_LEAST_READ = 64 * 2**10  # bytes that a client must read in the longest time
+
 
 def timed_protocol(seconds: float) -> type[asyncio.Protocol]:
     """Return the protocol with a limit in seconds."""
@@ -60,13 +62,24 @@ class TimedProtocol(H11Protocol):
     def pause_writing(self) -> None:
         """Begin to wait for the client to read."""
         super().pause_writing()
-        self._unread = self.loop.call_later(self.seconds, self.transport.abort)
+        self._watch_reading()
 
     def resume_writing(self) -> None:
         """Go on writing."""
         super().resume_writing()
         if self._unread is not None:
             self._unread.cancel()
+
+    def _watch_reading(self) -> None:
+        waiting = self.transport.get_write_buffer_size()
+        self._unread = self.loop.call_later(self.seconds, self._end_unread, waiting)
+
+    def _end_unread(self, before: int) -> None:
+        """End the connection if the client has read hardly anything."""
+        if before - self.transport.get_write_buffer_size() < _LEAST_READ:
+            self.transport.abort()
+        else:
+            self._watch_reading()
 
     def _watch(self) -> None:
         """Run the timer while neither a request is answered nor the connection is idle between two."""

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError, model_validator
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -19,12 +19,19 @@ from aligncat.serving.service import Asked
 JSON, FORM = "application/json", "multipart/form-data"
 MOST = 100
 """The largest `top`."""
+_MOST_KEYS = 50  # of an object
 
 Model = TypeVar("Model", bound=BaseModel)
 _Share = Annotated[float, Field(ge=0, le=1)]
+_MOST_VALUES = 100_000  # of a list; far above what any limit allows
 _Phrases = Annotated[
     list[Annotated[str, Field(min_length=1)]],
-    Field(min_length=1, description="What to find, such as `red mug on the left`. Each phrase is grounded by itself."),
+    FailFast(),  # pydantic would otherwise keep an error for each of millions of values
+    Field(
+        min_length=1,
+        max_length=_MOST_VALUES,
+        description="What to find, such as `red mug on the left`. Each phrase is grounded by itself.",
+    ),
 ]
 _PHOTO = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAD0lEQVR42mNowAEYhpYEAILzYAEllbNjAAAAAElFTkSuQmCC"
 """An 8 x 8 grey PNG."""
@@ -35,10 +42,19 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _has_few_keys(values: Any) -> Any:
+    """Refuse an object with many unknown keys at once: pydantic would keep an error for each."""
+    if isinstance(values, dict) and len(values) > _MOST_KEYS:
+        raise ValueError(f"an object of {len(values):,} keys; openapi.json lists those that there are")
+    return values
+
+
 class Settings(BaseModel):
     """How phrases are answered. The same settings as of `aligncat ground`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    _few_keys = model_validator(mode="before")(_has_few_keys)
 
     grounder: str | None = Field(None, description="A name of `GET /v1/grounders`; by default the first.")
     several: bool = Field(
@@ -96,7 +112,9 @@ class BatchRequest(BaseModel):
         json_schema_extra={"examples": [{"requests": [{"photo": _PHOTO, "phrases": ["red mug"]}]}]},
     )
 
-    requests: Annotated[list[GroundRequest], Field(min_length=1)]
+    requests: Annotated[list[GroundRequest], FailFast(), Field(min_length=1, max_length=_MOST_VALUES)]
+
+    _few_keys = model_validator(mode="before")(_has_few_keys)
 
 
 def parse(model: type[Model], body: bytes) -> Model:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aligncat.errors import AligncatError, ConfigError, DataError, ImageError, LargeImageError
+from aligncat.errors import ConfigError, DataError, ImageError, LargeImageError, NothingFoundError
 from aligncat.files.images import check_size, open_header
 from aligncat.grounder.doubts import Thresholds
 from aligncat.grounder.ground_many import Answering, PhotoAnswer
@@ -204,4 +204,4 @@ def refusal_of(error: BaseException) -> Refusal | None:
         return error
     if isinstance(error, ImageError):
         return unusable("photo_unreadable", str(error))
-    return unusable("not_answered", str(error)) if isinstance(error, AligncatError) else None
+    return unusable("not_answered", str(error)) if isinstance(error, (DataError, NothingFoundError)) else None

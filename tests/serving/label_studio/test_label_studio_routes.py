@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from helpers.served import SMALL, HeldDetector, Served, png, served
 from aligncat.errors import ConfigError
 from aligncat.grounder.grounder import Grounder
 from aligncat.serving.app import AppSettings
+from aligncat.serving.device_queue import DeviceQueue, Question
 from aligncat.serving.label_studio.photos import LabelStudio
+from aligncat.serving.refusals import busy
 
 CONFIG = """<View><Text name="phrase" value="$phrase"/><Image name="image" value="$image"/>
 <RectangleLabels name="box" toName="image"><Label value="object"/><Label value="cat"/></RectangleLabels>
@@ -172,6 +174,7 @@ def test_more_tasks_than_a_batch_and_bad_ones_among_them(backend: Served) -> Non
         {"image": "/data/upload/1/large.png", "phrase": "dog"},
         {"image": "/data/upload/1/slow.png", "phrase": "dog"},
         {"image": "/data/upload/1/redirect.png", "phrase": "dog"},
+        {"image": "/data/" + "a" * 70_000, "phrase": "dog"},
         {"image": "/data/upload/1/a.png"},
         {"phrase": "dog"},
         {"image": "/data/upload/1/a.png", "phrase": "?!"},
@@ -180,10 +183,38 @@ def test_more_tasks_than_a_batch_and_bad_ones_among_them(backend: Served) -> Non
     results = predict(backend, *tasks)
     assert [each.get("error", {}).get("code") for each in results] == [
         *(None, "photo_unreadable", "photo_unreachable", "photo_too_large", "photo_unreachable", "photo_unreachable"),
+        "photo_unreachable",
         *("no_phrase", "no_photo", "no_words", None),
     ]
     assert all(each["result"] == [] for each in results if "error" in each)
-    assert results[0]["result"] == results[9]["result"] != []
+    assert results[0]["result"] == results[-1]["result"] != []
+
+
+def test_tasks_for_which_there_is_no_room_say_so_each(backend: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = {"image": "/data/upload/1/a.png", "phrase": "dog"}
+    put, calls = DeviceQueue.put, []
+
+    def full_the_second_time(queue: DeviceQueue, questions: Sequence[Question]) -> None:
+        calls.append(len(questions))
+        if len(calls) == 2:
+            raise busy("queue_full", "no room", 1.0)
+        put(queue, questions)
+
+    monkeypatch.setattr(DeviceQueue, "put", full_the_second_time)
+    results = predict(backend, *[good] * 7)
+    assert calls == [3, 3, 1]
+    assert [each.get("error", {}).get("code") for each in results] == [*[None] * 3, *["queue_full"] * 3, None]
+    assert 'aligncat_photos_total{grounder="free"} 4.0' in httpx.get(f"{backend.url}/metrics").text
+
+
+@pytest.mark.parametrize("token", [b"no JSON", b"[]", b"{}", b'{"access": 3}'])
+def test_a_token_that_is_changed_for_none_is_told(
+    studio: tuple[str, list[Any]], grounder: Grounder, token: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Photos, "do_POST", lambda handler: handler.answer(200, token))
+    with served({"free": grounder}, AppSettings(SMALL, label_studio=LabelStudio(studio[0], REFRESH))) as backend:
+        [result] = predict(backend, {"image": "/data/upload/1/a.png", "phrase": "dog"})
+    assert result["error"]["message"].startswith("Label Studio does not change the token")
 
 
 @pytest.mark.parametrize(
@@ -204,6 +235,8 @@ def test_more_tasks_than_a_batch_and_bad_ones_among_them(backend: Served) -> Non
         "/data/%2e%2e/api/users",
         "/data/upload/..%2f..%2f..%2fapi/users",
         "/data\\..\\api",
+        "%2Fdata%2F@PLACE/data/upload/1/a.png",
+        "%2Fdata%2Fupload%2F1%2Fa.png",
         "s3://bucket/a.png",
         "data:image/png;base64,AAAA",
         "http://PLACE:port/data/a.png",
@@ -265,7 +298,20 @@ def test_what_no_label_studio_sends_is_refused(backend: Served, body: bytes) -> 
     assert httpx.post(f"{backend.url}/setup", content=body, headers=headers).status_code == 400
 
 
-@pytest.mark.parametrize("url", ["localhost:8080", "ftp://localhost", "http://", "http://me@localhost", "/data"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8080",
+        "ftp://localhost",
+        "http://",
+        "http://me@localhost",
+        "/data",
+        "http://[::1",
+        "http://localhost:abc",
+        "http://localhost#x",
+        "",
+    ],
+)
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="give an address such as"):
         LabelStudio(url, "token")

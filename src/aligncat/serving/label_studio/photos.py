@@ -32,8 +32,9 @@ class LabelStudio:
     token: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        parts = _split(self.url)
+        further = parts.username or parts.password or parts.query or parts.fragment
+        if parts.scheme not in ("http", "https") or not parts.hostname or further:
             raise ConfigError(f"--label_studio_url {self.url}: give an address such as http://localhost:8080")
 
 
@@ -53,6 +54,7 @@ class TaskPhotos:
         self._limits = limits
         self._http = httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=limits.receive_seconds)
         self._access: tuple[str, float] | None = None
+        self._refreshing = asyncio.Lock()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -71,7 +73,7 @@ class TaskPhotos:
         try:
             async with asyncio.timeout(self._limits.receive_seconds):
                 return await self._read(url)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             message = f"Label Studio does not give the photo ({type(error).__name__}); check --label_studio_url"
             raise unusable("photo_unreachable", message) from error
 
@@ -80,7 +82,9 @@ class TaskPhotos:
         parts = _split(address)
         elsewhere = (parts.scheme or parts.netloc) and _place(parts) != _place(self._origin)
         path = unquote(parts.path)
-        inside = path.startswith(_FOLDERS) and posixpath.normpath(path).startswith(_FOLDERS) and "\\" not in path
+        # As it is sent, the path must begin with a slash too: "%2F...@host" would belong to the address before it.
+        begins = parts.path.startswith(_FOLDERS) and path.startswith(_FOLDERS)
+        inside = begins and posixpath.normpath(path).startswith(_FOLDERS) and "\\" not in path
         if elsewhere or not inside or not address.isprintable():
             raise unusable(
                 "photo_elsewhere",
@@ -106,12 +110,13 @@ class TaskPhotos:
         """Return the header for a token: a legacy one as it is; a personal one is a JWT that is changed for another."""
         if self._token.count(".") != 2:
             return f"Token {self._token}"
-        if self._access is None or time.monotonic() > self._access[1]:
-            answer = await self._http.post(f"{self._base}/api/token/refresh", json={"refresh": self._token})
-            if answer.status_code != 200:
-                raise _not_given(answer.status_code)
-            self._access = (str(answer.json().get("access")), time.monotonic() + _TOKEN_SECONDS)
-        return f"Bearer {self._access[0]}"
+        async with self._refreshing:
+            if self._access is None or time.monotonic() > self._access[1]:
+                answer = await self._http.post(f"{self._base}/api/token/refresh", json={"refresh": self._token})
+                if answer.status_code != 200:
+                    raise _not_given(answer.status_code)
+                self._access = (_access_token(answer), time.monotonic() + _TOKEN_SECONDS)
+            return f"Bearer {self._access[0]}"
 
 
 def _split(address: str) -> SplitResult:
@@ -126,6 +131,17 @@ def _split(address: str) -> SplitResult:
 def _place(parts: SplitResult) -> tuple[str, str | None, int | None, str | None]:
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname, port, parts.username
+
+
+def _access_token(answer: httpx.Response) -> str:
+    try:
+        token = answer.json()["access"]
+    except (ValueError, TypeError, KeyError):
+        token = None
+    if not isinstance(token, str):
+        message = "Label Studio does not change the token for an access token; check --label_studio_url"
+        raise unusable("photo_unreachable", message)
+    return token
 
 
 def _not_given(status: int) -> Refusal:

@@ -6,12 +6,14 @@ Label Studio says with each request what its project is like, so that nothing is
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, FailFast, Field
 from starlette.responses import JSONResponse
 
 from aligncat.grounder.writers.label_studio import prediction
@@ -19,11 +21,14 @@ from aligncat.serving.device_queue import Question
 from aligncat.serving.grounding_routes import gone, media_type, whole_body
 from aligncat.serving.label_studio.photos import TaskPhotos
 from aligncat.serving.label_studio.project import Project
-from aligncat.serving.observing import note
+from aligncat.serving.observing import Metrics, failure, note
 from aligncat.serving.refusals import Refusal, unusable
-from aligncat.serving.requests import JSON, parse
+from aligncat.serving.requests import JSON, Model, parse
 from aligncat.serving.service import Asked, Service, refusal_of
 
+logger = logging.getLogger(__name__)
+
+_MOST_TASKS = 10_000
 _EVENT = re.compile(r"[A-Z_]{1,40}")
 
 
@@ -44,7 +49,7 @@ class Task(BaseModel):
 class PredictRequest(BaseModel):
     """Tasks to predict."""
 
-    tasks: list[Task]
+    tasks: Annotated[list[Task], FailFast(), Field(max_length=_MOST_TASKS)]
     label_config: str = Field(description="The labelling configuration.")
 
 
@@ -57,17 +62,23 @@ class WebhookRequest(BaseModel):
 class LabelStudioRoutes:
     """Answers Label Studio with the first grounder of a service."""
 
-    def __init__(self, service: Service, photos: TaskPhotos | None) -> None:
+    def __init__(self, service: Service, photos: TaskPhotos | None, metrics: Metrics) -> None:
         """Prepare the answers.
 
         Args:
             service: what answers.
             photos: fetches the photos of tasks; None if the operator named no Label Studio.
+            metrics: what is counted.
         """
         self._service = service
         self._photos = photos
-        name, grounder = next(iter(service.grounders.items()))
-        self._version = f"aligncat {name} {grounder.fingerprint()[:8]}"
+        self._metrics = metrics
+        # The photos of one turn are in memory at once, those of all other requests wait to be fetched.
+        limits = service.limits
+        self._turn = asyncio.Lock()
+        self._most = max(1, min(limits.photos, limits.memory // limits.photo_bytes))
+        self._name, grounder = next(iter(service.grounders.items()))
+        self._version = f"aligncat {self._name} {grounder.fingerprint()[:8]}"
 
     def router(self) -> APIRouter:
         """Return the routes."""
@@ -79,26 +90,27 @@ class LabelStudioRoutes:
 
     async def setup(self, request: Request) -> Response:
         """Check a project, and answer with the name of the model."""
-        Project.of(parse(SetupRequest, await _json(request)).schema_)
+        sent = await _parsed(SetupRequest, request)
+        await asyncio.to_thread(Project.of, sent.schema_)
         self._fetching()
         return JSONResponse({"model_version": self._version})
 
     async def predict(self, request: Request) -> Response:
         """Answer with a prediction for each task; one that cannot be predicted has no regions and says why."""
-        sent = parse(PredictRequest, await _json(request))
-        project, photos = Project.of(sent.label_config), self._fetching()
+        sent = await _parsed(PredictRequest, request)
+        project, photos = await asyncio.to_thread(Project.of, sent.label_config), self._fetching()
         note(request.scope, photos=len(sent.tasks))
         results: list[dict[str, Any]] = []
-        most = self._service.limits.photos
-        for start in range(0, len(sent.tasks), most):
-            results += await self._predict(project, photos, sent.tasks[start : start + most], request)
+        for start in range(0, len(sent.tasks), self._most):
+            async with self._turn:
+                results += await self._predict(project, photos, sent.tasks[start : start + self._most], request)
         failed = sorted({each["error"]["code"] for each in results if "error" in each})
         note(request.scope, **({"failed": failed} if failed else {}))
         return JSONResponse({"results": results, "model_version": self._version})
 
     async def webhook(self, request: Request) -> Response:
         """Take an event, and do nothing: a grounder is trained with `aligncat train`."""
-        event = parse(WebhookRequest, await _json(request)).action or ""
+        event = (await _parsed(WebhookRequest, request)).action or ""
         note(request.scope, event=event if _EVENT.fullmatch(event) else "other")
         return JSONResponse({"result": "ignored"})
 
@@ -115,13 +127,16 @@ class LabelStudioRoutes:
     ) -> list[dict[str, Any]]:
         asked = await asyncio.gather(*(self._question(project, photos, each) for each in tasks))
         questions = [each for each in asked if not isinstance(each, Refusal)]
-        answers = iter(await self._service.answers(questions, gone(request)) if questions else ())
+        try:
+            answers = iter(await self._service.answers(questions, gone(request)) if questions else ())
+        except Refusal as full:  # there is no room for them; the tasks of other turns keep their answers
+            answers = iter([full] * len(questions))
         results = []
         for each in asked:
             answer = each if isinstance(each, Refusal) else next(answers)
             error = answer if isinstance(answer, BaseException) else answer.error
             if error is not None:
-                refusal = refusal_of(error) or Refusal(500, "failed", "the server failed on this photo")
+                refusal = refusal_of(error) or _failed(error)
                 results.append({"result": [], "score": 0.0, "model_version": self._version, **refusal.plain()})
                 continue
             assert not isinstance(answer, BaseException)
@@ -130,6 +145,7 @@ class LabelStudioRoutes:
             size = answer.size or (1, 1)
             shown = await asyncio.to_thread(prediction, labelled, size, self._version, project.controls)
             self._service.answered += 1
+            self._metrics.photos.labels(self._name).inc()
             results.append(shown)
         return results
 
@@ -141,8 +157,16 @@ class LabelStudioRoutes:
             return await asyncio.to_thread(self._service.question, Asked(photo, phrases))
         except Refusal as refusal:
             return refusal
+        except Exception as error:
+            return _failed(error)
 
 
-async def _json(request: Request) -> bytes:
+def _failed(error: BaseException) -> Refusal:
+    """Log a fault of the server, and return what a task says of it."""
+    logger.error("%s", json.dumps(failure(error)))
+    return Refusal(500, "failed", "the server failed on this photo")
+
+
+async def _parsed(model: type[Model], request: Request) -> Model:
     media_type(request, JSON)
-    return await whole_body(request)
+    return await asyncio.to_thread(parse, model, await whole_body(request))
