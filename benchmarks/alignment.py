@@ -108,6 +108,7 @@ def whole_steps(rounds: int = 20) -> dict[str, float]:
         rows=torch.arange(size),
         boxes=torch.rand(size, SLOTS, 4),
         confidences=torch.rand(size, SLOTS),
+        second_labels=categories[:, 1],
     )
 
     def step(precision: Precision, *, together: bool) -> Callable[[], None]:

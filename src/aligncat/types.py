@@ -218,13 +218,15 @@ class Relations:
     Every text can be scored with every image: the fields of texts and those of images are separate.
 
     Attributes:
-        objects: (B, O, h), each candidate as the second object of an expression.
+        objects: (B, O, h), each candidate as the second object of an expression; its category is part of it.
         geometry: (B, O, O, h), features of where candidate i lies as seen from candidate j; 0 if they are no
             neighbours.
         neighbours: (B, O, O) bool, whether candidates i and j are neighbours; padding has none.
         object_texts: (B, h), which second object the text names.
         relation_texts: (B, h), where the referent lies as seen from it.
         gates: (B,), the factor of the text's score.
+        second_logits: (B, C + 1), the classifier's logits of the second object's category c2, of which the last one is
+            for none; None if the config leaves it out.
     """
 
     objects: Tensor
@@ -233,10 +235,12 @@ class Relations:
     object_texts: Tensor
     relation_texts: Tensor
     gates: Tensor
+    second_logits: Tensor | None
 
     def chunk(self, count: int) -> list[Relations]:
         """Return the relations as `count` equal parts, in order; B must be a multiple of `count`."""
-        chunks = zip(*(getattr(self, each.name).chunk(count) for each in fields(self)), strict=True)
+        values = (getattr(self, each.name) for each in fields(self))
+        chunks = zip(*((None,) * count if value is None else value.chunk(count) for value in values), strict=True)
         return [Relations(*parts) for parts in chunks]
 
     def with_images(self, other: Relations) -> Relations:

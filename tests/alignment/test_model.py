@@ -31,6 +31,7 @@ class Batch:
     labels: Tensor
     image_index: Tensor
     boxes: Tensor
+    second_labels: Tensor
 
     def align(self, model: AlignmentModel) -> Alignment:
         alignment: Alignment = model(
@@ -42,11 +43,12 @@ class Batch:
             self.word_mask,
             self.labels if model.training else None,
             self.boxes,
+            self.second_labels if model.training else None,
         )
         return alignment
 
     def losses(self, model: AlignmentModel) -> dict[str, Tensor]:
-        return model.losses(self.align(model), self.valid, self.image_index, self.labels)
+        return model.losses(self.align(model), self.valid, self.image_index, self.labels, self.second_labels)
 
 
 def batch(seed: int = 0) -> Batch:
@@ -65,6 +67,7 @@ def batch(seed: int = 0) -> Batch:
         labels=labels,
         image_index=torch.arange(BATCH) % 9,
         boxes=torch.rand(BATCH, SLOTS, 4, generator=generator).sort(dim=-1).values,
+        second_labels=torch.randint(-1, 3, (BATCH,), generator=generator),
     )
 
 
@@ -216,12 +219,13 @@ def test_a_classifier_without_labels_is_an_error() -> None:
 def test_the_losses_fit_the_config_and_train_every_parameter(name: str) -> None:
     net = model(name)
     losses = batch().losses(net)
-    assert set(losses) - {"fine", "category"} == {"total", "contrastive", "global"}
+    assert set(losses) - {"fine", "category", "second"} == {"total", "contrastive", "global"}
     assert ("fine" in losses) == (net.fine is not None)
     assert ("category" in losses) == (net.classifier is not None)
+    assert ("second" in losses) == (net.relations is not None)
     contrastive = losses["global"] + losses.get("fine", torch.tensor(0.0))
     torch.testing.assert_close(losses["contrastive"], contrastive)
-    torch.testing.assert_close(losses["total"], contrastive + losses.get("category", torch.tensor(0.0)))
+    torch.testing.assert_close(losses["total"], contrastive + losses.get("category", 0.0) + losses.get("second", 0.0))
     losses["total"].backward()
     for key, parameter in net.named_parameters():
         assert parameter.grad is not None, key

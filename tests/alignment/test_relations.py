@@ -14,6 +14,7 @@ from torch import Tensor
 from aligncat.alignment.config import GEOMETRY, AlignmentConfig, RelationPart, Sizes
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.relations import (
+    CATEGORY_WEIGHT,
     NEIGHBOUR_IOU,
     RelationSpace,
     box_iou_of_pairs,
@@ -22,6 +23,7 @@ from aligncat.alignment.relations import (
     pair_geometry,
     relation_score,
     relation_scores,
+    second_category_loss,
 )
 from aligncat.errors import ConfigError
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
@@ -46,9 +48,12 @@ class Inputs:
         self.categories = torch.randint(0, 3, (BATCH, SLOTS), generator=draw)
         self.words = torch.randn(BATCH, WORDS, 8, generator=draw)
         self.mask = torch.arange(WORDS) < torch.tensor([4, 1, 2, 3, 4])[:, None]
+        self.second = torch.tensor([2, -1, 0, 1, 0])
 
     def relate(self, space: RelationSpace) -> Relations:
-        relations: Relations = space(self.features, self.boxes, self.valid, self.words, self.mask)
+        relations: Relations = space(
+            self.features, self.categories, self.boxes, self.valid, self.words, self.mask, second_labels=self.second
+        )
         return relations
 
     def align(self, model: AlignmentModel) -> Alignment:
@@ -173,6 +178,40 @@ def test_without_the_object_all_neighbours_count_alike() -> None:
     relations = Inputs().relate(space("object"))
     share = relations.neighbours / relations.neighbours.sum(dim=-1, keepdim=True).clamp(min=1)
     torch.testing.assert_close(object_weights(relations), share)
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
+def test_candidates_of_the_second_objects_category_count_exp_of_beta_times(training: bool) -> None:
+    """Training reads the category from the labels, inference from the classifier; -1 and the last class are none."""
+    inputs, net = Inputs(), space().train(training)
+    related = inputs.relate(net)
+    assert related.second_logits is not None and related.second_logits.shape == (BATCH, 4)
+    read = inputs.second if training else related.second_logits.argmax(dim=1)
+    plain = space("category")
+    plain.load_state_dict({key: value for key, value in net.state_dict().items() if "second" not in key})
+    without = inputs.relate(plain)
+    assert without.second_logits is None
+    for row, image in itertools.product(range(BATCH), range(BATCH)):
+        own = math.e**CATEGORY_WEIGHT if read[row] < 3 else 1.0
+        gain = torch.where(inputs.categories[image] == read[row], own, 1.0)
+        logits = without.objects[image] @ without.object_texts[row] + gain.log()
+        assert torch.allclose(related.objects[image] @ related.object_texts[row], logits, atol=1e-4)
+
+
+def test_an_image_without_the_second_objects_category_is_scored_as_if_none_was_read() -> None:
+    inputs, net = Inputs(), space().train()
+    inputs.categories[:] = 1
+    inputs.second[:] = 0
+    related = inputs.relate(net)
+    inputs.second[:] = -1
+    torch.testing.assert_close(relation_scores(related), relation_scores(inputs.relate(net)))
+
+
+def test_the_loss_of_the_second_category_is_the_cross_entropy_with_none_as_last_class() -> None:
+    logits = torch.tensor([[1.0, 2.0, 0.5], [0.0, 0.0, 3.0]])
+    rows = logits.double().numpy()
+    expected = np.mean([np.log(np.exp(row).sum()) - row[wanted] for row, wanted in zip(rows, (1, 2), strict=True)])
+    assert second_category_loss(logits, torch.tensor([1, -1])).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_without_the_gate_no_factor_depends_on_the_text() -> None:

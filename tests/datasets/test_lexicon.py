@@ -346,6 +346,31 @@ def test_a_bad_file_is_an_error_that_says_where(tmp_path: Path, content: str | b
 
 
 @pytest.mark.skipif(not REAL_TEXT.exists(), reason="RefCOCOg's expressions are not available")
+@pytest.mark.parametrize(
+    ("phrase", "category"),
+    [
+        ("the cup left of the plate of pizza", "pizza"),
+        ("woman next to the white car", "car"),
+        ("yogi by the cocktail", "wine glass"),  # the head is of no category
+        ("food by the old man", "person"),
+        ("in front of the tv the dog", "tv"),
+        ("behind the man", "person"),
+        ("left of the man", "person"),
+        ("the man's tie", "person"),  # the tie is the head
+        ("giraffe's neck", None),
+        ("man on a horse left of the hat", "horse"),
+        ("man between the dog and the car", "car"),
+        ("the left one in the red shirt next to the bus", "bus"),
+        ("second man from the left", None),
+        ("big brown dog", None),
+        ("dog left of the food", None),
+        ("", None),
+    ],
+)
+def test_the_second_object_of_a_phrase(lexicon: Lexicon, phrase: str, category: str | None) -> None:
+    assert lexicon.second_category(phrase) == category
+
+
 def test_most_categories_of_refcocogs_real_expressions_are_found(lexicon: Lexicon) -> None:
     rows = json.loads(REAL_TEXT.read_text(encoding="utf-8"))
     found = [(lexicon.category(row["expression"]), row["category"]) for row in rows]

@@ -9,6 +9,7 @@ import pytest
 import torch
 from helpers.tiny_run import World
 
+from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.load import load_split
 from aligncat.datasets.split import Split
 from aligncat.errors import DetectorError, StoreError
@@ -53,6 +54,26 @@ def test_a_derived_category_that_the_detector_lacks_gives_no_label(world: World,
     assert tensors.labelled == len(expressions) - 1
     with pytest.raises(DetectorError, match="forklift"):
         tensors_of(world, replace(split, expressions=(replace(first, category="forklift"), *rest)))
+
+
+def test_second_labels_are_the_categories_of_the_second_objects(world: World, split: Split) -> None:
+    store = world.open()
+    first, second, third, fourth, *rest = split.expressions
+    texts = (
+        f"thing left of the {store.labels[1]}",
+        store.labels[0],
+        f"{store.labels[0]} on the zeppelin",
+        "cat on bed",
+    )
+    changed = [replace(each, text=text) for each, text in zip((first, second, third, fourth), texts, strict=True)]
+    split = replace(split, expressions=(*changed, *rest))
+    vocabulary = Vocabulary.from_expressions(["dog"])
+    tensors = SplitTensors(
+        split, store, vocabulary, max_length=8, with_labels=False, lexicon=Lexicon.load(categories=store.labels)
+    )
+    assert "bed" not in store.labels
+    assert tensors.gather(range(4)).second_labels.tolist() == [1, -1, -1, -1]
+    assert tensors_of(world, split).gather(range(4)).second_labels.tolist() == [-1] * 4
 
 
 def test_image_index_is_equal_only_within_an_image(world: World, split: Split) -> None:

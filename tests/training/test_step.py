@@ -35,6 +35,7 @@ def batch(size: int = 8) -> Batch:
         rows=torch.arange(size),
         boxes=torch.rand(size, SLOTS, 4, generator=random),
         confidences=torch.rand(size, SLOTS, generator=random),
+        second_labels=torch.randint(-1, CLASSES, (size,), generator=random),
     )
 
 
@@ -67,8 +68,10 @@ def test_losses_and_gradients_are_those_of_a_forward_pass_for_each_part(ranks: i
     for start in range(0, len(data.rows), size):
         part = Batch(*(tensor[start : start + size] for tensor in data))
         part = part._replace(tokens=part.tokens[:, : int((part.tokens != 0).sum(dim=1).max())])
-        alignment = apart.model(part.features, part.categories, part.valid, part.tokens, part.labels, part.boxes)
-        losses.append(apart.model.alignment.losses(alignment, part.valid, part.image_index, part.labels)["total"])
+        inputs = (part.features, part.categories, part.valid, part.tokens, part.labels, part.boxes)
+        alignment = apart.model(*inputs, second_labels=part.second_labels)
+        found = apart.model.alignment.losses(alignment, part.valid, part.image_index, part.labels, part.second_labels)
+        losses.append(found["total"])
     expected = torch.stack(losses).mean()
     expected.backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-6)

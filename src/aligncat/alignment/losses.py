@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from aligncat.alignment.config import AlignmentConfig, Space
 from aligncat.alignment.negatives import select_negatives
-from aligncat.alignment.relations import relation_scores
+from aligncat.alignment.relations import relation_scores, second_category_loss
 from aligncat.alignment.selection import select
 from aligncat.errors import ConfigError
 from aligncat.types import Alignment
@@ -134,6 +134,7 @@ class Objective(nn.Module):
         valid: Tensor,
         image_index: Tensor,
         labels: Tensor | None,
+        second_labels: Tensor | None = None,
         peers: Peers = ALONE,
     ) -> dict[str, Tensor]:
         """Return the losses of one batch, or of this device's part of a batch.
@@ -143,12 +144,15 @@ class Objective(nn.Module):
             valid: (B, O) bool, False at padding; at least one True value per row.
             image_index: (B,) int64, equal for samples of the same image, which are never each other's negatives.
             labels: (B,) int64, c*; -1 if unknown. Required if the config has a text classifier.
+            second_labels: (B,) int64, the category of the second object that each text names; -1 for none. Without
+                them, the classifier of that category is not trained.
             peers: the devices whose candidates are negatives too. All must call this with parts of equal size; the mean
                 of their losses is the loss of the whole batch.
 
         Returns:
             Scalars by name: "total" (Eq. 19), "contrastive" (Eq. 17) and its term "global"; its term "fine" if the
-            config has a fine-grained space; "category" (Eq. 18) if it has a text classifier.
+            config has a fine-grained space; "category" (Eq. 18) if it has a text classifier; "second",
+            the cross-entropy of the second object's category, if the config has relations and there are labels of it.
 
         Raises:
             ConfigError: the config has a text classifier and there are no labels.
@@ -198,4 +202,7 @@ class Objective(nn.Module):
             losses["total"] = uncertainty_loss(terms, self.log_variances)
         else:
             losses["total"] = total_loss(terms, (self.config.lambda_1, self.config.lambda_2)[: len(terms)])
+        if relations is not None and relations.second_logits is not None and second_labels is not None:
+            losses["second"] = second_category_loss(relations.second_logits, second_labels)
+            losses["total"] = losses["total"] + self.config.lambda_2 * losses["second"]
         return losses

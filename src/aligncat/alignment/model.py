@@ -50,6 +50,7 @@ class AlignmentModel(nn.Module):
         word_mask: Tensor,
         labels: Tensor | None = None,
         boxes: Tensor | None = None,
+        second_labels: Tensor | None = None,
     ) -> Alignment:
         """Align B expressions with the candidates of their images.
 
@@ -63,6 +64,8 @@ class AlignmentModel(nn.Module):
             labels: (B,) int64, c*, used in training mode only; -1 if unknown, which makes S_class 0 for that sample.
             boxes: (B, O, 4), the candidates' boxes in shares of the photo's width and height, xyxy; any values at
                 padding. Required if `config.context` is "relations".
+            second_labels: (B,) int64, the category of the second object that an expression names, -1 for none; used in
+                training mode, if `config.context` is "relations".
 
         Raises:
             ConfigError: `config.category_train` is "label" in training mode and there are no labels, or
@@ -80,7 +83,9 @@ class AlignmentModel(nn.Module):
         if self.relations is not None:
             if boxes is None:
                 raise ConfigError("alignment.context is 'relations' and the boxes of the candidates are missing")
-            relations = self.relations(features, boxes, valid, words, word_mask)
+            relations = self.relations(
+                features, categories, boxes, valid, words, word_mask, second_labels=second_labels
+            )
             objects = object_weights(relations)
             related = relation_score(relations, objects)
 
@@ -124,10 +129,11 @@ class AlignmentModel(nn.Module):
         valid: Tensor,
         image_index: Tensor,
         labels: Tensor | None,
+        second_labels: Tensor | None = None,
         peers: Peers = ALONE,
     ) -> dict[str, Tensor]:
         """Return the losses of one batch; see `Objective.forward`."""
-        losses: dict[str, Tensor] = self.objective(alignment, valid, image_index, labels, peers)
+        losses: dict[str, Tensor] = self.objective(alignment, valid, image_index, labels, second_labels, peers)
         return losses
 
     @property

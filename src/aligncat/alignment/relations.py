@@ -4,8 +4,13 @@ This goes beyond the paper. "The cup left of the plate" says where the cup lies 
 for its second object among the neighbours j of a candidate i, and asks the geometry of the pair (i, j) whether i lies
 where the text says:
 
-    a(t, i, j) = softmax over j of o_j . u_object(t)                                            `object_weights`
+    a(t, i, j) = softmax over j of o_j . u_object(t) + beta [c_j = c2(t)]                       `object_weights`
     r(t, i)    = gate(t) * sum over j of a(t, i, j) * (MLP(g_ij) . u_relation(t))               `relation_scores`
+
+c_j is the detector's category of candidate j, c2(t) the category of the text's second object, and beta is
+`CATEGORY_WEIGHT`. As S_class has c* in training and c^T at inference, c2 is what the lexicon reads in the text in
+training, and at inference what a classifier of the text says, which learns it on the way. A second object of no
+category, or whose category no neighbour has, is looked for by o_j alone.
 
 r(t, i) is added to the similarity of t and i in the shared spaces, for the candidates of the text's own image and for
 those of the other images of a batch alike. The neighbours of i are the other candidates whose boxes overlap less than
@@ -19,6 +24,7 @@ loss, and teaches nothing about which cup is meant.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aligncat.alignment.config import GEOMETRY, AlignmentConfig, Sizes
@@ -27,6 +33,9 @@ from aligncat.types import Relations
 
 HIDDEN = 64
 """The number of geometry features, and the dimension in which objects are looked for."""
+
+CATEGORY_WEIGHT = 10.0
+"""beta, how much more the candidates of the second object's category count: exp(10) times."""
 
 NEIGHBOUR_IOU = 0.5
 """The largest IoU of the boxes of two neighbours; a larger one means the same object (`geometry.SAME_OBJECT_IOU`)."""
@@ -144,7 +153,7 @@ def relation_scores(relations: Relations) -> Tensor:
 
 
 class RelationSpace(nn.Module):
-    """Everything that r(t, i) is computed from: projections of candidates and words, and an MLP of pairs of boxes.
+    """Everything that r(t, i) is computed from: projections of candidates and words, an MLP of pairs of boxes, and c2.
 
     A Bi-GRU reads each word with its context, so that the first noun of a phrase differs from the second, and "left" in
     "left of the plate" from "left" in "on the left".
@@ -166,16 +175,31 @@ class RelationSpace(nn.Module):
         self.object_text = nn.Linear(sizes.text_dim, HIDDEN)
         self.relation_text = nn.Linear(sizes.text_dim, HIDDEN)
         self.gate = nn.Linear(sizes.text_dim, 1)
+        self.classes = sizes.classes
+        by_category = self.without not in ("object", "category")
+        self.second_category = nn.Linear(sizes.text_dim, sizes.classes + 1) if by_category else None
 
-    def forward(self, features: Tensor, boxes: Tensor, valid: Tensor, words: Tensor, word_mask: Tensor) -> Relations:
+    def forward(
+        self,
+        features: Tensor,
+        categories: Tensor,
+        boxes: Tensor,
+        valid: Tensor,
+        words: Tensor,
+        word_mask: Tensor,
+        *,
+        second_labels: Tensor | None = None,
+    ) -> Relations:
         """Project candidates, pairs of candidates, and words.
 
         Args:
             features: (B, O, d_v), f_q.
+            categories: (B, O) int64, c^V.
             boxes: (B, O, 4), in shares of the photo.
             valid: (B, O) bool, False at padding.
             words: (B, L, d_t), F_w.
             word_mask: (B, L) bool, False at padding.
+            second_labels: (B,) int64, c2 from the lexicon, -1 for none; used in training mode only.
         """
         words = modulated_words(self.gru, words, word_mask)
         of_object, of_relation = (
@@ -185,12 +209,32 @@ class RelationSpace(nn.Module):
         pairs = self.geometry(torch.cat([terms[name] for name in self.terms], dim=-1)).relu()
         neighbours = find_neighbours(boxes, valid)
         gates = self.gate(of_relation).squeeze(-1)
-        object_texts = self.object_text(of_object)
+        objects, object_texts, logits = self.object_query(features), self.object_text(of_object), None
+        if self.second_category is not None:
+            # beta [c_j = c2] as a further part of the dot product of a candidate and a text.
+            logits = self.second_category(of_object)
+            read = second_labels if self.training else None
+            second = logits.detach().argmax(dim=1) if read is None else read
+            of_class = torch.arange(self.classes, device=categories.device)
+            named = CATEGORY_WEIGHT * (second[:, None] == of_class).to(objects.dtype)
+            object_texts = torch.cat([object_texts, named], dim=1)
+            objects = torch.cat([objects, (categories[..., None] == of_class).to(objects.dtype)], dim=2)
         return Relations(
-            objects=self.object_query(features),
+            objects=objects,
             geometry=pairs.masked_fill(~neighbours[..., None], 0.0),
             neighbours=neighbours,
             object_texts=torch.zeros_like(object_texts) if self.without == "object" else object_texts,
             relation_texts=self.relation_text(of_relation),
             gates=torch.ones_like(gates) if self.without == "gate" else gates,
+            second_logits=logits,
         )
+
+
+def second_category_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy of the classifier of the second object's category.
+
+    Args:
+        logits: (B, C + 1); the last one is for texts without c2.
+        labels: (B,) int64, c2 from the lexicon; -1 for none.
+    """
+    return F.cross_entropy(logits, torch.where(labels >= 0, labels, logits.shape[1] - 1))

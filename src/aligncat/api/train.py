@@ -145,6 +145,7 @@ def train(
                 text=preset.text,
                 training=preset.training,
                 word_vectors=None if word_vectors is None else Path(word_vectors),
+                lexicon=data.lexicon,
                 initial=start,
                 progress=progress,
                 node=node,

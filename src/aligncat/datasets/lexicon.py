@@ -12,7 +12,15 @@ from importlib.resources import files
 from pathlib import Path
 
 from aligncat.datasets.categories import ALIASES, COCO_NAMES, canonical_category
-from aligncat.datasets.noun_phrases import PLACED, category_of, chunks_of, is_function_word, tokens
+from aligncat.datasets.noun_phrases import (
+    PLACED,
+    Chunk,
+    category_of,
+    chunks_of,
+    is_function_word,
+    second_category_of,
+    tokens,
+)
 from aligncat.datasets.spelling import Spelling
 from aligncat.errors import DataError
 from aligncat.files.documents import MAX_TOML_BYTES, parse_toml, read_text
@@ -75,11 +83,18 @@ class Lexicon:
         Args:
             text: the phrase, unprocessed.
         """
-        words = [
-            word if word in self._known or is_function_word(word) else self._spelling.corrected(word)
-            for word in tokens(text)
-        ]
-        return category_of(chunks_of(words, self._match)) or None
+        return category_of(self._chunks(text)) or None
+
+    def second_category(self, text: str) -> str | None:
+        """Return the category of another object that a phrase names: the plate's in "the cup left of the plate".
+
+        Args:
+            text: the phrase, unprocessed.
+
+        Returns:
+            The category; of several objects, that of the last one. None if the phrase names none that has a category.
+        """
+        return second_category_of(self._chunks(text))
 
     def category_of_all(self, texts: Iterable[str]) -> str | None:
         """Return the most frequent category of several phrases for one object; the first one in a tie.
@@ -89,6 +104,13 @@ class Lexicon:
         """
         found = Counter(category for text in texts if (category := self.category(text)) is not None)
         return max(found, key=found.__getitem__, default=None)
+
+    def _chunks(self, text: str) -> list[Chunk]:
+        words = [
+            word if word in self._known or is_function_word(word) else self._spelling.corrected(word)
+            for word in tokens(text)
+        ]
+        return chunks_of(words, self._match)
 
     def _match(self, words: Sequence[str], place: int, hints: bool) -> tuple[int, str | None, str | None]:
         """Return the longest entry at a place: its number of words, and its category as a name or as a hint."""

@@ -150,28 +150,42 @@ def _ends_chunk(chunk: Chunk, word: str, following: str) -> bool:
 
 def category_of(chunks: Sequence[Chunk]) -> str | None:
     """Return the category of a phrase's head noun: "" if it has none, None if the phrase does not tell."""
+    place, hint = _head(chunks)
+    return hint if place is None else chunks[place].name
+
+
+def second_category_of(chunks: Sequence[Chunk]) -> str | None:
+    """Return the category of the last noun of a phrase that is not its head; None if there is none with a category."""
+    place, _ = _head(chunks)
+    others = [chunk.name for number, chunk in enumerate(chunks) if number != place and chunk.name]
+    return others[-1] if others else None
+
+
+def _head(chunks: Sequence[Chunk]) -> tuple[int | None, str | None]:
+    """Return the place of the chunk with the head noun and None; or None and what a hint says instead."""
     if (place := _after_a_landmark(chunks)) is not None:
-        return owned(chunks[place].name or "", chunks[place + 1 :])
+        return _owned(chunks, place), None
     if _has_only_a_landmark(chunks):
-        return None
+        return None, None
     hint = None
     for place, chunk in enumerate(chunks):
         if place and not _may_have_head(chunks[place - 1], chunk):
-            return hint or _worn(chunks[place - 1], chunk)
+            return None, hint or _worn(chunks[place - 1], chunk)
         if chunk.name is not None:
-            return owned(chunk.name, chunks[place + 1 :])
+            return _owned(chunks, place), None
         hint = hint or chunk.hint
-    return hint
+    return None, hint
 
 
-def owned(owner: str, rest: Sequence[Chunk]) -> str:
-    """Return the category of a name or its possession: the tie in "the man's tie", the man in "the man's hand".
+def _owned(chunks: Sequence[Chunk], place: int) -> int:
+    """Return the place of a name or its possession: the tie in "the man's tie", the man in "the man's hand".
 
     The possession of an unknown name is the owner's part: "the giraffe's neck".
     """
-    if rest and rest[0].link == OWNER and rest[0].name is not None:
-        return owned(rest[0].name, rest[1:])
-    return owner
+    following = chunks[place + 1] if place + 1 < len(chunks) else None
+    if following is not None and following.link == OWNER and following.name is not None:
+        return _owned(chunks, place + 1)
+    return place
 
 
 def _after_a_landmark(chunks: Sequence[Chunk]) -> int | None:

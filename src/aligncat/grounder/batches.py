@@ -6,6 +6,7 @@ Boxes are those of the candidates. A referent's box or mask is never among them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aligncat.datasets.categories import category_index
+from aligncat.datasets.categories import canonical_category, category_index
+from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.split import Split
 from aligncat.datasets.tables import numbered, values_of
 from aligncat.errors import DetectorError
@@ -40,6 +42,8 @@ class Batch(NamedTuple):
         rows: (B,) int64, the positions of the expressions in their split.
         boxes: (B, O, 4) float32, the candidates' boxes in shares of the photo's width and height, xyxy; 0 for padding.
         confidences: (B, O) float32, the detector's confidences; 0 for padding.
+        second_labels: (B,) int64, the category of the second object that an expression names, as a class index; -1 for
+            none.
     """
 
     features: Tensor
@@ -51,6 +55,7 @@ class Batch(NamedTuple):
     rows: Tensor
     boxes: Tensor
     confidences: Tensor
+    second_labels: Tensor
 
     def chunks(self, count: int) -> list[Batch]:
         """Return the batch as `count` equal parts, in order; B must be a multiple of `count`."""
@@ -67,6 +72,7 @@ class SplitTensors:
         max_length: the number of words read from each expression.
         with_labels: whether to set the labels (c*); otherwise every label is -1.
         columns: the columns of the store that the grounder reads beside f_q.
+        lexicon: reads the second labels in the expressions; without it, all are -1.
 
     Raises:
         DataError: an expression has no words.
@@ -83,6 +89,7 @@ class SplitTensors:
         max_length: int,
         with_labels: bool,
         columns: Sequence[ScaledColumn] = (),
+        lexicon: Lexicon | None = None,
     ) -> None:
         self.expressions = split.expressions
         images, image_index = numbered(split.expressions, "image_id")
@@ -97,6 +104,9 @@ class SplitTensors:
         if with_labels:
             label_of = _labels_by_category(split, store.labels)
             self._labels = torch.tensor([label_of.get(name, -1) for name in values_of(split.expressions, "category")])
+        self._second_labels = torch.full((len(split.expressions),), -1)
+        if lexicon is not None:
+            self._second_labels = _second_labels(split, lexicon, store.labels)
 
     def __len__(self) -> int:
         return len(self.expressions)
@@ -127,6 +137,7 @@ class SplitTensors:
             rows=row,
             boxes=found["relative_boxes"],
             confidences=found["confidences"],
+            second_labels=self._second_labels[row],
         )
 
     def batches(self, size: int) -> Iterator[Batch]:
@@ -145,6 +156,18 @@ def _tokens(split: Split, vocabulary: Tokens, max_length: int) -> Tensor:
     for place, part in zip(range(0, len(tokens), _ENCODED), parts, strict=True):
         tokens[place : place + len(part), : part.shape[1]] = part
     return tokens
+
+
+def _second_labels(split: Split, lexicon: Lexicon, labels: Sequence[str]) -> Tensor:
+    """Return the class index of the second object's category for each expression, (E,); -1 for none."""
+    index = {canonical_category(name): place for place, name in enumerate(labels)}
+
+    @cache
+    def label(text: str) -> int:
+        name = lexicon.second_category(text)
+        return -1 if name is None else index.get(canonical_category(name), -1)
+
+    return torch.tensor([label(text) for text in values_of(split.expressions, "text")])
 
 
 def _categories_of(split: Split) -> dict[tuple[str | None, bool], None]:

@@ -73,6 +73,7 @@ class GroundingModel(nn.Module):
         labels: Tensor | None = None,
         boxes: Tensor | None = None,
         *,
+        second_labels: Tensor | None = None,
         text_dtype: torch.dtype = torch.float32,
     ) -> Alignment:
         """Align B expressions with the candidates of their images.
@@ -85,6 +86,8 @@ class GroundingModel(nn.Module):
             labels: (B,) int64, c*, or -1 where unknown; used in training only.
             boxes: (B, O, 4), the candidates' boxes in shares of the photo, xyxy; required if the alignment's `context`
                 is "relations".
+            second_labels: (B,) int64, the category of the second object that an expression names, -1 for none; used in
+                training only.
             text_dtype: float32, or bfloat16 for the text encoder's matrix products. All scores are float32.
         """
         with torch.autocast(tokens.device.type, text_dtype, enabled=text_dtype != torch.float32):
@@ -98,5 +101,6 @@ class GroundingModel(nn.Module):
             encoded.mask,
             labels,
             boxes,
+            second_labels,
         )
         return alignment

@@ -190,6 +190,7 @@ class StudyRun:
             text=self.settings.text,
             training=self.settings.training,
             word_vectors=self.word_vectors,
+            lexicon=inputs.data.lexicon,
             progress=False,
         )
         queries = None if inputs.queries is None else open_queries(inputs.queries, inputs.stores[candidates])

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 
+from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.split import Split
 from aligncat.datasets.tables import numbered
 from aligncat.errors import ConfigError
@@ -88,6 +89,7 @@ class GroundingData(pl.LightningDataModule):
         seed: the seed of the order.
         with_labels: whether the model uses c*, the category that the data gives an expression.
         columns: the columns of the store that the model reads beside f_q.
+        lexicon: reads the category of an expression's second object, if the model has relations.
 
     Raises:
         ConfigError: the training split has fewer referents than a batch, or the model uses c* and no expression
@@ -108,6 +110,7 @@ class GroundingData(pl.LightningDataModule):
         seed: int,
         with_labels: bool,
         columns: Sequence[ScaledColumn] = (),
+        lexicon: Lexicon | None = None,
     ) -> None:
         super().__init__()
         self._sampler = OneSentencePerReferent(train, seed)
@@ -118,7 +121,13 @@ class GroundingData(pl.LightningDataModule):
             )
         self._batch_size = batch_size
         self._train = SplitTensors(
-            train, store, vocabulary, max_length=max_length, with_labels=with_labels, columns=columns
+            train,
+            store,
+            vocabulary,
+            max_length=max_length,
+            with_labels=with_labels,
+            columns=columns,
+            lexicon=lexicon,
         )
         if with_labels:
             _check_labels(train, self._train.labelled)

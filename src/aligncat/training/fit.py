@@ -18,6 +18,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch import Tensor
 
 from aligncat.alignment.config import AlignmentConfig
+from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.split import Split
 from aligncat.datasets.tables import values_of
 from aligncat.detectors.description import DetectorDescription
@@ -83,6 +84,7 @@ def fit(
     text: TextEncoderConfig,
     training: TrainingConfig,
     word_vectors: Path | None = None,
+    lexicon: Path | None = None,
     initial: Initial | None = None,
     progress: bool = True,
     node: Node = ONLY_NODE,
@@ -98,6 +100,8 @@ def fit(
         text: settings of the text encoder.
         training: settings of the optimiser, schedule and batches.
         word_vectors: a GloVe or word2vec text file with the initial word vectors, or "glove-50d".
+        lexicon: a TOML file with own words for categories (`DataConfig.lexicon`); relations read the second object's
+            category with it.
         initial: the grounder that training starts from, or None to start from random weights.
         progress: show a progress bar.
         node: this machine, if several train together.
@@ -156,6 +160,7 @@ def fit(
         seed=training.seed,
         with_labels=alignment.category_train == "label" or alignment.classifier,
         columns=columns,
+        lexicon=Lexicon.load(lexicon, store.labels) if alignment.context == "relations" else None,
     )
     if isinstance(model.text, TransformerTextEncoder):
         texts = [text for split in splits for text in values_of(split.expressions, "text")]

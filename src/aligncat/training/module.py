@@ -44,6 +44,7 @@ class GroundingModule(pl.LightningModule):
             batch.tokens,
             batch.labels,
             boxes=batch.boxes,
+            second_labels=batch.second_labels,
             text_dtype=torch.bfloat16 if self.config.precision == "bfloat16" else torch.float32,
         )
         processes = self.config.processes
@@ -52,7 +53,8 @@ class GroundingModule(pl.LightningModule):
         ranks = max(self.config.ranks // processes, 1)
         pairs = zip(alignment.chunks(ranks), batch.chunks(ranks), strict=True)
         parts = [
-            self.model.alignment.losses(each, part.valid, part.image_index, part.labels, peers) for each, part in pairs
+            self.model.alignment.losses(each, part.valid, part.image_index, part.labels, part.second_labels, peers)
+            for each, part in pairs
         ]
         losses = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
         means = {f"train/{name}": loss.detach() for name, loss in losses.items()}
