@@ -93,6 +93,17 @@ def test_the_file_of_the_study_has_every_result_and_comparison(done: Path) -> No
         assert each["holds"] == ("yes" if each["low"] > 0 else "no" if each["high"] < 0 else "open")
 
 
+def test_some_rows_of_a_finished_study_are_compared_alone(
+    world: World, preset: Path, done: Path, tmp_path: Path
+) -> None:
+    rows, out = ("aligncat", "classifier-at-inference"), shutil.copytree(done, tmp_path / "copy")
+    result = ablate(
+        study="table5", data=world.data, store=world.store, out=out, seeds=(0, 1), preset=str(preset), rows=rows
+    )
+    assert [row.name for row in result.rows] == list(reversed(rows))
+    assert {(each.better, each.worse) for each in result.orderings} == {rows}
+
+
 def test_a_finished_row_is_not_trained_again(
     world: World, preset: Path, done: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -49,6 +49,17 @@ def test_fewer_pairs_are_trained_for_the_same_number_of_steps() -> None:
         assert settings.training.warmup_epochs * row.pairs == pytest.approx(preset.training.warmup_epochs)
 
 
+def test_some_rows_of_a_study_keep_its_order_and_its_reference() -> None:
+    plus = study_of("plus")
+    some = plus.only(["aligncat-plus", "aligncat"])
+    assert [row.name for row in some.rows] == ["aligncat", "aligncat-plus"] and some.reference == "aligncat"
+    assert plus.only(["querymatch", "aligncat-plus"]).reference is None
+    with pytest.raises(ConfigError, match="study 'plus': no row 'aligncat3'; its rows are querymatch, querymatch\\+a"):
+        plus.only(["aligncat", "aligncat3"])
+    with pytest.raises(ConfigError, match="no rows were named"):
+        plus.only([])
+
+
 def test_an_unknown_study_is_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="unknown study 'table6'; known studies are table3, "):
         study_of("table6")

@@ -25,6 +25,7 @@ def ablate(
     store: str | Path,
     out: str | Path,
     seeds: tuple[int, ...] = (0, 1, 2),
+    rows: tuple[str, ...] | None = None,
     preset: str | Path | None = None,
     splits: tuple[str, ...] | None = None,
     queries: str | Path | None = None,
@@ -46,6 +47,7 @@ def ablate(
         out: the folder of the results. It receives one folder per dataset, row and seed, and STUDY-DATASET.json with
             all results and comparisons. For RefCOCOg and RefCLEF, DATASET includes the division: refcocog-umd.
         seeds: the training seeds; use three or more for a meaningful spread.
+        rows: the names of the rows to run, in the study's order; by default all. The results hold these rows alone.
         preset: the sizes and training settings: the name of a shipped preset, or a YAML file in the same format; by
             default the preset of the dataset.
         splits: the splits to evaluate; by default all but "train". The best epoch is chosen on "val", which must exist.
@@ -81,7 +83,7 @@ def ablate(
 
     out = Path(out)
     vectors = None if word_vectors is None else Path(word_vectors)
-    chosen = study_of(study)
+    chosen = study_of(study) if rows is None else study_of(study).only(rows)
     if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds {seeds}: give at least one seed, and each seed only once")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -134,15 +136,15 @@ def ablate(
             remove_left(run.folder)  # a run that is done does not take its lock
         if todo:
             work_all(todo, loaded, min(count, len(todo)), threads=max(1, cores // count))
-        rows = {run.row.name: run.row for run in runs}
+        ran = {run.row.name: run.row for run in runs}
         answers = {
             row: {
                 split: [Answers.load(run.answers(data, split)) for run in runs if run.row.name == row]
                 for split in inputs.splits
             }
-            for row in rows
+            for row in ran
         }
         published = published_ablation(study)
-        result = StudyResult.of(chosen, list(rows.values()), answers, published)
+        result = StudyResult.of(chosen, list(ran.values()), answers, published)
         result.save(out / f"{study}-{data.division}.json")
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,20 @@ class Study:
     title: str
     rows: tuple[StudyRow, ...]
     reference: str | None = None
+
+    def only(self, names: Sequence[str]) -> Study:
+        """Return the study with some of its rows, in its order. Without its reference row, all pairs are compared.
+
+        Raises:
+            ConfigError: no row has one of the names, or there are no names.
+        """
+        known = [row.name for row in self.rows]
+        unknown = [name for name in names if name not in known]
+        if unknown or not names:
+            what = f"no row {unknown[0]!r}" if unknown else "no rows were named"
+            raise ConfigError(f"study {self.name!r}: {what}; its rows are {', '.join(known)}")
+        rows = tuple(row for row in self.rows if row.name in names)
+        return replace(self, rows=rows, reference=self.reference if self.reference in names else None)
 
 
 ALIGNCAT = StudyRow("aligncat", "as it is")
