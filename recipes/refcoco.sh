@@ -108,7 +108,7 @@ from huggingface_hub import get_token
 from aligncat.detectors.device import default_device
 from aligncat.detectors.known import known_detector
 from aligncat.detectors.training_record import TRAINED_ON
-from aligncat.evaluation.leak import NAMED
+from aligncat.evaluation.training_images import NAMED
 
 name, push = sys.argv[1:]
 if push and get_token() is None:

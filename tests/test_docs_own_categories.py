@@ -13,7 +13,7 @@ from helpers.fabricate_instances import write_instances
 
 from aligncat.cli import main
 from aligncat.evaluation.audit import read_training_images
-from aligncat.evaluation.leak import known_by_name
+from aligncat.evaluation.training_images import known_training_images
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "own-categories.md"
 COMMANDS = [line.strip() for line in PAGE.read_text().splitlines() if line.startswith("    aligncat ")]
@@ -50,7 +50,7 @@ def test_the_commands_lead_from_annotations_to_an_answer(
     assert "The detector is in detectors/mine. Of the " in said.err
 
     listed = Path("detectors/mine/trained-on.txt").read_text().splitlines()
-    seen = known_by_name("detectors/mine", "mine")
+    seen = known_training_images("detectors/mine", "mine")
     assert seen is not None and seen.listed == tuple(listed) and len(listed) == 5
     assert read_training_images("detectors/mine").listed == seen.listed
     held_out = Path("detectors/mine/held-out.txt").read_text().splitlines()

@@ -12,8 +12,8 @@ from torch import Tensor
 from aligncat.alignment.config import ALL_PRESETS, AlignmentConfig, Sizes
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.negatives import select_negatives
+from aligncat.alignment.result import Alignment
 from aligncat.errors import ConfigError
-from aligncat.types import Alignment
 
 SMALL = {"dim": 8, "keep": 3, "negatives_per_image": 2}
 SIZES = Sizes(visual_dim=6, text_dim=4, classes=3)

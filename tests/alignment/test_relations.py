@@ -25,9 +25,9 @@ from aligncat.alignment.relations import (
     relation_scores,
     second_category_loss,
 )
+from aligncat.alignment.result import Alignment, Relations
 from aligncat.errors import ConfigError
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
-from aligncat.types import Alignment, Relations
 
 BATCH, SLOTS, WORDS = 5, 6, 4
 SIZES = Sizes(visual_dim=7, text_dim=8, classes=3)

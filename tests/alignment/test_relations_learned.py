@@ -15,7 +15,7 @@ from torch import Tensor
 
 from aligncat.alignment.config import AlignmentConfig, Context, Sizes
 from aligncat.alignment.model import AlignmentModel
-from aligncat.types import Alignment
+from aligncat.alignment.result import Alignment
 
 KINDS, SLOTS, SIDE = 6, 5, 0.08
 LEFT, RIGHT, NEAR = RELATIONS = range(3)

@@ -25,7 +25,7 @@ from aligncat.detectors.registry import (
     open_detector,
 )
 from aligncat.errors import DetectorError, StoreError
-from aligncat.evaluation.leak import known_by_name
+from aligncat.evaluation.training_images import known_training_images
 from aligncat.store.extract import extract_images
 from aligncat.store.manifest import Manifest
 from aligncat.store.reader import Store
@@ -142,7 +142,7 @@ def test_facts_about_a_checkpoint_are_one_row(monkeypatch: pytest.MonkeyPatch) -
     assert known_detector("lab/bright-large") is None
     monkeypatch.setattr(known, "KNOWN_DETECTORS", (*KNOWN_DETECTORS, row))
     assert known_detector("lab/bright-large") == row
-    images = known_by_name("lab/bright-large", "refcoco")
+    images = known_training_images("lab/bright-large", "refcoco")
     assert images is not None and images.holds("COCO_train2014_000000000009.jpg")
 
 
@@ -163,7 +163,7 @@ def test_every_family_loads_from_its_row(family: DetectorFamily, tiny_detector: 
 
 @pytest.mark.parametrize("name", [each for each in HUB_DETECTORS if "mask2former" not in each])
 def test_a_coco_checkpoint_of_any_family_has_seen_the_photos_of_refcoco(name: str) -> None:
-    images = known_by_name(name, "refcoco")
+    images = known_training_images(name, "refcoco")
     assert images is not None and images.name == "coco-train2017"
     assert images.holds("COCO_train2014_000000000009.jpg")
 

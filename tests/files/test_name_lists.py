@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aligncat.evaluation.leak import read_training_images
+from aligncat.evaluation.training_images import read_training_images
 from aligncat.files.name_lists import write_names
 
 

@@ -264,6 +264,17 @@ class TestText:
         text = model_card(config).text
         assert text.count("All emojis designed by [OpenMoji]") == 1 and "Colour is weak" in text
 
+        config["provenance"]["data"]["dataset"] = "mojiref"
+        assert "**clean**" in model_card(config).text
+
+    def test_a_grounder_that_started_from_one_of_drawings_credits_them(self, config: dict[str, Any]) -> None:
+        own = with_hub_detector(config, "own")
+        drawings = {"name": "a", "sha256": "0", "data": {**own["provenance"]["data"], "dataset": "mojiref+"}}
+        own["provenance"]["init"] = {**drawings, "data": own["provenance"]["data"], "init": None}
+        assert "OpenMoji" not in model_card(own).text
+        own["provenance"]["init"]["init"] = {**drawings, "init": None}
+        assert model_card(own).text.count("All emojis designed by [OpenMoji]") == 1
+
     def test_the_path_of_a_local_detector_is_not_published(self, config: dict[str, Any]) -> None:
         config["detector"]["name"] = "/home/somebody/detectors/swin"
         text = str(model_card(config, card_results([replace(RESULT, detector="/home/somebody/detectors/swin")])))

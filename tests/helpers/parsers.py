@@ -36,9 +36,9 @@ from aligncat.datasets.prepare.mirrors import read_mirrors
 from aligncat.detectors.folder import DetectorFolder
 from aligncat.errors import AligncatError, CheckpointError, ConfigError, DataError, DetectorError, StoreError
 from aligncat.evaluation.answers import Answers
-from aligncat.evaluation.leak import read_training_images
 from aligncat.evaluation.paper_tables import read_published
 from aligncat.evaluation.results import Result
+from aligncat.evaluation.training_images import read_training_images
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.requests.tables import read_table
 from aligncat.grounder.requests.words import read_phrases

@@ -35,9 +35,10 @@ from aligncat.datasets.prepare.check import Report, SplitCheck
 from aligncat.datasets.prepare.counts import Counts
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.audit import DetectorAudit
-from aligncat.evaluation.leak import SplitAudit, TrainingImages
+from aligncat.evaluation.leak import SplitAudit
 from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.results import Result
+from aligncat.evaluation.training_images import TrainingImages
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.model_card import model_card
 from aligncat.quiet import log_to_standard_error

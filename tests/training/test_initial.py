@@ -121,6 +121,15 @@ class TestRecords:
         other = start_config(copy)
         assert Initial.read(other).sha256 != Initial.read(trained).sha256
 
+    def test_what_its_detector_started_from_is_passed_on(self, world: World, trained: Path, tmp_path: Path) -> None:
+        copy = Path(shutil.copytree(trained, tmp_path / "copy"))
+        grounder = Grounder.from_pretrained(copy)
+        grounder.provenance["detector_started_from"] = ["mini"]
+        grounder.save_pretrained(copy)
+        passed_on = start(world, tmp_path / "run", copy, epochs=1)
+        assert passed_on.provenance["detector_started_from"] == ["mini"]
+        assert "detector_started_from" not in start(world, tmp_path / "none", trained, epochs=1).provenance
+
     def test_a_run_without_it_records_none(self, trained: Path) -> None:
         assert Grounder.from_pretrained(trained).provenance["init"] is None
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from aligncat.alignment.config import AlignmentConfig, Space
 from aligncat.alignment.negatives import select_negatives
 from aligncat.alignment.relations import relation_scores, second_category_loss
+from aligncat.alignment.result import Alignment
 from aligncat.alignment.selection import select
 from aligncat.errors import ConfigError
-from aligncat.types import Alignment
 
 
 @dataclass(frozen=True)

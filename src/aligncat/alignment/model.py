@@ -9,10 +9,10 @@ from aligncat.alignment.config import AlignmentConfig, Sizes, Space, TrainCatego
 from aligncat.alignment.losses import ALONE, Objective, Peers
 from aligncat.alignment.phrase_attention import PhraseAttention
 from aligncat.alignment.relations import RelationSpace, object_weights, relation_score
+from aligncat.alignment.result import Alignment
 from aligncat.alignment.scores import category_score, coarse_score, fine_score, global_score
 from aligncat.alignment.selection import keep_best, select, with_category
 from aligncat.errors import ConfigError
-from aligncat.types import Alignment
 
 
 class AlignmentModel(nn.Module):

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from aligncat.alignment.config import GEOMETRY, AlignmentConfig, Sizes
 from aligncat.alignment.phrase_attention import bidirectional_gru, modulated_words, phrase_feature, word_weights
-from aligncat.types import Relations
+from aligncat.alignment.result import Relations
 
 HIDDEN = 64
 """The number of geometry features, and the dimension in which objects are looked for."""

@@ -82,8 +82,8 @@ def evaluate(
     from aligncat.datasets.load import split_names
     from aligncat.datasets.split import split_tuple
     from aligncat.evaluation.answering import answer, open_queries, save_answers, seed_of
-    from aligncat.evaluation.leak import read_training_images
     from aligncat.evaluation.questions import Questions
+    from aligncat.evaluation.training_images import read_training_images
     from aligncat.files.locks import path_lock
     from aligncat.grounder.folder import SHIPPED
     from aligncat.grounder.model_card import write_model_card

@@ -85,7 +85,8 @@ def train(
     from aligncat.files.write_errors import named_write_errors
     from aligncat.store.reader import Store
     from aligncat.training.adapt import adapted
-    from aligncat.training.fit import ValidationSplit, fit
+    from aligncat.training.epochs import ValidationSplit
+    from aligncat.training.fit import fit
     from aligncat.training.initial import Initial
     from aligncat.training.nodes import Node
     from aligncat.training.presets import Preset

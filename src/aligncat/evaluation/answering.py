@@ -23,9 +23,9 @@ from aligncat.versions import installed_versions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aligncat.evaluation.leak import TrainingImages
     from aligncat.evaluation.questions import Questions
     from aligncat.evaluation.results import Read, Seen
+    from aligncat.evaluation.training_images import TrainingImages
     from aligncat.grounder.grounder import Grounder
 
 

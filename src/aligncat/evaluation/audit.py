@@ -16,7 +16,8 @@ from aligncat.datasets.load import load_split, split_names
 from aligncat.datasets.prepare.prepare import SETS
 from aligncat.datasets.split import Split
 from aligncat.errors import DataError
-from aligncat.evaluation.leak import SplitAudit, TrainingImages, audit_split, read_training_images, without
+from aligncat.evaluation.leak import SplitAudit, audit_split
+from aligncat.evaluation.training_images import TrainingImages, read_training_images, without
 from aligncat.files.locks import folder_lock
 from aligncat.files.name_lists import write_names
 

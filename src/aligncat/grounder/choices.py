@@ -8,9 +8,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from aligncat.alignment.result import Alignment
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.language.tokens import Tokens
-from aligncat.types import Alignment, Choices
+from aligncat.types import Choices
 
 _Value = TypeVar("_Value", np.float32, np.bool_)
 

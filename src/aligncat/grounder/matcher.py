@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from aligncat.alignment.result import Alignment
 from aligncat.errors import ConfigError
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.matching import Calibration, Images, align_references, gather_evidence
 from aligncat.grounder.model import GroundingModel
 from aligncat.language.several import phrase_for_one, several_of
 from aligncat.language.tokens import Tokens
-from aligncat.types import Alignment
 
 ANSWER = 0.5
 """The least probability of an answer where an expression means several objects and does not say how many."""

@@ -17,13 +17,14 @@ from torch import Tensor
 
 from aligncat.alignment.config import AlignmentConfig, Space
 from aligncat.alignment.relations import relation_scores
+from aligncat.alignment.result import Alignment
 from aligncat.alignment.scores import log_partition
 from aligncat.grounder.batches import Batch
 from aligncat.grounder.features import ScaledColumn, found_features
 from aligncat.grounder.model import GroundingModel
 from aligncat.language.swaps import swapped
 from aligncat.language.tokens import Tokens
-from aligncat.types import Alignment, Candidates
+from aligncat.types import Candidates
 
 EVIDENCE = ("score", "confidence", "category", "contradiction")
 """What the probability depends on, in the order of `Logistic.weights`; `Evidence` describes each."""

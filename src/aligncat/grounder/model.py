@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from aligncat.alignment.config import AlignmentConfig, Sizes
 from aligncat.alignment.model import AlignmentModel
+from aligncat.alignment.result import Alignment
 from aligncat.language.config import TextEncoderConfig
 from aligncat.language.encoder import TextEncoder
 from aligncat.language.pretrained import PretrainedText
 from aligncat.language.transformer import TransformerTextEncoder
-from aligncat.types import Alignment
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ The format of the metadata is at https://huggingface.co/docs/hub/model-cards.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,7 @@ def model_card(config: Mapping[str, Any], results: Sequence[CardResult] = ()) ->
             "sha256": escaped(weights),
             "features": _features(config),
         },
-        "leak": _leak(str(detector.get("name")), data, results),
+        "leak": _leak(detector, data, results),
         "rows": results_table(results, seed),
         "spread": any(len(group) > 1 for group in results_by_seed(results)),
         "slices": slices(own),
@@ -157,6 +157,15 @@ def _started_from(init: Mapping[str, Any]) -> str:
     return f"Training started from {name} (SHA-256 {sha256}), {escaped(learned)}.{earlier}"
 
 
+def _all_data(provenance: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the recorded training data of a grounder and of those that its training started from."""
+    origin: Mapping[str, Any] | None = provenance
+    while origin:
+        if origin.get("data"):
+            yield origin["data"]
+        origin = origin.get("init")
+
+
 def _features(config: Mapping[str, Any]) -> str:
     """Return a sentence about what the model reads of a candidate."""
     columns = [f"{each['name']} (version {each['version']})" for each in config.get(COLUMNS_KEY, [])]
@@ -184,17 +193,17 @@ def _data(data: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, s
     }
 
 
-def _leak(detector: str, data: Mapping[str, Any] | None, results: Sequence[CardResult]) -> dict[str, str]:
+def _leak(detector: Mapping[str, Any], data: Mapping[str, Any] | None, results: Sequence[CardResult]) -> dict[str, str]:
     """Return a verdict on whether the detector was trained on the evaluation images, and the reason.
 
-    The verdict comes from the results if there are any, and otherwise from the detector's name.
+    The verdict comes from the results if there are any, and otherwise from what is known of the detector.
     """
     if results:
         verdicts = {f"claimed to be {result.seen}" if result.seen_claimed else result.seen for result in results}
         reason = "; ".join(dict.fromkeys(f"{r.dataset} {r.split}: {r.seen_in_words}" for r in results))
         return {"verdict": verdicts.pop() if len(verdicts) == 1 else "depends on the split", "reason": escaped(reason)}
     dataset = str(data["dataset"]) if data else ""
-    known = known_detector(detector)
+    known = known_detector(str(detector.get("name")), detector.get("weights_sha256"))
     if known is not None and dataset in known.seen:
         title = known_dataset(dataset).title or dataset
         reason = f"it was trained on {known.trained_on}, which contains the photos of every split of {title}"
@@ -233,7 +242,7 @@ def _limits(config: Mapping[str, Any], own: Sequence[CardResult]) -> list[str]:
 
 
 def _licences(config: Mapping[str, Any]) -> list[str]:
-    name, data = str(config["detector"].get("name")), config["provenance"].get("data")
+    name = str(config["detector"].get("name"))
     known = known_detector(name, config["detector"].get("weights_sha256"))
     licence = "The detector has its own licence."
     if known is not None and known.licence is not None:
@@ -246,7 +255,8 @@ def _licences(config: Mapping[str, Any]) -> list[str]:
         "only be used for non-commercial purposes."
         for each in bound
     ]
-    if data and known_dataset(data["dataset"]).photos == "mojiref" and OPENMOJI_CREDIT not in credits:
+    of_mojiref = any(known_dataset(each["dataset"]).photos == "mojiref" for each in _all_data(config["provenance"]))
+    if of_mojiref and OPENMOJI_CREDIT not in credits:
         credits.append(OPENMOJI_CREDIT)
     lines = ["The code and the weights in this folder: Apache-2.0.", licence, *credits]
     return [f"- {line}" for line in lines]

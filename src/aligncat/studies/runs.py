@@ -11,12 +11,13 @@ from aligncat.datasets.load import load_split
 from aligncat.evaluation.answering import answer, open_queries, save_answers
 from aligncat.evaluation.answers import Answers
 from aligncat.evaluation.judge import judge_choices
-from aligncat.evaluation.leak import read_training_images
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.evaluation.questions import Questions
+from aligncat.evaluation.training_images import read_training_images
 from aligncat.files.locks import folder_lock
 from aligncat.files.write_errors import named_write_errors
-from aligncat.training.fit import ValidationSplit, fit
+from aligncat.training.epochs import ValidationSplit
+from aligncat.training.fit import fit
 from aligncat.training.run_folder import check_settings, describe_split
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
     from aligncat.datasets.config import DataConfig
     from aligncat.datasets.split import Split
-    from aligncat.evaluation.leak import Judgement, TrainingImages
+    from aligncat.evaluation.leak import Judgement
     from aligncat.evaluation.results import Seen
+    from aligncat.evaluation.training_images import TrainingImages
     from aligncat.store.reader import Store
     from aligncat.studies.study import StudyRow
     from aligncat.training.presets import Preset

@@ -10,10 +10,10 @@ from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from aligncat.alignment.losses import ALONE, Peers
+from aligncat.alignment.result import Alignment
 from aligncat.grounder.batches import Batch
 from aligncat.grounder.model import GroundingModel
 from aligncat.training.config import TrainingConfig
-from aligncat.types import Alignment
 
 
 class GroundingModule(pl.LightningModule):
