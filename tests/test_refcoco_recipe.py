@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -191,19 +192,22 @@ def test_a_stopped_run_continues_to_the_end_and_a_third_one_skips_every_step(tmp
         text=True,
         env=ENVIRONMENT,
     )
-    while not list((run / "run").glob("*.ckpt")) and process.poll() is None:
+    while not (run / "run" / "last.ckpt").exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 143, said
     assert "stopped in 'train refcoco/aligncat-seed0'. Repeat the same command to continue" in said
     assert re.search(r"^train refcoco/aligncat-seed0 +stopped ", said, re.MULTILINE)
-    assert list((run / "run").glob("*.ckpt")) and not (out / "results").exists()
+    assert not (out / "results").exists()
 
     whole = recipe(*options)
     assert whole.returncode == 0, whole.stdout + whole.stderr
     assert "== extract refcoco: done before" in whole.stdout
-    assert len(list((run / "run" / "csv").iterdir())) == 2, "training did not continue in the same folder"
+    epochs = [
+        {row["epoch"] for row in csv.DictReader(path.open())} for path in sorted((run / "run" / "csv").rglob("*.csv"))
+    ]
+    assert len(epochs) == 2 and epochs[1] == {"1"}, "training did not continue after its first epoch"
     results = out / "results" / "refcoco" / "aligncat-seed0"
     found = {path.stem.split("-")[-1]: json.loads(path.read_text()) for path in results.glob("*-*[!s].json")}
     assert {"val", "testA", "testB"} <= set(found)

@@ -112,7 +112,8 @@ def test_a_finished_row_is_not_trained_again(
     show(ablate(study="table5", data=world.data, store=world.store, out=done, seeds=(0, 1), preset=str(preset)))
     assert {path: path.stat().st_mtime_ns for path in done.rglob("*.safetensors")} == before
     output = capsys.readouterr().out
-    for word in ("Table 5", "coarse-grained alignment", "66.59", "refcoco", "unc", "95%"):
+    baselines = ("most confident", "training-free")
+    for word in ("Table 5", "coarse-grained alignment", "66.59", "refcoco", "unc", "95%", *baselines):
         assert word in output
 
 

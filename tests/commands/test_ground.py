@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from helpers.fabricate import write_image
 
 from aligncat.cli import main
+from aligncat.console import ProgressLines
 
 
 @pytest.fixture
@@ -51,6 +54,36 @@ def test_without_skipping_a_bad_photo_is_one_line(
     assert "2 answers for 2 photos are in out.csv. Next: " in capsys.readouterr().err
     assert main([*words, "--skip_bad_images"]) == 0
     assert "are in out.csv already" in capsys.readouterr().err
+
+
+WRITE = ["ground", "photos", "red person", "--skip_bad_images", "--out", "out.jsonl"]
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def test_in_a_pipe_a_line_counts_the_photos(
+    photos: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ProgressLines, "period", 0.0)
+    assert main([*WRITE, "--grounder", str(trained)]) == 0
+    told = capsys.readouterr()
+    assert told.out == "" and not _CONTROL.search(told.err)
+    assert re.findall(r"^ground \S+ +(\d/\d) ", told.err, re.MULTILINE) == ["1/3", "2/3", "3/3"]
+
+
+def test_on_a_terminal_a_bar_counts_the_photos(photos: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for name, value in {"TERM": "xterm", "COLUMNS": "120"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    assert main([*WRITE, "--grounder", str(trained)]) == 0
+    shown = terminal.getvalue()
+    assert _CONTROL.search(shown), "the bar is drawn anew in its place"
+    assert re.findall(r"ground \S+ +(\d/\d) ", _CONTROL.sub("", shown))[-1] == "3/3"
 
 
 def test_the_warnings_of_one_photo_are_printed(

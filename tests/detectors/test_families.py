@@ -28,13 +28,16 @@ from aligncat.detectors.pretrained_model import load_model, submodule
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.geometry import decode_mask
+from aligncat.grounder.doubts import LOW_MATCH
 from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.overlay import draw_groundings
 from aligncat.store.reader import Store
 from aligncat.types import Candidates
 
 PAIRS = QUERIES * len(CATEGORIES)
 FAST = ("eomt", "detr-masks", "rt_detr")  # one of each shape of output
+VAL_PHOTOS = 40  # with four phrases each: enough to calibrate `match` for every family
 ALL = [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in MODELS]
 
 
@@ -185,15 +188,15 @@ def test_a_mask_beside_a_box_is_the_model_s_own(folder_of: Callable[[str], Path]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> ReferFiles:
-    return write_refer_dataset(tmp_path_factory.mktemp("data"), splits={"train": 12, "val": 4})
+    return write_refer_dataset(tmp_path_factory.mktemp("data"), splits={"train": 12, "val": VAL_PHOTOS})
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_extract_train_evaluate_ground(
-    folder_of: Callable[[str], Path], data: ReferFiles, tmp_path: Path, name: str
-) -> None:
+def test_extract_train_evaluate_ground(data: ReferFiles, tmp_path: Path, name: str) -> None:
+    # Sure of everything everywhere, a detector would leave no photo that lacks an object, to calibrate on.
+    detector = save_tiny(name, tmp_path / "detector", tuple(CATEGORIES.values()), class_bias=-6.0)
     masks = name in ("maskformer", "eomt", "eomt_dinov3") or name.endswith("-masks")
-    store = extract(out=tmp_path / "store", data=data.config, detector=folder_of(name), candidates=6, appearance=True)
+    store = extract(out=tmp_path / "store", data=data.config, detector=detector, candidates=6, appearance=True)
     assert store.manifest.has_masks is masks
     one = store.candidates(store.image_ids[0])
     assert len(one) == 6 and (one.masks is not None) is masks and one.columns["colour"].shape == (6, 17)
@@ -204,22 +207,36 @@ def test_extract_train_evaluate_ground(
         alignment=ALIGNMENT,
         text=TEXT,
         training=TRAINING,
-        val_split=None,
         progress=False,
     )
     [answers] = evaluate(grounder=tmp_path / "run", data=data.config, store=tmp_path / "store", splits=("val",))
     result = answers.result
     assert result.boxes_alone is not masks
-    assert (result.metrics.with_mask, result.metrics.res_miou is None) == ((16, False) if masks else (0, True))
+    assert (result.metrics.with_mask, result.metrics.res_miou is None) == (
+        (4 * VAL_PHOTOS, False) if masks else (0, True)
+    )
     image = next(iter(load_split(data.config, "val").images.values())).path
     grounder = Grounder.from_pretrained(tmp_path / "run")
-    [found] = grounder.ground(image, "the cat")
+    found, unknown = grounder.ground(image, ["the dog", "the blorp"])
+    check_doubts(found, unknown)
+    [both] = grounder.ground(image, "both dogs", several=True)
+    assert both.answers and all((each.mask is not None) is masks for each in both.answers)
     assert (found.mask is not None) is masks and len(found.candidates) == 6
     assert (found.to_dict()["mask"] is not None) is masks
     with Image.open(image) as picture:
         drawn = draw_groundings(picture.convert("RGB"), [found])
     assert drawn.width % picture.width == 0
     assert Store.open(tmp_path / "store", expect=grounder.detector_description).image_ids == store.image_ids
+
+
+def check_doubts(known: Grounding, unknown: Grounding) -> None:
+    """Check that two answers have a match, and exactly the warnings that follow from it, the category and the words."""
+    for found, words in ((known, ()), (unknown, ("blorp",))):
+        assert found.match is not None and 0 <= found.match <= 1 and found.unknown_words == words
+        expected = [found.match < LOW_MATCH, not found.category_matched, bool(words)]
+        said = ("match is", f"category {found.predicted_category}, and nothing", "does not know: blorp")
+        assert [any(each in warning for warning in found.warnings) for each in said] == expected
+        assert len(found.warnings) == sum(expected)
 
 
 def test_there_is_a_tiny_model_of_every_class_of_every_family() -> None:

@@ -133,7 +133,7 @@ class WaitingGrounder:
 def test_while_photos_are_detected_the_answers_for_earlier_ones_are_written(
     grounder: Grounder, paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The writer waits in part n for the detector to be in part n + 1, and the detector there for the file of part n."""
+    """The writer of part n waits for the detector to begin part n + 1, which there waits for the file of part n."""
     monkeypatch.setattr(write, "PART", 2)
     out = tmp_path / "out.jsonl"
     parts = tmp_path / "out.jsonl.unfinished"

@@ -68,8 +68,15 @@ _LW_DETR: dict[str, Any] = {
 """What the configs of LW-DETR and RF-DETR share."""
 
 
-def save_tiny(name: str, folder: Path, labels: Sequence[str] = LABELS) -> Path:
-    """Write a 64 px detector with 8 queries and random weights that make ranks matter."""
+def save_tiny(name: str, folder: Path, labels: Sequence[str] = LABELS, *, class_bias: float = 0.0) -> Path:
+    """Write a 64 px detector with 8 queries and random weights that make ranks matter.
+
+    Args:
+        name: a key of MODELS.
+        folder: the folder to write.
+        labels: the names of its classes.
+        class_bias: is added to all class logits: below 0, a detector whose probabilities are sigmoids is less sure.
+    """
     family, model_class = MODELS[name]
     torch.manual_seed(0)
     config = _CONFIGS[family]()
@@ -89,7 +96,9 @@ def save_tiny(name: str, folder: Path, labels: Sequence[str] = LABELS) -> Path:
                 part.weight.uniform_(0.5, 2.0)
             elif isinstance(part, nn.Linear) and "bbox" in part_name:
                 part.weight.normal_(std=0.05)
-        submodule(model, of_class.head).weight.normal_(std=0.5)
+        head = submodule(model, of_class.head)
+        head.weight.normal_(std=0.5)
+        head.bias += class_bias
     model.save_pretrained(folder)
     plain = {"do_normalize": row.normalised, "size": {"height": SIZE, "width": SIZE}, "image_mean": [0.4, 0.5, 0.6]}
     (folder / "preprocessor_config.json").write_text(json.dumps(plain))
