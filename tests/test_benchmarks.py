@@ -7,6 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from aligncat.datasets.categories import COCO_NAMES
+from aligncat.mojiref.glyphs import CATEGORIES as MOJIREF
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -53,3 +58,30 @@ def test_25_epochs_take_a_pass_for_each_referent_in_the_loop_and_one_for_each_im
     epochs = runpy.run_path(str(BENCHMARKS / "against_on_the_fly.py"))["epochs"]
     # 42,404 referents in batches of 100 are 424 whole steps an epoch; 16,994 images are extracted once.
     assert epochs(loop=2.0, ours=0.5, extract=0.25, batch=100) == (25 * 424 * 2.0, 16_994 * 0.25 + 25 * 424 * 0.5)
+
+
+def test_the_scenes_of_the_own_detector_have_nothing_of_mojiref_and_true_annotations(tmp_path: Path) -> None:
+    own = runpy.run_path(str(BENCHMARKS / "own_detector.py"))
+    drawn = {code for codes in own["CATEGORIES"].values() for code in codes}
+    assert len(own["CATEGORIES"]) == 30 and not {*own["CATEGORIES"]} & {*COCO_NAMES}
+    assert not drawn & {glyph.code for category in MOJIREF for glyph in category.glyphs}
+    noise = np.random.default_rng(0).integers(0, 256, (10, 400, 500, 3), np.uint8)
+    (tmp_path / "backgrounds").mkdir()
+    for number, pixels in enumerate(noise):
+        Image.fromarray(pixels).save(tmp_path / "backgrounds" / f"{number}.png")
+    for out in ("one", "two"):
+        own["make_scenes"](tmp_path / out, tmp_path / "backgrounds", 4, 2, 0)
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*"))
+    assert len(files) == 4 + 2 + 2 + 3
+    assert all((tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes() for file in files)
+    for part, count in (("train", 4), ("held-out", 2)):
+        read = COCO(str(tmp_path / "one" / f"{part}.json"))
+        assert len(read.imgs) == count and len(read.anns) >= 3 * count - 2
+        for image in read.imgs:
+            annotations = read.loadAnns(read.getAnnIds(image))
+            masks = np.array([read.annToMask(each) for each in annotations])
+            assert masks.sum(axis=0).max() == 1, "the visible parts of two objects overlap"
+            for annotation, mask in zip(annotations, masks, strict=True):
+                y, x = np.nonzero(mask)
+                box = [x.min(), y.min(), x.max() + 1 - x.min(), y.max() + 1 - y.min()]
+                assert (annotation["bbox"], annotation["area"]) == (box, mask.sum())

@@ -12,8 +12,7 @@ from helpers.fabricate import things_of
 from helpers.fabricate_instances import write_instances
 
 from aligncat.cli import main
-from aligncat.evaluation.audit import read_training_images
-from aligncat.evaluation.training_images import known_training_images
+from aligncat.evaluation.training_images import known_training_images, read_training_images
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "own-categories.md"
 COMMANDS = [line.strip() for line in PAGE.read_text().splitlines() if line.startswith("    aligncat ")]
