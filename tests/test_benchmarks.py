@@ -78,7 +78,7 @@ def test_the_scenes_of_the_own_detector_have_nothing_of_mojiref_and_true_annotat
         read = COCO(str(tmp_path / "one" / f"{part}.json"))
         assert len(read.imgs) == count and len(read.anns) >= 3 * count - 2
         for image in read.imgs:
-            annotations = read.loadAnns(read.getAnnIds(image))
+            annotations = read.loadAnns(read.getAnnIds([image]))
             masks = np.array([read.annToMask(each) for each in annotations])
             assert masks.sum(axis=0).max() == 1, "the visible parts of two objects overlap"
             for annotation, mask in zip(annotations, masks, strict=True):
