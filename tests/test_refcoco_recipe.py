@@ -204,6 +204,8 @@ def test_a_stopped_run_continues_to_the_end_and_a_third_one_skips_every_step(tmp
     whole = recipe(*options)
     assert whole.returncode == 0, whole.stdout + whole.stderr
     assert "== extract refcoco: done before" in whole.stdout
+    summary = whole.stdout.split("h:m:s")[1].splitlines()[1:10]
+    assert all(re.fullmatch(r".+ done( before)? +\d+:\d\d:\d\d +(\d\S*|-)", line) for line in summary), summary
     epochs = [
         {row["epoch"] for row in csv.DictReader(path.open())} for path in sorted((run / "run" / "csv").rglob("*.csv"))
     ]
