@@ -162,6 +162,15 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "train2014").exists()
 
 
+def test_data_with_faults_is_refused_unless_they_are_accepted(tmp_path: Path) -> None:
+    write_refer_dataset(tmp_path, splits={"train": 1, "val": 1})  # whose counts are not RefCOCO's
+    check = f"check_data {tmp_path}/check.json --data.path {tmp_path} --data.dataset refcoco"
+    refused = shell(check)
+    assert refused.returncode == 1 and "--accept_faults goes on" in refused.stderr
+    accepted = shell(f"accept=yes; {check}")
+    assert accepted.returncode == 0 and "going on with these faults" in accepted.stdout
+
+
 @pytest.mark.slow
 def test_a_stopped_run_continues_to_the_end_and_a_third_one_skips_every_step(tmp_path: Path) -> None:
     """The steps, settings and the preset are the real ones; only the files are local, the epochs few, the model one."""
@@ -177,12 +186,7 @@ def test_a_stopped_run_continues_to_the_end_and_a_third_one_skips_every_step(tmp
     out = tmp_path / "my out"
     options: list[str | Path] = ["--out", out, "--annotations", tmp_path / "annotations", "--photos_zip", photos]
     options += ["--word_vectors", vectors, "--detector", detector, "--detector_images", "coco-train2017"]
-    options += ["--epochs", "2", "--cpu", "--models", "aligncat"]
-
-    refused = recipe(*options)  # the counts are not RefCOCO's
-    assert refused.returncode == 1 and "--accept_faults goes on" in refused.stderr
-    assert "failed: 'check refcoco'. Repeat the same command" in refused.stderr
-    options.append("--accept_faults")
+    options += ["--epochs", "2", "--cpu", "--models", "aligncat", "--accept_faults"]
 
     run = out / "runs" / "refcoco" / "aligncat-seed0"
     process = subprocess.Popen(
@@ -221,6 +225,7 @@ def test_a_stopped_run_continues_to_the_end_and_a_third_one_skips_every_step(tmp
     third = recipe(*options, "--push", "me/grounder", HF_TOKEN="hf_none")
     assert third.returncode == 1
     assert "me/grounder-refcoco-aligncat was not pushed" in third.stderr
+    assert "failed: 'hub refcoco/aligncat-seed0'. Repeat the same command" in third.stderr
     *before, hub = third.stdout.split("h:m:s")[1].splitlines()[1:10]
     assert len(before) == 8 and all("done before" in line for line in before)
     assert hub.startswith("hub refcoco/aligncat-seed0 ") and "failed" in hub
