@@ -126,6 +126,11 @@ VERBS: dict[str, Verb] = {
         "Answer photos and phrases over HTTP, with one or several grounders.",
         positional=("grounders",),
     ),
+    "page": Verb(
+        "aligncat.commands.page:page",
+        "Try phrases on photos in the browser, with one or several grounders.",
+        positional=("grounders",),
+    ),
     "import querymatch": Verb(
         "aligncat.checkpoints.querymatch.folder:import_querymatch",
         "Turn a trained QueryMatch into a grounder that gives the same scores.",

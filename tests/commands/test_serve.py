@@ -89,6 +89,6 @@ def test_a_wrong_command_line_is_one_line(words: list[str], said: str, capsys: p
 def test_without_the_extra_the_verb_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("aligncat.commands.serve.find_spec", lambda name: None if name == "uvicorn" else object())
+    monkeypatch.setattr("aligncat.serving.start.find_spec", lambda name: None if name == "uvicorn" else object())
     assert main(["serve"]) == 1
     assert "needs uvicorn; run pip install 'aligncat[serve]'" in capsys.readouterr().err

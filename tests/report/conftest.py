@@ -1,68 +1,15 @@
-"""A real browser for the page. If ALIGNCAT_ARTEFACTS names a folder, screenshots are kept there."""
+"""Reports to open in the browser."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
-from helpers.browser import Page
 from helpers.fabricate_answers import paint, row, save
 
 from aligncat.api.report import write_report
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-SIZE = (1280, 900)  # px
-
-
-def _missing(what: str) -> NoReturn:
-    """Fail in CI, where the page must be tested in a browser; skip on other machines without one."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what}: the page cannot be tested")
-    pytest.skip(f"{what}: install Chromium and its driver to test the page (apt-get install chromium chromium-driver)")
-
-
-@pytest.fixture(scope="session")
-def driver() -> Iterator[Any]:
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    chromedriver = shutil.which("chromedriver")
-    if browser is None or chromedriver is None or find_spec("selenium") is None:
-        _missing("no Chromium" if browser is None else "no chromedriver" if chromedriver is None else "no selenium")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", f"--window-size={SIZE[0]},{SIZE[1]}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options, Service(chromedriver))
-    yield started
-    started.quit()
-
-
-@pytest.fixture
-def page(driver: Any) -> Page:
-    """The browser at its default size, in light colours."""
-    return Page(driver).resize(*SIZE).prefer("light")
-
-
-@pytest.fixture
-def keep(driver: Any, tmp_path: Path) -> Callable[[str], Path]:
-    """Return a function that saves a screenshot, in ALIGNCAT_ARTEFACTS or in a temporary folder."""
-
-    def screenshot(name: str) -> Path:
-        folder = Path(os.environ.get("ALIGNCAT_ARTEFACTS", tmp_path))
-        folder.mkdir(parents=True, exist_ok=True)
-        Page(driver).painted()
-        (folder / f"{name}.png").write_bytes(driver.get_screenshot_as_png())
-        return folder / f"{name}.png"
-
-    return screenshot
 
 
 @pytest.fixture(scope="session")

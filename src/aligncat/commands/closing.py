@@ -185,6 +185,10 @@ def _served(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     return f"Photos answered: {result:,}.", "docs/serving.md says how to run the server for others"
 
 
+def _shown(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    return f"Photos answered: {result:,}.", "docs/own-data.md says how to train a grounder on your photos"
+
+
 def _grounder_made(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     out = arguments["out"]
     return f"The grounder is in {out}.", _command("ground", "PHOTO", "PHRASE", "--grounder", out)
@@ -227,6 +231,7 @@ _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "audit": _audited,
     "ground": _grounded,
     "serve": _served,
+    "page": _shown,
     "import querymatch": _grounder_made,
     "detector import": _imported_detector,
     "detector train": _trained_detector,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 
 from aligncat.errors import ConfigError
 from aligncat.serving.limits import Limits
+from aligncat.serving.start import access_of, check_installed, serve_grounders
 
-_MODULES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "httpx")
-_KEY, _TOKEN = "ALIGNCAT_API_KEY", "ALIGNCAT_LABEL_STUDIO_TOKEN"
-
-logger = logging.getLogger(__name__)
+_TOKEN = "ALIGNCAT_LABEL_STUDIO_TOKEN"
 
 
 def serve(
@@ -29,6 +26,7 @@ def serve(
     log_phrases: bool = False,
     label_studio_url: str | None = None,
     label_studio_token: str | None = None,
+    page: bool = False,
 ) -> int:
     """Answer photos and phrases over HTTP, with one or several grounders.
 
@@ -53,36 +51,36 @@ def serve(
             ML backend (docs/label-studio.md). Photos of tasks are fetched there and nowhere else.
         label_studio_token: the access token for these photos; better in the environment variable
             ALIGNCAT_LABEL_STUDIO_TOKEN.
+        page: also show a page for browsers at /page/ (extra [page]; docs/page.md).
 
     Returns:
         The number of photos that were answered.
 
     Raises:
-        ConfigError: the extra [serve] is not installed, other machines can reach the server and neither a key nor
-            --no-auth is given, the port is taken, or a grounder cannot be loaded.
+        ConfigError: the extra [serve] or [page] is not installed, other machines can reach the server and neither a key
+            nor --no-auth is given, the port is taken, or a grounder cannot be loaded.
         DetectorError: a detector cannot be loaded.
     """
-    if missing := [name for name in _MODULES if find_spec(name) is None]:
-        raise ConfigError(f"aligncat serve needs {', '.join(missing)}; run pip install 'aligncat[serve]'")
-    from aligncat.detectors.device import check_device, default_device
-    from aligncat.serving.access import Access
-    from aligncat.serving.app import AppSettings, make_app
-    from aligncat.serving.grounders import load_grounders
+    check_installed("serve", needed_by="aligncat serve")
+    if page:
+        check_installed("page", needed_by="aligncat serve --page")
+    from aligncat.serving.app import AppSettings
     from aligncat.serving.label_studio.photos import LabelStudio
-    from aligncat.serving.run import address, listen, make_server, run
 
-    # An empty key is an error, and not the same as none.
-    access = Access.of(host, os.environ.get(_KEY) if api_key is None else api_key, no_auth=no_auth)
+    access = access_of(host, api_key, no_auth=no_auth)
     token = os.environ.get(_TOKEN) if label_studio_token is None else label_studio_token
     if (label_studio_url is None) != (token is None):
         raise ConfigError("--label_studio_url and --label_studio_token are given together; give both or none")
     label_studio = None if label_studio_url is None or token is None else LabelStudio(label_studio_url, token)
-    with listen(host, port) as listening:  # a port that is taken is told before the slow work
-        chosen = device or default_device()
-        check_device(chosen)
-        loaded = load_grounders(grounders or [], device=chosen, detector=detector)
-        app = make_app(loaded, AppSettings(limits, access, log_phrases, label_studio))
-        logger.info("%s answers with %s. Stop it with Ctrl-C.", address(listening), ", ".join(loaded))
-        run(make_server(app, limits), listening)
-    answered: int = app.state.service.answered
-    return answered
+    return serve_grounders(
+        grounders or [],
+        AppSettings(limits, access, log_phrases, label_studio, page),
+        place=(host, port),
+        device=device,
+        detector=detector,
+        greeting=_greeting,
+    )
+
+
+def _greeting(address: str, names: Sequence[str]) -> str:
+    return f"{address} answers with {', '.join(names)}. Stop it with Ctrl-C."

@@ -25,7 +25,7 @@ from aligncat.serving.reception import Reception
 from aligncat.serving.refusals import Refusal
 from aligncat.serving.service import Service
 
-_UNDESCRIBED = ("/openapi.json", "/setup", "/predict", "/webhook")
+_UNDESCRIBED = ("/openapi.json", "/setup", "/predict", "/webhook", "/page/", "/page/answer")
 """Paths that the OpenAPI document does not describe."""
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -39,12 +39,14 @@ class AppSettings:
         access: who may ask.
         log_phrases: whether log lines have the phrases of requests.
         label_studio: the Label Studio whose tasks' photos may be fetched; None for none.
+        page: whether there is a page for browsers.
     """
 
     limits: Limits = field(default_factory=Limits)
     access: Access = field(default_factory=Access)
     log_phrases: bool = False
     label_studio: LabelStudio | None = None
+    page: bool = False
 
 
 def make_app(grounders: Mapping[str, Grounder], settings: AppSettings | None = None) -> FastAPI:
@@ -84,6 +86,10 @@ def make_app(grounders: Mapping[str, Grounder], settings: AppSettings | None = N
     async def openapi() -> JSONResponse:
         return JSONResponse(described)
 
+    if settings.page:
+        from aligncat.serving.page.mounting import mount_page  # which needs the extra [page]
+
+        mount_page(app, service, metrics)
     app.add_exception_handler(HTTPException, _refused)
     # The last one that is added stands first.
     app.add_middleware(_Received, limits=settings.limits, metrics=metrics)

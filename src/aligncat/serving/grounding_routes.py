@@ -25,7 +25,7 @@ from aligncat.serving.responses import (
     answer_body,
     grounder_body,
 )
-from aligncat.serving.service import Asked, Gone, Service, refusal_of
+from aligncat.serving.service import Asked, Gone, Service, good_answer
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,6 @@ class _GroundingRoutes:
         self._service = service
         self._metrics = metrics
         self._log_phrases = log_phrases
-        self._names = {id(grounder): name for name, grounder in service.grounders.items()}
 
     async def ground(self, request: Request) -> Response:
         """Answer the phrases of one photo."""
@@ -104,14 +103,10 @@ class _GroundingRoutes:
             Exception: there is none.
         """
         asked, (_, question) = checked
-        if isinstance(answer, BaseException) or answer.error is not None:
-            error = answer if isinstance(answer, BaseException) else answer.error
-            assert error is not None
-            raise refusal_of(error) or error
-        name = self._names[id(question.grounder)]
+        good, name = good_answer(answer), self._service.name_of(question)
         self._service.answered += 1
         self._metrics.photos.labels(name).inc()
-        return answer_body(name, asked, answer)
+        return answer_body(name, asked, good)
 
     def _all_rendered(
         self, checked: Sequence[_Checked | Refusal], answers: Sequence[PhotoAnswer | BaseException]

@@ -118,6 +118,10 @@ class Service:
         question = Question(grounder, asked.photo, pixels, phrases, answering, seconds, expires)
         return self._devices[name], question
 
+    def name_of(self, question: Question) -> str:
+        """Return the name of the grounder of a question."""
+        return next(name for name, each in self.grounders.items() if each is question.grounder)
+
     async def answers(
         self, questions: Sequence[tuple[str, Question]], gone: Callable[[], Awaitable[None]]
     ) -> list[PhotoAnswer | BaseException]:
@@ -196,6 +200,20 @@ async def _in_time(question: Question) -> PhotoAnswer:
             return await asyncio.wrap_future(question.answer)
     except TimeoutError:
         raise late(question.seconds) from None
+
+
+def good_answer(answer: PhotoAnswer | BaseException) -> PhotoAnswer:
+    """Return an answer of `Service.answers`.
+
+    Raises:
+        Refusal: there is none, because of the photo or the phrases, or because it was not there in time.
+        Exception: there is none, because of the server.
+    """
+    error = answer if isinstance(answer, BaseException) else answer.error
+    if error is not None:
+        raise refusal_of(error) or error
+    assert not isinstance(answer, BaseException)
+    return answer
 
 
 def refusal_of(error: BaseException) -> Refusal | None:

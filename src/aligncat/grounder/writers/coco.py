@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pycocotools import mask as coco_mask
 
@@ -14,25 +14,30 @@ from aligncat.grounder.writers.polygons import mask_polygons
 
 
 def write_dataset(answers: AnswerSet, out: Path) -> None:
+    """Write answers as a COCO dataset to a new file; see `dump_dataset`."""
+    with text_file(out) as file:
+        dump_dataset(answers, file)
+
+
+def dump_dataset(answers: AnswerSet, file: TextIO) -> None:
     """Write answers as a COCO dataset of objects, with boxes, and masks as RLE or polygons.
 
     Image ids count the photos from 1, in the order in which they were given; category ids count the classes from 1.
 
     Args:
         answers: the answers.
-        out: the file.
+        file: an open file.
     """
     numbers = answers.numbers()
-    with text_file(out) as file:
-        file.write(
-            f'{{"info": {json_line({"description": "Answers of aligncat; no person has checked them"})},\n"images": '
-        )
-        write_list(file, (_image(numbers[photo.name], photo.name, photo.size) for photo in answers.photos()))
-        file.write(',\n"annotations": ')
-        write_list(file, _numbered(_objects(answers), polygons=answers.polygons))
-        file.write(',\n"categories": ')
-        write_list(file, ({"id": number, "name": name} for number, name in enumerate(answers.class_names, start=1)))
-        file.write("}\n")
+    file.write(
+        f'{{"info": {json_line({"description": "Answers of aligncat; no person has checked them"})},\n"images": '
+    )
+    write_list(file, (_image(numbers[photo.name], photo.name, photo.size) for photo in answers.photos()))
+    file.write(',\n"annotations": ')
+    write_list(file, _numbered(_objects(answers), polygons=answers.polygons))
+    file.write(',\n"categories": ')
+    write_list(file, ({"id": number, "name": name} for number, name in enumerate(answers.class_names, start=1)))
+    file.write("}\n")
 
 
 def write_results(answers: AnswerSet, out: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
@@ -15,6 +15,7 @@ from aligncat.grounder.writers.answer_set import AnswerSet, PhotoRecord, text_fi
 from aligncat.grounder.writers.brush import brush_run_lengths
 from aligncat.wording import visible
 
+TASKS, CONFIG = "tasks.json", "config.xml"
 IMAGE, BOXES, MASKS = "image", "box", "mask"
 """The names of the controls in config.xml, to which the predictions refer."""
 
@@ -29,13 +30,19 @@ def write_tasks(answers: AnswerSet, out: Path) -> None:
         answers: the answers.
         out: the folder.
     """
-    with text_file(out / "tasks.json") as file:
-        write_list(file, (_task(answers, photo) for photo in answers.photos()))
-        file.write("\n")
-    write_atomic(out / "config.xml", _config(answers.class_names).encode())
+    with text_file(out / TASKS) as file:
+        dump_tasks(answers, file)
+    write_atomic(out / CONFIG, labelling_config(answers.class_names).encode())
 
 
-def _config(names: tuple[str, ...]) -> str:
+def dump_tasks(answers: AnswerSet, file: TextIO) -> None:
+    """Write the tasks of `write_tasks` to an open file."""
+    write_list(file, (_task(answers, photo) for photo in answers.photos()))
+    file.write("\n")
+
+
+def labelling_config(names: tuple[str, ...]) -> str:
+    """Return the labelling configuration that shows the tasks of answers with these classes."""
     labels = "\n".join(f"    <Label value={quoteattr(visible(name))}/>" for name in names)
     return (
         f'<View>\n  <Image name="{IMAGE}" value="$image" zoom="true"/>\n'

@@ -1,0 +1,145 @@
+"""The answer of a grounder as a piece of HTML. The template escapes every value: none is ever markup."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from aligncat.grounder.doubts import LOW_MATCH
+from aligncat.grounder.ground_many import PhotoAnswer
+from aligncat.grounder.grounding import CandidateScore, Grounding
+from aligncat.grounder.overlay import PALETTE
+from aligncat.serving.page.about import About
+from aligncat.serving.page.downloads import DOWNLOADS
+from aligncat.serving.page.examples import CREDIT, Example
+from aligncat.serving.page.pictures import shown_mask
+from aligncat.serving.refusals import Refusal
+
+_NUMBER = 6  # the side of a number on the photo, hundredths of the photo's longer side
+FOLDER = Path(__file__).parent
+"""The folder of the page's own files."""
+
+
+def answer_html(about: About, photo: str, answer: PhotoAnswer) -> str:
+    """Return an answer.
+
+    Args:
+        about: the grounder.
+        photo: the photo, from `shown_photo`.
+        answer: the answer, without an error.
+    """
+    width, height = answer.size or (1, 1)
+    phrases = [_phrase(number, each) for number, each in enumerate(answer.groundings)]
+    unit = max(width, height) / 100
+    return _template("answer.html").render(
+        about=about,
+        photo=photo,
+        width=width,
+        height=height,
+        unit=unit,
+        phrases=phrases,
+        numbers=_numbers(answer.groundings, unit),
+        candidates=answer.groundings[0].candidates,
+        downloads=DOWNLOADS,
+    )
+
+
+def refusal_html(name: str | None, refusal: Refusal) -> str:
+    """Return what the page shows instead of an answer.
+
+    Args:
+        name: the grounder that was asked, if it is known.
+        refusal: why there is none.
+    """
+    return _template("refusal.html").render(name=name, message=_sentence(str(refusal)))
+
+
+def head_html(advice: str | None) -> str:
+    """Return the page's heading.
+
+    Args:
+        advice: the command of a page for photographs, if this is none.
+    """
+    return _template("head.html").render(advice=advice)
+
+
+def place_html() -> str:
+    """Return what is in the place of answers before there is one."""
+    return _template("place.html").render()
+
+
+def photo_html(examples: tuple[Example, ...], *, most_bytes: int) -> str:
+    """Return the field for the photo, with the examples.
+
+    Args:
+        examples: the examples.
+        most_bytes: the largest file that the server takes.
+    """
+    return _template("photo.html").render(examples=examples, credit=CREDIT, most_bytes=most_bytes)
+
+
+def about_html(about: tuple[About, ...]) -> str:
+    """Return what the page says of its grounders.
+
+    Args:
+        about: the grounders.
+    """
+    return _template("about.html").render(about=about)
+
+
+def _phrase(number: int, found: Grounding) -> dict[str, Any]:
+    color = PALETTE[number % len(PALETTE)]
+    return {
+        "found": found,
+        "color": f"rgb{color}",
+        "ink": _ink(color),
+        "masks": [shown_mask(mask, color) for mask in found.masks],
+        "nothing": found.match is not None and found.match < LOW_MATCH,
+        "scores": list(found.candidates[0].scores) if found.candidates else [],
+        "rows": [_row(each) for each in found.candidates],
+    }
+
+
+def _numbers(groundings: Sequence[Grounding], unit: float) -> list[tuple[int, float, float]]:
+    """Return the place of each answer and the corner (x, y) of its number, where those of equal boxes are in a row."""
+    placed: list[tuple[int, float, float]] = []
+    for place, found in enumerate(groundings):
+        for x, y, _, _ in found.boxes:
+            while any(abs(x - left) < _NUMBER * unit and abs(y - top) < _NUMBER * unit for _, left, top in placed):
+                x += _NUMBER * unit
+            placed.append((place, x, y))
+    return placed
+
+
+def _ink(color: tuple[int, int, int]) -> str:
+    """Return black or white, whichever is easier to read on a colour (WCAG's relative luminance)."""
+    shares = (each / 255 for each in color)
+    red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in shares)
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "black" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "white"
+
+
+def _row(candidate: CandidateScore) -> dict[str, Any]:
+    scores = ("none" if not math.isfinite(score) else f"{score:.2f}" for score in candidate.scores.values())
+    return {"candidate": candidate, "scores": list(scores)}
+
+
+def _sentence(message: str) -> str:
+    return f"{message[:1].upper()}{message[1:].rstrip('.')}."
+
+
+@cache
+def _template(name: str) -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
