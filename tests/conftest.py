@@ -22,7 +22,6 @@ from aligncat.datasets.load import load_split
 from aligncat.grounder.grounder import Grounder
 from aligncat.training.calibration import calibrate
 
-
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SIZE = (1280, 900)  # px
 

@@ -1,0 +1,392 @@
+"""The page in a real browser: what people do with it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_core_python.selenium import Axe
+from helpers.browser import Page
+from helpers.fabricate import write_image
+from helpers.served import Served, served
+from pycocotools.coco import COCO
+
+from aligncat.grounder.grounder import Grounder
+from aligncat.serving.app import AppSettings
+from aligncat.serving.page.examples import examples
+
+READY = "return !!document.querySelector('#examples button')"
+SHOWN = "return document.querySelectorAll('#answers .answer').length === arguments[0]"
+IDLE = "return !document.body.classList.contains('asking')"
+
+
+class Trial:
+    """The page, opened."""
+
+    def __init__(self, page: Page, server: Served) -> None:
+        self.page = page
+        self.server = server
+        self.driver = page.driver
+        self.driver.get("about:blank")
+        page.errors()
+        self.driver.get(f"{server.url}/page/")
+        page.wait(READY)
+
+    def upload(self, path: Path) -> Trial:
+        self.driver.find_element("id", "file").send_keys(str(path))
+        return self
+
+    def write(self, *phrases: str) -> Trial:
+        field = self.driver.find_element("css selector", "#phrases textarea")
+        field.clear()
+        field.send_keys("\n".join(phrases))
+        return self
+
+    def beside(self, name: str) -> Trial:
+        self.page.run(
+            "[...document.querySelectorAll('#second label')].find((e) => e.textContent.trim() === arguments[0]).click()",
+            name,
+        )
+        return self
+
+    def ask(self, answers: int = 1) -> Trial:
+        self.page.run("document.querySelectorAll('#answers .answer').forEach((each) => each.remove())")
+        self.driver.find_element("id", "ask").click()
+        return self.answered(answers)
+
+    def answered(self, answers: int = 1) -> Trial:
+        for condition in (SHOWN.replace("arguments[0]", str(answers)), IDLE):
+            self.page.wait(condition)
+        return self
+
+    def facts(self, answer: int = 0) -> list[dict[str, str]]:
+        """Return the terms of each phrase of an answer."""
+        found: list[dict[str, str]] = self.page.run(
+            "return [...document.querySelectorAll('#answers .answer')[arguments[0]].querySelectorAll('.phrases > li')]"
+            ".map((li) => Object.fromEntries([...li.querySelectorAll('dl > div')].map("
+            "(div) => [div.querySelector('dt').textContent, div.querySelector('dd').textContent])))",
+            answer,
+        )
+        return found
+
+    def violations(self) -> list[str]:
+        """Return what axe finds wrong."""
+        found = Axe().run(self.driver)["violations"]
+        return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
+
+    def width(self) -> int:
+        """Return the width of all that can be scrolled to."""
+        return int(self.page.run("return document.documentElement.scrollWidth"))
+
+
+@pytest.fixture
+def trial(page: Page, page_server: Served) -> Trial:
+    return Trial(page, page_server)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    return write_image(tmp_path / "a photo.png", 2)
+
+
+def test_a_photo_is_uploaded_and_grounded(trial: Trial, photo: Path, keep: Callable[[str], Path]) -> None:
+    trial.upload(photo).write("red dog", "couch on the left").ask()
+    grounder = trial.server.service.grounders["mine"]
+    expected = grounder.ground(photo, ["red dog", "couch on the left"])
+    assert trial.facts() == [
+        {
+            "Probability": f"{each.probability:.2f}",
+            "Match": f"{each.match:.2f}",
+            "Category": each.category,
+            "Box": ", ".join(str(round(number)) for number in each.box),
+        }
+        for each in expected
+    ]
+    assert trial.page.texts("#answers h3") == ["mine"]
+    headings = [" ".join(each.split()) for each in trial.page.texts("#answers h4")]
+    assert headings == ["1 red dog", "2 couch on the left"]
+    nothing = [each.match is not None and each.match < 0.5 for each in expected]
+    shown = trial.page.run(
+        "return [...document.querySelectorAll('.phrases > li')].map((li) => !!li.querySelector('p.nothing'))"
+    )
+    assert shown == nothing
+    assert [" ".join(each.split()) for each in trial.page.texts(".word")] == [
+        f"{word} {weight:.2f}" for each in expected for word, weight in each.word_weights
+    ]
+    assert trial.page.run("return document.querySelector('.picture img').naturalWidth") > 0
+    assert "Answered." in trial.page.texts("#status")
+    keep("page")
+    assert trial.page.errors() == []
+
+
+def test_two_grounders_answer_side_by_side(trial: Trial, photo: Path) -> None:
+    trial.upload(photo).write("red dog").beside("free").ask(2)
+    assert trial.page.texts("#answers h3") == ["mine", "free"]
+    [alone] = trial.server.service.grounders["free"].ground(photo, ["red dog"])
+    assert trial.facts(1)[0]["Probability"] == f"{alone.probability:.2f}"
+    assert trial.facts(1)[0]["Match"] == "unknown"
+    left, right = trial.page.run(
+        "return [...document.querySelectorAll('#answers .answer')].map((e) => e.getBoundingClientRect().left)"
+    )
+    assert left < right
+    assert trial.page.errors() == []
+
+
+def test_candidates_are_shown_on_request(trial: Trial, photo: Path) -> None:
+    trial.upload(photo).write("red dog").ask()
+    boxes = "return getComputedStyle(document.querySelector('.picture .candidates')).display"
+    assert trial.page.run(boxes) == "none"
+    trial.driver.find_element("css selector", "details.candidates summary").click()
+    assert trial.page.run(boxes) != "none"
+    [expected] = trial.server.service.grounders["mine"].ground(photo, ["red dog"])
+    rows = trial.page.cells("details.candidates tbody tr")
+    assert [row[:4] for row in rows] == [
+        [str(number), each.category, f"{each.probability:.2f}", f"{each.confidence:.2f}"]
+        for number, each in enumerate(expected.candidates, 1)
+    ]
+    assert trial.page.run("return [...document.querySelectorAll('tr.chosen th')].map((e) => e.textContent)") == [
+        str(expected.choice + 1)
+    ]
+
+
+def test_an_example_is_one_click(trial: Trial) -> None:
+    trial.page.click("#examples button", 1)
+    trial.answered()
+    phrases = examples()[1].phrases
+    assert trial.driver.find_element("css selector", "#phrases textarea").get_property("value") == "\n".join(phrases)
+    assert len(trial.facts()) == len(phrases)
+    assert trial.page.errors() == []
+
+
+@pytest.mark.parametrize("kind", ["paste", "drop"])
+def test_a_photo_is_pasted_or_dropped(trial: Trial, photo: Path, kind: str) -> None:
+    event = {
+        "paste": "document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }))",
+        "drop": "document.getElementById('drop').dispatchEvent(new DragEvent('drop', { dataTransfer: data }))",
+    }[kind]
+    trial.page.run(
+        "const data = new DataTransfer();"
+        f"data.items.add(new File([new Uint8Array(arguments[0])], 'given.png', {{ type: 'image/png' }})); {event}",
+        list(photo.read_bytes()),
+    )
+    assert trial.page.texts("#chosen") == ["Chosen: given.png"]
+    trial.write("red dog").ask()
+    assert len(trial.facts()) == 1
+
+
+def test_what_cannot_be_answered_is_told(trial: Trial, photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no picture")
+    (tmp_path / "large.jpg").write_bytes(bytes(300_001))
+
+    def refusal() -> str:
+        [message] = trial.page.texts("#answers [role=alert]")
+        return message
+
+    trial.driver.find_element("id", "ask").click()
+    trial.page.wait("return document.querySelector('#answers [role=alert]')")
+    assert refusal().startswith("There is no photo yet.")
+    trial.upload(photo).driver.find_element("id", "ask").click()
+    trial.page.wait("return document.querySelector('#answers [role=alert]').textContent.includes('phrase yet')")
+    trial.upload(tmp_path / "broken.jpg").write("red dog").ask()
+    assert refusal().startswith("The photo: the image cannot be read (")
+    trial.upload(photo).write("...").ask()
+    assert "no word" in refusal()
+    trial.write(*["red dog"] * 6).ask()
+    assert refusal() == "The form has more fields than the server allows phrases and settings." or "limit" in refusal()
+    trial.upload(tmp_path / "large.jpg").write("red dog").driver.find_element("id", "ask").click()
+    trial.page.wait("return document.querySelector('#answers [role=alert]').textContent.includes('300,001')")
+    assert refusal() == "The photo has 300,001 bytes; the limit is 300,000."
+    trial.upload(photo).ask()
+    assert len(trial.facts()) == 1
+    assert trial.page.errors() == []
+
+
+def test_a_server_that_is_gone_is_told(page: Page, tiny_detector: Path, photo: Path) -> None:
+    free = Grounder.from_pretrained("training-free", detector=tiny_detector)
+    with served({"free": free}, AppSettings(page=True)) as server:
+        trial = Trial(page, server).upload(photo).write("red dog").ask()
+        assert page.run("return document.querySelectorAll('#second input').length") == 0  # there is no other
+    trial.driver.find_element("id", "ask").click()
+    page.wait("return document.querySelector('#answers [role=alert]')")
+    assert page.texts("#answers [role=alert]") == [
+        "The server cannot be reached. Check that it runs, then try again."
+    ]
+
+
+def test_text_is_never_markup(trial: Trial, photo: Path, tmp_path: Path) -> None:
+    name = "<img src=x onerror=hit=1>.png"
+    (tmp_path / name).write_bytes(photo.read_bytes())
+    phrases = ["<script>hit=1</script> dog", "red {{#if value}} ${hit=1} `dog`", "<b>dog</b> &lt; </section>"]
+    trial.upload(tmp_path / name).write(*phrases).beside("free").ask(2)
+    assert trial.page.run("return typeof hit") == "undefined"
+    assert trial.page.texts("#chosen") == [f"Chosen: {name}"]
+    headings = [re.sub(r"^\s*\d+\s*", "", each) for each in trial.page.texts(".answer:first-child h4")]
+    assert headings == phrases
+    assert trial.page.run("return document.querySelectorAll('#answers script, #answers h4 b, #chosen img').length") == 0
+    assert trial.page.errors() == []
+
+
+def test_only_this_server_is_asked(trial: Trial, photo: Path) -> None:
+    trial.upload(photo).write("red dog").beside("free").ask(2)
+    asked = trial.page.run("return performance.getEntriesByType('resource').map((each) => each.name)")
+    assert len(asked) > 20
+    assert {re.match(r"data:|blob:|http://[^/]+", each)[0] for each in asked} <= {  # type: ignore[index]
+        trial.server.url,
+        "data:",
+        "blob:",
+    }
+    paths = {each.removeprefix(trial.server.url).partition("?")[0] for each in asked}
+    assert {each for each in paths if not each.startswith(("/page/assets/", "/page/static/", "data:", "blob:"))} == {
+        "/page/answer",
+        "/page/page.css",
+        "/page/page.js",
+        "/page/theme.css",
+        *(f"/page/examples/{number}.png" for number in range(4)),
+    }
+    assert trial.page.errors() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong(
+    trial: Trial, photo: Path, scheme: str, keep: Callable[[str], Path]
+) -> None:
+    trial.page.prefer(scheme)
+    trial.page.wait(f"return document.body.classList.contains('dark') === {json.dumps(scheme == 'dark')}")
+    assert trial.violations() == []
+    trial.upload(photo).write("red dog", "zebra riding a unicorn").beside("free").ask(2)
+    trial.page.run("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+    time.sleep(0.3)  # colours change slowly
+    assert trial.violations() == []
+    background = trial.page.run("return getComputedStyle(document.body).backgroundColor")
+    red, green, blue = map(int, re.findall(r"\d+", background)[:3])
+    assert (red + green + blue > 600) == (scheme == "light")
+    keep(f"page-{scheme}")
+    assert trial.page.errors() == []
+
+
+def test_a_phone_scrolls_in_one_direction(trial: Trial, photo: Path, keep: Callable[[str], Path]) -> None:
+    trial.page.resize(390, 844)
+    assert trial.width() == 390
+    word = "wheelbarrow" * 7
+    trial.upload(photo).write(f"red {word}", "couch").beside("free").ask(2)
+    trial.page.run("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+    assert trial.width() == 390
+    tops = trial.page.run(
+        "return [...document.querySelectorAll('#answers .answer')].map((e) => e.getBoundingClientRect().top)"
+    )
+    assert tops[0] < tops[1]  # one below the other
+    assert 0 <= tops[0] < 844  # and in sight
+    keep("page-phone")
+
+
+def test_the_accessibility_tree_names_every_control(trial: Trial, photo: Path) -> None:
+    trial.upload(photo).write("red dog").ask()
+    nodes = trial.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+
+    def names(role: str) -> list[str]:
+        return [
+            each.get("name", {}).get("value", "")
+            for each in nodes
+            if each.get("role", {}).get("value") == role and not each["ignored"]
+        ]
+
+    assert names("textbox") == ["Phrases, one on each line"]
+    buttons = names("button")
+    assert buttons[0] == "Choose a photo, drop one here, or paste one"
+    assert [each.partition(".")[0] for each in buttons[1:5]] == [f"Example {number}" for number in range(1, 5)]
+    assert buttons[5:] == ["Ground", "JSON", "COCO", "Label Studio"]
+    assert names("radio") == ["mine", "free", "none", "mine", "free"]
+    assert names("heading")[0] == "aligncat"
+    assert {"Answers", "mine", "1 red dog", "The grounders"} <= {" ".join(each.split()) for each in names("heading")}
+    assert "Answer of mine" in names("region")
+    assert "The photo with 1 answers, which are described below" in names("image")
+
+
+def test_all_works_with_the_keyboard_alone(trial: Trial, photo: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    def focus(selector: str) -> None:
+        for _ in range(40):
+            trial.page.press(Keys.TAB)
+            if trial.page.run("return document.activeElement.matches(arguments[0])", selector):
+                return
+        raise AssertionError(f"{selector} cannot be reached")
+
+    def outlined() -> bool:
+        return bool(
+            trial.page.run(
+                "const e = document.activeElement, f = e.id === 'file' ? e.closest('#drop') : e;"
+                "return getComputedStyle(f).outlineStyle !== 'none' || getComputedStyle(f).boxShadow !== 'none'"
+            )
+        )
+
+    focus("#file")
+    assert outlined()
+    trial.upload(photo)
+    focus("#examples button")
+    assert outlined()
+    focus("#phrases textarea")
+    trial.page.press("red dog")
+    focus("#first input")
+    focus("#second input")
+    trial.page.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    focus("#ask")
+    assert outlined()
+    trial.page.press(Keys.ENTER)
+    trial.answered(2)
+    focus("details.candidates summary")
+    assert outlined()
+    trial.page.press(Keys.ENTER)
+    assert trial.page.run("return document.activeElement.parentElement.open")
+    focus(".scroll")
+    focus("[data-download=json]")
+    assert trial.page.errors() == []
+
+
+def test_answers_are_downloaded(trial: Trial, photo: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "downloads"
+    trial.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+    trial.upload(photo).write("red dog", "couch").ask()
+    names = ["a photo.json", "a photo.coco.json", "a photo.label-studio.zip"]
+    for place, name in enumerate(names):
+        trial.page.click("[data-download]", place)
+        until = time.monotonic() + 60
+        while not (folder / name).exists():
+            assert time.monotonic() < until, trial.page.texts("#status")
+            time.sleep(0.05)
+    expected: list[Any] = [
+        each.to_dict() for each in trial.server.service.grounders["mine"].ground(photo, ["red dog", "couch"])
+    ]
+    written = json.loads((folder / names[0]).read_text())
+    assert [each.pop("image") for each in written] == ["a photo.png"] * 2
+    width, height = [each.pop("width") for each in written], [each.pop("height") for each in written]
+    assert written == json.loads(json.dumps(expected))
+    coco = COCO(str(folder / names[1]))
+    assert coco.dataset["images"] == [
+        {"id": 1, "file_name": "a photo.png", "width": width[0], "height": height[0]}
+    ]
+    assert [each["expression"] for each in coco.dataset["annotations"]] == ["red dog", "couch"]
+    with zipfile.ZipFile(folder / names[2]) as archive:
+        assert archive.namelist() == ["tasks.json", "config.xml"]
+        [task] = json.loads(archive.read("tasks.json"))
+        assert '<Label value="red dog"/>' in archive.read("config.xml").decode()
+    assert {each["type"] for each in task["predictions"][0]["result"]} == {"rectanglelabels", "brushlabels"}
+    assert trial.page.errors() == []
+
+
+def test_the_browser_gives_the_key(page: Page, tiny_detector: Path, photo: Path) -> None:
+    from aligncat.serving.access import Access
+
+    free = Grounder.from_pretrained("training-free", detector=tiny_detector)
+    with served({"free": free}, AppSettings(access=Access("correct horse", any_host=True), page=True)) as server:
+        page.driver.get(server.url.replace("http://", "http://anybody:correct%20horse@") + "/page/")
+        trial = Trial(page, server)  # without the key in its address: the browser has kept it
+        trial.upload(photo).write("red dog").ask()
+        assert len(trial.facts()) == 1
+        assert page.errors() == []

@@ -1,0 +1,231 @@
+"""What the page's routes take and give, and what of Gradio can be asked for."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import httpx
+import pytest
+from helpers.served import SMALL, HeldDetector, Served, served
+from PIL import Image
+
+from aligncat.grounder.grounder import Grounder
+from aligncat.serving.access import Access
+from aligncat.serving.app import AppSettings
+from aligncat.serving.page.examples import examples
+
+KEY = "correct horse battery"
+
+
+def png(width: int = 48, height: int = 40) -> bytes:
+    Image.new("RGB", (width, height), "red").save(file := io.BytesIO(), "PNG")
+    return file.getvalue()
+
+
+def ask(server: Served, path: str = "answer", photo: bytes | None = None, **fields: object) -> httpx.Response:
+    data = {"phrases": ["red dog"], **fields}
+    url = f"{server.url}/page/{path}"
+    return httpx.post(url, params={"name": "x.png"}, files={"photo": photo or png()}, data=data, timeout=60)
+
+
+class Seen(HTMLParser):
+    """The text of what has a role."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.alerts: list[str] = []
+        self._open = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._open = ("role", "alert") in attrs
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self.alerts.append(data)
+            self._open = False
+
+
+@pytest.mark.parametrize(
+    ("photo", "fields", "said"),
+    [
+        (b"no photo", {}, "The photo: the image cannot be read"),
+        (png(2000, 2000), {}, "The photo: the image is too large"),
+        (bytes(300_001), {}, "The photo has 300,001 bytes; the limit is 300,000."),
+        (None, {"phrases": ["a", "b", "c", "d", "e", "f"]}, "6 phrases; the limit is 5 for one photo."),
+        (None, {"phrases": ["dog " * 30]}, "A phrase has 120 characters; the limit is 80."),
+        (None, {"phrases": ["?!"]}, "'?!' has no words"),
+        (None, {"phrases": [""]}, "Phrases: there is none, or one is empty"),
+        (None, {"grounder": "<b>nobody</b>"}, "There is no grounder '<b>nobody</b>'"),
+        (None, {"path": "/etc/passwd"}, "'path' is no field of the form"),
+    ],
+)
+def test_a_refusal_is_shown(page_server: Served, photo: bytes | None, fields: dict[str, object], said: str) -> None:
+    reply = ask(page_server, photo=photo, **fields)
+    [alert] = Seen(reply.text).alerts
+    assert alert.startswith(said)
+    assert reply.status_code == 200 and "<b>" not in reply.text
+
+
+@pytest.mark.parametrize("path", ["answer", "json", "coco", "label-studio"])
+def test_a_request_that_is_too_large_or_no_form_is_refused(page_server: Served, path: str) -> None:
+    url = f"{page_server.url}/page/{path}"
+    assert ask(page_server, path, bytes(900_000)).json()["error"]["code"] == "request_too_large"
+    reply = httpx.post(url, json={"photo": "http://127.0.0.1/photo.png"})
+    told = reply.text if path == "answer" else reply.json()["error"]["message"]
+    assert "multipart/form-data" in told
+
+
+def test_the_settings_of_other_routes_change_nothing(page_server: Served) -> None:
+    reply = ask(page_server, min_match="1.0", top="3", candidates="false")
+    assert reply.text == ask(page_server).text
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("../../etc/passwd", "passwd.json"),
+        ("C:\\photos\\a b.jpg", "a%20b.json"),
+        ("..", "photo.json"),
+        ("", "photo.json"),
+        ("a\r\nSet-Cookie: b=1.png", "aSet-Cookie%3A%20b%3D1.json"),
+        ("猫.png", "%E7%8C%AB.json"),
+    ],
+)
+def test_a_name_of_a_photo_names_the_file_and_nothing_else(page_server: Served, name: str, file: str) -> None:
+    url = f"{page_server.url}/page/json"
+    reply = httpx.post(url, params={"name": name}, files={"photo": png()}, data={"phrases": "red dog"}, timeout=60)
+    assert reply.headers["content-disposition"] == f"attachment; filename*=UTF-8''{file}"
+    assert "set-cookie" not in reply.headers
+
+
+def test_downloads_are_the_same_each_time(page_server: Served) -> None:
+    for path in ("json", "coco", "label-studio"):
+        assert ask(page_server, path).content == ask(page_server, path).content
+
+
+def test_what_is_answered_waits_in_the_queue_of_the_server(held: HeldDetector) -> None:
+    """The page's photos count as those of all others."""
+    with served({"free": held.grounder()}, AppSettings(SMALL, page=True)) as server:
+        before = server.service.answered
+        assert "<h3>free</h3>" in ask(server).text
+        assert held.batches == [1] and server.service.answered == before + 1
+        [line] = [
+            each
+            for each in httpx.get(f"{server.url}/metrics").text.splitlines()
+            if each.startswith("aligncat_requests_total") and "/page/answer" in each
+        ]
+        assert line.endswith(" 1.0")
+        server.service.close()
+        assert "The server is stopping" in ask(server).text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "config",
+        "info",
+        "login",
+        "manifest.json",
+        "monitoring",
+        "openapi.json",
+        "gradio_api/info",
+        "gradio_api/upload",
+        "gradio_api/run/predict",
+        "gradio_api/queue/join",
+        "gradio_api/queue/data",
+        "gradio_api/heartbeat/x",
+        "gradio_api/startup-events",
+        "gradio_api/file=/etc/passwd",
+        "gradio_api/proxy=http://127.0.0.1/",
+        "gradio_api/vibe-code/",
+        "gradio_api/runs",
+        "svelte/x.js",
+        "assets/../config",
+        "assets/%2e%2e/config",
+        "static/..%2f..%2f..%2froutes.py",
+        "examples/4.png",
+        "examples/x.png",
+        "examples/-1.png",
+    ],
+)
+def test_nothing_else_of_gradio_can_be_asked_for(page_server: Served, path: str) -> None:
+    for method in ("GET", "POST"):
+        reply = httpx.request(method, f"{page_server.url}/page/{path}")
+        assert reply.status_code in (404, 405, 422), (method, path, reply.text)
+    assert httpx.post(f"{page_server.url}/page/").json()["error"]["code"] == "method_not_allowed"
+
+
+def test_no_other_page_may_read_it_or_show_it(page_server: Served) -> None:
+    for path in ("", "theme.css", "page.js"):
+        reply = httpx.get(f"{page_server.url}/page/{path}", headers={"Origin": "http://evil.example"})
+        assert reply.status_code == 200
+        assert not [each for each in reply.headers if each.startswith("access-control")]
+    policy = httpx.get(f"{page_server.url}/page/").headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert not re.search(r"https?:|\*", policy)
+
+
+def test_the_page_loads_nothing_of_others(page_server: Served) -> None:
+    text = httpx.get(f"{page_server.url}/page/").text
+    assert '<title>' in text or '"title":"aligncat"' in text
+    assert "manifest" not in text
+    loaded = re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=[\"']([^\"']+)", text)
+    assert loaded and not [each for each in loaded if each.startswith(("http", "//"))]
+    assert '"analytics_enabled":false' in text
+    theme = httpx.get(f"{page_server.url}/page/theme.css").text
+    assert "@import" not in theme and "http" not in theme
+
+
+def test_the_page_is_found_without_its_slash(page_server: Served) -> None:
+    reply = httpx.get(f"{page_server.url}/page")
+    assert reply.status_code == 307 and reply.headers["location"] == "page/"
+
+
+def test_examples_are_drawn_alike_each_time_and_fit_their_phrases(page_server: Served) -> None:
+    drawn = examples()
+    assert drawn == examples()
+    assert all(1 <= len(each.phrases) <= 3 for each in drawn)
+    for number, each in enumerate(drawn):
+        assert httpx.get(f"{page_server.url}/page/examples/{number}.png").content == each.png
+
+
+def test_the_key_opens_the_page(tiny_detector: Path) -> None:
+    free = Grounder.from_pretrained("training-free", detector=tiny_detector)
+    with served({"free": free}, AppSettings(SMALL, Access(KEY, any_host=True), page=True)) as server:
+        for path in ("", "page.js", "theme.css", "examples/0.png"):
+            url = f"{server.url}/page/{path}"
+            refused = httpx.get(url)
+            assert refused.status_code == 401 and "Basic" in refused.headers["www-authenticate"]
+            assert httpx.get(url, auth=("anybody", KEY)).status_code == 200
+            assert httpx.get(url, auth=("anybody", "wrong")).status_code == 401
+        assert ask(server).status_code == 401
+
+
+def test_without_a_key_the_page_is_asked_by_its_own_names(page_server: Served) -> None:
+    assert httpx.get(f"{page_server.url}/page/", headers={"Host": "evil.example"}).status_code == 403
+
+
+def test_no_photo_is_written_to_a_disk(page_server: Served) -> None:
+    folder = Path(os.environ["GRADIO_TEMP_DIR"])
+    before = sorted(folder.rglob("*"))
+    ask(page_server)
+    ask(page_server, "label-studio")
+    assert sorted(folder.rglob("*")) == before
+    assert not [each for each in before if each.is_file()]
+
+
+def test_the_shown_photo_is_small_and_upright(page_server: Served) -> None:
+    image = Image.new("RGB", (900, 300), "red")
+    exif = image.getexif()
+    exif[274] = 6  # turned by a quarter
+    image.save(file := io.BytesIO(), "JPEG", exif=exif)
+    found = re.search(r"data:image/jpeg;base64,([^\"]+)", ask(page_server, photo=file.getvalue()).text)
+    assert found is not None
+    with Image.open(io.BytesIO(base64.b64decode(found[1]))) as shown:
+        assert shown.size == (300, 900)

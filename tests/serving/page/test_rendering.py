@@ -1,0 +1,143 @@
+"""Answers as HTML: no value is markup, and the pictures show the masks."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from helpers.fabricate_groundings import HEIGHT, LEFT, RIGHT, WIDTH, blob, grounding
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from aligncat.errors import ImageError
+from aligncat.geometry import encode_mask
+from aligncat.grounder.ground_many import PhotoAnswer
+from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.grounding import Grounding
+from aligncat.grounder.overlay import PALETTE
+from aligncat.serving.page.about import About, about, advice
+from aligncat.serving.page.pictures import shown_mask, shown_photo
+from aligncat.serving.page.rendering import about_html, answer_html, refusal_html
+from aligncat.serving.refusals import Refusal
+
+ABOUT = About("mine", False, ("It is a test.",), ("dog",))
+HARD = st.text(alphabet=st.sampled_from("<>&\"'`={}$/#scriptond \n"), min_size=1, max_size=40)
+
+
+class Tags(HTMLParser):
+    """The tags with the names of their attributes, and the text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, tuple[str, ...]]] = []
+        self.text: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, tuple(name for name, _ in attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def shown(*groundings: Grounding, of: About = ABOUT) -> str:
+    return answer_html(of, "data:image/jpeg;base64,", PhotoAnswer(b"", (WIDTH, HEIGHT), groundings))
+
+
+def with_text(text: str) -> tuple[About, Grounding]:
+    found = grounding(text, warnings=(text,))
+    candidates = tuple(replace(each, category=text) for each in found.candidates)
+    found = replace(found, category=text, candidates=candidates, word_weights=((text, 0.5),))
+    return replace(ABOUT, name=text, facts=(text,), categories=(text,)), found
+
+
+@given(HARD)
+def test_no_value_is_markup(text: str) -> None:
+    about_text, found = with_text(text)
+    about_plain, plain = with_text("plain")
+    assert Tags(shown(found, of=about_text)).tags == Tags(shown(plain, of=about_plain)).tags
+    assert Tags(about_html((about_text,))).tags == Tags(about_html((about_plain,))).tags
+    told = refusal_html(text, Refusal(422, "x", f"a {text}"))
+    assert Tags(told).tags == Tags(refusal_html("plain", Refusal(422, "x", "plain"))).tags
+    headings = "".join(Tags(shown(found, of=about_text)).text)
+    assert text in headings
+
+
+def test_a_low_match_is_told() -> None:
+    found = grounding("red dog")
+    assert "Nothing here matches" in shown(replace(found, match=0.2))
+    assert "Nothing here matches" not in shown(replace(found, match=0.5))
+    assert "Nothing here matches" not in shown(replace(found, match=None))
+
+
+def test_numbers_of_equal_boxes_stand_in_a_row() -> None:
+    tags = shown(grounding("one"), grounding("two"), grounding("three", RIGHT))
+    unit = WIDTH / 100
+    corners = [part.split('"')[1] for part in tags.split('<text class="number" x=')[1:]]
+    assert corners == [str(x + 3 * unit) for x in (LEFT[0], LEFT[0] + 6 * unit, RIGHT[0])]
+
+
+def test_a_mask_is_a_transparent_picture() -> None:
+    mask = blob(LEFT)
+    picture = _opened(shown_mask(encode_mask(mask), PALETTE[0])).convert("RGBA")
+    pixels = np.asarray(picture)
+    assert np.array_equal(pixels[..., 3] > 0, mask)
+    assert (pixels[mask][:, :3] == PALETTE[0]).all()
+
+
+def test_pictures_are_at_most_1280_pixels_long() -> None:
+    Image.new("RGB", (3000, 20), "red").save(file := io.BytesIO(), "PNG")
+    assert _opened(shown_photo(file.getvalue(), max_pixels=10**6)).size == (1280, 9)
+    mask = np.zeros((20, 3000), np.bool_)
+    mask[:, 1500:] = True
+    picture = _opened(shown_mask(encode_mask(mask), PALETTE[0])).convert("RGBA")
+    assert picture.size == (1000, 7)
+    assert np.array_equal(np.asarray(picture)[0, :, 3] > 0, np.arange(1000) >= 500)
+
+
+def test_a_photo_beyond_the_limit_is_not_decoded() -> None:
+    Image.new("RGB", (300, 20), "red").save(file := io.BytesIO(), "PNG")
+    with pytest.raises(ImageError, match="too large"):
+        shown_photo(file.getvalue(), max_pixels=5999)
+
+
+def test_the_shipped_grounder_says_that_it_knows_drawings() -> None:
+    from aligncat.grounder.folder import SHIPPED
+
+    grounders = {
+        "shipped": Grounder.from_pretrained(SHIPPED),
+        "free": Grounder.from_pretrained("training-free", detector="mini"),
+    }
+    shipped, free = about(grounders)
+    assert shipped.facts == (
+        "It knows the drawings of MojiRef, not photographs.",
+        "It learned from 94,766 phrases about 11,938 images of MojiRef.",
+        "Its detector, mini, finds 64 categories.",
+        "It has no match: it always answers with an object, even if the photo shows nothing that fits.",
+    )
+    assert shipped.drawings and free.drawings and "broccoli" in shipped.categories
+    assert advice((shipped, free)) == (
+        "aligncat page training-free --detector facebook/mask2former-swin-tiny-coco-instance"
+    )
+    assert advice((shipped, replace(free, drawings=False))) is None
+
+
+def test_a_trained_grounder_says_what_it_has(calibrated: object, tiny_detector: object) -> None:
+    grounders = {
+        "mine": Grounder.from_pretrained(str(calibrated)),
+        "free": Grounder.from_pretrained("training-free", detector=str(tiny_detector)),
+    }
+    mine, free = about(grounders)
+    assert not mine.drawings and not free.drawings
+    assert mine.facts[-1].startswith("Its match says how probable it is")
+    assert free.facts[0].startswith("It is not trained:") and "(a local folder)" in free.facts[1]
+
+
+def _opened(url: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
