@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 from helpers.fabricate import write_image
-from helpers.served import HeldDetector, Served, png, served
+from helpers.served import SMALL, HeldDetector, Served, png, served
 from helpers.tiny_run import World
 
 from aligncat.datasets.load import load_split
-from aligncat.errors import ImageError, ServiceError
+from aligncat.errors import ConfigError, ImageError, ServiceError
 from aligncat.grounder.grounder import Grounder
 from aligncat.serving import Client
+from aligncat.serving.access import Access
+from aligncat.serving.app import AppSettings
 
 
 @pytest.fixture
@@ -116,3 +118,27 @@ def test_a_photo_that_is_not_there_is_an_error_before_anything_is_sent(client: C
         client.ground("nothing.png", "cat")
     with pytest.raises(ImageError, match="is a URL"):
         client.ground("http://127.0.0.1/photo.png", "cat")
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8000", "localhost", "ftp://localhost", "http://", "", "http://a:b:c", "//x"]
+)
+def test_an_address_that_is_none_is_an_error_at_once(url: str) -> None:
+    with pytest.raises(ConfigError, match="such as http://"):
+        Client(url)
+
+
+@pytest.mark.parametrize("key", ["", " key", "key\n", "a\tb", "a\x00b"])
+def test_a_key_that_cannot_be_sent_is_an_error_at_once(key: str) -> None:
+    with pytest.raises(ConfigError, match="api_key"):
+        Client("http://localhost", api_key=key)
+
+
+def test_a_key_may_have_any_letters(held: HeldDetector) -> None:
+    key = "Schlüssel für 猫"
+    with served({"free": held.grounder()}, AppSettings(SMALL, Access(key, any_host=True))) as found:
+        with Client(found.url, api_key=key, retries=0) as client:
+            assert [each["name"] for each in client.grounders()] == ["free"]
+        with Client(found.url, api_key="Schlussel fur 猫", retries=0) as client, pytest.raises(ServiceError) as error:
+            client.grounders()
+        assert error.value.code == "wrong_key"

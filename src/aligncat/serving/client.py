@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx
 
-from aligncat.errors import DataError, ServiceError
+from aligncat.errors import ConfigError, DataError, ServiceError
 from aligncat.files.documents import parse_json
 from aligncat.files.given_images import image_path
 from aligncat.files.images import open_file
@@ -58,8 +58,12 @@ class Client:
             timeout: the longest time for one try, in seconds.
             retries: how often to try again if the server is full or stopping, or cannot be reached. The wait between
                 two tries is what the server says, or else grows from half a second to 30 seconds.
+
+        Raises:
+            ConfigError: the address has no http:// or https://, or the key cannot be sent.
         """
-        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        _check_address(url)
+        headers = {} if api_key is None else {b"Authorization": _authorization(api_key)}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, follow_redirects=False)
         self._retries = retries
 
@@ -169,6 +173,22 @@ class Client:
                 raise _refusal(response)
             time.sleep(_asked_wait(response) or _wait(tried))
         raise AssertionError("the last try returns or raises")
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise ConfigError(f"{url!r} is no address ({error}); give one such as http://127.0.0.1:8000") from error
+    if parts.scheme not in ("http", "https") or not parts.host:
+        raise ConfigError(f"{url!r} is no address of a server; give one such as http://127.0.0.1:8000")
+
+
+def _authorization(key: str) -> bytes:
+    """Return the header of a key. Letters beyond ASCII are in UTF-8, as the server compares them."""
+    if not key or key != key.strip() or not key.isprintable():
+        raise ConfigError("api_key is empty, or has a space at an end, a line's end or a tab; give the server's key")
+    return f"Bearer {key}".encode()
 
 
 def _wait(tried: int) -> float:

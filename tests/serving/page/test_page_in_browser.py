@@ -50,7 +50,8 @@ class Trial:
 
     def beside(self, name: str) -> Trial:
         self.page.run(
-            "[...document.querySelectorAll('#second label')].find((e) => e.textContent.trim() === arguments[0]).click()",
+            "const labels = [...document.querySelectorAll('#second label')];"
+            "labels.find((each) => each.textContent.trim() === arguments[0]).click()",
             name,
         )
         return self
@@ -196,9 +197,9 @@ def test_what_cannot_be_answered_is_told(trial: Trial, photo: Path, tmp_path: Pa
     trial.upload(tmp_path / "broken.jpg").write("red dog").ask()
     assert refusal().startswith("The photo: the image cannot be read (")
     trial.upload(photo).write("...").ask()
-    assert "no word" in refusal()
+    assert refusal().startswith("'...' has no words")
     trial.write(*["red dog"] * 6).ask()
-    assert refusal() == "The form has more fields than the server allows phrases and settings." or "limit" in refusal()
+    assert refusal() == "6 phrases; the limit is 5 for one photo."
     trial.upload(tmp_path / "large.jpg").write("red dog").driver.find_element("id", "ask").click()
     trial.page.wait("return document.querySelector('#answers [role=alert]').textContent.includes('300,001')")
     assert refusal() == "The photo has 300,001 bytes; the limit is 300,000."
@@ -214,9 +215,7 @@ def test_a_server_that_is_gone_is_told(page: Page, tiny_detector: Path, photo: P
         assert page.run("return document.querySelectorAll('#second input').length") == 0  # there is no other
     trial.driver.find_element("id", "ask").click()
     page.wait("return document.querySelector('#answers [role=alert]')")
-    assert page.texts("#answers [role=alert]") == [
-        "The server cannot be reached. Check that it runs, then try again."
-    ]
+    assert page.texts("#answers [role=alert]") == ["The server cannot be reached. Check that it runs, then try again."]
 
 
 def test_text_is_never_markup(trial: Trial, photo: Path, tmp_path: Path) -> None:
@@ -253,9 +252,7 @@ def test_only_this_server_is_asked(trial: Trial, photo: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_wrong(
-    trial: Trial, photo: Path, scheme: str, keep: Callable[[str], Path]
-) -> None:
+def test_axe_finds_nothing_wrong(trial: Trial, photo: Path, scheme: str, keep: Callable[[str], Path]) -> None:
     trial.page.prefer(scheme)
     trial.page.wait(f"return document.body.classList.contains('dark') === {json.dumps(scheme == 'dark')}")
     assert trial.violations() == []
@@ -368,9 +365,7 @@ def test_answers_are_downloaded(trial: Trial, photo: Path, tmp_path: Path) -> No
     width, height = [each.pop("width") for each in written], [each.pop("height") for each in written]
     assert written == json.loads(json.dumps(expected))
     coco = COCO(str(folder / names[1]))
-    assert coco.dataset["images"] == [
-        {"id": 1, "file_name": "a photo.png", "width": width[0], "height": height[0]}
-    ]
+    assert coco.dataset["images"] == [{"id": 1, "file_name": "a photo.png", "width": width[0], "height": height[0]}]
     assert [each["expression"] for each in coco.dataset["annotations"]] == ["red dog", "couch"]
     with zipfile.ZipFile(folder / names[2]) as archive:
         assert archive.namelist() == ["tasks.json", "config.xml"]

@@ -21,7 +21,8 @@ _FOLDERS = ("/assets/", "/static/")
 _FILES = ("/", "/theme.css")
 _MANIFEST = b'<link rel="manifest" href="/manifest.json" />'
 """What Gradio's page asks the root of the server for, which may belong to others."""
-_ICON = (
+_HEAD = (
+    b"<title>aligncat</title>"
     b'<link rel="icon" href="data:image/svg+xml,<svg xmlns=%22http://www.w3.org/2000/svg%22 viewBox=%220 0 16 16%22>'
     b"<rect x=%222%22 y=%222%22 width=%2212%22 height=%2212%22 fill=%22none%22 stroke=%22%230072b2%22 "
     b'stroke-width=%222%22/><circle cx=%228%22 cy=%228%22 r=%223%22 fill=%22%23d55e00%22/></svg>">'
@@ -114,7 +115,7 @@ class _Page:
         self._body += message.get("body", b"")
         if message.get("more_body", False):
             return
-        body = self._body.replace(_MANIFEST, _ICON)
+        body = self._body.replace(_MANIFEST, _HEAD)
         headers = MutableHeaders(raw=list(self._start["headers"]))
         if "content-length" in headers and self._body:
             headers["content-length"] = str(len(body))
