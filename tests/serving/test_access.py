@@ -70,7 +70,8 @@ def test_without_the_key_only_the_probes_answer(locked: Served, path: str) -> No
 
 def test_a_refusal_says_how_to_give_the_key(locked: Served) -> None:
     reply = exchange(locked.place, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert reply.headers["www-authenticate"].startswith("Bearer ")
+    assert reply.headers["www-authenticate"] == 'Basic realm="aligncat", charset="UTF-8"'
+    assert "Authorization: Bearer KEY" in reply.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:80", "127.8.8.8:80", "[::1]:9000"])

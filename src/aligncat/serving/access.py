@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """What is answered without the key: what load balancers ask, which says nothing of photos or grounders."""
-_REALM = 'Bearer realm="aligncat", Basic realm="aligncat"'
+# Browsers ask for a password only if no other scheme stands beside it. Programs are told of Bearer in the message.
+_CHALLENGE = {"WWW-Authenticate": 'Basic realm="aligncat", charset="UTF-8"'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,9 @@ class Gate:
         """Compare the key in constant time: the time does not tell how many characters are right."""
         if header is None:
             message = "the server wants its key; send the header Authorization: Bearer KEY"
-            raise Refusal(401, "no_key", message, {"WWW-Authenticate": _REALM})
+            raise Refusal(401, "no_key", message, _CHALLENGE)
         if self._key is None or not hmac.compare_digest(_digest(_given_key(header)), self._key):
-            raise Refusal(401, "wrong_key", "the key is not that of this server", {"WWW-Authenticate": _REALM})
+            raise Refusal(401, "wrong_key", "the key is not that of this server", _CHALLENGE)
 
 
 def _digest(key: bytes) -> bytes:

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from helpers.fabricate_groundings import HEIGHT, LEFT, RIGHT, WIDTH, blob, grounding
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -57,6 +57,7 @@ def with_text(text: str) -> tuple[About, Grounding]:
     return replace(ABOUT, name=text, facts=(text,), categories=(text,)), found
 
 
+@settings(deadline=None, max_examples=60)
 @given(HARD)
 def test_no_value_is_markup(text: str) -> None:
     about_text, found = with_text(text)

@@ -77,8 +77,24 @@ globalThis.page = (() => {
     });
   }
 
-  // Called once when the place for answers is there.
+  // Gradio's radio buttons each have a name of their own, which changes with the choice, and their group has none. With
+  // one name, the arrow keys choose.
+  function group(id, label) {
+    const element = field(id);
+    if (!element) return; // there is one grounder
+    element.setAttribute("role", "radiogroup");
+    element.setAttribute("aria-label", label);
+    const rename = () => {
+      for (const input of element.querySelectorAll("input")) if (input.name !== id) input.name = id;
+    };
+    new MutationObserver(rename).observe(element, { subtree: true, childList: true, attributeFilter: ["name"] });
+    rename();
+  }
+
+  // Called once when the place for answers is there, and with it all fields before it.
   function listen(element) {
+    group("first", "Grounder");
+    group("second", "Beside it");
     element.addEventListener("click", (event) => {
       const button = event.target.closest("button[data-download]");
       if (button) download(button);
