@@ -61,7 +61,7 @@ base-check: wheel
 wheel-check: wheel
 	$(WHEEL)/bin/python tests/installed/ground_a_picture.py
 
-# Install Chromium for the tests of the report page. For Debian and Ubuntu, as root; elsewhere install both by hand.
+# Install Chromium for the tests of the report and of the page. For Debian and Ubuntu, as root; elsewhere install both by hand.
 browser:
 	apt-get update
 	apt-get install --yes --no-install-recommends chromium chromium-driver

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
 KEY = "ALIGNCAT_API_KEY"
 """The environment variable of the key."""
-MODULES = {
-    "serve": ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "httpx"),
-    "page": ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "gradio", "jinja2"),
-}
+_SERVE = ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "httpx")
+MODULES = {"serve": _SERVE, "page": (*_SERVE, "gradio", "jinja2")}
 """The modules of each extra."""
 
 logger = logging.getLogger(__name__)
