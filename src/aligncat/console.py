@@ -124,7 +124,9 @@ class ProgressLines(Progress):
             self.console.print(self.make_tasks_table([self._tasks[task_id]]))
 
 
-_FURTHER: ContextVar[Callable[[], ProgressColumn] | None] = ContextVar("a further column of progress bars", default=None)
+_FURTHER: ContextVar[Callable[[], ProgressColumn] | None] = ContextVar(
+    "a further column of progress bars", default=None
+)
 
 
 @contextmanager

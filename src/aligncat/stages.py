@@ -64,7 +64,7 @@ class Stages:
 
     @contextmanager
     def next(self) -> Iterator[None]:
-        """Run the next stage: print its heading before it and its time after it. Progress bars in it show both times."""
+        """Run the next stage: print a heading before it and its time after it. Bars in it show the times of all."""
         self._index += 1
         self._stage_started = self._clock()
         stage = self._stages[self._index]

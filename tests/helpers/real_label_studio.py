@@ -68,7 +68,7 @@ def real_label_studio(executable: str, folder: Path, photos: Path) -> Iterator[R
         "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
         "LOCAL_FILES_SERVING_ENABLED": "true",
         "LOCAL_FILES_DOCUMENT_ROOT": str(photos),
-        "ML_BLOCK_LOCAL_IP": "false",
+        "USE_DEFAULT_BANNED_SUBNETS": "false",  # the backend is on this machine; docs/label-studio.md
         # Nothing is sent to anybody.
         **{"SENTRY_DSN": "", "FRONTEND_SENTRY_DSN": "", "COLLECT_ANALYTICS": "false", "LATEST_VERSION_CHECK": "false"},
     }

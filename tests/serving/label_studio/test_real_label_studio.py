@@ -18,6 +18,7 @@ from helpers.brush_reader import read_brush
 from helpers.real_label_studio import COMMAND, RealLabelStudio, command, real_label_studio
 from helpers.served import Process, serve_process
 
+from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.grounding import Grounding
 from aligncat.mojiref.build import make_mojiref
@@ -116,7 +117,7 @@ def test_predictions_are_shown_accepted_exported_and_read_back(
     path = f"/api/projects/{project}/import?return_task_ids=true"
     tasks = studio.ask("POST", path, 201, json=[{"data": data} for data in given])["task_ids"]
     assert predict(studio, project) == "Retrieved 4 predictions"  # of 4 tasks, whatever came back
-    grounder = Grounder.from_pretrained()
+    grounder = Grounder.from_pretrained(SHIPPED)
     expected = [grounder.ground(first, ["left cat", "the bus"]), grounder.ground(second, ["dog"])]
     sizes = [found[0].mask_array().shape[::-1] for found in expected]
     shown = [predictions(studio, task) for task in tasks]
@@ -146,9 +147,7 @@ def test_predictions_are_shown_accepted_exported_and_read_back(
         assert annotation["bbox"] == pytest.approx([x1, y1, x2 - x1, y2 - y1], abs=0.01)
 
 
-def test_a_project_that_does_not_fit_is_refused_and_the_log_says_why(
-    studio: RealLabelStudio, backend: Process
-) -> None:
+def test_a_project_that_does_not_fit_is_refused_and_the_log_says_why(studio: RealLabelStudio, backend: Process) -> None:
     config = re.sub(r"<Text .*?/>", "", CONFIG)
     wrong = studio.ask("POST", "/api/projects/", 201, json={"title": "no text", "label_config": config})["id"]
     refused = connect(studio, wrong, backend.url, 400)
