@@ -1,8 +1,8 @@
 """Makes a release of aligncat: the commit, the tag, and the checked wheel and sdist. `make release` runs it.
 
-Everything happens in a clone under build/; the repository gets the commit and the tag, and dist/ the two files, after all
-checks have passed. Without a version, as `make dist` runs it, it builds and checks the files of the checkout alone. Nothing
-is published.
+Everything happens in a clone under build/; the repository gets the commit and the tag, and dist/ the two files, after
+all checks have passed. Without a version, as `make dist` runs it, it builds and checks the files of the checkout alone.
+Nothing is published.
 """
 
 from __future__ import annotations

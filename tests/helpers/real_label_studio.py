@@ -69,6 +69,10 @@ def real_label_studio(executable: str, folder: Path, photos: Path) -> Iterator[R
         "LOCAL_FILES_SERVING_ENABLED": "true",
         "LOCAL_FILES_DOCUMENT_ROOT": str(photos),
         "USE_DEFAULT_BANNED_SUBNETS": "false",  # the backend is on this machine; docs/label-studio.md
+        # Its usual times are too short for a machine that runs other tests.
+        **dict.fromkeys(
+            ("ML_CONNECTION_TIMEOUT", "ML_TIMEOUT_HEALTH", "ML_TIMEOUT_SETUP", "ML_TIMEOUT_PREDICT"), "300"
+        ),
         # Nothing is sent to anybody.
         **{"SENTRY_DSN": "", "FRONTEND_SENTRY_DSN": "", "COLLECT_ANALYTICS": "false", "LATEST_VERSION_CHECK": "false"},
     }
