@@ -32,7 +32,15 @@ _IN_WHEEL = (
     "aligncat/assets/mojiref-grounder/model.safetensors",
     "aligncat/report/page/index.html",
 )
-_IN_SDIST = ("pyproject.toml", "README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "Makefile", "tests/conftest.py")
+_IN_SDIST = (
+    "pyproject.toml",
+    "README.md",
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "LICENSE",
+    "Makefile",
+    "src/aligncat/configs/own.yaml",
+)
 _ONLY_IN_WHEEL = re.compile(r"aligncat/|aligncat-[^/]+\.dist-info/")
 
 
