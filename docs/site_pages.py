@@ -27,7 +27,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def _tutorial(config: MkDocsConfig) -> list[File]:
     """Return the page of the tutorial, and the pictures of its outputs."""
     notebook = ROOT / "docs" / "tutorial.ipynb"
-    text, resources = MarkdownExporter().from_filename(str(notebook), resources={"unique_key": "tutorial"})
+    exporter = MarkdownExporter()  # type: ignore[no-untyped-call]
+    text, resources = exporter.from_filename(str(notebook), resources={"unique_key": "tutorial"})
     title, _, rest = text.partition("\n")
     page = f"{title}\n\nThis page is a [notebook](tutorial.ipynb) that you can run.\n{rest}"
     pictures = [File.generated(config, name, content=content) for name, content in resources["outputs"].items()]
