@@ -5,6 +5,7 @@ python docs/make_tutorial.py
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).with_name("tutorial.ipynb")
 KEPT = ("text/plain", "image/jpeg")  # of several forms of one output
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def main() -> None:
@@ -33,13 +35,14 @@ def main() -> None:
 def is_kept(output: Any) -> bool:
     """Return whether an output is a result: no warning, and no bar of progress."""
     text = output.get("text", "") + output.get("data", {}).get("text/plain", "")
-    return output.get("name") != "stderr" and bool(text) and "━" not in text
+    passing = "━" in text or "ipywidgets" in text  # which a bar of progress asks for
+    return output.get("name") != "stderr" and bool(text) and not passing
 
 
 def light(output: Any) -> Any:
-    """Return an output without its heavier forms."""
+    """Return an output without its heavier forms, and without the colours of a terminal."""
     if "data" in output:
-        output.data = {kind: content for kind, content in output.data.items() if kind in KEPT}
+        output.data = {kind: COLOURS.sub("", content) for kind, content in output.data.items() if kind in KEPT}
     return output
 
 
