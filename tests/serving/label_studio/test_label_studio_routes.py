@@ -280,8 +280,12 @@ def test_a_wrong_project_is_told_at_once(backend: Served, caplog: pytest.LogCapt
         assert (reply.status_code, reply.json()["error"]["code"]) == (422, "wrong_project")
         assert "0 <Text>" in reply.json()["error"]["message"]
         # Label Studio shows its users the status alone, and sends them to the log.
+        until = time.monotonic() + 60
+        while not caplog.records and time.monotonic() < until:
+            time.sleep(0.01)  # the line is written after the response
         logged = json.loads(caplog.records[-1].getMessage())
         assert logged["path"] == f"/{path}" and "it has 0 <Text>" in logged["problem"]
+        caplog.clear()
 
 
 def test_without_a_label_studio_the_set_up_says_what_to_do(server: Served) -> None:
