@@ -14,7 +14,7 @@ IN_PARALLEL = $(if $(WORKERS),-n $(WORKERS) --dist worksteal)
 
 WHEEL := build/wheel
 
-.PHONY: quickstart smoke test lint hooks slow docs wheel base-check wheel-check browser clean announce
+.PHONY: quickstart smoke test lint hooks slow docs wheel base-check wheel-check browser clean announce release dist label-studio
 
 quickstart: $(VENV)/.ready
 	$(BIN)/aligncat quickstart
@@ -60,6 +60,20 @@ base-check: wheel
 
 wheel-check: wheel
 	$(WHEEL)/bin/python tests/installed/ground_a_picture.py
+
+# Commit, tag, build and check a version, without publishing it: make release VERSION=0.2.0. See docs/release.md.
+release: $(VENV)/.ready
+	@test -n "$(VERSION)" || { echo "say which version: make release VERSION=0.2.0" >&2; exit 1; }
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python release/make_release.py $(VERSION)
+
+# Build and check the wheel and the sdist of this checkout in dist/.
+dist: $(VENV)/.ready
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python release/make_release.py
+
+# Install Label Studio into an environment of its own, for tests/serving/label_studio/test_real_label_studio.py.
+label-studio:
+	$(PYTHON) -m venv build/label-studio
+	build/label-studio/bin/python -m pip install --quiet 'label-studio==1.23.2'
 
 # Install Chromium for the tests of the report and of the page. For Debian and Ubuntu, as root; elsewhere install both by hand.
 browser:

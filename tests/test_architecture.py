@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("mojiref", "store", "datasets"),
     ("detectors",),
     ("files", "language", "alignment", "geometry", "run_lengths"),
-    ("types", "errors", "versions", "quiet", "loading", "console", "signals", "wording", "processes"),
+    ("types", "errors", "versions", "quiet", "loading", "stages", "console", "signals", "wording", "processes"),
 )
 # Packages of one layer that must not import each other.
 SIBLINGS = (("training", "evaluation"), ("api", "serving"))

@@ -97,4 +97,6 @@ def test_the_configuration_of_the_page_on_label_studio_fits() -> None:
     assert project.controls == Controls()
     [tasks] = [line.strip() for line in page.splitlines() if line.strip().startswith("[{")]
     [task] = json.loads(tasks)
-    assert project.phrases(task) == ["the red mug on the left"] and project.address(task).startswith("/data/upload/")
+    assert project.phrases(task) == ["the red mug on the left"] and project.address(task).startswith(
+        "/data/local-files/"
+    )

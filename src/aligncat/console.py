@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.box import SIMPLE_HEAD
@@ -15,7 +17,7 @@ from rich.text import Text
 from aligncat.wording import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import RenderableType
 
@@ -122,6 +124,31 @@ class ProgressLines(Progress):
             self.console.print(self.make_tasks_table([self._tasks[task_id]]))
 
 
+_FURTHER: ContextVar[Callable[[], ProgressColumn] | None] = ContextVar(
+    "a further column of progress bars", default=None
+)
+
+
+@contextmanager
+def in_every_bar(column: Callable[[], ProgressColumn]) -> Iterator[None]:
+    """Show a further column, at the end of each progress bar that is made in the block.
+
+    Args:
+        column: makes the column.
+    """
+    before = _FURTHER.set(column)
+    try:
+        yield
+    finally:
+        _FURTHER.reset(before)
+
+
+def further_columns() -> list[ProgressColumn]:
+    """Return the columns that a progress bar shows after its own."""
+    column = _FURTHER.get()
+    return [] if column is None else [column()]
+
+
 def progress_bar(
     *details: ProgressColumn, speed_period: float = 30, transient: bool = False, shown: bool = True
 ) -> Progress:
@@ -136,7 +163,7 @@ def progress_bar(
     console = error_console()
     kind = Progress if console.is_terminal else ProgressLines
     return kind(
-        *(_Description(), BarColumn(), *details),
+        *(_Description(), BarColumn(), *details, *further_columns()),
         console=console,
         speed_estimate_period=speed_period,
         transient=transient,

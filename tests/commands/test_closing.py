@@ -125,6 +125,16 @@ def test_data_check_and_audit_say_what_comes_next(tmp_path: Path, capsys: pytest
     assert last_line(capsys).startswith(f"leave-out.txt is in {tmp_path / 'lists'}. Next: train the detector without")
 
 
+def test_the_quickstart_says_where_the_report_is_and_how_to_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = closing_line("quickstart", {"out": Path("my folder")}, None)
+    page = tmp_path / "my folder" / "report" / "index.html"
+    assert f" in {page}: open file://{tmp_path}/my%20folder/report/index.html in a browser. Next: " in line
+    assert shlex.split(line.partition(" Next: ")[2]) == ["aligncat", "page", "my folder/AlignCAT"]
+
+
 def test_published_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["published", "--table", "5"]) == 0
     assert last_line(capsys).startswith("Nothing was written. Next: ")

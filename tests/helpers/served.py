@@ -124,7 +124,7 @@ def serve_process(log: Path, *words: str, environment: Mapping[str, str] | None 
     with log.open("wb") as file:
         process = subprocess.Popen(command, stderr=file, env=variables)
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while not (found := re.search(r"(http://\S+) answers with", log.read_text())):
             assert process.poll() is None and time.monotonic() < until, log.read_text()
             time.sleep(0.1)

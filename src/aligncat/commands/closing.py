@@ -62,11 +62,9 @@ def _extract_next(data: DataConfig) -> str:
 
 def _quickstart(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     out = Path(arguments["out"])
-    data = ("--data.path", out / "mojiref", "--data.dataset", "mojiref")
-    following = _command(
-        "evaluate", "--grounder", out / "AlignCAT", *data, "--store", out / "store", "--out", out / "answers"
-    )
-    return f"The data, both grounders, the results and some pictures are in {out}.", following
+    page = (out / "report" / "index.html").absolute()
+    written = f"The data, both grounders, their answers and some pictures are in {out}, and a report of every answer in"
+    return f"{written} {page}: open {page.as_uri()} in a browser.", _command("page", out / "AlignCAT")
 
 
 def _mojiref(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:

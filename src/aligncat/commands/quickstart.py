@@ -1,24 +1,21 @@
-"""`aligncat quickstart`: make data, extract, train, evaluate and ground on a small scale."""
+"""`aligncat quickstart`: make data, extract, train, evaluate, ground and report on a small scale."""
 
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aligncat.api.extract import extract
+from aligncat.api.report import write_report
 from aligncat.api.train import train
 from aligncat.datasets.config import DataConfig
 from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import folder_lock
 from aligncat.files.writable import check_writable
+from aligncat.stages import Stage, Stages
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from aligncat.evaluation.results import Result
     from aligncat.grounder.grounder import Grounder
 
@@ -26,17 +23,32 @@ SPLITS = ("val", "testA", "testB")
 SCENES = {"train": 1500, "val": 150, "test": 100}
 EPOCHS = 10
 PICTURES = 6
+ANSWERS = "answers"
+
+
+_TRAINED = (("QueryMatch", "querymatch"), ("AlignCAT", "aligncat"))
+_STAGES = (
+    Stage("Making a small MojiRef", 47, has_bar=True),
+    Stage("Running the frozen detector once on every image", 43, has_bar=True),
+    Stage("Training QueryMatch without boxes or masks", 36),
+    Stage("Evaluating QueryMatch", 3),
+    Stage("Training AlignCAT without boxes or masks", 50),
+    Stage("Evaluating AlignCAT", 4),
+    Stage("Grounding a few phrases", 2),
+    Stage("Writing the report", 2),
+)
+"""The stages, with their seconds on two cores."""
 
 
 def quickstart(*, out: str | Path = Path("aligncat-quickstart"), seed: int = 0) -> Path:
     """Train QueryMatch and AlignCAT on a small synthetic dataset and compare them, in a few minutes.
 
     Making the data and running the detector take about a minute each; the rest is training. Training is short, so the
-    results are lower than those of full training in docs/results.md. If the command is interrupted, running it again
-    continues.
+    results are lower than those of full training in docs/results.md. At the end there is a report of every answer. If
+    the command is interrupted, running it again continues.
 
     Args:
-        out: the folder for the data, the store, both grounders, results and pictures.
+        out: the folder for the data, the store, both grounders, their answers, pictures and the report.
         seed: the seed of the data and of training.
 
     Returns:
@@ -53,7 +65,7 @@ def _run(out: Path, seed: int) -> None:
     from rich.console import Console
 
     from aligncat.console import PIPED_WIDTH, output_console
-    from aligncat.evaluation.answering import answer
+    from aligncat.evaluation.answering import answer, save_answers
     from aligncat.evaluation.questions import Questions
     from aligncat.grounder.grounder import Grounder
     from aligncat.mojiref.build import make_mojiref
@@ -62,18 +74,18 @@ def _run(out: Path, seed: int) -> None:
     from aligncat.training.presets import load_preset
 
     console = output_console()
-    started = time.perf_counter()
+    stages = Stages(_STAGES, console)
     data = DataConfig(path=out / "mojiref", dataset="mojiref")
-    with _stage(console, "Making a small MojiRef"):
+    with stages.next():
         if not data.path.exists():
             make_mojiref(out=data.path, recipe=MojiRefConfig(**SCENES, seed=seed))
-    with _stage(console, "Running the frozen detector once on every image"):
+    with stages.next():
         store = extract(out=out / "store", data=data, splits=("train", *SPLITS))
     questions = [Questions.load(data, store, split) for split in SPLITS]
     preset = load_preset("mojiref", seed=seed, epochs=EPOCHS)
     results: list[Result] = []
-    for name, row in (("QueryMatch", "querymatch"), ("AlignCAT", "aligncat")):
-        with _stage(console, f"Training {name} without boxes or masks"):
+    for name, row in _TRAINED:
+        with stages.next():
             train(
                 data=data,
                 store=out / "store",
@@ -82,29 +94,22 @@ def _run(out: Path, seed: int) -> None:
                 text=preset.text,
                 training=preset.training,
             )
-        with _stage(console, f"Evaluating {name}"):
+        with stages.next():
             grounder = Grounder.from_pretrained(out / name)
-            results += [answer(grounder, name, each).result for each in questions]
-    table = results_table(results)
-    with _stage(console, "Grounding a few phrases"):
+            for each in questions:
+                answers = answer(grounder, name, each, folder=out / name)
+                save_answers(answers, out / ANSWERS, name)
+                results.append(answers.result)
+    with stages.next():
         _draw_pictures(Grounder.from_pretrained(out / "AlignCAT"), data, out / "pictures")
+    with stages.next():
+        write_report(out / ANSWERS, out=out / "report", photos=data.path, figures=False)  # figures take longer
+    table = results_table(results)
     console.print(table)
-    (out / "results").mkdir(exist_ok=True)
-    for result in results:
-        result.save(out / "results" / f"{result.config}-{result.split}.json")
     text = io.StringIO()
     Console(file=text, width=PIPED_WIDTH).print(table)
-    write_atomic(out / "results" / "table.txt", text.getvalue().encode())
-    console.print(f"Total time: {time.perf_counter() - started:.0f} s")
-
-
-@contextmanager
-def _stage(console: Console, title: str) -> Iterator[None]:
-    """Print the title of a stage before it and its duration after it."""
-    console.rule(title)
-    started = time.perf_counter()
-    yield
-    console.print(f"{title}: {time.perf_counter() - started:.1f} s")
+    write_atomic(out / ANSWERS / "table.txt", text.getvalue().encode())
+    console.print(f"Total time: {stages.passed:.0f} s")
 
 
 def _draw_pictures(grounder: Grounder, data: DataConfig, folder: Path) -> None:

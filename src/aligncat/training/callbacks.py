@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressB
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from aligncat.console import further_columns
 from aligncat.grounder.batches import Batch
 
 logger = logging.getLogger(__name__)
@@ -90,6 +91,10 @@ class ProgressBar(RichProgressBar):
 
     def __init__(self) -> None:
         super().__init__(console_kwargs={"stderr": True})
+
+    def configure_columns(self, trainer: pl.Trainer) -> list[Any]:
+        """Return the columns of the bar."""
+        return [*super().configure_columns(trainer), *further_columns()]
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """Return the values to show after the bar."""

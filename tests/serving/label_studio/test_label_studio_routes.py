@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -126,11 +127,13 @@ def setup_request(config: str = CONFIG) -> dict[str, Any]:
 
 
 def predict(backend: Served, *tasks: dict[str, Any]) -> list[Any]:
+    """Return each task's prediction, or its error if it has none."""
     reply = httpx.post(f"{backend.url}/predict", json=predict_request(*tasks), timeout=60)
     assert reply.status_code == 200
-    results: list[Any] = reply.json()["results"]
+    results, errors = reply.json()["results"], {each["task"]: each for each in reply.json()["errors"]}
     assert len(results) == len(tasks)
-    return results
+    assert [place for place, each in enumerate(results) if each == []] == list(errors)
+    return [each[0] if each else {"error": errors[place]} for place, each in enumerate(results)]
 
 
 def test_a_project_is_set_up(backend: Served) -> None:
@@ -186,7 +189,6 @@ def test_more_tasks_than_a_batch_and_bad_ones_among_them(backend: Served) -> Non
         "photo_unreachable",
         *("no_phrase", "no_photo", "no_words", None),
     ]
-    assert all(each["result"] == [] for each in results if "error" in each)
     assert results[0]["result"] == results[-1]["result"] != []
 
 
@@ -270,12 +272,20 @@ def test_a_wrong_token_is_told(studio: tuple[str, list[Any]], grounder: Grounder
         assert result["error"]["message"].endswith("(status 401); check --label_studio_token")
 
 
-def test_a_wrong_project_is_told_at_once(backend: Served) -> None:
+def test_a_wrong_project_is_told_at_once(backend: Served, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "aligncat")
     wrong = CONFIG.replace("<Text", "<Other")
     for path, body in (("setup", setup_request(wrong)), ("predict", predict_request({}, config=wrong))):
         reply = httpx.post(f"{backend.url}/{path}", json=body)
         assert (reply.status_code, reply.json()["error"]["code"]) == (422, "wrong_project")
         assert "0 <Text>" in reply.json()["error"]["message"]
+        # Label Studio shows its users the status alone, and sends them to the log.
+        until = time.monotonic() + 60
+        while not caplog.records and time.monotonic() < until:
+            time.sleep(0.01)  # the line is written after the response
+        logged = json.loads(caplog.records[-1].getMessage())
+        assert logged["path"] == f"/{path}" and "it has 0 <Text>" in logged["problem"]
+        caplog.clear()
 
 
 def test_without_a_label_studio_the_set_up_says_what_to_do(server: Served) -> None:

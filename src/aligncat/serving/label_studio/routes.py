@@ -29,6 +29,7 @@ from aligncat.serving.service import Asked, Service, refusal_of
 logger = logging.getLogger(__name__)
 
 _MOST_TASKS = 10_000
+_MOST_LOGGED = 1000  # characters of what is wrong with a labelling configuration
 _EVENT = re.compile(r"[A-Z_]{1,40}")
 
 
@@ -91,28 +92,41 @@ class LabelStudioRoutes:
     async def setup(self, request: Request) -> Response:
         """Check a project, and answer with the name of the model."""
         sent = await _parsed(SetupRequest, request)
-        await asyncio.to_thread(Project.of, sent.schema_)
-        self._fetching()
+        await self._fitting(sent.schema_, request)
         return JSONResponse({"model_version": self._version})
 
     async def predict(self, request: Request) -> Response:
-        """Answer with a prediction for each task; one that cannot be predicted has no regions and says why."""
+        """Answer with a list of predictions for each task.
+
+        The list is empty where a task cannot be predicted: a prediction without regions would count as an answer, and
+        Label Studio would not ask again. `errors` says why, by the task's place in the request.
+        """
         sent = await _parsed(PredictRequest, request)
-        project, photos = await asyncio.to_thread(Project.of, sent.label_config), self._fetching()
+        project, photos = await self._fitting(sent.label_config, request)
         note(request.scope, photos=len(sent.tasks))
-        results: list[dict[str, Any]] = []
+        found: list[dict[str, Any] | Refusal] = []
         for start in range(0, len(sent.tasks), self._most):
             async with self._turn:
-                results += await self._predict(project, photos, sent.tasks[start : start + self._most], request)
-        failed = sorted({each["error"]["code"] for each in results if "error" in each})
-        note(request.scope, **({"failed": failed} if failed else {}))
-        return JSONResponse({"results": results, "model_version": self._version})
+                found += await self._predict(project, photos, sent.tasks[start : start + self._most], request)
+        refused = {place: each for place, each in enumerate(found) if isinstance(each, Refusal)}
+        errors = [{"task": place, **each.plain()["error"]} for place, each in refused.items()]
+        note(request.scope, **({"failed": sorted({each["code"] for each in errors})} if errors else {}))
+        results = [[] if place in refused else [each] for place, each in enumerate(found)]
+        return JSONResponse({"results": results, "errors": errors, "model_version": self._version})
 
     async def webhook(self, request: Request) -> Response:
         """Take an event, and do nothing: a grounder is trained with `aligncat train`."""
         event = (await _parsed(WebhookRequest, request)).action or ""
         note(request.scope, event=event if _EVENT.fullmatch(event) else "other")
         return JSONResponse({"result": "ignored"})
+
+    async def _fitting(self, config: str, request: Request) -> tuple[Project, TaskPhotos]:
+        """Return a project and what fetches its photos. Why not is logged: Label Studio shows the status alone."""
+        try:
+            return await asyncio.to_thread(Project.of, config), self._fetching()
+        except Refusal as refusal:
+            note(request.scope, problem=str(refusal)[:_MOST_LOGGED])
+            raise
 
     def _fetching(self) -> TaskPhotos:
         if self._photos is None:
@@ -124,20 +138,19 @@ class LabelStudioRoutes:
 
     async def _predict(
         self, project: Project, photos: TaskPhotos, tasks: Sequence[Task], request: Request
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, Any] | Refusal]:
         asked = await asyncio.gather(*(self._question(project, photos, each) for each in tasks))
         questions = [each for each in asked if not isinstance(each, Refusal)]
         try:
             answers = iter(await self._service.answers(questions, gone(request)) if questions else ())
         except Refusal as full:  # there is no room for them; the tasks of other turns keep their answers
             answers = iter([full] * len(questions))
-        results = []
+        results: list[dict[str, Any] | Refusal] = []
         for each in asked:
             answer = each if isinstance(each, Refusal) else next(answers)
             error = answer if isinstance(answer, BaseException) else answer.error
             if error is not None:
-                refusal = refusal_of(error) or _failed(error)
-                results.append({"result": [], "score": 0.0, "model_version": self._version, **refusal.plain()})
+                results.append(refusal_of(error) or _failed(error))
                 continue
             assert not isinstance(answer, BaseException)
             objects = [found for grounding in answer.groundings for found in grounding.objects]
