@@ -14,13 +14,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "__main__"),
     ("commands", "arguments"),
     ("api", "serving"),
+    ("cluster",),
     ("report", "studies"),
     ("training", "evaluation"),
     ("checkpoints", "phrases", "grounder"),
     ("mojiref", "store", "datasets"),
     ("detectors",),
     ("files", "language", "alignment", "geometry", "run_lengths"),
-    ("types", "errors", "versions", "quiet", "loading", "stages", "console", "signals", "wording", "processes"),
+    ("types", "errors", "locations", "versions", "quiet", "loading", "stages", "console", "signals", "wording", "processes"),
 )
 # Packages of one layer that must not import each other.
 SIBLINGS = (("training", "evaluation"), ("api", "serving"))

@@ -11,6 +11,10 @@ class DataError(AligncatError):
     """A dataset file, an annotation row or an expression does not follow its format."""
 
 
+class LockedError(DataError):
+    """Another process is writing the same file or folder."""
+
+
 class ImageError(DataError):
     """An image is missing, corrupt, empty, or larger than the limit."""
 
@@ -49,6 +53,10 @@ class NothingFoundError(DetectorError):
 
 class StoreError(AligncatError):
     """A store is missing, unfinished or damaged, lacks an image, or was made with another detector."""
+
+
+class WorkerError(AligncatError):
+    """Worker processes died, did not start, or did not return in time, again and again."""
 
 
 class ConfigError(AligncatError):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aligncat.errors import ConfigError
+from aligncat.locations import is_remote, location
 from aligncat.wording import did_you_mean
 
 # Argument -> what to do if its file is missing. For arguments that may also be a name, see `_check_name`.
@@ -36,6 +37,7 @@ _EITHER = {
     "model": "give the checkpoint's file",
     "runs": "`aligncat evaluate --out` writes answers",
 }
+_REMOTE = ("store", "queries", "images")  # these may be on a remote file system
 _READS_PHOTOS = ("extract",)  # the other verbs accept a dataset whose photos are elsewhere
 _PHOTOS = ("data.images",)
 
@@ -68,6 +70,9 @@ def _flat(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check(name: str, value: Any) -> None:
+    if name in _REMOTE and is_remote(value):
+        location(value)  # whether its files are there is seen when they are read
+        return
     if name == "image" and not Path(value).exists() and not glob.has_magic(str(value)):
         raise ConfigError(f"{value}: no such file; give a photo, a folder, a pattern or a table of photos and phrases")
     if name in _FILES and not Path(value).is_file() and not (name in _PIPED and _is_piped(str(value))):

@@ -107,6 +107,9 @@ def _preset(data: DataConfig) -> list[str]:
 
 def _extracted(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
     out, data = arguments["out"], arguments["data"]
+    if result is None:
+        written = f"Part {arguments['shards']} of {out} is written; the last of the other parts finishes the store."
+        return written, "the same command without --shards writes what is missing, and finishes the store too"
     written = f"The candidates of {result.manifest.images:,} images are in {out}."
     if data is None:
         return written, "aligncat train --store STORE needs phrases too; docs/formats.md says how to write them"

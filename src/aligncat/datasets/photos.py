@@ -14,6 +14,7 @@ from PIL import Image
 
 from aligncat.errors import DataError, ImageError
 from aligncat.files.images import FORMATS, open_file, open_header, stored_size
+from aligncat.locations import RemotePath
 from aligncat.types import ImageRecord
 
 _EXIF_ORIENTATION = 0x0112
@@ -132,6 +133,36 @@ def photos_in(folder: Path, *, skip_bad_names: bool = False) -> list[ImageRecord
     return sorted(walk.photos, key=lambda record: record.id)
 
 
+def remote_photos(folder: RemotePath) -> list[tuple[str, RemotePath]]:
+    """List all image files below a remote folder, by the suffixes of FORMATS, without hidden ones.
+
+    Returns:
+        The path inside the folder and the file of each photo, in the order of the paths.
+
+    Raises:
+        DataError: the folder cannot be listed, or has no image file.
+    """
+    suffixes = _suffixes()
+    try:
+        below = folder.files_below()
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror}); see whether you may read it") from error
+    names = [
+        name
+        for name in below
+        if RemotePath(name).suffix.lower() in suffixes and not any(part.startswith(".") for part in name.split("/"))
+    ]
+    if not names:
+        raise DataError(f"{folder} has no image file that can be read; give the folder with the photos")
+    if len(names) < len(below):
+        logger.info("%s: %s photos; left out %s: %s", folder, f"{len(names):,}", _OTHER, f"{len(below) - len(names):,}")
+    return [(name, folder / name) for name in names]
+
+
+def _suffixes() -> set[str]:
+    return {end for end, name in Image.registered_extensions().items() if name in FORMATS}
+
+
 class _Walk:
     """The photos below a folder, and what else there is, by reason.
 
@@ -143,7 +174,7 @@ class _Walk:
         self.photos: list[ImageRecord] = []
         self._folder = folder
         self._left_out: dict[str, list[str]] = defaultdict(list)
-        self._suffixes = {end for end, name in Image.registered_extensions().items() if name in FORMATS}
+        self._suffixes = _suffixes()
         for parent, folders, files in os.walk(folder, onerror=self._cannot_list):
             # Changing the list tells os.walk where to go.
             folders[:] = sorted(name for name in folders if self._enter(Path(parent, name)))

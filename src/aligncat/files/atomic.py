@@ -1,22 +1,26 @@
-"""Atomic file writes."""
+"""Atomic file writes, on a disk or a remote file system."""
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aligncat.files.temporary import staging_folder, temporary_file
 from aligncat.files.write_errors import named_write_errors
+from aligncat.locations import Location, RemotePath
+
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EINVAL}
 
 
-def write_atomic(path: Path, content: bytes | memoryview) -> None:
+def write_atomic(path: Location, content: bytes | memoryview) -> None:
     """Write a file so that readers see either its old content or all of the new content.
 
     The content goes into a hidden file beside it, which is synced to disk and then renamed. Its name is unique, so two
     processes that write the same file do not mix: the last rename counts. A process that is killed leaves at most that
-    hidden file behind; see `remove_left_files`.
+    hidden file behind; see `remove_left_files`. A remote file is written with one request.
 
     Args:
         path: the file.
@@ -25,19 +29,62 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
     Raises:
         WriteError: the file cannot be written, for example because the disk is full. Nothing of it is left.
     """
-    part = temporary_file(path.parent)
-    try:
-        with named_write_errors(path, always=True):
-            with part.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+    with named_write_errors(path, always=True):
+        if isinstance(path, RemotePath):
+            path.write_bytes(content)
+            return
+        with _written_beside(path, content) as part:
             part.replace(path)
             _sync_folder(path.parent)
-    except BaseException:
+
+
+def create_atomic(path: Location, content: bytes | memoryview) -> bool:
+    """Write a file as `write_atomic` does, but only if it is not there. Of several processes, the first one writes it.
+
+    A file system without hard links cannot decide this in one step; there, the last of two writers at the same moment
+    counts.
+
+    Args:
+        path: the file.
+        content: its content.
+
+    Returns:
+        Whether the file is new.
+
+    Raises:
+        WriteError: the file cannot be written, for example because the disk is full. Nothing of it is left.
+    """
+    with named_write_errors(path, always=True):
+        if isinstance(path, RemotePath):
+            return path.create(content)
+        if path.exists():
+            return False
+        with _written_beside(path, content) as part:
+            try:
+                os.link(part, path)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in _NO_HARD_LINKS:
+                    raise
+                part.replace(path)
+            _sync_folder(path.parent)
+        return True
+
+
+@contextmanager
+def _written_beside(path: Path, content: bytes | memoryview) -> Iterator[Path]:
+    """Write a hidden file beside a path, and yield it; it is removed if the block has not renamed it."""
+    part = temporary_file(path.parent)
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield part
+    finally:
         with suppress(OSError):
             part.unlink()
-        raise
 
 
 def write_files_atomic(folder: Path, write: Callable[[Path], object]) -> None:

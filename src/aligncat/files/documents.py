@@ -11,6 +11,7 @@ from typing import BinaryIO, NoReturn, TypeAlias
 
 from aligncat.errors import AligncatError, DataError
 from aligncat.files.fields import shorten
+from aligncat.locations import Location, RemotePath
 from aligncat.wording import first_line, truncated
 
 MAX_BYTES = 64 * 2**20
@@ -30,7 +31,7 @@ _Place: TypeAlias = "tuple[_Place, str | int] | None"
 """A key or a number in a list, after the place of the mapping or list that contains it."""
 
 
-def read_bytes(path: Path, error: type[AligncatError] = DataError, *, limit: int = MAX_BYTES) -> bytes:
+def read_bytes(path: Location, error: type[AligncatError] = DataError, *, limit: int = MAX_BYTES) -> bytes:
     """Return the content of a file.
 
     Args:
@@ -42,8 +43,11 @@ def read_bytes(path: Path, error: type[AligncatError] = DataError, *, limit: int
         AligncatError: the file cannot be read or is too large.
     """
     try:
-        with path.open("rb") as file:
-            content = _at_most(file, limit + 1)
+        if isinstance(path, RemotePath):
+            content = path.read_bytes() if path.stat().st_size <= limit else bytes(limit + 1)
+        else:
+            with path.open("rb") as file:
+                content = _at_most(file, limit + 1)
     except FileNotFoundError as fault:
         raise error(f"{path}: no such file") from fault
     except (OSError, ValueError) as fault:  # ValueError: the path contains a null character
@@ -83,7 +87,7 @@ def read_standard_input(error: type[AligncatError] = DataError, *, limit: int = 
     return _as_text(content, "the standard input", error)
 
 
-def read_text(path: Path, error: type[AligncatError] = DataError, *, limit: int = MAX_BYTES) -> str:
+def read_text(path: Location, error: type[AligncatError] = DataError, *, limit: int = MAX_BYTES) -> str:
     """Return the content of a UTF-8 text file without its byte order mark. Every line ends in a line feed.
 
     Args:
@@ -106,7 +110,7 @@ def _as_text(content: bytes, where: str, error: type[AligncatError]) -> str:
 
 
 def read_json(
-    path: Path, error: type[AligncatError] = DataError, *, limit: int = MAX_BYTES, by_row: bool = False
+    path: Location, error: type[AligncatError] = DataError, *, limit: int = MAX_BYTES, by_row: bool = False
 ) -> object:
     """Parse a JSON file; see `parse_json`.
 

@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from aligncat.locations import Location
 
-def file_sha256(path: Path) -> str:
+
+def file_sha256(path: Location) -> str:
     """Return the SHA-256 of a file's contents, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -23,7 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from threading import Event, Thread
 
-from aligncat.errors import DataError
+from aligncat.errors import DataError, LockedError
 from aligncat.files.owner import Owner
 from aligncat.files.temporary import (
     LOCK_NAME,
@@ -135,14 +135,14 @@ class _Holder:
         alive = None if self.owner is None else self.owner.is_alive()
         return now - self.renewed < STALE_SECONDS if alive is None else alive
 
-    def error(self, what: Path) -> DataError:
+    def error(self, what: Path) -> LockedError:
         who = "" if self.owner is None else f" (pid {self.owner.pid}, host {self.owner.host}, since {self.since})"
         expiry = (
             ""
             if self.owner is not None and self.owner.is_local()
             else f". If it was killed, its lock ends {STALE_SECONDS:.0f} seconds after its last sign of life"
         )
-        return DataError(
+        return LockedError(
             f"{what}: another aligncat{who} is writing here; wait until it has ended, or choose another folder{expiry}"
         )
 

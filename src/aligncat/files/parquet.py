@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aligncat.errors import AligncatError, DataError
 from aligncat.files.parquet_pages import chunk_sizes
+from aligncat.locations import Location
 from aligncat.wording import first_line
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def read_batches(
                 yield whole
 
 
-def check_pages(content: bytes, path: Path, error: type[AligncatError] = DataError) -> None:
+def check_pages(content: bytes, path: Location, error: type[AligncatError] = DataError) -> None:
     """Check that a Parquet file unpacks to no more than the limit, as far as the headers of its pages tell.
 
     They do not tell how often the texts of a dictionary occur.
@@ -144,7 +145,7 @@ def check_seal(content: bytes, path: Path, error: type[AligncatError] = DataErro
 
 
 def _check_pages(
-    file: BinaryIO, size: int, path: Path, error: type[AligncatError], columns: Sequence[str] | None
+    file: BinaryIO, size: int, path: Location, error: type[AligncatError], columns: Sequence[str] | None
 ) -> None:
     if _claimed_bytes(file, columns, _most_bytes(size)) > _most_bytes(size):
         raise error(_bomb(path, size))
@@ -180,7 +181,7 @@ def _most_bytes(size: int) -> int:
     return _FREE_BYTES + MOST_UNPACKED * size
 
 
-def _bomb(path: Path, size: int) -> str:
+def _bomb(path: Location, size: int) -> str:
     return (
         f"{path}: {size:,} bytes unpack to more than {_most_bytes(size):,}, the limit for a file of this size; it was "
         "not read"
@@ -188,7 +189,7 @@ def _bomb(path: Path, size: int) -> str:
 
 
 @contextmanager
-def _faults(path: Path, error: type[AligncatError]) -> Iterator[None]:
+def _faults(path: Location, error: type[AligncatError]) -> Iterator[None]:
     from pyarrow import ArrowException
 
     try:

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aligncat.errors import WriteError
+from aligncat.locations import Location
 
 # These can only come from writing. Other errors are of writing if they name a file below the path that is written.
 _OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 @contextmanager
-def named_write_errors(path: Path, *, always: bool = False) -> Iterator[None]:
+def named_write_errors(path: Location, *, always: bool = False) -> Iterator[None]:
     """Turn an OSError of writing inside the block into a WriteError that names the file.
 
     Args:
@@ -31,7 +32,7 @@ def named_write_errors(path: Path, *, always: bool = False) -> Iterator[None]:
     except WriteError:
         raise
     except OSError as error:
-        below = error.filename is not None and _is_below(error.filename, path)
+        below = isinstance(path, Path) and error.filename is not None and _is_below(error.filename, path)
         if not (always or below or error.errno in _OF_WRITING):
             raise
         name = os.fsdecode(error.filename) if below and not always else str(path)

@@ -6,13 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from aligncat.errors import DataError, StoreError
 from aligncat.files.documents import MAX_ANNOTATION_BYTES, read_json
 from aligncat.files.fields import as_mapping, required, required_list, required_str
 from aligncat.files.seals import check_seal, sealed
+from aligncat.locations import Location
 from aligncat.store.columns import SkippedImage
 from aligncat.store.manifest_file import MAX_IMAGES, bounded_int, required_hash
 
@@ -77,7 +77,7 @@ class Complete:
         return json.dumps(sealed(content, _SEAL), indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def read_complete(folder: Path) -> Complete:
+def read_complete(folder: Location) -> Complete:
     """Read the complete.json of a store of this format.
 
     Raises:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
-from functools import partial
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
@@ -17,31 +18,40 @@ from rich.text import Text
 
 from aligncat.console import progress_bar
 from aligncat.detectors.protocol import Detector
-from aligncat.errors import ConfigError, DataError, ImageError
-from aligncat.files.locks import folder_lock
+from aligncat.errors import ConfigError, DataError, ImageError, LockedError
+from aligncat.files.locks import folder_lock, path_lock
+from aligncat.locations import Location
 from aligncat.store.complete import COMPLETE, read_complete
 from aligncat.store.index import read_sources
 from aligncat.store.manifest import FIRST_FORMAT, Manifest
+from aligncat.store.part import Part
+from aligncat.store.photo import Photo
 from aligncat.store.reader import Store
-from aligncat.store.shard import DecodedBatch, extract_shard, read_batch, split_into_batches
+from aligncat.store.receipt import Receipt
+from aligncat.store.shard import read_ahead, split_into_batches, write_shard
 from aligncat.store.sources import check_unchanged
 from aligncat.store.writer import StoreWriter
-from aligncat.types import ImageRecord
 
 # An interruption loses at most one shard. A real detector takes a minute and a half for a shard on two cores.
 SHARD_SIZE = 64
 # Speed and remaining time are estimated over this period. On a slow machine, one batch takes longer than rich's default
 # of 30 s.
 _SPEED_SECONDS = 300.0
+# How long a part waits for the lock of the whole store. A part that starts holds it for a moment.
+_LOCK_SECONDS, _LOCK_STEP = 60.0, 0.2
 
 logger = logging.getLogger(__name__)
+
+WriteShards = Callable[[StoreWriter, Sequence[int], Callable[[int], object]], Iterator[Receipt]]
+"""Writes shards: it is given a writer of the store, the shards' numbers, and a function to call with the number of
+images that are done; it yields the shards' receipts in any order."""
 
 
 def extract_images(
     *,
-    images: Sequence[ImageRecord],
+    images: Sequence[Photo],
     detector: Detector,
-    out: Path,
+    out: Location,
     shard_size: int = SHARD_SIZE,
     skip_bad_images: bool = False,
 ) -> Store:
@@ -71,85 +81,147 @@ def extract_images(
     """
     if shard_size < 1:
         raise ConfigError(f"shard_size {shard_size}: a shard must hold at least one image.")
-    ids = [image.id for image in images]
-    if repeated := [image_id for image_id, count in Counter(ids).items() if count > 1]:
-        raise DataError(f"image id {repeated[0]!r} is given more than once; give every image an id of its own.")
-    # Opening a finished store needs no lock, which a read-only disk could not hold.
-    read_only = (out / COMPLETE).exists() and not os.access(out, os.W_OK)
-    with nullcontext() if read_only else folder_lock(out):
-        writer = StoreWriter.open(out, Manifest.of(detector, ids, shard_size))
-        finished = writer.is_finished()
-        if not finished:
-            _resume(writer, images, detector, skip_bad_images)
-    store = Store.open(out)
-    if finished:
-        store.check_shards()
-        _check_photos(store, images)
-    for skipped in store.skipped:
-        logger.warning("left out of the store: %s", skipped.reason)
-    if finished:
-        logger.info("%s: complete, nothing to do", out)
-    return store
+    counts = Counter(image.id for image in images)
+    if repeated := next((image_id for image_id, count in counts.items() if count > 1), None):
+        raise DataError(f"image id {repeated!r} is given more than once; give every image an id of its own.")
+    extraction = Extraction(images, Manifest.of(detector, [image.id for image in images], shard_size), out)
+    return extraction.whole(extraction.in_this_process(detector, skip_bad_images=skip_bad_images))
 
 
-def _check_photos(store: Store, images: Sequence[ImageRecord]) -> None:
-    """Check that the photos of a finished store have not changed; a store of the first format cannot tell."""
-    if store.manifest.format != FIRST_FORMAT:
-        record = read_complete(store.folder).sources
-        check_unchanged(store.folder, images, read_sources(store.folder, store.manifest, record))
+@dataclass(frozen=True)
+class Extraction:
+    """What to extract, whoever runs the detector.
 
+    Attributes:
+        images: the images, with unique ids.
+        manifest: the manifest of a new store with them.
+        out: the store's folder: new, empty, or an unfinished store of the same detector and images.
+    """
 
-def _resume(writer: StoreWriter, images: Sequence[ImageRecord], detector: Detector, skip_bad_images: bool) -> None:
-    missing = writer.check_shards()
-    check_unchanged(writer.folder, images, writer.described())
-    if missing:
-        _extract_shards(writer, missing, images, detector, skip_bad_images)
-    writer.finish()
+    images: Sequence[Photo]
+    manifest: Manifest
+    out: Location
 
+    def run(self, write_shards: WriteShards, part: Part | None) -> Store | None:
+        """Do `whole`, or `part` if a part is given."""
+        return self.whole(write_shards) if part is None else self.part(write_shards, part)
 
-def _extract_shards(
-    writer: StoreWriter,
-    missing: Sequence[int],
-    images: Sequence[ImageRecord],
-    detector: Detector,
-    skip_bad_images: bool,
-) -> None:
-    batches = [
-        split_into_batches([images[index] for index in writer.manifest.images_of(shard)], detector.batch_size)
-        for shard in missing
-    ]
-    done = writer.manifest.images - sum(len(writer.manifest.images_of(shard)) for shard in missing)
-    details = (MofNCompleteColumn(), _ImagesPerSecond(), TimeRemainingColumn())
-    with progress_bar(*details, speed_period=_SPEED_SECONDS) as progress, ThreadPoolExecutor(1) as pool:
-        task = progress.add_task("extract", total=writer.manifest.images, completed=done)
-        decoded = _read_ahead(chain.from_iterable(batches), pool)
-        try:
-            for shard, own_batches in zip(missing, batches, strict=True):
-                content = extract_shard(
-                    islice(decoded, len(own_batches)),
-                    detector,
-                    skip_bad_images=skip_bad_images,
-                    advance=partial(progress.advance, task),
+    def whole(self, write_shards: WriteShards) -> Store:
+        """Write the shards that are missing, finish the store and return it; see `extract_images` for the errors."""
+        out = self.out
+        # Opening a finished store needs no lock, which a read-only disk could not hold. A remote folder has no lock: of
+        # several writers of a shard, the first counts.
+        with self._lock():
+            writer = StoreWriter.open(out, self.manifest)
+            finished = writer.is_finished()
+            if not finished:
+                self._write(writer, write_shards, range(writer.manifest.shards))
+                writer.finish()
+        store = Store.open(out)
+        if finished:
+            store.check_shards()
+            self._check_photos(store)
+        for skipped in store.skipped:
+            logger.warning("left out of the store: %s", skipped.reason)
+        if finished:
+            logger.info("%s: complete, nothing to do", out)
+        return store
+
+    def part(self, write_shards: WriteShards, part: Part) -> Store | None:
+        """Write the shards of a part that are missing, and finish the store if no other shard is missing then.
+
+        Any number of parts may be written at the same time, on machines that share the folder. The last of them
+        finishes the store. So does `whole`, at any time.
+
+        Returns:
+            The store; None if shards of other parts are missing, or another process is finishing the store.
+
+        Raises:
+            LockedError: another process writes the same part.
+            AligncatError: as for `extract_images`.
+        """
+        out, name = self.out, f"part-{part.number}-of-{part.count}"
+        with path_lock(out / name) if isinstance(out, Path) else nullcontext():
+            writer = StoreWriter.open(self.out, self.manifest)
+            own = part.of(range(writer.manifest.shards))
+            if not own:
+                logger.info(
+                    "%s: there are only %s shards, so part %s has none", self.out, f"{writer.manifest.shards:,}", part
                 )
-                writer.write(shard, content.images, content.stamps)
-        except ImageError as error:
-            raise ImageError(
-                f"{error} Or give --skip-bad-images to leave such images out. {writer.progress()}"
-            ) from error
-        except KeyboardInterrupt:
-            progress.console.print(f"Stopped. {writer.progress()}", soft_wrap=True, highlight=False)
-            raise
+            if not writer.is_finished():
+                self._write(writer, write_shards, own)
+        if missing := writer.missing():
+            logger.info(
+                "%s: part %s is done; %s shards of other parts are missing, the last part will finish the store",
+                self.out,
+                part,
+                f"{len(missing):,}",
+            )
+            return None
+        until = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                return self.whole(write_shards)
+            except LockedError as error:
+                if time.monotonic() > until:
+                    logger.info("%s: part %s is done; another process finishes the store (%s)", self.out, part, error)
+                    return None
+            time.sleep(_LOCK_STEP)
 
+    def in_this_process(self, detector: Detector, *, skip_bad_images: bool) -> WriteShards:
+        """Return the function that runs the detector in this process."""
 
-def _read_ahead(batches: Iterable[Sequence[ImageRecord]], pool: ThreadPoolExecutor) -> Iterator[DecodedBatch]:
-    """Yield decoded batches, reading the next one while the detector works on the current one."""
-    waiting: deque[Future[DecodedBatch]] = deque()
-    for batch in batches:
-        waiting.append(pool.submit(read_batch, batch))
-        if len(waiting) > 1:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+        def write(writer: StoreWriter, shards: Sequence[int], advance: Callable[[int], object]) -> Iterator[Receipt]:
+            batches = [split_into_batches(self.images_of(shard), detector.batch_size) for shard in shards]
+            with ThreadPoolExecutor(1) as pool:
+                decoded = read_ahead(chain.from_iterable(batches), pool)
+                for shard, own in zip(shards, batches, strict=True):
+                    part = islice(decoded, len(own))
+                    yield write_shard(writer, shard, part, detector, skip_bad_images=skip_bad_images, advance=advance)
+
+        return write
+
+    def images_of(self, shard: int) -> tuple[Photo, ...]:
+        """Return the images of a shard."""
+        return tuple(self.images[index] for index in self.manifest.images_of(shard))
+
+    def _write(self, writer: StoreWriter, write_shards: WriteShards, shards: Sequence[int]) -> None:
+        """Write those of some shards that are missing or damaged."""
+        missing = writer.check_shards(shards)
+        check_unchanged(writer.folder, self.images, writer.described())
+        if not missing:
+            return
+        manifest = writer.manifest
+        total = sum(len(manifest.images_of(shard)) for shard in shards)
+        done = total - sum(len(manifest.images_of(shard)) for shard in missing)
+        details = (MofNCompleteColumn(), _ImagesPerSecond(), TimeRemainingColumn())
+        with progress_bar(*details, speed_period=_SPEED_SECONDS) as progress:
+            task = progress.add_task("extract", total=total, completed=done)
+            try:
+                for receipt in write_shards(writer, missing, lambda count: progress.advance(task, count)):
+                    writer.accept(receipt)
+            except ImageError as error:
+                raise ImageError(
+                    f"{error} Or give --skip-bad-images to leave such images out. {writer.progress()}"
+                ) from error
+            except KeyboardInterrupt:
+                progress.console.print(f"Stopped. {writer.progress()}", soft_wrap=True, highlight=False)
+                raise
+
+    def _check_photos(self, store: Store) -> None:
+        """Check that the photos of a finished store have not changed; a store of the first format cannot tell."""
+        if store.manifest.format != FIRST_FORMAT:
+            record = read_complete(store.folder).sources
+            check_unchanged(store.folder, self.images, read_sources(store.folder, store.manifest, record))
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        out = self.out
+        if not isinstance(out, Path) or ((out / COMPLETE).exists() and not os.access(out, os.W_OK)):
+            yield
+        else:
+            with folder_lock(out):
+                yield
 
 
 class _ImagesPerSecond(ProgressColumn):

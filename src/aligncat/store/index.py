@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from aligncat.errors import StoreError
 from aligncat.files.parquet import check_pages
 from aligncat.files.parquet_pages import chunk_sizes
 from aligncat.files.text_index import TextIndex
+from aligncat.locations import Location
 from aligncat.store.columns import IMAGE_FIELDS, write_parquet
 from aligncat.store.complete import FileRecord
 from aligncat.store.first_format import FirstShardFiles
@@ -48,7 +48,7 @@ class Index:
         self._rows = rows
 
     @classmethod
-    def read(cls, folder: Path, manifest: Manifest, record: FileRecord) -> Index:
+    def read(cls, folder: Location, manifest: Manifest, record: FileRecord) -> Index:
         """Read the index of a finished store.
 
         Raises:
@@ -127,7 +127,7 @@ def sources_file(described: pa.Table) -> bytes:
     return _file(described)
 
 
-def read_sources(folder: Path, manifest: Manifest, record: FileRecord) -> pa.Table:
+def read_sources(folder: Location, manifest: Manifest, record: FileRecord) -> pa.Table:
     """Return the columns IMAGE_FIELDS of all images of a finished store.
 
     Raises:
@@ -142,7 +142,7 @@ def _file(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def _read(path: Path, manifest: Manifest, record: FileRecord, schema: pa.Schema) -> pa.Table:
+def _read(path: Location, manifest: Manifest, record: FileRecord, schema: pa.Schema) -> pa.Table:
     try:
         content = path.read_bytes()
     except OSError as error:

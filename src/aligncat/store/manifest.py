@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Self
 
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import StoreError
-from aligncat.files.atomic import write_atomic
+from aligncat.files.atomic import create_atomic
 from aligncat.files.differences import Difference, differences
+from aligncat.locations import Location
 from aligncat.store.ids import ids_sha256
 from aligncat.types import JSON, FeatureColumn
 from aligncat.versions import installed_versions
@@ -83,14 +83,24 @@ class Manifest:
             columns=tuple(sorted(detector.columns, key=lambda each: each.name)),
         )
 
-    def write(self, folder: Path) -> None:
-        """Write the manifest into a folder. Equal manifests give equal bytes.
+    def with_images(self, image_ids: Sequence[str]) -> Self:
+        """Return the manifest of a store of the same detector with other images.
+
+        Args:
+            image_ids: the ids of all images, in order.
+        """
+        return replace(self, images=len(image_ids), image_ids_sha256=ids_sha256(image_ids))
+
+    def write(self, folder: Location) -> None:
+        """Write the manifest into a folder that has none. Equal manifests give equal bytes.
+
+        Of several processes that start a store at the same moment, the first one writes it.
 
         Raises:
             OSError: the file cannot be written.
         """
         text = json.dumps(self._to_json(), indent=2, ensure_ascii=False, sort_keys=True)
-        write_atomic(folder / MANIFEST, text.encode() + b"\n")
+        create_atomic(folder / MANIFEST, text.encode() + b"\n")
 
     def narrowed(self, candidates: int) -> Self:
         """Return the manifest of the same store with only the O most confident candidates of each image.
@@ -105,7 +115,7 @@ class Manifest:
             )
         return replace(self, candidates=candidates, detector=replace(self.detector, candidates=candidates))
 
-    def expected(self, detector: DetectorDescription | None, folder: Path) -> Self:
+    def expected(self, detector: DetectorDescription | None, folder: Location) -> Self:
         """Return the manifest, narrowed to the candidates of the detector that must have made the store.
 
         Args:
@@ -125,7 +135,7 @@ class Manifest:
             )
         return described
 
-    def check_column(self, column: FeatureColumn, folder: Path) -> None:
+    def check_column(self, column: FeatureColumn, folder: Location) -> None:
         """Check that the store has a further column.
 
         Args:

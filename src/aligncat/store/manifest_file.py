@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from aligncat.detectors.description import DetectorDescription
 from aligncat.errors import DataError, DetectorError, StoreError
 from aligncat.files.documents import parse_json, read_bytes
 from aligncat.files.fields import as_mapping, required, required_int, required_list, required_str, shorten
+from aligncat.locations import Location
 from aligncat.store.manifest import BOXES_FORMAT, FIRST_FORMAT, FORMAT, MANIFEST, Manifest
 from aligncat.types import JSON, FeatureColumn
 
@@ -36,7 +36,7 @@ class ManifestFile(NamedTuple):
     sha256: str
 
 
-def read_manifest(folder: Path) -> ManifestFile:
+def read_manifest(folder: Location) -> ManifestFile:
     """Read the manifest of a store, of any format.
 
     Raises:

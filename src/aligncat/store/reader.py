@@ -12,6 +12,7 @@ import numpy as np
 
 from aligncat.detectors.description import DetectorDescription
 from aligncat.errors import StoreError
+from aligncat.locations import Location, location
 from aligncat.store.columns import SkippedImage, further_column
 from aligncat.store.complete import COMPLETE, read_complete
 from aligncat.store.first_format import FirstShardFiles, first_skipped
@@ -40,7 +41,7 @@ class Store(ImageArrays):
         self._shard: Callable[[int], ShardRows] = lru_cache(_CACHED_SHARDS)(lambda shard: files.read(shard))
 
     @classmethod
-    def open(cls, folder: str | Path, *, expect: DetectorDescription | None = None) -> Self:
+    def open(cls, folder: str | Location, *, expect: DetectorDescription | None = None) -> Self:
         """Open a finished store.
 
         The manifest, complete.json and the index are checked against their hashes, and the shards against their sizes.
@@ -48,7 +49,7 @@ class Store(ImageArrays):
         with a warning.
 
         Args:
-            folder: the store's folder.
+            folder: the store's folder: a path, or a URL such as s3://bucket/store (docs/scale.md).
             expect: the description of the detector that must have made the store, except for how its masks are made;
                 None accepts any. If it has fewer candidates than the store, the store opens with only the most
                 confident ones.
@@ -56,12 +57,14 @@ class Store(ImageArrays):
         Raises:
             StoreError: the store is missing, unfinished or damaged, or was made by another detector.
         """
-        folder = Path(folder)
+        folder = location(folder)
         manifest, manifest_sha256 = read_manifest(folder)
         if not (folder / COMPLETE).exists():
             writer = StoreWriter(folder, manifest, manifest_sha256, environment={})
             raise StoreError(f"{folder}: the store is not finished. {writer.progress()}")
         if manifest.format == FIRST_FORMAT:
+            if not isinstance(folder, Path):
+                raise StoreError(f"{folder}: a store of an older format, which is read from a disk alone; copy it")
             first = FirstShardFiles(folder, manifest)
             described = manifest.expected(expect, folder)
             first.check_last()

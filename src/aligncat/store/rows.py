@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligncat.errors import StoreError
+from aligncat.locations import Location
 
 SHARE_OF_MEMORY = 0.5
 """The candidates are kept in memory if they take at most this share of the memory that is free."""
@@ -131,11 +132,13 @@ def record_type(shapes: Mapping[str, tuple[Any, tuple[int, ...]]]) -> np.dtype[n
     return np.dtype([(name, _SMALLER.get(name, kind), shape) for name, (kind, shape) in shapes.items()])
 
 
-def temporary_folder(store: Path) -> Path:
+def temporary_folder(store: Location) -> Path:
     """Return the folder of temporary files: TMPDIR if it is set, else the store's folder if it can be written.
 
     The usual /tmp is the last choice, because it often lies in memory.
     """
     if os.environ.get("TMPDIR"):
         return Path(tempfile.gettempdir())
-    return store if os.access(store, os.W_OK) else Path(tempfile.gettempdir())
+    if isinstance(store, Path) and os.access(store, os.W_OK):
+        return store
+    return Path(tempfile.gettempdir())

@@ -1,9 +1,11 @@
-"""Extract the images of one shard."""
+"""Extract the images of one shard and write it: the unit of work of every extraction, on one machine or many."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,8 +15,11 @@ from aligncat.detectors.protocol import Detector
 from aligncat.errors import ImageError
 from aligncat.files.images import decode_image
 from aligncat.store.columns import SkippedImage
+from aligncat.store.photo import Photo
+from aligncat.store.receipt import Receipt
 from aligncat.store.sources import Stamp, read_source
-from aligncat.types import Candidates, ImageRecord
+from aligncat.store.writer import StoreWriter
+from aligncat.types import Candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class ShardContent(NamedTuple):
     stamps: dict[str, Stamp]
 
 
-def split_into_batches(records: Sequence[ImageRecord], size: int) -> list[Sequence[ImageRecord]]:
+def split_into_batches(records: Sequence[Photo], size: int) -> list[Sequence[Photo]]:
     """Split the images of one shard into batches.
 
     Batches never cross the border of a shard, so a resumed extraction forms the same batches. The detector's results
@@ -59,7 +64,7 @@ def split_into_batches(records: Sequence[ImageRecord], size: int) -> list[Sequen
     return [records[start : start + size] for start in range(0, len(records), size)]
 
 
-def read_batch(records: Sequence[ImageRecord]) -> DecodedBatch:
+def read_batch(records: Sequence[Photo]) -> DecodedBatch:
     """Read and decode the images of a batch. An image that cannot be read is listed as skipped.
 
     Every file is read once, so its stamp is that of the bytes that are decoded.
@@ -99,3 +104,46 @@ def extract_shard(
         content.stamps.update(batch.stamps)
         advance(len(batch.ids))
     return content
+
+
+def write_shard(
+    writer: StoreWriter,
+    shard: int,
+    batches: Iterable[DecodedBatch],
+    detector: Detector,
+    *,
+    skip_bad_images: bool,
+    advance: Callable[[int], object],
+) -> Receipt:
+    """Run the detector over the batches of one shard, and write the shard under its own name.
+
+    It may be done again at any time, by several processes at once: the first good file stays.
+
+    Args:
+        writer: a writer of the store.
+        shard: the shard's number.
+        batches: the shard's batches, in order.
+        detector: the frozen detector.
+        skip_bad_images: leave out images that could not be read instead of stopping.
+        advance: called after each batch with the number of its images, to report progress.
+
+    Returns:
+        The receipt, with which the store is finished.
+
+    Raises:
+        ImageError: an image could not be read, and `skip_bad_images` is False.
+        StoreError: the shard cannot be written.
+    """
+    content = extract_shard(batches, detector, skip_bad_images=skip_bad_images, advance=advance)
+    return writer.put(shard, content.images, content.stamps)
+
+
+def read_ahead(batches: Iterable[Sequence[Photo]], pool: ThreadPoolExecutor) -> Iterator[DecodedBatch]:
+    """Yield decoded batches, reading the next one in the pool while the detector works on the current one."""
+    waiting: deque[Future[DecodedBatch]] = deque()
+    for batch in batches:
+        waiting.append(pool.submit(read_batch, batch))
+        if len(waiting) > 1:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from aligncat.errors import StoreError
 from aligncat.files.parquet_pages import chunk_sizes
+from aligncat.locations import Location, RemotePath
 from aligncat.store.columns import IMAGE_FIELDS, encode_table, shard_schema
 from aligncat.store.complete import FileRecord
 from aligncat.store.manifest import Manifest, shard_name
@@ -67,7 +67,7 @@ class ShardFiles:
         records: the record of each shard; None for an unfinished store, which has none yet.
     """
 
-    folder: Path
+    folder: Location
     manifest: Manifest
     manifest_sha256: str
     records: Sequence[FileRecord] | None
@@ -84,12 +84,14 @@ class ShardFiles:
                 f"{self.folder}: {len(records)} shards were finished, but the manifest has {self.manifest.shards}; "
                 "delete the store and extract it again."
             )
+        listed = self.folder.sizes() if isinstance(self.folder, RemotePath) else None  # one request for all
         for shard, record in enumerate(records):
             path = self.folder / shard_name(shard)
             try:
-                size = path.stat().st_size
-            except OSError as error:
-                raise StoreError(f"{path}: cannot be read ({error.strerror}); {REMEDY}.") from error
+                size = path.stat().st_size if listed is None else listed[path.name]
+            except (OSError, KeyError) as error:
+                reason = getattr(error, "strerror", None) or "no such file"
+                raise StoreError(f"{path}: cannot be read ({reason}); {REMEDY}.") from error
             if size != record.size:
                 raise StoreError(f"{path}: damaged: it has {size} bytes, not {record.size}; {REMEDY}.")
 

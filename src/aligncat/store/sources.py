@@ -6,14 +6,14 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
-from aligncat.errors import StoreError
+from aligncat.errors import ImageError, StoreError
 from aligncat.files.hashes import file_sha256
 from aligncat.files.images import open_file
-from aligncat.types import ImageRecord
+from aligncat.locations import Location, RemotePath
+from aligncat.store.photo import Photo
 
 STAMP_FIELDS = (
     pa.field("source_bytes", pa.int64()),
@@ -38,15 +38,26 @@ class Stamp:
     sha256: str
 
 
-def read_source(path: Path) -> tuple[bytes, Stamp]:
+def read_source(path: Location) -> tuple[bytes, Stamp]:
     """Return the bytes of an image file and their stamp.
 
     Raises:
         ImageError: there is no such file, or it cannot be read.
     """
+    if isinstance(path, RemotePath):
+        return _read_remote(path)
     with open_file(path) as file:
         modified = os.fstat(file.fileno()).st_mtime_ns
         content = file.read()
+    return content, Stamp(len(content), modified, hashlib.sha256(content).hexdigest())
+
+
+def _read_remote(path: RemotePath) -> tuple[bytes, Stamp]:
+    try:
+        modified = path.stat().st_mtime_ns  # asked first: of a photo that is replaced now, the hash then decides
+        content = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: the image cannot be read ({error.strerror}); replace or remove it.") from error
     return content, Stamp(len(content), modified, hashlib.sha256(content).hexdigest())
 
 
@@ -60,7 +71,7 @@ def stamp_columns(stamps: Sequence[Stamp | None]) -> dict[str, pa.Array]:
     }
 
 
-def check_unchanged(folder: Path, images: Iterable[ImageRecord], stored: pa.Table) -> None:
+def check_unchanged(folder: Location, images: Iterable[Photo], stored: pa.Table) -> None:
     """Check that the photos are the files that the store was made from.
 
     A photo has changed if its size differs, or if its modification time and its hash differ: copies change times. A
@@ -92,14 +103,18 @@ def check_unchanged(folder: Path, images: Iterable[ImageRecord], stored: pa.Tabl
     )
 
 
-def _differs(path: Path, row: Mapping[str, object]) -> bool:
+def _may_read(path: Location) -> bool:
+    return isinstance(path, RemotePath) or os.access(path, os.R_OK)
+
+
+def _differs(path: Location, row: Mapping[str, object]) -> bool:
     """Return whether a file differs from its stamp in a row of the store."""
     try:
         now = path.stat()
     except (OSError, ValueError):  # ValueError: the name holds a null character
         return False
     if row["source_bytes"] is None:
-        return row["skipped"] is not None and path.is_file() and os.access(path, os.R_OK)
+        return row["skipped"] is not None and path.is_file() and _may_read(path)
     if now.st_size != row["source_bytes"]:
         return True
     if now.st_mtime_ns == row["source_modified"]:

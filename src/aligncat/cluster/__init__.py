@@ -1,0 +1,1 @@
+"""Share work among processes and machines: each task writes one whole file, so it may be done again at any time."""
