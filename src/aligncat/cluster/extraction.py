@@ -6,18 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aligncat.cluster.driver import Driver
 from aligncat.cluster.job import Started
 from aligncat.detectors.protocol import Detector
 from aligncat.locations import Location
-from aligncat.store.extract import Extraction, WriteShards
 from aligncat.store.manifest import Manifest
 from aligncat.store.photo import Photo
 from aligncat.store.receipt import Receipt
 from aligncat.store.shard import read_ahead, split_into_batches, write_shard
 from aligncat.store.writer import StoreWriter
+
+if TYPE_CHECKING:  # it imports torch, which only detectors need
+    from aligncat.store.extract import Extraction, WriteShards
 
 
 class ShardTask(NamedTuple):

@@ -50,8 +50,10 @@ class RayWorkers:
         if accelerator is None:
             accelerator = accelerators > 0
         self.count = count or (accelerators if accelerator else cores)
+        # More workers than accelerators share them: a worker's own core makes masks slower than an accelerator.
+        share = min(1.0, accelerators / self.count) if accelerator else 0
         self._actor = ray.remote(_Actor).options(
-            num_cpus=1, num_gpus=1 if accelerator else 0, max_restarts=0, max_task_retries=0
+            num_cpus=1, num_gpus=share, max_restarts=0, max_task_retries=0
         )
         self._job = job
         self._actors: dict[int, Any] = {}

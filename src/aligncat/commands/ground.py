@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from aligncat.cluster.start import DEADLINE
 from aligncat.errors import ConfigError
 from aligncat.files.locks import remove_left
 from aligncat.files.writable import check_writable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from aligncat.cluster.driver import Driver
+    from aligncat.cluster.grounding import GroundingJob
     from aligncat.grounder.doubts import Thresholds
     from aligncat.grounder.ground_many import PhotoAnswer
+    from aligncat.grounder.grounder import Grounder
     from aligncat.grounder.grounding import Grounding
     from aligncat.grounder.requests.request import Request
     from aligncat.grounder.writers.write import Written
+    from aligncat.store.by_content import StoredPhotos
 
 _SHOWN = 10  # bad photos; the settings of the output have all
 
@@ -48,6 +55,9 @@ def ground(
     min_match: float | None = None,
     min_probability: float | None = None,
     skip_bad_images: bool = False,
+    workers: int | None = None,
+    ray: str | None = None,
+    deadline: float = DEADLINE,
 ) -> list[Grounding] | Written:
     """Find the objects that phrases refer to in photos, and print or write the answers.
 
@@ -81,6 +91,12 @@ def ground(
             what the phrase says.
         min_probability: leave out answers whose probability is lower, from 0 to 1.
         skip_bad_images: report photos that cannot be read, or in which nothing is found, and go on.
+        workers: with --out, the number of processes that answer, or of Ray's workers; by default this process alone,
+            and with --ray one for each accelerator of the cluster, or each core if there is none.
+        ray: with --out, a Ray cluster whose machines answer (extra [ray]): auto for the one that this machine belongs
+            to, HOST:PORT, or local for one on this machine. All its machines must see the photos and the output.
+        deadline: seconds that a worker has for a part of 64 photos. One that takes longer is ended, and another one
+            does its part.
 
     Returns:
         One grounding per phrase that was not left out, for one photo without `out`; otherwise what was written.
@@ -93,6 +109,7 @@ def ground(
             is unknown, a probability is not from 0 to 1, or the grounder has no match and is asked for it.
         DetectorError: the detector cannot be loaded.
         StoreError: the store was made by another detector.
+        WorkerError: workers died or did not return again and again.
     """
     from aligncat.grounder.doubts import Thresholds
     from aligncat.grounder.requests.words import requests_of
@@ -112,8 +129,12 @@ def ground(
         raise ConfigError("--format says how to write the answers; give --out, the file or folder to write")
     if out is None and polygons:
         raise ConfigError("--polygons is for --format coco and yolo; give them with --out")
+    many = workers is not None or ray is not None
+    if out is None and many:
+        raise ConfigError("--workers and --ray write answers to a file; give --out")
     from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
+    from aligncat.cluster.grounding import GroundingJob, parts_by_workers
     from aligncat.console import progress_bar
     from aligncat.detectors.device import check_device, default_device
     from aligncat.detectors.masks import NO_MASKS
@@ -121,20 +142,27 @@ def ground(
     from aligncat.grounder.ground_many import Answering, ground_photos
     from aligncat.grounder.grounder import Grounder
     from aligncat.grounder.writers.write import Output, write_answers
-    from aligncat.store.by_content import StoredPhotos
-    from aligncat.store.reader import Store
 
     chosen_device = device or default_device()
     check_device(chosen_device)
-    loaded = Grounder.from_pretrained(
-        grounder or SHIPPED, device=chosen_device, detector=detector, text_encoder=text_encoder
-    )
-    stored = None if store is None else StoredPhotos(Store.open(store, expect=loaded.detector_description))
+    opening = partial(Grounder.from_pretrained, grounder or SHIPPED, detector=detector, text_encoder=text_encoder)
+    loaded = opening(device=chosen_device)
+    stored = None if store is None else _stored(store, loaded)
     answering = Answering(several, top, thresholds)
     if polygons and loaded.detector_description.masks == NO_MASKS:
         raise ConfigError("--polygons: the detector gives boxes alone, so there are no masks to outline; leave it out")
     if out is not None and chosen_format is not None:
-        with progress_bar(MofNCompleteColumn(), TimeRemainingColumn(), shown=len(requests) > 1) as progress:
+        job = GroundingJob(
+            partial(_on_a_device, opening, device),
+            None if store is None else partial(_stored, store),
+            answering,
+            skip_bad_images,
+            candidates,
+        )
+        with (
+            progress_bar(MofNCompleteColumn(), TimeRemainingColumn(), shown=len(requests) > 1) as progress,
+            _driver(job, workers, ray, device, deadline) if many else nullcontext() as driver,
+        ):
             task = progress.add_task("ground", total=len(requests))
             return write_answers(
                 loaded,
@@ -144,6 +172,7 @@ def ground(
                 store=stored,
                 skip_bad_images=skip_bad_images,
                 advance=lambda photos: progress.advance(task, photos),
+                write_parts=None if driver is None else parts_by_workers(driver),
             )
     pairs = [(request.path, request.phrases) for request in requests]
     answers = ground_photos(
@@ -202,6 +231,31 @@ def _printed(
     if answer.error is not None:
         logger.warning("left out: %s", answer.error)
     return found_all
+
+
+def _stored(store: str | Path, loaded: Grounder) -> StoredPhotos:
+    """Return the photos of a store of a grounder's detector."""
+    from aligncat.store.by_content import StoredPhotos
+    from aligncat.store.reader import Store
+
+    return StoredPhotos(Store.open(store, expect=loaded.detector_description))
+
+
+def _on_a_device(opening: Callable[..., Grounder], device: str | None) -> Grounder:
+    """Return the grounder on a device of the machine that runs it."""
+    from aligncat.detectors.device import check_device, default_device
+
+    chosen = device or default_device()
+    check_device(chosen)
+    return opening(device=chosen)
+
+
+def _driver(job: GroundingJob, workers: int | None, ray: str | None, device: str | None, deadline: float) -> Driver:
+    from aligncat.cluster.driver import Driver
+    from aligncat.cluster.start import start_workers
+
+    started = start_workers(job, workers, ray, accelerator=None if device is None else device != "cpu")
+    return Driver(started.workers, count=started.number, deadline=deadline)
 
 
 def report_written(result: list[Grounding] | Written) -> None:

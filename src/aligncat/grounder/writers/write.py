@@ -8,17 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-from aligncat.errors import ConfigError, ImageError, NothingFoundError
+from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import path_lock
 from aligncat.files.writable import check_writable
 from aligncat.files.write_errors import named_write_errors
-from aligncat.grounder.ground_many import Answering, CandidateGrounder, PhotoAnswer, ground_photos
+from aligncat.grounder.ground_many import Answering, CandidateGrounder
 from aligncat.grounder.requests.request import Request, check_names
 from aligncat.grounder.writers.answer_set import AnswerSet, Classes, PhotoRecord
 from aligncat.grounder.writers.formats import FORMATS, AnswerFormat
+from aligncat.grounder.writers.part import PartWriter
 from aligncat.grounder.writers.polygons import check_polygons
 from aligncat.grounder.writers.unfinished import SETTINGS, Unfinished
 from aligncat.store.by_content import StoredPhotos
@@ -29,6 +30,10 @@ PHRASES = 256
 """The most phrases that are answered at once; the photo is not read again for more."""
 LOCAL_FILES = "/data/local-files/?d="
 """The beginning of the address of a photo in Label Studio's local storage."""
+
+WriteParts: TypeAlias = "Callable[[Sequence[int], Sequence[Sequence[Request]], Unfinished], Iterator[int]]"
+"""Writes parts: it is given the numbers of those that are missing, all parts, and their folder; it yields the
+numbers, in any order, as parts are done."""
 
 
 class NamedGrounder(CandidateGrounder, Protocol):
@@ -100,6 +105,7 @@ def write_answers(
     store: StoredPhotos | None = None,
     skip_bad_images: bool = False,
     advance: Callable[[int], object] = lambda photos: None,
+    write_parts: WriteParts | None = None,
 ) -> Written:
     """Answer phrases on photos and write the answers.
 
@@ -114,6 +120,7 @@ def write_answers(
             made in another way, so a run does not continue with another one.
         skip_bad_images: leave out photos that cannot be read, or in which nothing is found, and report them.
         advance: called with the number of photos that are done, to report progress.
+        write_parts: writes the parts, instead of this process; it then reads the store itself.
 
     Raises:
         ConfigError: the settings contradict each other, or the output cannot be written there.
@@ -139,7 +146,7 @@ def write_answers(
             run.unfinished.remove()
             return Written(output.path, photos=len(requests) - len(bad), bad=[*bad], finished_before=True)
         run.unfinished.begin()
-        run.answer(skip_bad_images, advance)
+        run.answer(skip_bad_images, advance, write_parts)
         written = run.count()
         run.finish()
     return written
@@ -194,41 +201,32 @@ class _Run:
             "store": None if self.store is None else self.store.sha256(),
         }
 
-    def answer(self, skip_bad_images: bool, advance: Callable[[int], object]) -> None:
+    def answer(
+        self, skip_bad_images: bool, advance: Callable[[int], object], write_parts: WriteParts | None = None
+    ) -> None:
         """Answer the parts that are missing, and check that the photos of the others are what they were."""
+        missing = []
+        for number, part in enumerate(self.parts):
+            if self.unfinished.has_part(number):
+                self.unfinished.check_unchanged(number, self.paths)
+                advance(len({request.name for request in part}))
+            else:
+                missing.append(number)
+        if write_parts is not None:
+            for number in write_parts(missing, self.parts, self.unfinished):
+                advance(len({request.name for request in self.parts[number]}))
+            return
+        candidates = self.output.candidates
+        writer = PartWriter(self.grounder, self.answering, self.store, skip_bad_images, candidates, self.unfinished)
         writing: Future[None] | None = None
         with ThreadPoolExecutor(1, "aligncat write") as pool:
-            for number, part in enumerate(self.parts):
-                if self.unfinished.has_part(number):
-                    self.unfinished.check_unchanged(number, self.paths)
-                    advance(len({request.name for request in part}))
-                    continue
-                answers = []
-                for request, answer in zip(part, self._answers(part, skip_bad_images), strict=True):
-                    answers.append(answer)
-                    advance(request.name != (part[len(answers) - 2].name if len(answers) > 1 else None))
+            for number in missing:
+                answers = writer.answers(self.parts[number], advance)
                 if writing is not None:
                     writing.result()
-                names = [request.name for request in part]
-                writing = pool.submit(
-                    self.unfinished.add_part, number, names, answers, candidates=self.output.candidates
-                )
+                writing = pool.submit(writer.write, number, self.parts[number], answers)
             if writing is not None:
                 writing.result()
-
-    def _answers(self, part: Sequence[Request], skip_bad_images: bool) -> Iterator[PhotoAnswer]:
-        """Yield the answers of one part. Batches never cross its border, so that a resumed run forms the same ones."""
-        pairs = [(request.path, request.phrases) for request in part]
-        try:
-            yield from ground_photos(
-                self.grounder, pairs, answering=self.answering, store=self.store, skip_bad_images=skip_bad_images
-            )
-        except (ImageError, NothingFoundError) as error:
-            said = str(error).removesuffix(".")
-            raise type(error)(
-                f"{said}. Or give --skip_bad_images to leave such photos out. The answers so far are kept in "
-                f"{self.unfinished.folder}; the same command continues."
-            ) from error
 
     def records(self) -> Iterator[PhotoRecord]:
         """Yield the records of all parts, in order."""

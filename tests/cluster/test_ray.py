@@ -1,0 +1,139 @@
+"""Extraction on a local Ray cluster of two workers: whatever happens, the store is the one of a single process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.light_detector import LightDetector
+from helpers.worker_runs import by_many, hashes
+
+from aligncat.cluster.extraction import ExtractionJob
+from aligncat.cluster.start import start_workers
+from aligncat.errors import ConfigError, StoreError
+from aligncat.store.photo import Photo
+
+ray = pytest.importorskip("ray")
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = "shard-*.parquet"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """Start a cluster with two processor cores, and return its address."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}")  # of the workers
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        context = ray.init(
+            address="local",
+            num_cpus=2,
+            object_store_memory=80 * 2**20,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+        yield str(context.address_info["gcs_address"])
+        ray.shutdown()
+
+
+def test_two_workers_write_the_bytes_of_one_process(
+    cluster: str, photos: list[Photo], of_one_process: dict[str, str], tmp_path: Path
+) -> None:
+    by_many(photos, tmp_path / "store", ray=cluster)
+    assert hashes(tmp_path / "store") == of_one_process
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", ["killed", "hangs"])
+def test_a_worker_that_is_lost_in_the_middle_of_a_shard_loses_nothing(
+    cluster: str,
+    photos: list[Photo],
+    of_one_process: dict[str, str],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    trouble: str,
+) -> None:
+    detector = LightDetector(at="image 06", trouble=trouble, once=tmp_path / "happened")  # type: ignore[arg-type]
+    with caplog.at_level(logging.WARNING, "aligncat.cluster"):
+        by_many(photos, tmp_path / "store", detector, ray=cluster, deadline=60 if trouble == "killed" else 30)
+    assert (tmp_path / "happened").exists()
+    assert hashes(tmp_path / "store") == of_one_process
+    [line] = caplog.messages
+    assert line.startswith("a worker di") and line.endswith("at shard 1; another one does it again")
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_is_an_error_and_loses_nothing(
+    cluster: str, photos: list[Photo], of_one_process: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "store"
+    with pytest.raises(StoreError, match=r"cannot be written \(File too large\); free some disk space"):
+        by_many(photos, out, LightDetector(at="image 09", trouble="full disk"), ray=cluster, workers=1)
+    assert len(list(out.glob(PARTS))) == 2
+    by_many(photos, out, ray=cluster)
+    assert hashes(out) == of_one_process
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from helpers.light_detector import LightDetector
+from helpers.worker_runs import by_many
+from aligncat.types import ImageRecord
+
+photos = [ImageRecord(f"image {path.stem}", path) for path in sorted(Path(sys.argv[1]).glob("*.png"))]
+by_many(photos, Path(sys.argv[2]), LightDetector(seconds=0.5), ray=sys.argv[3])
+"""
+
+
+@pytest.mark.slow
+def test_the_driver_can_be_killed_and_started_again(
+    cluster: str, photos: list[Photo], of_one_process: dict[str, str], tmp_path: Path
+) -> None:
+    out, folder = tmp_path / "store", Path(str(photos[0].path)).parent
+    command = [sys.executable, "-c", DRIVER, str(folder), str(out), cluster]
+    with subprocess.Popen(command) as driver:
+        while not list(out.glob(PARTS)):
+            assert driver.poll() is None
+            time.sleep(0.01)
+        driver.send_signal(signal.SIGKILL)
+    written = {path: path.stat().st_mtime_ns for path in out.glob(PARTS)}
+    assert not (out / "complete.json").exists()
+    by_many(photos, out, ray=cluster)
+    assert hashes(out) == of_one_process
+    assert {path: path.stat().st_mtime_ns for path in written} == written  # nothing twice
+
+
+@pytest.mark.slow
+def test_a_cluster_is_started_here_for_the_address_local(
+    photos: list[Photo], of_one_process: dict[str, str], tmp_path: Path
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}"}
+    folder = Path(str(photos[0].path)).parent
+    command = [sys.executable, "-c", DRIVER, str(folder), str(tmp_path / "store"), "local"]
+    subprocess.run(command, env=environment, check=True)
+    assert hashes(tmp_path / "store") == of_one_process
+
+
+def test_a_cluster_without_accelerators_is_an_error(cluster: str, tmp_path: Path) -> None:
+    job = ExtractionJob(LightDetector, tmp_path / "store", 4, False)
+    with pytest.raises(ConfigError, match="the cluster has no accelerator; give --device cpu"):
+        start_workers(job, 1, cluster, accelerator=True)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from aligncat.cluster.start import start_workers; "
+        "start_workers(None, 1, '127.0.0.1:9')"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "RAY_gcs_rpc_server_connect_timeout_s": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert "no Ray cluster can be reached there" in done.stderr
