@@ -8,7 +8,6 @@ The tables are computed from FIGURES, each of which says where it is from. Do no
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +64,9 @@ PHOTO = Figure("a photo's file", 200_000, "bytes", "COCO's photos have 160 kB on
 FINISH = Figure(
     "memory of the process that finishes a store, a photo", 550, "bytes", "`python benchmarks/scale.py`", True
 )
-ACCELERATOR_PRICE = Figure("an accelerator with its share of the machine, an hour", 3.00, "money", "a list price", False)
+ACCELERATOR_PRICE = Figure(
+    "an accelerator with its share of the machine, an hour", 3.00, "money", "a list price", False
+)
 CORE_PRICE = Figure("a processor core, an hour", 0.05, "money", "a list price", False)
 PUT_PRICE = Figure("a million objects written", 5.00, "money", "a list price of object stores", False)
 GET_PRICE = Figure("a million objects read", 0.40, "money", "a list price of object stores", False)
@@ -113,10 +114,10 @@ def tables() -> dict[str, str]:
 def page(text: str) -> str:
     """Return the page with its tables computed again."""
     for name, table in tables().items():
-        text, count = re.subn(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda found: f"{found[1]}{table}\n{found[2]}", text, flags=re.DOTALL
-        )
-        assert count == 1, name
+        head, start, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, tail = rest.partition("<!-- end -->")
+        assert start and end, name
+        text = f"{head}{start}{table}\n{end}{tail}"
     return text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,13 +13,18 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from helpers.light_detector import LightDetector
 from helpers.worker_runs import COUNT, by_many, by_one, hashes
 
+from aligncat.cluster.extraction import ShardTask
 from aligncat.errors import ConfigError, ImageError, StoreError, WorkerError
+from aligncat.store.columns import IMAGE_FIELDS
+from aligncat.store.complete import FileRecord
 from aligncat.store.part import Part
 from aligncat.store.photo import Photo
+from aligncat.store.receipt import Receipt
 from aligncat.types import ImageRecord
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,11 +50,11 @@ def test_a_worker_that_is_lost_in_the_middle_of_a_shard_loses_nothing(
 ) -> None:
     detector = LightDetector(at="image 06", trouble=trouble, once=tmp_path / "happened")  # type: ignore[arg-type]
     with caplog.at_level(logging.WARNING, "aligncat.cluster"):
-        by_many(photos, tmp_path / "store", detector, deadline=60 if trouble == "killed" else 20)
+        by_many(photos, tmp_path / "store", detector, deadline=60 if trouble == "killed" else 15)
     assert (tmp_path / "happened").exists()
     assert hashes(tmp_path / "store") == of_one_process
     [line] = caplog.messages
-    said = "died, perhaps because memory ran out," if trouble == "killed" else "did not return within 20 s"
+    said = "died, perhaps because memory ran out," if trouble == "killed" else "did not return within 15 s"
     assert line == f"a worker {said} at shard 1; another one does it again"
 
 
@@ -122,6 +128,16 @@ def test_a_part_can_be_written_by_workers(photos: list[Photo], of_one_process: d
     assert len(list((tmp_path / "store").glob(PARTS))) == 2
     by_one(photos, tmp_path / "store")
     assert hashes(tmp_path / "store") == of_one_process
+
+
+def test_tasks_and_receipts_are_far_too_small_for_the_store_of_ray(tmp_path: Path) -> None:
+    # Ray passes values below 100 kB directly. The names here are as long as they get.
+    names = [f"{'folder/' * 20}{number:03d}.jpg" for number in range(64)]
+    task = ShardTask(7, tuple(ImageRecord(name, Path("/shared/photos") / name) for name in names))
+    columns = [names, [None] * 64, [10**6] * 64, [10**18] * 64, [bytes(range(32))] * 64]
+    receipt = Receipt(7, FileRecord.of(b"shard"), pa.table(columns, schema=pa.schema(IMAGE_FIELDS)))
+    assert len(pickle.dumps(task)) < 50_000
+    assert len(pickle.dumps(receipt)) < 50_000
 
 
 DRIVER = """

@@ -19,6 +19,7 @@ from PIL import Image
 
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.masks import NO_MASKS
+from aligncat.detectors.protocol import Detector
 from aligncat.types import Candidates, FeatureColumn
 from helpers.descriptions import detector_description
 
@@ -83,3 +84,13 @@ class LightDetector:
             boxes=np.array([[0, 0, image.width, middle], [0, middle, image.width, image.height]], np.float32),
             masks=None,
         )
+
+
+class Opening:
+    """Opens a detector in a worker, which then needs no torch."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+
+    def __call__(self) -> Detector:
+        return self.detector

@@ -19,20 +19,10 @@ from aligncat.store.part import Part
 from aligncat.store.photo import Photo
 from aligncat.store.reader import Store
 from aligncat.types import ImageRecord
-from helpers.light_detector import LightDetector
+from helpers.light_detector import LightDetector, Opening
 
 COUNT, SHARD = 14, 4
 """The last of four shards is not full."""
-
-
-class Opening:
-    """Opens a detector in a worker."""
-
-    def __init__(self, detector: Detector) -> None:
-        self.detector = detector
-
-    def __call__(self) -> Detector:
-        return self.detector
 
 
 def write_photos(folder: Path) -> list[ImageRecord]:

@@ -175,7 +175,7 @@ def extract(
         extraction = Extraction(photos, Manifest.of(opened, ids, SHARD_SIZE), folder)
         return extraction.run(extraction.in_this_process(opened, skip_bad_images=skip_bad_images), part)
     job = ExtractionJob(opening, folder, SHARD_SIZE, skip_bad_images)
-    accelerator = None if device is None else device != "cpu"
+    accelerator = None if device is None else device.startswith("cuda")
     started = start_workers(job, workers, ray, accelerator=accelerator)
     with Driver(started.workers, count=started.number, deadline=deadline) as driver:
         manifest: Manifest = driver.greeting()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from pickle import PicklingError
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ class ProcessWorkers:
         with signals_held(), interrupts_blocked():
             try:
                 process.start()
-            except (TypeError, AttributeError, RuntimeError, ValueError) as error:
+            except (PicklingError, TypeError, AttributeError) as error:
                 raise ConfigError(
                     f"the work cannot be sent to other processes ({first_line(error)}); give the detector by its name "
                     "or folder instead of as an object, or leave out --workers"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
+import signal
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -50,11 +53,9 @@ class RayWorkers:
         if accelerator is None:
             accelerator = accelerators > 0
         self.count = count or (accelerators if accelerator else cores)
-        # More workers than accelerators share them: a worker's own core makes masks slower than an accelerator.
-        share = min(1.0, accelerators / self.count) if accelerator else 0
-        self._actor = ray.remote(_Actor).options(
-            num_cpus=1, num_gpus=share, max_restarts=0, max_task_retries=0
-        )
+        # More workers than accelerators share them: on its core, a worker makes masks slower than an accelerator.
+        share = 1 / math.ceil(self.count / accelerators) if accelerator else 0
+        self._actor = ray.remote(_Actor).options(num_cpus=1, num_gpus=share, max_restarts=0, max_task_retries=0)
         self._job = job
         self._actors: dict[int, Any] = {}
         self._refs: dict[Any, int] = {}  # what the workers are at
@@ -162,6 +163,7 @@ def _connect(ray: Any, address: str, count: int | None) -> None:
     """
     quiet = {"include_dashboard": False} if address == LOCAL else {}
     own = {"num_cpus": count, "object_store_memory": _LOCAL_STORE_BYTES} if address == LOCAL else {}
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **quiet, **own)
     except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
@@ -169,3 +171,6 @@ def _connect(ray: Any, address: str, count: int | None) -> None:
             f"--ray {address}: no Ray cluster can be reached there ({first_line(error)}); start one with `ray start "
             "--head`, or give local for one on this machine"
         ) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place, which does not give up files

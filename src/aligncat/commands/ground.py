@@ -254,7 +254,7 @@ def _driver(job: GroundingJob, workers: int | None, ray: str | None, device: str
     from aligncat.cluster.driver import Driver
     from aligncat.cluster.start import start_workers
 
-    started = start_workers(job, workers, ray, accelerator=None if device is None else device != "cpu")
+    started = start_workers(job, workers, ray, accelerator=None if device is None else device.startswith("cuda"))
     return Driver(started.workers, count=started.number, deadline=deadline)
 
 
