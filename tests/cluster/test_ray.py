@@ -31,16 +31,28 @@ def cluster() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}")  # of the workers
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        context = ray.init(
-            address="local",
-            num_cpus=2,
-            object_store_memory=80 * 2**20,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-        yield str(context.address_info["gcs_address"])
+        yield start_cluster()
         ray.shutdown()
+
+
+def start_cluster() -> str:
+    """Start Ray. It gives itself 30 s for that, which is too short where other tests use all cores, so try again."""
+    for attempt in range(4):
+        try:
+            context = ray.init(
+                address="local",
+                num_cpus=2,
+                object_store_memory=80 * 2**20,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+            return str(context.address_info["gcs_address"])
+        except Exception as error:
+            if attempt == 3 or "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+    raise AssertionError("unreachable")
 
 
 def test_two_workers_write_the_bytes_of_one_process(

@@ -166,7 +166,7 @@ def _connect(ray: Any, address: str, count: int | None) -> None:
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **quiet, **own)
-    except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
+    except Exception as error:  # Ray raises bare ones too
         raise ConfigError(
             f"--ray {address}: no Ray cluster can be reached there ({first_line(error)}); start one with `ray start "
             "--head`, or give local for one on this machine"
