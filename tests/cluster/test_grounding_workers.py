@@ -48,7 +48,7 @@ def run(
         return write_answers(grounder, requests, output, answering=Answering())
     job = GroundingJob(partial(LightGrounder, grounder.detector), None, Answering(), False, False)  # type: ignore[arg-type]
     started = start_workers(job, workers, None)
-    with Driver(started.workers, count=started.number, deadline=60) as driver:
+    with Driver(started.workers, count=started.number, deadline=900) as driver:
         return write_answers(grounder, requests, output, answering=Answering(), write_parts=parts_by_workers(driver))
 
 

@@ -12,10 +12,10 @@ from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.requests.request import Request
 from aligncat.grounder.writers.part import PartWriter
 from aligncat.grounder.writers.unfinished import Unfinished
-from aligncat.grounder.writers.write import WriteParts
 
 if TYPE_CHECKING:
     from aligncat.grounder.grounder import Grounder
+    from aligncat.grounder.writers.write import WriteParts
     from aligncat.store.by_content import StoredPhotos
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aligncat.files.owner import PATTERN, Owner
+from aligncat.locations import Location, RemotePath
 
 PART_SUFFIX = ".part"
 LOCK_SUFFIX = ".lock"
@@ -48,6 +49,13 @@ def is_temporary(path: Path) -> bool:
     """Return whether a file or folder is a temporary one of aligncat's or a lock, judged by its name."""
     name = path.name
     return name.endswith(PART_SUFFIX) or bool(LOCK_NAME.fullmatch(name) or _FOLDER.search(name))
+
+
+def is_empty(folder: Location) -> bool:
+    """Return whether a folder holds no file but locks and temporary files."""
+    if isinstance(folder, RemotePath):
+        return not folder.sizes()
+    return all(is_temporary(path) for path in folder.iterdir())
 
 
 @contextmanager

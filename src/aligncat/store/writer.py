@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from aligncat.errors import StoreError
 from aligncat.files.atomic import create_atomic, write_atomic
-from aligncat.files.temporary import is_temporary, remove_left_files
+from aligncat.files.temporary import is_empty, remove_left_files
 from aligncat.locations import Location, RemotePath, file_sizes
 from aligncat.store.columns import IMAGE_FIELDS, SkippedImage, encode_shard
 from aligncat.store.complete import COMPLETE, Complete, FileRecord
@@ -73,7 +73,7 @@ class StoreWriter:
             if not isinstance(folder, RemotePath):
                 folder.mkdir(parents=True, exist_ok=True)
                 remove_left_files(folder)
-            if not (folder / MANIFEST).exists() and _is_empty(folder):
+            if not (folder / MANIFEST).exists() and is_empty(folder):
                 manifest.write(folder)
         except OSError as error:
             raise StoreError(
@@ -294,10 +294,3 @@ class StoreWriter:
 
 def _another_store(folder: Location, differing: Sequence[str]) -> StoreError:
     return StoreError(f"{folder}: holds a different store; choose another folder. Differences: {'; '.join(differing)}")
-
-
-def _is_empty(folder: Location) -> bool:
-    """Return whether a folder holds nothing but locks and temporary files."""
-    if isinstance(folder, RemotePath):
-        return not folder.sizes()
-    return all(is_temporary(path) for path in folder.iterdir())
