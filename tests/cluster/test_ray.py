@@ -16,6 +16,7 @@ from helpers.light_detector import LightDetector
 from helpers.worker_runs import by_many, hashes
 
 from aligncat.cluster.extraction import ExtractionJob
+from aligncat.cluster.ray_workers import _connect
 from aligncat.cluster.start import start_workers
 from aligncat.errors import ConfigError, StoreError
 from aligncat.store.photo import Photo
@@ -140,12 +141,7 @@ def test_a_cluster_without_accelerators_is_an_error(cluster: str, tmp_path: Path
         start_workers(job, 1, cluster, accelerator=True)
 
 
-@pytest.mark.slow
-def test_a_cluster_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    code = (
-        "from pathlib import Path; from aligncat.cluster.start import start_workers; "
-        "start_workers(None, 1, '127.0.0.1:9')"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "RAY_gcs_rpc_server_connect_timeout_s": "1"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert "no Ray cluster can be reached there" in done.stderr
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "nowhere", "here:x"])
+def test_a_cluster_that_is_not_there_is_an_error(address: str) -> None:
+    with pytest.raises(ConfigError, match=f"--ray {address}: no Ray cluster can be reached there"):
+        _connect(ray, address, 1)  # and not start_workers, which takes the cluster of this process if there is one

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import signal
+import socket
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ LOCAL = "local"
 """The address that stands for a new cluster on this machine."""
 # Ray's least. Tasks and results are far smaller than the 100 kB up to which Ray passes a value without its store.
 _LOCAL_STORE_BYTES = 80 * 2**20
+_CONNECT_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -165,6 +167,9 @@ def _connect(ray: Any, address: str, count: int | None) -> None:
     own = {"num_cpus": count, "object_store_memory": _LOCAL_STORE_BYTES} if address == LOCAL else {}
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
+        if address not in (LOCAL, "auto"):  # Ray itself would wait for many minutes
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **quiet, **own)
     except Exception as error:  # Ray raises bare ones too
         raise ConfigError(
