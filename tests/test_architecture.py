@@ -21,7 +21,19 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("mojiref", "store", "datasets"),
     ("detectors",),
     ("files", "language", "alignment", "geometry", "run_lengths"),
-    ("types", "errors", "locations", "versions", "quiet", "loading", "stages", "console", "signals", "wording", "processes"),
+    (
+        "types",
+        "errors",
+        "locations",
+        "versions",
+        "quiet",
+        "loading",
+        "stages",
+        "console",
+        "signals",
+        "wording",
+        "processes",
+    ),
 )
 # Packages of one layer that must not import each other.
 SIBLINGS = (("training", "evaluation"), ("api", "serving"))
