@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("api", "serving"),
     ("report", "studies"),
     ("training", "evaluation"),
-    ("checkpoints", "phrases", "grounder"),
+    ("checkpoints", "export", "phrases", "grounder"),
     ("mojiref", "store", "datasets"),
     ("detectors",),
     ("files", "language", "alignment", "geometry", "run_lengths"),

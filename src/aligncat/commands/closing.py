@@ -213,6 +213,11 @@ def _trained_detector(arguments: Mapping[str, Any], result: Any) -> tuple[str, s
     return f"The detector is in {out}. {quality}", _command("extract", *words)
 
 
+def _exported_detector(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    following = _command("ground", "PHOTO", "PHRASE", "--grounder", "GROUNDER", "--detector", result)
+    return f"The exported detector is in {result}.", following
+
+
 _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "quickstart": _quickstart,
     "data mojiref": _mojiref,
@@ -232,6 +237,7 @@ _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "page": _shown,
     "import querymatch": _grounder_made,
     "detector import": _imported_detector,
+    "export detector": _exported_detector,
     "detector train": _trained_detector,
     "detector train-mini": _imported_detector,
 }

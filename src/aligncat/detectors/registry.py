@@ -9,6 +9,7 @@ nor torch.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import cast
 
 from aligncat.detectors.checked import CheckedDetector
-from aligncat.detectors.description import DetectorDescription
+from aligncat.detectors.description import BACKEND_SETTINGS, TORCH, DetectorDescription
+from aligncat.detectors.exported import ExportRecord, is_exported
 from aligncat.detectors.families import FAMILIES_OF_TRANSFORMERS
 from aligncat.detectors.folder import CONFIG, DetectorFolder
 from aligncat.detectors.known import DETECTOR_NAMES, known_detector
@@ -43,7 +45,7 @@ class DetectorFamily:
         factory: the family's `DetectorFactory`, as "module:attribute".
         extra: the extra of aligncat that the family needs, or None if the base install is enough.
         modules: the modules that the extra installs.
-        backend: the library that runs the weights: "aligncat_backend" in config.json, where "torch" is the default.
+        backend: the library that runs the model: "aligncat_backend" in config.json, where "torch" is the default.
         weights: glob patterns of the weight files, to download from the hub.
         preprocessing: the mode that is used if the user chooses none.
     """
@@ -52,16 +54,49 @@ class DetectorFamily:
     factory: str
     extra: str | None = None
     modules: tuple[str, ...] = ()
-    backend: str = "torch"
+    backend: str = TORCH
     weights: tuple[str, ...] = ("*.safetensors",)
     preprocessing: PreprocessingMode = DEFAULT_MODE
 
+    @property
+    def loaded_by_transformers(self) -> bool:
+        """Whether transformers loads the weights. Loading an exported graph must not import it."""
+        return self.backend.startswith(TORCH)
+
+
+EXPORTED_FAMILIES = ("mask2former",)
+"""The families that `aligncat export detector` can export."""
 
 FAMILIES: tuple[DetectorFamily, ...] = (
     DetectorFamily(name="mask2former", factory="aligncat.detectors.mask2former:Mask2FormerDetector"),
     *(
         DetectorFamily(name=each.name, factory=each.adapter, preprocessing=each.preprocessing)
         for each in FAMILIES_OF_TRANSFORMERS
+    ),
+    DetectorFamily(
+        name="mask2former", factory="aligncat.detectors.torch_bf16:Mask2FormerBf16Detector", backend="torch-bf16"
+    ),
+    *(
+        DetectorFamily(
+            name=name,
+            factory="aligncat.detectors.onnx_runtime:OnnxRuntimeDetector",
+            extra="onnx",
+            modules=("onnxruntime",),
+            backend="onnxruntime",
+            weights=("model.onnx",),
+        )
+        for name in EXPORTED_FAMILIES
+    ),
+    *(
+        DetectorFamily(
+            name=name,
+            factory="aligncat.detectors.openvino:OpenVinoDetector",
+            extra="openvino",
+            modules=("openvino",),
+            backend="openvino",
+            weights=("model.xml", "model.bin"),
+        )
+        for name in EXPORTED_FAMILIES
     ),
 )
 
@@ -128,9 +163,9 @@ def open_detector(
         return detector if isinstance(detector, QueryDetector | CheckedDetector) else CheckedDetector(detector)
     name = str(name)
     folder = detector_folder(name)
-    with model_loading():
-        row = _family(folder)
-        fit = Preprocessing.of(preprocessing or row.preprocessing, image_size, own_size(folder))
+    row = _family(folder)
+    with model_loading() if row.loaded_by_transformers else nullcontext():
+        fit = Preprocessing.of(preprocessing or _own_mode(folder, row), image_size, own_size(folder))
         mask_rule(masks, fit)  # its errors come before the weights are loaded
         module, attribute = row.factory.split(":")
         factory = cast("DetectorFactory", getattr(import_module(module), attribute))
@@ -203,6 +238,13 @@ def check_same(detector: Detector, description: DetectorDescription, columns: Co
             f"{' and '.join(map(str, detector.columns)) or 'no further features'}; extract and train again with this "
             "version of aligncat, or train with --alignment.features query"
         )
+
+
+def _own_mode(folder: DetectorFolder, row: DetectorFamily) -> PreprocessingMode:
+    """Return the preprocessing that a detector was exported for, or that of its family."""
+    if not is_exported(folder):
+        return row.preprocessing
+    return cast("PreprocessingMode", ExportRecord.read(folder).description.preprocessing_mode)
 
 
 def _reopen(description: DetectorDescription, device: str, appearance: bool) -> Detector:
