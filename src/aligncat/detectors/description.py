@@ -15,6 +15,8 @@ from aligncat.types import JSON
 
 TORCH, FULL_PRECISION = "torch", "fp32"
 """The usual backend and its precision. Descriptions do not write them."""
+TORCH_BF16 = "torch-bf16"
+"""The backend that runs a family on torch in bfloat16."""
 BACKEND_SETTINGS = ("backend", "precision", "graph_sha256")
 """The settings in which an exported detector differs from its source."""
 

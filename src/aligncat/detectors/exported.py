@@ -9,6 +9,7 @@ The same record, without the hashes of the files, is inside the graph, where its
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,10 @@ class ExportRecord:
             "licence": self.licence,
             "credit": self.credit,
         }
+
+    def graph_sha256(self) -> str:
+        """Return one hash of all files of the graph."""
+        return hashlib.sha256(b"".join(bytes.fromhex(each) for each in self.files.values())).hexdigest()
 
     def check(self, path: Path) -> None:
         """Check that aligncat knows the graph's format, and that its files are those that were exported.

@@ -20,7 +20,6 @@ from aligncat.detectors.masks import MaskMode
 from aligncat.detectors.preprocessing import Preprocessing
 from aligncat.detectors.query_detector import QueryDetector, usual_batch_size
 from aligncat.errors import ConfigError, DetectorError
-from aligncat.files.hashes import files_sha256
 from aligncat.wording import first_line
 
 logger = logging.getLogger(__name__)
@@ -73,7 +72,7 @@ class ExportedDetector(QueryDetector):
                 candidates=record.queries if every_query else candidates,
                 every_query=every_query,
                 masks=masks,
-                graph_sha256=files_sha256([folder.path / name for name in record.files]),
+                graph_sha256=record.graph_sha256(),
             ),
             preprocessing,
             labels=record.labels,

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
 from aligncat.detectors.checked import CheckedDetector
-from aligncat.detectors.description import BACKEND_SETTINGS, TORCH, DetectorDescription
+from aligncat.detectors.description import BACKEND_SETTINGS, FULL_PRECISION, TORCH, TORCH_BF16, DetectorDescription
 from aligncat.detectors.exported import ExportRecord, is_exported
 from aligncat.detectors.families import FAMILIES_OF_TRANSFORMERS
 from aligncat.detectors.folder import CONFIG, DetectorFolder
@@ -61,7 +61,7 @@ class DetectorFamily:
     @property
     def loaded_by_transformers(self) -> bool:
         """Whether transformers loads the weights. Loading an exported graph must not import it."""
-        return self.backend.startswith(TORCH)
+        return self.backend in (TORCH, TORCH_BF16)
 
 
 EXPORTED_FAMILIES = ("mask2former",)
@@ -74,7 +74,7 @@ FAMILIES: tuple[DetectorFamily, ...] = (
         for each in FAMILIES_OF_TRANSFORMERS
     ),
     DetectorFamily(
-        name="mask2former", factory="aligncat.detectors.torch_bf16:Mask2FormerBf16Detector", backend="torch-bf16"
+        name="mask2former", factory="aligncat.detectors.torch_bf16:Mask2FormerBf16Detector", backend=TORCH_BF16
     ),
     *(
         DetectorFamily(
@@ -215,8 +215,34 @@ def load_detector(
     return detector
 
 
+def renamed(description: DetectorDescription, name: str) -> DetectorDescription:
+    """Return the description of a detector that is now elsewhere, or of an export of it.
+
+    Args:
+        description: the description in a store or a grounder.
+        name: where the detector is now: a folder, or a name on the hub.
+
+    Raises:
+        DetectorError: the folder's config.json is damaged.
+    """
+    moved = replace(description, name=name)
+    if not (Path(name) / CONFIG).is_file():
+        return moved
+    folder = DetectorFolder.read(name, Path(name))
+    if is_exported(folder):
+        record = ExportRecord.read(folder)
+        made = record.description
+        return replace(
+            moved, backend=made.backend, precision=made.precision, graph_sha256=record.graph_sha256()
+        )
+    precision = "bf16" if folder.backend == TORCH_BF16 else FULL_PRECISION
+    return replace(moved, backend=folder.backend, precision=precision, graph_sha256="")
+
+
 def check_same(detector: Detector, description: DetectorDescription, columns: Collection[FeatureColumn] = ()) -> None:
-    """Check that a detector is the one of a description, whatever its name.
+    """Check that a detector is the one of a description, whatever its name and what runs it.
+
+    An exported detector passes for its source, whose weights it has: the user chose to run it. Stores are stricter.
 
     Args:
         detector: the detector.
@@ -226,7 +252,7 @@ def check_same(detector: Detector, description: DetectorDescription, columns: Co
     Raises:
         DetectorError: it differs in more than its name, or does not give the further features.
     """
-    if differing := description.differences(detector.description()):
+    if differing := description.differences(detector.description(), ignoring=BACKEND_SETTINGS):
         raise DetectorError(
             f"the detector {description.name!r} has changed since it was last used (it differs in "
             f"{', '.join(each.path for each in differing)}); restore the original, or extract and train again with "
@@ -308,8 +334,9 @@ def _family(folder: DetectorFolder) -> DetectorFamily:
             "export the detector for one of these."
         )
     if missing := [module for module in family.modules if find_spec(module) is None]:
+        on = "" if family.backend == TORCH else f" on {family.backend}"
         raise DetectorError(
-            f"{folder.name}: {family.name} detectors need {', '.join(missing)}, which is not installed; run "
+            f"{folder.name}: {family.name} detectors{on} need {', '.join(missing)}, which is not installed; run "
             f"pip install 'aligncat[{family.extra}]'"
         )
     return family

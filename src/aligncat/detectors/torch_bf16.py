@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from aligncat.detectors.candidates import RawOutput
+from aligncat.detectors.description import TORCH_BF16
 from aligncat.detectors.folder import DetectorFolder
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.masks import MaskMode
@@ -50,7 +51,7 @@ class Mask2FormerBf16Detector(Mask2FormerDetector):
         self._description = replace(
             self._description,
             config_sha256=source if isinstance(source, str) else self._description.config_sha256,
-            backend="torch-bf16",
+            backend=TORCH_BF16,
             precision="bf16",
         )
 

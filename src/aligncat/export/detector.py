@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from aligncat.detectors.description import TORCH_BF16
 from aligncat.detectors.exported import FORMATS, RECORD, ExportRecord, Precision
 from aligncat.detectors.exported_detector import ExportedDetector
 from aligncat.detectors.folder import BACKEND, CONFIG, IMAGE_SIZE, DetectorFolder, with_hashes
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 Runtime = Literal["onnx", "openvino", "torch"]
 
-_BACKENDS: dict[Runtime, str] = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch-bf16"}
+_BACKENDS: dict[Runtime, str] = {"onnx": "onnxruntime", "openvino": "openvino", "torch": TORCH_BF16}
 _PRECISIONS: dict[Runtime, tuple[Precision, ...]] = {
     "onnx": ("fp32",),
     "openvino": ("fp32", "bf16", "int8"),
