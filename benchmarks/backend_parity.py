@@ -3,8 +3,8 @@
     python benchmarks/backend_parity.py MOJIREF --grounder RUN ... --exported FOLDER ... [--scenes 300] [--out FILE]
 
 The mini detector on torch and its exports run over the same scenes of MojiRef's val split. For each export the script
-prints the share of images in which the (query, class) pairs of the candidates differ, and for each grounder the REC, the
-oracle, and the share of expressions for which another object is chosen: another query, or no candidate of that query.
+prints the share of images in which the (query, class) pairs of the candidates differ, and for each grounder the REC,
+the oracle, and the share of expressions for which a candidate of another query is chosen.
 The grounders are trained with candidates of torch. Figures are printed as JSON, REC and oracle in percent.
 """
 

@@ -101,6 +101,7 @@ def test_alignment_imports_only_torch_types_and_errors() -> None:
         "aligncat.detectors.registry",
         "aligncat.detectors.description",
         "aligncat.detectors.protocol",
+        "aligncat.export.detector",
         "aligncat.api.ablate",
         "aligncat.api.evaluate",
         "aligncat.api.extract",

@@ -302,9 +302,7 @@ def without_record(folder: Path) -> None:
         (without_record, r"config\.json: aligncat_export: must be a mapping .* export the detector again"),
     ],
 )
-def test_damage_is_one_clear_error(
-    onnx: Path, tmp_path: Path, damage: Callable[[Path], None], message: str
-) -> None:
+def test_damage_is_one_clear_error(onnx: Path, tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
     folder = copied(onnx, tmp_path)
     damage(folder)
     with pytest.raises(DetectorError, match=message):
@@ -441,9 +439,7 @@ def test_two_exports_are_equal_bit_for_bit(onnx: Path, openvino: Path, world: Wo
 def test_an_int8_export_without_photos_is_refused(world: World, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no photo"):
-        export_detector(
-            world.detector, tmp_path / "out", to="openvino", precision="int8", images=tmp_path / "empty"
-        )
+        export_detector(world.detector, tmp_path / "out", to="openvino", precision="int8", images=tmp_path / "empty")
     assert not (tmp_path / "out").exists()
 
 

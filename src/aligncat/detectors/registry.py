@@ -232,9 +232,7 @@ def renamed(description: DetectorDescription, name: str) -> DetectorDescription:
     if is_exported(folder):
         record = ExportRecord.read(folder)
         made = record.description
-        return replace(
-            moved, backend=made.backend, precision=made.precision, graph_sha256=record.graph_sha256()
-        )
+        return replace(moved, backend=made.backend, precision=made.precision, graph_sha256=record.graph_sha256())
     precision = "bf16" if folder.backend == TORCH_BF16 else FULL_PRECISION
     return replace(moved, backend=folder.backend, precision=precision, graph_sha256="")
 

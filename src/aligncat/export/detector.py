@@ -117,7 +117,9 @@ def _check_options(to: Runtime, precision: Precision, images: str | Path | None)
 def _check_family(source: DetectorFolder) -> None:
     kind = source.config.get("model_type")
     if source.backend != "torch":
-        raise ConfigError(f"{source.name}: exported already, for {source.backend}; export the detector it was made from")
+        raise ConfigError(
+            f"{source.name}: exported already, for {source.backend}; export the detector it was made from"
+        )
     if kind not in EXPORTED_FAMILIES:
         raise ConfigError(
             f"{source.name}: a {kind} detector cannot be exported, only {' and '.join(EXPORTED_FAMILIES)}; use it with "
