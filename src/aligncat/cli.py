@@ -141,11 +141,6 @@ VERBS: dict[str, Verb] = {
         "Turn an original (detectron2) Mask2Former checkpoint into a folder that transformers and aligncat load.",
         positional=("model", "out"),
     ),
-    "export detector": Verb(
-        "aligncat.export.detector:export_detector",
-        "Export a detector for ONNX Runtime or OpenVINO, which run it faster and without torch.",
-        positional=("detector", "out"),
-    ),
     "detector train": Verb(
         "aligncat.api.train_detector:train_detector",
         "Fine-tune a detector on your own categories, from photos with the boxes and masks of their objects.",
@@ -153,6 +148,11 @@ VERBS: dict[str, Verb] = {
     "detector train-mini": Verb(
         "aligncat.mojiref.train_detector:train_mini_detector",
         "Train the mini detector and save it as a Hugging Face folder with float16 weights.",
+    ),
+    "export detector": Verb(
+        "aligncat.export.detector:export_detector",
+        "Export a detector for ONNX Runtime or OpenVINO, which run it faster and without torch.",
+        positional=("detector", "out"),
     ),
 }
 

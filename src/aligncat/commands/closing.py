@@ -237,8 +237,8 @@ _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "page": _shown,
     "import querymatch": _grounder_made,
     "detector import": _imported_detector,
-    "export detector": _exported_detector,
     "detector train": _trained_detector,
     "detector train-mini": _imported_detector,
+    "export detector": _exported_detector,
 }
 """The verb's name -> a function that returns what was written, as a sentence, and what to do next."""

@@ -10,23 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
 from aligncat.detectors.checked import CheckedDetector
-from aligncat.detectors.description import BACKEND_SETTINGS, FULL_PRECISION, TORCH, TORCH_BF16, DetectorDescription
+from aligncat.detectors.description import (
+    BACKEND_SETTINGS,
+    FULL_PRECISION,
+    TORCH,
+    TORCH_BF16,
+    DetectorDescription,
+)
 from aligncat.detectors.exported import ExportRecord, is_exported
 from aligncat.detectors.families import FAMILIES_OF_TRANSFORMERS
 from aligncat.detectors.folder import CONFIG, DetectorFolder
 from aligncat.detectors.known import DETECTOR_NAMES, known_detector
 from aligncat.detectors.masks import DEFAULT_MASKS, MaskMode, mask_rule
-from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, PreprocessingMode
+from aligncat.detectors.preprocessing import Preprocessing, PreprocessingMode
 from aligncat.detectors.preprocessor_config import PREPROCESSOR, own_size
 from aligncat.detectors.protocol import Detector, DetectorFactory
 from aligncat.detectors.registered import open_registered, registered_name
+from aligncat.detectors.rows import EXPORTED, DetectorFamily
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.loading import model_loading
 from aligncat.types import FeatureColumn
@@ -36,68 +43,13 @@ CANDIDATES = 20
 """O, the number of candidates that the paper and QueryMatch keep for each image."""
 
 
-@dataclass(frozen=True, slots=True)
-class DetectorFamily:
-    """An architecture whose checkpoints aligncat can load, on one backend.
-
-    Attributes:
-        name: `model_type` in a checkpoint's config.json.
-        factory: the family's `DetectorFactory`, as "module:attribute".
-        extra: the extra of aligncat that the family needs, or None if the base install is enough.
-        modules: the modules that the extra installs.
-        backend: the library that runs the model: "aligncat_backend" in config.json, where "torch" is the default.
-        weights: glob patterns of the weight files, to download from the hub.
-        preprocessing: the mode that is used if the user chooses none.
-    """
-
-    name: str
-    factory: str
-    extra: str | None = None
-    modules: tuple[str, ...] = ()
-    backend: str = TORCH
-    weights: tuple[str, ...] = ("*.safetensors",)
-    preprocessing: PreprocessingMode = DEFAULT_MODE
-
-    @property
-    def loaded_by_transformers(self) -> bool:
-        """Whether transformers loads the weights. Loading an exported graph must not import it."""
-        return self.backend in (TORCH, TORCH_BF16)
-
-
-EXPORTED_FAMILIES = ("mask2former",)
-"""The families that `aligncat export detector` can export."""
-
 FAMILIES: tuple[DetectorFamily, ...] = (
     DetectorFamily(name="mask2former", factory="aligncat.detectors.mask2former:Mask2FormerDetector"),
     *(
         DetectorFamily(name=each.name, factory=each.adapter, preprocessing=each.preprocessing)
         for each in FAMILIES_OF_TRANSFORMERS
     ),
-    DetectorFamily(
-        name="mask2former", factory="aligncat.detectors.torch_bf16:Mask2FormerBf16Detector", backend=TORCH_BF16
-    ),
-    *(
-        DetectorFamily(
-            name=name,
-            factory="aligncat.detectors.onnx_runtime:OnnxRuntimeDetector",
-            extra="onnx",
-            modules=("onnxruntime",),
-            backend="onnxruntime",
-            weights=("model.onnx",),
-        )
-        for name in EXPORTED_FAMILIES
-    ),
-    *(
-        DetectorFamily(
-            name=name,
-            factory="aligncat.detectors.openvino:OpenVinoDetector",
-            extra="openvino",
-            modules=("openvino",),
-            backend="openvino",
-            weights=("model.xml", "model.bin"),
-        )
-        for name in EXPORTED_FAMILIES
-    ),
+    *EXPORTED,
 )
 
 
@@ -225,10 +177,11 @@ def renamed(description: DetectorDescription, name: str) -> DetectorDescription:
     Raises:
         DetectorError: the folder's config.json is damaged.
     """
-    moved = replace(description, name=name)
-    if not (Path(name) / CONFIG).is_file():
+    moved, known = replace(description, name=name), known_detector(name)
+    path = Path(name) if known is None or known.folder is None else known.folder
+    if not (path / CONFIG).is_file():
         return moved
-    folder = DetectorFolder.read(name, Path(name))
+    folder = DetectorFolder.read(name, path)
     if is_exported(folder):
         record = ExportRecord.read(folder)
         made = record.description

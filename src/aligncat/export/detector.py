@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aligncat.detectors.description import TORCH_BF16
 from aligncat.detectors.exported import FORMATS, RECORD, ExportRecord, Precision
-from aligncat.detectors.exported_detector import ExportedDetector
 from aligncat.detectors.folder import BACKEND, CONFIG, IMAGE_SIZE, DetectorFolder, with_hashes
 from aligncat.detectors.known import KnownDetector, known_detector, started_from_credits
 from aligncat.detectors.preprocessing import PreprocessingMode
-from aligncat.detectors.registry import CANDIDATES, EXPORTED_FAMILIES, detector_folder, open_detector
+from aligncat.detectors.registry import detector_folder, open_detector
+from aligncat.detectors.rows import EXPORTED_FAMILIES
 from aligncat.detectors.training_record import STARTED_FROM, TrainingRecord, continued
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.files.atomic import write_atomic
@@ -87,11 +87,10 @@ def export_detector(
     check_writable(out)
     source = detector_folder(str(detector))
     _check_family(source)
-    opened = open_detector(
-        str(detector), image_size=image_size, preprocessing=preprocessing, candidates=CANDIDATES, appearance=True
-    )
-    if TYPE_CHECKING:
-        assert isinstance(opened, Mask2FormerDetector)  # EXPORTED_FAMILIES has no others
+    from aligncat.detectors.mask2former import Mask2FormerDetector  # here, so that help is quick
+
+    opened = open_detector(str(detector), image_size=image_size, preprocessing=preprocessing, appearance=True)
+    assert isinstance(opened, Mask2FormerDetector)  # EXPORTED_FAMILIES has no others
     record = _record(opened, to, chosen)
     with new_folder(Path(out)) as folder:
         if to == "torch":
@@ -186,9 +185,8 @@ def _write_weights(source: DetectorFolder, record: ExportRecord, folder: Path) -
     """Write a copy of a detector's folder that torch runs in bf16."""
     from aligncat.detectors.torch_bf16 import SOURCE_CONFIG
 
-    for file in source.path.iterdir():
-        if file.is_file() and file.name != CONFIG:
-            write_atomic(folder / file.name, file.read_bytes())
+    for file in source.safetensors():
+        write_atomic(folder / file.name, file.read_bytes())
     made = record.description
     seen = continued(source.name, made.weights_sha256, (), ())
     seen.write(folder)
@@ -208,6 +206,8 @@ def _check_against_source(source: Mask2FormerDetector, folder: Path, precision: 
         DetectorError: in fp32 they differ by more than rounding, or a number is not finite.
     """
     import numpy as np
+
+    from aligncat.detectors.exported_detector import ExportedDetector  # here, so that help is quick
 
     exported = open_detector(folder, appearance=True)
     assert isinstance(exported, ExportedDetector)
