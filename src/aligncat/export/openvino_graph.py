@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from aligncat.datasets.photos import photos_in
-from aligncat.detectors.exported import OUTPUTS, PIXELS, RECORD, Precision
+from aligncat.detectors.exported import OUTPUTS, PIXELS, RECORD
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.preprocessing import normalize
 from aligncat.errors import DataError
@@ -26,14 +26,14 @@ CALIBRATION_PHOTOS = 300
 
 
 def write_openvino(
-    detector: Mask2FormerDetector, folder: Path, precision: Precision, record: str, images: str | Path | None
+    detector: Mask2FormerDetector, folder: Path, precision: str, record: str, images: str | Path | None
 ) -> list[str]:
     """Write model.xml and model.bin, for batches of any size.
 
     Args:
         detector: the detector.
         folder: an existing folder.
-        precision: "int8" quantises the graph; bf16 is the runtime's matter, so the weights stay float32.
+        precision: a `Precision`; "int8" quantises the graph; bf16 is the runtime's matter, so the weights stay float32.
         record: the text to keep inside the file.
         images: the folder of the photos that calibrate int8.
 
