@@ -281,7 +281,7 @@ def _family(folder: DetectorFolder) -> DetectorFamily:
     family = rows.get(folder.backend)
     if family is None:
         raise DetectorError(
-            f"{folder.config_file}: aligncat_backend is {folder.backend!r}, but {kind} runs on {' or '.join(rows)}; "
+            f"{folder.config_file}: aligncat_backend is {folder.backend!r}, but {kind} runs on {', '.join(rows)}; "
             "export the detector for one of these."
         )
     if missing := [module for module in family.modules if find_spec(module) is None]:
