@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -424,6 +425,15 @@ def test_openvino_computes_in_the_precision_that_was_asked_for(
     assert hint == {"bf16": "bf16", "int8": "f32"}[precision]
     expected, found = full.forward(pixels(2)).class_logits, less.forward(pixels(2)).class_logits
     assert_near(found, expected)
+
+
+@pytest.mark.slow
+def test_openvino_writes_nothing_into_the_home_folder(openvino: Path, tmp_path: Path) -> None:
+    """Its telemetry does, in each process that imports it."""
+    code = f"from aligncat.detectors.registry import open_detector; open_detector({str(openvino)!r})"
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "NNCF_CI")}
+    subprocess.run([sys.executable, "-c", code], env={**environment, "HOME": str(tmp_path)}, check=True)
+    assert not [path for path in tmp_path.rglob("*") if "openvino" in path.name or path.name == "intel"]
 
 
 @pytest.mark.slow

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from numpy.typing import NDArray
 from aligncat.datasets.photos import photos_in
 from aligncat.detectors.exported import OUTPUTS, PIXELS, RECORD
 from aligncat.detectors.mask2former import Mask2FormerDetector
+from aligncat.detectors.openvino import without_telemetry
 from aligncat.detectors.preprocessing import normalize
 from aligncat.errors import DataError
 from aligncat.export.tracing import ANY_BATCH, quiet_tracing, traceable
@@ -44,7 +42,7 @@ def write_openvino(
         DataError: there is no photo.
         ImageError: a photo cannot be read.
     """
-    with _without_telemetry(), quiet_tracing():
+    with without_telemetry(), quiet_tracing():
         import openvino
 
         graph, squares = traceable(detector)
@@ -82,18 +80,3 @@ def _calibration(detector: Mask2FormerDetector, folder: Path) -> list[NDArray[np
     step = -(-len(found) // CALIBRATION_PHOTOS)
     squares = (fit.square(read_image(path))[0] for path in found[::step])
     return [np.ascontiguousarray(normalize([square], fit.mean, fit.std)) for square in squares]
-
-
-@contextmanager
-def _without_telemetry() -> Iterator[None]:
-    """Let OpenVINO's converter and nncf send nothing to their makers, as they do not on a build machine."""
-    before = {name: os.environ.get(name) for name in ("CI", "NNCF_CI")}
-    os.environ.update(dict.fromkeys(before, "true"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
