@@ -149,6 +149,11 @@ VERBS: dict[str, Verb] = {
         "aligncat.mojiref.train_detector:train_mini_detector",
         "Train the mini detector and save it as a Hugging Face folder with float16 weights.",
     ),
+    "export detector": Verb(
+        "aligncat.export.detector:export_detector",
+        "Export a detector for ONNX Runtime or OpenVINO, which run it faster and without torch.",
+        positional=("detector", "out"),
+    ),
 }
 
 

@@ -178,6 +178,7 @@ def make_cases(root: Path, world: World, site: Site) -> dict[str, Case]:
                 str(root / "labels.txt"),
             ]
         ),
+        "export detector": Case(["export", "detector", str(world.detector), "OUT/exported", "--to", "torch"]),
         "import querymatch": Case(querymatch_words),
         "detector train": Case(
             ["detector", "train", "--out", "OUT/detector", "--save_every", "1", "--device", "cpu", *own_detector]

@@ -37,6 +37,7 @@ VERBS = (
         "ground folder",
         "detector import",
         "import querymatch",
+        "export detector",
         "detector train",
         "detector train-mini",
         "quickstart",

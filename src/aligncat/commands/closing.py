@@ -216,6 +216,11 @@ def _trained_detector(arguments: Mapping[str, Any], result: Any) -> tuple[str, s
     return f"The detector is in {out}. {quality}", _command("extract", *words)
 
 
+def _exported_detector(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    following = _command("ground", "PHOTO", "PHRASE", "--grounder", "GROUNDER", "--detector", result)
+    return f"The exported detector is in {result}.", following
+
+
 _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "quickstart": _quickstart,
     "data mojiref": _mojiref,
@@ -237,5 +242,6 @@ _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "detector import": _imported_detector,
     "detector train": _trained_detector,
     "detector train-mini": _imported_detector,
+    "export detector": _exported_detector,
 }
 """The verb's name -> a function that returns what was written, as a sentence, and what to do next."""

@@ -13,6 +13,13 @@ from aligncat.errors import DetectorError
 from aligncat.files.differences import Difference, differences
 from aligncat.types import JSON
 
+TORCH, FULL_PRECISION = "torch", "fp32"
+"""The usual backend and its precision. Descriptions do not write them."""
+TORCH_BF16 = "torch-bf16"
+"""The backend that runs a family on torch in bfloat16."""
+BACKEND_SETTINGS = ("backend", "precision", "graph_sha256")
+"""The settings in which an exported detector differs from its source."""
+
 
 @dataclass(frozen=True, slots=True)
 class DetectorDescription:
@@ -35,6 +42,9 @@ class DetectorDescription:
         every_query: whether each of the N queries is kept once, under its most confident class.
         masks: how masks and boxes are made from the mask logits, a `MaskMode`, or "none" for boxes alone. They do not
             affect the query features or the confidences.
+        backend: the library that runs the model: "torch", or that of an exported detector.
+        precision: the numbers that the backend computes with: "fp32", "bf16" or "int8".
+        graph_sha256: hash of an exported graph's files; empty if the backend runs the weights themselves.
         unknown: other keys of a file that a different version wrote. They are kept, compared and written back.
     """
 
@@ -49,6 +59,9 @@ class DetectorDescription:
     candidates: int
     every_query: bool = False
     masks: str = DEFAULT_MASKS
+    backend: str = TORCH
+    precision: str = FULL_PRECISION
+    graph_sha256: str = ""
     unknown: Mapping[str, JSON] = field(default_factory=dict)
 
     @classmethod
@@ -97,6 +110,7 @@ class DetectorDescription:
         """Return the settings to compare, including the preprocessing mode and the masks, which files may leave out."""
         preprocessing = {**self.preprocessing, "mode": self.preprocessing_mode}
         settings: dict[str, JSON] = {**self.to_json(), "masks": self.masks, "preprocessing": preprocessing}
+        settings |= {"backend": self.backend, "precision": self.precision, "graph_sha256": self.graph_sha256}
         return {key: value for key, value in settings.items() if key != "name" and key not in ignoring}
 
     @property
@@ -122,5 +136,14 @@ _TYPES: Mapping[str, type] = {
     "candidates": int,
     "every_query": bool,
     "masks": str,
+    "backend": str,
+    "precision": str,
+    "graph_sha256": str,
 }
-_DEFAULTS: Mapping[str, JSON] = {"every_query": False, "masks": DEFAULT_MASKS}
+_DEFAULTS: Mapping[str, JSON] = {
+    "every_query": False,
+    "masks": DEFAULT_MASKS,
+    "backend": TORCH,
+    "precision": FULL_PRECISION,
+    "graph_sha256": "",
+}

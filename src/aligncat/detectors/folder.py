@@ -14,8 +14,8 @@ from aligncat.files.hashes import files_sha256
 from aligncat.files.seals import check_seal, sealed
 
 CONFIG = "config.json"
-_IMAGE_SIZE_KEY = "aligncat_image_size"
-_BACKEND_KEY = "aligncat_backend"
+IMAGE_SIZE, BACKEND = "aligncat_image_size", "aligncat_backend"
+"""The keys of config.json with the side of the square, pixels, and the library that runs the model."""
 _WEIGHTS_KEY = "aligncat_weights_sha256"
 _SEAL_KEY = "aligncat_config_sha256"
 _REMEDY = "get the detector again from where it came from"
@@ -64,21 +64,21 @@ class DetectorFolder:
         if not isinstance(config, dict):
             raise DetectorError(f"{file}: must be a mapping of settings, not {type(config).__name__}; {_REMEDY}")
         check_seal(config, str(file), _REMEDY, error=DetectorError, key=_SEAL_KEY)
-        size = config.get(_IMAGE_SIZE_KEY)
+        size = config.get(IMAGE_SIZE)
         if size is not None and type(size) is not int:
-            raise DetectorError(f"{file}: {_IMAGE_SIZE_KEY} must be a whole number of pixels, not {shorten(size)}")
+            raise DetectorError(f"{file}: {IMAGE_SIZE} must be a whole number of pixels, not {shorten(size)}")
         return cls(name, path, config)
 
     @property
     def image_size(self) -> int | None:
         """Side of the square that the model was trained with, pixels, if config.json records it."""
-        size: int | None = self.config.get(_IMAGE_SIZE_KEY)
+        size: int | None = self.config.get(IMAGE_SIZE)
         return size
 
     @property
     def backend(self) -> str:
         """The library that runs the weights; "torch" if config.json does not say."""
-        return str(self.config.get(_BACKEND_KEY, "torch"))
+        return str(self.config.get(BACKEND, "torch"))
 
     @property
     def config_file(self) -> Path:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from aligncat.detectors.candidates import CONFIDENCE_RULE, RawOutput
 from aligncat.detectors.colour import COLOUR
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.folder import DetectorFolder
 from aligncat.detectors.levels import LEVELS, STAGES, pooled_levels
-from aligncat.detectors.mask2former_forward import Mask2FormerForward
+from aligncat.detectors.mask2former_forward import Mask2FormerForward, Mask2FormerOutput
 from aligncat.detectors.mask_queries import torch_pair_confidences
 from aligncat.detectors.masks import MaskMode
 from aligncat.detectors.preprocessing import Preprocessing
@@ -75,14 +76,41 @@ class Mask2FormerDetector(QueryDetector):
         """
         with torch.inference_mode():
             output = self._run(torch.from_numpy(pixels).to(self.device))
-            parts = [output.class_logits, output.mask_logits, output.features]
-            if LEVELS in self.columns:
-                maps = [*output.backbone_maps[:STAGES], output.pixel_embeddings]
-                parts.append(pooled_levels(maps, output.mask_logits))
-            return RawOutput(*(part.cpu().numpy() for part in parts))
+            parts = _parts(output, levels=LEVELS in self.columns)
+            return RawOutput(*(part.float().cpu().numpy() for part in parts))
 
     def confidences(
         self, class_logits: NDArray[np.float32], mask_logits: NDArray[np.float32] | None
     ) -> NDArray[np.float32]:
         """Return the confidence of every (query, class) pair of one image, in torch."""
         return torch_pair_confidences(class_logits, mask_logits)
+
+    @property
+    def queries(self) -> int:
+        """N, the number of queries."""
+        return int(self._model.config.num_queries)
+
+    def graph(self) -> nn.Module:
+        """Return a module that computes what `forward` gives, from operations that other runtimes have."""
+        return _Graph(self._model)
+
+
+class _Graph(nn.Module):
+    """A model as a function of pixels, (B, 3, size, size), with the outputs of `RawOutput`, including `levels`."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model.requires_grad_(False)  # so that its tensors are registered
+        self._run = Mask2FormerForward(model, for_export=True)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        return tuple(_parts(self._run(pixels), levels=True))
+
+
+def _parts(output: Mask2FormerOutput, *, levels: bool) -> list[Tensor]:
+    """Return the parts of `RawOutput`, in order."""
+    parts = [output.class_logits, output.mask_logits, output.features]
+    if levels:
+        maps = [*output.backbone_maps[:STAGES], output.pixel_embeddings]
+        parts.append(pooled_levels(maps, output.mask_logits))
+    return parts

@@ -66,11 +66,12 @@ class _Grid:
 class Mask2FormerForward:
     """A function that runs a model, `Mask2FormerForUniversalSegmentation` of transformers. Threads can share it."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, for_export: bool = False) -> None:
         """Find the parts of a model.
 
         Args:
             model: the model, in float32 and for inference, on its device.
+            for_export: use only operations that the formats of other runtimes have.
 
         Raises:
             DetectorError: the installed transformers builds the model from other parts.
@@ -78,7 +79,7 @@ class Mask2FormerForward:
         self._classes = model.class_predictor
         try:
             self._backbone = model.model.pixel_level_module.encoder
-            self._pixels = _PixelDecoder(model.model.pixel_level_module.decoder)
+            self._pixels = _PixelDecoder(model.model.pixel_level_module.decoder, for_export)
             self._queries = _QueryDecoder(model.model.transformer_module)
         except AttributeError as error:
             raise DetectorError(
@@ -141,11 +142,11 @@ def _cells(level: Tensor) -> Tensor:
 class _PixelDecoder:
     """The pixel decoder: deformable attention among the cells of three levels, then one larger map."""
 
-    def __init__(self, decoder: Any) -> None:
+    def __init__(self, decoder: Any, for_export: bool) -> None:
         self._projections = list(decoder.input_projections)
         self._embedding = decoder.position_embedding
         self._levels = decoder.level_embed
-        self._layers = [_PixelLayer(layer) for layer in decoder.encoder.layers]
+        self._layers = [_PixelLayer(layer, _sampled if for_export else _read) for layer in decoder.encoder.layers]
         self._lateral = list(decoder.lateral_convolutions)
         self._smooth = list(decoder.output_convolutions)
         self._mask_projection = decoder.mask_projection
@@ -176,7 +177,8 @@ class _PixelDecoder:
 class _PixelLayer:
     """One layer of the pixel decoder: deformable attention and a feed-forward network."""
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: Any, read: Callable[..., Tensor]) -> None:
+        self._read = read
         attention = layer.self_attn
         self._offsets, self._weights = attention.sampling_offsets, attention.attention_weights
         self._values, self._output = attention.value_proj, attention.output_proj
@@ -190,7 +192,7 @@ class _PixelLayer:
         places = self._offsets(queries).unflatten(2, (heads, levels, points, 2)) + grid.centres
         weights = self._weights(queries).unflatten(2, (heads, levels * points)).softmax(dim=-1)
         values = self._values(states).unflatten(2, (heads, -1))
-        read = _read(values, grid.shapes, places, weights.unflatten(3, (levels, points)))
+        read = self._read(values, grid.shapes, places, weights.unflatten(3, (levels, points)))
         states = self._attention_norm(states + self._output(read))
         return self._output_norm(states + self._second(self._first(states).relu_()))  # type: ignore[no-any-return]
 

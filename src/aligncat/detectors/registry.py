@@ -9,22 +9,31 @@ nor torch.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
 from aligncat.detectors.checked import CheckedDetector
-from aligncat.detectors.description import DetectorDescription
+from aligncat.detectors.description import (
+    BACKEND_SETTINGS,
+    FULL_PRECISION,
+    TORCH,
+    TORCH_BF16,
+    DetectorDescription,
+)
+from aligncat.detectors.exported import ExportRecord, is_exported
 from aligncat.detectors.families import FAMILIES_OF_TRANSFORMERS
 from aligncat.detectors.folder import CONFIG, DetectorFolder
 from aligncat.detectors.known import DETECTOR_NAMES, known_detector
 from aligncat.detectors.masks import DEFAULT_MASKS, MaskMode, mask_rule
-from aligncat.detectors.preprocessing import DEFAULT_MODE, Preprocessing, PreprocessingMode
+from aligncat.detectors.preprocessing import Preprocessing, PreprocessingMode
 from aligncat.detectors.preprocessor_config import PREPROCESSOR, own_size
 from aligncat.detectors.protocol import Detector, DetectorFactory
 from aligncat.detectors.registered import open_registered, registered_name
+from aligncat.detectors.rows import EXPORTED, DetectorFamily
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.loading import model_loading
 from aligncat.types import FeatureColumn
@@ -34,35 +43,13 @@ CANDIDATES = 20
 """O, the number of candidates that the paper and QueryMatch keep for each image."""
 
 
-@dataclass(frozen=True, slots=True)
-class DetectorFamily:
-    """An architecture whose checkpoints aligncat can load, on one backend.
-
-    Attributes:
-        name: `model_type` in a checkpoint's config.json.
-        factory: the family's `DetectorFactory`, as "module:attribute".
-        extra: the extra of aligncat that the family needs, or None if the base install is enough.
-        modules: the modules that the extra installs.
-        backend: the library that runs the weights: "aligncat_backend" in config.json, where "torch" is the default.
-        weights: glob patterns of the weight files, to download from the hub.
-        preprocessing: the mode that is used if the user chooses none.
-    """
-
-    name: str
-    factory: str
-    extra: str | None = None
-    modules: tuple[str, ...] = ()
-    backend: str = "torch"
-    weights: tuple[str, ...] = ("*.safetensors",)
-    preprocessing: PreprocessingMode = DEFAULT_MODE
-
-
 FAMILIES: tuple[DetectorFamily, ...] = (
     DetectorFamily(name="mask2former", factory="aligncat.detectors.mask2former:Mask2FormerDetector"),
     *(
         DetectorFamily(name=each.name, factory=each.adapter, preprocessing=each.preprocessing)
         for each in FAMILIES_OF_TRANSFORMERS
     ),
+    *EXPORTED,
 )
 
 
@@ -128,9 +115,9 @@ def open_detector(
         return detector if isinstance(detector, QueryDetector | CheckedDetector) else CheckedDetector(detector)
     name = str(name)
     folder = detector_folder(name)
-    with model_loading():
-        row = _family(folder)
-        fit = Preprocessing.of(preprocessing or row.preprocessing, image_size, own_size(folder))
+    row = _family(folder)
+    with model_loading() if row.loaded_by_transformers else nullcontext():
+        fit = Preprocessing.of(preprocessing or _own_mode(folder, row), image_size, own_size(folder))
         mask_rule(masks, fit)  # its errors come before the weights are loaded
         module, attribute = row.factory.split(":")
         factory = cast("DetectorFactory", getattr(import_module(module), attribute))
@@ -180,8 +167,33 @@ def load_detector(
     return detector
 
 
+def renamed(description: DetectorDescription, name: str) -> DetectorDescription:
+    """Return the description of a detector that is now elsewhere, or of an export of it.
+
+    Args:
+        description: the description in a store or a grounder.
+        name: where the detector is now: a folder, or a name on the hub.
+
+    Raises:
+        DetectorError: the folder's config.json is damaged.
+    """
+    moved, known = replace(description, name=name), known_detector(name)
+    path = Path(name) if known is None or known.folder is None else known.folder
+    if not (path / CONFIG).is_file():
+        return moved
+    folder = DetectorFolder.read(name, path)
+    if is_exported(folder):
+        record = ExportRecord.read(folder)
+        made = record.description
+        return replace(moved, backend=made.backend, precision=made.precision, graph_sha256=record.graph_sha256())
+    precision = "bf16" if folder.backend == TORCH_BF16 else FULL_PRECISION
+    return replace(moved, backend=folder.backend, precision=precision, graph_sha256="")
+
+
 def check_same(detector: Detector, description: DetectorDescription, columns: Collection[FeatureColumn] = ()) -> None:
-    """Check that a detector is the one of a description, whatever its name.
+    """Check that a detector is the one of a description, whatever its name and what runs it.
+
+    An exported detector passes for its source, whose weights it has: the user chose to run it. Stores are stricter.
 
     Args:
         detector: the detector.
@@ -191,7 +203,7 @@ def check_same(detector: Detector, description: DetectorDescription, columns: Co
     Raises:
         DetectorError: it differs in more than its name, or does not give the further features.
     """
-    if differing := description.differences(detector.description()):
+    if differing := description.differences(detector.description(), ignoring=BACKEND_SETTINGS):
         raise DetectorError(
             f"the detector {description.name!r} has changed since it was last used (it differs in "
             f"{', '.join(each.path for each in differing)}); restore the original, or extract and train again with "
@@ -203,6 +215,13 @@ def check_same(detector: Detector, description: DetectorDescription, columns: Co
             f"{' and '.join(map(str, detector.columns)) or 'no further features'}; extract and train again with this "
             "version of aligncat, or train with --alignment.features query"
         )
+
+
+def _own_mode(folder: DetectorFolder, row: DetectorFamily) -> PreprocessingMode:
+    """Return the preprocessing that a detector was exported for, or that of its family."""
+    if not is_exported(folder):
+        return row.preprocessing
+    return cast("PreprocessingMode", ExportRecord.read(folder).description.preprocessing_mode)
 
 
 def _reopen(description: DetectorDescription, device: str, appearance: bool) -> Detector:
@@ -262,12 +281,13 @@ def _family(folder: DetectorFolder) -> DetectorFamily:
     family = rows.get(folder.backend)
     if family is None:
         raise DetectorError(
-            f"{folder.config_file}: aligncat_backend is {folder.backend!r}, but {kind} runs on {' or '.join(rows)}; "
+            f"{folder.config_file}: aligncat_backend is {folder.backend!r}, but {kind} runs on {', '.join(rows)}; "
             "export the detector for one of these."
         )
     if missing := [module for module in family.modules if find_spec(module) is None]:
+        on = "" if family.backend == TORCH else f" on {family.backend}"
         raise DetectorError(
-            f"{folder.name}: {family.name} detectors need {', '.join(missing)}, which is not installed; run "
+            f"{folder.name}: {family.name} detectors{on} need {', '.join(missing)}, which is not installed; run "
             f"pip install 'aligncat[{family.extra}]'"
         )
     return family

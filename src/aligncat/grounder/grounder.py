@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -15,7 +14,7 @@ from aligncat.datasets.split import Split
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.device import check_device
 from aligncat.detectors.protocol import Detector
-from aligncat.detectors.registry import check_same, load_detector, open_detector
+from aligncat.detectors.registry import check_same, load_detector, open_detector, renamed
 from aligncat.errors import DetectorError
 from aligncat.grounder.card_results import CardResult
 from aligncat.grounder.download import find_folder
@@ -252,8 +251,8 @@ class Grounder(PhotoGrounder, ModelHubMixin):
                 grounder that needs no training but a detector.
             device: the device of the grounder and its detector: "cpu", "cuda", "cuda:1", "mps" and so on.
                 `aligncat.detectors.device.default_device` returns the accelerator of this machine.
-            detector: the folder or hub name of the grounder's detector, if it has moved since training, or the detector
-                itself, if it is an object of your own; for "training-free", any detector.
+            detector: the folder or hub name of the grounder's detector, if it has moved since training, or of an export
+                of it, or the detector itself, if it is an object of your own; for "training-free", any detector.
             text_encoder: the folder or hub name of the grounder's frozen transformer, if that has moved since training.
             force_download: download all files again, even those in the cache.
             token: the access token of the hub, for a private grounder.
@@ -291,5 +290,5 @@ class Grounder(PhotoGrounder, ModelHubMixin):
             check_same(given, grounder.detector_description, [each.column for each in grounder.columns])
             grounder._detector = grounder._given_detector = given
         elif detector is not None:
-            grounder.detector_description = replace(grounder.detector_description, name=str(detector))
+            grounder.detector_description = renamed(grounder.detector_description, str(detector))
         return grounder.to(device)

@@ -1,0 +1,1 @@
+"""Export detectors and grounders for other runtimes."""
