@@ -26,7 +26,7 @@ from aligncat.detectors.mask2former_forward import Mask2FormerForward
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import DetectorError
 
-EXTRACT = Path(__file__).resolve().parents[2] / "benchmarks" / "extract.py"
+REAL_SIZE = Path(__file__).resolve().parents[2] / "benchmarks" / "real_size.py"
 
 
 def tiny_model(*, backbone: str = "swin", seed: int = 0, **settings: Any) -> Any:
@@ -208,7 +208,7 @@ def test_the_candidates_of_a_detector_are_the_same(name: str, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_the_candidates_of_a_swin_tiny_of_real_size_are_the_same(tmp_path: Path) -> None:
-    save = runpy.run_path(str(EXTRACT))["save_real_size_detector"]
+    save = runpy.run_path(str(REAL_SIZE))["save_detector"]
     detector = open_detector(str(save(tmp_path / "swin-tiny")))
     assert isinstance(detector, Mask2FormerDetector)
     for photo in photos(3):

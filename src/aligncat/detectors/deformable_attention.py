@@ -53,7 +53,7 @@ def weighted_rows(values: Tensor, shapes: Sequence[tuple[int, int]], points: Ten
     read = F.embedding_bag(
         corners.view(-1, length),
         values.reshape(-1, dim),
-        per_sample_weights=shares.view(-1, length),
+        per_sample_weights=shares.view(-1, length).to(values.dtype),  # in autocast, the attention stays in float32
         mode="sum",
     )
     return read.view(batch, queries, heads * dim)
