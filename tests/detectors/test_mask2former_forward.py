@@ -21,6 +21,7 @@ from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation,
 
 from aligncat.detectors import mask2former_forward
 from aligncat.detectors.candidates import RawOutput
+from aligncat.detectors.deformable_attention import weighted_rows
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.mask2former_forward import Mask2FormerForward
 from aligncat.detectors.registry import open_detector
@@ -143,7 +144,7 @@ def test_sampling_instead_of_weighted_rows_gives_the_same() -> None:
     values, weights = torch.randn(1, 20, 2, 4), torch.rand(1, 5, 2, 2, 3)
     points = torch.rand(1, 5, 2, 2, 3, 2) * 5 - 1
     shapes = [(2, 2), (4, 4)]
-    expected = mask2former_forward._read(values, shapes, points, weights)
+    expected = weighted_rows(values, shapes, points.flatten(3, 4), weights.flatten(3), [3, 3])
     sampled = mask2former_forward._sampled(values, shapes, points, weights)
     torch.testing.assert_close(sampled, expected, rtol=0, atol=1e-5)
 

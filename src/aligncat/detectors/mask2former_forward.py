@@ -190,19 +190,19 @@ class _PixelLayer:
         places = self._offsets(queries).unflatten(2, (heads, levels, points, 2)) + grid.centres
         weights = self._weights(queries).unflatten(2, (heads, levels * points)).softmax(dim=-1)
         values = self._values(states).unflatten(2, (heads, -1))
-        read = _read(values, grid.shapes, places, weights.unflatten(3, (levels, points)))
+        if values.device.type == "cpu":
+            read = weighted_rows(values, grid.shapes, places.flatten(3, 4), weights, [points] * levels)
+        else:
+            read = _sampled(values, grid.shapes, places, weights.unflatten(3, (levels, points)))
         states = self._attention_norm(states + self._output(read))
         return self._output_norm(states + self._second(self._first(states).relu_()))  # type: ignore[no-any-return]
 
 
-def _read(values: Tensor, shapes: Sequence[tuple[int, int]], points: Tensor, weights: Tensor) -> Tensor:
-    """Return what each query and head reads; the arguments are those of `weighted_rows`."""
-    read = weighted_rows if values.device.type == "cpu" else _sampled
-    return read(values, shapes, points, weights)
-
-
 def _sampled(values: Tensor, shapes: Sequence[tuple[int, int]], points: Tensor, weights: Tensor) -> Tensor:
-    """Return the same as `weighted_rows`, with the function of transformers, which samples the maps."""
+    """Return the same as `weighted_rows` with transformers' function; points and weights are (B, Q, heads, levels, P).
+
+    It samples the maps, which is faster on a GPU.
+    """
     sizes = points.new_tensor([(columns, rows) for rows, columns in shapes])
     shares = (points + 0.5) / sizes[:, None]
     return multi_scale_deformable_attention(values, list(shapes), shares, weights)
