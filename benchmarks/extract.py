@@ -61,6 +61,7 @@ def main() -> None:
         for pixels in batches_of(bare, images[:2]):  # warm up
             bare.forward(pixels)
         peaks = [peak_mb()]
+        extract_images(images=images[:2], detector=detector, out=Path(scratch) / "warm-up")
         for start in range(0, len(images), options.block):
             block = images[start : start + options.block]
             inputs = batches_of(bare, block)
