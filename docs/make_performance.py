@@ -42,12 +42,14 @@ class Section:
         title: its heading.
         command: the command that measures it.
         about: what it compares.
+        missing: what the page says if no run is stored.
     """
 
     name: str
     title: str
     command: str
     about: str
+    missing: str = "**No run is stored yet:**"
 
 
 def _large(what: str, about: str, title: str) -> Section:
@@ -113,6 +115,7 @@ SECTIONS = (
         "An accelerator",
         "python benchmarks/accelerator.py",
         "Forward passes, extraction, training and negatives on a GPU.",
+        "**Never measured**, because no accelerator was at hand:",
     ),
 )
 
@@ -165,7 +168,7 @@ def _bars(figures: Sequence[Figure]) -> Iterator[str]:
 def _section(section: Section, measured: Measurement | None) -> Iterator[str]:
     yield f"## {section.title}"
     if measured is None:
-        yield f"{section.about} **Never measured.**"
+        yield f"{section.about}\n{section.missing}"
         yield f"    {section.command} --out benchmarks/results/{section.name}.json"
         return
     yield section.about
