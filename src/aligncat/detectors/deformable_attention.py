@@ -8,17 +8,16 @@ transformers samples each map with `grid_sample` and adds up afterwards. The two
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import FunctionType, MethodType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# transformers' names, the same in all families that have them: of a module with as many points in each level, and of a
-# function with a number of points for each level.
-_SAMPLER, _SAMPLE = "MultiScaleDeformableAttention", "multi_scale_deformable_attention_v2"
-_KEPT_SAMPLE = "ms_deformable_attn_core"  # the attribute in which a module keeps the function
+# transformers' names, the same in all families that have them: of a module with as many points in each level, of a
+# function with a number of points for each level, and of the attribute in which some modules keep that function.
+_SAMPLER = "MultiScaleDeformableAttention"
+_SAMPLE, _KEPT_SAMPLE = "multi_scale_deformable_attention_v2", "ms_deformable_attn_core"
 
 
 def weighted_rows(
@@ -158,16 +157,6 @@ def use_weighted_rows(model: Any) -> None:
         for name, part in module.named_children():
             if type(part).__name__ == _SAMPLER:
                 setattr(module, name, WeightedRows())
-        interpolates = "default" in (getattr(module, "method", None), getattr(module, "decoder_method", None))
-        if interpolates and getattr(getattr(module, _KEPT_SAMPLE, None), "__name__", None) == _SAMPLE:
+        kept = getattr(getattr(module, _KEPT_SAMPLE, None), "__name__", None)
+        if kept == _SAMPLE and module.decoder_method == "default":  # which interpolates
             setattr(module, _KEPT_SAMPLE, _weighted_shares)
-        elif interpolates and _SAMPLE in type(module).forward.__code__.co_names:
-            module.forward = MethodType(_with_weighted_shares(type(module).forward), module)
-
-
-def _with_weighted_shares(forward: FunctionType) -> FunctionType:
-    """Return a module's `forward` that calls our function where it calls transformers'."""
-    names = {**forward.__globals__, _SAMPLE: _weighted_shares}
-    found = FunctionType(forward.__code__, names, forward.__name__, forward.__defaults__, forward.__closure__)
-    found.__kwdefaults__ = forward.__kwdefaults__
-    return found
