@@ -14,7 +14,7 @@ IN_PARALLEL = $(if $(WORKERS),-n $(WORKERS) --dist worksteal)
 
 WHEEL := build/wheel
 
-.PHONY: quickstart smoke test lint hooks slow docs wheel base-check wheel-check browser clean announce release dist label-studio
+.PHONY: quickstart smoke test lint hooks slow bench docs wheel base-check wheel-check browser clean announce release dist label-studio
 
 quickstart: $(VENV)/.ready
 	$(BIN)/aligncat quickstart
@@ -41,6 +41,10 @@ hooks: $(VENV)/.ready
 
 slow: $(VENV)/.ready
 	$(BIN)/python -m pytest -m slow
+
+# Write docs/performance.md from benchmarks/results/*.json, which the benchmarks write with --out.
+bench: $(VENV)/.ready
+	$(BIN)/python docs/make_performance.py
 
 # Build the documentation site in build/site. A broken link or an unknown name is an error.
 docs: $(VENV)/.ready

@@ -1,6 +1,6 @@
 """Compare training from a store with training that runs the detector in the loop, as QueryMatch's release does.
 
-python benchmarks/against_on_the_fly.py [--rounds N] [--swin]
+    python benchmarks/against_on_the_fly.py [--rounds N] [--swin] [--out FILE]
 
 Both ways take the same step of the preset mojiref on batches of MojiRef scenes. In the loop, each step also reads and
 letterboxes its photos, runs the mini detector, enlarges the masks of all queries to the detector's input, and selects
@@ -20,18 +20,20 @@ same negatives. The published code is not part of this project, so its own time 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from floors import Product, operations
+from measuring import Figure, add_out, alternated, seconds, write
 from PIL import Image
+from real_size import BACKBONES, random_mask2former
 from torch import Tensor
-from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
 
 from aligncat.alignment.negatives import select_negatives
 from aligncat.detectors.known import MINI
@@ -51,13 +53,6 @@ from aligncat.types import ImageRecord
 EPOCHS, REFERENTS, IMAGES = 25, 42_404, 16_994  # RefCOCO's training split
 CANDIDATES, WORDS, LENGTH = 20, 500, 8
 TEXTS, DIM, NEGATIVES = 14, 512, 4  # the paper's batch per GPU
-
-
-def spent(part: Callable[[], object]) -> float:
-    """Return the processor time of one call in seconds."""
-    start = time.process_time()
-    part()
-    return time.process_time() - start
 
 
 def write_scenes(folder: Path, count: int) -> list[ImageRecord]:
@@ -89,8 +84,12 @@ def detect_in_the_loop(detector: QueryDetector, images: Sequence[ImageRecord]) -
     return CandidateTensors(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 
-def steps(rounds: int, folder: Path) -> dict[str, float]:
-    """Return the median seconds of a step in both ways and of its parts, and of the extraction of an image."""
+def steps(rounds: int, folder: Path) -> dict[str, Any]:
+    """Return the seconds of a step in both ways, of extraction per image, and the least that the latter two can take.
+
+    The keys: "loop" and "store", the seconds of each round; "extract", seconds an image; "step floor" and
+    "extract floor", their operations at the rate of a matrix product; "batch", referents per step.
+    """
     torch.manual_seed(0)
     preset = load_preset("mojiref")
     size = preset.training.batch_size
@@ -98,8 +97,9 @@ def steps(rounds: int, folder: Path) -> dict[str, float]:
     detector = open_detector(MINI, candidates=CANDIDATES)
     assert isinstance(detector, QueryDetector)
     detect_in_the_loop(detector, records[:8])  # warm up
-    extracting = spent(lambda: extract_images(images=records, detector=detector, out=folder / "store")) / size
-    store = extract_images(images=records, detector=detector, out=folder / "store")
+    extract = partial(extract_images, images=records, detector=detector, out=folder / "store")
+    extracting = seconds(extract) / size
+    store = extract()
     stored = store.tensors(store.image_ids)
     tokens = torch.randint(3, WORDS, (size, LENGTH)) * (torch.arange(LENGTH) < torch.randint(2, LENGTH, (size, 1)))
     model = GroundingModel(
@@ -131,13 +131,20 @@ def steps(rounds: int, folder: Path) -> dict[str, float]:
         torch.nn.utils.clip_grad_norm_(module.parameters(), preset.training.clip_norm)
         optimizer.step()
 
-    times: dict[str, list[float]] = {"loop": [], "store": []}
-    for number in range(rounds + 1):
-        loop, ours = spent(lambda: learn(detect_in_the_loop(detector, records))), spent(lambda: learn(stored))
-        if number > 0:
-            times["loop"].append(loop)
-            times["store"].append(ours)
-    return {**{name: statistics.median(each) for name, each in times.items()}, "extract": extracting, "batch": size}
+    product = Product(1024)
+    ways = {"loop": lambda: learn(detect_in_the_loop(detector, records)), "store": lambda: learn(stored)}
+    times = alternated({**ways, "product": product}, rounds)
+    rate = product.rate(median(times.pop("product")))
+    side = detector.preprocessing.size
+    detector._model.requires_grad_(False)  # type: ignore[attr-defined]  # so that its operations can be counted
+    pixels = torch.zeros(detector.batch_size, 3, side, side).numpy()
+    return {
+        **times,
+        "extract": extracting,
+        "step floor": operations(ways["store"]) / rate,
+        "extract floor": operations(lambda: detector.forward(pixels)) / rate / detector.batch_size,
+        "batch": size,
+    }
 
 
 def epochs(loop: float, ours: float, extract: float, batch: float) -> tuple[float, float]:
@@ -155,15 +162,7 @@ def epochs(loop: float, ours: float, extract: float, batch: float) -> tuple[floa
 
 def swin_seconds() -> float:
     """Return the processor time of a forward pass of Swin-Base Mask2Former at 800 px, with all masks enlarged."""
-    backbone = SwinConfig(  # type: ignore[call-arg]
-        embed_dim=128,
-        depths=[2, 2, 18, 2],
-        num_heads=[4, 8, 16, 32],
-        window_size=12,
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-    )
-    config = Mask2FormerConfig(backbone_config=backbone, num_queries=100, num_labels=80)  # type: ignore[call-arg]
-    model = Mask2FormerForUniversalSegmentation(config).eval()  # type: ignore[no-untyped-call]
+    model = random_mask2former(BACKBONES["swin-base"])
     pixels = torch.rand(1, 3, 800, 800)
 
     def run() -> None:
@@ -171,7 +170,7 @@ def swin_seconds() -> float:
             F.interpolate(model(pixel_values=pixels).masks_queries_logits, (800, 800), mode="bilinear").sigmoid()
 
     run()
-    return spent(run)
+    return seconds(run)
 
 
 def published_negatives(scores: Tensor, queries: Tensor, count: int) -> Tensor:
@@ -209,52 +208,98 @@ def published_negatives(scores: Tensor, queries: Tensor, count: int) -> Tensor:
     return found
 
 
-def negatives() -> dict[str, float]:
-    """Return the seconds of both selections, and the megabytes of their tables of similarities."""
+def negatives() -> list[Figure]:
+    """Return the ratios of the times and of the tables of similarities of both selections."""
     torch.manual_seed(0)
     queries, texts = torch.randn(TEXTS, CANDIDATES, DIM) + torch.randn(DIM), torch.randn(TEXTS, DIM)
     scores = (texts @ queries.flatten(0, 1).T).view(TEXTS, TEXTS, CANDIDATES)
     valid, images = torch.ones(TEXTS, CANDIDATES, dtype=torch.bool), torch.arange(TEXTS)
+    unit = F.normalize(queries, dim=-1).flatten(0, 1)
     ours = select_negatives(scores, queries, valid, images, NEGATIVES)
-    start = time.process_time()
-    theirs = published_negatives(scores, queries, NEGATIVES)
-    published = time.process_time() - start
-    assert torch.equal(torch.where(ours.mask, ours.indices, -1), theirs), "the negatives differ"
-    rounds = [spent(lambda: select_negatives(scores, queries, valid, images, NEGATIVES)) for _ in range(20)]
-    return {
-        "published": published,
-        "ours": statistics.median(rounds),
-        "published_mb": TEXTS * ((TEXTS - 1) * CANDIDATES) ** 2 * 4 / 2**20,
-        "ours_mb": (TEXTS * CANDIDATES) ** 2 * 4 / 2**20,
-    }
+    found: list[Tensor] = []
+    published = seconds(lambda: found.append(published_negatives(scores, queries, NEGATIVES)))
+    assert torch.equal(torch.where(ours.mask, ours.indices, -1), found[0]), "the negatives differ"
+    times = alternated(
+        {
+            "ours": lambda: select_negatives(scores, queries, valid, images, NEGATIVES),
+            "product": lambda: unit @ unit.T,
+        },
+        20,
+    )
+    what = f"the published selection of negatives, written plainly, for {TEXTS} phrases"
+    return [
+        Figure.ratio(
+            what,
+            [published] * 20,
+            times["ours"],
+            "times ours",
+            limit=published / median(times["product"]),
+            limit_is="the product of all candidates instead of our selection",
+            bar=500.0,
+            more_is_better=True,
+        ),
+        Figure(
+            f"our table of similarities for {TEXTS} phrases",
+            (TEXTS * CANDIDATES) ** 2 / (TEXTS * ((TEXTS - 1) * CANDIDATES) ** 2),
+            "times the published table",
+            bar=0.01,
+        ),
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--swin", action="store_true", help="project Swin-Base at 800 px")
+    add_out(parser)
     options = parser.parse_args()
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         found = steps(options.rounds, Path(scratch))
-    batch = found["batch"]
-    loop, ours = epochs(found["loop"], found["store"], found["extract"], batch)
-    found |= {"step_ratio": found["loop"] / found["store"], "epochs_ratio": loop / ours}
-    print(f"step of {batch:.0f}: {found['loop']:.3f} s in the loop, {found['store']:.3f} s from a store", end="")
-    print(f", ratio {found['step_ratio']:.1f}; extraction {found['extract']:.4f} s an image")
-    print(f"{EPOCHS} epochs: {loop / 3600:.1f} h and {ours / 3600:.1f} h, ratio {found['epochs_ratio']:.1f}")
+    batch, store, extract = found["batch"], median(found["store"]), found["extract"]
+    loop, ours = epochs(median(found["loop"]), store, extract, batch)
+    _, least = epochs(0, found["step floor"], found["extract floor"], batch)
+    figures = [
+        Figure.ratio(
+            "a step with the detector in the loop",
+            found["loop"],
+            found["store"],
+            "times one from a store",
+            limit=median(found["loop"]) / found["step floor"],
+            limit_is="a step of ours that takes its operations at the rate of a matrix product",
+            bar=40.0,
+            more_is_better=True,
+        ),
+        Figure(
+            f"{EPOCHS} epochs with the detector in the loop",
+            loop / ours,
+            "times one extraction and epochs from the store",
+            limit=loop / least,
+            limit_is="extraction and steps of ours that take their operations at the rate of a matrix product",
+            bar=28.0,
+            more_is_better=True,
+        ),
+    ]
+    notes = [
+        f"Epochs are counted at RefCOCO's numbers: {REFERENTS:,} referents, {IMAGES:,} images. In the loop "
+        f"{loop / 3600:.1f} h, from a store {ours / 3600:.1f} h; extraction {1000 * extract:.1f} ms an image."
+    ]
     if options.swin:
         swin = swin_seconds()
-        loop, ours = epochs(found["store"] + batch * swin, found["store"], swin, batch)
-        found |= {"swin": swin, "swin_epochs_ratio": loop / ours}
-        print(f"Swin-B at 800 px, {swin:.2f} s an image: a step {found['store']:.3f} + {batch:.0f} x {swin:.2f} s")
-        print(f"  in the loop {EPOCHS} x {REFERENTS // batch:.0f} such steps = {loop / 3600:,.0f} h", end="; ")
-        print(f"{IMAGES:,} x {swin:.2f} s + the steps from a store = {ours / 3600:,.0f} h, ratio {loop / ours:.1f}")
-    selection = negatives()
-    found |= {f"negatives_{name}": value for name, value in selection.items()}
-    print(f"negatives of {TEXTS}: {selection['published']:.3f} s and {selection['ours']:.5f} s, ratio", end=" ")
-    print(f"{selection['published'] / selection['ours']:.0f}; tables {selection['published_mb']:.2f} MB and", end=" ")
-    print(f"{selection['ours_mb']:.2f} MB")
-    print(json.dumps({"threads": torch.get_num_threads(), **found}))
+        loop, ours = epochs(store + batch * swin, store, swin, batch)
+        figures.append(
+            Figure(
+                f"{EPOCHS} epochs with a Swin-Base at 800 px in the loop, projected",
+                loop / ours,
+                "times one extraction and epochs from the store",
+            )
+        )
+        notes.append(
+            f"The projection: a pass of Swin-Base takes {swin:.2f} s, so a step in the loop {store:.3f} + {batch} x "
+            f"{swin:.2f} s, and {EPOCHS} x {REFERENTS // batch} of them {loop / 3600:,.0f} h; {IMAGES:,} x {swin:.2f} "
+            f"s and the steps from a store take {ours / 3600:,.0f} h."
+        )
+    write([*figures, *negatives()], options, notes=notes)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,29 @@
-"""Measure the time of one training step by part, from tokens and stored candidates to gradients.
+"""Measure the time of one training step, from tokens and stored candidates to gradients.
 
-python benchmarks/alignment.py [--threads N] [--negatives]
+    python benchmarks/alignment.py [--threads N] [--negatives] [--out FILE]
 
-The last table compares whole steps of the preset refcoco, with Adam, and gives the ratio of each to the first: a
-forward pass for each simulated GPU and plain Adam, then what training does, in float32 and in bfloat16. Their steps
-alternate. The averaging of the weights and Lightning's own work are not included.
+Three kinds of whole step of the preset refcoco alternate, with Adam: a forward pass for each simulated GPU and plain
+Adam, then what training does, in float32 and in bfloat16. The averaging of the weights and Lightning's own work are not
+included. The details of the JSON have the parts of a step of two sizes.
 
---negatives gives the selection of negatives alone, for batches from 16 to 512 at 20 candidates and 512 dimensions: its
-processor time, the growth of the process, and the size of its one table, (B O)^2 numbers. Each batch is measured in its
-own process.
+--negatives measures the selection of negatives alone, for batches from 16 to 512 at 20 candidates and 512 dimensions:
+its time against the product of all candidates that it needs, and the growth of the process against its one table,
+(B O)^2 numbers. Each batch is measured in its own process.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
-from pathlib import Path
-from typing import Any
+from statistics import median
 
 import torch
+from floors import Product, operations
+from measuring import Figure, add_out, alternated, peak_mb, write
+from torch import Tensor
 
 from aligncat.alignment.config import AlignmentConfig, Sizes
 from aligncat.alignment.model import AlignmentModel
@@ -34,10 +34,12 @@ from aligncat.language.config import TextEncoderConfig
 from aligncat.language.encoder import TextEncoder
 from aligncat.training.config import Precision
 from aligncat.training.module import GroundingModule
-from aligncat.training.presets import load_preset
+from aligncat.training.presets import Preset, load_preset
 
 BATCH, SLOTS, LENGTH, WORDS = 64, 20, 15, 2000
 NEGATIVES = (16, 32, 64, 128, 256, 512)  # batches
+MOST_GROWTH = {256: 300}  # MB by batch
+PLAIN, TOGETHER, HALF = "a forward pass for each part, plain Adam", "float32", "bfloat16"
 SETTINGS = {
     "MojiRef (d_v 128, dims 256)": (
         TextEncoderConfig(dim=256, feedforward=1024),
@@ -50,17 +52,6 @@ SETTINGS = {
         Sizes(visual_dim=256, text_dim=512, classes=80),
     ),
 }
-
-
-def milliseconds(part: Callable[[], Any], repeats: int = 5) -> float:
-    """Return the processor time of the fastest of several runs, after one warm-up run."""
-    part()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        part()
-        times.append(time.process_time() - start)
-    return min(times) * 1000
 
 
 def measure(text: TextEncoderConfig, config: AlignmentConfig, sizes: Sizes) -> dict[str, float]:
@@ -80,20 +71,21 @@ def measure(text: TextEncoderConfig, config: AlignmentConfig, sizes: Sizes) -> d
         aligned = model(features, categories, valid, *encoder(tokens), labels)
         model.losses(aligned, valid, image_index, labels)["total"].backward()  # type: ignore[no-untyped-call]
 
-    return {
-        "text encoder, forward": milliseconds(lambda: encoder(tokens)),
-        "alignment, forward": milliseconds(lambda: model(features, categories, valid, *encoded, labels)),
-        "negatives of one space": milliseconds(
-            lambda: select_negatives(scores, queries, valid, image_index, config.negatives_per_image)
+    parts: dict[str, Callable[[], object]] = {
+        "text encoder, forward": lambda: encoder(tokens),
+        "alignment, forward": lambda: model(features, categories, valid, *encoded, labels),
+        "negatives of one space": lambda: select_negatives(
+            scores, queries, valid, image_index, config.negatives_per_image
         ),
-        "losses, forward": milliseconds(lambda: model.losses(alignment, valid, image_index, labels)),
-        "whole step": milliseconds(step),
+        "losses, forward": lambda: model.losses(alignment, valid, image_index, labels),
+        "whole step": step,
     }
+    return {name: round(1000 * median(found), 2) for name, found in alternated(parts, 5).items()}
 
 
-def whole_steps(rounds: int = 20) -> dict[str, float]:
-    """Return the median milliseconds of three kinds of step of the preset refcoco, which alternate."""
-    preset = load_preset("refcoco")
+def training_steps(preset: Preset, device: str = "cpu") -> dict[str, Callable[[], None]]:
+    """Return three kinds of step of a preset, on random candidates and words."""
+    torch.manual_seed(0)
     size = preset.training.batch_size
     phrases = (1 + torch.poisson(torch.full((size, 1), 2.6))).clamp(max=preset.text.max_length)
     tokens = torch.randint(3, WORDS, (size, int(phrases.max()))) * (torch.arange(int(phrases.max())) < phrases)
@@ -110,13 +102,14 @@ def whole_steps(rounds: int = 20) -> dict[str, float]:
         confidences=torch.rand(size, SLOTS),
         second_labels=categories[:, 1],
     )
+    batch = Batch(*(each.to(device) for each in batch))
 
     def step(precision: Precision, *, together: bool) -> Callable[[], None]:
         training = replace(preset.training, precision=precision, ranks=preset.training.ranks if together else 1)
         model = GroundingModel(
             ModelConfig(preset.alignment, preset.text), WORDS, feature_dim=256, classes=80, vectors=vectors
         )
-        module = GroundingModule(model, training, 1000).train()
+        module = GroundingModule(model, training, 1000).train().to(device)
         module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer
         optimizer = module.configure_optimizers()["optimizer"]
         if not together:
@@ -131,70 +124,87 @@ def whole_steps(rounds: int = 20) -> dict[str, float]:
 
         return run
 
-    steps = {
-        "forward per part, plain Adam": step("float32", together=False),
-        "float32": step("float32", together=True),
-        "bfloat16": step("bfloat16", together=True),
+    return {
+        PLAIN: step("float32", together=False),
+        TOGETHER: step("float32", together=True),
+        HALF: step("bfloat16", together=True),
     }
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for number in range(rounds + 2):
-        for name, run in steps.items():
-            start = time.process_time()
-            run()
-            if number >= 2:
-                times[name].append(time.process_time() - start)
-    return {name: statistics.median(values) * 1000 for name, values in times.items()}
 
 
-def peak_mb() -> float:
-    """Return the largest memory of this process so far in MB (on Linux; getrusage counts that of the parent too)."""
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+def whole_steps(rounds: int = 20) -> list[Figure]:
+    """Return the time of a step, and its ratios to the other kinds."""
+    steps = training_steps(load_preset("refcoco"))
+    product = Product(1024)
+    times = alternated({**steps, "product": product}, rounds, warm=2)
+    floor = operations(steps[TOGETHER]) / product.rate(median(times["product"]))
+    return [
+        Figure.time(
+            "training step of the preset refcoco",
+            times[TOGETHER],
+            "ms",
+            limit=1000 * floor,
+            limit_is="its operations at the rate of a matrix product",
+        ),
+        Figure.ratio("the same step", times[TOGETHER], times[PLAIN], f"times {PLAIN}"),
+        Figure.ratio("the same step in bfloat16", times[HALF], times[TOGETHER], "times that in float32"),
+    ]
 
 
-def negatives(batch: int, threads: int, repeats: int = 3) -> tuple[float, float]:
-    """Return the median milliseconds of the selection of negatives, and the growth of the process in MB."""
-    torch.set_num_threads(threads)
+def drawn(batch: int, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the arguments of `select_negatives` for a batch of different images, drawn at random."""
     torch.manual_seed(0)
     queries, texts = torch.randn(batch, SLOTS, 512) + torch.randn(512), torch.randn(batch, 512)
     scores = (texts @ queries.flatten(0, 1).T).view(batch, batch, SLOTS)
     valid, image_index = torch.ones(batch, SLOTS, dtype=torch.bool), torch.arange(batch)
+    return scores.to(device), queries.to(device), valid.to(device), image_index.to(device)
+
+
+def negatives(batch: int, threads: int, rounds: int = 3) -> list[Figure]:
+    """Return the time of the selection of negatives, and the growth of the process."""
+    torch.set_num_threads(threads)
+    scores, queries, valid, image_index = drawn(batch)
+    unit = torch.nn.functional.normalize(queries, dim=-1).flatten(0, 1)
     select_negatives(scores[:8, :8], queries[:8], valid[:8], image_index[:8], 4)  # loads the libraries
-    before, times = peak_mb(), []
-    for _ in range(repeats):
-        start = time.process_time()
-        select_negatives(scores, queries, valid, image_index, 4)
-        times.append(time.process_time() - start)
-    return statistics.median(times) * 1000, peak_mb() - before
-
-
-def print_negatives(threads: int) -> None:
-    print(f"negatives, {SLOTS} candidates, 512 dimensions, {threads} thread(s)")
-    print(f"  {'batch':>5}{'ms':>10}{'ms per text':>14}{'growth, MB':>13}{'table, MB':>12}")
-    for batch in NEGATIVES:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            spent, growth = pool.submit(negatives, batch, threads).result()
-        table = (batch * SLOTS) ** 2 * 4 / 2**20
-        print(f"  {batch:>5}{spent:>10.1f}{spent / batch:>14.2f}{growth:>13.1f}{table:>12.1f}")
+    before = peak_mb()
+    select_negatives(scores, queries, valid, image_index, 4)
+    growth = peak_mb() - before
+    parts: dict[str, Callable[[], object]] = {
+        "select": lambda: select_negatives(scores, queries, valid, image_index, 4),
+        "product": lambda: unit @ unit.T,
+    }
+    times = alternated(parts, rounds)
+    what = f"negatives of {batch} phrases"
+    return [
+        Figure.time(
+            what, times["select"], "ms", limit=1000 * median(times["product"]), limit_is="the product of all candidates"
+        ),
+        Figure(
+            f"memory for {what}",
+            growth,
+            "MB",
+            limit=(batch * SLOTS) ** 2 * 4 / 1e6,
+            limit_is="the table of that product",
+            bar=MOST_GROWTH.get(batch),
+        ),
+    ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--negatives", action="store_true", help="only the selection of negatives, by batch")
+    add_out(parser)
     options = parser.parse_args()
-    if options.negatives:
-        print_negatives(options.threads)
-        return
     torch.set_num_threads(options.threads)
-    print(f"batch {BATCH}, {SLOTS} candidates, {torch.get_num_threads()} thread(s), milliseconds")
-    for name, setting in SETTINGS.items():
-        print(name)
-        for part, value in measure(*setting).items():
-            print(f"  {part:<24}{value:8.1f}")
-    print("steps of the preset refcoco")
-    found = whole_steps()
-    for name, value in found.items():
-        print(f"  {name:<30}{value:8.1f}{value / next(iter(found.values())):8.2f}")
+    if options.negatives:
+        figures: list[Figure] = []
+        for batch in NEGATIVES:
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                figures += pool.submit(negatives, batch, options.threads).result()
+        write(figures, options, notes=[f"{SLOTS} candidates an image, 512 dimensions, 4 negatives an image"])
+        return
+    details = {name: measure(*setting) for name, setting in SETTINGS.items()}
+    write(whole_steps(), options, details={"milliseconds by part": details})
 
 
 if __name__ == "__main__":

@@ -1,17 +1,24 @@
-"""The processor time that help, a typo and a missing file take: python benchmarks/command_line.py.
+"""Measure the processor time that help, a typo and a missing file take.
 
-Prints the user and system time of each process, the least of three, and how much of that Python itself needs to start.
+    python benchmarks/command_line.py [--rounds N] [--out FILE]
+
+Each round starts every command once. The limit is what Python itself needs to start.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
 
+from measuring import Figure, add_out, write
+
 from aligncat.cli import VERBS
 
+HELP, BAR = "--help", 0.5  # seconds
 CASES = (
+    HELP,
     *(f"{verb} --help" for verb in VERBS),
     "trian",
     "train --traning.epochs 3",
@@ -23,20 +30,35 @@ CASES = (
 )
 
 
-def seconds(arguments: list[str]) -> float:
-    found = []
-    for _ in range(3):
-        process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, _, used = os.wait4(process.pid, 0)
-        found.append(used.ru_utime + used.ru_stime)
-    return min(found)
+def used(arguments: list[str]) -> float:
+    """Return the user and system time of a process, seconds."""
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, _, usage = os.wait4(process.pid, 0)
+    return usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
-    start = seconds(["-c", "pass"])
-    print(f"{start:5.2f} s  Python alone")
-    for case in CASES:
-        print(f"{seconds(['-m', 'aligncat', *case.split()]):5.2f} s  aligncat {case}", flush=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    add_out(parser)
+    options = parser.parse_args()
+    alone: list[float] = []
+    times: dict[str, list[float]] = {case: [] for case in CASES}
+    for _ in range(options.rounds):
+        alone.append(used(["-c", "pass"]))
+        for case, found in times.items():
+            found.append(used(["-m", "aligncat", *case.split()]))
+    figures = [
+        Figure.time(
+            f"aligncat {case}",
+            found,
+            limit=min(alone),
+            limit_is="Python alone",
+            bar=BAR if case == HELP else None,
+        )
+        for case, found in times.items()
+    ]
+    write(figures, options)
 
 
 if __name__ == "__main__":

@@ -1,32 +1,27 @@
-"""Measure Mask2Former's own forward pass, and extraction with it, against the forward pass of transformers.
+"""Measure Mask2Former's own forward pass against that of transformers, and compare what they give.
 
-    python benchmarks/detector.py PHOTOS_FOLDER [--detector mini] [--photos 100] [--extracted 24] [--out FILE]
+    python benchmarks/detector.py PHOTOS [--detector mini] [--count 100] [--out FILE]
 
 Two detectors: the one that aligncat ships, and a Mask2Former of real size (Swin-Tiny, 100 queries, 80 classes, 416 px)
-with random weights, whose masks are noise. The passes of transformers, those of aligncat and extraction alternate,
-batch by batch, over the same photos. Each figure is the median over the batches of a ratio of processor times, with one
-thread. Extraction also decodes the photos, makes boxes and masks and writes the store. The script also compares what
-both forward passes give. It prints the figures as JSON.
+with random weights, whose masks are noise. Both passes and a matrix product, for the limit, alternate over the batches
+of the photos. `benchmarks/extract.py` measures whole extractions.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import tempfile
-import time
-from collections.abc import Callable
 from copy import copy
-from itertools import islice
+from functools import partial
 from pathlib import Path
-from statistics import median
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
-from extract import SUFFIXES, save_real_size_detector
+from floors import Product, operations
+from measuring import Figure, add_out, seconds, write
 from numpy.typing import NDArray
+from real_size import pass_of_transformers, photos_of, save_detector
 
 from aligncat.detectors.candidates import RawOutput
 from aligncat.detectors.mask2former import Mask2FormerDetector
@@ -34,28 +29,23 @@ from aligncat.detectors.preprocessing import normalize
 from aligncat.detectors.registry import open_detector
 from aligncat.files.images import read_image
 from aligncat.geometry import letterbox_image
-from aligncat.store.extract import extract_images
 from aligncat.types import Candidates, ImageRecord
 
-T = TypeVar("T")
 PARTS = ("class_logits", "mask_logits", "features")
+BAR = 0.72
 
 
-def of_transformers(detector: Mask2FormerDetector, pixels: NDArray[np.float32]) -> RawOutput:
-    """Run the forward pass of transformers on a detector's model."""
-    model = detector._model
-    with torch.inference_mode():
-        output = model(pixel_values=torch.from_numpy(pixels))
-        features = model.model.transformer_module.decoder.layernorm(output.transformer_decoder_last_hidden_state)
-        parts = (output.class_queries_logits, output.masks_queries_logits, features)
-        return RawOutput(*(part.numpy() for part in parts))
+class Both:
+    """The outputs of both passes for some pixels, each kept after its call."""
 
+    def __init__(self, detector: Mask2FormerDetector, pixels: NDArray[np.float32]) -> None:
+        self._detector, self._pixels = detector, pixels
 
-def timed(work: Callable[..., T], *arguments: Any, **options: Any) -> tuple[T, float]:
-    """Return the result of a call, and its processor time in seconds."""
-    begun = time.process_time()
-    result = work(*arguments, **options)
-    return result, time.process_time() - begun
+    def run_theirs(self) -> None:
+        self.theirs = pass_of_transformers(self._detector._model, self._pixels)
+
+    def run_ours(self) -> None:
+        self.ours = self._detector.forward(self._pixels)
 
 
 def candidates_of(detector: Mask2FormerDetector, output: RawOutput, batch: list[ImageRecord]) -> list[Candidates]:
@@ -71,36 +61,46 @@ def same(first: Candidates, second: Candidates) -> bool:
     return np.array_equal(first.queries, second.queries) and np.array_equal(first.categories, second.categories)
 
 
-def measure(name: str, images: list[ImageRecord], extracted: int, scratch: Path) -> dict[str, float]:
-    detector = open_detector(name)
+def measure(name: str, path: str, images: list[ImageRecord]) -> tuple[Figure, dict[str, Any]]:
+    """Return the ratio of the passes of a detector, and how much their outputs differ."""
+    detector = open_detector(path)
     assert isinstance(detector, Mask2FormerDetector)
-    forward_ratios, extract_ratios, differences, equal_masks, equal = [], [], [], [], 0
-    remaining = iter(images)
-    batches = list(iter(lambda: list(islice(remaining, detector.batch_size)), []))
+    detector._model.requires_grad_(False)
+    product = Product(1024)
+    times: dict[str, list[float]] = {"theirs": [], "ours": [], "product": []}
+    differences, equal_masks, equal = [], [], 0
+    batches = [images[at : at + detector.batch_size] for at in range(0, len(images), detector.batch_size)]
     for number, batch in enumerate([batches[0], *batches]):  # the first one warms up
         squares = [letterbox_image(read_image(each.path), detector.preprocessing.size)[0] for each in batch]
         pixels = normalize(squares)
-        theirs, their_seconds = timed(of_transformers, detector, pixels)
-        ours, our_seconds = timed(detector.forward, pixels)
+        both = Both(detector, pixels)
+        spent = {"theirs": seconds(both.run_theirs), "ours": seconds(both.run_ours), "product": seconds(product)}
         if number == 0:
+            count = operations(partial(detector.forward, pixels)) / len(batch)
             continue
-        forward_ratios.append(our_seconds / their_seconds)
-        differences.append([float(np.abs(getattr(theirs, part) - getattr(ours, part)).max()) for part in PARTS])
-        if number * detector.batch_size <= extracted:
-            out = scratch / f"{Path(name).name}-{number}"
-            _, seconds = timed(extract_images, images=batch, detector=detector, out=out)
-            extract_ratios.append((seconds / their_seconds, seconds / our_seconds))
-        pairs = zip(candidates_of(detector, theirs, batch), candidates_of(detector, ours, batch), strict=True)
+        for part, value in spent.items():
+            times[part].append(value)
+        differences.append(
+            [float(np.abs(getattr(both.theirs, part) - getattr(both.ours, part)).max()) for part in PARTS]
+        )
+        pairs = zip(*(candidates_of(detector, each, batch) for each in (both.theirs, both.ours)), strict=True)
         for first, second in pairs:
             equal += same(first, second)
             equal_masks.append(np.mean([a == b for a, b in zip(first.masks or (), second.masks or (), strict=False)]))
-    to_theirs, to_ours = zip(*extract_ratios, strict=True)
+    floor = count * detector.batch_size / product.rate(float(np.median(times["product"])))
     classes, masks, features = np.max(differences, axis=0).tolist()
-    return {
+    figure = Figure.ratio(
+        f"forward pass of {name}, {detector.preprocessing.size} px",
+        times["ours"],
+        times["theirs"],
+        "times the pass of transformers",
+        limit=floor / float(np.median(times["theirs"])),
+        limit_is="its operations at the rate of a matrix product",
+        bar=BAR,
+    )
+    return figure, {
         "photos": len(images),
-        "forward_to_transformers": round(median(forward_ratios), 3),
-        "extraction_to_transformers_forward": round(median(to_theirs), 3),
-        "extraction_to_own_forward": round(median(to_ours), 3),
+        "operations": count,
         "largest_difference_of_class_logits": classes,
         "largest_difference_of_mask_logits": masks,
         "largest_difference_of_features": features,
@@ -109,35 +109,27 @@ def measure(name: str, images: list[ImageRecord], extracted: int, scratch: Path)
     }
 
 
-def processor() -> str:
-    """Return the processor's name."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--photos", type=int, default=100, help="use the first N photos")
-    parser.add_argument("--extracted", type=int, default=24, help="extract the first N photos as well")
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--count", type=int, default=100, help="use the first N photos")
     parser.add_argument("--detector", choices=("mini", "swin-tiny"), action="append")
-    parser.add_argument("--out", type=Path, help="also write the figures to this file")
+    add_out(parser)
     options = parser.parse_args()
-    paths = sorted(path for path in options.folder.iterdir() if path.suffix.lower() in SUFFIXES)[: options.photos]
-    if not paths:
-        parser.error(f"{options.folder}: no photo in this folder (suffixes: {', '.join(sorted(SUFFIXES))})")
-    images = [ImageRecord(path.stem, path) for path in paths]
+    images = photos_of(options.photos, options.count)
     torch.set_num_threads(1)
-    figures: dict[str, Any] = {"processor": processor(), "threads": 1, "torch": torch.__version__}
+    figures, details = [], {}
     with tempfile.TemporaryDirectory() as folder:
-        scratch = Path(folder)
         for name in options.detector or ("mini", "swin-tiny"):
-            path = name if name == "mini" else str(save_real_size_detector(scratch / "swin-tiny"))
-            figures[name] = measure(path, images, options.extracted, scratch)
-    text = json.dumps(figures, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+            path = name if name == "mini" else str(save_detector(Path(folder) / name, name))
+            figure, details[name] = measure(name, path, images)
+            figures.append(figure)
+    notes = [
+        f"{name}: {each['photos_with_the_same_candidates']} of {each['photos']} photos have the same (query, class) "
+        f"pairs in both passes; mask logits differ by at most {each['largest_difference_of_mask_logits']:.1e}"
+        for name, each in details.items()
+    ]
+    write(figures, options, details=details, notes=notes)
 
 
 if __name__ == "__main__":

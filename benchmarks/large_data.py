@@ -1,6 +1,6 @@
 """Measure what data larger than memory costs: training, loading, opening, and answers of many expressions.
 
-    python benchmarks/large_data.py WHAT [--images N] [--dim D] [--folder FOLDER]
+    python benchmarks/large_data.py WHAT [--images N] [--dim D] [--folder FOLDER] [--out FILE]
 
 WHAT is one of:
 
@@ -11,9 +11,9 @@ WHAT is one of:
                  usual allocator reserves a part of the address space that it does not use
     load         `Store.tensors` against a plain read of the same columns with pyarrow, and the opening of the store
     lines        open JSON lines of 2 N phrases: processor time and the most resident memory
-    answers      evaluate N expressions (100,000), save, load and report the answers: the most resident memory
+    answers      evaluate expressions (100,000, and half of them), save, load and report the answers: the most memory
 
-Each runs in a process of its own. Times are processor times, figures are one line of JSON.
+Each runs in a process of its own; start with `fabricate`. Times are processor times.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ import argparse
 import json
 import random
 import resource
-import statistics
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from measuring import Figure, add_out, alternated, peak_mb, seconds, write
 
 from aligncat.datasets.categories import COCO_NAMES
 from aligncat.datasets.config import DataConfig
@@ -146,11 +148,10 @@ def write_lines(path: Path, lines: int, images: int) -> None:
             file.write(json.dumps({**row, "box": box, "width": WIDTH, "height": HEIGHT}) + "\n")
 
 
-def fabricate(options: argparse.Namespace) -> dict[str, Any]:
-    begun = time.process_time()
+def fabricate(options: argparse.Namespace) -> list[Figure]:
     write_store(options.folder / "store", options.images, options.dim)
     write_lines(options.folder / "train.jsonl", options.images, options.images)
-    return {"images": options.images, "seconds": round(time.process_time() - begun, 1)}
+    return []
 
 
 def steps(folder: Path, memories: list[int | None]) -> list[Callable[[], None]]:
@@ -190,58 +191,127 @@ def one_step(tensors: Any, model: Any, optimizer: Any, order: Iterator[int]) -> 
     optimizer.step()
 
 
-def train(options: argparse.Namespace) -> dict[str, Any]:
+def train(options: argparse.Namespace) -> list[Figure]:
     inside, outside = steps(options.folder, [2**62, 0])
-    for work in (inside, outside):
-        processor_seconds(work, 3)
-    pairs = [(processor_seconds(inside, 5), processor_seconds(outside, 5)) for _ in range(options.runs)]
-    ratio = statistics.median(memory / file for memory, file in pairs)
-    inside_ms, outside_ms = (200 * statistics.median(column) for column in zip(*pairs, strict=True))
-    return {"step_ms_memory": round(inside_ms, 2), "step_ms_file": round(outside_ms, 2), "rate": round(ratio, 3)}
+    times = alternated({"memory": partial(repeat, inside, 5), "file": partial(repeat, outside, 5)}, options.runs)
+    return [
+        Figure.ratio(
+            f"training from a file of {options.images:,} images",
+            times["memory"],
+            times["file"],
+            "times the rate from memory",
+            limit=1.0,
+            limit_is="the rate from memory",
+            bar=0.9,
+            more_is_better=True,
+        )
+    ]
 
 
-def limited(options: argparse.Namespace) -> dict[str, Any]:
+def limited(options: argparse.Namespace) -> list[Figure]:
+    import aligncat.training.fit  # noqa: F401  # torch and the other libraries, which the limit counts
+
+    libraries = peak_mb()
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
-    begun = time.process_time()
     [step] = steps(options.folder, [None])
-    loaded = time.process_time() - begun
-    each = processor_seconds(step, 8) / 8
-    return {"load_seconds": round(loaded, 1), "step_ms": round(1000 * each, 2), **peak()}
+    repeat(step, 8)
+    return [
+        Figure(
+            f"most memory of training on {options.images:,} images under RLIMIT_AS of 2 GiB",
+            peak_mb(),
+            "MB",
+            limit=libraries,
+            limit_is="the libraries alone",
+            bar=2000.0,
+        )
+    ]
 
 
-def load(options: argparse.Namespace) -> dict[str, Any]:
+def load(options: argparse.Namespace) -> list[Figure]:
     from aligncat.store.reader import Store
 
     folder = options.folder / "store"
-    opened = [processor_seconds(lambda: Store.open(folder), 1) for _ in range(5)]
     store = Store.open(folder)
     ids = store.image_ids[: options.some]
-    shards = [folder / shard_name(shard) for shard in range(-(-len(ids) // SHARD))]
+    shards = [folder / shard_name(shard) for shard in range(store.manifest.shards)]
     columns = ["positions", "categories", "confidences", "features"]
 
     def plain() -> None:
-        for path in shards:
+        for path in shards[: -(-len(ids) // SHARD)]:
             pq.read_table(path, columns=columns, use_threads=False)
 
-    pairs = [
-        (processor_seconds(plain, 1), processor_seconds(lambda: store.tensors(ids), 1)) for _ in range(options.runs)
+    def look() -> None:
+        pq.read_table(folder / INDEX, use_threads=False)
+        for path in shards:
+            path.stat()
+
+    parts = {"plain": plain, "ours": lambda: store.tensors(ids), "open": lambda: Store.open(folder), "look": look}
+    times = alternated(parts, options.runs)
+    return [
+        Figure.ratio(
+            f"tensors of {len(ids):,} images",
+            times["plain"],
+            times["ours"],
+            "times the rate of a plain read with pyarrow",
+            limit=1.0,
+            limit_is="the plain read",
+            bar=0.8,
+            more_is_better=True,
+        ),
+        Figure.time(
+            f"opening a store of {options.images:,} images",
+            times["open"],
+            limit=median(times["look"]),
+            limit_is="pyarrow reads the index, and the size of each shard is asked for",
+        ),
     ]
-    ratio = statistics.median(first / second for first, second in pairs)
-    return {"open_seconds": round(min(opened), 3), "images": len(ids), "rate_of_plain_read": round(ratio, 3)}
 
 
-def lines(options: argparse.Namespace) -> dict[str, Any]:
+def lines(options: argparse.Namespace) -> list[Figure]:
     path = options.folder / "lines" / "train.jsonl"
     if not path.exists():
         path.parent.mkdir(parents=True)
         write_lines(path, 2 * options.images, options.images // 2)
-    begun = time.process_time()
-    split = load_split(DataConfig(path.parent, "jsonl"), "train", check_images=False)
-    seconds = time.process_time() - begun
-    return {"lines": len(split.expressions), "photos": len(split.images), "seconds": round(seconds, 1), **peak()}
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        least_seconds, least_mb = pool.submit(arrow_lines, path).result()
+    data = DataConfig(path.parent, "jsonl")
+    spent = seconds(lambda: load_split(data, "train", check_images=False))
+    what = f"opening {2 * options.images:,} JSON lines"
+    by_arrow = "pyarrow reads the file as a table"
+    return [
+        Figure(what, spent, "s", limit=least_seconds, limit_is=by_arrow, bar=15.0),
+        Figure(f"most memory of {what}", peak_mb(), "MB", limit=least_mb, limit_is=by_arrow, bar=800.0),
+    ]
 
 
-def answers(options: argparse.Namespace) -> dict[str, Any]:
+def arrow_lines(path: Path) -> tuple[float, float]:
+    """Return the processor time and the most memory of reading JSON lines with pyarrow alone."""
+    from pyarrow import json as arrow_json
+
+    serial = arrow_json.ReadOptions(use_threads=False)
+    return seconds(lambda: arrow_json.read_json(path, read_options=serial)), peak_mb()
+
+
+def answers(options: argparse.Namespace) -> list[Figure]:
+    peaks = {}
+    for count in (options.expressions // 2, options.expressions):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            peaks[count] = pool.submit(answers_mb, options.folder / f"answers-{count}", count, options.dim).result()
+    few, many = peaks.values()
+    return [
+        Figure(
+            f"most memory of evaluating, saving and reporting {options.expressions:,} expressions",
+            many["reported"],
+            "MB",
+            limit=few["reported"],
+            limit_is="the same of half as many expressions",
+        ),
+        *(Figure(f"the same {stage}", many[stage], "MB", limit=few[stage]) for stage in few),
+    ]
+
+
+def answers_mb(folder: Path, count: int, dim: int) -> dict[str, float]:
+    """Return the most memory so far after each stage of an evaluation."""
     from aligncat.evaluation.answering import answer, save_answers
     from aligncat.evaluation.answers import Answers
     from aligncat.evaluation.questions import Questions
@@ -249,34 +319,25 @@ def answers(options: argparse.Namespace) -> dict[str, Any]:
     from aligncat.report.folder import write_folder
     from aligncat.store.reader import Store
 
-    folder = options.folder / f"answers-{options.images}"
     if not folder.exists():
-        write_store(folder / "store", options.images, options.dim)
-        write_lines(folder / "val.jsonl", options.images, options.images)
-    store, found = Store.open(folder / "store"), {"start": peak()["peak_mb"]}
+        write_store(folder / "store", count, dim)
+        write_lines(folder / "val.jsonl", count, count)
+    store, found = Store.open(folder / "store"), {"start": peak_mb()}
     questions = Questions.load(DataConfig(folder, "jsonl"), store, "val")
-    found["questions"] = peak()["peak_mb"]
+    found["questions"] = peak_mb()
     made = answer(TrainingFreeGrounder.of_store(store), "training-free", questions)
-    found["answers"] = peak()["peak_mb"]
+    found["answers"] = peak_mb()
     path = save_answers(made, folder / "out", "training-free")
-    found["saved"] = peak()["peak_mb"]
-    table_mb = made.table.nbytes / 1e6
+    found["saved"] = peak_mb()
     del made, questions
     write_folder({path: Answers.load(path)}, folder / "report", figures=False)
-    found["reported"] = peak()["peak_mb"]
-    return {"expressions": options.images, "table_mb": round(table_mb), "peak_mb": found}
+    found["reported"] = peak_mb()
+    return found
 
 
-def processor_seconds(work: Callable[[], object], times: int) -> float:
-    begun = time.process_time()
+def repeat(work: Callable[[], object], times: int) -> None:
     for _ in range(times):
         work()
-    return time.process_time() - begun
-
-
-def peak() -> dict[str, int]:
-    """Return the most memory that was resident so far, megabytes."""
-    return {"peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)}
 
 
 def main() -> None:
@@ -285,11 +346,13 @@ def main() -> None:
     parser.add_argument("what", choices=works)
     parser.add_argument("--folder", type=Path, default=Path("large-data"))
     parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--expressions", type=int, default=100_000, help="the expressions of `answers`")
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--some", type=int, default=20_000, help="the images that `load` reads")
+    add_out(parser)
     options = parser.parse_args()
-    print(json.dumps(works[options.what](options)))
+    write(works[options.what](options), options)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from extract import save_real_size_detector
 from PIL import Image
+from real_size import save_detector
 from rich.console import Console
 from rich.table import Table
 
@@ -67,16 +67,18 @@ EPOCHS = 25
 OPENING, EVALUATION, MEMORY, LOADING = 10, 180, 4, 0.1  # limits: seconds, seconds, GB, share of the epoch
 
 
-def fabricate(folder: Path) -> None:
-    """Write refs(unc).p and instances.json with the real counts, word vectors, and the store."""
+def fabricate(folder: Path, share: float = 1.0) -> None:
+    """Write refs(unc).p and instances.json with the real counts, or a share of them, word vectors, and the store."""
     rng = np.random.default_rng(0)
+    words = max(int(share * WORDS), 100)
     home = folder / "refcoco"
     home.mkdir(parents=True)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     refs: list[dict[str, Any]] = []
     sent_id = 0
-    for split, (image_count, referents, sentences) in COUNTS.items():
+    for split, counts in COUNTS.items():
+        image_count, referents, sentences = (max(int(share * count), 1) for count in counts)
         first = len(images)
         for number in range(first, first + image_count):
             name = f"COCO_train2014_{number:012d}.jpg"
@@ -87,7 +89,7 @@ def fabricate(folder: Path) -> None:
             annotation = _annotation(rng, len(annotations), image["id"])
             annotations.append(annotation)
             count = sentences // referents + (referent < sentences % referents)
-            sentence_rows = [_sentence(rng, sent_id + n) for n in range(count)]
+            sentence_rows = [_sentence(rng, sent_id + n, words) for n in range(count)]
             sent_id += count
             refs.append(
                 {
@@ -105,7 +107,7 @@ def fabricate(folder: Path) -> None:
     document = {"info": {}, "images": images, "annotations": annotations, "categories": categories, "licenses": []}
     (home / "instances.json").write_text(json.dumps(document))
     (home / "refs(unc).p").write_bytes(pickle.dumps(refs, protocol=2))
-    vectors = rng.standard_normal((WORDS, load_preset("refcoco").text.word_dim)).round(4)
+    vectors = rng.standard_normal((words, load_preset("refcoco").text.word_dim)).round(4)
     lines = (f"word{number} {' '.join(map(str, row))}\n" for number, row in enumerate(vectors.tolist()))
     (folder / VECTORS).write_text("".join(lines))
     _fabricate_store(rng, folder / "store", [str(image["id"]) for image in images])
@@ -126,8 +128,8 @@ def _annotation(rng: np.random.Generator, number: int, image_id: int) -> dict[st
     }
 
 
-def _sentence(rng: np.random.Generator, sent_id: int) -> dict[str, Any]:
-    tokens = [f"word{n % WORDS}" for n in rng.zipf(1.3, size=rng.integers(1, 7))]
+def _sentence(rng: np.random.Generator, sent_id: int, words: int) -> dict[str, Any]:
+    tokens = [f"word{n % words}" for n in rng.zipf(1.3, size=rng.integers(1, 7))]
     return {"sent_id": sent_id, "sent": " ".join(tokens), "raw": " ".join(tokens), "tokens": tokens}
 
 
@@ -243,7 +245,7 @@ def detect(folder: Path) -> dict[str, float]:
     """Return the seconds per image of a Mask2Former of real size (Swin-Tiny, 100 queries) at 416 px."""
     from aligncat.detectors.registry import open_detector
 
-    detector = open_detector(str(save_real_size_detector(folder / "detector")), image_size=416)
+    detector = open_detector(str(save_detector(folder / "detector")), image_size=416)
     noise = np.random.default_rng(0).integers(0, 256, (4, HEIGHT, WIDTH, 3), np.uint8)
     pictures = [Image.fromarray(pixels) for pixels in noise]
     detector.detect(pictures[:1], ["0"])

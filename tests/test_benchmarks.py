@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.benchmark_scripts import script
 from PIL import Image
 from pycocotools.coco import COCO
 
@@ -55,7 +56,7 @@ def test_the_farthest_object_is_the_one_with_the_farthest_centre(way: str, which
 
 
 def test_25_epochs_take_a_pass_for_each_referent_in_the_loop_and_one_for_each_image_with_a_store() -> None:
-    epochs = runpy.run_path(str(BENCHMARKS / "against_on_the_fly.py"))["epochs"]
+    epochs = script("against_on_the_fly").epochs
     # 42,404 referents in batches of 100 are 424 whole steps an epoch; 16,994 images are extracted once.
     assert epochs(loop=2.0, ours=0.5, extract=0.25, batch=100) == (25 * 424 * 2.0, 16_994 * 0.25 + 25 * 424 * 0.5)
 

@@ -233,6 +233,6 @@ class Choices:
     scores: Mapping[str, NDArray[np.float32]]
     predicted: tuple[str | None, ...] | None
     category_matched: NDArray[np.bool_]
-    word_weights: tuple[tuple[tuple[str, float], ...], ...]
+    word_weights: Sequence[tuple[tuple[str, float], ...]]
     match: NDArray[np.float32] | None = None
     several: NDArray[np.bool_] | None = None

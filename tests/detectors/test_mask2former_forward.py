@@ -21,12 +21,13 @@ from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation,
 
 from aligncat.detectors import mask2former_forward
 from aligncat.detectors.candidates import RawOutput
+from aligncat.detectors.deformable_attention import weighted_rows
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.mask2former_forward import Mask2FormerForward
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import DetectorError
 
-EXTRACT = Path(__file__).resolve().parents[2] / "benchmarks" / "extract.py"
+REAL_SIZE = Path(__file__).resolve().parents[2] / "benchmarks" / "real_size.py"
 
 
 def tiny_model(*, backbone: str = "swin", seed: int = 0, **settings: Any) -> Any:
@@ -143,7 +144,7 @@ def test_sampling_instead_of_weighted_rows_gives_the_same() -> None:
     values, weights = torch.randn(1, 20, 2, 4), torch.rand(1, 5, 2, 2, 3)
     points = torch.rand(1, 5, 2, 2, 3, 2) * 5 - 1
     shapes = [(2, 2), (4, 4)]
-    expected = mask2former_forward._read(values, shapes, points, weights)
+    expected = weighted_rows(values, shapes, points.flatten(3, 4), weights.flatten(3), [3, 3])
     sampled = mask2former_forward._sampled(values, shapes, points, weights)
     torch.testing.assert_close(sampled, expected, rtol=0, atol=1e-5)
 
@@ -208,7 +209,7 @@ def test_the_candidates_of_a_detector_are_the_same(name: str, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_the_candidates_of_a_swin_tiny_of_real_size_are_the_same(tmp_path: Path) -> None:
-    save = runpy.run_path(str(EXTRACT))["save_real_size_detector"]
+    save = runpy.run_path(str(REAL_SIZE))["save_detector"]
     detector = open_detector(str(save(tmp_path / "swin-tiny")))
     assert isinstance(detector, Mask2FormerDetector)
     for photo in photos(3):

@@ -50,7 +50,7 @@ def extract_and_weigh(detector_folder: Path, out: Path, report: Path) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the detector, the store of all photos, and the memory that the extraction took."""
     folder = tmp_path_factory.mktemp("real")
-    runpy.run_path(str(ROOT / "benchmarks" / "extract.py"))["save_real_size_detector"](folder / "detector")
+    runpy.run_path(str(ROOT / "benchmarks" / "real_size.py"))["save_detector"](folder / "detector")
     process = multiprocessing.get_context("spawn").Process(
         target=extract_and_weigh, args=(folder / "detector", folder / "store", folder / "memory.json")
     )

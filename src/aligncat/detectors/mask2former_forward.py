@@ -198,13 +198,15 @@ class _PixelLayer:
 
 
 def _read(values: Tensor, shapes: Sequence[tuple[int, int]], points: Tensor, weights: Tensor) -> Tensor:
-    """Return what each query and head reads; the arguments are those of `weighted_rows`."""
-    read = weighted_rows if values.device.type == "cpu" else _sampled
-    return read(values, shapes, points, weights)
+    """Return what each query and head reads; points and weights are (B, Q, heads, levels, P)."""
+    if values.device.type != "cpu":
+        return _sampled(values, shapes, points, weights)
+    counts = [weights.shape[4]] * weights.shape[3]
+    return weighted_rows(values, shapes, points.flatten(3, 4), weights.flatten(3), counts)
 
 
 def _sampled(values: Tensor, shapes: Sequence[tuple[int, int]], points: Tensor, weights: Tensor) -> Tensor:
-    """Return the same as `weighted_rows`, with the function of transformers, which samples the maps."""
+    """Return the same with the function of transformers, which samples the maps: faster on a GPU, and it exports."""
     sizes = points.new_tensor([(columns, rows) for rows, columns in shapes])
     shares = (points + 0.5) / sizes[:, None]
     return multi_scale_deformable_attention(values, list(shapes), shares, weights)

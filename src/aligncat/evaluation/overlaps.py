@@ -113,14 +113,22 @@ class Overlaps:
                 "split's name and `split_by`"
             )
         referents = _referents_by_image(split.expressions, truth)
-        tables = [
-            _referent_table(store.candidates(image_id), store.labels, here, (objects or {}).get(image_id))
-            for image_id, here in referents.items()
-        ]
-        keys = [(image_id, referent) for image_id, here in referents.items() for referent in here]
-        row_of = {key: row for row, key in enumerate(keys)}
+        row_of: dict[tuple[str, str], int] = {}
+        cells = np.empty((sum(map(len, referents.values())), store.manifest.candidates + 1), _CELL)
+        widest = 1
+        for image_id, here in referents.items():
+            objects_here = (objects or {}).get(image_id)
+            found = _referent_table(store.candidates(image_id), store.labels, here, objects_here)
+            first, width = len(row_of), found.shape[1]
+            cells[first : first + len(here), :width] = found
+            cells[first : first + len(here), width:] = found[:, -1:]  # repeats the column of padding
+            row_of |= {(image_id, referent): first + number for number, referent in enumerate(here)}
+            widest = max(widest, width)
         rows = np.array([row_of[e.image_id, e.referent_id] for e in split.expressions], dtype=np.int64)
-        table = _stack(tables)[rows]
+        table = cells[:, :widest]
+        if not np.array_equal(rows, np.arange(len(cells))):  # mostly, a referent has several expressions
+            table = table[rows]
+        del cells, row_of, referents
         alike = table["same_category_objects"][:, 0]
         targets = np.array([len(truth[e.referent_id]) for e in split.expressions], dtype=np.int64)
         return cls(
@@ -262,9 +270,3 @@ def _others_alike(truth: Truth, objects: tuple[NDArray[np.float64], Sequence[str
     if objects is None or truth.category is None or not len(truth):
         return -1
     return max(0, sum(same_category(name, truth.category) for name in objects[1]) - len(truth))
-
-
-def _stack(tables: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
-    """Stack the images' tables, each widened to the widest by repeating its column of padding."""
-    columns = max(table.shape[1] for table in tables)
-    return np.concatenate([np.pad(table, ((0, 0), (0, columns - table.shape[1])), mode="edge") for table in tables])

@@ -14,13 +14,14 @@ from typing import Any, BinaryIO, NamedTuple
 
 _MAGIC = b"PAR1"
 _MAX_FOOTER = 8 * 2**20
-_MAX_HEADER = 2**16
+_USUAL_HEADER, _MAX_HEADER = 2**9, 2**16
 _MAX_DEPTH = 20
 _CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}
 _DATA, _DICTIONARY, _DATA_2 = 0, 2, 3
 _BYTE_ARRAY = 6
 # Types of thrift's values. Neither footers nor page headers have sets or maps.
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _STRUCT = (*range(1, 10), 12)
+_INTEGERS = frozenset((_I16, _I32, _I64))
 
 
 class ChunkSize(NamedTuple):
@@ -76,9 +77,7 @@ def _chunk_size(file: BinaryIO, chunk: dict[int, Any], most: int) -> ChunkSize:
     end = place + chunk[7]  # total_compressed_size
     values = unpacked = longest = 0
     while place < end and values < chunk[5]:  # num_values
-        file.seek(place)
-        reader = _Compact(file.read(_MAX_HEADER))
-        header = reader.struct(_MAX_DEPTH)  # PageHeader
+        reader, header = _page_header(file, place)
         kind, size, packed = header[1], header[2], header[3]
         if size < 0 or packed < 0:
             raise ValueError("a page of negative size")
@@ -93,6 +92,18 @@ def _chunk_size(file: BinaryIO, chunk: dict[int, Any], most: int) -> ChunkSize:
             values += count
         place += reader.place + packed
     return ChunkSize(path, max(values, chunk[5]), unpacked, longest)
+
+
+def _page_header(file: BinaryIO, place: int) -> tuple[_Compact, dict[int, Any]]:
+    """Return a PageHeader, and the reader that stands behind it."""
+    file.seek(place)
+    reader = _Compact(file.read(_USUAL_HEADER))
+    try:
+        return reader, reader.struct(_MAX_DEPTH)
+    except (ValueError, IndexError):  # it may be longer
+        file.seek(place)
+        reader = _Compact(file.read(_MAX_HEADER))
+        return reader, reader.struct(_MAX_DEPTH)
 
 
 def _longest_text(page: bytes, codec: int, size: int) -> int:
@@ -112,38 +123,56 @@ def _longest_text(page: bytes, codec: int, size: int) -> int:
 
 
 class _Compact:
-    """A reader of thrift's compact protocol. A struct becomes a dict by the numbers of its fields."""
+    """A reader of thrift's compact protocol. A struct becomes a dict by the numbers of its fields.
+
+    Every shard of a store is looked at when it is read, so the short forms of values are read in place, without a call.
+    """
 
     def __init__(self, content: bytes) -> None:
         self._content = content
         self.place = 0
 
     def struct(self, depth: int) -> dict[int, Any]:
+        content, place, number = self._content, self.place, 0
         fields: dict[int, Any] = {}
-        number = 0
-        while header := self._byte():
-            number = number + (header >> 4) if header >> 4 else self._signed()
+        while header := content[place]:  # an IndexError at the end, which is damage like others
+            place += 1
             kind = header & 15
-            fields[number] = kind == _TRUE if kind in (_TRUE, _FALSE) else self._value(kind, depth - 1)
+            if header > 15:
+                number += header >> 4
+            else:
+                self.place = place
+                number, place = self._signed(), self.place
+            first = content[place]
+            if kind in _INTEGERS and first < 128:
+                fields[number] = first >> 1 ^ -(first & 1)
+                place += 1
+            elif kind in (_TRUE, _FALSE):
+                fields[number] = kind == _TRUE
+            else:
+                self.place = place
+                fields[number], place = self._value(kind, depth - 1), self.place
+        self.place = place + 1
         return fields
 
     def _value(self, kind: int, depth: int) -> Any:
         if depth < 0:
             raise ValueError("the footer is nested too deeply")
-        if kind in (_TRUE, _FALSE, _BYTE):
-            return self._byte()
-        if kind in (_I16, _I32, _I64):
-            return self._signed()
-        if kind == _DOUBLE:
-            return self._bytes(8)
+        if kind == _STRUCT:
+            return self.struct(depth)
         if kind == _BINARY:
             return self._bytes(self._unsigned())
         if kind == _LIST:
             header = self._byte()
             size = header >> 4 if header >> 4 < 15 else self._unsigned()
-            return [self._value(header & 15, depth - 1) for _ in range(self._fitting(size))]
-        if kind == _STRUCT:
-            return self.struct(depth)
+            kind = header & 15
+            return [self._value(kind, depth - 1) for _ in range(self._fitting(size))]
+        if kind in _INTEGERS:
+            return self._signed()
+        if kind in (_TRUE, _FALSE, _BYTE):
+            return self._byte()
+        if kind == _DOUBLE:
+            return self._bytes(8)
         raise ValueError(f"the footer has a value of the unknown type {kind}")
 
     def _fitting(self, size: int) -> int:
@@ -154,8 +183,6 @@ class _Compact:
 
     def _byte(self) -> int:
         place = self.place
-        if place >= len(self._content):
-            raise ValueError("the footer ends inside a value")
         self.place = place + 1
         return self._content[place]
 
@@ -170,9 +197,9 @@ class _Compact:
         while True:
             byte = self._byte()
             number |= (byte & 127) << shift
-            shift += 7
             if byte < 128:
                 return number
+            shift += 7
             if shift > 63:
                 raise ValueError("the footer has a number of more than 64 bits")
 

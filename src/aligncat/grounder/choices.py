@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from aligncat.alignment.result import Alignment
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
+from aligncat.grounder.word_weights import WordWeights
 from aligncat.language.tokens import Tokens
 from aligncat.types import Choices
 
@@ -41,7 +42,7 @@ def choices_of(alignment: Alignment, expressions: Sequence[str], vocabulary: Tok
         scores={name: values.cpu().numpy() for name, values in scores.items() if values is not None},
         predicted=None if logits is None else tuple(labels[index] for index in logits.argmax(dim=1).tolist()),
         category_matched=alignment.category_matched.cpu().numpy(),
-        word_weights=tuple(
+        word_weights=WordWeights(
             () if weights is None else vocabulary.weigh(text, weights[row].tolist())
             for row, text in enumerate(expressions)
         ),
@@ -58,7 +59,7 @@ def join_choices(parts: Sequence[Choices]) -> Choices:
         scores={name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores},
         predicted=tuple(name for names in predicted for name in names) if predicted else None,
         category_matched=np.concatenate([part.category_matched for part in parts]),
-        word_weights=tuple(weights for part in parts for weights in part.word_weights),
+        word_weights=WordWeights(weights for part in parts for weights in part.word_weights),
         match=_joined([part.match for part in parts if part.match is not None]),
         several=_joined([part.several for part in parts if part.several is not None]),
     )
