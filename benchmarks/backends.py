@@ -3,7 +3,7 @@
     python benchmarks/backends.py [--detector mini] [--rounds 5] [--threads 1] [--images FOLDER] [--out FILE]
 
 Without --detector, the detector is a Mask2Former of real size (Swin-Tiny, 100 queries, 80 classes, 416 px) with random
-weights, as in `benchmarks/extract.py`. It is exported for each backend and precision. Then passes over one square
+weights, of `benchmarks/real_size.py`. It is exported for each backend and precision. Then passes over one square
 alternate: transformers' own forward pass (eager, not changed), aligncat's on torch, and those of the exports. Each
 figure is the median over the rounds of a ratio of processor times to the pass of transformers in the same round; wall
 time is given beside it, which means something on a quiet machine alone. Squares are made of the photos of --images, or
@@ -81,8 +81,7 @@ def seconds(work: Pass, pixels: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def of_each_backend(options: argparse.Namespace, scratch: Path) -> tuple[dict[str, Pass], list[NDArray[np.float32]]]:
     """Export the detector for each backend, and return the passes by name, and the input of each round."""
-    from detector import of_transformers
-    from extract import save_real_size_detector
+    from real_size import pass_of_transformers, save_detector
 
     from aligncat.detectors.mask2former import Mask2FormerDetector
     from aligncat.detectors.preprocessing import normalize
@@ -93,13 +92,13 @@ def of_each_backend(options: argparse.Namespace, scratch: Path) -> tuple[dict[st
 
     source, images = options.detector, options.images
     if source == SWIN_TINY:
-        source = str(save_real_size_detector(scratch / SWIN_TINY))
+        source = str(save_detector(scratch / SWIN_TINY))
     if images is None:
         images = made_up_photos(scratch / "photos", options.photos)
     original = open_detector(source)
     assert isinstance(original, Mask2FormerDetector)
     passes: dict[str, Pass] = {
-        "transformers": lambda pixels: of_transformers(original, pixels),
+        "transformers": lambda pixels: pass_of_transformers(original._model, pixels),
         "torch fp32": original.forward,
     }
     for runtime, precision in EXPORTS:
