@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aligncat.detectors.protocol import Detector
     from aligncat.detectors.training.recipe import DetectorRecipe
     from aligncat.errors import AligncatError
+    from aligncat.grounder.exported import ExportedGrounder
     from aligncat.grounder.grounder import Grounder
     from aligncat.grounder.grounding import Grounding
     from aligncat.grounder.interop import to_pandas, to_supervision
@@ -37,6 +38,7 @@ _MODULES = {
     "Detector": "detectors.protocol",
     "DetectorDescription": "detectors.description",
     "DetectorRecipe": "detectors.training.recipe",
+    "ExportedGrounder": "grounder.exported",
     "Expression": "types",
     "Grounder": "grounder.grounder",
     "Grounding": "grounder.grounding",
@@ -65,6 +67,7 @@ __all__ = [
     "Detector",
     "DetectorDescription",
     "DetectorRecipe",
+    "ExportedGrounder",
     "Expression",
     "Grounder",
     "Grounding",

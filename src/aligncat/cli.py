@@ -154,6 +154,11 @@ VERBS: dict[str, Verb] = {
         "Export a detector for ONNX Runtime or OpenVINO, which run it faster and without torch.",
         positional=("detector", "out"),
     ),
+    "export grounder": Verb(
+        "aligncat.export.grounder:export_grounder",
+        "Export a grounder for ONNX Runtime, with its detector, so that it answers without torch and transformers.",
+        positional=("grounder", "out"),
+    ),
 }
 
 

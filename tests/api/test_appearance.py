@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from helpers.tiny_run import ALIGNMENT, CANDIDATES, World, logged, run, weights
 
 from aligncat.alignment.config import AlignmentConfig
@@ -121,7 +120,7 @@ class TestGrounder:
         for row, features in zip(rows, tensors.gather(rows).features, strict=True):
             candidates = store.candidates(split.expressions[row].image_id)
             expected = found_features(candidates, loaded.columns)
-            assert torch.equal(features[: len(candidates)], expected) and not features[len(candidates) :].any()
+            assert np.array_equal(features[: len(candidates)], expected) and not features[len(candidates) :].any()
         assert isinstance(tensors._candidates, RowsInMemory)
         held = tensors._candidates._tensors
         assert len(held) == len((*arrays.CANDIDATES, arrays.RELATIVE_BOXES, *loaded.columns))

@@ -17,9 +17,9 @@ from aligncat.api.extract import extract
 from aligncat.datasets.load import load_split
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, DetectorError, ImageError, StoreError
-from aligncat.grounder.forward_passes import PHRASES_AT_ONCE
 from aligncat.grounder.ground_many import Pair
 from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.trained_grounder import PHRASES_AT_ONCE
 from aligncat.types import Candidates
 
 PHRASES = ["red person", "the dog on the left"]

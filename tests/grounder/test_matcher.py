@@ -19,9 +19,11 @@ from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.images import Images
 from aligncat.grounder.matcher import answer_slots
-from aligncat.grounder.matching import Images, Logistic, align_references, contradictions, gather_evidence
+from aligncat.grounder.matching import Logistic, contradictions, gather_evidence
 from aligncat.grounder.model import GroundingModel, ModelConfig
+from aligncat.grounder.torch_scorer import TorchScorer
 from aligncat.language.vocabulary import Vocabulary
 from aligncat.training.calibration import stored_images
 
@@ -60,33 +62,32 @@ def test_one_candidate_is_one_answer() -> None:
 
 def test_evidence_is_the_formula_in_numpy(grounder: Grounder, world: World, split: Split) -> None:
     expressions = [e for e in split.expressions if contradictions(e.text, grounder.vocabulary)][:3]
-    assert expressions and grounder.matcher is not None
+    assert expressions and grounder.calibration is not None
     store, texts = world.open(), [e.text for e in expressions]
     images = stored_images(store, [e.image_id for e in expressions], ())
-    bank = grounder.matcher.calibration.references
-    with torch.inference_mode():
-        references = align_references(grounder.model, grounder.vocabulary, bank)
-        found = gather_evidence(grounder.model, grounder.vocabulary, images, texts, bank.valid, references)
+    bank = grounder.calibration.references
+    found = gather_evidence(grounder.scorer, grounder.vocabulary, images, texts, 8)
 
     def relative(row: int, text: str) -> np.ndarray:
         """Return the fine scores of a text less their scale over the reference candidates."""
-        one, known = images.rows(torch.tensor([row])), bank.features[bank.valid][None]
+        one = [torch.from_numpy(array) for array in images.rows(np.array([row]))]
+        known = torch.from_numpy(bank.features[bank.valid][None])
         with torch.inference_mode():
             tokens = grounder.vocabulary.encode([text], 8)
-            scores = grounder.model(one.features, one.categories, one.valid, tokens).fine_scores[0].numpy()
+            scores = grounder.model(*one[:3], tokens).fine_scores[0].numpy()
             size = torch.ones(1, known.shape[1], dtype=torch.bool)
             others = grounder.model(known, torch.zeros_like(size, dtype=torch.int64), size, tokens).fine_scores
         return scores - np.log(np.mean(np.exp(others[0].double().numpy())))
 
     for row, text in enumerate(texts):
-        kept = found.kept[row].numpy()
+        kept = found.kept[row]
         score = relative(row, text)
         against = np.max([relative(row, other) for other in contradictions(text, grounder.vocabulary)], axis=0)
-        values = found.values[row].numpy()[kept]
+        values = found.values[row][kept]
         assert values[:, 0] == pytest.approx(score[kept], abs=1e-4)
-        assert values[:, 1] == pytest.approx(np.log(images.confidences[row].numpy()[kept]), abs=1e-5)
+        assert values[:, 1] == pytest.approx(np.log(images.confidences[row][kept]), abs=1e-5)
         assert values[:, 3] == pytest.approx(np.clip(score - against, -6, 3)[kept], abs=1e-4)
-        assert not found.values[row].numpy()[~kept].any()
+        assert not found.values[row][~kept].any()
 
 
 @pytest.mark.parametrize(
@@ -103,17 +104,16 @@ def test_the_score_compares_equal_terms_of_image_and_references(order: Order, wi
         parameter.data.normal_(std=0.5)
     corners = torch.rand(1, 5, 2)
     images = Images(
-        torch.randn(1, 5, 8),
-        torch.zeros(1, 5, dtype=torch.int64),
-        torch.tensor([[True] * 4 + [False]]),
-        torch.rand(1, 5),
-        torch.cat([corners * 0.7, corners * 0.7 + 0.2], dim=-1),
+        torch.randn(1, 5, 8).numpy(),
+        np.zeros((1, 5), np.int64),
+        np.array([[True] * 4 + [False]]),
+        torch.rand(1, 5).numpy(),
+        torch.cat([corners * 0.7, corners * 0.7 + 0.2], dim=-1).numpy(),
     )
-    with torch.inference_mode():
-        references = align_references(model, vocabulary, images)
-        found = gather_evidence(model, vocabulary, images, ["dog left of the bus"], images.valid, references)
+    scorer = TorchScorer(model, vocabulary, images)
+    found = gather_evidence(scorer, vocabulary, images, ["dog left of the bus"], TEXT.max_length)
     scores = found.values[found.kept][:, 0]
-    assert len(scores) == 4 and float(scores.exp().mean()) == pytest.approx(1, abs=1e-4)
+    assert len(scores) == 4 and float(np.exp(scores).mean()) == pytest.approx(1, abs=1e-4)
 
 
 def test_a_contradiction_with_an_unknown_word_is_none(grounder: Grounder) -> None:
@@ -127,10 +127,8 @@ def test_a_fallback_from_the_category_lowers_match(grounder: Grounder, world: Wo
     dog = grounder.labels.index(str(found.predicted_category))
     there = replace(candidates, categories=np.full(len(candidates), dog, np.int32))
     gone = replace(candidates, categories=np.full(len(candidates), (dog + 1) % len(grounder.labels), np.int32))
-    assert grounder.matcher is not None
-    fixed = replace(
-        grounder.matcher.calibration, present=Logistic((1.0, 1.0, 2.0, 1.0), -1.0)
-    )  # the tiny world's may be 0
+    assert grounder.calibration is not None
+    fixed = replace(grounder.calibration, present=Logistic((1.0, 1.0, 2.0, 1.0), -1.0))  # the tiny world's may be 0
     ours = Grounder(
         grounder.model, grounder.vocabulary, grounder.labels, grounder.detector_description, {}, calibration=fixed
     )

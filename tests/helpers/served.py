@@ -68,7 +68,7 @@ class HeldDetector:
             raise RuntimeError("this photo is too much: secret phrase")
         return [each for image in images for each in self._detector.detect([image], ["image"])]
 
-    def grounder(self) -> Grounder:
+    def grounder(self) -> TrainingFreeGrounder:
         return TrainingFreeGrounder.with_detector(self)  # type: ignore[arg-type]
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from helpers.tiny_run import World
 from scipy.optimize import minimize
 
@@ -66,26 +65,26 @@ def test_a_separable_outcome_has_a_finite_fit() -> None:
 def test_pairs_count_by_their_weight_and_the_best_candidate_of_a_pair_decides() -> None:
     def pairs(score: float, weights: list[float]) -> Pairs:
         count = len(weights)
-        values = torch.zeros(count, 2, 4)
+        values = np.zeros((count, 2, 4), np.float32)
         values[:, 1, 0] = score  # the choice is candidate 0, whose score is 0
-        chosen = torch.zeros(count, dtype=torch.int64)
-        return Pairs(Evidence(values, torch.ones(count, 2, dtype=torch.bool), chosen, chosen), np.array(weights))
+        chosen = np.zeros(count, np.int64)
+        return Pairs(Evidence(values, np.ones((count, 2), bool), chosen, chosen), np.array(weights))
 
     present, absent = pairs(5.0, [1.0] * 4), pairs(-1.0, [1.0, 0.5, 0.0])
     # A pair of weight 0 does not count, however much it looks like a present one.
     absent.evidence.values[2, 1, 0] = 9.0
     found = fit_present(present, [absent])
     assert found.weights[1:] == (0, 0, 0)
-    best = [float(kind.evidence.probabilities(found).max(dim=1).values[0]) for kind in (present, absent)]
+    best = [float(kind.evidence.probabilities(found).max(axis=1)[0]) for kind in (present, absent)]
     assert best[0] >= 0.5 >= best[1]
 
 
 def test_other_objects_of_the_category_are_no_answers() -> None:
     """The chosen candidate is confident, the others are not; the score says nothing."""
-    values = torch.zeros(10, 3, 4)
+    values = np.zeros((10, 3, 4), np.float32)
     values[:, 1:, 1] = -3.0
-    chosen = torch.zeros(10, dtype=torch.int64)
-    evidence = Evidence(values, torch.ones(10, 3, dtype=torch.bool), chosen, chosen)
+    chosen = np.zeros(10, np.int64)
+    evidence = Evidence(values, np.ones((10, 3), bool), chosen, chosen)
     found = fit_answer(evidence, [(row, slot) for row in range(10) for slot in (1, 2)])
     assert found.weights[0] == found.weights[2] == found.weights[3] == 0
     right, wrong, _ = evidence.probabilities(found)[0].tolist()
@@ -107,7 +106,7 @@ def test_reference_images_have_each_object_once(world: World) -> None:
         candidates = store.candidates(image_id)
         kept = distinct(candidates.boxes, np.ones(len(candidates), bool))[:8]
         assert references.valid[row].sum() == len(kept)
-        assert np.array_equal(references.features[row, : len(kept)].numpy(), candidates.features[kept])
+        assert np.array_equal(references.features[row, : len(kept)], candidates.features[kept])
         assert references.categories[row, : len(kept)].tolist() == candidates.categories[kept].tolist()
         assert not references.features[row, len(kept) :].any()
 
@@ -117,7 +116,7 @@ def test_the_same_seed_gives_the_same_bits(grounder: Grounder, world: World) -> 
     first, again = calibrated(grounder, world, split), calibrated(grounder, world, split)
     assert first is not None and again is not None
     assert (first.present, first.answer, first.fitted) == (again.present, again.answer, again.fitted)
-    assert torch.equal(first.references.features, again.references.features)
+    assert np.array_equal(first.references.features, again.references.features)
     assert first.fitted["present"] == 48 and first.fitted["share_present"] == 0.5
 
 
@@ -159,12 +158,11 @@ def test_pairs_in_images_without_candidates_do_not_count(grounder: Grounder, wor
     images = stored_images(world.open(), [*others, last], ())
     images.valid[-1], images.categories[-1], images.confidences[-1] = False, -1, 0
     bank = reference_images(images)
-    with torch.inference_mode():
-        kinds, _ = make_pairs(grounder.model, grounder.vocabulary, images, split, bank, np.random.default_rng(0))
+    kinds, _ = make_pairs(grounder.model, grounder.vocabulary, images, split, bank, np.random.default_rng(0))
     gone = np.array([expression.image_id == last for expression in split.expressions])
     assert gone.any() and np.array_equal(kinds[0].weights, ~gone)
     for kind in kinds:
-        assert not kind.weights[~kind.evidence.kept.any(dim=1).numpy()].any()
+        assert not kind.weights[~kind.evidence.kept.any(axis=1)].any()
 
 
 def test_without_a_reference_candidate_there_is_a_warning(

@@ -44,8 +44,11 @@ LEARNERS = [
     *sorted(SOURCE.glob("language/*.py")),
     SOURCE / "grounder" / "batches.py",
     SOURCE / "grounder" / "features.py",
+    SOURCE / "grounder" / "images.py",
     SOURCE / "grounder" / "matching.py",
     SOURCE / "grounder" / "model.py",
+    SOURCE / "grounder" / "scored.py",
+    SOURCE / "grounder" / "torch_scorer.py",
 ]
 
 

@@ -119,7 +119,7 @@ class AlignmentModel(nn.Module):
             fine_queries=fine_queries,
             fine_texts=fine_texts,
             relation_scores=related,
-            object_weights=None if objects is None else objects[torch.arange(len(choice)), choice],
+            object_weights=None if objects is None else objects[torch.arange(choice.shape[0]), choice],
             relations=relations,
         )
 

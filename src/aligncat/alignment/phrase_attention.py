@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from aligncat.alignment.recurrent import read_words
 from aligncat.errors import ConfigError
 
 
@@ -35,7 +35,7 @@ class PhraseAttention(nn.Module):
         Returns:
             (B, d_t), f_w before its projection (Eq. 12), and (B, L), the word weights (Eq. 11), zero at padding.
         """
-        modulated = modulated_words(self.gru, words, mask)
+        modulated = read_words(self.gru, words, mask)  # Eq. 10
         weights = word_weights(self.weigh(modulated).squeeze(-1), mask)
         return phrase_feature(modulated, weights), weights
 
@@ -49,24 +49,6 @@ def bidirectional_gru(dim: int) -> nn.GRU:
     if dim % 2:
         raise ConfigError(f"text.dim is {dim}; it must be even for the Bi-GRU")
     return nn.GRU(dim, dim // 2, batch_first=True, bidirectional=True)
-
-
-def modulated_words(gru: nn.GRU, words: Tensor, mask: Tensor) -> Tensor:
-    """Return the outputs of both directions of a Bi-GRU, concatenated (Eq. 10).
-
-    Args:
-        gru: the Bi-GRU.
-        words: (B, L, d_t), F_w.
-        mask: (B, L) bool, False at padding, which comes after the words.
-
-    Returns:
-        (B, L, d_t), zero at padding.
-    """
-    # Packed, so that the backward direction starts at the last word of each expression, not in the padding.
-    lengths = mask.sum(dim=1).cpu()
-    packed = pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
-    modulated, _ = pad_packed_sequence(gru(packed)[0], batch_first=True, total_length=mask.shape[1])
-    return modulated
 
 
 def word_weights(scores: Tensor, mask: Tensor) -> Tensor:

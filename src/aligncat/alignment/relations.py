@@ -28,7 +28,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aligncat.alignment.config import GEOMETRY, AlignmentConfig, Sizes
-from aligncat.alignment.phrase_attention import bidirectional_gru, modulated_words, phrase_feature, word_weights
+from aligncat.alignment.phrase_attention import bidirectional_gru, phrase_feature, word_weights
+from aligncat.alignment.recurrent import read_words
 from aligncat.alignment.result import Relations
 
 HIDDEN = 64
@@ -201,7 +202,7 @@ class RelationSpace(nn.Module):
             word_mask: (B, L) bool, False at padding.
             second_labels: (B,) int64, c2 from the lexicon, -1 for none; used in training mode only.
         """
-        words = modulated_words(self.gru, words, word_mask)
+        words = read_words(self.gru, words, word_mask)
         of_object, of_relation = (
             phrase_feature(words, word_weights(scores, word_mask)) for scores in self.weigh(words).unbind(dim=-1)
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -89,7 +87,8 @@ def log_partition(texts: Tensor, queries: Tensor, valid: Tensor, related: Tensor
     Returns:
         (B,).
     """
-    scores = texts @ queries[valid].T
+    scores = texts @ queries.flatten(0, 1).T
     if related is not None:
-        scores = scores + related[:, valid]
-    return scores.logsumexp(dim=1) - math.log(scores.shape[1])
+        scores = scores + related.flatten(1)
+    # Padding is masked and not left out, because what is exported must not have a size that depends on values.
+    return scores.masked_fill(~valid.flatten(), float("-inf")).logsumexp(dim=1) - valid.sum().log()

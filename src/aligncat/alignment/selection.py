@@ -19,7 +19,7 @@ def with_category(class_scores: Tensor, category: Tensor, eligible: Tensor) -> t
     """
     matching = eligible & (class_scores == 1)
     any_matches = matching.any(dim=1)
-    return torch.where(any_matches[:, None], matching, eligible), any_matches | (category < 0)
+    return matching | (eligible & ~any_matches[:, None]), any_matches | (category < 0)
 
 
 def keep_best(scores: Tensor, eligible: Tensor, keep: int) -> Tensor:

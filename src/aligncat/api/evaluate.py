@@ -15,7 +15,7 @@ from aligncat.files.writable import check_writable
 
 if TYPE_CHECKING:
     from aligncat.evaluation.answers import Answers
-    from aligncat.grounder.grounder import Grounder
+    from aligncat.grounder.photo_grounder import PhotoGrounder
     from aligncat.store.reader import Store
 
 logger = logging.getLogger(__name__)
@@ -131,14 +131,14 @@ def evaluate(
 
 def _open(
     grounder: str | Path, folder: Path | None, store: str | Path, text_encoder: str | Path | None
-) -> tuple[Grounder, Store]:
+) -> tuple[PhotoGrounder, Store]:
     """Return a grounder and a store of its detector; without a folder, the training-free grounder of the store."""
-    from aligncat.grounder.grounder import Grounder
+    from aligncat.grounder.opening import open_grounder
     from aligncat.grounder.training_free import TrainingFreeGrounder
     from aligncat.store.reader import Store
 
     if folder is None:
         opened = Store.open(store)
         return TrainingFreeGrounder.of_store(opened), opened
-    loaded = Grounder.from_pretrained(grounder, text_encoder=text_encoder)
+    loaded = open_grounder(grounder, text_encoder=text_encoder)
     return loaded, Store.open(store, expect=loaded.detector_description)

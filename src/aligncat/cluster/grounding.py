@@ -14,7 +14,7 @@ from aligncat.grounder.writers.part import PartWriter
 from aligncat.grounder.writers.unfinished import Unfinished
 
 if TYPE_CHECKING:
-    from aligncat.grounder.grounder import Grounder
+    from aligncat.grounder.photo_grounder import PhotoGrounder
     from aligncat.grounder.writers.write import WriteParts
     from aligncat.store.by_content import StoredPhotos
 
@@ -45,8 +45,8 @@ class GroundingJob:
         candidates: whether to keep all candidates.
     """
 
-    open_grounder: Callable[[], Grounder]
-    open_store: Callable[[Grounder], StoredPhotos] | None
+    open_grounder: Callable[[], PhotoGrounder]
+    open_store: Callable[[PhotoGrounder], StoredPhotos] | None
     answering: Answering
     skip_bad_images: bool
     candidates: bool

@@ -221,6 +221,10 @@ def _exported_detector(arguments: Mapping[str, Any], result: Any) -> tuple[str, 
     return f"The exported detector is in {result}.", following
 
 
+def _exported_grounder(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
+    return f"The exported grounder is in {result}.", _command("ground", "PHOTO", "PHRASE", "--grounder", result)
+
+
 _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "quickstart": _quickstart,
     "data mojiref": _mojiref,
@@ -243,5 +247,6 @@ _CLOSINGS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "detector train": _trained_detector,
     "detector train-mini": _imported_detector,
     "export detector": _exported_detector,
+    "export grounder": _exported_grounder,
 }
 """The verb's name -> a function that returns what was written, as a sentence, and what to do next."""

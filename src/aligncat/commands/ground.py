@@ -16,14 +16,14 @@ from aligncat.files.locks import remove_left
 from aligncat.files.writable import check_writable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from aligncat.cluster.driver import Driver
     from aligncat.cluster.grounding import GroundingJob
     from aligncat.grounder.doubts import Thresholds
     from aligncat.grounder.ground_many import PhotoAnswer
-    from aligncat.grounder.grounder import Grounder
     from aligncat.grounder.grounding import Grounding
+    from aligncat.grounder.photo_grounder import PhotoGrounder
     from aligncat.grounder.requests.request import Request
     from aligncat.grounder.writers.write import Written
     from aligncat.store.by_content import StoredPhotos
@@ -69,8 +69,9 @@ def ground(
             the columns image and phrase. More photos may follow.
         expressions: one or more phrases, each in quotes if it contains spaces. The detector runs once for all of them.
         phrases: a text file of phrases, one a line, instead of phrases on the command line; - for the standard input.
-        grounder: a folder that `aligncat train` wrote, a hub name, or "training-free" for the grounder that needs a
-            detector but no training; by default the shipped one, which knows the drawings of MojiRef, not photos.
+        grounder: a folder that `aligncat train` or `aligncat export grounder` wrote, a hub name, or "training-free" for
+            the grounder that needs a detector but no training; by default the shipped one, which knows the drawings of
+            MojiRef, not photos.
         detector: the folder or hub name of the grounder's detector, if it has moved since training; the detector of
             "training-free".
         text_encoder: the folder or hub name of the grounder's frozen transformer, if it has moved since training.
@@ -132,28 +133,29 @@ def ground(
     many = workers is not None or ray is not None
     if out is None and many:
         raise ConfigError("--workers and --ray write answers to a file; give --out")
-    from rich.progress import MofNCompleteColumn, TimeRemainingColumn
-
-    from aligncat.cluster.grounding import GroundingJob, parts_by_workers
-    from aligncat.console import progress_bar
-    from aligncat.detectors.device import check_device, default_device
     from aligncat.detectors.masks import NO_MASKS
-    from aligncat.grounder.folder import SHIPPED
     from aligncat.grounder.ground_many import Answering, ground_photos
-    from aligncat.grounder.grounder import Grounder
-    from aligncat.grounder.writers.write import Output, write_answers
+    from aligncat.grounder.opening import open_grounder
 
-    chosen_device = device or default_device()
-    check_device(chosen_device)
-    opening = partial(Grounder.from_pretrained, grounder or SHIPPED, detector=detector, text_encoder=text_encoder)
-    loaded = opening(device=chosen_device)
+    if grounder is None:
+        from aligncat.grounder.folder import SHIPPED
+
+        grounder = SHIPPED
+    opening = partial(open_grounder, grounder, device=device, detector=detector, text_encoder=text_encoder)
+    loaded = opening()
     stored = None if store is None else _stored(store, loaded)
     answering = Answering(several, top, thresholds)
     if polygons and loaded.detector_description.masks == NO_MASKS:
         raise ConfigError("--polygons: the detector gives boxes alone, so there are no masks to outline; leave it out")
     if out is not None and chosen_format is not None:
+        from rich.progress import MofNCompleteColumn, TimeRemainingColumn
+
+        from aligncat.cluster.grounding import GroundingJob, parts_by_workers
+        from aligncat.console import progress_bar
+        from aligncat.grounder.writers.write import Output, write_answers
+
         job = GroundingJob(
-            partial(_on_a_device, opening, device),
+            opening,
             None if store is None else partial(_stored, store),
             answering,
             skip_bad_images,
@@ -233,21 +235,12 @@ def _printed(
     return found_all
 
 
-def _stored(store: str | Path, loaded: Grounder) -> StoredPhotos:
+def _stored(store: str | Path, loaded: PhotoGrounder) -> StoredPhotos:
     """Return the photos of a store of a grounder's detector."""
     from aligncat.store.by_content import StoredPhotos
     from aligncat.store.reader import Store
 
     return StoredPhotos(Store.open(store, expect=loaded.detector_description))
-
-
-def _on_a_device(opening: Callable[..., Grounder], device: str | None) -> Grounder:
-    """Return the grounder on a device of the machine that runs it."""
-    from aligncat.detectors.device import check_device, default_device
-
-    chosen = device or default_device()
-    check_device(chosen)
-    return opening(device=chosen)
 
 
 def _driver(job: GroundingJob, workers: int | None, ray: str | None, device: str | None, deadline: float) -> Driver:

@@ -26,6 +26,8 @@ def check_device(device: str) -> None:
     Raises:
         ConfigError: torch cannot use the device.
     """
+    if device == "cpu":  # always there, and a run without torch need not load it
+        return
     import torch
 
     try:

@@ -160,6 +160,16 @@ def is_exported(folder: DetectorFolder) -> bool:
     return RECORD in folder.config
 
 
+def is_exported_folder(name_or_folder: str | Path) -> bool:
+    """Return whether this is the local folder of an exported detector.
+
+    Raises:
+        DetectorError: its config.json is damaged.
+    """
+    path = Path(name_or_folder)
+    return (path / CONFIG).is_file() and is_exported(DetectorFolder.read(str(path), path))
+
+
 def _texts(content: Mapping[str, Any], key: str, where: str) -> dict[str, str]:
     part = as_mapping(content.get(key), f"{where}.{key}")
     return {name: required_str(part, name, f"{where}.{key}") for name in part}

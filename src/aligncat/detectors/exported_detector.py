@@ -57,7 +57,7 @@ class ExportedDetector(QueryDetector):
         self._record = record
         graph = folder.path / next(iter(record.files))
         try:
-            self._load(graph, record.description.precision, _threads())
+            self._load(graph, record.description.precision, runtime_threads())
         except Exception as error:  # each runtime has exceptions of its own
             raise DetectorError(
                 f"{graph}: {made.backend} cannot load the graph ({first_line(error)}); export the detector again with "
@@ -108,7 +108,7 @@ class ExportedDetector(QueryDetector):
         return RawOutput(**found)
 
 
-def _threads() -> int:
+def runtime_threads() -> int:
     """Return the number of threads that torch would take: OMP_NUM_THREADS, or the cores that this process may use."""
     said = os.environ.get("OMP_NUM_THREADS", "")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

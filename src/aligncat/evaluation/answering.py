@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aligncat.evaluation.questions import Questions
     from aligncat.evaluation.results import Read, Seen
     from aligncat.evaluation.training_images import TrainingImages
-    from aligncat.grounder.grounder import Grounder
+    from aligncat.grounder.photo_grounder import PhotoGrounder
 
 
 def open_queries(folder: Path, candidates: Store) -> Store:
@@ -49,13 +49,13 @@ def open_queries(folder: Path, candidates: Store) -> Store:
     return store
 
 
-def seed_of(grounder: Grounder) -> int | None:
+def seed_of(grounder: PhotoGrounder) -> int | None:
     """Return the seed of the grounder's training, or None if it is not recorded, as in an imported QueryMatch."""
     seed: int | None = grounder.provenance.get("training", {}).get("seed")
     return seed
 
 
-def features_of(grounder: Grounder) -> Read:
+def features_of(grounder: PhotoGrounder) -> Read:
     """Return what a grounder reads of a candidate beside its category, confidence and box."""
     if grounder.alignment is not None:
         return grounder.alignment.features
@@ -85,7 +85,7 @@ def save_answers(answers: Answers, folder: Path, name: str) -> Path:
 
 
 def answer(
-    grounder: Grounder,
+    grounder: PhotoGrounder,
     name: str,
     questions: Questions,
     *,

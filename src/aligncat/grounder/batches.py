@@ -5,7 +5,7 @@ Boxes are those of the candidates. A referent's box or mask is never among them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.split import Split
 from aligncat.datasets.tables import numbered, values_of
 from aligncat.errors import DetectorError
-from aligncat.grounder.features import ScaledColumn, with_columns
+from aligncat.grounder.features import ScaledColumn
 from aligncat.language.tokens import Tokens
 from aligncat.language.vocabulary import PAD
 from aligncat.store.columns import further_column
@@ -128,7 +128,7 @@ class SplitTensors:
         found = self._candidates.gather(image)
         further = {each.column.name: found[further_column(each.column.name)] for each in self._columns}
         return Batch(
-            features=with_columns(found["features"], self._columns, further),
+            features=_with_columns(found["features"], self._columns, further),
             categories=found["categories"],
             valid=found["valid"],
             tokens=self._tokens[row, : int(self._lengths[row].max())],
@@ -146,12 +146,19 @@ class SplitTensors:
             yield self.gather(range(start, min(start + size, len(self))))
 
 
+def _with_columns(features: Tensor, columns: Sequence[ScaledColumn], values: Mapping[str, Tensor]) -> Tensor:
+    """Return the same as `aligncat.grounder.features.with_columns`, of tensors, whose products are faster."""
+    if not columns:
+        return features
+    return torch.cat([features, *(values[each.column.name] * each.scale for each in columns)], dim=-1)
+
+
 def _tokens(split: Split, vocabulary: Tokens, max_length: int) -> Tensor:
     """Return the token ids of all expressions, (E, L), of which some are encoded at once to save memory."""
     texts = iter(values_of(split.expressions, "text"))
     parts: list[Tensor] = []
     while block := list(islice(texts, _ENCODED)):
-        parts.append(vocabulary.encode(block, max_length))
+        parts.append(torch.from_numpy(vocabulary.ids(block, max_length)))
     tokens = torch.full((len(split.expressions), max((part.shape[1] for part in parts), default=0)), PAD)
     for place, part in zip(range(0, len(tokens), _ENCODED), parts, strict=True):
         tokens[place : place + len(part), : part.shape[1]] = part

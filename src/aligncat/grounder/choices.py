@@ -1,4 +1,4 @@
-"""Convert an `Alignment` into `Choices`, whose arrays are on the CPU."""
+"""Convert what a forward pass says into `Choices`, and join those of several passes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncat.alignment.result import Alignment
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
+from aligncat.grounder.scored import Scored
 from aligncat.grounder.word_weights import WordWeights
 from aligncat.language.tokens import Tokens
 from aligncat.types import Choices
@@ -17,31 +17,23 @@ from aligncat.types import Choices
 _Value = TypeVar("_Value", np.float32, np.bool_)
 
 
-def choices_of(alignment: Alignment, expressions: Sequence[str], vocabulary: Tokens, labels: Sequence[str]) -> Choices:
-    """Convert an `Alignment` into `Choices`.
+def choices_of(scored: Scored, expressions: Sequence[str], vocabulary: Tokens, labels: Sequence[str]) -> Choices:
+    """Return the choices for E expressions, with names and words instead of indices.
 
     Args:
-        alignment: the alignment of E expressions, on any device.
-        expressions: the texts of the E expressions.
+        scored: what the forward pass says of the expressions.
+        expressions: their E texts.
         vocabulary: assigns the weights to words.
         labels: the names of the detector's categories, by class index.
     """
-    scores = {
-        "class": alignment.class_scores,
-        "global": alignment.global_scores,
-        "coarse": alignment.coarse_scores,
-        "fine": alignment.fine_scores,
-    }
-    logits, weights = alignment.category_logits, alignment.word_weights
-    # For an image without candidates, softmax returns NaN.
-    probabilities = alignment.final_scores.masked_fill(~alignment.kept, float("-inf")).softmax(dim=1).nan_to_num(0.0)
+    predicted, weights = scored.predicted, scored.word_weights
     return Choices(
-        choice=alignment.choice.cpu().numpy(),
-        kept=alignment.kept.cpu().numpy(),
-        probabilities=probabilities.cpu().numpy(),
-        scores={name: values.cpu().numpy() for name, values in scores.items() if values is not None},
-        predicted=None if logits is None else tuple(labels[index] for index in logits.argmax(dim=1).tolist()),
-        category_matched=alignment.category_matched.cpu().numpy(),
+        choice=scored.choice,
+        kept=scored.kept,
+        probabilities=scored.probabilities,
+        scores=scored.scores,
+        predicted=None if predicted is None else tuple(labels[index] for index in predicted.tolist()),
+        category_matched=scored.category_matched,
         word_weights=WordWeights(
             () if weights is None else vocabulary.weigh(text, weights[row].tolist())
             for row, text in enumerate(expressions)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from aligncat.alignment.config import AlignmentConfig
 from aligncat.detectors.colour import COLOUR
 from aligncat.detectors.levels import LEVELS
 from aligncat.errors import DataError, StoreError
 from aligncat.files.fields import as_mapping, required, required_int, required_str
-from aligncat.store.reader import Store
 from aligncat.types import Candidates, FeatureColumn
+
+if TYPE_CHECKING:
+    from aligncat.store.reader import Store
 
 COLUMNS_KEY = "columns"
 """The key of config.json and settings.json with the columns that a grounder reads beside f_q, if there are any."""
@@ -91,7 +91,9 @@ def input_dim(feature_dim: int, columns: Iterable[ScaledColumn]) -> int:
     return feature_dim + sum(each.column.dim for each in columns)
 
 
-def with_columns(features: Tensor, columns: Sequence[ScaledColumn], values: Mapping[str, Tensor]) -> Tensor:
+def with_columns(
+    features: NDArray[np.float16], columns: Sequence[ScaledColumn], values: Mapping[str, NDArray[np.float16]]
+) -> NDArray[np.float16]:
     """Return the input features of candidates, (..., d_v + d_a): f_q, then each column times its scale.
 
     Args:
@@ -99,27 +101,12 @@ def with_columns(features: Tensor, columns: Sequence[ScaledColumn], values: Mapp
         columns: the columns.
         values: the values of each column by name, (..., dim).
     """
-    if not columns:
-        return features
-    return torch.cat([features, *(values[each.column.name] * each.scale for each in columns)], dim=-1)
+    scaled = [values[each.column.name] * np.float16(each.scale) for each in columns]
+    return np.concatenate([features, *scaled], axis=-1) if scaled else features
 
 
-def stored_columns(store: Store, image_ids: Sequence[str], columns: Sequence[ScaledColumn]) -> dict[str, Tensor]:
-    """Return the values of columns for n images' candidates in a store, by name, (n, O, dim) float16.
-
-    Args:
-        store: the store.
-        image_ids: the ids of the images.
-        columns: the columns.
-
-    Raises:
-        StoreError: the store does not have a column, or has another version of it.
-    """
-    return {each.column.name: store.further_features(image_ids, each.column) for each in columns}
-
-
-def found_features(candidates: Candidates, columns: Sequence[ScaledColumn]) -> Tensor:
-    """Return the input features of one image's candidates, (O, d_v + d_a) float16.
+def found_features(candidates: Candidates, columns: Sequence[ScaledColumn]) -> NDArray[np.float16]:
+    """Return the input features of one image's candidates, (O, d_v + d_a).
 
     Raises:
         StoreError: the candidates lack a column, or have it in another length.
@@ -131,5 +118,4 @@ def found_features(candidates: Candidates, columns: Sequence[ScaledColumn]) -> T
                 f"image {candidates.image_id!r}: its candidates lack {each.column}, which the grounder reads; take "
                 "them from a store that was extracted with --appearance true, or from the grounder's detector"
             )
-    values_of = {each.column.name: torch.tensor(candidates.columns[each.column.name]) for each in columns}
-    return with_columns(torch.tensor(candidates.features), columns, values_of)
+    return with_columns(candidates.features, columns, candidates.columns)

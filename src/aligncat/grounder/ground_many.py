@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from PIL import Image
 
@@ -22,9 +22,11 @@ from aligncat.files.images import decode_image
 from aligncat.grounder.doubts import Thresholds
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.matcher import Matcher, required_matcher
-from aligncat.store.by_content import StoredPhotos
 from aligncat.store.sources import Stamp, read_source
 from aligncat.types import Candidates
+
+if TYPE_CHECKING:
+    from aligncat.store.by_content import StoredPhotos
 
 _STORED = 8  # photos read at once where a store has the candidates, so that the detector's batch size is not asked for
 _WAITING = 2  # batches that are read or answered while the caller works on an earlier one

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
-import torch
 from huggingface_hub import ModelCard, ModelHubMixin
 
 from aligncat.alignment.config import AlignmentConfig
@@ -15,32 +14,31 @@ from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.device import check_device
 from aligncat.detectors.protocol import Detector
 from aligncat.detectors.registry import check_same, load_detector, open_detector, renamed
-from aligncat.errors import DetectorError
+from aligncat.errors import ConfigError
 from aligncat.grounder.card_results import CardResult
 from aligncat.grounder.download import find_folder
-from aligncat.grounder.expressions import checked_phrases
+from aligncat.grounder.exported_files import is_exported
 from aligncat.grounder.features import ScaledColumn
 from aligncat.grounder.fingerprint import fingerprint
 from aligncat.grounder.folder import Contents, read_folder, write_folder
-from aligncat.grounder.forward_passes import PHRASES_AT_ONCE, choose_all, ground_some
-from aligncat.grounder.ground_many import Answering
-from aligncat.grounder.grounding import Grounding
+from aligncat.grounder.forward_passes import choose_all
 from aligncat.grounder.matcher import Matcher
 from aligncat.grounder.matching import Calibration
 from aligncat.grounder.model import GroundingModel
 from aligncat.grounder.model_card import model_card
 from aligncat.grounder.names import TRAINING_FREE
-from aligncat.grounder.photo_grounder import PhotoGrounder
+from aligncat.grounder.torch_scorer import TorchScorer
+from aligncat.grounder.trained_grounder import TrainedGrounder
 from aligncat.grounder.unlike import Familiar
 from aligncat.language.pretrained import PretrainedText
 from aligncat.language.tokens import Tokens
 from aligncat.language.vocabulary import Vocabulary
 from aligncat.loading import model_loading
 from aligncat.store.reader import Store
-from aligncat.types import Candidates, Choices
+from aligncat.types import Choices
 
 
-class Grounder(PhotoGrounder, ModelHubMixin):
+class Grounder(TrainedGrounder, ModelHubMixin):
     """A trained grounder, which finds the object that an expression refers to.
 
     Threads can share a grounder: all methods but `to` may be called at the same time, with the results of calls one
@@ -88,11 +86,21 @@ class Grounder(PhotoGrounder, ModelHubMixin):
         self.provenance = dict(provenance)
         self.pretrained = pretrained
         self.columns = tuple(columns)
-        self.matcher = None if calibration is None else Matcher(calibration, self.model, vocabulary)
+        self.calibration = calibration
+        self.max_length = model.config.text.max_length
+        self._scorer = TorchScorer(self.model, vocabulary, None if calibration is None else calibration.references)
+        self.matcher = None
+        if calibration is not None:
+            self.matcher = Matcher(calibration.present, calibration.answer, self._scorer, vocabulary, self.max_length)
         self.familiar = familiar
         self.words = words
         self._detector: Detector | None = None
         self._given_detector: Detector | None = None
+
+    @property
+    def scorer(self) -> TorchScorer:
+        """Its model, as what scores candidates."""
+        return self._scorer
 
     @property
     def alignment(self) -> AlignmentConfig | None:
@@ -139,46 +147,6 @@ class Grounder(PhotoGrounder, ModelHubMixin):
                 self._detector = found
         return found
 
-    def check_expressions(self, expressions: str | Sequence[str]) -> list[str]:
-        """Return one or several expressions as a list, after checks that are made before any slow work.
-
-        Raises:
-            DataError: there are no expressions, or one is not text or has no words.
-        """
-        return checked_phrases(expressions, self.vocabulary)
-
-    @torch.inference_mode()
-    def ground_candidates(
-        self, candidates: Candidates, expressions: str | Sequence[str], *, several: bool = False, top: int = 1
-    ) -> list[Grounding]:
-        """Ground expressions in an image whose candidates are available already, for example from a store.
-
-        Args:
-            candidates: the candidates of the image.
-            expressions: one phrase, or several.
-            several: as for `ground`.
-            top: as for `ground`.
-
-        Returns:
-            One grounding per expression, also for a single phrase.
-
-        Raises:
-            ConfigError: as for `ground`.
-            DataError: there are no expressions, or one is not text or has no words.
-            DetectorError: there are no candidates.
-            StoreError: the candidates lack a further feature that the grounder reads.
-        """
-        phrases = self.check_expressions(expressions)
-        Answering(several, top).check(self.matcher)
-        if not len(candidates):
-            raise DetectorError("the detector found nothing in the image; try another image or detector")
-        return [
-            found
-            for start in range(0, len(phrases), PHRASES_AT_ONCE)
-            for found in ground_some(self, candidates, phrases[start : start + PHRASES_AT_ONCE], several, top)
-        ]
-
-    @torch.inference_mode()
     def choose(self, store: Store, split: Split) -> Choices:
         """Choose a candidate for every expression of a split.
 
@@ -196,7 +164,7 @@ class Grounder(PhotoGrounder, ModelHubMixin):
         return choose_all(self, store, split)
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        write_folder(self._contents(), save_directory)
+        write_folder(self.contents(), save_directory)
 
     def generate_model_card(self, *, results: Sequence[CardResult] = ()) -> ModelCard:
         """Return the model card, which `save_pretrained` and `push_to_hub` write as README.md.
@@ -209,13 +177,14 @@ class Grounder(PhotoGrounder, ModelHubMixin):
         Args:
             results: see `aligncat.grounder.model_card.model_card`.
         """
-        return model_card(self._contents().config(), results)
+        return model_card(self.contents().config(), results)
 
     def fingerprint(self) -> str:
         """Return a hash of everything that decides the answers; a grounder that was loaded twice has the same."""
-        return fingerprint(self._contents())
+        return fingerprint(self.contents())
 
-    def _contents(self) -> Contents:
+    def contents(self) -> Contents:
+        """Return what its folder contains."""
         return Contents(
             self.model,
             self.vocabulary,
@@ -224,7 +193,7 @@ class Grounder(PhotoGrounder, ModelHubMixin):
             self.provenance,
             self.pretrained,
             self.columns,
-            None if self.matcher is None else self.matcher.calibration,
+            self.calibration,
             self.familiar,
             self.words,
         )
@@ -273,9 +242,14 @@ class Grounder(PhotoGrounder, ModelHubMixin):
             raise TypeError(f"Grounder.from_pretrained has no argument {next(iter(model_kwargs))!r}")
         check_device(device)
         if str(pretrained_model_name_or_path) == TRAINING_FREE:
-            from aligncat.grounder.training_free import TrainingFreeGrounder  # which is a Grounder
+            from aligncat.grounder.training_free import TrainingFreeGrounder
 
             return cast("Self", TrainingFreeGrounder.with_detector(detector, device))
+        if is_exported(pretrained_model_name_or_path):
+            raise ConfigError(
+                f"{pretrained_model_name_or_path}: an exported grounder, which is no torch model; open it with "
+                "aligncat.ExportedGrounder.from_pretrained"
+            )
         folder = find_folder(
             pretrained_model_name_or_path,
             revision=revision,

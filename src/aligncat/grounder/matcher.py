@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from aligncat.alignment.result import Alignment
 from aligncat.errors import ConfigError
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
-from aligncat.grounder.matching import Calibration, Images, align_references, gather_evidence
-from aligncat.grounder.model import GroundingModel
+from aligncat.grounder.images import Images
+from aligncat.grounder.matching import Logistic, gather_evidence
+from aligncat.grounder.scored import Scorer
 from aligncat.language.several import phrase_for_one, several_of
 from aligncat.language.tokens import Tokens
 
@@ -40,34 +39,32 @@ class Matcher:
     Threads can share a matcher.
 
     Args:
-        calibration: the grounder's calibration.
-        model: its model, in evaluation mode.
+        present: the probability, for the best candidate, that the image has what the expression says.
+        answer: the probability, for each candidate, that it is what the expression says.
+        scorer: the trained model, with reference images.
         vocabulary: its vocabulary.
+        max_length: the number of words, or word pieces, that it reads of each expression.
     """
 
-    def __init__(self, calibration: Calibration, model: GroundingModel, vocabulary: Tokens) -> None:
-        self.calibration = calibration
-        self._model = model
+    def __init__(
+        self, present: Logistic, answer: Logistic, scorer: Scorer, vocabulary: Tokens, max_length: int
+    ) -> None:
+        self._present = present
+        self._answer = answer
+        self._scorer = scorer
         self._vocabulary = vocabulary
-        self._references: tuple[str, Alignment] | None = None
+        self._max_length = max_length
 
-    @torch.inference_mode()
     def match(self, images: Images, phrases: Sequence[str]) -> Match:
         """Return how probable it is that expressions, or their singulars, are true.
 
         Args:
-            images: the images of B expressions, on the model's device.
+            images: the images of B expressions.
             phrases: the B expressions.
         """
-        device, found = str(images.features.device), self._references
-        if found is None or found[0] != device:
-            bank = self.calibration.references.to(device)
-            found = self._references = device, align_references(self._model, self._vocabulary, bank)
         meant = [phrase_for_one(phrase) for phrase in phrases]
-        valid = self.calibration.references.valid.to(device)
-        evidence = gather_evidence(self._model, self._vocabulary, images, meant, valid, found[1])
-        present = evidence.probabilities(self.calibration.present).max(dim=1).values
-        return Match(present.cpu().numpy(), evidence.probabilities(self.calibration.answer).cpu().numpy())
+        evidence = gather_evidence(self._scorer, self._vocabulary, images, meant, self._max_length)
+        return Match(evidence.probabilities(self._present).max(axis=1), evidence.probabilities(self._answer))
 
 
 def required_matcher(matcher: Matcher | None) -> Matcher:

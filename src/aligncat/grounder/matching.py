@@ -10,21 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from aligncat.alignment.config import AlignmentConfig, Space
-from aligncat.alignment.relations import relation_scores
-from aligncat.alignment.result import Alignment
-from aligncat.alignment.scores import log_partition
-from aligncat.grounder.batches import Batch
-from aligncat.grounder.features import ScaledColumn, found_features
-from aligncat.grounder.model import GroundingModel
+from aligncat.errors import ConfigError
+from aligncat.grounder.images import Images
+from aligncat.grounder.scored import Scored, Scorer
 from aligncat.language.swaps import swapped
 from aligncat.language.tokens import Tokens
-from aligncat.types import Candidates
 
 EVIDENCE = ("score", "confidence", "category", "contradiction")
 """What the probability depends on, in the order of `Logistic.weights`; `Evidence` describes each."""
@@ -32,58 +27,6 @@ EVIDENCE = ("score", "confidence", "category", "contradiction")
 _MARGIN = (-6.0, 3.0)  # the range of "contradiction"; an expression without a word to contradict has the upper end
 _LEAST_CONFIDENCE = 1e-4
 _PAIRS = 1024  # of expressions and images in one forward pass
-
-
-class Images(NamedTuple):
-    """The candidates of B images, one image for each expression.
-
-    Attributes:
-        features: (B, O, d_v), f_q.
-        categories: (B, O) int64, c^V.
-        valid: (B, O) bool, False for padding.
-        confidences: (B, O) float32.
-        boxes: (B, O, 4) float32, xyxy in shares of the photo's width and height.
-    """
-
-    features: Tensor
-    categories: Tensor
-    valid: Tensor
-    confidences: Tensor
-    boxes: Tensor
-
-    @classmethod
-    def repeated(cls, candidates: Candidates, columns: Sequence[ScaledColumn], count: int, device: str) -> Self:
-        """Return the candidates of one image for each of `count` expressions, on a device.
-
-        Args:
-            candidates: the candidates.
-            columns: the columns that the grounder reads beside f_q.
-            count: B.
-            device: the device.
-
-        Raises:
-            StoreError: the candidates lack a column, or have it in another length.
-        """
-        return cls(
-            found_features(candidates, columns).to(device).expand(count, -1, -1),
-            torch.tensor(candidates.categories, device=device).long().expand(count, -1),
-            torch.ones(count, len(candidates), dtype=torch.bool, device=device),
-            torch.tensor(candidates.confidences, device=device).expand(count, -1),
-            torch.tensor(candidates.relative_boxes, device=device).expand(count, -1, -1),
-        )
-
-    @classmethod
-    def of(cls, batch: Batch) -> Self:
-        """Return the images of a batch."""
-        return cls(batch.features, batch.categories, batch.valid, batch.confidences, batch.boxes)
-
-    def rows(self, rows: Tensor) -> Images:
-        """Return the images of the given rows, (n,) int64."""
-        return Images(*(tensor[rows] for tensor in self))
-
-    def to(self, device: str) -> Images:
-        """Return the same images on a device."""
-        return Images(*(tensor.to(device) for tensor in self))
 
 
 class Logistic(NamedTuple):
@@ -105,7 +48,7 @@ class Calibration:
     Attributes:
         present: the probability, for the best candidate, that the image has what the expression says.
         answer: the probability, for each candidate, that it is what the expression says, where some candidate is.
-        references: the candidates of the reference images, on the CPU.
+        references: the candidates of the reference images.
         fitted: how it was fitted, as JSON values: the split, the number of pairs, the assumed share of absent ones.
     """
 
@@ -128,27 +71,30 @@ class Evidence(NamedTuple):
         category: (B,) int64, c^T, or c^V of q* where there is no c^T.
     """
 
-    values: Tensor
-    kept: Tensor
-    choice: Tensor
-    category: Tensor
+    values: NDArray[np.float32]
+    kept: NDArray[np.bool_]
+    choice: NDArray[np.int64]
+    category: NDArray[np.int64]
 
-    def probabilities(self, logistic: Logistic) -> Tensor:
+    @classmethod
+    def joined(cls, parts: Sequence[Evidence]) -> Evidence:
+        """Return the evidence of several batches, at least one, in order."""
+        return cls(
+            np.concatenate([each.values for each in parts]),
+            np.concatenate([each.kept for each in parts]),
+            np.concatenate([each.choice for each in parts]),
+            np.concatenate([each.category for each in parts]),
+        )
+
+    def first(self, count: int) -> Evidence:
+        """Return the evidence of the first pairs."""
+        return Evidence(self.values[:count], self.kept[:count], self.choice[:count], self.category[:count])
+
+    def probabilities(self, logistic: Logistic) -> NDArray[np.float32]:
         """Return the value of a logistic function for each candidate, (B, O); 0 outside the refined set."""
-        logits = self.values @ self.values.new_tensor(list(logistic.weights)) + logistic.bias
-        return logits.sigmoid().masked_fill(~self.kept, 0.0)
-
-
-def align_references(model: GroundingModel, vocabulary: Tokens, references: Images) -> Alignment:
-    """Return the alignment of the reference images with any expression, for their projected queries.
-
-    Args:
-        model: the trained model, in evaluation mode.
-        vocabulary: its vocabulary.
-        references: M reference images, on the model's device.
-    """
-    tokens = vocabulary.encode(["object"], 1).expand(len(references.features), -1)
-    return align(model, references, tokens.to(references.features.device))
+        logits = self.values @ np.array(logistic.weights, np.float32) + np.float32(logistic.bias)
+        values: NDArray[np.float32] = np.where(self.kept, np.exp(-np.logaddexp(np.float32(0), -logits)), np.float32(0))
+        return values
 
 
 def contradictions(phrase: str, vocabulary: Tokens) -> list[str]:
@@ -163,67 +109,44 @@ def contradictions(phrase: str, vocabulary: Tokens) -> list[str]:
 
 
 def gather_evidence(
-    model: GroundingModel,
-    vocabulary: Tokens,
-    images: Images,
-    phrases: Sequence[str],
-    reference_valid: Tensor,
-    references: Alignment,
+    scorer: Scorer, vocabulary: Tokens, images: Images, phrases: Sequence[str], max_length: int
 ) -> Evidence:
     """Return the evidence for B pairs of an expression and an image.
 
     Args:
-        model: the trained model, in evaluation mode.
+        scorer: the trained model, with reference images.
         vocabulary: its vocabulary.
-        images: the images of the B pairs, on the model's device.
+        images: the images of the B pairs.
         phrases: the B expressions.
-        reference_valid: (M, O) bool, the reference candidates, False for padding.
-        references: the result of `align_references`.
+        max_length: the number of words, or word pieces, that the model reads of each expression.
     """
 
-    def scored(images: Images, texts: Sequence[str]) -> tuple[Alignment, Tensor]:
-        tokens = vocabulary.encode(texts, model.config.text.max_length).to(images.features.device)
-        alignment = align(model, images, tokens)
-        return alignment, _relative_scores(model.config.alignment, alignment, reference_valid, references)
+    def scored(images: Images, texts: Sequence[str]) -> tuple[Scored, NDArray[np.float32]]:
+        found = scorer.score(images, vocabulary.ids(texts, max_length), relative=True)
+        if found.relative is None:
+            raise ConfigError("the grounder is not calibrated: it has no reference images; train it with --val_split")
+        return found, found.relative
 
-    alignment, score = scored(images, phrases)
-    margin = torch.full_like(score, _MARGIN[1])
+    found, score = scored(images, phrases)
+    margin = np.full_like(score, _MARGIN[1])
     contradicting = [(row, text) for row, phrase in enumerate(phrases) for text in contradictions(phrase, vocabulary)]
     for start in range(0, len(contradicting), _PAIRS):
         part = contradicting[start : start + _PAIRS]
-        owner = torch.tensor([row for row, _ in part], device=score.device)
+        owner = np.array([row for row, _ in part], np.int64)
         _, other = scored(images.rows(owner), [text for _, text in part])
-        less = (score[owner] - other).nan_to_num(nan=_MARGIN[1])  # -inf - -inf where a filter dropped both
-        margin.scatter_reduce_(0, owner[:, None].expand_as(less), less, "amin")
+        with np.errstate(invalid="ignore"):  # -inf - -inf where a filter dropped both
+            less = score[owner] - other
+        np.minimum.at(margin, owner, np.where(np.isnan(less), np.float32(_MARGIN[1]), less))
     values = [
         score,
-        images.confidences.clamp(min=_LEAST_CONFIDENCE).log(),
-        alignment.category_matched.float()[:, None].expand_as(score),
-        margin.clamp(*_MARGIN),
+        np.log(np.maximum(images.confidences, np.float32(_LEAST_CONFIDENCE))),
+        np.broadcast_to(found.category_matched[:, None], score.shape),
+        margin.clip(*_MARGIN),
     ]
-    kept, choice = alignment.kept, alignment.choice
-    chosen = images.categories.gather(1, choice[:, None])[:, 0]
+    chosen = np.take_along_axis(images.categories, found.choice[:, None], axis=1)[:, 0]
     return Evidence(
-        values=torch.stack(values, dim=2).masked_fill(~kept[:, :, None], 0.0),
-        kept=kept,
-        choice=choice,
-        category=torch.where(alignment.category < 0, chosen, alignment.category),
+        values=np.where(found.kept[:, :, None], np.stack(values, axis=2), 0).astype(np.float32),
+        kept=found.kept,
+        choice=found.choice,
+        category=np.where(found.category < 0, chosen, found.category),
     )
-
-
-def align(model: GroundingModel, images: Images, tokens: Tensor) -> Alignment:
-    """Return the alignment of B expressions, (B, L) token ids, with their images."""
-    alignment: Alignment = model(images.features, images.categories, images.valid, tokens, boxes=images.boxes)
-    return alignment
-
-
-def _relative_scores(config: AlignmentConfig, alignment: Alignment, valid: Tensor, references: Alignment) -> Tensor:
-    """Return the scores of the last space, (B, O), less their log partition over the reference candidates."""
-    space: Space = "fine" if config.fine else "global"
-    scores, texts, queries = alignment.global_scores, alignment.global_texts, references.global_queries
-    if alignment.fine_scores is not None and alignment.fine_texts is not None and references.fine_queries is not None:
-        scores, texts, queries = alignment.fine_scores, alignment.fine_texts, references.fine_queries
-    related = None
-    if config.relates(space) and alignment.relations is not None and references.relations is not None:
-        related = relation_scores(alignment.relations.with_images(references.relations))
-    return scores - log_partition(texts, queries, valid, related)[:, None]

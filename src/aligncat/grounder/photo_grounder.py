@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.protocol import Detector
@@ -12,21 +13,38 @@ from aligncat.grounder.doubts import Thresholds
 from aligncat.grounder.ground_many import Answering, Pair, PhotoAnswer, ground_photos
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.matcher import Matcher
-from aligncat.store.by_content import StoredPhotos
-from aligncat.store.reader import Store
-from aligncat.types import Candidates
+from aligncat.types import Candidates, Choices
+
+if TYPE_CHECKING:
+    from aligncat.alignment.config import AlignmentConfig
+    from aligncat.datasets.split import Split
+    from aligncat.store.reader import Store
 
 
 class PhotoGrounder(ABC):
     """Answers phrases on photos through a detector; a subclass chooses among the detector's candidates.
 
     Attributes:
+        labels: the names of the detector's categories, by class index.
         detector_description: the description of its detector.
+        provenance: what it was made from, as JSON values: data, training config with its seed, versions.
         matcher: what computes `Grounding.match`; None if the grounder is not calibrated.
     """
 
+    labels: tuple[str, ...]
     detector_description: DetectorDescription
+    provenance: Mapping[str, Any]
     matcher: Matcher | None
+
+    @property
+    @abstractmethod
+    def alignment(self) -> AlignmentConfig | None:
+        """The config of its alignment model; None for a grounder that is not trained."""
+
+    @property
+    @abstractmethod
+    def device(self) -> str:
+        """The device that it works on, such as "cpu" or "cuda:0"."""
 
     @property
     @abstractmethod
@@ -42,6 +60,14 @@ class PhotoGrounder(ABC):
         self, candidates: Candidates, expressions: str | Sequence[str], *, several: bool = False, top: int = 1
     ) -> list[Grounding]:
         """Ground expressions in an image whose candidates are available; see `Grounder.ground_candidates`."""
+
+    @abstractmethod
+    def choose(self, store: Store, split: Split) -> Choices:
+        """Choose a candidate for every expression of a split; see `Grounder.choose`."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return a hash of everything that decides its answers."""
 
     def ground(
         self, image: ImageInput, expressions: str | Sequence[str], *, several: bool = False, top: int = 1
@@ -107,6 +133,8 @@ class PhotoGrounder(ABC):
             ImageError: (while iterating) an image cannot be read.
             StoreError: the store was made by another detector, or is of the first format.
         """
+        from aligncat.store.by_content import StoredPhotos
+
         if store is not None:
             store.manifest.expected(self.detector_description, store.folder)
         return ground_photos(

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,25 +16,28 @@ from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.split import Split
 from aligncat.detectors.colour import COLOUR
 from aligncat.detectors.description import DetectorDescription
-from aligncat.detectors.device import check_device
+from aligncat.detectors.device import check_device, default_device
+from aligncat.detectors.exported import is_exported_folder
 from aligncat.detectors.known import HUB_DETECTORS
 from aligncat.detectors.protocol import Detector
 from aligncat.detectors.registered import registered_name
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import ConfigError, DetectorError
 from aligncat.grounder.asked import PERSON, Asked, asked_of
-from aligncat.grounder.folder import Contents
+from aligncat.grounder.expressions import checked_phrases
 from aligncat.grounder.ground_many import Answering
-from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.groundings import best_slots, grounding_of, with_answers
 from aligncat.grounder.names import TRAINING_FREE
+from aligncat.grounder.photo_grounder import PhotoGrounder
 from aligncat.grounder.training_free_rules import choose_by_rules
 from aligncat.language.tokens import RULE
 from aligncat.language.vocabulary import Vocabulary
-from aligncat.store.reader import Store
 from aligncat.types import Candidates, Choices
 from aligncat.versions import installed_versions
+
+if TYPE_CHECKING:
+    from aligncat.store.reader import Store
 
 NO_CATEGORY = "The phrase names no category that is known, so every object counted."
 """A warning, for `Grounding.warnings`."""
@@ -59,7 +62,7 @@ class _Images(NamedTuple):
     colours: NDArray[np.float16] | None
 
 
-class TrainingFreeGrounder(Grounder):
+class TrainingFreeGrounder(PhotoGrounder):
     """A grounder that is not trained. It works with any detector, on the first day.
 
     It has no folder, and its answers have no `match`. Colour words need the column `colour`; where that is missing,
@@ -91,34 +94,33 @@ class TrainingFreeGrounder(Grounder):
         self.labels = tuple(labels)
         self.detector_description = detector_description
         self.provenance = {}
-        self.pretrained = None
-        self.columns = ()
         self.matcher = None
-        self.familiar = None
-        self.words = None
         self.coloured = coloured
         self._detector = detector
         self._lexicon = Lexicon.load(categories=self.labels)
         self._class = {canonical_category(label): number for number, label in enumerate(self.labels)}
 
     @classmethod
-    def with_detector(cls, detector: str | Path | Detector | None, device: str = "cpu") -> Self:
+    def with_detector(cls, detector: str | Path | Detector | None, device: str | None = "cpu") -> Self:
         """Return the grounder of a detector.
 
         Args:
             detector: the detector, or its name or folder.
-            device: where a named detector is loaded.
+            device: where a named detector is loaded; None for an accelerator if there is one and it can use it.
 
         Raises:
             ConfigError: there is no detector, or the device is not available.
             DetectorError: the detector cannot be loaded.
         """
-        check_device(device)
         if detector is None:
             raise ConfigError(
                 f"the {TRAINING_FREE} grounder needs a detector: name one with --detector (in Python, detector=), such "
                 f"as {HUB_DETECTORS[0]}"
             )
+        if device is None:
+            exported = isinstance(detector, str | Path) and is_exported_folder(detector)
+            device = "cpu" if exported else default_device()
+        check_device(device)
         opened = _with_colours(detector, device)
         return cls(opened.labels, opened.description(), opened, coloured=COLOUR in opened.columns)
 
@@ -158,6 +160,14 @@ class TrainingFreeGrounder(Grounder):
         if self._detector is None:
             raise DetectorError("this training-free grounder was made for a store; give a detector to ground images")
         return self._detector
+
+    def check_expressions(self, expressions: str | Sequence[str]) -> list[str]:
+        """Return one or several expressions as a list, after checks that are made before any slow work.
+
+        Raises:
+            DataError: there are no expressions, or one is not text or has no words.
+        """
+        return checked_phrases(expressions, self.vocabulary)
 
     def ground_candidates(
         self, candidates: Candidates, expressions: str | Sequence[str], *, several: bool = False, top: int = 1
@@ -262,7 +272,8 @@ class TrainingFreeGrounder(Grounder):
         ]
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
-    def _contents(self) -> Contents:
+    def save_pretrained(self, save_directory: str | Path) -> NoReturn:
+        """Raise a ConfigError: there are no weights to save."""
         raise ConfigError(f"the {TRAINING_FREE} grounder has nothing to save: load it by its name, with a detector")
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from aligncat.alignment.recurrent import read_words
 from aligncat.errors import ConfigError
 from aligncat.language.config import Norm, TextEncoderConfig
 from aligncat.language.vocabulary import PAD, UNK
@@ -66,10 +66,7 @@ class TextEncoder(nn.Module):
         if self.training and self.config.unknown_rate > 0:
             replaced = torch.rand(tokens.shape, device=tokens.device) < self.config.unknown_rate
             tokens = tokens.masked_fill(replaced & mask, UNK)
-        packed = pack_padded_sequence(
-            self.embedding(tokens), mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
-        )
-        states, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=tokens.shape[1])
+        states = read_words(self.gru, self.embedding(tokens), mask)
         # Lengths vary so much that about half of a padded batch is padding. The blocks process a flat list of the words
         # without the padding.
         places = mask.flatten().nonzero().squeeze(1)

@@ -18,7 +18,7 @@ from aligncat.wording import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 _UNREAD = ("pooler.",)  # weights that are not used, and may be missing
 
@@ -44,18 +44,21 @@ class PretrainedText:
         name: the value of `TextEncoderConfig.encoder` that it was loaded for.
         sha256: a hash of its files' names and contents; a copy in another folder has the same hash.
         model: the transformer, in evaluation mode, which returns a last hidden state for each word piece.
-        pieces: its tokenizer.
+        tokenizer: its tokenizer.
+        pieces: what turns expressions into token ids with it.
     """
 
     name: str
     sha256: str
     model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
     pieces: WordPieces
 
     def save(self, folder: Path) -> None:
         """Write the config and the tokenizer, but not the weights, into a folder."""
+        self.pieces.reset()
         self.model.config.save_pretrained(folder)
-        self.pieces.save(folder)
+        self.tokenizer.save_pretrained(folder)
 
 
 def load_pretrained_text(name: str) -> PretrainedText:
@@ -69,10 +72,9 @@ def load_pretrained_text(name: str) -> PretrainedText:
             encoder.
     """
     folder = _folder(name)
-    model, pieces = _load(folder, name, with_weights=True)
-    return PretrainedText(
-        name=name, sha256=files_sha256(sorted(_model_files(folder)), with_names=True), model=model, pieces=pieces
-    )
+    model, tokenizer = _load(folder, name, with_weights=True)
+    sha256 = files_sha256(sorted(_model_files(folder)), with_names=True)
+    return PretrainedText(name, sha256, model, tokenizer, _pieces(tokenizer))
 
 
 def untrained_text(folder: Path, name: str, sha256: str) -> PretrainedText:
@@ -88,8 +90,8 @@ def untrained_text(folder: Path, name: str, sha256: str) -> PretrainedText:
     Raises:
         ConfigError: the folder is damaged.
     """
-    model, pieces = _load(folder, name, with_weights=False)
-    return PretrainedText(name=name, sha256=sha256, model=model, pieces=pieces)
+    model, tokenizer = _load(folder, name, with_weights=False)
+    return PretrainedText(name, sha256, model, tokenizer, _pieces(tokenizer))
 
 
 def packaged_folder(name: str) -> Path:
@@ -126,7 +128,7 @@ def _folder(name: str) -> Path:
         ) from error
 
 
-def _load(folder: Path, name: str, *, with_weights: bool) -> tuple[PreTrainedModel, WordPieces]:
+def _load(folder: Path, name: str, *, with_weights: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     with model_loading():
         from safetensors import SafetensorError
         from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
@@ -147,7 +149,13 @@ def _load(folder: Path, name: str, *, with_weights: bool) -> tuple[PreTrainedMod
             f"text.encoder {name!r} ({type(config).__name__}) is not a text-only encoder with a fast tokenizer: "
             "give a model such as BERT, RoBERTa, DistilBERT, MPNet or T5"
         )
-    return model.float().eval(), WordPieces(tokenizer)
+    tokenizer.split_special_tokens = True  # special symbols in an expression are text, also in a saved tokenizer
+    return model.float().eval(), tokenizer
+
+
+def _pieces(tokenizer: PreTrainedTokenizerFast) -> WordPieces:
+    special = frozenset(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    return WordPieces(tokenizer.backend_tokenizer, special)
 
 
 def _with_weights(auto: Any, folder: Path, name: str) -> PreTrainedModel:

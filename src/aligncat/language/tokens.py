@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 FIRST_RULE = 1
@@ -41,8 +43,12 @@ _TABLES = {
 class Tokens(Protocol):
     """An object that turns expressions into token ids: a Vocabulary, or a transformer's WordPieces."""
 
+    def ids(self, texts: Sequence[str], max_length: int) -> NDArray[np.int64]:
+        """Return the token ids of B expressions, (B, L), padded with 0 (PAD) at the end."""
+        ...
+
     def encode(self, texts: Sequence[str], max_length: int) -> Tensor:
-        """Return the token ids of B expressions, (B, L) int64, padded with 0 (PAD) at the end."""
+        """Return `ids` as a tensor."""
         ...
 
     def weigh(self, text: str, weights: Sequence[float]) -> tuple[tuple[str, float], ...]:

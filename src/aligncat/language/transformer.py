@@ -68,11 +68,13 @@ class TransformerTextEncoder(nn.Module):
         """
         states = None if self._remembered is None else self._remembered.of(tokens)
         states = self._read(tokens) if states is None else states.to(self.project.weight)
-        mask = (tokens != PAD) & ~torch.isin(tokens, self.special)
+        mask = (tokens != PAD) & (tokens[:, :, None] != self.special).all(dim=2)
         # Move the words to the front, in their order.
-        order = (~mask).long().argsort(dim=1, stable=True)[:, : int(mask.sum(dim=1).max())]
+        order = (~mask).long().argsort(dim=1, stable=True)
+        if not torch.onnx.is_in_onnx_export():  # in a graph, no size may depend on values
+            order = order[:, : int(mask.sum(dim=1).max())]
         mask = mask.gather(1, order)
-        rows = torch.arange(len(order), device=order.device)[:, None]
+        rows = torch.arange(order.shape[0], device=order.device)[:, None]
         words = self.project(states[rows, order]) * mask.unsqueeze(-1)
         return EncodedText(sentences=self.pooling(words, mask), words=words, mask=mask)
 

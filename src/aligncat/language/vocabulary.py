@@ -7,8 +7,8 @@ from array import array
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from aligncat.errors import DataError
 from aligncat.files.atomic import write_atomic
@@ -18,6 +18,8 @@ from aligncat.language.tokens import FIRST_RULE, RULE, tokenize
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from torch import Tensor
 
 PAD, UNK, CLS = 0, 1, 2
 SPECIAL = ("<pad>", "<unk>", "<cls>")
@@ -84,7 +86,7 @@ class Vocabulary:
         """Return the token id of a lower-case word; UNK if it is not in the vocabulary."""
         return self._ids.get(word, UNK)
 
-    def encode(self, texts: Sequence[str], max_length: int) -> Tensor:
+    def ids(self, texts: Sequence[str], max_length: int) -> NDArray[np.int64]:
         """Return the token ids of expressions as one padded batch.
 
         Args:
@@ -92,7 +94,7 @@ class Vocabulary:
             max_length: the largest number of words of each expression; further words are cut off.
 
         Returns:
-            (B, L) int64, padded with PAD at the end; L is the length of the longest expression after cutting.
+            (B, L), padded with PAD at the end; L is the length of the longest expression after cutting.
 
         Raises:
             DataError: an expression has no words.
@@ -102,10 +104,16 @@ class Vocabulary:
             words = _words(text, self.rule)[:max_length]
             found.extend(map(self.id, words))
             lengths.append(len(words))
-        counts = torch.tensor(lengths, dtype=torch.int64)
-        tokens = torch.full((len(texts), max(lengths, default=0)), PAD, dtype=torch.int64)
-        tokens[torch.arange(tokens.shape[1]) < counts[:, None]] = torch.tensor(found, dtype=torch.int64)
+        counts = np.array(lengths, np.int64)
+        tokens = np.full((len(texts), max(lengths, default=0)), PAD, np.int64)
+        tokens[np.arange(tokens.shape[1]) < counts[:, None]] = np.array(found, np.int64)
         return tokens
+
+    def encode(self, texts: Sequence[str], max_length: int) -> Tensor:
+        """Return `ids` as a tensor."""
+        import torch
+
+        return torch.from_numpy(self.ids(texts, max_length))
 
     def weigh(self, text: str, weights: Sequence[float]) -> tuple[tuple[str, float], ...]:
         """Return (word, weight) pairs in order.

@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from aligncat.errors import DataError
 from aligncat.language.tokens import tokenize
 from aligncat.language.vocabulary import PAD
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import Tokenizer
+    from torch import Tensor
 
 
 # A tokenizer stores the truncation of a call in itself until the call ends, so only one thread at a time may use it.
@@ -30,18 +30,20 @@ class WordPieces:
     does not have into pieces, so unknown words are rare.
 
     Args:
-        tokenizer: a fast tokenizer. It is changed to treat special symbols in an expression ("[SEP]") as text.
+        tokenizer: the tokenizer. It is changed to treat special symbols in an expression ("[SEP]") as text.
+        special: the ids of its special symbols, without that for unknown pieces.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+    def __init__(self, tokenizer: Tokenizer, special: Iterable[int]) -> None:
         self._tokenizer = tokenizer
-        self._tokenizer.split_special_tokens = True
-        self.special = frozenset(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+        self._tokenizer.encode_special_tokens = True
+        self._tokenizer.no_padding()
+        self.special = frozenset(special)
 
     def __len__(self) -> int:
-        return len(self._tokenizer) + 1
+        return self._tokenizer.get_vocab_size() + 1
 
-    def encode(self, texts: Sequence[str], max_length: int) -> Tensor:
+    def ids(self, texts: Sequence[str], max_length: int) -> NDArray[np.int64]:
         """Return the token ids of expressions, including the transformer's special symbols, as one padded batch.
 
         Args:
@@ -50,36 +52,42 @@ class WordPieces:
                 cut off.
 
         Returns:
-            (B, L) int64, padded with PAD at the end.
+            (B, L), padded with PAD at the end.
 
         Raises:
             DataError: an expression has no words, or the tokenizer drops all of them.
         """
         if not texts:
-            return torch.full((0, 0), PAD)
-        longest = max_length + self._tokenizer.num_special_tokens_to_add()
+            return np.full((0, 0), PAD, np.int64)
         with _LOCK:
-            rows = self._tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
+            self._tokenizer.enable_truncation(max_length + self._tokenizer.num_special_tokens_to_add(False))
+            rows = [encoded.ids for encoded in self._tokenizer.encode_batch(list(texts))]
         for text, row in zip(texts, rows, strict=True):
             if not tokenize(text) or self.special.issuperset(row):
                 raise DataError(f"the expression {text!r} has no words; give a phrase that names an object")
-        tokens = torch.full((len(rows), max(map(len, rows))), PAD)
+        tokens = np.full((len(rows), max(map(len, rows))), PAD, np.int64)
         for index, row in enumerate(rows):
-            tokens[index, : len(row)] = torch.tensor(row) + 1
+            tokens[index, : len(row)] = np.array(row) + 1
         return tokens
+
+    def encode(self, texts: Sequence[str], max_length: int) -> Tensor:
+        """Return `ids` as a tensor."""
+        import torch
+
+        return torch.from_numpy(self.ids(texts, max_length))
 
     def weigh(self, text: str, weights: Sequence[float]) -> tuple[tuple[str, float], ...]:
         """Return (word, weight) pairs in order. The weight of a word is the sum of its pieces' weights.
 
         Args:
             text: an expression.
-            weights: one weight for each piece that `encode` keeps, without special symbols; further weights are
-                ignored.
+            weights: one weight for each piece that `ids` keeps, without special symbols; further weights are ignored.
         """
         with _LOCK:
-            encoded = self._tokenizer(text, add_special_tokens=False).encodings[0]
-        spans: dict[int, tuple[int, int]] = {}
-        sums: dict[int, float] = {}
+            self._tokenizer.no_truncation()
+            encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        spans: dict[int | None, tuple[int, int]] = {}
+        sums: dict[int | None, float] = {}
         for word, (start, end), weight in zip(encoded.word_ids, encoded.offsets, weights, strict=False):
             first, last = spans.get(word, (start, end))
             spans[word] = min(first, start), max(last, end)
@@ -97,6 +105,13 @@ class WordPieces:
         """
         return ()
 
-    def save(self, folder: Path) -> None:
-        """Write the tokenizer's files to a folder."""
-        self._tokenizer.save_pretrained(folder)
+    def reset(self) -> None:
+        """Undo the truncation of the last call, so that a tokenizer that is saved now does not depend on it."""
+        with _LOCK:
+            self._tokenizer.no_truncation()
+
+    def to_json(self) -> str:
+        """Return the content of a tokenizer.json, from which `tokenizers.Tokenizer.from_str` makes the tokenizer."""
+        self.reset()
+        content: str = self._tokenizer.to_str()
+        return content

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.photo_grounder import PhotoGrounder
 from aligncat.serving.access import Access, Gate
 from aligncat.serving.grounding_routes import grounding_routes
 from aligncat.serving.label_studio.photos import LabelStudio, TaskPhotos
@@ -49,7 +49,7 @@ class AppSettings:
     page: bool = False
 
 
-def make_app(grounders: Mapping[str, Grounder], settings: AppSettings | None = None) -> FastAPI:
+def make_app(grounders: Mapping[str, PhotoGrounder], settings: AppSettings | None = None) -> FastAPI:
     """Return the app of a server.
 
     Its `state.service` is the `Service` that answers; what else is mounted on the app can ask it too. What is mounted

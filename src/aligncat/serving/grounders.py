@@ -9,15 +9,16 @@ from pathlib import Path
 from aligncat.errors import ConfigError
 from aligncat.files.fields import is_name
 from aligncat.grounder.folder import SHIPPED
-from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.names import TRAINING_FREE
+from aligncat.grounder.opening import open_grounder
+from aligncat.grounder.photo_grounder import PhotoGrounder
 
 _NAMED = re.compile(r"([^=/]+)=(.+)")
 
 
 def load_grounders(
     words: Sequence[str], *, device: str = "cpu", detector: str | Path | None = None
-) -> dict[str, Grounder]:
+) -> dict[str, PhotoGrounder]:
     """Return the grounders that a command line names, by the names that requests use.
 
     Args:
@@ -33,14 +34,14 @@ def load_grounders(
     """
     given = [_named(word) for word in words or [str(SHIPPED)]]
     free = any(word == TRAINING_FREE for _, word in given)
-    found: dict[str, Grounder] = {}
+    found: dict[str, PhotoGrounder] = {}
     for name, word in given:
         if not is_name(name):
             raise ConfigError(f"{word}: the grounder needs a name of letters, digits, . _ + or -; give NAME={word}")
         if name in found:
             raise ConfigError(f"two grounders have the name {name}; give NAME=FOLDER for one of them")
         own = detector if not free or word == TRAINING_FREE else None
-        found[name] = Grounder.from_pretrained(word, device=device, detector=own)
+        found[name] = open_grounder(word, device=device, detector=own)
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from aligncat.grounder.ground_many import PhotoAnswer
-from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.photo_grounder import PhotoGrounder
 from aligncat.grounder.writers.jsonl import kept
 from aligncat.serving.service import Asked
 
@@ -153,7 +153,7 @@ def answer_body(name: str, asked: Asked, answer: PhotoAnswer) -> dict[str, Any]:
     }
 
 
-def grounder_body(name: str, grounder: Grounder) -> dict[str, Any]:
+def grounder_body(name: str, grounder: PhotoGrounder) -> dict[str, Any]:
     """Return the body of a `GrounderInfo`."""
     detector = grounder.detector
     return {

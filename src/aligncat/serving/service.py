@@ -13,7 +13,7 @@ from aligncat.errors import ConfigError, DataError, ImageError, LargeImageError,
 from aligncat.files.images import check_size, open_header
 from aligncat.grounder.doubts import Thresholds
 from aligncat.grounder.ground_many import Answering, PhotoAnswer
-from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.photo_grounder import PhotoGrounder
 from aligncat.serving.device_queue import DeviceQueue, Question
 from aligncat.serving.limits import Limits
 from aligncat.serving.refusals import Refusal, late, too_large, unusable
@@ -61,7 +61,7 @@ class Service:
 
     def __init__(
         self,
-        grounders: Mapping[str, Grounder],
+        grounders: Mapping[str, PhotoGrounder],
         limits: Limits,
         *,
         on_batch: Callable[[int], None] = lambda photos: None,
@@ -162,7 +162,7 @@ class Service:
             leaving.cancel()
             together.cancel()
 
-    def _phrases(self, grounder: Grounder, phrases: Sequence[str]) -> list[str]:
+    def _phrases(self, grounder: PhotoGrounder, phrases: Sequence[str]) -> list[str]:
         limits = self.limits
         if len(phrases) > limits.phrases:
             raise too_large(

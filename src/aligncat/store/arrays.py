@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from aligncat.store.columns import further_column
 from aligncat.store.first_format import FirstShardFiles
 from aligncat.store.manifest import Manifest
 from aligncat.store.shard_file import ShardFiles, ShardRows
 from aligncat.types import FeatureColumn
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CANDIDATES = ("features", "categories", "confidences", "valid")
 """The arrays of `CandidateTensors`."""
@@ -42,6 +43,8 @@ class CandidateTensors:
     @classmethod
     def of(cls, arrays: dict[str, NDArray[Any]]) -> CandidateTensors:
         """Return the tensors of the arrays CANDIDATES, which share their memory."""
+        import torch
+
         return cls(**{name: torch.from_numpy(arrays[name]) for name in CANDIDATES})
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from aligncat.errors import StoreError
 from aligncat.files.memory import free_memory
@@ -38,6 +36,9 @@ from aligncat.store.rows import (
 )
 from aligncat.store.shard_file import ShardFiles
 from aligncat.types import FeatureColumn
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,8 @@ class ImageArrays:
             StoreError: an image or a column is not in the store, a shard is damaged, or the temporary file cannot be
                 written.
         """
+        import torch
+
         for each in columns:
             self.manifest.check_column(each, self.folder)
         further = {further_column(each.name): each for each in columns}
@@ -146,6 +149,8 @@ class ImageArrays:
             StoreError: the store does not have the column, or has another version of it; an image is not in the store,
                 or a shard is damaged.
         """
+        import torch
+
         self.manifest.check_column(column, self.folder)
         if (shared := self._shared.get(tuple(image_ids))) is not None:
             return shared.further[column]

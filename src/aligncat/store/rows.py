@@ -6,15 +6,16 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from aligncat.errors import StoreError
 from aligncat.locations import Location
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHARE_OF_MEMORY = 0.5
 """The candidates are kept in memory if they take at most this share of the memory that is free."""
@@ -119,6 +120,8 @@ class RowsInFile:
 
     def gather(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return the arrays of some images by name."""
+        import torch
+
         found = np.empty(len(images), self._type)
         content, size = found.view(np.uint8).data, self._type.itemsize
         for place, record in enumerate(self._records[images.numpy()].tolist()):

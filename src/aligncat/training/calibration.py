@@ -22,22 +22,15 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from aligncat.datasets.split import Split
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
-from aligncat.grounder.features import ScaledColumn, stored_columns, with_columns
-from aligncat.grounder.matching import (
-    Calibration,
-    Evidence,
-    Images,
-    align_references,
-    contradictions,
-    gather_evidence,
-)
+from aligncat.grounder.features import ScaledColumn, with_columns
+from aligncat.grounder.images import Images
+from aligncat.grounder.matching import Calibration, Evidence, contradictions, gather_evidence
 from aligncat.grounder.model import GroundingModel
+from aligncat.grounder.torch_scorer import TorchScorer
 from aligncat.language.several import phrase_for_one, several_of
 from aligncat.language.tokens import Tokens
 from aligncat.store.reader import Store
@@ -86,10 +79,7 @@ def calibrate(
     if not bank.valid.any():
         logger.warning(uncalibrated, "no reference image has a candidate")
         return None
-    with torch.inference_mode():
-        pairs, others = make_pairs(
-            model, vocabulary, stored_images(store, list(split.images), columns), split, bank, rng
-        )
+    pairs, others = make_pairs(model, vocabulary, stored_images(store, list(split.images), columns), split, bank, rng)
     counts = [float(kind.weights.sum()) for kind in pairs]
     if min(counts[:2]) < LEAST:
         logger.warning(
@@ -117,9 +107,10 @@ def stored_images(store: Store, image_ids: Sequence[str], columns: Sequence[Scal
         image_ids: the ids of the images.
         columns: the columns that the model reads beside f_q.
     """
-    found, boxes = store.tensors(image_ids), torch.from_numpy(store.relative_boxes(image_ids))
-    features = with_columns(found.features, columns, stored_columns(store, image_ids, columns))
-    return Images(features, found.categories, found.valid, found.confidences, boxes)
+    found, boxes = store.tensors(image_ids), store.relative_boxes(image_ids)
+    further = {each.column.name: store.further_features(image_ids, each.column).numpy() for each in columns}
+    features = with_columns(found.features.numpy(), columns, further)
+    return Images(features, found.categories.numpy(), found.valid.numpy(), found.confidences.numpy(), boxes)
 
 
 def reference_images(images: Images) -> Images:
@@ -127,19 +118,15 @@ def reference_images(images: Images) -> Images:
     slots = np.zeros((len(images.valid), REFERENCE_OBJECTS), np.int64)
     valid = np.zeros(slots.shape, bool)
     for row in range(len(slots)):
-        kept = distinct(images.boxes[row].numpy(), images.valid[row].numpy())[:REFERENCE_OBJECTS]
+        kept = distinct(images.boxes[row], images.valid[row])[:REFERENCE_OBJECTS]
         slots[row, : len(kept)], valid[row, : len(kept)] = kept, True
-    index, mask = torch.from_numpy(slots), torch.from_numpy(valid)
-
-    def picked(tensor: Tensor) -> Tensor:
-        return tensor.gather(1, index[:, :, None].expand(-1, -1, tensor.shape[2])) * mask[:, :, None]
-
+    rows = np.arange(len(slots))[:, None]
     return Images(
-        picked(images.features),
-        images.categories.gather(1, index).masked_fill(~mask, -1),
-        mask,
-        images.confidences.gather(1, index) * mask,
-        picked(images.boxes),
+        images.features[rows, slots] * valid[:, :, None],
+        np.where(valid, images.categories[rows, slots], -1),
+        valid,
+        images.confidences[rows, slots] * valid,
+        images.boxes[rows, slots] * valid[:, :, None],
     )
 
 
@@ -174,31 +161,27 @@ def make_pairs(
         bank: the reference images.
         rng: decides the draws.
     """
-    device = str(next(model.parameters()).device)
     place = {image_id: number for number, image_id in enumerate(split.images)}
-    boxes = images.boxes.numpy()
-    references = align_references(model, vocabulary, bank.to(device))
-    reference_valid = bank.valid.to(device)
+    scorer, max_length = TorchScorer(model, vocabulary, bank), model.config.text.max_length
 
     def evidence(rows: NDArray[np.int64], texts: Sequence[str]) -> Evidence:
         parts = []
         for start in range(0, len(texts), _BATCH):
             batch = slice(start, start + _BATCH)
-            pictures = images.rows(torch.from_numpy(rows[batch])).to(device)
-            parts.append(gather_evidence(model, vocabulary, pictures, texts[batch], reference_valid, references))
-        return Evidence(*(torch.cat(tensors).cpu() for tensors in zip(*parts, strict=True)))
+            parts.append(gather_evidence(scorer, vocabulary, images.rows(rows[batch]), texts[batch], max_length))
+        return Evidence.joined(parts)
 
     def alike(row: int, category: int, choice: int | None) -> list[int]:
         """Return the objects of a category in an image, but for the chosen one."""
-        among = images.categories[row].numpy() == category
+        among = images.categories[row] == category
         if choice is not None:
-            among &= box_iou(boxes[row][choice][None], boxes[row])[0] <= SAME_OBJECT_IOU
+            among &= box_iou(images.boxes[row][choice][None], images.boxes[row])[0] <= SAME_OBJECT_IOU
             among[choice] = False
-        return distinct(boxes[row], among)
+        return distinct(images.boxes[row], among)
 
     def alone(row: int, category: int, choice: int | None) -> float:
         """Return the probability that no object of a category, but for the chosen one, is in an image."""
-        confidences = images.confidences[row].numpy()
+        confidences = images.confidences[row]
         return float(np.prod([1.0 - confidences[slot] for slot in alike(row, category, choice)]))
 
     drawn = np.sort(rng.permutation(len(split.expressions))[:EXPRESSIONS])
@@ -217,7 +200,7 @@ def make_pairs(
     swappable = np.array([number for number, each in enumerate(swaps) if each], np.int64)
     near = [swaps[number][rng.integers(len(swaps[number]))] for number in swappable]
     single = [alone(rows[number], categories[number], choices[number]) for number in swappable]
-    missed = evidence(rows[swappable], near) if near else Evidence(*(tensor[:0] for tensor in present))
+    missed = evidence(rows[swappable], near) if near else present.first(0)
     pairs = (
         _with_candidates(present, np.ones(len(texts))),
         _with_candidates(evidence(others, texts), np.array(absent)),
@@ -235,4 +218,4 @@ def make_pairs(
 
 def _with_candidates(evidence: Evidence, weights: NDArray[np.float64]) -> Pairs:
     """Return pairs of which those in an image without candidates do not count: their match is always 0."""
-    return Pairs(evidence, weights * evidence.kept.any(dim=1).numpy())
+    return Pairs(evidence, weights * evidence.kept.any(axis=1))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from aligncat.grounder.matching import Evidence, Logistic
@@ -44,9 +43,9 @@ def fit_present(present: Pairs, absent: Sequence[Pairs]) -> Logistic:
     true = np.concatenate([np.full(len(kind.weights), kind is present) for kind in kinds])
     slots = [kind.evidence.choice for kind in kinds]
     for _ in range(_ROUNDS):
-        values = torch.cat([k.evidence.values[torch.arange(len(s)), s] for k, s in zip(kinds, slots, strict=True)])
-        found = _regression(values.double().numpy(), true, weights)
-        slots = [kind.evidence.probabilities(found).argmax(dim=1) for kind in kinds]
+        values = np.concatenate([k.evidence.values[np.arange(len(s)), s] for k, s in zip(kinds, slots, strict=True)])
+        found = _regression(values.astype(np.float64), true, weights)
+        slots = [kind.evidence.probabilities(found).argmax(axis=1) for kind in kinds]
     return found
 
 
@@ -60,14 +59,14 @@ def fit_answer(present: Evidence, others: Sequence[tuple[int, int]]) -> Logistic
         present: the evidence for present pairs.
         others: the other objects, at least one, as (pair, candidate).
     """
-    answered = present.kept.any(dim=1).nonzero()[:, 0]  # not the pairs in images without candidates
+    answered = np.flatnonzero(present.kept.any(axis=1))  # not the pairs in images without candidates
     count = len(answered)
-    pairs, slots = torch.tensor(others).T
+    pairs, slots = np.array(others).T
     wrong = present.values[pairs, slots]
-    values = torch.cat([present.values[answered, present.choice[answered]], wrong])
+    values = np.concatenate([present.values[answered, present.choice[answered]], wrong])
     right = np.arange(len(values)) < count
     weights = np.where(right, 0.5 / count, 0.5 / len(wrong))
-    return _regression(values.double().numpy(), right, weights)
+    return _regression(values.astype(np.float64), right, weights)
 
 
 def _regression(values: NDArray[np.float64], true: NDArray[np.bool_], weights: NDArray[np.float64]) -> Logistic:

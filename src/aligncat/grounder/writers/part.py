@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aligncat.errors import ImageError, NothingFoundError
 from aligncat.grounder.ground_many import Answering, CandidateGrounder, PhotoAnswer, ground_photos
 from aligncat.grounder.requests.request import Request
 from aligncat.grounder.writers.unfinished import Unfinished
-from aligncat.store.by_content import StoredPhotos
+
+if TYPE_CHECKING:
+    from aligncat.store.by_content import StoredPhotos
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
@@ -22,7 +22,9 @@ from aligncat.grounder.writers.formats import FORMATS, AnswerFormat
 from aligncat.grounder.writers.part import PartWriter
 from aligncat.grounder.writers.polygons import check_polygons
 from aligncat.grounder.writers.unfinished import SETTINGS, Unfinished
-from aligncat.store.by_content import StoredPhotos
+
+if TYPE_CHECKING:
+    from aligncat.store.by_content import StoredPhotos
 
 PART = 64
 """The number of photos in a part. A run that is killed loses at most two parts."""

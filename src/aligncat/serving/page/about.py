@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aligncat.datasets.known import known_dataset
 from aligncat.detectors.known import known_detector
 from aligncat.grounder.card_text import detector_name
-from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.photo_grounder import PhotoGrounder
 
 _FOR_PHOTOS = "facebook/mask2former-swin-tiny-coco-instance"
 
@@ -30,7 +30,7 @@ class About:
     categories: tuple[str, ...]
 
 
-def about(grounders: Mapping[str, Grounder]) -> tuple[About, ...]:
+def about(grounders: Mapping[str, PhotoGrounder]) -> tuple[About, ...]:
     """Return what the page says of grounders, in order.
 
     Args:
@@ -46,7 +46,7 @@ def advice(found: tuple[About, ...]) -> str | None:
     return f"aligncat page training-free --detector {_FOR_PHOTOS}"
 
 
-def _about(name: str, grounder: Grounder) -> About:
+def _about(name: str, grounder: PhotoGrounder) -> About:
     description = grounder.detector_description
     known = known_detector(description.name, description.weights_sha256)
     data = grounder.provenance.get("data")
@@ -55,7 +55,7 @@ def _about(name: str, grounder: Grounder) -> About:
     return About(name, drawings, tuple(_facts(grounder, drawings=drawings)), tuple(grounder.labels))
 
 
-def _facts(grounder: Grounder, *, drawings: bool) -> list[str]:
+def _facts(grounder: PhotoGrounder, *, drawings: bool) -> list[str]:
     data = grounder.provenance.get("data")
     if grounder.alignment is None:
         learned = (

@@ -1,0 +1,54 @@
+"""Score candidates with an exported model on ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncat.detectors.exported_detector import runtime_threads
+from aligncat.errors import ConfigError
+from aligncat.grounder.exported_files import INPUTS
+from aligncat.grounder.images import Images
+from aligncat.grounder.scored import Scored
+from aligncat.wording import first_line
+
+
+class OnnxScorer:
+    """Scores candidates with the graph of an exported grounder. Threads can share it.
+
+    Args:
+        content: the content of the graph's file.
+        path: the file, for error messages.
+
+    Raises:
+        ConfigError: ONNX Runtime is not installed, or cannot load the graph.
+    """
+
+    def __init__(self, content: bytes, path: Path) -> None:
+        try:
+            import onnxruntime
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"{path}: an exported grounder needs onnxruntime, which is not installed; run "
+                "pip install 'aligncat[onnx]'"
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = runtime_threads()
+        options.log_severity_level = 3  # errors, which are raised too
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime has many classes of errors, which share no other base
+            raise ConfigError(
+                f"{path}: onnxruntime cannot load the graph ({first_line(error)}); export the grounder again with the "
+                "versions that are installed here"
+            ) from error
+        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        self._names = [each.name for each in self._session.get_outputs()]
+
+    def score(self, images: Images, tokens: NDArray[np.int64], *, relative: bool = False) -> Scored:
+        """Score the candidates of B images for B expressions; see `Scorer`. The relative scores are always given."""
+        arrays = (images.features, images.categories, images.valid, images.boxes, tokens)
+        found = self._session.run(self._names, dict(zip(INPUTS, arrays, strict=True)))
+        return Scored.of(dict(zip(self._names, found, strict=True)))
