@@ -159,7 +159,7 @@ class TestStore:
         copies = [tmp_path / f"{number}.png" for number in range(3)]
         for copy, photo in zip(copies, photos, strict=False):
             copy.write_bytes(photo.read_bytes())
-        fresh = Grounder(*grounder._contents())
+        fresh = Grounder(*grounder.contents())
         answers = list(fresh.ground_many([(copy, PHRASES) for copy in copies], store=world.open()))
         assert fresh._detector is None
         for answer, found in zip(answers, expected, strict=True):

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import onnx
 import torch
-from onnxscript import opset20 as operations
 from torch import Tensor, nn
 
 from aligncat.export.tracing import quiet_tracing
@@ -47,6 +45,8 @@ def graph_bytes(grounder: Grounder, metadata: Mapping[str, str]) -> bytes:
         grounder: the grounder, on the CPU.
         metadata: what to keep inside the file.
     """
+    import onnx
+
     with quiet_tracing():
         scores, inputs = _Scores(grounder).eval(), _inputs(grounder)
         scores(*inputs)
@@ -85,5 +85,7 @@ def _inputs(grounder: Grounder) -> Sequence[Tensor]:
 
 def _stable_sort(values: Any, *, stable: bool | None = None, dim: int = -1, descending: bool = False) -> Any:
     """Return the operations of a stable sort: of equal values, ONNX's TopK gives the one with the lower index first."""
+    from onnxscript import opset20 as operations
+
     size: Any = operations.Gather(operations.Shape(values), operations.Constant(value_ints=[dim]))  # type: ignore[type-var]
     return operations.TopK(values, size, axis=dim, largest=int(descending))

@@ -29,7 +29,7 @@ def choose_all(grounder: TrainedGrounder, store: Store, split: Split) -> Choices
     for batch in tensors.batches(PHRASES_AT_ONCE):
         images = _images(batch)
         texts = [split.expressions[row].text for row in batch.rows.tolist()]
-        scored = grounder.scorer.score(images, batch.tokens.numpy())
+        scored = grounder.scorer.score(images, batch.tokens.cpu().numpy())
         choices = choices_of(scored, texts, grounder.vocabulary, grounder.labels)
         if grounder.matcher is not None:
             match = grounder.matcher.match(images, texts)
@@ -44,4 +44,4 @@ def choose_all(grounder: TrainedGrounder, store: Store, split: Split) -> Choices
 
 def _images(batch: Batch) -> Images:
     tensors = (batch.features, batch.categories, batch.valid, batch.confidences, batch.boxes)
-    return Images(*(tensor.numpy() for tensor in tensors))
+    return Images(*(tensor.cpu().numpy() for tensor in tensors))

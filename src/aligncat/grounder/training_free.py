@@ -272,9 +272,11 @@ class TrainingFreeGrounder(PhotoGrounder):
         ]
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
-    def save_pretrained(self, save_directory: str | Path) -> NoReturn:
+    def save_pretrained(self, *_: object, **__: object) -> NoReturn:
         """Raise a ConfigError: there are no weights to save."""
         raise ConfigError(f"the {TRAINING_FREE} grounder has nothing to save: load it by its name, with a detector")
+
+    generate_model_card = push_to_hub = save_pretrained
 
 
 def _warnings(asked: Asked, counted: int) -> tuple[str, ...]:
