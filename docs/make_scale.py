@@ -49,13 +49,17 @@ BARE = Figure(
     "transformers' forward pass, two threads, a photo", 0.801, "s", "docs/results/speed.json, 100 photos", True
 )
 FORWARD = Figure(
-    "our forward pass, as a share of it", 0.595, "", "benchmarks/results/detector-swin-tiny.json, one thread", True
+    "our forward pass, as a share of it",
+    0.595,
+    "",
+    "benchmarks/results/earlier/detector-swin-tiny.json, one thread",
+    True,
 )
 EXTRACTION = Figure(
     "the whole extraction, as a share of our forward pass",
     1.069,
     "",
-    "benchmarks/results/detector-swin-tiny.json, one thread",
+    "benchmarks/results/earlier/detector-swin-tiny.json, one thread",
     True,
 )
 BYTES = Figure("a photo in the store, d_v = 256, O = 20", 9230, "bytes", "docs/store.md, 100 photos", True)

@@ -104,19 +104,24 @@ def test_a_wrong_option_is_said(options: list[str], status: int, said: str) -> N
     assert said in ended.stderr
 
 
+def path_with_free_space(folder: Path, gigabytes: int) -> str:
+    """A PATH on which `df` says that so much of the disk is free, whatever this machine has."""
+    df = folder / "bin" / "df"
+    df.parent.mkdir(exist_ok=True)
+    df.write_text(f"#!/bin/sh\necho Filesystem 1024-blocks Used Available\necho disk 1 1 {gigabytes * 1024000}\n")
+    df.chmod(0o755)
+    return f"{df.parent}:{os.environ['PATH']}"
+
+
 def test_a_missing_installation_gpu_token_or_disk_is_said_before_the_first_step(tmp_path: Path) -> None:
     out = tmp_path / "out"
     missing = recipe("--out", out, PYTHON="/bin/false")
     assert missing.returncode == 1 and "pip install ." in missing.stderr
     token = recipe("--out", out, "--push", "me/grounder", HF_HOME=str(tmp_path))
     assert token.returncode == 1 and "HF_TOKEN" in token.stderr
-    gpu = recipe("--out", out)
+    gpu = recipe("--out", out, PATH=path_with_free_space(tmp_path, 100))
     assert gpu.returncode == 1 and "about 16.2 hours; --cpu goes on" in gpu.stderr  # 11 + 2 x 2.6
-    (tmp_path / "bin").mkdir()
-    df = tmp_path / "bin" / "df"
-    df.write_text("#!/bin/sh\necho Filesystem 1024-blocks Used Available\necho disk 9000000 8000000 1024000\n")
-    df.chmod(0o755)
-    disk = recipe("--out", out, PATH=f"{df.parent}:{os.environ['PATH']}")
+    disk = recipe("--out", out, PATH=path_with_free_space(tmp_path, 1))
     assert disk.returncode == 1
     # 0.5 annotations, 27.2 photos, 7.9 vectors, 0.6 store, 2 x 0.5 runs, 2 x 0.03 results, 0.6 report
     assert "has 1 GB free, and about 37.9 GB are needed" in disk.stderr and "photos 27.2 GB" in disk.stderr

@@ -29,7 +29,7 @@ def test_the_tables_of_the_page_are_those_that_the_script_computes(make_scale: M
 
 
 def test_the_measured_figures_are_those_of_the_stored_results(make_scale: ModuleType) -> None:
-    swin = json.loads((ROOT / "benchmarks/results/detector-swin-tiny.json").read_text())["swin-tiny"]
+    swin = json.loads((ROOT / "benchmarks/results/earlier/detector-swin-tiny.json").read_text())["swin-tiny"]
     assert make_scale.FORWARD.value == swin["forward_to_transformers"]
     assert make_scale.EXTRACTION.value == swin["extraction_to_own_forward"]
     assert f"the bare detector {make_scale.BARE.value} s" in (ROOT / "docs/results/speed.json").read_text()

@@ -32,7 +32,7 @@ from aligncat.detectors.query_detector import QueryDetector
 from aligncat.detectors.registry import check_same, load_detector, open_detector, renamed
 from aligncat.detectors.training_record import STARTED_FROM, TrainingRecord
 from aligncat.errors import AligncatError, ConfigError, DataError, DetectorError, StoreError
-from aligncat.evaluation.leak import known_by_name
+from aligncat.evaluation.training_images import known_training_images
 from aligncat.export.detector import export_detector
 from aligncat.files.hashes import file_sha256
 from aligncat.files.images import read_image
@@ -198,9 +198,9 @@ def test_the_images_that_the_source_has_seen_are_told_of_the_export(tmp_path: Pa
 
 def test_an_export_of_a_detector_of_unknown_origin_is_of_unknown_origin(onnx: Path, world: World) -> None:
     description = open_detector(onnx).description()
-    training = known_by_name(str(onnx), "refcoco", weights_sha256=description.weights_sha256)
+    training = known_training_images(str(onnx), "refcoco", weights_sha256=description.weights_sha256)
     assert training is not None and training.holds("COCO_train2014_000000000009.jpg") is None
-    assert known_by_name(str(world.detector), "refcoco") is None
+    assert known_training_images(str(world.detector), "refcoco") is None
 
 
 def test_the_record_is_inside_the_graph(onnx: Path, world: World) -> None:
