@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import path_lock
+from aligncat.files.temporary import remove_left_files
 from aligncat.files.writable import check_writable
 from aligncat.files.write_errors import named_write_errors
 from aligncat.grounder.ground_many import Answering, CandidateGrounder
@@ -267,6 +268,8 @@ class _Run:
         with named_write_errors(out):
             if self.output.format.folder:
                 made.mkdir(exist_ok=True)
+                for folder in (made, *(path for path in made.rglob("*") if path.is_dir())):
+                    remove_left_files(folder)  # of a run that was killed
             self.output.format.write(answers, made)
             if self.output.format.folder:
                 write_atomic(made / SETTINGS, record)
