@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,8 @@ class Unfinished:
     def remove(self) -> None:
         """Remove the folder, the settings last: they tell that it is aligncat's."""
         if not (self.folder / SETTINGS).exists():
+            with suppress(OSError):  # not there, or not empty
+                self.folder.rmdir()  # a run was killed between the last two steps
             return
         for path in self.folder.iterdir():
             if path.is_dir():
