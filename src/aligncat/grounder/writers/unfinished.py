@@ -21,6 +21,7 @@ from aligncat.files.differences import differences
 from aligncat.files.documents import MAX_ANNOTATION_BYTES, parse_json, read_json, read_text
 from aligncat.files.fields import as_mapping, required_list
 from aligncat.files.hashes import file_sha256
+from aligncat.files.temporary import remove_left_files
 from aligncat.files.write_errors import named_write_errors
 from aligncat.grounder.ground_many import PhotoAnswer
 from aligncat.grounder.grounding import Grounding
@@ -82,6 +83,7 @@ class Unfinished:
         if path.exists():
             self._check(path, f"{self.folder} has answers that were made with other settings")
             return
+        remove_left_files(self.folder)  # a run was killed before it had written the settings
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise DataError(f"{self.folder} exists and is not aligncat's; choose another --out, or remove it first")
         with named_write_errors(self.folder, always=True):
