@@ -36,6 +36,7 @@ def random_inputs(batch: int, sizes: Sizes) -> dict[str, torch.Tensor]:
         "valid": torch.ones(batch, SLOTS, dtype=torch.bool),
         "tokens": torch.randint(3, WORDS, (batch, LENGTH)) * words,
         "labels": categories[:, 0],
+        "second_labels": categories[:, 1],
         "boxes": torch.cat([low, low + 0.05 + 0.25 * torch.rand(batch, SLOTS, 2)], dim=-1),
     }
 
@@ -48,7 +49,8 @@ def step(text: TextEncoderConfig, config: AlignmentConfig, sizes: Sizes, batch: 
 
     def run() -> None:
         aligned = model(**inputs)
-        losses = model.alignment.losses(aligned, inputs["valid"], torch.arange(batch), inputs["labels"])
+        known = (inputs["valid"], torch.arange(batch), inputs["labels"], inputs["second_labels"])
+        losses = model.alignment.losses(aligned, *known)
         losses["total"].backward()  # type: ignore[no-untyped-call]
 
     return run
