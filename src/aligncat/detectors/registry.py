@@ -179,8 +179,8 @@ def renamed(description: DetectorDescription, name: str) -> DetectorDescription:
     """
     moved, known = replace(description, name=name), known_detector(name)
     path = Path(name) if known is None or known.folder is None else known.folder
-    if not (path / CONFIG).is_file():
-        return moved
+    if not (path / CONFIG).is_file():  # on the hub, where there are no graphs
+        return replace(moved, backend=TORCH, precision=FULL_PRECISION, graph_sha256="") if moved.graph_sha256 else moved
     folder = DetectorFolder.read(name, path)
     if is_exported(folder):
         record = ExportRecord.read(folder)

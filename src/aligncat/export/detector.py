@@ -84,6 +84,10 @@ def export_detector(
     """
     chosen = precision or _PRECISIONS[to][0]
     _check_options(to, chosen, images)
+    if to == "torch" and (image_size is not None or preprocessing is not None):
+        raise ConfigError(
+            "--to torch keeps the size and preprocessing of its source; give them where it is used instead"
+        )
     check_writable(out)
     source = detector_folder(str(detector))
     _check_family(source)
@@ -203,7 +207,7 @@ def _check_against_source(source: Mask2FormerDetector, folder: Path, precision: 
     """Run an exported detector and its source on a few squares, and compare what they give.
 
     Raises:
-        DetectorError: in fp32 they differ by more than rounding, or a number is not finite.
+        DetectorError: a number is not finite, or in fp32 the class logits differ by more than rounding.
     """
     import numpy as np
 
@@ -215,6 +219,9 @@ def _check_against_source(source: Mask2FormerDetector, folder: Path, precision: 
     noise = np.random.default_rng(0).normal(size=(_CHECKED, 3, 4, 4)).astype(np.float32)
     pixels = np.repeat(np.repeat(noise, -(-size // 4), axis=2), -(-size // 4), axis=3)[:, :, :size, :size]
     expected, found = source.forward(pixels), exported.forward(pixels)
+    for part in (found.mask_logits, found.features, found.levels):
+        if part is not None and not np.isfinite(part).all():
+            raise DetectorError("the exported detector gives numbers that are not finite, so nothing was written")
     difference = float(np.abs(found.class_logits - expected.class_logits).max())
     if not np.isfinite(difference) or (precision == "fp32" and difference > _MOST_DIFFERENCE):
         raise DetectorError(

@@ -101,7 +101,8 @@ def with_columns(
         columns: the columns.
         values: the values of each column by name, (..., dim).
     """
-    scaled = [values[each.column.name] * np.float16(each.scale) for each in columns]
+    # In float32 and rounded once, as torch multiplies halves by a number (`aligncat.grounder.batches`).
+    scaled = [(values[each.column.name] * np.float32(each.scale)).astype(np.float16) for each in columns]
     return np.concatenate([features, *scaled], axis=-1) if scaled else features
 
 

@@ -17,6 +17,7 @@ from aligncat.datasets.split import Split
 from aligncat.datasets.tables import values_of
 from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.training_record import STARTED_FROM_KEY, TrainingRecord
+from aligncat.files.hashes import file_sha256
 from aligncat.grounder.features import COLUMNS_KEY, ScaledColumn, columns_of, input_dim
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model import GroundingModel, ModelConfig
@@ -101,6 +102,7 @@ def fit(
         "text_encoder": None if pretrained is None else {"name": pretrained.name, "sha256": pretrained.sha256},
         "init": None if initial is None else initial.provenance(),
         "versions": installed_versions(),
+        **_lexicon_of_relations(alignment, lexicon),
     }
     settings = {**asdict(config), **provenance, **_newer_settings(columns, vocabulary)}
     if node.leads:  # it compares its settings with the others'
@@ -171,6 +173,13 @@ def fit(
     if node.leads:
         grounder.save_pretrained(out)
     return grounder
+
+
+def _lexicon_of_relations(alignment: AlignmentConfig, lexicon: Path | None) -> dict[str, str | None]:
+    """Return the hash of the own words that second objects are labelled with, for configs with relations."""
+    if alignment.context != "relations":
+        return {}
+    return {"lexicon": None if lexicon is None else file_sha256(lexicon)}
 
 
 def _newer_settings(columns: Sequence[ScaledColumn], vocabulary: Tokens) -> dict[str, Any]:
