@@ -218,7 +218,8 @@ def release(root: Path, version: str, date: str, *, packages: Path | None = None
     try_wheel(built[0], work / "environment", version, packages=packages)
     _git(root, "fetch", "--quiet", str(clone), "tag", tag)
     _git(root, "merge", "--quiet", "--ff-only", tag)
-    (root / "dist").mkdir(exist_ok=True)
+    shutil.rmtree(root / "dist", ignore_errors=True)
+    (root / "dist").mkdir()
     return Path(shutil.copy(built[0], root / "dist")), Path(shutil.copy(built[1], root / "dist"))
 
 

@@ -61,7 +61,7 @@ def page(
         AppSettings(limits, access_of(host, api_key, no_auth=no_auth), page=True),
         place=(host, port),
         device=device,
-        detector=detector or (_DETECTOR if TRAINING_FREE in words else None),
+        detector=detector or (_DETECTOR if any(word.rpartition("=")[2] == TRAINING_FREE for word in words) else None),
         greeting=_greeting,
     )
 
