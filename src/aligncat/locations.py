@@ -144,8 +144,10 @@ class RemotePath:
         """Return fsspec's file system, which keeps no listings, and the path in it."""
         from fsspec.core import url_to_fs
 
-        system, path = url_to_fs(self.url, use_listings_cache=False)
-        return system, str(path)
+        # A name may hold "::", with which fsspec would chain file systems.
+        root, chained, rest = self.url.partition("::")
+        system, path = url_to_fs(root, use_listings_cache=False)
+        return system, f"{path}{chained}{rest}"
 
 
 Location: TypeAlias = "Path | RemotePath"

@@ -213,3 +213,13 @@ def test_paths_of_disks_stay_paths(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"four")
     assert file_sizes(tmp_path) == {"file": 4}
     assert hashes(tmp_path / "folder") == {}
+
+
+def test_a_name_with_two_colons_is_that_file_and_no_chain_of_file_systems() -> None:
+    system = fsspec.filesystem("memory")
+    system.pipe("/colons/a", b"another file")
+    system.pipe("/colons/a::b.jpg", b"this file")
+    folder = location("memory://colons")
+    assert isinstance(folder, RemotePath)
+    assert (folder / "a::b.jpg").read_bytes() == b"this file"
+    assert folder.files_below() == ["a", "a::b.jpg"]
