@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -47,6 +48,24 @@ def test_fewer_pairs_are_trained_for_the_same_number_of_steps() -> None:
     for row, settings in rows_for(study_of("pairs"), preset):
         assert settings.training.epochs * row.pairs == pytest.approx(preset.training.epochs)
         assert settings.training.warmup_epochs * row.pairs == pytest.approx(preset.training.warmup_epochs)
+
+
+@pytest.mark.parametrize(("name", "share"), [("fine-3", 0.03), ("fine-10", 0.1), ("fine-30", 0.3), ("fine-100", 1.0)])
+def test_table_3_with_appearance_by_share(name: str, share: float) -> None:
+    preset = load_preset("mojiref")
+    found = rows_for(study_of(name), preset)
+    assert [row.label for row, _ in found] == [
+        "S_global",
+        "S_global + S_fine",
+        "S_global + S_class",
+        "S_global + S_class + S_fine",
+    ]
+    stages = ["querymatch", "global+fine", "global+class", "aligncat"]
+    for stage, (row, settings) in zip(stages, found, strict=True):
+        assert row.pairs == share and settings.training.epochs * share == pytest.approx(
+            preset.training.epochs, rel=0.01
+        )
+        assert settings.alignment == replace(preset.alignment.with_stages(stage), features="query+appearance")
 
 
 def test_some_rows_of_a_study_keep_its_order_and_its_reference() -> None:

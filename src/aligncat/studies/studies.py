@@ -41,6 +41,19 @@ def _paper(table: str) -> Study:
     return Study(table.replace(" ", "").lower(), f"{table}: {title}", rows)
 
 
+def _appearance(percent: int) -> Study:
+    """Return Table 3 with appearance, on a share of the training referents. The order of the stages does not vary."""
+    rows = []
+    for name in ("querymatch", "global+fine", "global+class", "aligncat"):
+        suffix = "" if percent == 100 else f"@{percent}"
+        changes = {"features": "query+appearance"}
+        rows.append(
+            StudyRow(f"{name}+appearance{suffix}", _LABELS[name], stages=name, alignment=changes, pairs=percent / 100)
+        )
+    title = f"Table 3 with appearance, {percent}% of the training referents, with the same number of steps"
+    return Study(f"fine-{percent}", f"{title} (the store needs appearance)", tuple(rows))
+
+
 def _one_field(name: str, title: str, field_name: str, values: tuple[float, ...]) -> Study:
     """Return a study that varies one number of AlignmentConfig. Its reference row has the preset's value."""
     rows = tuple(StudyRow(f"{name}={value:g}", f"{value:g}", alignment={field_name: value}) for value in values)
@@ -110,6 +123,7 @@ STUDIES: dict[str, Study] = {
             ),
             reference="aligncat",
         ),
+        *map(_appearance, (3, 10, 30, 100)),
         Study(
             "relations",
             "the part of the relations that is left out (the store needs appearance)",
