@@ -125,6 +125,7 @@ def steps(rounds: int, folder: Path) -> dict[str, Any]:
             boxes=torch.zeros(size, CANDIDATES, 4),
             confidences=found.confidences[rows],
             second_labels=found.categories[:, 1],
+            order_labels=torch.full((size,), -1),
         )
         optimizer.zero_grad()
         module.training_step(batch, 0).backward()  # type: ignore[no-untyped-call]

@@ -101,6 +101,7 @@ def training_steps(preset: Preset, device: str = "cpu") -> dict[str, Callable[[]
         boxes=torch.rand(size, SLOTS, 4),
         confidences=torch.rand(size, SLOTS),
         second_labels=categories[:, 1],
+        order_labels=torch.full((size,), -1),
     )
     batch = Batch(*(each.to(device) for each in batch))
 

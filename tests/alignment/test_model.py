@@ -12,6 +12,7 @@ from torch import Tensor
 from aligncat.alignment.config import ALL_PRESETS, AlignmentConfig, Sizes
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.negatives import select_negatives
+from aligncat.alignment.orders import ORDERS
 from aligncat.alignment.result import Alignment
 from aligncat.errors import ConfigError
 
@@ -31,7 +32,9 @@ class Batch:
     labels: Tensor
     image_index: Tensor
     boxes: Tensor
+    confidences: Tensor
     second_labels: Tensor
+    order_labels: Tensor
 
     def align(self, model: AlignmentModel) -> Alignment:
         alignment: Alignment = model(
@@ -43,12 +46,15 @@ class Batch:
             self.word_mask,
             self.labels if model.training else None,
             self.boxes,
+            self.confidences,
             self.second_labels if model.training else None,
+            self.order_labels if model.training else None,
         )
         return alignment
 
     def losses(self, model: AlignmentModel) -> dict[str, Tensor]:
-        return model.losses(self.align(model), self.valid, self.image_index, self.labels, self.second_labels)
+        known = (self.labels, self.second_labels, self.order_labels)
+        return model.losses(self.align(model), self.valid, self.image_index, *known)
 
 
 def batch(seed: int = 0) -> Batch:
@@ -67,7 +73,9 @@ def batch(seed: int = 0) -> Batch:
         labels=labels,
         image_index=torch.arange(BATCH) % 9,
         boxes=torch.rand(BATCH, SLOTS, 4, generator=generator).sort(dim=-1).values,
+        confidences=torch.rand(BATCH, SLOTS, generator=generator),
         second_labels=torch.randint(-1, 3, (BATCH,), generator=generator),
+        order_labels=torch.randint(-1, ORDERS, (BATCH,), generator=generator),
     )
 
 
@@ -219,13 +227,14 @@ def test_a_classifier_without_labels_is_an_error() -> None:
 def test_the_losses_fit_the_config_and_train_every_parameter(name: str) -> None:
     net = model(name)
     losses = batch().losses(net)
-    assert set(losses) - {"fine", "category", "second"} == {"total", "contrastive", "global"}
+    assert set(losses) - {"fine", "category", "second", "order"} == {"total", "contrastive", "global"}
     assert ("fine" in losses) == (net.fine is not None)
     assert ("category" in losses) == (net.classifier is not None)
-    assert ("second" in losses) == (net.relations is not None)
+    assert ("second" in losses) == ("order" in losses) == (net.relations is not None)
     contrastive = losses["global"] + losses.get("fine", torch.tensor(0.0))
     torch.testing.assert_close(losses["contrastive"], contrastive)
-    torch.testing.assert_close(losses["total"], contrastive + losses.get("category", 0.0) + losses.get("second", 0.0))
+    further = sum(losses.get(name, torch.tensor(0.0)) for name in ("category", "second", "order"))
+    torch.testing.assert_close(losses["total"], contrastive + further)
     losses["total"].backward()
     for key, parameter in net.named_parameters():
         assert parameter.grad is not None, key

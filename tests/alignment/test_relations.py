@@ -13,17 +13,19 @@ from torch import Tensor
 
 from aligncat.alignment.config import GEOMETRY, AlignmentConfig, RelationPart, Sizes
 from aligncat.alignment.model import AlignmentModel
+from aligncat.alignment.orders import ORDERS, order_index, places_in_orders
 from aligncat.alignment.relations import (
     CATEGORY_WEIGHT,
     NEIGHBOUR_IOU,
+    ORDER_WEIGHT,
     RelationSpace,
     box_iou_of_pairs,
     find_neighbours,
     object_weights,
     pair_geometry,
+    read_loss,
     relation_score,
     relation_scores,
-    second_category_loss,
 )
 from aligncat.alignment.result import Alignment, Relations
 from aligncat.errors import ConfigError
@@ -49,17 +51,18 @@ class Inputs:
         self.words = torch.randn(BATCH, WORDS, 8, generator=draw)
         self.mask = torch.arange(WORDS) < torch.tensor([4, 1, 2, 3, 4])[:, None]
         self.second = torch.tensor([2, -1, 0, 1, 0])
+        self.confidences = torch.rand(BATCH, SLOTS, generator=draw).sort(descending=True).values * self.valid
+        self.orders = torch.tensor([order_index("left", 1), -1, order_index("top", 0), 6, -1])
 
     def relate(self, space: RelationSpace) -> Relations:
-        relations: Relations = space(
-            self.features, self.categories, self.boxes, self.valid, self.words, self.mask, second_labels=self.second
-        )
+        inputs = (self.features, self.categories, self.confidences, self.boxes, self.valid, self.words, self.mask)
+        relations: Relations = space(*inputs, second_labels=self.second, order_labels=self.orders)
         return relations
 
     def align(self, model: AlignmentModel) -> Alignment:
         sentences = self.words[:, 0]
         inputs = (self.features, self.categories, self.valid, sentences, self.words, self.mask)
-        aligned: Alignment = model(*inputs, self.categories[:, 0], self.boxes)
+        aligned: Alignment = model(*inputs, self.categories[:, 0], self.boxes, self.confidences)
         return aligned
 
 
@@ -105,15 +108,16 @@ def test_scores_against_numpy() -> None:
     inputs, relations = Inputs(), Inputs().relate(space())
     found = relation_scores(relations).detach()
     own = relation_score(relations, object_weights(relations)).detach()
-    objects, geometry, near, u_object, u_relation, gates = (
+    objects, geometry, near, u_object, u_relation, gates, orders = (
         getattr(relations, name).detach().numpy()
-        for name in ("objects", "geometry", "neighbours", "object_texts", "relation_texts", "gates")
+        for name in ("objects", "geometry", "neighbours", "object_texts", "relation_texts", "gates", "orders")
     )
     for t, b, i in itertools.product(range(BATCH), range(BATCH), range(SLOTS)):
         others = [j for j in range(SLOTS) if near[b, i, j]]
         weights = np.array([math.exp(objects[b, j] @ u_object[t]) for j in others])
         said = [geometry[b, i, j] @ u_relation[t] for j in others]
         expected = gates[t] * (weights / weights.sum()) @ said if others else 0.0
+        expected += ORDER_WEIGHT * orders[b, i, inputs.orders[t]] if inputs.orders[t] >= 0 else 0.0
         assert found[t, b, i].item() == pytest.approx(expected, abs=1e-5)
         if t == b:
             assert own[b, i].item() == pytest.approx(expected, abs=1e-5)
@@ -121,16 +125,19 @@ def test_scores_against_numpy() -> None:
 
 
 def test_a_candidate_without_neighbours_has_score_0_and_finite_gradients() -> None:
-    net = space()
-    relations = Inputs().relate(net)
+    inputs, net = Inputs(), space()
+    inputs.orders[:] = -1
+    relations = inputs.relate(net)
     weights = object_weights(relations)
     scores, own = relation_scores(relations), relation_score(relations, weights)
     assert not scores[:, 2].any() and not scores[:, 4].any() and not scores[:, ~Inputs().valid].any()
     assert not weights[2].any() and not own[2].any() and not own[4].any()
     (scores.sum() + own.sum()).backward()  # type: ignore[no-untyped-call]
     for name, parameter in net.named_parameters():
-        # The loss of the second object's category trains its classifier, not the scores.
-        assert "second" in name or (parameter.grad is not None and parameter.grad.isfinite().all()), name
+        # The losses of what is read train its classifiers, not the scores.
+        assert name.startswith(("second", "order")) or (
+            parameter.grad is not None and parameter.grad.isfinite().all()
+        ), name
 
 
 def test_scores_are_finite_where_one_object_is_far_more_likely_than_the_others() -> None:
@@ -147,7 +154,9 @@ def test_scores_are_finite_where_one_object_is_far_more_likely_than_the_others()
 
 def test_which_objects_an_image_has_changes_no_score_where_the_geometry_says_nothing() -> None:
     """Otherwise a text could tell images apart by their objects, without choosing one of them."""
-    relations = Inputs().relate(space())
+    inputs = Inputs()
+    inputs.orders[:] = -1
+    relations = inputs.relate(space())
     geometry = torch.ones_like(relations.geometry) * relations.neighbours[..., None]
     other = replace(relations, geometry=geometry, objects=torch.randn_like(relations.objects))
     scores = relation_scores(replace(relations, geometry=geometry))
@@ -212,7 +221,31 @@ def test_the_loss_of_the_second_category_is_the_cross_entropy_with_none_as_last_
     logits = torch.tensor([[1.0, 2.0, 0.5], [0.0, 0.0, 3.0]])
     rows = logits.double().numpy()
     expected = np.mean([np.log(np.exp(row).sum()) - row[wanted] for row, wanted in zip(rows, (1, 2), strict=True)])
-    assert second_category_loss(logits, torch.tensor([1, -1])).item() == pytest.approx(expected, rel=1e-6)
+    assert read_loss(logits, torch.tensor([1, -1])).item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
+def test_a_place_in_an_order_adds_gamma_for_the_candidates_that_have_it(training: bool) -> None:
+    """Training reads the place from the labels, inference from the classifier; -1 and the last class are none."""
+    inputs, net = Inputs(), space().train(training)
+    related = inputs.relate(net)
+    assert related.order_logits is not None and related.order_logits.shape == (BATCH, ORDERS + 1)
+    read = inputs.orders if training else related.order_logits.argmax(dim=1)
+    plain = replace(related, order_texts=torch.zeros_like(related.order_texts))
+    added = relation_scores(related) - relation_scores(plain)
+    places = places_in_orders(inputs.categories, inputs.boxes, inputs.confidences, related.neighbours, inputs.valid)
+    for row in range(BATCH):
+        expected = ORDER_WEIGHT * places[..., read[row]] if 0 <= read[row] < ORDERS else torch.zeros(BATCH, SLOTS)
+        torch.testing.assert_close(added[row], expected, atol=1e-5, rtol=1e-5)
+    own = relation_score(related, object_weights(related)) - relation_score(plain, object_weights(plain))
+    torch.testing.assert_close(own, added[range(BATCH), range(BATCH)], atol=1e-5, rtol=1e-5)
+
+
+def test_without_the_order_nothing_is_counted() -> None:
+    inputs, net = Inputs(), space("order")
+    related = inputs.relate(net)
+    assert related.order_logits is None and not related.order_texts.any()
+    assert "order.weight" not in net.state_dict() and net.weigh.out_features == 2
 
 
 def test_without_the_gate_no_factor_depends_on_the_text() -> None:
@@ -259,7 +292,7 @@ def test_the_loss_adds_the_score_for_positives_and_negatives() -> None:
     """Against a model without relations whose texts and queries have the scores as further dimensions."""
     inputs, net = Inputs(), model(order="coarse", category_train="none", category_infer="none")
     keep = torch.tensor([0, 1, 3])
-    for name in ("valid", "boxes", "features", "categories", "words", "mask"):
+    for name in ("valid", "boxes", "confidences", "features", "categories", "words", "mask"):
         setattr(inputs, name, getattr(inputs, name)[keep])
     aligned = inputs.align(net)
     assert aligned.relations is not None
@@ -280,7 +313,9 @@ def test_the_loss_adds_the_score_for_positives_and_negatives() -> None:
 
 def test_gradients_reach_every_part_of_the_relations() -> None:
     inputs, net = Inputs(), model().train()
-    losses = net.losses(inputs.align(net), inputs.valid, torch.arange(BATCH), inputs.categories[:, 0], inputs.second)
+    losses = net.losses(
+        inputs.align(net), inputs.valid, torch.arange(BATCH), inputs.categories[:, 0], inputs.second, inputs.orders
+    )
     losses["total"].backward()  # type: ignore[no-untyped-call]
     assert net.relations is not None
     for name, parameter in net.relations.named_parameters():
@@ -324,10 +359,13 @@ def left_of_the_second_kind(kinds: Tensor, boxes: Tensor, *, names_first: bool) 
         relations.geometry.weight[0, 4] = -1.0  # the sign of the horizontal offset
         relations.relation_text.weight[0, 2] = 1.0
         relations.gate.weight[0, 2] = 1.0
+        assert relations.order is not None
+        relations.order.bias[-1] = 1.0  # no place in an order
     words = torch.eye(4)[[0, 2, 1] if names_first else [2, 2, 1]][None]
     sentence = torch.eye(4)[[0 if names_first else 2]]
     valid, mask = torch.ones(kinds.shape, dtype=torch.bool), torch.ones(1, 3, dtype=torch.bool)
-    aligned: Alignment = net(torch.eye(2)[kinds], kinds, valid, sentence, words, mask, None, boxes)
+    inputs = (torch.eye(2)[kinds], kinds, valid, sentence, words, mask)
+    aligned: Alignment = net(*inputs, None, boxes, torch.ones(kinds.shape))
     return aligned
 
 
@@ -355,7 +393,10 @@ def test_with_one_candidate_the_relation_changes_nothing() -> None:
     assert aligned.object_weights is not None and aligned.object_weights.tolist() == [[0.0]]
 
 
-def test_relations_without_boxes_are_an_error() -> None:
+@pytest.mark.parametrize("missing", ["boxes", "confidences"])
+def test_relations_without_boxes_or_confidences_are_an_error(missing: str) -> None:
     inputs = Inputs()
-    with pytest.raises(ConfigError, match="context is 'relations' and the boxes of the candidates are missing"):
-        model().eval()(inputs.features, inputs.categories, inputs.valid, inputs.words[:, 0], inputs.words, inputs.mask)
+    values = (inputs.features, inputs.categories, inputs.valid, inputs.words[:, 0], inputs.words, inputs.mask)
+    given = {"boxes": inputs.boxes, "confidences": inputs.confidences, missing: None}
+    with pytest.raises(ConfigError, match=f"context is 'relations' and the {missing} of the candidates are missing"):
+        model().eval()(*values, **given)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from helpers.tiny_run import World
 
+from aligncat.alignment.orders import order_index
 from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.load import load_split
 from aligncat.datasets.split import Split
@@ -74,6 +75,18 @@ def test_second_labels_are_the_categories_of_the_second_objects(world: World, sp
     assert "bed" not in store.labels
     assert tensors.gather(range(4)).second_labels.tolist() == [1, -1, -1, -1]
     assert tensors_of(world, split).gather(range(4)).second_labels.tolist() == [-1] * 4
+
+
+def test_order_labels_are_the_places_that_phrases_count(world: World, split: Split) -> None:
+    texts = ("second dog from right", "leftmost dog", "left dog", "dog")
+    first = split.expressions[: len(texts)]
+    changed = [replace(each, text=text) for each, text in zip(first, texts, strict=True)]
+    split = replace(split, expressions=(*changed, *split.expressions[len(texts) :]))
+    store, vocabulary = world.open(), Vocabulary.from_expressions(["dog"])
+    lexicon = Lexicon.load(categories=store.labels)
+    tensors = SplitTensors(split, store, vocabulary, max_length=8, with_labels=False, lexicon=lexicon)
+    assert tensors.gather(range(4)).order_labels.tolist() == [order_index("right", 1), order_index("left", 0), -1, -1]
+    assert tensors_of(world, split).gather(range(4)).order_labels.tolist() == [-1] * 4
 
 
 def test_image_index_is_equal_only_within_an_image(world: World, split: Split) -> None:

@@ -12,6 +12,7 @@ import torch
 from helpers.tiny_run import ALIGNMENT, STEPS, TEXT, TRAINING, World, checkpoint, equal, interrupted_at, run, weights
 from torch import Tensor
 
+from aligncat.alignment.orders import ORDERS
 from aligncat.grounder.batches import Batch
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.training.module import GroundingModule
@@ -36,6 +37,7 @@ def batch(size: int = 8) -> Batch:
         boxes=torch.rand(size, SLOTS, 4, generator=random),
         confidences=torch.rand(size, SLOTS, generator=random),
         second_labels=torch.randint(-1, CLASSES, (size,), generator=random),
+        order_labels=torch.randint(-1, ORDERS, (size,), generator=random),
     )
 
 
@@ -69,8 +71,9 @@ def test_losses_and_gradients_are_those_of_a_forward_pass_for_each_part(ranks: i
         part = Batch(*(tensor[start : start + size] for tensor in data))
         part = part._replace(tokens=part.tokens[:, : int((part.tokens != 0).sum(dim=1).max())])
         inputs = (part.features, part.categories, part.valid, part.tokens, part.labels, part.boxes)
-        alignment = apart.model(*inputs, second_labels=part.second_labels)
-        found = apart.model.alignment.losses(alignment, part.valid, part.image_index, part.labels, part.second_labels)
+        read = {"second_labels": part.second_labels, "order_labels": part.order_labels}
+        alignment = apart.model(*inputs, part.confidences, **read)
+        found = apart.model.alignment.losses(alignment, part.valid, part.image_index, part.labels, **read)
         losses.append(found["total"])
     expected = torch.stack(losses).mean()
     expected.backward()  # type: ignore[no-untyped-call]
@@ -83,7 +86,7 @@ def test_losses_and_gradients_are_those_of_a_forward_pass_for_each_part(ranks: i
 
 def test_the_parts_of_an_alignment_are_its_rows_in_order() -> None:
     data, model = batch(), module(context="relations").model
-    whole = model(data.features, data.categories, data.valid, data.tokens, data.labels, data.boxes)
+    whole = model(data.features, data.categories, data.valid, data.tokens, data.labels, data.boxes, data.confidences)
     whole = replace(whole, fine_scores=None)
     first, second = whole.chunks(2)
     assert first.fine_scores is None and second.fine_scores is None

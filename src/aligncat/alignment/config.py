@@ -16,7 +16,9 @@ Weighting = Literal["constant", "uncertainty"]
 Features = Literal["query", "query+appearance"]
 Context = Literal["none", "relations"]
 Geometry = Literal["direction", "distance", "overlap", "size"]
-RelationPart = Literal["direction", "distance", "overlap", "size", "object", "category", "gate", "global", "fine"]
+RelationPart = Literal[
+    "direction", "distance", "overlap", "size", "object", "category", "order", "gate", "global", "fine"
+]
 Space = Literal["global", "fine"]
 
 GEOMETRY: tuple[Geometry, ...] = get_args(Geometry)
@@ -52,18 +54,19 @@ class AlignmentConfig:
             schedule of the two weights is in a supplement that is not available. On MojiRef no choice of weights makes
             a measurable difference (docs/findings.md), so the default is the simplest.
         lambda_1: weight of the contrastive losses.
-        lambda_2: weight of the text classifier's loss, and of that of the second object's category.
+        lambda_2: weight of the text classifier's loss, and of those of the second object's category and of the place
+            in an order.
         detach_classifier: stop the text classifier's gradient before f_t, so that it does not train the text encoder.
         features: what a candidate's feature holds. "query": f_q, as in the paper. "query+appearance": also the columns
             that `aligncat extract --appearance true` writes, above all the colours under the candidate's mask.
         context: what a candidate is scored by beside its own feature. "none": nothing, as in the paper. "relations":
-            where it lies as seen from the second object that the expression names, among the other candidates
-            (`aligncat.alignment.relations`). The score is added to the similarities in both shared spaces.
+            where it lies as seen from the second object that the expression names, and its place in an order, among the
+            other candidates (`aligncat.alignment.relations`). The score is added to the similarities in both spaces.
         context_without: the part of the relations to leave out, to measure what it contributes; None leaves out
             nothing. A part of the geometry of two boxes: "direction", "distance", "overlap" or "size". "object": no
             second object is looked for, and all neighbours count alike. "category": it is looked for without the
-            category that the expression names. "gate": the score has no factor that depends
-            on the expression alone. "global" or "fine": the score is not added in this shared space.
+            category that the expression names. "order": nothing is counted. "gate": the score has no factor that
+            depends on the expression alone. "global" or "fine": the score is not added in this shared space.
     """
 
     order: Order = "coarse-fine"

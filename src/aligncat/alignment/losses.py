@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from aligncat.alignment.config import AlignmentConfig, Space
 from aligncat.alignment.negatives import select_negatives
-from aligncat.alignment.relations import relation_scores, second_category_loss
+from aligncat.alignment.relations import read_loss, relation_scores
 from aligncat.alignment.result import Alignment
 from aligncat.alignment.selection import select
 from aligncat.errors import ConfigError
@@ -128,13 +128,14 @@ class Objective(nn.Module):
         if config.weighting == "uncertainty" and config.classifier:
             self.log_variances = nn.Parameter(torch.tensor([-math.log(config.lambda_1), -math.log(config.lambda_2)]))
 
-    def forward(
+    def forward(  # noqa: PLR0917 - one argument for each thing that a batch says
         self,
         alignment: Alignment,
         valid: Tensor,
         image_index: Tensor,
         labels: Tensor | None,
         second_labels: Tensor | None = None,
+        order_labels: Tensor | None = None,
         peers: Peers = ALONE,
     ) -> dict[str, Tensor]:
         """Return the losses of one batch, or of this device's part of a batch.
@@ -146,13 +147,16 @@ class Objective(nn.Module):
             labels: (B,) int64, c*; -1 if unknown. Required if the config has a text classifier.
             second_labels: (B,) int64, the category of the second object that each text names; -1 for none. Without
                 them, the classifier of that category is not trained.
+            order_labels: (B,) int64, the place in an order that each text gives its object; -1 for none. Without them,
+                the classifier of that place is not trained.
             peers: the devices whose candidates are negatives too. All must call this with parts of equal size; the mean
                 of their losses is the loss of the whole batch.
 
         Returns:
             Scalars by name: "total" (Eq. 19), "contrastive" (Eq. 17) and its term "global"; its term "fine" if the
-            config has a fine-grained space; "category" (Eq. 18) if it has a text classifier; "second",
-            the cross-entropy of the second object's category, if the config has relations and there are labels of it.
+            config has a fine-grained space; "category" (Eq. 18) if it has a text classifier; "second" and "order", the
+            cross-entropies of the second object's category and of the place in an order, if the config has relations
+            and there are labels of them.
 
         Raises:
             ConfigError: the config has a text classifier and there are no labels.
@@ -168,6 +172,7 @@ class Objective(nn.Module):
                 objects=peers.gather(relations.objects),
                 geometry=peers.gather(relations.geometry),
                 neighbours=peers.gather(relations.neighbours),
+                orders=peers.gather(relations.orders),
             )
             related = relation_scores(images)
         all_valid, all_images = peers.gather(valid), peers.gather(image_index)
@@ -202,7 +207,10 @@ class Objective(nn.Module):
             losses["total"] = uncertainty_loss(terms, self.log_variances)
         else:
             losses["total"] = total_loss(terms, (self.config.lambda_1, self.config.lambda_2)[: len(terms)])
-        if relations is not None and relations.second_logits is not None and second_labels is not None:
-            losses["second"] = second_category_loss(relations.second_logits, second_labels)
-            losses["total"] = losses["total"] + self.config.lambda_2 * losses["second"]
+        if relations is not None:
+            read = {"second": (relations.second_logits, second_labels), "order": (relations.order_logits, order_labels)}
+            for name, (logits, known) in read.items():
+                if logits is not None and known is not None:
+                    losses[name] = read_loss(logits, known)
+                    losses["total"] = losses["total"] + self.config.lambda_2 * losses[name]
         return losses

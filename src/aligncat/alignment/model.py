@@ -50,7 +50,9 @@ class AlignmentModel(nn.Module):
         word_mask: Tensor,
         labels: Tensor | None = None,
         boxes: Tensor | None = None,
+        confidences: Tensor | None = None,
         second_labels: Tensor | None = None,
+        order_labels: Tensor | None = None,
     ) -> Alignment:
         """Align B expressions with the candidates of their images.
 
@@ -64,12 +66,15 @@ class AlignmentModel(nn.Module):
             labels: (B,) int64, c*, used in training mode only; -1 if unknown, which makes S_class 0 for that sample.
             boxes: (B, O, 4), the candidates' boxes in shares of the photo's width and height, xyxy; any values at
                 padding. Required if `config.context` is "relations".
+            confidences: (B, O), the detector's confidences, highest first. Required if `config.context` is "relations".
             second_labels: (B,) int64, the category of the second object that an expression names, -1 for none; used in
                 training mode, if `config.context` is "relations".
+            order_labels: (B,) int64, the place in an order that an expression gives its object
+                (`aligncat.alignment.orders.order_index`), -1 for none; used as the second labels are.
 
         Raises:
             ConfigError: `config.category_train` is "label" in training mode and there are no labels, or
-                `config.context` is "relations" and there are no boxes.
+                `config.context` is "relations" and there are no boxes or confidences.
         """
         features = features.to(self.global_query.weight.dtype)
         logits = self._classify(sentences)
@@ -81,10 +86,19 @@ class AlignmentModel(nn.Module):
 
         relations = objects = related = None
         if self.relations is not None:
-            if boxes is None:
-                raise ConfigError("alignment.context is 'relations' and the boxes of the candidates are missing")
+            if boxes is None or confidences is None:
+                missing = "boxes" if boxes is None else "confidences"
+                raise ConfigError(f"alignment.context is 'relations' and the {missing} of the candidates are missing")
             relations = self.relations(
-                features, categories, boxes, valid, words, word_mask, second_labels=second_labels
+                features,
+                categories,
+                confidences,
+                boxes,
+                valid,
+                words,
+                word_mask,
+                second_labels=second_labels,
+                order_labels=order_labels,
             )
             objects = object_weights(relations)
             related = relation_score(relations, objects)
@@ -123,17 +137,20 @@ class AlignmentModel(nn.Module):
             relations=relations,
         )
 
-    def losses(
+    def losses(  # noqa: PLR0917 - one argument for each thing that a batch says
         self,
         alignment: Alignment,
         valid: Tensor,
         image_index: Tensor,
         labels: Tensor | None,
         second_labels: Tensor | None = None,
+        order_labels: Tensor | None = None,
         peers: Peers = ALONE,
     ) -> dict[str, Tensor]:
         """Return the losses of one batch; see `Objective.forward`."""
-        losses: dict[str, Tensor] = self.objective(alignment, valid, image_index, labels, second_labels, peers)
+        losses: dict[str, Tensor] = self.objective(
+            alignment, valid, image_index, labels, second_labels, order_labels, peers
+        )
         return losses
 
     @property

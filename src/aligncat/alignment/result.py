@@ -24,6 +24,10 @@ class Relations:
         gates: (B,), the factor of the text's score.
         second_logits: (B, C + 1), the classifier's logits of the second object's category c2, of which the last one is
             for none; None if the config leaves it out.
+        orders: (B, O, ORDERS), 1 for each place in an order that a candidate has, otherwise 0.
+        order_texts: (B, ORDERS), which place the text gives its object; 0 for none.
+        order_logits: (B, ORDERS + 1), the classifier's logits of that place, of which the last one is for none; None if
+            the config leaves it out.
     """
 
     objects: Tensor
@@ -33,6 +37,9 @@ class Relations:
     relation_texts: Tensor
     gates: Tensor
     second_logits: Tensor | None
+    orders: Tensor
+    order_texts: Tensor
+    order_logits: Tensor | None
 
     def chunk(self, count: int) -> list[Relations]:
         """Return the relations as `count` equal parts, in order; B must be a multiple of `count`."""
@@ -42,7 +49,13 @@ class Relations:
 
     def with_images(self, other: Relations) -> Relations:
         """Return the texts of these relations with the images of other ones."""
-        return replace(self, objects=other.objects, geometry=other.geometry, neighbours=other.neighbours)
+        return replace(
+            self,
+            objects=other.objects,
+            geometry=other.geometry,
+            neighbours=other.neighbours,
+            orders=other.orders,
+        )
 
 
 @dataclass(frozen=True, slots=True)

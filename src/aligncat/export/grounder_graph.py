@@ -30,10 +30,17 @@ class _Scores(nn.Module):
         self.names: list[str] = []
 
     def forward(
-        self, features: Tensor, categories: Tensor, valid: Tensor, boxes: Tensor, tokens: Tensor
+        self,
+        features: Tensor,
+        categories: Tensor,
+        valid: Tensor,
+        confidences: Tensor,
+        boxes: Tensor,
+        tokens: Tensor,
     ) -> tuple[Tensor, ...]:
         """Return the tensors of `score_tensors`, whose names are then in `names`."""
-        found = score_tensors(self.model, ImageTensors(features, categories, valid, boxes), tokens, self._references)
+        images = ImageTensors(features, categories, valid, confidences, boxes)
+        found = score_tensors(self.model, images, tokens, self._references)
         self.names = list(found)
         return tuple(found.values())
 
@@ -56,7 +63,7 @@ def graph_bytes(grounder: Grounder, metadata: Mapping[str, str]) -> bytes:
             scores,
             tuple(inputs),
             dynamo=True,
-            dynamic_shapes=(*[of_images] * 4, {0: phrases, 1: words}),
+            dynamic_shapes=(*[of_images] * len(ImageTensors._fields), {0: phrases, 1: words}),
             input_names=list(INPUTS),
             output_names=scores.names,
             opset_version=OPSET,
@@ -78,6 +85,7 @@ def _inputs(grounder: Grounder) -> Sequence[Tensor]:
         torch.ones(_PHRASES, _CANDIDATES, length, dtype=torch.float16),
         torch.zeros(_PHRASES, _CANDIDATES, dtype=torch.int64),
         torch.ones(_PHRASES, _CANDIDATES, dtype=torch.bool),
+        torch.ones(_PHRASES, _CANDIDATES),
         torch.cat([corners, corners + 0.5], dim=-1),
     )
     return (*images, grounder.vocabulary.encode(["left red dog there"] * _PHRASES, _WORDS))

@@ -15,12 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aligncat.alignment.orders import DIRECTIONS, order_index
 from aligncat.datasets.categories import canonical_category, category_index
 from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.split import Split
 from aligncat.datasets.tables import numbered, values_of
 from aligncat.errors import DetectorError
 from aligncat.grounder.features import ScaledColumn
+from aligncat.language.attributes import order_of
 from aligncat.language.tokens import Tokens
 from aligncat.language.vocabulary import PAD
 from aligncat.store.columns import further_column
@@ -44,6 +46,8 @@ class Batch(NamedTuple):
         confidences: (B, O) float32, the detector's confidences; 0 for padding.
         second_labels: (B,) int64, the category of the second object that an expression names, as a class index; -1 for
             none.
+        order_labels: (B,) int64, the place in an order that an expression gives its object, of `alignment.orders`; -1
+            for none.
     """
 
     features: Tensor
@@ -56,6 +60,7 @@ class Batch(NamedTuple):
     boxes: Tensor
     confidences: Tensor
     second_labels: Tensor
+    order_labels: Tensor
 
     def chunks(self, count: int) -> list[Batch]:
         """Return the batch as `count` equal parts, in order; B must be a multiple of `count`."""
@@ -72,7 +77,8 @@ class SplitTensors:
         max_length: the number of words read from each expression.
         with_labels: whether to set the labels (c*); otherwise every label is -1.
         columns: the columns of the store that the grounder reads beside f_q.
-        lexicon: reads the second labels in the expressions; without it, all are -1.
+        lexicon: reads the second labels in the expressions. Without it, these and the places in an order are not read,
+            and all are -1.
 
     Raises:
         DataError: an expression has no words.
@@ -105,8 +111,10 @@ class SplitTensors:
             label_of = _labels_by_category(split, store.labels)
             self._labels = torch.tensor([label_of.get(name, -1) for name in values_of(split.expressions, "category")])
         self._second_labels = torch.full((len(split.expressions),), -1)
+        self._order_labels = torch.full((len(split.expressions),), -1)
         if lexicon is not None:
             self._second_labels = _second_labels(split, lexicon, store.labels)
+            self._order_labels = _order_labels(split)
 
     def __len__(self) -> int:
         return len(self.expressions)
@@ -138,6 +146,7 @@ class SplitTensors:
             boxes=found["relative_boxes"],
             confidences=found["confidences"],
             second_labels=self._second_labels[row],
+            order_labels=self._order_labels[row],
         )
 
     def batches(self, size: int) -> Iterator[Batch]:
@@ -173,6 +182,17 @@ def _second_labels(split: Split, lexicon: Lexicon, labels: Sequence[str]) -> Ten
     def label(text: str) -> int:
         name = lexicon.second_category(text)
         return -1 if name is None else index.get(canonical_category(name), -1)
+
+    return torch.tensor([label(text) for text in values_of(split.expressions, "text")])
+
+
+def _order_labels(split: Split) -> Tensor:
+    """Return the index of the place in an order that each expression gives its object, (E,); -1 for none."""
+
+    @cache
+    def label(text: str) -> int:
+        said = order_of(text, DIRECTIONS)
+        return -1 if said is None else order_index(*said)
 
     return torch.tensor([label(text) for text in values_of(split.expressions, "text")])
 

@@ -24,11 +24,11 @@ VOCABULARY = "vocabulary.json"
 TOKENIZER = "tokenizer.json"
 DETECTOR = "detector"
 
-FORMAT = 1
+FORMAT = 2
 OPSET = 20
 """The version of the operations in the graph."""
-INPUTS = ("features", "categories", "valid", "boxes", "tokens")
-"""The names of the graph's inputs: those of `Images` without the confidences, and the token ids."""
+INPUTS = ("features", "categories", "valid", "confidences", "boxes", "tokens")
+"""The names of the graph's inputs: those of `Images`, and the token ids."""
 
 CONTENTS, HASHES, SPECIAL, SOURCE = "grounder", "sha256", "special_pieces", "source"
 """Keys of grounder.json: the content of the source's config.json; the hashes of the files; the ids of the tokenizer's

@@ -64,7 +64,7 @@ class GroundingModel(nn.Module):
         sizes = Sizes(visual_dim=feature_dim, text_dim=config.text.dim, classes=classes)
         self.alignment = AlignmentModel(config.alignment, sizes)
 
-    def forward(
+    def forward(  # noqa: PLR0917 - one argument for each input of the model
         self,
         features: Tensor,
         categories: Tensor,
@@ -72,8 +72,10 @@ class GroundingModel(nn.Module):
         tokens: Tensor,
         labels: Tensor | None = None,
         boxes: Tensor | None = None,
+        confidences: Tensor | None = None,
         *,
         second_labels: Tensor | None = None,
+        order_labels: Tensor | None = None,
         text_dtype: torch.dtype = torch.float32,
     ) -> Alignment:
         """Align B expressions with the candidates of their images.
@@ -86,8 +88,11 @@ class GroundingModel(nn.Module):
             labels: (B,) int64, c*, or -1 where unknown; used in training only.
             boxes: (B, O, 4), the candidates' boxes in shares of the photo, xyxy; required if the alignment's `context`
                 is "relations".
+            confidences: (B, O), the detector's confidences, highest first; required as the boxes are.
             second_labels: (B,) int64, the category of the second object that an expression names, -1 for none; used in
                 training only.
+            order_labels: (B,) int64, the place in an order that an expression gives its object
+                (`aligncat.alignment.orders.order_index`), -1 for none; used in training only.
             text_dtype: float32, or bfloat16 for the text encoder's matrix products. All scores are float32.
         """
         with torch.autocast(tokens.device.type, text_dtype, enabled=text_dtype != torch.float32):
@@ -101,6 +106,8 @@ class GroundingModel(nn.Module):
             encoded.mask,
             labels,
             boxes,
+            confidences,
             second_labels,
+            order_labels,
         )
         return alignment

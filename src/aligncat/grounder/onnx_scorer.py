@@ -49,6 +49,5 @@ class OnnxScorer:
 
     def score(self, images: Images, tokens: NDArray[np.int64], *, relative: bool = False) -> Scored:
         """Score the candidates of B images for B expressions; see `Scorer`. The relative scores are always given."""
-        arrays = (images.features, images.categories, images.valid, images.boxes, tokens)
-        found = self._session.run(self._names, dict(zip(INPUTS, arrays, strict=True)))
+        found = self._session.run(self._names, dict(zip(INPUTS, (*images, tokens), strict=True)))
         return Scored.of(dict(zip(self._names, found, strict=True)))

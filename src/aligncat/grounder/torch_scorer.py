@@ -71,17 +71,25 @@ class TorchScorer:
 
 
 class ImageTensors(NamedTuple):
-    """`Images` as tensors, without the confidences, which no score reads."""
+    """`Images` as tensors."""
 
     features: Tensor
     categories: Tensor
     valid: Tensor
+    confidences: Tensor
     boxes: Tensor
 
 
 def align(model: GroundingModel, images: ImageTensors, tokens: Tensor) -> Alignment:
     """Return the alignment of B expressions, (B, L) token ids, with their images."""
-    alignment: Alignment = model(images.features, images.categories, images.valid, tokens, boxes=images.boxes)
+    alignment: Alignment = model(
+        images.features,
+        images.categories,
+        images.valid,
+        tokens,
+        boxes=images.boxes,
+        confidences=images.confidences,
+    )
     return alignment
 
 
@@ -131,5 +139,4 @@ def _relative_scores(model: GroundingModel, alignment: Alignment, references: Re
 
 
 def _on(images: Images, device: torch.device) -> ImageTensors:
-    arrays = (images.features, images.categories, images.valid, images.boxes)
-    return ImageTensors(*(torch.from_numpy(array).to(device) for array in arrays))
+    return ImageTensors(*(torch.from_numpy(array).to(device) for array in images))

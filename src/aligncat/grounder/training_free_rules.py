@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
-from aligncat.grounder.asked import Asked, Aspect
+from aligncat.grounder.asked import Asked
+from aligncat.language.attributes import Aspect
 from aligncat.phrases.colours import colour_words
 
 LEAST_CONFIDENCE = 0.3
