@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from aligncat.alignment.box_geometry import find_neighbours
 from aligncat.alignment.orders import DIRECTIONS, LEAST_CONFIDENCE, ORDERS, RANKS, order_index, places_in_orders
-from aligncat.alignment.relations import find_neighbours
 
 
 def box(x: float, y: float, side: float = 0.1) -> list[float]:

@@ -11,18 +11,23 @@ import pytest
 import torch
 from torch import Tensor
 
+from aligncat.alignment.box_geometry import (
+    NEIGHBOUR_IOU,
+    PLACE_DIM,
+    box_iou_of_pairs,
+    box_places,
+    find_neighbours,
+    pair_geometry,
+)
 from aligncat.alignment.config import GEOMETRY, AlignmentConfig, RelationPart, Sizes
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.orders import ORDERS, order_index, places_in_orders
 from aligncat.alignment.relations import (
     CATEGORY_WEIGHT,
-    NEIGHBOUR_IOU,
+    HIDDEN,
     ORDER_WEIGHT,
     RelationSpace,
-    box_iou_of_pairs,
-    find_neighbours,
     object_weights,
-    pair_geometry,
     read_loss,
     relation_score,
     relation_scores,
@@ -108,16 +113,19 @@ def test_scores_against_numpy() -> None:
     inputs, relations = Inputs(), Inputs().relate(space())
     found = relation_scores(relations).detach()
     own = relation_score(relations, object_weights(relations)).detach()
-    objects, geometry, near, u_object, u_relation, gates, orders = (
+    objects, geometry, near, places, u_object, u_relation, u_place, gates = (
         getattr(relations, name).detach().numpy()
-        for name in ("objects", "geometry", "neighbours", "object_texts", "relation_texts", "gates", "orders")
+        for name in (
+            *("objects", "geometry", "neighbours", "places"),
+            *("object_texts", "relation_texts", "place_texts", "gates"),
+        )
     )
     for t, b, i in itertools.product(range(BATCH), range(BATCH), range(SLOTS)):
         others = [j for j in range(SLOTS) if near[b, i, j]]
         weights = np.array([math.exp(objects[b, j] @ u_object[t]) for j in others])
         said = [geometry[b, i, j] @ u_relation[t] for j in others]
         expected = gates[t] * (weights / weights.sum()) @ said if others else 0.0
-        expected += ORDER_WEIGHT * orders[b, i, inputs.orders[t]] if inputs.orders[t] >= 0 else 0.0
+        expected += places[b, i] @ u_place[t]
         assert found[t, b, i].item() == pytest.approx(expected, abs=1e-5)
         if t == b:
             assert own[b, i].item() == pytest.approx(expected, abs=1e-5)
@@ -125,7 +133,7 @@ def test_scores_against_numpy() -> None:
 
 
 def test_a_candidate_without_neighbours_has_score_0_and_finite_gradients() -> None:
-    inputs, net = Inputs(), space()
+    inputs, net = Inputs(), space("place")
     inputs.orders[:] = -1
     relations = inputs.relate(net)
     weights = object_weights(relations)
@@ -135,7 +143,8 @@ def test_a_candidate_without_neighbours_has_score_0_and_finite_gradients() -> No
     (scores.sum() + own.sum()).backward()  # type: ignore[no-untyped-call]
     for name, parameter in net.named_parameters():
         # The losses of what is read train its classifiers, not the scores.
-        assert name.startswith(("second", "order")) or (
+        # The place is left out here.
+        assert name.startswith(("second", "order", "place")) or (
             parameter.grad is not None and parameter.grad.isfinite().all()
         ), name
 
@@ -156,7 +165,7 @@ def test_which_objects_an_image_has_changes_no_score_where_the_geometry_says_not
     """Otherwise a text could tell images apart by their objects, without choosing one of them."""
     inputs = Inputs()
     inputs.orders[:] = -1
-    relations = inputs.relate(space())
+    relations = inputs.relate(space("place"))
     geometry = torch.ones_like(relations.geometry) * relations.neighbours[..., None]
     other = replace(relations, geometry=geometry, objects=torch.randn_like(relations.objects))
     scores = relation_scores(replace(relations, geometry=geometry))
@@ -231,7 +240,7 @@ def test_a_place_in_an_order_adds_gamma_for_the_candidates_that_have_it(training
     related = inputs.relate(net)
     assert related.order_logits is not None and related.order_logits.shape == (BATCH, ORDERS + 1)
     read = inputs.orders if training else related.order_logits.argmax(dim=1)
-    plain = replace(related, order_texts=torch.zeros_like(related.order_texts))
+    plain = replace(related, place_texts=related.place_texts.index_fill(1, torch.arange(HIDDEN, HIDDEN + ORDERS), 0.0))
     added = relation_scores(related) - relation_scores(plain)
     places = places_in_orders(inputs.categories, inputs.boxes, inputs.confidences, related.neighbours, inputs.valid)
     for row in range(BATCH):
@@ -244,8 +253,31 @@ def test_a_place_in_an_order_adds_gamma_for_the_candidates_that_have_it(training
 def test_without_the_order_nothing_is_counted() -> None:
     inputs, net = Inputs(), space("order")
     related = inputs.relate(net)
-    assert related.order_logits is None and not related.order_texts.any()
-    assert "order.weight" not in net.state_dict() and net.weigh.out_features == 2
+    assert related.order_logits is None and related.places.shape[-1] == related.place_texts.shape[-1] == HIDDEN
+    assert "order.weight" not in net.state_dict()
+
+
+def test_where_a_box_lies_by_hand() -> None:
+    found = box_places(torch.tensor([[[0.1, 0.2, 0.5, 0.3], [0.0, 0.0, 1.0, 1.0], [0.3, 0.3, 0.3, 0.3]]]))[0]
+    assert found[0].tolist() == pytest.approx([-0.8, -0.6, 0.0, -0.4, -0.4, -0.5, -0.2, -0.8, -0.6])
+    assert found[1].tolist() == [-1, -1, 1, 1, 0, 0, 1, 1, 1] and found.shape[1] == PLACE_DIM
+    assert found[2].isfinite().all()
+
+
+def test_where_a_candidate_lies_adds_the_product_of_its_box_and_the_text() -> None:
+    inputs, net = Inputs(), space("order")
+    related = inputs.relate(net)
+    hidden = (box_places(inputs.boxes) @ net.place.weight.T + net.place.bias).clamp(min=0)
+    torch.testing.assert_close(related.places, hidden * inputs.valid[..., None])
+    others = relation_scores(replace(related, place_texts=torch.zeros_like(related.place_texts)))
+    added = torch.einsum("tk,bok->tbo", related.place_texts, related.places)
+    torch.testing.assert_close(relation_scores(related), others + added)
+    assert added[0, 0].std() > 0
+
+
+def test_without_the_place_only_orders_are_counted() -> None:
+    related = Inputs().relate(space("place"))
+    assert not related.place_texts[:, :HIDDEN].any() and related.place_texts[:, HIDDEN:].any()
 
 
 def test_without_the_gate_no_factor_depends_on_the_text() -> None:

@@ -29,15 +29,20 @@ class Scenes(NamedTuple):
     phrases: Tensor
     referent: Tensor
 
-    def align(self, model: AlignmentModel, labels: Tensor | None = None) -> Alignment:
+    def align(self, model: AlignmentModel) -> Alignment:
         words = torch.cat([torch.eye(WORDS)[self.phrases], torch.eye(3).expand(len(self.phrases), 3, 3)], dim=-1)
         there = torch.ones(len(words), 3, dtype=torch.bool)
         valid = torch.ones(self.kinds.shape, dtype=torch.bool)
-        sentences = words[:, :2].sum(dim=1)
-        aligned: Alignment = model(
-            torch.eye(KINDS)[self.kinds], self.kinds, valid, sentences, words, there, labels, self.boxes
-        )
+        sentences, confidences = words[:, :2].sum(dim=1), torch.ones(self.kinds.shape)
+        inputs = (torch.eye(KINDS)[self.kinds], self.kinds, valid, sentences, words, there)
+        first, second, order = self.read
+        aligned: Alignment = model(*inputs, first, self.boxes, confidences, second, order)
         return aligned
+
+    @property
+    def read(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What rules read in the phrases: both kinds, and no place in an order."""
+        return self.phrases[:, 0], self.phrases[:, 2], torch.full((len(self.phrases),), -1)
 
     def pick(self, rows: Tensor) -> Scenes:
         return Scenes(*(tensor[rows] for tensor in self))
@@ -79,11 +84,8 @@ def train(context: Context) -> AlignmentModel:
     draw = torch.Generator().manual_seed(2)
     for _ in range(600):
         part = scenes.pick(torch.randint(0, len(scenes.kinds), (batch,), generator=draw))
-        labels = part.phrases[:, 0]
-        aligned = part.align(model, labels)
-        loss = model.losses(aligned, torch.ones_like(part.kinds, dtype=torch.bool), torch.arange(batch), labels)[
-            "total"
-        ]
+        valid = torch.ones_like(part.kinds, dtype=torch.bool)
+        loss = model.losses(part.align(model), valid, torch.arange(batch), *part.read)["total"]
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

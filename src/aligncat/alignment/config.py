@@ -17,7 +17,7 @@ Features = Literal["query", "query+appearance"]
 Context = Literal["none", "relations"]
 Geometry = Literal["direction", "distance", "overlap", "size"]
 RelationPart = Literal[
-    "direction", "distance", "overlap", "size", "object", "category", "order", "gate", "global", "fine"
+    "direction", "distance", "overlap", "size", "object", "category", "order", "place", "gate", "global", "fine"
 ]
 Space = Literal["global", "fine"]
 
@@ -60,13 +60,15 @@ class AlignmentConfig:
         features: what a candidate's feature holds. "query": f_q, as in the paper. "query+appearance": also the columns
             that `aligncat extract --appearance true` writes, above all the colours under the candidate's mask.
         context: what a candidate is scored by beside its own feature. "none": nothing, as in the paper. "relations":
-            where it lies as seen from the second object that the expression names, and its place in an order, among the
-            other candidates (`aligncat.alignment.relations`). The score is added to the similarities in both spaces.
+            where it lies as seen from the second object that the expression names, in an order among the other
+            candidates, and in the photo (`aligncat.alignment.relations`). The score is added to the similarities in
+            both shared spaces.
         context_without: the part of the relations to leave out, to measure what it contributes; None leaves out
             nothing. A part of the geometry of two boxes: "direction", "distance", "overlap" or "size". "object": no
             second object is looked for, and all neighbours count alike. "category": it is looked for without the
-            category that the expression names. "order": nothing is counted. "gate": the score has no factor that
-            depends on the expression alone. "global" or "fine": the score is not added in this shared space.
+            category that the expression names. "order": nothing is counted. "place": where a candidate lies in the
+            photo has no part. "gate": the score has no factor that depends on the expression alone. "global" or
+            "fine": the score is not added in this shared space.
     """
 
     order: Order = "coarse-fine"

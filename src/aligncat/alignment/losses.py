@@ -172,7 +172,7 @@ class Objective(nn.Module):
                 objects=peers.gather(relations.objects),
                 geometry=peers.gather(relations.geometry),
                 neighbours=peers.gather(relations.neighbours),
-                orders=peers.gather(relations.orders),
+                places=peers.gather(relations.places),
             )
             related = relation_scores(images)
         all_valid, all_images = peers.gather(valid), peers.gather(image_index)

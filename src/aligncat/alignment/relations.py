@@ -1,11 +1,12 @@
-"""Relations between candidates: where a candidate lies as seen from the second object, and its place in an order.
+"""Relations between candidates: where a candidate lies as seen from the second object, in an order, and in the photo.
 
 This goes beyond the paper. "The cup left of the plate" says where the cup lies as seen from the plate. A text t looks
 for its second object among the neighbours j of a candidate i, and asks the geometry of the pair (i, j) whether i lies
 where the text says:
 
     a(t, i, j) = softmax over j of o_j . u_object(t) + beta [c_j = c2(t)]                       `object_weights`
-    r(t, i)    = gate(t) * sum over j of a(t, i, j) * (MLP(g_ij) . u_relation(t)) + gamma [i has the place k(t)]
+    r(t, i)    = gate(t) * sum over j of a(t, i, j) * (MLP(g_ij) . u_relation(t))
+                 + gamma [i has the place k(t)] + MLP(l_i) . u_place(t)                        `relation_scores`
 
 c_j is the detector's category of candidate j, c2(t) the category of the text's second object, and beta is
 `CATEGORY_WEIGHT`. As S_class has c* in training and c^T at inference, c2 is what the lexicon reads in the text in
@@ -16,11 +17,13 @@ k(t) is the place in an order that the text gives its object: "second from the l
 counted among the candidates of one category (`aligncat.alignment.orders`); gamma is `ORDER_WEIGHT`. k, too, is read
 by rules in training, and by a classifier at inference. A text without one has no such term.
 
+l_i says where the box of i lies in the photo (`box_places`), for "on the left" and "in the middle".
+
 r(t, i) is added to the similarity of t and i in the shared spaces, for the candidates of the text's own image and for
 those of the other images of a batch alike. The neighbours of i are the other candidates whose boxes overlap less than
-those of one object do. Without neighbours, r(t, i) is 0.
+those of one object do. Without neighbours, the sum is 0.
 
-The weights a(t, i, .) sum to 1 in every image, so r(t, i) reads where the second object lies, and not whether there is
+The weights a(t, i, .) sum to 1 in every image, so the sum reads where the second object lies, and not whether there is
 one. A score that grows with "there is a plate" is the same for every candidate of an image. It lowers the contrastive
 loss, and teaches nothing about which cup is meant.
 """
@@ -31,6 +34,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aligncat.alignment.box_geometry import PAIR_DIMS, PLACE_DIM, box_places, find_neighbours, pair_geometry
 from aligncat.alignment.config import GEOMETRY, AlignmentConfig, Sizes
 from aligncat.alignment.orders import ORDERS, places_in_orders
 from aligncat.alignment.phrase_attention import bidirectional_gru, phrase_feature, word_weights
@@ -38,7 +42,7 @@ from aligncat.alignment.recurrent import read_words
 from aligncat.alignment.result import Relations
 
 HIDDEN = 64
-"""The number of geometry features, and the dimension in which objects are looked for."""
+"""The number of features of a pair of boxes and of a box, and the dimension in which objects are looked for."""
 
 CATEGORY_WEIGHT = 10.0
 """beta, how much more the candidates of the second object's category count: exp(10) times."""
@@ -46,67 +50,7 @@ CATEGORY_WEIGHT = 10.0
 ORDER_WEIGHT = 10.0
 """gamma, how much is added for the candidate that has the place in an order which the text says."""
 
-NEIGHBOUR_IOU = 0.5
-"""The largest IoU of the boxes of two neighbours; a larger one means the same object (`geometry.SAME_OBJECT_IOU`)."""
-
-_SMALLEST_SIDE = 1e-3  # in shares of the photo, so that the logarithm of an empty box's area is finite
 _LOWEST_LOGIT = -40.0  # below the largest; exp(-40) and its inverse are far from the limits of float32
-
-
-def box_iou_of_pairs(boxes: Tensor) -> Tensor:
-    """Return the IoU of each pair of candidates of an image, (B, O, O), from boxes (B, O, 4)."""
-    low = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
-    high = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
-    shared = (high - low).clamp(min=0).prod(dim=-1)
-    areas = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1)
-    union = areas[:, :, None] + areas[:, None] - shared
-    return torch.where(union > 0, shared / torch.where(union > 0, union, 1.0), 0.0)
-
-
-def find_neighbours(boxes: Tensor, valid: Tensor) -> Tensor:
-    """Return which candidates are neighbours: not padding, and not the same object by the IoU of their boxes.
-
-    Args:
-        boxes: (B, O, 4), in shares of the photo.
-        valid: (B, O) bool, False at padding.
-
-    Returns:
-        (B, O, O) bool.
-    """
-    itself = torch.eye(valid.shape[1], dtype=torch.bool, device=valid.device)
-    return (box_iou_of_pairs(boxes) <= NEIGHBOUR_IOU) & ~itself & valid[:, :, None] & valid[:, None]
-
-
-def pair_geometry(boxes: Tensor) -> dict[str, Tensor]:
-    """Return g_ij, the geometry of candidate i as seen from candidate j.
-
-    Args:
-        boxes: (B, O, 4), in shares of the photo.
-
-    Returns:
-        The terms, by the name of their part in `GEOMETRY`:
-        "direction": (B, O, O, 8), the offset from the centre of j to that of i, its direction, its signs, and its
-        absolute direction.
-        "distance": (B, O, O, 2), the length of the offset, and the length over three times the sum of the square roots
-        of both areas.
-        "overlap": (B, O, O, 1), the IoU.
-        "size": (B, O, O, 1), a third of the logarithm of the area of i over that of j.
-    """
-    centres = (boxes[..., :2] + boxes[..., 2:]) / 2
-    areas = (boxes[..., 2:] - boxes[..., :2]).clamp(min=_SMALLEST_SIDE).prod(dim=-1)
-    offset = centres[:, :, None] - centres[:, None]
-    length = offset.norm(dim=-1)
-    direction = offset / length.clamp(min=_SMALLEST_SIDE)[..., None]
-    sides = areas.sqrt()
-    return {
-        "direction": torch.cat([offset, direction, offset.sign(), direction.abs()], dim=-1),
-        "distance": torch.stack([length, length / (3 * (sides[:, :, None] + sides[:, None]))], dim=-1),
-        "overlap": box_iou_of_pairs(boxes)[..., None],
-        "size": (areas[:, :, None] / areas[:, None]).log()[..., None] / 3,
-    }
-
-
-_DIMS = {"direction": 8, "distance": 2, "overlap": 1, "size": 1}
 
 
 def object_weights(relations: Relations) -> Tensor:
@@ -134,8 +78,8 @@ def relation_score(relations: Relations, weights: Tensor) -> Tensor:
         (B, O).
     """
     said = torch.einsum("bijh,bh->bij", relations.geometry, relations.relation_texts)
-    ordered = torch.einsum("bk,bok->bo", relations.order_texts, relations.orders)
-    return relations.gates[:, None] * (weights * said).sum(dim=-1) + ordered
+    placed = torch.einsum("bk,bok->bo", relations.place_texts, relations.places)
+    return relations.gates[:, None] * (weights * said).sum(dim=-1) + placed
 
 
 def relation_scores(relations: Relations) -> Tensor:
@@ -160,12 +104,12 @@ def relation_scores(relations: Relations) -> Tensor:
     found = (said @ weights[..., None]).squeeze(-1)
     total = torch.einsum("tbj,bij->tbi", weights, relations.neighbours.to(weights.dtype))
     related = torch.where(total > 0, found / torch.where(total > 0, total, 1.0), 0.0)
-    ordered = (relations.order_texts @ relations.orders.flatten(0, 1).T).view(-1, batch, slots)
-    return relations.gates[:, None, None] * related + ordered
+    placed = (relations.place_texts @ relations.places.flatten(0, 1).T).view(-1, batch, slots)
+    return relations.gates[:, None, None] * related + placed
 
 
 class RelationSpace(nn.Module):
-    """What r(t, i) is computed from: projections of candidates and words, an MLP of pairs of boxes, c2, and k.
+    """What r(t, i) is computed from: projections of candidates and words, MLPs of boxes and their pairs, c2, and k.
 
     A Bi-GRU reads each word with its context, so that the first noun of a phrase differs from the second, and "left" in
     "left of the plate" from "left" in "on the left".
@@ -179,11 +123,11 @@ class RelationSpace(nn.Module):
         super().__init__()
         self.without = config.context_without
         self.terms = tuple(name for name in GEOMETRY if name != self.without)
-        self.geometry = nn.Linear(sum(_DIMS[name] for name in self.terms), HIDDEN)
+        self.geometry = nn.Linear(sum(PAIR_DIMS[name] for name in self.terms), HIDDEN)
         self.gru = bidirectional_gru(sizes.text_dim)
         # A bias of these two would cancel in the softmax over the candidates or the words.
         self.object_query = nn.Linear(sizes.visual_dim, HIDDEN, bias=False)
-        self.weigh = nn.Linear(sizes.text_dim, 2 if self.without == "order" else 3, bias=False)
+        self.weigh = nn.Linear(sizes.text_dim, 4, bias=False)
         self.object_text = nn.Linear(sizes.text_dim, HIDDEN)
         self.relation_text = nn.Linear(sizes.text_dim, HIDDEN)
         self.gate = nn.Linear(sizes.text_dim, 1)
@@ -191,6 +135,8 @@ class RelationSpace(nn.Module):
         by_category = self.without not in ("object", "category")
         self.second_category = nn.Linear(sizes.text_dim, sizes.classes + 1) if by_category else None
         self.order = None if self.without == "order" else nn.Linear(sizes.text_dim, ORDERS + 1)
+        self.place = nn.Linear(PLACE_DIM, HIDDEN)
+        self.place_text = nn.Linear(sizes.text_dim, HIDDEN)
 
     def forward(  # noqa: PLR0917 - one argument for each input
         self,
@@ -219,7 +165,7 @@ class RelationSpace(nn.Module):
             order_labels: (B,) int64, k by `orders.order_index`, -1 for none; used in training mode only.
         """
         words = read_words(self.gru, words, word_mask)
-        of_object, of_relation, *of_order = (
+        of_object, of_relation, of_order, of_place = (
             phrase_feature(words, word_weights(scores, word_mask)) for scores in self.weigh(words).unbind(dim=-1)
         )
         terms = pair_geometry(boxes)
@@ -234,11 +180,16 @@ class RelationSpace(nn.Module):
             object_texts = torch.cat([object_texts, named], dim=1)
             of_class = torch.arange(self.classes, device=categories.device)
             objects = torch.cat([objects, (categories[..., None] == of_class).to(objects.dtype)], dim=2)
-        order_logits = None if self.order is None else self.order(*of_order)
-        orders = places_in_orders(categories, boxes, confidences, neighbours, valid).to(objects.dtype)
-        order_texts = orders.new_zeros(len(orders), ORDERS)
-        if order_logits is not None:
-            order_texts = ORDER_WEIGHT * self._one_hot(order_logits, order_labels)
+        places, place_texts, order_logits = self.place(box_places(boxes)).relu(), self.place_text(of_place), None
+        if self.without == "place":
+            place_texts = torch.zeros_like(place_texts)
+        if self.order is not None:
+            # gamma [i has the place k], as above.
+            order_logits = self.order(of_order)
+            counted = ORDER_WEIGHT * self._one_hot(order_logits, order_labels)
+            place_texts = torch.cat([place_texts, counted], dim=1)
+            orders = places_in_orders(categories, boxes, confidences, neighbours, valid)
+            places = torch.cat([places, orders.to(places.dtype)], dim=2)
         return Relations(
             objects=objects,
             geometry=pairs.masked_fill(~neighbours[..., None], 0.0),
@@ -247,8 +198,8 @@ class RelationSpace(nn.Module):
             relation_texts=self.relation_text(of_relation),
             gates=torch.ones_like(gates) if self.without == "gate" else gates,
             second_logits=logits,
-            orders=orders,
-            order_texts=order_texts,
+            places=places.masked_fill(~valid[..., None], 0.0),
+            place_texts=place_texts,
             order_logits=order_logits,
         )
 

@@ -24,8 +24,9 @@ class Relations:
         gates: (B,), the factor of the text's score.
         second_logits: (B, C + 1), the classifier's logits of the second object's category c2, of which the last one is
             for none; None if the config leaves it out.
-        orders: (B, O, ORDERS), 1 for each place in an order that a candidate has, otherwise 0.
-        order_texts: (B, ORDERS), which place the text gives its object; 0 for none.
+        places: (B, O, p), features of where each candidate lies, and 1 for each of its places in an order, otherwise 0;
+            0 at padding.
+        place_texts: (B, p), where the text says that its object lies.
         order_logits: (B, ORDERS + 1), the classifier's logits of that place, of which the last one is for none; None if
             the config leaves it out.
     """
@@ -37,8 +38,8 @@ class Relations:
     relation_texts: Tensor
     gates: Tensor
     second_logits: Tensor | None
-    orders: Tensor
-    order_texts: Tensor
+    places: Tensor
+    place_texts: Tensor
     order_logits: Tensor | None
 
     def chunk(self, count: int) -> list[Relations]:
@@ -54,7 +55,7 @@ class Relations:
             objects=other.objects,
             geometry=other.geometry,
             neighbours=other.neighbours,
-            orders=other.orders,
+            places=other.places,
         )
 
 

@@ -132,7 +132,7 @@ def _says_no_aspect(words: list[str], place: int) -> bool:
 
 def _rank(words: list[str], place: int) -> int | None:
     """Return the rank of an aspect: 1 in "second from the left", "2nd dog from left" and "second biggest", or None."""
-    before = words[max(place - 5, 0) : place]
+    before = words[:place]
     last = before[-1] if before else ""
     if last in _ORDINALS:
         return _ORDINALS[last]
