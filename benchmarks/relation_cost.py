@@ -18,6 +18,7 @@ import torch
 from alignment import BATCH, LENGTH, SETTINGS, SLOTS, WORDS
 
 from aligncat.alignment.config import AlignmentConfig, Sizes
+from aligncat.alignment.orders import ORDERS
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.language.config import TextEncoderConfig
 
@@ -37,6 +38,8 @@ def random_inputs(batch: int, sizes: Sizes) -> dict[str, torch.Tensor]:
         "tokens": torch.randint(3, WORDS, (batch, LENGTH)) * words,
         "labels": categories[:, 0],
         "second_labels": categories[:, 1],
+        "order_labels": torch.randint(-1, ORDERS, (batch,)),
+        "confidences": torch.rand(batch, SLOTS).sort(dim=1, descending=True).values,
         "boxes": torch.cat([low, low + 0.05 + 0.25 * torch.rand(batch, SLOTS, 2)], dim=-1),
     }
 
@@ -49,8 +52,8 @@ def step(text: TextEncoderConfig, config: AlignmentConfig, sizes: Sizes, batch: 
 
     def run() -> None:
         aligned = model(**inputs)
-        known = (inputs["valid"], torch.arange(batch), inputs["labels"], inputs["second_labels"])
-        losses = model.alignment.losses(aligned, *known)
+        read = (inputs["labels"], inputs["second_labels"], inputs["order_labels"])
+        losses = model.alignment.losses(aligned, inputs["valid"], torch.arange(batch), *read)
         losses["total"].backward()  # type: ignore[no-untyped-call]
 
     return run
