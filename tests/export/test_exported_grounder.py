@@ -351,8 +351,8 @@ class TestBadFolders:
             ExportedGrounder.from_pretrained(calibrated)
 
     def test_a_newer_format_or_opset_is_named(self, copy: Path) -> None:
-        edited(copy, lambda record: record.update(format=2))
-        with pytest.raises(ConfigError, match=r"of format 2 with opset 20, but this version .*update aligncat"):
+        edited(copy, lambda record: record.update(format=3))
+        with pytest.raises(ConfigError, match=r"of format 3 with opset 20, but this version .*update aligncat"):
             ExportedGrounder.from_pretrained(copy)
         edited(copy, lambda record: record.update(format=1, opset=99))
         with pytest.raises(ConfigError, match="of format 1 with opset 99"):
