@@ -25,7 +25,7 @@ from aligncat.serving.page.pictures import shown_mask, shown_photo
 from aligncat.serving.page.rendering import about_html, answer_html, refusal_html
 from aligncat.serving.refusals import Refusal
 
-ABOUT = About("mine", False, ("It is a test.",), ("dog",))
+ABOUT = About("mine", False, ("It is a test.",), ("dog",), True)
 HARD = st.text(alphabet=st.sampled_from("<>&\"'`={}$/#scriptond \n"), min_size=1, max_size=40)
 
 

@@ -22,12 +22,14 @@ class About:
         drawings: whether it knows drawings alone, so that its answers for photographs are worth nothing.
         facts: sentences.
         categories: what its detector finds.
+        has_match: whether its answers have a `match`, without which there is no `several` and no `min_match`.
     """
 
     name: str
     drawings: bool
     facts: tuple[str, ...]
     categories: tuple[str, ...]
+    has_match: bool
 
 
 def about(grounders: Mapping[str, PhotoGrounder]) -> tuple[About, ...]:
@@ -52,7 +54,8 @@ def _about(name: str, grounder: PhotoGrounder) -> About:
     data = grounder.provenance.get("data")
     drawn = data is not None and known_dataset(data["dataset"]).photos == "mojiref"
     drawings = drawn or (known is not None and known.folder is not None)
-    return About(name, drawings, tuple(_facts(grounder, drawings=drawings)), tuple(grounder.labels))
+    facts = tuple(_facts(grounder, drawings=drawings))
+    return About(name, drawings, facts, tuple(grounder.labels), grounder.matcher is not None)
 
 
 def _facts(grounder: PhotoGrounder, *, drawings: bool) -> list[str]:

@@ -10,7 +10,7 @@ from gradio.themes import Base, colors, sizes
 from aligncat.serving.limits import Limits
 from aligncat.serving.page.about import About, advice
 from aligncat.serving.page.examples import Example
-from aligncat.serving.page.rendering import about_html, head_html, photo_html, place_html
+from aligncat.serving.page.rendering import about_html, head_html, photo_html, place_html, settings_html
 
 NOBODY = "none"
 """The choice of no second grounder."""
@@ -63,12 +63,19 @@ def page_blocks(about: tuple[About, ...], examples: tuple[Example, ...], limits:
                 second = gradio.Radio(
                     [NOBODY, *names], value=NOBODY, label="Beside it", elem_id="second", visible=len(names) > 1
                 )
+                gradio.HTML(
+                    html_template=settings_html(about),
+                    js_on_load="page.prepare(element)",
+                    elem_id="how",
+                    **plain,
+                )
                 ask = gradio.Button("Ground", variant="primary", elem_id="ask")
                 gradio.HTML('<p id="status" role="status"></p>', **plain)
             with gradio.Column(scale=3, min_width=280, elem_id="answer"):
                 answer = gradio.HTML(place_html(), elem_id="answers", js_on_load="page.listen(element)", **plain)
         gradio.HTML(about_html(about), elem_id="about", **plain)
         asking = {"fn": None, "inputs": [phrases, first, second], "outputs": answer, "js": "page.ask"}
+        gradio.on([first.change, second.change], fn=None, inputs=[first, second], js="page.offer")
         ask.click(**asking)
         phrases.submit(**asking)
         photo.select(fn=None, outputs=phrases, js="() => page.phrases()").then(**asking)

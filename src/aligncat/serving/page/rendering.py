@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from aligncat.grounder.doubts import LOW_MATCH
+from aligncat.grounder.doubts import LOW_MATCH, Thresholds
 from aligncat.grounder.ground_many import PhotoAnswer
 from aligncat.grounder.grounding import CandidateScore, Grounding
 from aligncat.grounder.overlay import PALETTE
@@ -25,16 +26,27 @@ FOLDER = Path(__file__).parent
 """The folder of the page's own files."""
 
 
-def answer_html(about: About, photo: str, answer: PhotoAnswer) -> str:
+def answer_html(
+    about: About, photo: str, answer: PhotoAnswer, *, thresholds: Thresholds = Thresholds(), until: float = math.inf
+) -> str:
     """Return an answer.
 
     Args:
         about: the grounder.
         photo: the photo, from `shown_photo`.
         answer: the answer, without an error.
+        thresholds: by which phrases were left out.
+        until: when to give up, on the clock of `time.monotonic`.
+
+    Raises:
+        TimeoutError: the masks were not drawn until then.
     """
     width, height = answer.size or (1, 1)
-    phrases = [_phrase(number, each) for number, each in enumerate(answer.groundings)]
+    phrases = []
+    for number, each in enumerate(answer.groundings):
+        if time.monotonic() > until:
+            raise TimeoutError
+        phrases.append(_phrase(number, each))
     unit = max(width, height) / 100
     return _template("answer.html").render(
         about=about,
@@ -44,7 +56,8 @@ def answer_html(about: About, photo: str, answer: PhotoAnswer) -> str:
         unit=unit,
         phrases=phrases,
         numbers=_numbers(answer.groundings, unit),
-        candidates=answer.groundings[0].candidates,
+        left_out=[(each.expression, thresholds.reason(each)) for each in answer.left_out],
+        candidates=next(iter([*answer.groundings, *answer.left_out])).candidates,
         downloads=DOWNLOADS,
     )
 
@@ -83,6 +96,16 @@ def photo_html(examples: tuple[Example, ...], *, most_bytes: int) -> str:
     return _template("photo.html").render(examples=examples, credit=CREDIT, most_bytes=most_bytes)
 
 
+def settings_html(about: tuple[About, ...]) -> str:
+    """Return the fields for how phrases are answered.
+
+    Args:
+        about: the grounders, the first chosen.
+    """
+    with_match = [each.name for each in about if each.has_match]
+    return _template("settings.html").render(first=about[0].name, with_match=with_match)
+
+
 def about_html(about: tuple[About, ...]) -> str:
     """Return what the page says of its grounders.
 
@@ -100,6 +123,8 @@ def _phrase(number: int, found: Grounding) -> dict[str, Any]:
         "ink": _ink(color),
         "masks": [shown_mask(mask, color) for mask in found.masks],
         "nothing": found.match is not None and found.match < LOW_MATCH,
+        "together": min(1.0, sum(each.probability for each in found.answers)),
+        "chosen": [each.choice for each in found.answers] or [found.choice],
         "scores": list(found.candidates[0].scores) if found.candidates else [],
         "rows": [_row(each) for each in found.candidates],
     }

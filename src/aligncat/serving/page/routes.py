@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 from urllib.parse import quote
 
@@ -11,11 +12,13 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from aligncat.grounder.ground_many import PhotoAnswer
+from aligncat.serving.device_queue import Question
 from aligncat.serving.grounding_routes import gone, media_type, whole_body
 from aligncat.serving.observing import Metrics, note
 from aligncat.serving.page.about import About
 from aligncat.serving.page.downloads import DOWNLOADS, Download, answer_set
 from aligncat.serving.page.examples import Example
+from aligncat.serving.page.one_thread import OneThread
 from aligncat.serving.page.pictures import shown_photo
 from aligncat.serving.page.rendering import FOLDER, answer_html, refusal_html
 from aligncat.serving.refusals import Refusal
@@ -48,6 +51,7 @@ class PageRoutes:
         self._metrics = metrics
         self._about: Mapping[str, About] = {each.name: each for each in about}
         self._examples = examples
+        self._thread = OneThread()
 
     def router(self) -> APIRouter:
         """Return the routes."""
@@ -70,12 +74,15 @@ class PageRoutes:
         asked: Asked | None = None
         try:
             asked = await self._asked(request)
-            found = await self._found(asked, request)
-            return HTMLResponse(await asyncio.to_thread(self._rendered, asked, found))
+            question, found = await self._found(asked, request)
+            return HTMLResponse(
+                await self._thread.make(question, lambda: self._rendered(asked, found, question.expires))
+            )
         except Refusal as refusal:
             note(request.scope, error=refusal.code)
             name = None if asked is None else asked.grounder
-            return HTMLResponse(refusal_html(name if name in self._about else None, refusal))
+            html = refusal_html(name if name in self._about else None, refusal)
+            return HTMLResponse(html, headers={"X-Refusal": refusal.code})
 
     async def example(self, number: int) -> Response:
         """Answer with the picture of an example."""
@@ -86,11 +93,11 @@ class PageRoutes:
     def _maker(self, download: Download) -> _Route:
         async def make(request: Request) -> Response:
             asked = await self._asked(request)
-            found = await self._found(asked, request)
+            question, found = await self._found(asked, request)
             labels = tuple(self._service.grounders[self._name(asked)].labels)
             name = _name(request)
             answers = answer_set(name, tuple(asked.phrases), labels, found)
-            content = await asyncio.to_thread(download.content, answers)
+            content = await self._thread.make(question, lambda: download.content(answers))
             file = quote(f"{name.rpartition('.')[0] or name}{download.ending}", safe="")
             headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{file}"}
             return Response(content, media_type=download.media_type, headers=headers)
@@ -108,19 +115,20 @@ class PageRoutes:
         body = await whole_body(request)
         asked = await form_asked(request.headers["content-type"], body, self._service.limits)
         note(request.scope, bytes=len(body), photos=1, phrases=len(asked.phrases))
-        return Asked(asked.photo, asked.phrases, asked.grounder, candidates=True)
+        return replace(asked, top=1, seconds=None, candidates=True)
 
-    async def _found(self, asked: Asked, request: Request) -> PhotoAnswer:
-        question = await asyncio.to_thread(self._service.question, asked)
-        [answer] = await self._service.answers([question], gone(request))
+    async def _found(self, asked: Asked, request: Request) -> tuple[Question, PhotoAnswer]:
+        device, question = await asyncio.to_thread(self._service.question, asked)
+        [answer] = await self._service.answers([(device, question)], gone(request))
         good = good_answer(answer)
         self._service.answered += 1
         self._metrics.photos.labels(self._name(asked)).inc()
-        return good
+        return question, good
 
-    def _rendered(self, asked: Asked, found: PhotoAnswer) -> str:
+    def _rendered(self, asked: Asked, found: PhotoAnswer, until: float) -> str:
         photo = shown_photo(asked.photo, max_pixels=self._service.limits.photo_pixels)
-        return answer_html(self._about[self._name(asked)], photo, found)
+        about = self._about[self._name(asked)]
+        return answer_html(about, photo, found, thresholds=asked.thresholds, until=until)
 
     def _name(self, asked: Asked) -> str:
         return asked.grounder or next(iter(self._service.grounders))
