@@ -113,9 +113,9 @@ class WaitingGrounder:
         self.fingerprint = grounder.fingerprint
         self.check_expressions = grounder.check_expressions
 
-    def ground_candidates(
-        self, candidates: Candidates, expressions: str | Sequence[str], *, several: bool = False, top: int = 1
-    ) -> list[Grounding]:
+    def ground_images(
+        self, asked: Sequence[tuple[Candidates, Sequence[str]]], *, several: bool = False, top: int = 1
+    ) -> list[list[Grounding]]:
         until = self._until.get(self._next)
         self._next += 1
         begun: Event | None = None if until is None else self.detector.begun[until]
@@ -126,8 +126,8 @@ class WaitingGrounder:
                     wait(begun, "detecting the next part")
                 return Grounding.to_dict(self)
 
-        found = self._grounder.ground_candidates(candidates, expressions, several=several, top=top)
-        return [Waiting(**{each.name: getattr(one, each.name) for each in fields(one)}) for one in found]
+        [found] = self._grounder.ground_images(asked, several=several, top=top)
+        return [[Waiting(**{each.name: getattr(one, each.name) for each in fields(one)}) for one in found]]
 
 
 def test_while_photos_are_detected_the_answers_for_earlier_ones_are_written(

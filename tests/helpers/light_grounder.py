@@ -28,10 +28,10 @@ class LightGrounder:
             raise DataError("an expression has no words")
         return found
 
-    def ground_candidates(
-        self, candidates: Candidates, expressions: str | Sequence[str], *, several: bool = False, top: int = 1
-    ) -> list[Grounding]:
-        return [self._ground(candidates, each) for each in self.check_expressions(expressions)]
+    def ground_images(
+        self, asked: Sequence[tuple[Candidates, Sequence[str]]], *, several: bool = False, top: int = 1
+    ) -> list[list[Grounding]]:
+        return [[self._ground(candidates, each) for each in phrases] for candidates, phrases in asked]
 
     def _ground(self, candidates: Candidates, expression: str) -> Grounding:
         choice = int("lower" in expression)

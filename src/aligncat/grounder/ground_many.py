@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from PIL import Image
 
-from aligncat.detectors.protocol import Detector
 from aligncat.errors import AligncatError, ConfigError, ImageError, NothingFoundError
 from aligncat.files.given_images import ImageInput, as_rgb, image_path
 from aligncat.files.images import decode_image
+from aligncat.grounder.candidate_grounder import CandidateGrounder
 from aligncat.grounder.doubts import Thresholds
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.matcher import Matcher, required_matcher
@@ -33,30 +33,6 @@ _WAITING = 2  # batches that are read or answered while the caller works on an e
 
 Pair: TypeAlias = "tuple[ImageInput, str | Sequence[str]]"
 """An image and one or several phrases."""
-
-
-class CandidateGrounder(Protocol):
-    """What `ground_photos` needs of a grounder. Threads can share it."""
-
-    @property
-    def detector(self) -> Detector:
-        """The detector, loaded at first use."""
-
-    @property
-    def matcher(self) -> Matcher | None:
-        """What computes `Grounding.match`; None if the grounder is not calibrated."""
-
-    def check_expressions(self, expressions: str | Sequence[str]) -> list[str]:
-        """Return one or several expressions as a list.
-
-        Raises:
-            DataError: there are no expressions, or one is not text or has no words.
-        """
-
-    def ground_candidates(
-        self, candidates: Candidates, expressions: str | Sequence[str], *, several: bool = False, top: int = 1
-    ) -> list[Grounding]:
-        """Ground expressions in an image whose candidates are available."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +64,14 @@ class Answering:
         several: whether a phrase for several objects is answered with all of them.
         top: the number of best candidates in `Grounding.answers`; 1 for none beside the choice.
         thresholds: the least probabilities of an answer.
+        together: whether the phrases of all photos of a batch are scored at once. That is faster, and the last bits of
+            an answer then depend on what else is in its batch.
     """
 
     several: bool = False
     top: int = 1
     thresholds: Thresholds = field(default_factory=Thresholds)
+    together: bool = False
 
     def check(self, matcher: Matcher | None) -> None:
         """Check that a grounder can answer so.
@@ -246,12 +225,18 @@ class _Job:
         """Answer the questions of a batch."""
         opened = [each.result() for each in opening]
         detected = iter(self._detect([each.picture for each in opened if each.picture is not None]))
-        answers = []
+        found = []
         for question, photo in zip(batch, opened, strict=True):
-            if not question.again:
+            if not question.again or self._last is None:
                 self._last = self._find(photo, detected)
-            answers.append(self._ground(question))
-        return answers
+            found.append(self._last)
+        asked = [
+            (each.candidates, question.phrases)
+            for question, each in zip(batch, found, strict=True)
+            if each.candidates is not None and len(each.candidates)
+        ]
+        groundings = self._ground(asked)
+        return [self._answer(question, each, groundings) for question, each in zip(batch, found, strict=True)]
 
     def _detect(self, pictures: Sequence[Image.Image]) -> Iterator[Candidates]:
         if not pictures:  # the detector is not loaded
@@ -269,22 +254,20 @@ class _Job:
             return _Found(photo, self._store.candidates(photo.stored))
         return _Found(photo, next(detected))
 
-    def _ground(self, question: _Question) -> PhotoAnswer:
-        """Ground the phrases of a question in the photo that was found last."""
-        found = self._last
-        if found is None or found.candidates is None:
-            error = None if found is None else found.error
-            return PhotoAnswer(question.image, error=error, stamp=None if found is None else found.opened.stamp)
+    def _ground(self, asked: Sequence[tuple[Candidates, Sequence[str]]]) -> Iterator[list[Grounding]]:
+        how = self._answering
+        for some in [asked] if how.together else [[each] for each in asked]:
+            yield from self._grounder.ground_images(some, several=how.several, top=how.top)
+
+    def _answer(self, question: _Question, found: _Found, groundings: Iterator[list[Grounding]]) -> PhotoAnswer:
+        """Return the answer to a question. It takes the next groundings if the photo has candidates."""
+        if found.candidates is None:
+            return PhotoAnswer(question.image, error=found.error, stamp=found.opened.stamp)
         size, how = (found.candidates.width, found.candidates.height), self._answering
         if not len(found.candidates):
-            error = NothingFoundError(
-                f"{_name(question.image)}the detector found nothing in the image; try another one"
-            )
+            error = NothingFoundError(f"{_name(question.image)}the detector found nothing in the image; try another")
             return PhotoAnswer(question.image, size, error=error, stamp=found.opened.stamp)
-        groundings = self._grounder.ground_candidates(
-            found.candidates, question.phrases, several=how.several, top=how.top
-        )
-        kept = [(how.thresholds.kept(each, top=how.top > 1), each) for each in groundings]
+        kept = [(how.thresholds.kept(each, top=how.top > 1), each) for each in next(groundings)]
         return PhotoAnswer(
             question.image,
             size,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -173,13 +173,13 @@ class Grounding:
         The run lengths of the mask become text, as in COCO's result files. A score of -inf (of a candidate that the
         category filter dropped; see `Alignment`) becomes None, because JSON has no infinity.
         """
-        plain = asdict(self)
+        plain = _values(self)
         plain["box"] = list(self.box)
         plain["word_weights"] = [list(pair) for pair in self.word_weights]
         plain["unknown_words"] = list(self.unknown_words)
         plain["candidates"] = [_candidate(each) for each in self.candidates]
         plain["mask"] = _mask(self.mask)
-        plain["answers"] = [{**asdict(each), "box": list(each.box), "mask": _mask(each.mask)} for each in self.answers]
+        plain["answers"] = [{**_values(each), "box": list(each.box), "mask": _mask(each.mask)} for each in self.answers]
         plain["warnings"] = list(self.warnings)
         return plain
 
@@ -214,6 +214,11 @@ class Grounding:
         )
 
 
+def _values(of: Grounding | Answer | CandidateScore) -> dict[str, Any]:
+    """Return the attributes by name. `asdict` would also copy what is in them."""
+    return {each.name: getattr(of, each.name) for each in fields(of)}
+
+
 def _mask(mask: RLE | None) -> dict[str, Any] | None:
     return None if mask is None else {"size": list(mask["size"]), "counts": mask["counts"].decode("ascii")}
 
@@ -229,4 +234,4 @@ def _candidate_of(plain: Mapping[str, Any]) -> CandidateScore:
 
 def _candidate(candidate: CandidateScore) -> dict[str, Any]:
     scores = {name: score if math.isfinite(score) else None for name, score in candidate.scores.items()}
-    return {**asdict(candidate), "box": list(candidate.box), "scores": scores}
+    return {**_values(candidate), "box": list(candidate.box), "scores": scores}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -30,25 +31,26 @@ class Images(NamedTuple):
     boxes: NDArray[np.float32]
 
     @classmethod
-    def repeated(cls, candidates: Candidates, columns: Sequence[ScaledColumn], count: int) -> Self:
-        """Return the candidates of one image for each of `count` expressions.
+    def of(cls, candidates: Sequence[Candidates], columns: Sequence[ScaledColumn]) -> Self:
+        """Return the candidates of the image of each of B expressions.
 
         Args:
-            candidates: the candidates.
+            candidates: the candidates, B times, equally many each time. Those of one image follow one another.
             columns: the columns that the grounder reads beside f_q.
-            count: B.
 
         Raises:
             StoreError: the candidates lack a column, or have it in another length.
         """
-        one = cls(
-            found_features(candidates, columns)[None],
-            candidates.categories.astype(np.int64)[None],
-            np.ones((1, len(candidates)), bool),
-            candidates.confidences[None],
-            candidates.relative_boxes[None],
+        groups = [list(group) for _, group in groupby(candidates, key=id)]
+        each = [group[0] for group in groups]
+        images = cls(
+            np.stack([found_features(one, columns) for one in each]),
+            np.stack([one.categories.astype(np.int64) for one in each]),
+            np.ones((len(each), len(each[0])), bool),
+            np.stack([one.confidences for one in each]),
+            np.stack([one.relative_boxes for one in each]),
         )
-        return one.rows(np.zeros(count, np.int64))
+        return images.rows(np.repeat(np.arange(len(each)), [len(group) for group in groups]))
 
     def rows(self, rows: NDArray[np.int64]) -> Self:
         """Return the images of the given rows, (n,)."""

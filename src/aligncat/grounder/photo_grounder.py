@@ -61,6 +61,12 @@ class PhotoGrounder(ABC):
     ) -> list[Grounding]:
         """Ground expressions in an image whose candidates are available; see `Grounder.ground_candidates`."""
 
+    def ground_images(
+        self, asked: Sequence[tuple[Candidates, Sequence[str]]], *, several: bool = False, top: int = 1
+    ) -> list[list[Grounding]]:
+        """Ground expressions in several images whose candidates are available; see `TrainedGrounder.ground_images`."""
+        return [self.ground_candidates(*each, several=several, top=top) for each in asked]
+
     @abstractmethod
     def choose(self, store: Store, split: Split) -> Choices:
         """Choose a candidate for every expression of a split; see `Grounder.choose`."""

@@ -106,7 +106,7 @@ class Service:
                 "unknown_grounder",
                 f"there is no grounder {name!r}; GET /v1/grounders lists them{did_you_mean(name, self.grounders)}",
             )
-        answering = Answering(asked.several, asked.top, asked.thresholds)
+        answering = Answering(asked.several, asked.top, asked.thresholds, together=True)
         try:
             answering.check(grounder.matcher)
         except ConfigError as error:

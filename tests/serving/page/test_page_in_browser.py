@@ -7,6 +7,7 @@ import re
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from axe_core_python.selenium import Axe
 from helpers.browser import Page
 from helpers.fabricate import write_image
-from helpers.served import Served, served
+from helpers.served import SMALL, HeldDetector, Served, served
 from pycocotools.coco import COCO
 
 from aligncat.grounder.grounder import Grounder
@@ -65,6 +66,34 @@ class Trial:
         for condition in (SHOWN.replace("arguments[0]", str(answers)), IDLE):
             self.page.wait(condition)
         return self
+
+    def slide(self, name: str, value: float) -> Trial:
+        """Move a slider."""
+        self.page.run(
+            "const slider = document.getElementById(arguments[0]);"
+            "slider.value = arguments[1]; slider.dispatchEvent(new Event('input', { bubbles: true }))",
+            name,
+            value,
+        )
+        return self
+
+    def offered(self) -> list[str]:
+        """Return the labels of the settings that are shown, and what is said beside them."""
+        found: list[str] = self.page.run(
+            "return [...document.querySelectorAll('#settings :is(label, #without-match)')]"
+            ".filter((each) => each.checkVisibility()).map((each) => each.textContent)"
+        )
+        return found
+
+    def download(self, folder: Path, name: str, place: int) -> Path:
+        """Press a button for a download, and return the file once it is there."""
+        self.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+        self.page.click("[data-download]", place)
+        until = time.monotonic() + 60
+        while not (folder / name).exists():
+            assert time.monotonic() < until, self.page.texts("#status")
+            time.sleep(0.05)
+        return folder / name
 
     def facts(self, answer: int = 0) -> list[dict[str, str]]:
         """Return the terms of each phrase of an answer."""
@@ -217,6 +246,122 @@ def test_a_server_that_is_gone_is_told(page: Page, tiny_detector: Path, photo: P
     trial.driver.find_element("id", "ask").click()
     page.wait("return document.querySelector('#answers [role=alert]')")
     assert page.texts("#answers [role=alert]") == ["The server cannot be reached. Check that it runs, then try again."]
+    assert page.texts("#status") == ["Not answered."]
+    page.click("#examples button", 1)
+    page.wait("return document.getElementById('status').textContent.startsWith('The server cannot be reached.')")
+
+
+def test_a_refusal_is_not_called_an_answer(trial: Trial, photo: Path) -> None:
+    trial.upload(photo).write("red dog").ask()
+    assert trial.page.texts("#status") == ["Answered."]
+    trial.write("...").ask()
+    assert trial.page.texts("#status") == ["Not answered."]
+    trial.write("red dog").beside("free").ask(2)
+    assert trial.page.texts("#status") == ["Both have answered."]
+    trial.write("...").ask(2)
+    assert trial.page.texts("#status") == ["Neither has answered."]
+    trial.write(" ").driver.find_element("id", "ask").click()
+    trial.page.wait("return document.querySelector('#answers [role=alert]').textContent.includes('phrase yet')")
+    assert trial.page.texts("#status") == ["Not answered."]
+    assert trial.page.errors() == []
+
+
+def test_a_fault_of_the_page_reaches_the_reader_and_the_console(trial: Trial, photo: Path) -> None:
+    trial.upload(photo).write("red dog")
+    trial.page.run(
+        "document.getElementById('answers').getBoundingClientRect = () => { throw new TypeError('broken on purpose') }"
+    )
+    trial.driver.find_element("id", "ask").click()
+    trial.page.wait("return document.querySelector('#answers [role=alert]')").wait(IDLE)
+    [told] = trial.page.texts("#answers [role=alert]")
+    assert told == "The page failed (broken on purpose). Load it again, and try once more."
+    assert trial.page.texts("#status") == ["Not answered."]
+    assert ["broken on purpose" in each for each in trial.page.errors()] == [True]
+
+
+def test_what_cannot_be_asked_does_not_end_what_was(page: Page, held: HeldDetector, photo: Path) -> None:
+    limits = replace(SMALL, answer_seconds=300.0)
+    with served({"free": held.grounder()}, AppSettings(limits, page=True)) as server:
+        trial = Trial(page, server).upload(photo).write("red dog")
+        held.go.clear()
+        trial.driver.find_element("id", "ask").click()
+        assert held.begun.wait(60)
+        trial.write(" ").driver.find_element("id", "ask").click()
+        page.wait("return document.querySelector('#answers [role=alert]')")
+        assert page.texts("#status") == ["Looking …"]
+        held.go.set()
+        trial.answered()
+        assert len(trial.facts()) == 1 and page.texts("#status") == ["Answered."]
+        held.go.clear()
+        held.begun.clear()
+        trial.write("red dog").driver.find_element("id", "ask").click()
+        assert held.begun.wait(60)
+        trial.write("couch", "cup").driver.find_element("id", "ask").click()  # which does end it
+        held.go.set()
+        page.wait("return document.querySelectorAll('#answers h4').length === 2").wait(IDLE)
+        assert page.errors() == []
+
+
+def test_all_objects_of_a_phrase_are_found_and_downloaded(trial: Trial, photo: Path, tmp_path: Path) -> None:
+    boxes = "return document.querySelectorAll('.picture rect.box').length"
+    trial.upload(photo).write("both dogs").ask()
+    assert trial.page.run(boxes) == 1
+    trial.driver.find_element("id", "several").click()
+    trial.ask()
+    [expected] = trial.server.service.grounders["mine"].ground(photo, ["both dogs"], several=True)
+    assert len(expected.answers) == 2 == trial.page.run(boxes)
+    assert [" ".join(each.split()) for each in trial.page.texts(".objects li")] == [
+        f"{each.category}: probability {each.probability:.2f}, match {each.match:.2f}, box "
+        f"{', '.join(str(round(number)) for number in each.box)}"
+        for each in expected.answers
+    ]
+    assert trial.facts()[0]["Objects"] == "2"
+    chosen = trial.page.run("return [...document.querySelectorAll('tr.chosen th')].map((e) => e.textContent)")
+    assert sorted(chosen) == sorted(str(each.choice + 1) for each in expected.answers)
+    folder = tmp_path / "downloads"
+    [line] = json.loads(trial.download(folder, "a photo.json", 0).read_text())
+    assert line["answers"] == json.loads(json.dumps(expected.to_dict()["answers"]))
+    annotations = json.loads(trial.download(folder, "a photo.coco.json", 1).read_text())["annotations"]
+    assert [each["bbox"][:2] for each in annotations] == [list(each.box[:2]) for each in expected.answers]
+    with zipfile.ZipFile(trial.download(folder, "a photo.label-studio.zip", 2)) as archive:
+        [task] = json.loads(archive.read("tasks.json"))
+    kinds = [each["type"] for each in task["predictions"][0]["result"]]
+    assert kinds == ["rectanglelabels", "brushlabels"] * 2
+    assert trial.page.errors() == []
+
+
+def test_doubtful_answers_are_left_out(trial: Trial, photo: Path, tmp_path: Path) -> None:
+    [found] = trial.server.service.grounders["mine"].ground(photo, ["red dog"])
+    assert found.match is not None and found.probability < 0.6 and 0.4 < found.match < 0.9
+    trial.upload(photo).write("red dog").slide("min-probability", 0.6).ask()
+    assert trial.page.texts("#settings output") == ["0.60", "any"]
+    said = f"Left out: nothing is probable enough: probability {found.probability:.2f}."
+    assert trial.page.texts(".left-out p") == [said]
+    assert trial.page.run("return document.querySelectorAll('.picture rect.box').length") == 0
+    assert json.loads(trial.download(tmp_path / "downloads", "a photo.json", 0).read_text()) == []
+    trial.slide("min-probability", 0).slide("min-match", 0.9).ask()
+    assert trial.page.texts(".left-out p") == [f"Left out: nothing matches: match {found.match:.2f}."]
+    trial.slide("min-match", 0.4).ask()
+    assert len(trial.facts()) == 1
+    assert trial.page.errors() == []
+
+
+def test_what_a_grounder_lacks_is_said_instead_of_offered(trial: Trial, photo: Path) -> None:
+    labels = ["All objects that a phrase means, such as “both dogs”", "Minimum probability", "Minimum match"]
+    said = "free has no match: it answers each phrase with one object, even if the photo shows nothing that fits."
+    assert trial.offered() == labels
+    trial.driver.find_element("id", "several").click()
+    trial.slide("min-match", 0.05).beside("free")
+    trial.page.wait("return !document.getElementById('without-match').hidden")
+    assert trial.offered() == [*labels, said]
+    trial.upload(photo).write("both dogs").ask(2)  # and free is not asked for what it lacks
+    assert trial.page.texts("#status") == ["Both have answered."]
+    trial.page.run("[...document.querySelectorAll('#first label')].at(-1).click()")
+    trial.page.wait("return document.getElementById('several').closest('p').hidden")
+    assert trial.offered() == [labels[1], said]
+    trial.ask()
+    assert len(trial.facts()) == 1
+    assert trial.page.errors() == []
 
 
 def test_text_is_never_markup(trial: Trial, photo: Path, tmp_path: Path) -> None:
@@ -304,6 +449,9 @@ def test_the_accessibility_tree_names_every_control(trial: Trial, photo: Path) -
     ]
     assert sorted(names("radiogroup")) == ["Beside it", "Grounder"]
     assert names("radio") == ["mine", "free", "none", "mine", "free"]
+    assert names("checkbox") == ["All objects that a phrase means, such as “both dogs”"]
+    assert names("slider") == ["Minimum probability", "Minimum match"]
+    assert "Settings" in names("group")
     headings = {" ".join(each.split()) for each in names("heading")}
     assert headings == {"aligncat", "Or try an example", "Answers", "mine", "red dog", "The grounders"}
     assert "Answer of mine" in names("region")
@@ -338,6 +486,15 @@ def test_all_works_with_the_keyboard_alone(trial: Trial, photo: Path) -> None:
     focus("#first input")
     focus("#second input")
     trial.page.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    focus("#several")
+    assert outlined()
+    trial.page.press(Keys.SPACE)
+    assert trial.page.run("return document.activeElement.checked")
+    focus("#min-probability")
+    assert outlined()
+    trial.page.press(Keys.ARROW_RIGHT)
+    assert trial.page.texts("#settings output") == ["0.05", "any"]
+    focus("#min-match")
     focus("#ask")
     assert outlined()
     trial.page.press(Keys.ENTER)
@@ -353,15 +510,10 @@ def test_all_works_with_the_keyboard_alone(trial: Trial, photo: Path) -> None:
 
 def test_answers_are_downloaded(trial: Trial, photo: Path, tmp_path: Path) -> None:
     folder = tmp_path / "downloads"
-    trial.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
     trial.upload(photo).write("red dog", "couch").ask()
     names = ["a photo.json", "a photo.coco.json", "a photo.label-studio.zip"]
     for place, name in enumerate(names):
-        trial.page.click("[data-download]", place)
-        until = time.monotonic() + 60
-        while not (folder / name).exists():
-            assert time.monotonic() < until, trial.page.texts("#status")
-            time.sleep(0.05)
+        trial.download(folder, name, place)
     expected: list[Any] = [
         each.to_dict() for each in trial.server.service.grounders["mine"].ground(photo, ["red dog", "couch"])
     ]

@@ -70,6 +70,7 @@ def test_a_refusal_is_shown(page_server: Served, photo: bytes | None, fields: di
     [alert] = Seen(reply.text).alerts
     assert alert.startswith(said)
     assert reply.status_code == 200 and "<b>" not in reply.text
+    assert reply.headers["x-refusal"]  # by which the page tells it from an answer
 
 
 @pytest.mark.parametrize("path", ["answer", "json", "coco", "label-studio"])
@@ -82,8 +83,23 @@ def test_a_request_that_is_too_large_or_no_form_is_refused(page_server: Served, 
 
 
 def test_the_settings_of_other_routes_change_nothing(page_server: Served) -> None:
-    reply = ask(page_server, min_match="1.0", top="3", candidates="false")
+    reply = ask(page_server, top="3", timeout="0.1", candidates="false")
     assert reply.text == ask(page_server).text
+    assert "x-refusal" not in reply.headers
+
+
+def test_the_least_probabilities_leave_phrases_out(page_server: Served) -> None:
+    assert "Left out: nothing matches: match " in ask(page_server, min_match="1.0").text
+    for path in ("json", "coco", "label-studio"):
+        assert ask(page_server, path, min_match="1.0").status_code == 200
+    assert ask(page_server, "json", min_match="1.0").json() == []
+    assert ask(page_server, "coco", min_match="1.0").json()["annotations"] == []
+
+
+@pytest.mark.parametrize("setting", ["several", "min_match"])
+def test_a_setting_that_a_grounder_lacks_is_refused(page_server: Served, setting: str) -> None:
+    reply = ask(page_server, grounder="free", **{setting: "1"})
+    assert reply.headers["x-refusal"] == "impossible_settings"
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,14 @@ from PIL import Image
 
 from aligncat.errors import ImageError
 from aligncat.geometry import encode_mask
+from aligncat.grounder.doubts import Thresholds
 from aligncat.grounder.ground_many import PhotoAnswer
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.overlay import PALETTE
 from aligncat.serving.page.about import About, about, advice
 from aligncat.serving.page.pictures import shown_mask, shown_photo
-from aligncat.serving.page.rendering import about_html, answer_html, refusal_html
+from aligncat.serving.page.rendering import about_html, answer_html, refusal_html, settings_html
 from aligncat.serving.refusals import Refusal
 
 ABOUT = About("mine", False, ("It is a test.",), ("dog",), True)
@@ -47,7 +48,7 @@ class Tags(HTMLParser):
 
 
 def shown(*groundings: Grounding, of: About = ABOUT) -> str:
-    return answer_html(of, "data:image/jpeg;base64,", PhotoAnswer(b"", (WIDTH, HEIGHT), groundings))
+    return answer_html(of, "data:image/jpeg;base64,", PhotoAnswer(b"", (WIDTH, HEIGHT), groundings), Thresholds())
 
 
 def with_text(text: str) -> tuple[About, Grounding]:
@@ -75,6 +76,37 @@ def test_a_low_match_is_told() -> None:
     assert "Nothing here matches" in shown(replace(found, match=0.2))
     assert "Nothing here matches" not in shown(replace(found, match=0.5))
     assert "Nothing here matches" not in shown(replace(found, match=None))
+
+
+def test_all_objects_of_a_phrase_are_told() -> None:
+    found = grounding("both dogs", both=True)
+    found = replace(found, match=0.9, answers=tuple(replace(each, match=0.8) for each in found.answers))
+    text = " ".join("".join(Tags(shown(found)).text).split())
+    assert "Objects2 Probability, together0.75 Match0.90" in text
+    assert "dog: probability 0.50, match 0.80, box 4, 2, 14, 12" in text
+    assert "dog: probability 0.25, match 0.80, box 20, 5, 30, 20" in text
+    assert shown(found).count('<tr class="chosen"') == 2
+    assert shown(found).count("<image ") == 2
+
+
+def test_what_was_left_out_is_told_with_its_reason() -> None:
+    left = grounding("<b>cat</b>")
+    answer = PhotoAnswer(b"", (WIDTH, HEIGHT), (), (left,))
+    html = answer_html(ABOUT, "data:image/jpeg;base64,", answer, Thresholds(probability=0.6))
+    assert "<b>" not in html
+    text = " ".join("".join(Tags(html).text).split())
+    assert "<b>cat</b> Left out: nothing is probable enough: probability 0.50. Download" in text
+
+
+def test_drawing_is_given_up_after_the_deadline() -> None:
+    answer = PhotoAnswer(b"", (WIDTH, HEIGHT), (grounding("dog"),))
+    with pytest.raises(TimeoutError):
+        answer_html(ABOUT, "data:image/jpeg;base64,", answer, Thresholds(), until=0.0)
+
+
+def test_the_settings_say_which_grounders_have_a_match() -> None:
+    html = settings_html((ABOUT, replace(ABOUT, name="free", has_match=False)))
+    assert 'data-first="mine" data-with-match="mine"' in html
 
 
 def test_numbers_of_equal_boxes_stand_in_a_row() -> None:

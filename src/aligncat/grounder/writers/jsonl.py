@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,9 @@ def phrase_line(record: PhotoRecord, found: Grounding, *, candidates: bool) -> d
 
 def slim(found: Grounding, *, candidates: bool) -> dict[str, Any]:
     """Return the values of `Grounding.to_dict`, without the candidates and word weights unless they are asked for."""
-    plain = found.to_dict()
     if candidates:
-        return plain
+        return found.to_dict()
+    plain = replace(found, candidates=(), word_weights=()).to_dict()
     plain["answers"] = [
         {name: value for name, value in each.items() if name not in _DETAILS} for each in plain["answers"]
     ]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aligncat.errors import ImageError, NothingFoundError
-from aligncat.grounder.ground_many import Answering, CandidateGrounder, PhotoAnswer, ground_photos
+from aligncat.grounder.candidate_grounder import CandidateGrounder
+from aligncat.grounder.ground_many import Answering, PhotoAnswer, ground_photos
 from aligncat.grounder.requests.request import Request
 from aligncat.grounder.writers.unfinished import Unfinished
 

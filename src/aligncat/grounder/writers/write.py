@@ -16,7 +16,8 @@ from aligncat.files.locks import path_lock
 from aligncat.files.temporary import remove_left_files
 from aligncat.files.writable import check_writable
 from aligncat.files.write_errors import named_write_errors
-from aligncat.grounder.ground_many import Answering, CandidateGrounder
+from aligncat.grounder.candidate_grounder import CandidateGrounder
+from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.requests.request import Request, check_names
 from aligncat.grounder.writers.answer_set import AnswerSet, Classes, PhotoRecord
 from aligncat.grounder.writers.formats import FORMATS, AnswerFormat

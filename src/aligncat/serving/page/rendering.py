@@ -27,7 +27,7 @@ FOLDER = Path(__file__).parent
 
 
 def answer_html(
-    about: About, photo: str, answer: PhotoAnswer, *, thresholds: Thresholds = Thresholds(), until: float = math.inf
+    about: About, photo: str, answer: PhotoAnswer, thresholds: Thresholds, *, until: float = math.inf
 ) -> str:
     """Return an answer.
 

@@ -128,7 +128,7 @@ class PageRoutes:
     def _rendered(self, asked: Asked, found: PhotoAnswer, until: float) -> str:
         photo = shown_photo(asked.photo, max_pixels=self._service.limits.photo_pixels)
         about = self._about[self._name(asked)]
-        return answer_html(about, photo, found, thresholds=asked.thresholds, until=until)
+        return answer_html(about, photo, found, asked.thresholds, until=until)
 
     def _name(self, asked: Asked) -> str:
         return asked.grounder or next(iter(self._service.grounders))
