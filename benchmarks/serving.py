@@ -53,10 +53,11 @@ _FORM = f"multipart/form-data; boundary={_BOUNDARY}"
 
 @dataclass
 class Seen:
-    """What clients saw: the seconds of each good answer, and the number of bad requests."""
+    """What clients saw: the seconds of each good answer, and the numbers of bad requests and of full queues."""
 
     seconds: list[float] = field(default_factory=list)
     bad: int = 0
+    full: int = 0
 
     @property
     def p95(self) -> float:
@@ -67,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20.0, help="of each load")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clients", type=int, default=32, help="fewer than the server's queue holds")
+    parser.add_argument("--clients", type=int, default=32, help="more than 64 find the queue full at times")
     add_out(parser)
     options = parser.parse_args()
 
@@ -102,7 +103,12 @@ def main() -> None:
                 late["ground_many"].append(bare.p95)
                 for name, times in single.items():
                     alone[name] += times
-                counts.append({name: {"good": len(each.seconds), "bad": each.bad} for name, each in found.items()})
+                counts.append(
+                    {
+                        name: {"good": len(each.seconds), "bad": each.bad, "full": each.full}
+                        for name, each in found.items()
+                    }
+                )
     detector_is = "the detector alone, in batches"
     unit = f"times {detector_is}"
     figures = [
@@ -215,9 +221,13 @@ def ask(place: tuple[str, int], photos: Sequence[bytes], clients: int, length: f
             begun = time.monotonic()
             connection.request("POST", "/v1/ground", chosen.choice(bodies), {"Content-Type": _FORM})
             response = connection.getresponse()
+            content = response.read()
+            if response.status == 429:
+                seen.full += 1
+                time.sleep(chosen.uniform(0.5, 1.5) * int(response.headers["Retry-After"]))
+                continue
             if response.status != 200:
-                raise RuntimeError(f"status {response.status}: {response.read()[:200]!r}")
-            response.read()
+                raise RuntimeError(f"status {response.status}: {content[:200]!r}")
             seen.seconds.append(time.monotonic() - begun)
         connection.close()
 
@@ -295,7 +305,9 @@ def together(client: Callable[[int, Seen, float], None], clients: int, length: f
         thread.start()
     for thread in threads:
         thread.join()
-    return Seen([one for each in seen for one in each.seconds], sum(each.bad for each in seen))
+    return Seen(
+        [one for each in seen for one in each.seconds], sum(each.bad for each in seen), sum(each.full for each in seen)
+    )
 
 
 if __name__ == "__main__":

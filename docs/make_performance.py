@@ -105,6 +105,12 @@ SECTIONS = (
         "Evaluating many expressions",
     ),
     Section(
+        "serving",
+        "The server",
+        "python benchmarks/serving.py",
+        "What the server adds to the shipped grounder's detector, with all clients in another process.",
+    ),
+    Section(
         "command-line",
         "The command line",
         "python benchmarks/command_line.py",

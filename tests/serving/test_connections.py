@@ -236,8 +236,13 @@ def test_a_stop_answers_what_was_taken(held: HeldDetector) -> None:
     with ThreadPoolExecutor(1) as pool:
         with served({"free": held.grounder()}, AppSettings(SMALL)) as server:
             requests = Held(server, held, 4)
+            idle = socket.create_connection(server.place, 60)
+            idle.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert read_reply(idle).status == 200
             threading.Timer(1.0, held.go.set).start()
             replies = pool.submit(lambda: [read_reply(each).status for each in requests.connections])
         assert replies.result(30) == [200] * 4
+    with idle:
+        assert idle.recv(1) == b""  # closed without a status
     with pytest.raises(ConnectionError):
         socket.create_connection(server.place, 5)

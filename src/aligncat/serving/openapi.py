@@ -29,7 +29,7 @@ _REFUSALS: dict[int, dict[str, Any]] = {
     415: {"description": "The body is neither JSON nor a form."},
     422: {"description": "The photo or a phrase cannot be used, or nothing was found in the photo."},
     429: {"description": "Too much is waiting.", "headers": _RETRY},
-    503: {"description": "The server is stopping.", "headers": _RETRY},
+    503: {"description": "The app is stopping. `aligncat serve` takes no connections then.", "headers": _RETRY},
 }
 
 

@@ -34,7 +34,7 @@ def probe_routes(service: Service, metrics: Metrics) -> APIRouter:
         "/ready",
         summary="Whether the server takes requests",
         response_model=Readiness,
-        responses={503: {"model": Readiness, "description": "The server is stopping."}, **refusals(403)},
+        responses={503: {"model": Readiness, "description": "The app is stopping."}, **refusals(403)},
     )
     async def get_ready() -> Response:
         return JSONResponse({"ready": service.ready}, 200 if service.ready else 503)
