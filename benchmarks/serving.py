@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 PHRASES = ("red dog", "the cup on the left")
 PHOTOS = 16
 BAD = 0.2  # of the requests
-WAIT = 120  # seconds
+WAIT = 300  # seconds
 _BOUNDARY = "aligncat-benchmark"
 _FORM = f"multipart/form-data; boundary={_BOUNDARY}"
 

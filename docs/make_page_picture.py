@@ -21,7 +21,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
-WIDTH, HEIGHT, COLOURS, EXAMPLE = 1280, 1000, 256, 1
+WIDTH, HEIGHT, COLOURS, EXAMPLE = 1280, 1120, 256, 1
 
 
 def main() -> None:

@@ -17,8 +17,9 @@ from aligncat.api.extract import extract
 from aligncat.datasets.load import load_split
 from aligncat.detectors.protocol import Detector
 from aligncat.errors import ConfigError, DataError, DetectorError, ImageError, StoreError
-from aligncat.grounder.ground_many import Pair
+from aligncat.grounder.ground_many import Answering, Pair, ground_photos
 from aligncat.grounder.grounder import Grounder
+from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.trained_grounder import PHRASES_AT_ONCE
 from aligncat.types import Candidates
 
@@ -252,6 +253,70 @@ def test_the_memory_of_a_pass_does_not_depend_on_the_number_of_phrases(grounder:
     hook.remove()
     assert passes == [PHRASES_AT_ONCE, PHRASES_AT_ONCE, 5]
     assert [each.expression for each in found] == many
+
+
+def cut(candidates: Candidates, count: int) -> Candidates:
+    names = ("features", "queries", "categories", "confidences", "boxes", "masks")
+    return replace(candidates, **{name: getattr(candidates, name)[:count] for name in names})
+
+
+def assert_alike(found: Sequence[Grounding], expected: Sequence[Grounding]) -> None:
+    """Check that groundings are the same but for the last bits of their numbers."""
+
+    def numbers(of: Grounding) -> list[float]:
+        own = [of.probability, of.match or 0.0, *(weight for _, weight in of.word_weights)]
+        own += [value for each in of.answers for value in (each.match or 0.0, each.probability)]
+        return [*own, *(each.probability for each in of.candidates)]
+
+    for one, other in zip(found, expected, strict=True):
+        for name in ("expression", "box", "mask", "category", "choice", "unknown_words", "warnings"):
+            assert getattr(one, name) == getattr(other, name), name
+        assert [each.choice for each in one.answers] == [each.choice for each in other.answers]
+        assert numbers(one) == pytest.approx(numbers(other), abs=1e-5)
+
+
+def test_several_images_are_grounded_in_one_pass_as_each_alone(calibrated: Path, world: World) -> None:
+    grounder, store = Grounder.from_pretrained(calibrated), world.open()
+    whole = [store.candidates(name) for name in store.image_ids[:4]]
+    most = min(map(len, whole))
+    one, two = (cut(each, most) for each in whole[:2])
+    three, four = (cut(each, most - 1) for each in whole[2:])
+    asked = [(one, PHRASES), (two, ["both dogs"]), (three, PHRASES), (four, ["a unicorn"]), (one, PHRASES)]
+    passes = []
+    hook = grounder.model.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[:2]))
+    found = grounder.ground_images(asked)
+    hook.remove()
+    assert passes[0] == (3, most) and {(3, most - 1), (2, most)} < {*passes}
+    for several in (False, True):
+        found = grounder.ground_images(asked, several=several)
+        assert len(found) == len(asked)
+        for answers, each in zip(found, asked, strict=True):
+            assert_alike(answers, grounder.ground_candidates(*each, several=several))
+    assert grounder.ground_images([]) == []
+    with pytest.raises(DetectorError, match="found nothing"):
+        grounder.ground_images([(one, PHRASES), (cut(two, 0), PHRASES)])
+    with pytest.raises(ConfigError, match="contradict"):
+        grounder.ground_images([], several=True, top=2)
+
+
+def test_a_batch_that_is_scored_at_once_has_the_answers_and_errors_of_each(
+    grounder: Grounder, photos: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no photo")
+    pairs: list[Pair] = [
+        (photos[0], PHRASES),
+        (tmp_path / "broken.png", ["dog"]),
+        (photos[1], ["dog"]),
+        (photos[1], PHRASES),
+        (photos[2], ["couch"]),
+    ]
+    answering = Answering(together=True)
+    found = list(ground_photos(grounder, pairs, answering=answering, batch_size=3, skip_bad_images=True))
+    assert [answer.error is None for answer in found] == [True, False, True, True, True]
+    for answer, (photo, phrases) in zip(found, pairs, strict=True):
+        assert answer.image == photo
+        if answer.error is None:
+            assert_alike(answer.groundings, grounder.ground(photo, phrases))
 
 
 def test_the_memory_of_many_pairs_is_flat(grounder: Grounder, photos: list[Path]) -> None:

@@ -302,7 +302,9 @@ def test_what_cannot_be_asked_does_not_end_what_was(page: Page, held: HeldDetect
         assert page.errors() == []
 
 
-def test_all_objects_of_a_phrase_are_found_and_downloaded(trial: Trial, photo: Path, tmp_path: Path) -> None:
+def test_all_objects_of_a_phrase_are_found_and_downloaded(
+    trial: Trial, photo: Path, tmp_path: Path, keep: Callable[[str], Path]
+) -> None:
     boxes = "return document.querySelectorAll('.picture rect.box').length"
     trial.upload(photo).write("both dogs").ask()
     assert trial.page.run(boxes) == 1
@@ -310,6 +312,7 @@ def test_all_objects_of_a_phrase_are_found_and_downloaded(trial: Trial, photo: P
     trial.ask()
     [expected] = trial.server.service.grounders["mine"].ground(photo, ["both dogs"], several=True)
     assert len(expected.answers) == 2 == trial.page.run(boxes)
+    keep("page-several")
     assert [" ".join(each.split()) for each in trial.page.texts(".objects li")] == [
         f"{each.category}: probability {each.probability:.2f}, match {each.match:.2f}, box "
         f"{', '.join(str(round(number)) for number in each.box)}"
