@@ -308,7 +308,9 @@ def test_all_objects_of_a_phrase_are_found_and_downloaded(
     boxes = "return document.querySelectorAll('.picture rect.box').length"
     trial.upload(photo).write("both dogs").ask()
     assert trial.page.run(boxes) == 1
+    unticked = trial.page.colours("#several", 0.5, 0.5, reach=4)
     trial.driver.find_element("id", "several").click()
+    assert trial.page.colours("#several", 0.5, 0.5, reach=4) != unticked
     trial.ask()
     [expected] = trial.server.service.grounders["mine"].ground(photo, ["both dogs"], several=True)
     assert len(expected.answers) == 2 == trial.page.run(boxes)
