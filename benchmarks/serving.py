@@ -288,8 +288,13 @@ def ask_grounder(grounder: Grounder, photos: Sequence[bytes], clients: int, leng
 
     answering = threading.Thread(target=answer)
     answering.start()
-    filling = threading.Timer(length, lambda: [asked.put((photos[0], threading.Event())) for _ in range(64)])
-    filling.start()  # the last batches are full, so that no client waits for one
+
+    def fill() -> None:
+        """Make the last batches full, so that no client waits for one."""
+        for _ in range(64):
+            asked.put((photos[0], threading.Event()))
+
+    threading.Timer(length, fill).start()
     seen = together(client, clients, length)
     asked.put(None)
     answering.join()
