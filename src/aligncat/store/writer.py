@@ -289,7 +289,7 @@ class StoreWriter:
         try:
             return self.progress()
         except OSError:
-            return "Run the same extraction again to resume."
+            return "Run the same command again to resume."
 
 
 def _another_store(folder: Location, differing: Sequence[str]) -> StoreError:
