@@ -49,6 +49,14 @@ def test_a_pipe_gets_a_line_of_progress_every_so_often(
     assert [line[-1] for line in lines] == ["1/3", "2/3", "3/3"]
 
 
+def test_lines_of_progress_have_no_control_codes_where_colours_are_forced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as Jupyter sets it for the commands of a notebook
+    assert len(list(track(range(3), "tracking"))) == 3
+    assert "\x1b" not in (said := capsys.readouterr().err) and len(said.splitlines()) == 1
+
+
 def test_a_short_task_prints_one_line_to_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(list(track(range(100), "tracking"))) == 100
     assert len(capsys.readouterr().err.splitlines()) == 1

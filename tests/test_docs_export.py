@@ -30,7 +30,7 @@ def test_the_commands_of_the_page_run(
     write_image(tmp_path / "photo.jpg", 1)
     for number in range(4):
         write_image(tmp_path / "photos" / f"{number}.jpg", number)
-    assert len(COMMANDS) == 8
+    assert len(COMMANDS) == 10
     for command in COMMANDS:
         words = [str(world.detector) if word == "mini" else word for word in shlex.split(command)[1:]]
         capsys.readouterr()

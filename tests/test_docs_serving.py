@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import shlex
@@ -15,7 +14,11 @@ import pytest
 from helpers.fabricate import write_image
 from helpers.served import Process, serve_process
 from helpers.tiny_run import World
+from PIL import Image
 
+from aligncat.cli import main
+from aligncat.datasets.config import DataConfig
+from aligncat.datasets.load import load_truth
 from aligncat.grounder.writers.label_studio import Controls
 from aligncat.serving.label_studio.project import Project
 from aligncat.serving.limits import Limits
@@ -35,8 +38,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
     for name in ("mine", "first"):
         (found / "runs" / name).symlink_to(trained)
     write_image(found / "photo.jpg", 1)
-    photo = base64.b64encode((found / "photo.jpg").read_bytes()).decode()
-    (found / "request.json").write_text(json.dumps({"photo": photo, "phrases": ["red mug"]}))
+    [write] = [line for line in PAGE.splitlines() if line.startswith("    echo ")]
+    subprocess.run(write, cwd=found, shell=True, check=True)
     return found
 
 
@@ -100,3 +103,33 @@ def test_the_configuration_of_the_page_on_label_studio_fits() -> None:
     assert project.phrases(task) == ["the red mug on the left"] and project.address(task).startswith(
         "/data/local-files/"
     )
+
+
+def test_the_python_of_the_page_on_label_studio_reads_an_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (DOCS / "label-studio.md").read_text(encoding="utf-8")
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (200, 100)).save(tmp_path / "photos" / "a b.png")
+    shape = {"original_width": 200, "original_height": 100, "image_rotation": 0, "from_name": "box", "to_name": "image"}
+    value = {"x": 10.0, "y": 20.0, "width": 90.0, "height": 30.0, "rotation": 0, "rectanglelabels": ["object"]}
+    box = {**shape, "id": "a", "type": "rectanglelabels", "value": value}
+    mask = {
+        **shape,
+        "id": "b",
+        "type": "brushlabels",
+        "value": {"format": "rle", "rle": [0], "brushlabels": ["object"]},
+    }
+    data = {"image": "/data/local-files/?d=photos/a%20b.png", "phrase": "the dog"}
+    tasks = [
+        {"id": n, "data": data, "annotations": [{"result": found}]} for n, found in enumerate(([box, mask], [mask]))
+    ]
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    monkeypatch.chdir(tmp_path)
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code, "label-studio.md", "exec"), {})
+    [check] = [line.strip() for line in page.splitlines() if line.startswith("    aligncat data check ")]
+    assert main(shlex.split(check.replace("/srv/data", str(tmp_path)))[1:]) == 0, capsys.readouterr()
+    truth = load_truth(DataConfig("labelled", "jsonl", boxes="fraction", images=tmp_path), "val")
+    [found] = [each.box for each in truth.values()]
+    assert found == pytest.approx((20, 20, 200, 50))

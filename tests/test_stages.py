@@ -78,7 +78,7 @@ def test_every_bar_of_a_stage_shows_the_times_of_all(
     with stages.next():
         clock.now = 5.0
         list(track(range(4), "working"))  # 5 s instead of 10
-    assert "working" in (said := capsys.readouterr().err) and "(0:05 passed, about 0:25 left)" in said
+    assert "working" in (said := capsys.readouterr().err) and "(in all 0:05 passed, about 0:25 left)" in said
     list(track(range(4), "alone"))
     assert "passed" not in capsys.readouterr().err
 

@@ -59,9 +59,10 @@ def test_it_runs_from_an_empty_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     outputs = [text_of(cell) for cell in run.cells if cell.cell_type == "code"]
     before, after = (int(re.findall(r"(\d+) (?:phrases|of them)", outputs[place])[0]) for place in (2, 3))
     assert "gizmo" in outputs[2] and after < before, "the words added to the lexicon give categories"
-    rows = [json.loads(line) for line in (tmp_path / "DATA" / "train.jsonl").read_text().splitlines()]
+    work = tmp_path / "tutorial-1"
+    rows = [json.loads(line) for line in (work / "DATA" / "train.jsonl").read_text().splitlines()]
     assert rows and all(set(row) == {"image", "expression"} for row in rows), "training has neither box nor category"
-    assert (tmp_path / "RUN" / "model.safetensors").is_file()
-    assert "training-free" in outputs[5] and (tmp_path / "REPORT" / "index.html").is_file()
-    coco = json.loads((tmp_path / "answers.json").read_text())
-    assert len(coco["images"]) == len(list((tmp_path / "DATA" / "photos").iterdir())) and coco["annotations"]
+    assert (work / "RUN" / "model.safetensors").is_file()
+    assert "training-free" in outputs[5] and (work / "REPORT" / "index.html").is_file()
+    coco = json.loads((work / "answers.json").read_text())
+    assert len(coco["images"]) == len(list((work / "DATA" / "photos").iterdir())) and coco["annotations"]

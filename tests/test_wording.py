@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from aligncat.wording import first_line, percent, truncated
+from aligncat.wording import did_you_mean, first_line, percent, truncated
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,11 @@ def test_a_long_text_is_cut_to_the_given_length(text: str, shortened: str) -> No
 @pytest.mark.parametrize(("message", "line"), [("\n  one \ntwo", "one"), ("", "ValueError"), (" \n", "ValueError")])
 def test_an_error_is_shortened_to_its_first_line(message: str, line: str) -> None:
     assert first_line(ValueError(message)) == line
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("Mini", "; did you mean mini or mini2?"), ("trian", "; did you mean train?"), ("mini", ""), ("zebra", "")],
+)
+def test_a_word_is_suggested_for_another_and_never_for_itself(word: str, said: str) -> None:
+    assert did_you_mean(word, ["mini", "mini2", "train"]) == said

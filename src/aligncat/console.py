@@ -161,6 +161,8 @@ def progress_bar(
         shown: whether to show the bar at all.
     """
     console = error_console()
+    if not (console.is_jupyter or sys.stderr.isatty()):
+        console = _DataConsole(stderr=True, force_terminal=False)  # FORCE_COLOR wants colours, not a bar in a file
     kind = Progress if console.is_terminal else ProgressLines
     return kind(
         *(_Description(), BarColumn(), *details, *further_columns()),

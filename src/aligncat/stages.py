@@ -114,4 +114,4 @@ class _Times(ProgressColumn):
         self._all = stages
 
     def render(self, task: Task) -> Text:
-        return Text(f"({self._all.summary(task.completed / task.total if task.total else None)})")
+        return Text(f"(in all {self._all.summary(task.completed / task.total if task.total else None)})")

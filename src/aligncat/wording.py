@@ -53,12 +53,14 @@ def listed_words(words: Sequence[str]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return "; did you mean X?" with the known words that resemble a word, or "" if none does.
+    """Return "; did you mean X?" with the known words that resemble a word, or "" if none does or it is one of them.
 
     Args:
-        word: the word that is not known, which may be in upper case.
+        word: the word, which may be in upper case.
         known: the known words.
     """
     by_lower = {each.lower(): each for each in known}
+    if word in by_lower.values():
+        return ""
     near = [by_lower[each] for each in get_close_matches(word.lower(), by_lower, n=2, cutoff=0.6)]
     return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -42,6 +42,15 @@ def test_a_sentence_does_not_end_within_brackets(capsys: pytest.CaptureFixture[s
     assert "with its published figures; needs --preprocessing letterbox-416-to-800 and the extra [querymatch])" in shown
 
 
+def test_the_usage_names_words_that_may_follow_and_an_empty_default_is_not_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert (shown := help_of(["ground", "--help"], capsys)).startswith(
+        "usage: aligncat ground IMAGE [EXPRESSIONS ...] [options]\n"
+    )
+    assert "(default: [])" not in shown and "(default: ())" not in shown
+
+
 def test_the_usage_and_defaults_of_verbs_without_required_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert help_of(["published", "--help"], capsys).startswith("usage: aligncat published [options]\n")
     shown = " ".join(help_of(["report", "--help"], capsys).split())

@@ -85,7 +85,7 @@ def test_a_disk_that_fills_is_an_error_that_says_how_to_resume(
 def test_a_photo_that_cannot_be_read_is_an_error_or_left_out(photos: list[Photo], tmp_path: Path) -> None:
     (tmp_path / "cut.png").write_bytes(Path(str(photos[5].path)).read_bytes()[:60])
     bad = [*photos[:5], ImageRecord("image 05", tmp_path / "cut.png"), *photos[6:]]
-    with pytest.raises(ImageError, match=r"cut.png: .* Or give --skip-bad-images .* run the same extraction again"):
+    with pytest.raises(ImageError, match=r"cut.png: .* Or give --skip-bad-images .* run the same command again"):
         by_many(bad, tmp_path / "store", workers=1)
     store = by_many(bad, tmp_path / "store", workers=1, skip_bad_images=True)
     assert store is not None and [each.id for each in store.skipped] == ["image 05"]

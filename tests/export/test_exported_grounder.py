@@ -27,6 +27,7 @@ from aligncat.api.evaluate import evaluate
 from aligncat.cli import main
 from aligncat.datasets.load import load_split
 from aligncat.detectors.colour import COLOUR
+from aligncat.detectors.registry import open_detector
 from aligncat.errors import AligncatError, ConfigError, DataError, DetectorError
 from aligncat.export.grounder import export_grounder
 from aligncat.export.grounder_graph import graph_bytes
@@ -34,6 +35,7 @@ from aligncat.files.seals import sealed
 from aligncat.grounder.exported import ExportedGrounder
 from aligncat.grounder.exported_files import EXPORTED, GRAPH, TOKENIZER, VOCABULARY, is_exported
 from aligncat.grounder.features import ScaledColumn
+from aligncat.grounder.folder import read_config
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.images import Images
 from aligncat.grounder.matching import Calibration, Logistic
@@ -77,6 +79,23 @@ def bare(copy: Path) -> Path:
     """Return a copy without the exported detector, as --without_detector writes it."""
     shutil.rmtree(copy / "detector")
     return copy
+
+
+def test_a_detector_and_a_grounder_in_each_others_place_are_told(
+    exported: Path, onnx: Path, calibrated: Path, world: World, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"tiny: a detector, not a grounder; give it with --detector"):
+        open_grounder(str(onnx))
+    with pytest.raises(ConfigError, match=r"a detector, not a grounder"):
+        Grounder.from_pretrained(world.detector)
+    with pytest.raises(ConfigError, match=r"AlignCAT: an exported grounder; give the folder that `aligncat train`"):
+        read_config(exported)
+    for folder, said in (
+        (exported, r"AlignCAT: an exported grounder; give its detector, .*AlignCAT.detector"),
+        (calibrated, r"a grounder, not a detector; give it with --grounder"),
+    ):
+        with pytest.raises(DetectorError, match=said):
+            open_detector(str(folder))
 
 
 @pytest.fixture(scope="module")

@@ -195,7 +195,7 @@ def test_a_full_disk_loses_nothing_and_the_error_says_how_to_resume(
     assert runner.finish(runner.start(file_limit=2_000)) == 1
     assert (
         f"shard-{done:05d}.parquet: cannot be written (File too large); free some disk space. "
-        f"{done * SHARD} of {COUNT} images are saved in {runner.out}; run the same extraction again to resume."
+        f"{done * SHARD} of {COUNT} images are saved in {runner.out}; run the same command again to resume."
     ) in runner.log.read_text()
     assert not list(runner.out.glob("*.part")) and shards(runner.out) == done
     assert runner.finish(runner.start()) == 0
@@ -206,7 +206,7 @@ def test_ctrl_c_prints_how_much_is_saved_and_how_to_resume(runner: Runner, unint
     assert runner.signal_when(lambda: shards(runner.out) >= 1, signal.SIGINT) == 130
     done = shards(runner.out) * SHARD
     assert 0 < done < COUNT
-    expected = f"Stopped. {done} of {COUNT} images are saved in {runner.out}; run the same extraction again to resume."
+    expected = f"Stopped. {done} of {COUNT} images are saved in {runner.out}; run the same command again to resume."
     assert expected in runner.log.read_text()
     assert "Traceback" not in runner.log.read_text()
     assert not list(runner.out.glob("*.part"))

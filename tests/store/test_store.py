@@ -214,7 +214,7 @@ def test_an_unknown_image_is_named(store: Store, method: str) -> None:
 
 def test_the_error_of_an_unfinished_store_says_how_much_is_saved(tmp_path: Path) -> None:
     write(tmp_path / "store", shards=2)
-    with pytest.raises(StoreError, match=r"not finished\. 4 of 5 images are saved .* same extraction again to resume"):
+    with pytest.raises(StoreError, match=r"not finished\. 4 of 5 images are saved .* same command again to resume"):
         Store.open(tmp_path / "store")
     with pytest.raises(StoreError, match="not finished"):
         StoreWriter.open(tmp_path / "store", manifest()).finish()

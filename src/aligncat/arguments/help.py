@@ -31,6 +31,7 @@ def verb_help(verb: str, summary: str, options: Options) -> str:
     """
     needed = [option for option in options.options if option.required and not _is_of_optional_group(option, options)]
     names = [_placed(option) for option in needed if option.positional]
+    names += [f"[{_placed(option)}]" for option in options.options if option.positional and option not in needed]
     names += [f"{option.written} {_metavar(option)}" for option in needed if not option.positional]
     config = [] if options.option("config") else [_CONFIG]
     plain = [option for option in options.options if not option.group and option not in needed]
@@ -139,7 +140,7 @@ def _choices(kind: Any, sentence: str) -> str:
 
 
 def _default(option: Option) -> str:
-    if option.default is REQUIRED or option.default is None:
+    if option.default is REQUIRED or option.default in (None, [], ()):
         return ""
     value = option.default
     if value == Path():

@@ -67,7 +67,8 @@ def ground(
     Args:
         image: a photo, a folder of photos, a pattern such as 'photos/*.jpg', or a table (.csv, .jsonl, .parquet) with
             the columns image and phrase. More photos may follow.
-        expressions: one or more phrases, each in quotes if it contains spaces. The detector runs once for all of them.
+        expressions: one or more phrases after the photos, each in quotes if it contains spaces. The detector runs once
+            for all of them.
         phrases: a text file of phrases, one a line, instead of phrases on the command line; - for the standard input.
         grounder: a folder that `aligncat train` or `aligncat export grounder` wrote, a hub name, or "training-free" for
             the grounder that needs a detector but no training; by default the shipped one, which knows the drawings of

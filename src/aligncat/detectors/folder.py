@@ -52,10 +52,13 @@ class DetectorFolder:
         """Read a folder's config.json.
 
         Raises:
-            DetectorError: config.json is missing, not a JSON object, or damaged.
+            DetectorError: config.json is missing, not a JSON object, or damaged. If a folder "detector" in it has one,
+                as that of an exported grounder has, the message names it.
         """
         file = path / CONFIG
         if not file.is_file():
+            if (path / "detector" / CONFIG).is_file():
+                raise DetectorError(f"{path}: an exported grounder; give its detector, {path / 'detector'}")
             raise DetectorError(f"{path}: no config.json; give a folder that transformers' save_pretrained wrote.")
         try:
             config = read_json(file, DetectorError)

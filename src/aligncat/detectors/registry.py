@@ -274,6 +274,8 @@ def _family(folder: DetectorFolder) -> DetectorFamily:
     kind = folder.config.get("model_type")
     rows = {family.backend: family for family in FAMILIES if family.name == kind}
     if not rows:
+        if kind is None and "alignment" in folder.config:
+            raise DetectorError(f"{folder.path}: a grounder, not a detector; give it with --grounder")
         known = " or ".join(dict.fromkeys(repr(family.name) for family in FAMILIES))
         raise DetectorError(
             f"{folder.config_file}: model_type is {kind!r}, but must be {known}; give another detector."

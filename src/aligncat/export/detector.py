@@ -66,7 +66,7 @@ def export_detector(
         detector: the detector: "mini", "mini2", or a Mask2Former by hub name or local folder.
         out: the folder to write. It must not exist or must be empty.
         to: the runtime: onnx (extra [onnx]), openvino (extra [openvino]), or torch, which is for bf16 alone.
-        precision: the numbers to compute with: fp32, bf16, or int8 (openvino alone). By default fp32, or bf16 for
+        precision: the numbers to compute with: fp32, bf16, or int8 (openvino alone); by default fp32, or bf16 for
             torch. Only fp32 gives the source's candidates but for rounding; docs/export.md says what the others cost.
         images: a folder of photos like those that the detector is for, with which int8 is calibrated.
         image_size: the side of the square, pixels; by default the detector's own.
@@ -102,7 +102,7 @@ def export_detector(
         else:
             _write_graph(source, opened, record, folder, images)
             _check_against_source(opened, folder, chosen)
-    logger.info("%s: %s on %s in %s", out, source.name, record.description.backend, chosen)
+    logger.info("exported the detector %s for %s in %s", source.name, to, chosen)
     return Path(out)
 
 
@@ -228,7 +228,11 @@ def _check_against_source(source: Mask2FormerDetector, folder: Path, precision: 
             f"the exported detector gives other class logits than its source (by up to {difference:.2g}), so nothing "
             "was written; install the versions of torch and of the runtime that aligncat was tested with"
         )
-    logger.info("class logits differ from the source's by up to %.2g on %d made-up squares", difference, _CHECKED)
+    logger.info(
+        "compared with its source on %d made-up images: the scores of classes (logits) differ by at most %.2g",
+        _CHECKED,
+        difference,
+    )
 
 
 def _write_config(folder: Path, config: dict[str, Any]) -> None:

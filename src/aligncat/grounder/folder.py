@@ -19,6 +19,7 @@ from aligncat.files.atomic import write_atomic, write_files_atomic
 from aligncat.files.documents import read_json
 from aligncat.files.fields import as_mapping, optional_strs, required_list
 from aligncat.files.seals import check_seal, sealed
+from aligncat.grounder.exported_files import is_exported
 from aligncat.grounder.features import COLUMNS_KEY, ScaledColumn
 from aligncat.grounder.match_file import KEY as MATCH
 from aligncat.grounder.match_file import REFERENCES, match_bytes, match_config, read_match
@@ -44,6 +45,7 @@ SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "mojiref-grounder"
 """The folder of the grounder that aligncat ships, which was trained on the drawings of MojiRef."""
 
 _REMEDY = "restore the folder from a copy, download it again, or train it again"
+_DETECTOR = "a detector, not a grounder; give it with --detector"
 # What reading a folder raises whose hashes are missing and whose values are wrong.
 _UNUSABLE = (
     ValueError,
@@ -194,6 +196,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         return current_config(content, str(path))
     except (KeyError, TypeError, AttributeError) as error:
+        if _is_detector(folder):
+            raise ConfigError(f"{folder}: {_DETECTOR}") from error
         raise ConfigError(
             f"{path}: not the config of a grounder ({error!r}); give the folder that `aligncat train` wrote"
         ) from error
@@ -220,14 +224,27 @@ def _need(folder: Path, *names: str) -> None:
     """Check that files of a grounder exist.
 
     Raises:
-        ConfigError: a file is missing.
+        ConfigError: a file is missing. The message says so if the folder is a detector's or an exported grounder's.
     """
     if missing := [name for name in names if not (folder / name).is_file()]:
+        if is_exported(folder):
+            raise ConfigError(f"{folder}: an exported grounder; give the folder that `aligncat train` wrote")
+        if _is_detector(folder):
+            raise ConfigError(f"{folder}: {_DETECTOR}")
         raise ConfigError(
             f"{folder}: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing, so this is not a "
             "trained grounder; give the folder that `aligncat train` wrote, or run that command again if it was "
             "interrupted"
         )
+
+
+def _is_detector(folder: Path) -> bool:
+    """Return whether a folder has the config.json of a model of transformers, or of an exported detector."""
+    try:
+        config = read_json(folder / CONFIG, ConfigError)
+    except ConfigError:
+        return False
+    return isinstance(config, dict) and "model_type" in config
 
 
 def _checked(folder: Path, name: str, config: Mapping[str, Any]) -> bytes:

@@ -164,7 +164,7 @@ class StoreWriter:
     def progress(self) -> str:
         """Return one line that says how much is saved and how to resume."""
         done, total = self.images_done(), self.manifest.images
-        return f"{done} of {total} images are saved in {self.folder}; run the same extraction again to resume."
+        return f"{done} of {total} images are saved in {self.folder}; run the same command again to resume."
 
     def write(
         self, shard: int, images: Sequence[Candidates | SkippedImage], stamps: Mapping[str, Stamp] = _NO_STAMPS
@@ -289,7 +289,7 @@ class StoreWriter:
         try:
             return self.progress()
         except OSError:
-            return "Run the same extraction again to resume."
+            return "Run the same command again to resume."
 
 
 def _another_store(folder: Location, differing: Sequence[str]) -> StoreError:
