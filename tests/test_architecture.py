@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "signals",
         "wording",
         "processes",
+        "threads",
     ),
 )
 # Packages of one layer that must not import each other.

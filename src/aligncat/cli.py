@@ -18,6 +18,7 @@ from aligncat.arguments.options import Options
 from aligncat.errors import AligncatError
 from aligncat.quiet import log_to_standard_error
 from aligncat.signals import stop_signals, stopped_status
+from aligncat.threads import THREADS, usable_cores
 from aligncat.wording import did_you_mean, visible
 
 
@@ -301,5 +302,4 @@ def _help(name: str, about: Sequence[str]) -> int:
 
 def _use_all_cores() -> None:
     """Let torch, which is imported later, use every core that this process may use, unless OMP_NUM_THREADS is set."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ.setdefault("OMP_NUM_THREADS", str(cores))
+    os.environ.setdefault(THREADS, str(usable_cores()))

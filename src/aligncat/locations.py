@@ -22,6 +22,7 @@ from aligncat.wording import first_line
 # What client libraries call the time at which an object was written: S3, GCS and Azure, HTTP, and those in memory.
 _WRITTEN = ("LastModified", "mtime", "last_modified", "updated", "created")
 _EPOCH = 1e9  # nanoseconds in a second
+_NOT_FOUND, _NO_RIGHTS = (404, 410), (401, 403)  # statuses of HTTP
 
 
 class RemoteStat(NamedTuple):
@@ -56,6 +57,11 @@ class RemotePath:
     def name(self) -> str:
         """The last part of the address."""
         return self.url.rpartition("/")[2]
+
+    @property
+    def parent(self) -> RemotePath:
+        """The folder that it is in."""
+        return RemotePath(self.url.rpartition("/")[0])
 
     @property
     def suffix(self) -> str:
@@ -133,12 +139,12 @@ class RemotePath:
             return sorted(each.removeprefix(start) for each in system.find(path))
 
     def _kind(self) -> str | None:
-        with _as_os_error(self.url):
-            system, path = self._opened()
-            try:
+        try:
+            with _as_os_error(self.url):
+                system, path = self._opened()
                 return str(system.info(path)["type"])
-            except FileNotFoundError:
-                return None
+        except FileNotFoundError:
+            return None
 
     def _opened(self) -> tuple[Any, str]:
         """Return fsspec's file system, which keeps no listings, and the path in it."""
@@ -206,17 +212,30 @@ def _as_os_error(where: str) -> Iterator[None]:
     """Turn whatever a client library raises into an OSError with a number, a reason and the address."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise OSError(errno.ENOENT, "no such file", where) from error
-    except FileExistsError as error:
-        raise OSError(errno.EEXIST, "it exists", where) from error
-    except PermissionError as error:
-        raise OSError(errno.EACCES, first_line(error) or "no rights", where) from error
-    except OSError as error:
-        raise OSError(error.errno or errno.EIO, error.strerror or first_line(error), where) from error
     except Exception as error:
-        # Each library has classes of its own, such as botocore's for missing keys and for servers that do not answer.
-        raise OSError(errno.EIO, f"{type(error).__name__}: {first_line(error)}", where) from error
+        raise _os_error(error, where) from error
+
+
+def _os_error(error: Exception, where: str) -> OSError:
+    fault = error.__cause__
+    if isinstance(error, FileNotFoundError) and (hasattr(fault, "status") or _is_other_fault(fault)):
+        assert isinstance(fault, Exception)
+        return _os_error(fault, where)  # over HTTP, fsspec says "not found" of a server that does not answer too
+    status = getattr(error, "status", None)  # of aiohttp
+    if isinstance(error, FileNotFoundError) or status in _NOT_FOUND:
+        return OSError(errno.ENOENT, "no such file", where)
+    if isinstance(error, FileExistsError):
+        return OSError(errno.EEXIST, "it exists", where)
+    if isinstance(error, PermissionError) or status in _NO_RIGHTS:
+        return OSError(errno.EACCES, first_line(error) or "no rights", where)
+    if isinstance(error, OSError):
+        return OSError(error.errno or errno.EIO, error.strerror or first_line(error), where)
+    # Each library has classes of its own, such as botocore's for missing keys and for servers that do not answer.
+    return OSError(errno.EIO, f"{type(error).__name__}: {first_line(error)}", where)
+
+
+def _is_other_fault(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
 
 
 def _is_file(info: dict[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import multiprocessing
 import os
 import pickle
@@ -10,15 +11,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from helpers.light_detector import LightDetector
 from helpers.worker_runs import COUNT, by_many, by_one, hashes
 
+from aligncat.api.extract import extract
 from aligncat.cluster.extraction import ShardTask
+from aligncat.commands.ground import ground
 from aligncat.errors import ConfigError, ImageError, StoreError, WorkerError
 from aligncat.store.columns import IMAGE_FIELDS
 from aligncat.store.complete import FileRecord
@@ -106,12 +112,31 @@ def test_an_error_of_the_start_is_raised(photos: list[Photo], tmp_path: Path) ->
         by_many(photos, tmp_path / "store", "no detector")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("workers", "deadline", "said"), [(0, 1.0, "--workers 0"), (1, 0.0, "--deadline 0")])
-def test_impossible_numbers_are_errors(
-    photos: list[Photo], tmp_path: Path, workers: int, deadline: float, said: str
+NUMBERS = [
+    ({"workers": 0}, "--workers 0: give the number of workers, at least 1"),
+    ({"workers": 1, "deadline": 0.0}, "--deadline 0.0: give the seconds that a worker has for one task, more than 0"),
+    ({"ray": "local", "deadline": -1.0}, "--deadline -1.0: give the seconds"),
+    ({"deadline": math.nan}, "--deadline nan: give the seconds"),
+    ({"deadline": 60.0}, "--deadline 60: is for workers; give --workers or --ray, or leave it out"),
+]
+
+
+@pytest.mark.parametrize(("numbers", "said"), NUMBERS)
+@pytest.mark.parametrize("verb", [partial(extract, images="none"), partial(ground, "none", ["left"])])
+def test_impossible_numbers_are_errors_before_anything_is_read_or_started(
+    verb: Callable[..., object], tmp_path: Path, numbers: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):
-        by_many(photos, tmp_path / "store", workers=workers, deadline=deadline)
+        verb(out=tmp_path / "out.jsonl", **numbers)
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_threads_for_levels_of_nesting_are_no_error(
+    photos: list[Photo], of_one_process: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
+    by_many(photos, tmp_path / "store", workers=1)
+    assert hashes(tmp_path / "store") == of_one_process
 
 
 def test_another_detector_is_refused_before_anything_is_written(

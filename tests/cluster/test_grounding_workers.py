@@ -10,9 +10,8 @@ import pytest
 from helpers.light_detector import LightDetector
 from helpers.light_grounder import LightGrounder
 
-from aligncat.cluster.driver import Driver
 from aligncat.cluster.grounding import GroundingJob, parts_by_workers
-from aligncat.cluster.start import start_workers
+from aligncat.cluster.start import open_driver
 from aligncat.commands.ground import ground
 from aligncat.errors import ConfigError, ImageError
 from aligncat.grounder.ground_many import Answering
@@ -47,8 +46,7 @@ def run(
     if workers is None:
         return write_answers(grounder, requests, output, answering=Answering())
     job = GroundingJob(partial(LightGrounder, grounder.detector), None, Answering(), False, False)  # type: ignore[arg-type]
-    started = start_workers(job, workers, None)
-    with Driver(started.workers, count=started.number, deadline=900) as driver:
+    with open_driver(job, workers, None, deadline=900) as driver:
         return write_answers(grounder, requests, output, answering=Answering(), write_parts=parts_by_workers(driver))
 
 

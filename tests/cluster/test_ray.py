@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +16,13 @@ import pytest
 from helpers.light_detector import LightDetector
 from helpers.worker_runs import by_many, hashes
 
+from aligncat.api.extract import extract
 from aligncat.cluster.extraction import ExtractionJob
 from aligncat.cluster.ray_workers import _connect
-from aligncat.cluster.start import start_workers
+from aligncat.cluster.start import open_driver
 from aligncat.errors import ConfigError, StoreError
 from aligncat.store.photo import Photo
+from aligncat.types import ImageRecord
 
 ray = pytest.importorskip("ray")
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,13 +138,47 @@ def test_a_cluster_is_started_here_for_the_address_local(
     assert hashes(tmp_path / "store") == of_one_process
 
 
+def test_relative_paths_are_followed_from_the_folder_of_the_command(
+    cluster: str,
+    photos: list[Photo],
+    of_one_process: dict[str, str],
+    tiny_detector: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = Path(str(photos[0].path)).parent
+    monkeypatch.chdir(tmp_path)
+    relative = [ImageRecord(photo.id, Path(os.path.relpath(str(photo.path)))) for photo in photos]
+    by_many([*relative], Path("store"), ray=cluster)
+    assert hashes(tmp_path / "store") == of_one_process
+    shutil.copytree(folder, "few", ignore=lambda _, names: [name for name in names if not name.startswith("0")])
+    shutil.copytree(tiny_detector, "detector")
+    options = {"images": "few", "detector": "detector", "device": "cpu", "candidates": 4}
+    extract(out="by one", **options)  # type: ignore[arg-type]
+    extract(out="by ray", ray=cluster, workers=1, **options)  # type: ignore[arg-type]
+    assert hashes(tmp_path / "by ray") == hashes(tmp_path / "by one")
+
+
+@pytest.mark.parametrize("address", ["local", "127.0.0.1:9", "ray://127.0.0.1:10001"])
+def test_another_cluster_than_that_of_this_process_is_an_error(cluster: str, tmp_path: Path, address: str) -> None:
+    job = ExtractionJob(LightDetector, tmp_path / "store", 4, False)
+    said = f"--ray {address}: this process is connected to the Ray cluster at {cluster} already; give auto to use that"
+    with pytest.raises(ConfigError, match=said):
+        open_driver(job, 1, address, deadline=60, accelerator=False)
+
+
+def test_a_bad_deadline_is_found_before_a_cluster_is_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--deadline 0"):
+        open_driver(ExtractionJob(LightDetector, tmp_path / "store", 4, False), 1, "127.0.0.1:9", deadline=0)
+
+
 def test_a_cluster_without_accelerators_is_an_error(cluster: str, tmp_path: Path) -> None:
     job = ExtractionJob(LightDetector, tmp_path / "store", 4, False)
     with pytest.raises(ConfigError, match="the cluster has no accelerator; give --device cpu"):
-        start_workers(job, 1, cluster, accelerator=True)
+        open_driver(job, 1, cluster, deadline=60, accelerator=True)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "nowhere", "here:x"])
 def test_a_cluster_that_is_not_there_is_an_error(address: str) -> None:
     with pytest.raises(ConfigError, match=f"--ray {address}: no Ray cluster can be reached there"):
-        _connect(ray, address, 1)  # and not start_workers, which takes the cluster of this process if there is one
+        _connect(ray, address, 1)  # and not open_driver, which takes the cluster of this process if there is one

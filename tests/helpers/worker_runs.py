@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from aligncat.cluster.driver import Driver
 from aligncat.cluster.extraction import ExtractionJob, by_workers
-from aligncat.cluster.start import start_workers
+from aligncat.cluster.start import open_driver
 from aligncat.detectors.protocol import Detector
 from aligncat.locations import Location
 from aligncat.store.extract import Extraction, extract_images
@@ -56,8 +55,7 @@ def by_many(
 ) -> Store | None:
     """Extract with workers."""
     job = ExtractionJob(Opening(detector or LightDetector()), out, SHARD, skip_bad_images)
-    started = start_workers(job, workers, ray, accelerator=False)
-    with Driver(started.workers, count=started.number, deadline=deadline) as driver:
+    with open_driver(job, workers, ray, deadline=deadline, accelerator=False) as driver:
         manifest: Manifest = driver.greeting()
         extraction = Extraction(photos, manifest.with_images([photo.id for photo in photos]), out)
         return extraction.run(by_workers(driver, extraction), part)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from _pytest.mark import ParameterSet
+from helpers.light_detector import LightDetector
 from helpers.tiny_verbs import Bench
+from helpers.worker_runs import SHARD, by_one, write_photos
+
+from aligncat.store.extract import Extraction
+from aligncat.store.manifest import Manifest
+from aligncat.store.part import Part
 
 Mount = Callable[[Path, str], None]
 WRITERS = (
@@ -95,3 +102,21 @@ def test_a_file_that_becomes_too_large_is_named(bench: Bench, name: str) -> None
     assert ended.status == 1 and "Traceback" not in ended.output, ended.output
     assert str(bench.out) in line and "(File too large)" in line, line
     assert not list(bench.out.rglob(".*")), "no lock, temporary file or unfinished folder is left"
+
+
+@pytest.mark.parametrize("part", [None, Part(1, 2), Part(16, 16)])
+def test_a_finished_store_on_a_read_only_disk_is_complete(
+    part: Part | None, mount: Mount, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out, detector = tmp_path / "store", LightDetector()
+    out.mkdir()
+    mount(out, "size=2m")
+    (tmp_path / "photos").mkdir()
+    photos = write_photos(tmp_path / "photos")
+    by_one([*photos], out)
+    subprocess.run(["mount", "-o", "remount,ro", out], check=True)
+    extraction = Extraction(photos, Manifest.of(detector, [photo.id for photo in photos], SHARD), out)
+    with caplog.at_level(logging.INFO, "aligncat.store"):
+        store = extraction.run(extraction.in_this_process(detector, skip_bad_images=False), part)
+    assert store is not None and len(store) == len(photos)
+    assert caplog.messages[-1] == f"{out}: complete, nothing to do"

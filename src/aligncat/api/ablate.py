@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from aligncat.evaluation.results import Seen
 from aligncat.files.writable import check_writable
 from aligncat.studies.studies import StudyName, study_of
 from aligncat.studies.study import rows_for
+from aligncat.threads import usable_cores
 from aligncat.training.presets import load_preset, preset_of
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ def ablate(
     chosen = study_of(study) if rows is None else study_of(study).only(rows)
     if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds {seeds}: give at least one seed, and each seed only once")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = cores if workers is None else workers
+    count = usable_cores() if workers is None else workers
     if count < 1:
         raise ConfigError(f"workers is {count}; it must be at least 1")
     name = str(preset or preset_of(data))
@@ -135,7 +134,7 @@ def ablate(
         for run in runs:
             remove_left(run.folder)  # a run that is done does not take its lock
         if todo:
-            work_all(todo, loaded, min(count, len(todo)), threads=max(1, cores // count))
+            work_all(todo, loaded, min(count, len(todo)), threads=max(1, usable_cores() // count))
         ran = {run.row.name: run.row for run in runs}
         answers = {
             row: {

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
-from aligncat.cluster.start import DEADLINE
+from aligncat.cluster.start import DEADLINE, check_workers
 from aligncat.datasets.config import DataConfig
 from aligncat.detectors.known import MINI
 from aligncat.detectors.masks import DEFAULT_MASKS, MaskMode
@@ -125,8 +125,9 @@ def extract(
 
     Raises:
         ConfigError: both or neither of `data` and `images` are given, the preprocessing requires another size, the
-            masks require another preprocessing or a package, or the device is not available.
-        DataError: the dataset cannot be read.
+            masks require another preprocessing or a package, the device is not available, or an option about workers
+            is out of range.
+        DataError: the dataset cannot be read, or the server of remote photos cannot be reached.
         DetectorError: the detector cannot be loaded, lacks a category of the data, or gives something else than
             candidates.
         ImageError: an image cannot be read.
@@ -135,12 +136,12 @@ def extract(
     """
     from aligncat.store.complete import COMPLETE
 
+    check_workers(workers, ray, deadline)
     folder = location(out)
     if isinstance(folder, Path) and not (folder / COMPLETE).exists():
         check_writable(folder)  # a finished store is only checked, which a read-only disk allows
-    from aligncat.cluster.driver import Driver
     from aligncat.cluster.extraction import ExtractionJob, by_workers
-    from aligncat.cluster.start import start_workers
+    from aligncat.cluster.start import open_driver
     from aligncat.datasets.known import known_dataset
     from aligncat.datasets.missing_categories import check_categories
     from aligncat.store.extract import SHARD_SIZE, Extraction
@@ -176,8 +177,7 @@ def extract(
         return extraction.run(extraction.in_this_process(opened, skip_bad_images=skip_bad_images), part)
     job = ExtractionJob(opening, folder, SHARD_SIZE, skip_bad_images)
     accelerator = None if device is None else device.startswith("cuda")
-    started = start_workers(job, workers, ray, accelerator=accelerator)
-    with Driver(started.workers, count=started.number, deadline=deadline) as driver:
+    with open_driver(job, workers, ray, deadline=deadline, accelerator=accelerator) as driver:
         manifest: Manifest = driver.greeting()
         check_categories(categories, manifest.labels, manifest.detector.name, skip=skip_bad_rows)
         extraction = Extraction(photos, manifest.with_images(ids), folder)

@@ -26,19 +26,12 @@ class Driver:
 
     Args:
         workers: the workers.
-        count: the most workers to start. No more are started than there are tasks.
-        deadline: seconds that a worker has for one task, and the first one for its start. A worker that takes longer is
-            ended.
-
-    Raises:
-        ConfigError: the count or the deadline is not positive.
+        count: the most workers to start, at least 1. No more are started than there are tasks.
+        deadline: seconds that a worker has for one task, and the first one for its start, more than 0. A worker that
+            takes longer is ended.
     """
 
     def __init__(self, workers: Workers, *, count: int, deadline: float) -> None:
-        if count < 1:
-            raise ConfigError(f"--workers {count}: give the number of workers, at least 1")
-        if not deadline > 0:
-            raise ConfigError(f"--deadline {deadline}: give the seconds that a worker has for one task, more than 0")
         self._workers = workers
         self._count = count
         self._deadline = deadline

@@ -18,6 +18,7 @@ from aligncat.cluster.workers import Died, Done, Event, Failed, Ready
 from aligncat.errors import ConfigError
 from aligncat.processes import end_with_parent, interrupts_blocked, portable_error
 from aligncat.signals import signals_held, stop_signals, stopped_status
+from aligncat.threads import THREADS, wanted_threads
 from aligncat.wording import first_line
 
 if TYPE_CHECKING:
@@ -36,8 +37,7 @@ class ProcessWorkers:
 
     def __init__(self, job: Job, count: int) -> None:
         self._job = job
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._threads = max(1, int(os.environ.get("OMP_NUM_THREADS") or cores) // count)
+        self._threads = max(1, wanted_threads() // count)
         self._processes: dict[int, SpawnProcess] = {}
         self._connections: dict[int, Connection] = {}
         self._started: set[int] = set()
@@ -123,7 +123,7 @@ def _work(connection: Connection, job: Job, threads: int) -> None:
 
 
 def _serve(connection: Connection, job: Job, threads: int) -> None:
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # for torch, which the job imports
+    os.environ[THREADS] = str(threads)  # for torch, which the job imports
     logging.getLogger("aligncat").setLevel(logging.ERROR)  # what a user is to know is in the results
     try:
         greeting, work = job.start()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import signal
 import socket
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from aligncat.cluster.job import Job
@@ -39,7 +41,8 @@ class RayWorkers:
         accelerator: whether a worker needs an accelerator; None if it takes one where the cluster has any.
 
     Raises:
-        ConfigError: Ray is not installed, or the cluster cannot be reached or has no accelerator.
+        ConfigError: Ray is not installed, the cluster cannot be reached or has no accelerator, or this process is
+            connected to another cluster.
     """
 
     def __init__(self, job: Job, address: str, *, count: int | None = None, accelerator: bool | None = None) -> None:
@@ -47,6 +50,8 @@ class RayWorkers:
         self._owns = not ray.is_initialized()
         if self._owns:
             _connect(ray, address, count)
+        else:
+            _check_connected(ray, address)
         there = ray.cluster_resources()
         cores, accelerators = int(there.get("CPU", 0)), int(there.get("GPU", 0))
         if accelerator and not accelerators:
@@ -70,7 +75,7 @@ class RayWorkers:
             ConfigError: the job cannot be sent to another process.
         """
         try:
-            self._actors[worker] = self._actor.remote(self._job)
+            self._actors[worker] = self._actor.remote(self._job, Path.cwd())
         except TypeError as error:
             raise ConfigError(
                 f"the work cannot be sent to other machines ({first_line(error)}); give the detector by its name or "
@@ -126,9 +131,15 @@ class RayWorkers:
 class _Actor:
     """A worker in a process of the cluster."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, folder: Path) -> None:
+        """Keep the job. Relative paths in it are followed from a folder, the working directory of the driver.
+
+        A machine without such a folder can still do a job whose paths are absolute.
+        """
         self._job = job
         self._work: Any = None
+        with suppress(OSError):
+            os.chdir(folder)
 
     def start(self) -> object:
         """Load what the tasks need; return what the worker says of itself, or the error."""
@@ -155,6 +166,20 @@ def _import_ray() -> Any:
             f"--ray needs Ray ({first_line(error)}); install the extra: pip install 'aligncat[ray]'"
         ) from error
     return ray
+
+
+def _check_connected(ray: Any, address: str) -> None:
+    """Check that the cluster to which this process is connected is the one that is asked for.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    there = getattr(ray.get_runtime_context(), "gcs_address", "unknown")  # which Ray's client does not tell
+    if address not in ("auto", there):
+        raise ConfigError(
+            f"--ray {address}: this process is connected to the Ray cluster at {there} already; give auto to use that "
+            "one, or call ray.shutdown() first"
+        )
 
 
 def _connect(ray: Any, address: str, count: int | None) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from aligncat.cluster.start import DEADLINE
+from aligncat.cluster.start import DEADLINE, check_workers
 from aligncat.errors import ConfigError
 from aligncat.files.locks import remove_left
 from aligncat.files.writable import check_writable
@@ -108,7 +108,8 @@ def ground(
         DataError: a phrase has no words, a photo comes after a phrase, a table or a file of phrases cannot be read, or
             `out` exists with other settings.
         ConfigError: the grounder does not exist, the device is not available, an output cannot be written, the format
-            is unknown, a probability is not from 0 to 1, or the grounder has no match and is asked for it.
+            is unknown, a probability is not from 0 to 1, the grounder has no match and is asked for it, or an option
+            about workers is out of range.
         DetectorError: the detector cannot be loaded.
         StoreError: the store was made by another detector.
         WorkerError: workers died or did not return again and again.
@@ -117,6 +118,7 @@ def ground(
     from aligncat.grounder.requests.words import requests_of
     from aligncat.grounder.writers.formats import find_format
 
+    check_workers(workers, ray, deadline)
     thresholds = Thresholds(min_match, min_probability)
     requests = requests_of(
         Path(image),
@@ -245,11 +247,10 @@ def _stored(store: str | Path, loaded: PhotoGrounder) -> StoredPhotos:
 
 
 def _driver(job: GroundingJob, workers: int | None, ray: str | None, device: str | None, deadline: float) -> Driver:
-    from aligncat.cluster.driver import Driver
-    from aligncat.cluster.start import start_workers
+    from aligncat.cluster.start import open_driver
 
-    started = start_workers(job, workers, ray, accelerator=None if device is None else device.startswith("cuda"))
-    return Driver(started.workers, count=started.number, deadline=deadline)
+    accelerator = None if device is None else device.startswith("cuda")
+    return open_driver(job, workers, ray, deadline=deadline, accelerator=accelerator)
 
 
 def report_written(result: list[Grounding] | Written) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from aligncat.detectors.masks import MaskMode
 from aligncat.detectors.preprocessing import Preprocessing
 from aligncat.detectors.query_detector import QueryDetector, usual_batch_size
 from aligncat.errors import ConfigError, DetectorError
+from aligncat.threads import wanted_threads
 from aligncat.wording import first_line
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class ExportedDetector(QueryDetector):
         self._record = record
         graph = folder.path / next(iter(record.files))
         try:
-            self._load(graph, record.description.precision, runtime_threads())
+            self._load(graph, record.description.precision, wanted_threads())
         except Exception as error:  # each runtime has exceptions of its own
             raise DetectorError(
                 f"{graph}: {made.backend} cannot load the graph ({first_line(error)}); export the detector again with "
@@ -106,10 +106,3 @@ class ExportedDetector(QueryDetector):
         if LEVELS not in self.columns:
             found.pop("levels", None)
         return RawOutput(**found)
-
-
-def runtime_threads() -> int:
-    """Return the number of threads that torch would take: OMP_NUM_THREADS, or the cores that this process may use."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(said) if said.isdigit() and int(said) > 0 else cores

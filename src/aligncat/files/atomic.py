@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from aligncat.files.hard_links import hard_link
 from aligncat.files.temporary import staging_folder, temporary_file
 from aligncat.files.write_errors import named_write_errors
 from aligncat.locations import Location, RemotePath
-
-_NO_HARD_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EINVAL}
 
 
 def write_atomic(path: Location, content: bytes | memoryview) -> None:
@@ -61,12 +59,10 @@ def create_atomic(path: Location, content: bytes | memoryview) -> bool:
             return False
         with _written_beside(path, content) as part:
             try:
-                os.link(part, path)
+                linked = hard_link(part, path)
             except FileExistsError:
                 return False
-            except OSError as error:
-                if error.errno not in _NO_HARD_LINKS:
-                    raise
+            if not linked:
                 part.replace(path)
             _sync_folder(path.parent)
         return True

@@ -8,7 +8,6 @@ and renames are used, which are atomic on local disks and on NFS; docs/interrupt
 
 from __future__ import annotations
 
-import errno
 import glob
 import hashlib
 import json
@@ -24,6 +23,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from aligncat.errors import DataError, LockedError
+from aligncat.files.hard_links import hard_link
 from aligncat.files.owner import Owner
 from aligncat.files.temporary import (
     LOCK_NAME,
@@ -40,7 +40,6 @@ STALE_SECONDS = 90.0
 """A lock of another machine whose time was not renewed for so long is taken over."""
 _ATTEMPTS = 20  # each fails only if another process creates or removes the lock at the same moment
 _LONGEST = 1000  # bytes of a lock
-_NO_HARD_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EINVAL}
 
 logger = logging.getLogger(__name__)
 
@@ -198,17 +197,11 @@ def _take(lock: Path, token: str, what: Path) -> None:
 def _create(mine: Path, lock: Path) -> bool:
     """Give the lock its content at once; return whether this worked, so whether there was no lock."""
     try:
-        os.link(mine, lock)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        try:
+        if not hard_link(mine, lock):
             with lock.open("xb") as file:
                 file.write(mine.read_bytes())
-        except FileExistsError:
-            return False
+    except FileExistsError:
+        return False
     return True
 
 

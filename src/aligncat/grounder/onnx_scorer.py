@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncat.detectors.exported_detector import runtime_threads
 from aligncat.errors import ConfigError
 from aligncat.grounder.exported_files import INPUTS
 from aligncat.grounder.images import Images
 from aligncat.grounder.scored import Scored
+from aligncat.threads import wanted_threads
 from aligncat.wording import first_line
 
 
@@ -35,7 +35,7 @@ class OnnxScorer:
                 "pip install 'aligncat[onnx]'"
             ) from error
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = runtime_threads()
+        options.intra_op_num_threads = wanted_threads()
         options.log_severity_level = 3  # errors, which are raised too
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -73,7 +73,8 @@ def extract_images(
 
     Raises:
         ImageError: an image cannot be read, and `skip_bad_images` is False.
-        DataError: two images have the same id, or another process is writing the store.
+        DataError: two images have the same id, another process is writing the store, or the server of a remote image
+            cannot be reached.
         ConfigError: shard_size is less than 1.
         StoreError: the folder holds something else, or cannot be written; or photos have changed since their
             candidates were extracted.
@@ -109,8 +110,6 @@ class Extraction:
     def whole(self, write_shards: WriteShards) -> Store:
         """Write the shards that are missing, finish the store and return it; see `extract_images` for the errors."""
         out = self.out
-        # Opening a finished store needs no lock, which a read-only disk could not hold. A remote folder has no lock: of
-        # several writers of a shard, the first counts.
         with self._lock():
             writer = StoreWriter.open(out, self.manifest)
             finished = writer.is_finished()
@@ -140,8 +139,8 @@ class Extraction:
             LockedError: another process writes the same part.
             AligncatError: as for `extract_images`.
         """
-        out, name = self.out, f"part-{part.number}-of-{part.count}"
-        with path_lock(out / name) if isinstance(out, Path) else nullcontext():
+        name = f"part-{part.number}-of-{part.count}"
+        with self._lock(name):
             writer = StoreWriter.open(self.out, self.manifest)
             own = part.of(range(writer.manifest.shards))
             if not own:
@@ -214,14 +213,16 @@ class Extraction:
             record = read_complete(store.folder).sources
             check_unchanged(store.folder, self.images, read_sources(store.folder, store.manifest, record))
 
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self, part: str | None = None) -> AbstractContextManager[None]:
+        """Return the lock of the whole store, or of a part with a name.
+
+        Opening a finished store needs no lock, which a read-only disk could not hold. A remote folder has no lock: of
+        several writers of a shard, the first counts.
+        """
         out = self.out
         if not isinstance(out, Path) or ((out / COMPLETE).exists() and not os.access(out, os.W_OK)):
-            yield
-        else:
-            with folder_lock(out):
-                yield
+            return nullcontext()
+        return folder_lock(out) if part is None else path_lock(out / part)
 
 
 class _ImagesPerSecond(ProgressColumn):

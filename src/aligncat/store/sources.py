@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from aligncat.errors import ImageError, StoreError
+from aligncat.errors import DataError, ImageError, StoreError
 from aligncat.files.hashes import file_sha256
 from aligncat.files.images import open_file
 from aligncat.locations import Location, RemotePath
@@ -43,6 +43,7 @@ def read_source(path: Location) -> tuple[bytes, Stamp]:
 
     Raises:
         ImageError: there is no such file, or it cannot be read.
+        DataError: the server of a remote file cannot be reached, so nothing is known of the file.
     """
     if isinstance(path, RemotePath):
         return _read_remote(path)
@@ -57,8 +58,21 @@ def _read_remote(path: RemotePath) -> tuple[bytes, Stamp]:
         modified = path.stat().st_mtime_ns  # asked first: of a photo that is replaced now, the hash then decides
         content = path.read_bytes()
     except OSError as error:
-        raise ImageError(f"{path}: the image cannot be read ({error.strerror}); replace or remove it.") from error
+        if isinstance(error, FileNotFoundError) or (isinstance(error, PermissionError) and _is_there(path.parent)):
+            raise ImageError(f"{path}: the image cannot be read ({error.strerror}); replace or remove it.") from error
+        raise DataError(
+            f"{path}: cannot be read now ({error.strerror}), which says nothing of the photo; see whether its server "
+            "can be reached and your rights hold, and run the same command again"
+        ) from error
     return content, Stamp(len(content), modified, hashlib.sha256(content).hexdigest())
+
+
+def _is_there(folder: RemotePath) -> bool:
+    """Return whether a remote folder can be looked at, so that rights which are missing are those of one file."""
+    try:
+        return folder.exists()
+    except OSError:
+        return False
 
 
 def stamp_columns(stamps: Sequence[Stamp | None]) -> dict[str, pa.Array]:
@@ -76,7 +90,7 @@ def check_unchanged(folder: Location, images: Iterable[Photo], stored: pa.Table)
 
     A photo has changed if its size differs, or if its modification time and its hash differ: copies change times. A
     photo that is missing now has not changed, since its candidates are still right. A photo that could not be read then
-    and is there now has changed.
+    and can be read now has changed.
 
     Args:
         folder: the store's folder.
@@ -84,7 +98,7 @@ def check_unchanged(folder: Location, images: Iterable[Photo], stored: pa.Table)
         stored: the columns image_id, skipped and STAMP_FIELDS of images that are in the store.
 
     Raises:
-        StoreError: photos have changed. The message names some of them.
+        StoreError: photos have changed; the message names some of them. Or one cannot be read to see whether it has.
     """
     paths = {image.id: image.path for image in images}
     changed = [
@@ -103,23 +117,37 @@ def check_unchanged(folder: Location, images: Iterable[Photo], stored: pa.Table)
     )
 
 
-def _may_read(path: Location) -> bool:
-    return isinstance(path, RemotePath) or os.access(path, os.R_OK)
-
-
 def _differs(path: Location, row: Mapping[str, object]) -> bool:
-    """Return whether a file differs from its stamp in a row of the store."""
+    """Return whether a file differs from its stamp in a row of the store.
+
+    Raises:
+        StoreError: it cannot be read to see this.
+    """
     try:
+        if row["source_bytes"] is None:
+            return row["skipped"] is not None and _can_be_read(path)
         now = path.stat()
-    except (OSError, ValueError):  # ValueError: the name holds a null character
+        if now.st_size != row["source_bytes"]:
+            return True
+        return now.st_mtime_ns != row["source_modified"] and bytes.fromhex(file_sha256(path)) != row["source_sha256"]
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    if row["source_bytes"] is None:
-        return row["skipped"] is not None and path.is_file() and _may_read(path)
-    if now.st_size != row["source_bytes"]:
-        return True
-    if now.st_mtime_ns == row["source_modified"]:
-        return False
-    try:
-        return bytes.fromhex(file_sha256(path)) != row["source_sha256"]
     except OSError as error:
-        raise StoreError(f"{path}: cannot be read to see whether it has changed ({error.strerror})") from error
+        raise StoreError(
+            f"{path}: cannot be read to see whether it has changed ({error.strerror}); see whether it can be reached, "
+            "and run the same command again"
+        ) from error
+
+
+def _can_be_read(path: Location) -> bool:
+    """Return whether a photo can be read that could not be read before."""
+    if not isinstance(path, RemotePath):
+        try:
+            return path.is_file() and os.access(path, os.R_OK)
+        except (OSError, ValueError):  # ValueError: the name holds a null character
+            return False
+    try:
+        path.read_bytes()
+    except PermissionError:
+        return False
+    return True
