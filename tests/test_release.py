@@ -136,8 +136,11 @@ def test_a_release_of_this_repository_is_built_checked_and_tagged(
     if git(clone, "status", "--porcelain"):
         git(clone, "add", ".")
         git(clone, "commit", "--quiet", "--message", "the files of the test")
+    (clone / "dist").mkdir()
+    (clone / "dist" / "aligncat-0.0.1.tar.gz").write_bytes(b"an older release")
     files = release(clone, "99.1.0", DATE, packages=Path(sysconfig.get_path("purelib")))
     assert [path.name for path in files] == ["aligncat-99.1.0-py3-none-any.whl", "aligncat-99.1.0.tar.gz"]
+    assert sorted(path.name for path in (clone / "dist").iterdir()) == [path.name for path in files]
     assert git(clone, "describe", "--exact-match") == "v99.1.0" and git(clone, "status", "--porcelain") == ""
     assert git(clone, "show", "--stat", "--format=%s").split("\n")[0] == "Release 99.1.0"
     changed = git(clone, "show", "--name-only", "--format=").split()

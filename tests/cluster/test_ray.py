@@ -149,7 +149,7 @@ def test_relative_paths_are_followed_from_the_folder_of_the_command(
     folder = Path(str(photos[0].path)).parent
     monkeypatch.chdir(tmp_path)
     relative = [ImageRecord(photo.id, Path(os.path.relpath(str(photo.path)))) for photo in photos]
-    by_many([*relative], Path("store"), ray=cluster)
+    by_many([*relative], Path("store"), ray=cluster, deadline=600)
     assert hashes(tmp_path / "store") == of_one_process
     shutil.copytree(folder, "few", ignore=lambda _, names: [name for name in names if not name.startswith("0")])
     shutil.copytree(tiny_detector, "detector")

@@ -55,6 +55,8 @@ def test_the_verb_shows_the_shipped_grounder_and_the_one_without_training(tmp_pa
         (["--host", "192.0.2.1", "--no-auth"], "cannot listen on 192.0.2.1 port 8000"),
         (["./nowhere", "--port", "0"], "nowhere: no such folder"),
         (["training-free", "--detector", "./nowhere", "--port", "0"], "nowhere"),
+        (["x=training-free", "--detector", "./nowhere", "--port", "0"], "nowhere: no such file or folder"),
+        (["x=training-free", "./nowhere", "--port", "0"], "nowhere: no such folder"),  # x has its detector
     ],
 )
 def test_a_wrong_command_line_is_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

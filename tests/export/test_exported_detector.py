@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from helpers.tiny_families import save_tiny
 from helpers.tiny_run import World
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import Mask2FormerForUniversalSegmentation
 
 from aligncat.api.extract import extract
@@ -174,6 +176,17 @@ def test_a_grounder_runs_with_an_export_of_its_detector(
     assert grounder.detector_description == replace(grounder.detector.description(), candidates=6)
     assert main(["ground", str(photo), "red dog", "--grounder", str(trained), "--detector", str(onnx)]) == 0
     assert json.loads(capsys.readouterr().out)[0]["box"] == pytest.approx(list(expected.box), abs=1)
+
+
+def test_a_detector_that_is_put_back_on_the_hub_is_no_export_any_more(onnx: Path, bf16: Path, world: World) -> None:
+    made, source = open_detector(onnx).description(), open_detector(world.detector).description()
+    assert made.graph_sha256 and made.backend == "onnxruntime"
+    back = renamed(made, "somebody/tiny")
+    assert back == replace(source, name="somebody/tiny")
+    assert (back.backend, back.precision, back.graph_sha256) == ("torch", "fp32", "")
+    assert renamed(source, "somebody/tiny") == replace(source, name="somebody/tiny")
+    assert renamed(made, str(world.detector)) == source
+    assert renamed(source, str(onnx)) == made
 
 
 def test_a_grounder_refuses_an_export_of_another_detector(onnx: Path, trained: Path, tmp_path: Path) -> None:
@@ -359,6 +372,8 @@ def test_a_runtime_that_is_not_installed_is_named(
         ({"to": "torch", "precision": "fp32"}, "--precision fp32: --to torch has bf16"),
         ({"to": "openvino", "precision": "int8"}, "--images and --precision int8 go together"),
         ({"to": "onnx", "images": "photos"}, "--images and --precision int8 go together"),
+        ({"to": "torch", "image_size": SIDE}, "--to torch keeps the size and preprocessing of its source"),
+        ({"to": "torch", "preprocessing": "squash"}, "--to torch keeps the size and preprocessing of its source"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(
@@ -366,6 +381,23 @@ def test_options_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         export_detector(world.detector, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_an_export_that_gives_numbers_that_are_not_finite_is_refused(
+    world: World, tmp_path: Path, bad: float
+) -> None:
+    """The class logits of this detector stay finite: only its masks are not."""
+    source = copied(world.detector, tmp_path / "source")
+    [file] = source.glob("*.safetensors")
+    tensors = load_file(file)
+    [name] = [each for each in tensors if each.endswith("mask_embedder.2.0.bias")]
+    tensors[name] = torch.full_like(tensors[name], bad)
+    save_file(tensors, file, {"format": "pt"})
+    with pytest.raises(DetectorError, match="gives numbers that are not finite, so nothing was written"):
+        export_detector(source, tmp_path / "out", to="onnx")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_family_that_cannot_be_exported_is_named(tmp_path: Path) -> None:
