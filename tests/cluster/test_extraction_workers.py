@@ -56,7 +56,7 @@ def test_a_worker_that_is_lost_in_the_middle_of_a_shard_loses_nothing(
 ) -> None:
     detector = LightDetector(at="image 06", trouble=trouble, once=tmp_path / "happened")  # type: ignore[arg-type]
     with caplog.at_level(logging.WARNING, "aligncat.cluster"):
-        by_many(photos, tmp_path / "store", detector, deadline=60 if trouble == "killed" else 15)
+        by_many(photos, tmp_path / "store", detector, deadline=600 if trouble == "killed" else 15)
     assert (tmp_path / "happened").exists()
     assert hashes(tmp_path / "store") == of_one_process
     [line] = caplog.messages

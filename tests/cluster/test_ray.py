@@ -78,7 +78,7 @@ def test_a_worker_that_is_lost_in_the_middle_of_a_shard_loses_nothing(
 ) -> None:
     detector = LightDetector(at="image 06", trouble=trouble, once=tmp_path / "happened")  # type: ignore[arg-type]
     with caplog.at_level(logging.WARNING, "aligncat.cluster"):
-        by_many(photos, tmp_path / "store", detector, ray=cluster, deadline=60 if trouble == "killed" else 30)
+        by_many(photos, tmp_path / "store", detector, ray=cluster, deadline=600 if trouble == "killed" else 30)
     assert (tmp_path / "happened").exists()
     assert hashes(tmp_path / "store") == of_one_process
     [line] = caplog.messages
@@ -149,7 +149,7 @@ def test_relative_paths_are_followed_from_the_folder_of_the_command(
     folder = Path(str(photos[0].path)).parent
     monkeypatch.chdir(tmp_path)
     relative = [ImageRecord(photo.id, Path(os.path.relpath(str(photo.path)))) for photo in photos]
-    by_many([*relative], Path("store"), ray=cluster, deadline=600)
+    by_many([*relative], Path("store"), ray=cluster)
     assert hashes(tmp_path / "store") == of_one_process
     shutil.copytree(folder, "few", ignore=lambda _, names: [name for name in names if not name.startswith("0")])
     shutil.copytree(tiny_detector, "detector")

@@ -385,9 +385,7 @@ def test_options_that_do_not_fit_are_refused(
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_an_export_that_gives_numbers_that_are_not_finite_is_refused(
-    world: World, tmp_path: Path, bad: float
-) -> None:
+def test_an_export_that_gives_numbers_that_are_not_finite_is_refused(world: World, tmp_path: Path, bad: float) -> None:
     """The class logits of this detector stay finite: only its masks are not."""
     source = copied(world.detector, tmp_path / "source")
     [file] = source.glob("*.safetensors")

@@ -7,15 +7,17 @@ import pickle
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aligncat.files.text_index import TextIndex
 
 texts = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=3), max_size=12)
+texts_of_names = st.lists(st.text(max_size=3), max_size=12)  # with lone surrogates, as Python reads names of files
 
 
-@given(texts, texts)
+@settings(deadline=None)
+@given(texts, texts_of_names)
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
 def test_it_finds_what_a_dict_finds(kind: pa.DataType, there: list[str], asked: list[str]) -> None:
     index, expected = TextIndex(pa.array(there, kind)), {text: place for place, text in enumerate(there)}

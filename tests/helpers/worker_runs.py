@@ -49,7 +49,7 @@ def by_many(
     *,
     workers: int = 2,
     ray: str | None = None,
-    deadline: float = 60.0,
+    deadline: float = 600.0,
     part: Part | None = None,
     skip_bad_images: bool = False,
 ) -> Store | None:

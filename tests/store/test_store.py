@@ -205,11 +205,13 @@ def test_a_skipped_image_is_listed_with_its_reason(tmp_path: Path) -> None:
         store.candidates("image 0")
 
 
-@pytest.mark.parametrize("method", ["tensors", "boxes", "candidates", "masks"])
-def test_an_unknown_image_is_named(store: Store, method: str) -> None:
-    argument = "nobody" if method in ("candidates", "masks") else ["image 0", "nobody"]
-    with pytest.raises(StoreError, match=r"'nobody' is not in the store; extract it first"):
+@pytest.mark.parametrize("name", ["nobody", "\udc80.png"])  # Python has the second where a name is not UTF-8
+@pytest.mark.parametrize("method", ["tensors", "rows", "boxes", "candidates", "masks"])
+def test_an_unknown_image_is_named(store: Store, method: str, name: str) -> None:
+    argument = name if method in ("candidates", "masks") else ["image 0", name]
+    with pytest.raises(StoreError) as raised:
         getattr(store, method)(argument)
+    assert f"image {name!r} is not in the store; extract it first" in str(raised.value)
 
 
 def test_the_error_of_an_unfinished_store_says_how_much_is_saved(tmp_path: Path) -> None:

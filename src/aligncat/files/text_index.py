@@ -45,7 +45,10 @@ class TextIndex:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        asked = pa.array(texts, self.texts.type)
+        try:
+            asked = pa.array(texts, self.texts.type)
+        except UnicodeEncodeError:  # Arrow keeps no lone surrogates, so a text with one is not there
+            return np.array([self.find(text) for text in texts], np.intp)
         hashes, order = self._sorted
         values = _hashes(asked)
         if not len(hashes):
