@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -10,17 +11,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from helpers.light_detector import LightDetector
+from helpers.light_grounder import LightGrounder
 from helpers.worker_runs import by_many, hashes
 
 from aligncat.api.extract import extract
 from aligncat.cluster.extraction import ExtractionJob
+from aligncat.cluster.grounding import GroundingJob, parts_by_workers
 from aligncat.cluster.ray_workers import _connect
 from aligncat.cluster.start import open_driver
 from aligncat.errors import ConfigError, StoreError
+from aligncat.grounder.ground_many import Answering
+from aligncat.grounder.requests.tables import read_table
+from aligncat.grounder.writers.formats import find_format
+from aligncat.grounder.writers.write import Output, write_answers
 from aligncat.store.photo import Photo
 from aligncat.types import ImageRecord
 
@@ -157,6 +165,23 @@ def test_relative_paths_are_followed_from_the_folder_of_the_command(
     extract(out="by one", **options)  # type: ignore[arg-type]
     extract(out="by ray", ray=cluster, workers=1, **options)  # type: ignore[arg-type]
     assert hashes(tmp_path / "by ray") == hashes(tmp_path / "by one")
+
+
+def test_relative_paths_of_ground_are_followed_too(
+    cluster: str, photos: list[Photo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(Path(str(photos[0].path)).parent, "photos")
+    Path("table.csv").write_text("image,phrase\nphotos/00.png,left\nphotos/01.png,right\n")
+    requests = read_table(Path("table.csv"))
+    assert not requests[0].path.is_absolute()
+    job = GroundingJob(partial(LightGrounder, LightDetector()), None, Answering(), False, False)  # type: ignore[arg-type]
+    with open_driver(job, 1, cluster, deadline=600, accelerator=False) as driver:
+        output = Output(Path("answers.jsonl"), find_format(None, Path("answers.jsonl")))
+        parts = parts_by_workers(driver)
+        write_answers(LightGrounder(LightDetector()), requests, output, answering=Answering(), write_parts=parts)
+    answers = [json.loads(line) for line in Path("answers.jsonl").read_text().splitlines()]
+    assert [each["image"] for each in answers] == ["photos/00.png", "photos/01.png"]
 
 
 @pytest.mark.parametrize("address", ["local", "127.0.0.1:9", "ray://127.0.0.1:10001"])
