@@ -218,8 +218,7 @@ def _as_os_error(where: str) -> Iterator[None]:
 
 def _os_error(error: Exception, where: str) -> OSError:
     fault = error.__cause__
-    if isinstance(error, FileNotFoundError) and (hasattr(fault, "status") or _is_other_fault(fault)):
-        assert isinstance(fault, Exception)
+    if isinstance(error, FileNotFoundError) and isinstance(fault, Exception) and _is_of_network(fault):
         return _os_error(fault, where)  # over HTTP, fsspec says "not found" of a server that does not answer too
     status = getattr(error, "status", None)  # of aiohttp
     if isinstance(error, FileNotFoundError) or status in _NOT_FOUND:
@@ -234,8 +233,9 @@ def _os_error(error: Exception, where: str) -> OSError:
     return OSError(errno.EIO, f"{type(error).__name__}: {first_line(error)}", where)
 
 
-def _is_other_fault(error: BaseException | None) -> bool:
-    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+def _is_of_network(error: Exception) -> bool:
+    """Return whether an error has a status of HTTP, or is one of connections."""
+    return hasattr(error, "status") or (isinstance(error, OSError) and not isinstance(error, FileNotFoundError))
 
 
 def _is_file(info: dict[str, Any]) -> bool:

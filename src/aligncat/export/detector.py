@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from aligncat.datasets.photos import photos_in
 from aligncat.detectors.description import TORCH_BF16
 from aligncat.detectors.exported import FORMATS, RECORD, ExportRecord, Precision
 from aligncat.detectors.folder import BACKEND, CONFIG, IMAGE_SIZE, DetectorFolder, with_hashes
@@ -76,10 +78,11 @@ def export_detector(
         The folder.
 
     Raises:
-        ConfigError: the extra is not installed, the runtime does not have the precision, there are no photos for int8,
-            or the detector's family cannot be exported.
+        ConfigError: the extra is not installed, the runtime does not have the precision, int8 and photos are not given
+            together, or the detector's family cannot be exported.
         DetectorError: the detector cannot be loaded, or the exported one gives something else.
-        DataError: the folder is not empty, or another process is writing it.
+        DataError: the folder of photos has none, the folder to write is not empty, or another process is writing it.
+        ImageError: a photo for int8 cannot be read.
         WriteError: the folder cannot be written, for example because the disk is full.
     """
     chosen = precision or _PRECISIONS[to][0]
@@ -89,6 +92,7 @@ def export_detector(
             "--to torch keeps the size and preprocessing of its source; give them where it is used instead"
         )
     check_writable(out)
+    photos = [] if images is None else [each.path for each in photos_in(Path(images))]
     source = detector_folder(str(detector))
     _check_family(source)
     from aligncat.detectors.mask2former import Mask2FormerDetector  # here, so that help is quick
@@ -100,7 +104,7 @@ def export_detector(
         if to == "torch":
             _write_weights(source, record, folder)
         else:
-            _write_graph(source, opened, record, folder, images)
+            _write_graph(source, opened, record, folder, photos)
             _check_against_source(opened, folder, chosen)
     logger.info("exported the detector %s for %s in %s", source.name, to, chosen)
     return Path(out)
@@ -159,7 +163,7 @@ def _write_graph(
     opened: Mask2FormerDetector,
     record: ExportRecord,
     folder: Path,
-    images: str | Path | None,
+    photos: Sequence[Path],
 ) -> None:
     """Write the graph of a detector, config.json and the lists of the images that the detector has seen."""
     inside = json.dumps(record.inside())
@@ -170,7 +174,7 @@ def _write_graph(
     else:
         from aligncat.export.openvino_graph import write_openvino
 
-        names = write_openvino(opened, folder, record.description.precision, inside, images)
+        names = write_openvino(opened, folder, record.description.precision, inside, photos)
     record = replace(record, files={name: file_sha256(folder / name) for name in names})
     made = record.description
     seen = continued(source.name, made.weights_sha256, (), ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aligncat.datasets.photos import photos_in
 from aligncat.detectors.exported import OUTPUTS, PIXELS, RECORD
 from aligncat.detectors.mask2former import Mask2FormerDetector
 from aligncat.detectors.openvino import without_telemetry
 from aligncat.detectors.preprocessing import normalize
-from aligncat.errors import DataError
 from aligncat.export.tracing import ANY_BATCH, quiet_tracing, traceable
 from aligncat.files.images import read_image
 
@@ -24,7 +23,7 @@ CALIBRATION_PHOTOS = 300
 
 
 def write_openvino(
-    detector: Mask2FormerDetector, folder: Path, precision: str, record: str, images: str | Path | None
+    detector: Mask2FormerDetector, folder: Path, precision: str, record: str, photos: Sequence[Path]
 ) -> list[str]:
     """Write model.xml and model.bin, for batches of any size.
 
@@ -33,15 +32,15 @@ def write_openvino(
         folder: an existing folder.
         precision: a `Precision`; "int8" quantises the graph; bf16 is the runtime's matter, so the weights stay float32.
         record: the text to keep inside the file.
-        images: the folder of the photos that calibrate int8.
+        photos: the photos that calibrate int8; none for other precisions.
 
     Returns:
         The names of the files.
 
     Raises:
-        DataError: there is no photo.
         ImageError: a photo cannot be read.
     """
+    pixels = _calibration(detector, photos)  # first: a photo that cannot be read is told before the slow work
     with without_telemetry(), quiet_tracing():
         import openvino
 
@@ -51,8 +50,8 @@ def write_openvino(
         model.inputs[0].get_tensor().set_names({PIXELS})
         for output, name in zip(model.outputs, OUTPUTS, strict=True):
             output.get_tensor().set_names({name})
-        if precision == "int8" and images is not None:
-            model = _quantised(model, _calibration(detector, Path(images)))
+        if precision == "int8":
+            model = _quantised(model, pixels)
         model.set_rt_info(record, [RECORD])
         openvino.save_model(model, folder / MODEL, compress_to_fp16=False)
     return [MODEL, Path(MODEL).with_suffix(".bin").name]
@@ -71,12 +70,9 @@ def _quantised(model: Any, pixels: list[NDArray[np.float32]]) -> Any:
     )
 
 
-def _calibration(detector: Mask2FormerDetector, folder: Path) -> list[NDArray[np.float32]]:
-    """Return the input for at most CALIBRATION_PHOTOS photos of a folder, evenly spaced in the order of their names."""
-    found = [each.path for each in photos_in(folder)]
-    if not found:
-        raise DataError(f"{folder}: no photo in this folder; give photos like those that the detector is for")
+def _calibration(detector: Mask2FormerDetector, photos: Sequence[Path]) -> list[NDArray[np.float32]]:
+    """Return the input for at most CALIBRATION_PHOTOS photos, evenly spaced in their order."""
     fit = detector.preprocessing
-    step = -(-len(found) // CALIBRATION_PHOTOS)
-    squares = (fit.square(read_image(path))[0] for path in found[::step])
+    step = max(1, -(-len(photos) // CALIBRATION_PHOTOS))
+    squares = (fit.square(read_image(path))[0] for path in photos[::step])
     return [np.ascontiguousarray(normalize([square], fit.mean, fit.std)) for square in squares]
