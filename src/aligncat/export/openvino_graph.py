@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,21 @@ def write_openvino(
             output.get_tensor().set_names({name})
         if precision == "int8":
             model = _quantised(model, pixels)
+        _name_by_place(model)
         model.set_rt_info(record, [RECORD])
         openvino.save_model(model, folder / MODEL, compress_to_fp16=False)
     return [MODEL, Path(MODEL).with_suffix(".bin").name]
+
+
+def _name_by_place(model: Any) -> None:
+    """Name the model and its operations anew where OpenVINO named them by numbers that it counts in each process.
+
+    Without this, the second export of a process would have other bytes than the first one.
+    """
+    model.set_friendly_name("detector")
+    for place, operation in enumerate(model.get_ordered_ops()):
+        if numbered := re.fullmatch(r"(\w+)_\d+", operation.get_friendly_name()):
+            operation.set_friendly_name(f"{numbered[1]}_{place}")
 
 
 def _quantised(model: Any, pixels: list[NDArray[np.float32]]) -> Any:
