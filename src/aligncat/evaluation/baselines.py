@@ -9,7 +9,8 @@ import numpy as np
 
 from aligncat.datasets.categories import canonical_category
 from aligncat.evaluation.floors import Floors
-from aligncat.evaluation.metrics import Metrics, measure
+from aligncat.evaluation.metrics import Metrics
+from aligncat.evaluation.outcomes import Measured
 from aligncat.grounder.training_free import TrainingFreeGrounder
 
 if TYPE_CHECKING:
@@ -18,23 +19,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aligncat.datasets.split import Split
-    from aligncat.evaluation.overlaps import Overlaps
+    from aligncat.evaluation.questions import Questions
     from aligncat.store.reader import Store
 
 
-def measure_floors(split: Split, store: Store, overlaps: Overlaps) -> Floors:
-    """Measure the baselines on a split.
-
-    Args:
-        split: its expressions.
-        store: the candidates of its images.
-        overlaps: the overlaps of the same expressions.
-    """
+def measure_floors(questions: Questions) -> Floors:
+    """Measure the baselines on a split."""
+    store = questions.store
     grounder = TrainingFreeGrounder.of_store(store)
-    choices = grounder.choose(store, split)
+    firsts, ruled = [], []
+    for block in questions.blocks():
+        first = most_confident(block.split, store, block.overlaps.referent_categories)
+        choices = grounder.choose(store, block.split)
+        firsts.append(Measured.of(block.overlaps, first))
+        ruled.append(Measured.of(block.overlaps, choices.choice, choices.predicted))
     return Floors(
-        most_confident=_plain(measure(overlaps, most_confident(split, store, overlaps.referent_categories))),
-        training_free=_plain(measure(overlaps, choices.choice, choices.predicted)),
+        most_confident=_plain(Measured.joined(firsts).metrics()),
+        training_free=_plain(Measured.joined(ruled).metrics()),
         coloured=grounder.coloured,
     )
 
