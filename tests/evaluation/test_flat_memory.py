@@ -26,6 +26,7 @@ from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.staircase import staircase
+from aligncat.evaluation.truth_table import TruthTable
 from aligncat.files.table_file import TableFile, blocks_of, keep_rows
 from aligncat.grounder.trained_grounder import PHRASES_AT_ONCE
 from aligncat.grounder.training_free import TrainingFreeGrounder
@@ -33,6 +34,7 @@ from aligncat.report.folder import write_folder
 from aligncat.store.ids import ids_sha256
 from aligncat.store.reader import Store
 from aligncat.store.writer import StoreWriter
+from aligncat.types import RLE, Truth
 
 SLOTS, IMAGES = 20, 12
 PHRASES = ("left cup", "cat", "second dog from the right", "big cup near the cat", "dog")
@@ -127,6 +129,26 @@ def test_blocks_give_what_all_expressions_together_give(
         for name in ("whole", "parts")
     ]
     assert pages[0] == pages[1] and len(pages[0]) == 4
+
+
+def test_truth_in_arrays_is_the_truth() -> None:
+    mask = RLE(size=[4, 5], counts=b"05110")
+    truth = {
+        "box": Truth.of_one(np.array([1.5, 2, 3, 4]), None, "cup", (5, 4)),
+        "mask": Truth(np.array([[0, 0, 1, 1], [1, 1, 2, 2.25]]), (mask, RLE(size=[4, 5], counts=b"9")), None, None),
+        "nothing": Truth(np.zeros((0, 4)), (), "cat", (5, 4)),
+        "unknown": Truth(np.zeros((0, 4)), None),
+    }
+    table = TruthTable(truth)
+    assert [*table] == [*truth] and len(table) == 4 and "other" not in table and 7 not in table
+    for name, expected in truth.items():
+        found = table[name]
+        np.testing.assert_array_equal(found.boxes, expected.boxes)
+        assert (found.boxes.shape, found.boxes.dtype) == (expected.boxes.shape, np.float64)
+        assert (found.masks, found.category, found.size) == (expected.masks, expected.category, expected.size)
+    with pytest.raises(KeyError):
+        _ = table["other"]
+    assert not TruthTable({})
 
 
 def test_rows_of_a_file_are_those_of_the_table(tmp_path: Path) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aligncat.datasets.categories import canonical_category
 from aligncat.evaluation.floors import Floors
-from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.outcomes import Measured
 from aligncat.grounder.training_free import TrainingFreeGrounder
 
@@ -31,11 +29,11 @@ def measure_floors(questions: Questions) -> Floors:
     for block in questions.blocks():
         first = most_confident(block.split, store, block.overlaps.referent_categories)
         choices = grounder.choose(store, block.split)
-        firsts.append(Measured.of(block.overlaps, first))
-        ruled.append(Measured.of(block.overlaps, choices.choice, choices.predicted))
+        firsts.append(Measured.of(block.overlaps, first, attributes=False))
+        ruled.append(Measured.of(block.overlaps, choices.choice, choices.predicted, attributes=False))
     return Floors(
-        most_confident=_plain(Measured.joined(firsts).metrics()),
-        training_free=_plain(Measured.joined(ruled).metrics()),
+        most_confident=Measured.joined(firsts).metrics(),
+        training_free=Measured.joined(ruled).metrics(),
         coloured=grounder.coloured,
     )
 
@@ -58,8 +56,3 @@ def most_confident(split: Split, store: Store, categories: Sequence[str | None])
     # Candidates come by confidence, so the first of a category is the most confident, and without one it is the first.
     choice: NDArray[np.int64] = (found[rows] == wanted[:, None]).argmax(axis=1)
     return choice
-
-
-def _plain(metrics: Metrics) -> Metrics:
-    """Return metrics without the slices by attribute, which no table of baselines shows."""
-    return replace(metrics, by_attribute={})

@@ -133,8 +133,8 @@ class Measured:
         outcomes: the outcomes of the choices.
         sets: the objects that the answers name; None if every expression of the split has one target.
         kinds: E kinds of expressions.
-        needed: for each expression the attributes that it needs.
-        redundant: for each expression the attributes that it mentions without need.
+        needed: for each expression the attributes that it needs; empty if they are not measured.
+        redundant: for each expression the attributes that it mentions without need; empty likewise.
     """
 
     outcomes: Outcomes
@@ -150,14 +150,25 @@ class Measured:
         choice: ArrayLike,
         predicted: Sequence[str | None] | None = None,
         sets: AnswerSets | None = None,
+        *,
+        attributes: bool = True,
     ) -> Measured:
-        """Measure a block of answers; see `measure`."""
+        """Measure a block of answers; see `measure`.
+
+        Args:
+            overlaps: as for `measure`, like the other arguments.
+            choice: as for `measure`.
+            predicted: as for `measure`.
+            sets: as for `measure`.
+            attributes: whether to slice the metrics by attribute.
+        """
+        sliced = overlaps.expressions if attributes else ()
         return cls(
             outcomes=Outcomes.of(overlaps, choice, predicted),
             sets=sets,
             kinds=_each_once(expression.kind for expression in overlaps.expressions),
-            needed=_each_once(expression.needed for expression in overlaps.expressions),
-            redundant=_each_once(expression.redundant for expression in overlaps.expressions),
+            needed=_each_once(expression.needed for expression in sliced),
+            redundant=_each_once(expression.redundant for expression in sliced),
         )
 
     @classmethod

@@ -16,6 +16,7 @@ from aligncat.evaluation.baselines import measure_floors
 from aligncat.evaluation.floors import Floors
 from aligncat.evaluation.measurable import measurable
 from aligncat.evaluation.overlaps import Overlaps, overlap_cells
+from aligncat.evaluation.truth_table import TruthTable
 from aligncat.files.write_errors import named_write_errors
 from aligncat.store.rows import temporary_folder
 
@@ -111,12 +112,13 @@ class Questions:
         """
         files = files or AnnotationFiles()
         split = load_split(data, split_name, skip_bad_rows=skip_bad_rows, check_images=False, files=files)
-        truth = load_truth(data, split_name, skip_bad_rows=skip_bad_rows, files=files)
+        truth: Mapping[str, Truth] = load_truth(data, split_name, skip_bad_rows=skip_bad_rows, files=files)
         if skip_bad_rows:
             split = measurable(split, truth, store)
         objects = load_objects(data, split, files=files)
         if len(split.expressions) <= BLOCK:
             return cls(split, truth, store, Overlaps.of(store, split, truth, objects=objects))
+        truth = TruthTable(truth)
         cells = (overlap_cells(store, part, truth, objects) for part in _parts(split))
         return cls(split, truth, store, OverlapsFile(cells, temporary_folder(store.folder)))
 
