@@ -26,7 +26,7 @@ from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_objects, load_split, load_truth
 from aligncat.datasets.split import Split
 from aligncat.detectors.registry import open_detector
-from aligncat.evaluation.metrics import measure
+from aligncat.evaluation.outcomes import measure
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.grounder.grounder import Grounder
 from aligncat.store.extract import extract_images

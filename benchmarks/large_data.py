@@ -11,7 +11,7 @@ WHAT is one of:
                  usual allocator reserves a part of the address space that it does not use
     load         `Store.tensors` against a plain read of the same columns with pyarrow, and the opening of the store
     lines        open JSON lines of 2 N phrases: processor time and the most resident memory
-    answers      evaluate expressions (100,000, and half of them), save, load and report the answers: the most memory
+    answers      evaluate expressions (100,000, and a fifth of them), save, load and report the answers: the most memory
 
 Each runs in a process of its own; start with `fabricate`. Times are processor times.
 """
@@ -294,7 +294,7 @@ def arrow_lines(path: Path) -> tuple[float, float]:
 
 def answers(options: argparse.Namespace) -> list[Figure]:
     peaks = {}
-    for count in (options.expressions // 2, options.expressions):
+    for count in (options.expressions // 5, options.expressions):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             peaks[count] = pool.submit(answers_mb, options.folder / f"answers-{count}", count, options.dim).result()
     few, many = peaks.values()
@@ -304,7 +304,7 @@ def answers(options: argparse.Namespace) -> list[Figure]:
             many["reported"],
             "MB",
             limit=few["reported"],
-            limit_is="the same of half as many expressions",
+            limit_is="the same of a fifth of the expressions",
         ),
         *(Figure(f"the same {stage}", many[stage], "MB", limit=few[stage]) for stage in few),
     ]

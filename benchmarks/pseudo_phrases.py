@@ -23,6 +23,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from aligncat.api.phrases import make_phrases
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_split
 from aligncat.datasets.made import MADE_DATASET
@@ -30,7 +31,6 @@ from aligncat.datasets.split import Split
 from aligncat.evaluation.answering import answer
 from aligncat.evaluation.questions import Questions
 from aligncat.grounder.grounder import Grounder
-from aligncat.phrases.make import make_phrases
 from aligncat.phrases.recipe import PhraseRecipe
 from aligncat.store.reader import Store
 from aligncat.studies.subsets import share_of_referents

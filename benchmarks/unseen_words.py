@@ -23,7 +23,8 @@ from aligncat.api.train import train
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.load import load_objects, load_split, load_truth
 from aligncat.datasets.split import Split
-from aligncat.evaluation.metrics import Metrics, measure
+from aligncat.evaluation.metrics import Metrics
+from aligncat.evaluation.outcomes import measure
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.grounder.grounder import Grounder
 from aligncat.language.config import TextEncoderConfig

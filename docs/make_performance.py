@@ -101,7 +101,7 @@ SECTIONS = (
     _large("lines", "Two million phrases.", "Opening JSON lines"),
     _large(
         "answers",
-        "The most memory after each stage, beside that for half as many expressions: 1 would be flat.",
+        "The most memory after each stage, beside that for a fifth of the expressions: 1 is flat.",
         "Evaluating many expressions",
     ),
     Section(

@@ -80,7 +80,7 @@ VERBS: dict[str, Verb] = {
         "Write a dataset in another format: REFER's layout, SimREC's JSON with masks, JSON lines, or COCO with a CSV.",
     ),
     "data phrases": Verb(
-        "aligncat.phrases.make:make_phrases",
+        "aligncat.api.phrases:make_phrases",
         "Make phrases from a store alone, to train on photos without phrases of people.",
         "aligncat.commands.data:show_phrases",
     ),

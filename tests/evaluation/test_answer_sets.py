@@ -19,7 +19,8 @@ from aligncat.evaluation.answer_targets import chose_right, named_in, targets_of
 from aligncat.evaluation.answers import Answers, answers_table
 from aligncat.evaluation.causes import causes
 from aligncat.evaluation.error_tables import error_tables
-from aligncat.evaluation.metrics import Metrics, measure
+from aligncat.evaluation.metrics import Metrics
+from aligncat.evaluation.outcomes import measure
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Result
@@ -98,7 +99,6 @@ CHOICES = choices_of(
 
 def test_grefcocos_metrics_by_hand(ask: Callable[..., Questions]) -> None:
     sets = AnswerSets.of(ask(TRUTHS), CHOICES, 0.5)
-    assert sets is not None
     assert sets.named.tolist() == [0, 1, 1, 0, 2, 1]
     assert sets.f1.tolist() == pytest.approx([1, 0, 1, 0, 1, 2 / 3])
     found = sets.metrics(np.ones(6, dtype=bool))
@@ -113,21 +113,19 @@ def test_grefcocos_metrics_by_hand(ask: Callable[..., Questions]) -> None:
 
 def test_without_a_match_something_is_always_named(ask: Callable[..., Questions]) -> None:
     sets = AnswerSets.of(ask(TRUTHS), choices_of([0] * 6))
-    assert sets is not None
     found = sets.metrics(np.ones(6, dtype=bool))
     assert (found.n_acc, found.t_acc, found.min_match, found.precision) == (0, 1, None, 2 / 6)
 
 
 def test_single_targets_have_no_metrics_of_sets(ask: Callable[..., Questions]) -> None:
     questions = ask([targets(LEFT), targets(RIGHT)])
-    assert AnswerSets.of(questions, choices_of([0, 0], match=np.zeros(2, dtype=np.float32))) is None
+    assert not questions.has_sets
     assert measure(questions.overlaps, [0, 0]).to_json().keys().isdisjoint({"sets"})
 
 
 def test_unknown_masks_leave_out_the_expression(ask: Callable[..., Questions]) -> None:
     truths = [targets(), targets(LEFT, masks=False), targets(LEFT, RIGHT)]
     sets = AnswerSets.of(ask(truths), choices_of([0, 0, 0]))
-    assert sets is not None
     found = sets.metrics(np.ones(3, dtype=bool))
     assert (found.giou, found.ciou) == (pytest.approx((0 + 0.5) / 2), pytest.approx(100 / (100 + 200)))
     no_mask = sets.metrics(np.array([True, True, False]))
@@ -178,7 +176,6 @@ def test_the_metrics_agree_with_an_implementation_on_pixels(
         choices_of(rng.integers(0, 5, 40).tolist(), match=match, several=marked), kept=np.ones((40, 5), dtype=bool)
     )
     sets = AnswerSets.of(questions, choices, 0.3)
-    assert sets is not None
 
     refused, kept, ious, shared, joined, exact = [], [], [], 0, 0, 0
     for row in range(40):
@@ -284,7 +281,7 @@ def test_an_image_without_candidates_names_nothing(make_store: Callable[..., Any
     questions = Questions(split, truth, store, Overlaps.of(store, split, truth))
     choices = choices_of([-1, -1, 0])
     sets = AnswerSets.of(questions, choices)
-    assert sets is not None and sets.named.tolist() == [0, 0, 1] and sets.right.tolist() == [True, False, True]
+    assert sets.named.tolist() == [0, 0, 1] and sets.right.tolist() == [True, False, True]
     assert named_candidates(choices, 0, 0, 0.5) == []
     assert table_of(questions, choices)["cause"].to_pylist() == ["right", "no_candidate", "right"]
 
@@ -324,7 +321,7 @@ def test_damaged_answers_are_refused(
     table = answers.table.set_column(
         place, answers.table.schema.field(name), pa.array(values, answers.table.schema.field(name).type)
     )
-    replace(answers, table=table).save(tmp_path / "a.parquet")
+    replace(answers, rows=table).save(tmp_path / "a.parquet")
     with pytest.raises(DataError, match=message):
         Answers.load(tmp_path / "a.parquet")
 

@@ -16,7 +16,7 @@ from aligncat.datasets.split import Split
 from aligncat.errors import DataError, StoreError
 from aligncat.evaluation.answer_sets import AnswerSets
 from aligncat.evaluation.answers import Answers, answers_table
-from aligncat.evaluation.metrics import measure
+from aligncat.evaluation.outcomes import measure
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Result

@@ -13,7 +13,7 @@ from aligncat.errors import DataError
 from aligncat.evaluation.answers import Answers, answers_table
 from aligncat.evaluation.causes import CAUSES, MEANING, causes
 from aligncat.evaluation.error_tables import error_tables
-from aligncat.evaluation.metrics import Outcomes, measure
+from aligncat.evaluation.outcomes import Outcomes, measure
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Result

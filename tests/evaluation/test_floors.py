@@ -20,7 +20,8 @@ from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.baselines import most_confident
 from aligncat.evaluation.floors import Floors
-from aligncat.evaluation.metrics import Metrics, measure
+from aligncat.evaluation.metrics import Metrics
+from aligncat.evaluation.outcomes import measure
 from aligncat.evaluation.questions import Questions
 from aligncat.evaluation.results import Result, with_floors
 from aligncat.grounder.training_free import TrainingFreeGrounder

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from aligncat.evaluation.metrics import ErrorShares, measure
+from aligncat.evaluation.metrics import ErrorShares
+from aligncat.evaluation.outcomes import measure
 from aligncat.evaluation.overlaps import Overlaps
 from aligncat.evaluation.stored_metrics import read_error_shares, read_metrics
 from aligncat.geometry import encode_mask

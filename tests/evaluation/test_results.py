@@ -10,7 +10,7 @@ from rich.console import Console
 
 from aligncat.errors import DataError
 from aligncat.evaluation.causes import CAUSES
-from aligncat.evaluation.metrics import measure
+from aligncat.evaluation.outcomes import measure
 from aligncat.evaluation.results import Result, summaries, summarise
 from aligncat.report.terminal import masks_table, results_table, slices_table
 from aligncat.versions import installed_versions

@@ -16,6 +16,7 @@ from helpers.tiny_run import ALIGNMENT, TEXT, TRAINING, World
 from PIL import Image
 
 from aligncat.api.evaluate import evaluate
+from aligncat.api.phrases import make_phrases
 from aligncat.api.train import train
 from aligncat.cli import main
 from aligncat.datasets.config import DataConfig
@@ -25,7 +26,7 @@ from aligncat.datasets.prepare.remarks import faults
 from aligncat.errors import ConfigError, DataError, MissingTruthError, StoreError
 from aligncat.files.hashes import file_sha256
 from aligncat.grounder.model_card import write_model_card
-from aligncat.phrases.make import ALIKE, NOTHING, UNSURE, make_phrases
+from aligncat.phrases.make import ALIKE, NOTHING, UNSURE
 from aligncat.phrases.recipe import PhraseRecipe
 
 IMAGES: Mapping[str, list[Thing]] = {

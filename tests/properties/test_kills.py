@@ -48,6 +48,7 @@ VERBS = (
 SAMPLE = {
     "data prepare mirror": 4,
     "data convert jsonl": 4,
+    "data phrases": 9,
     "detector import": 5,
     "extract": 12,
     "ground table": 9,

@@ -95,7 +95,7 @@ def test_figures_draw_any_number_of_boxes_and_the_matchs_calibration(pictures: l
     assert [row_of(run, place)["named"] for place in range(5)] == [[], [1], [0], [], [0, 1]]
     drawn = {figure.path.stem for figure in draw_all([run], tmp_path)}
     assert {"match-toy-val", "calibration-toy-val", "staircase-toy-val"} <= {name.replace(" ", "-") for name in drawn}
-    without = replace(run, table=run.table.slice(2, 1))
+    without = replace(run, rows=run.table.slice(2, 1))
     assert not {
         name for name in (f.path.stem for f in draw_all([without], tmp_path / "one")) if name.startswith("match")
     }

@@ -37,7 +37,7 @@ _EITHER = {
     "model": "give the checkpoint's file",
     "runs": "`aligncat evaluate --out` writes answers",
 }
-_REMOTE = ("store", "queries", "images")  # these may be on a remote file system
+_REMOTE = ("store", "queries", "images", "image")  # these may be on a remote file system
 _READS_PHOTOS = ("extract",)  # the other verbs accept a dataset whose photos are elsewhere
 _PHOTOS = ("data.images",)
 

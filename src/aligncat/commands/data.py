@@ -16,7 +16,7 @@ from aligncat.files.writable import check_writable
 
 if TYPE_CHECKING:
     from aligncat.datasets.prepare.check import Report
-    from aligncat.phrases.make import MadePhrases
+    from aligncat.phrases.making import MadePhrases
 
 
 def show_prepared(report: Report) -> None:
@@ -91,8 +91,10 @@ def show(report: Report) -> None:
         console.print(shown(line), soft_wrap=True)
 
 
-def show_phrases(made: MadePhrases) -> None:
-    """Print the number of phrases in each split, and why images have none."""
+def show_phrases(made: MadePhrases | None) -> None:
+    """Print the number of phrases in each split, and why images have none; nothing if parts of them are missing."""
+    if made is None:
+        return
     from rich.table import Table
 
     from aligncat.console import output_console, shown

@@ -14,6 +14,7 @@ from aligncat.cluster.start import DEADLINE, check_workers
 from aligncat.errors import ConfigError
 from aligncat.files.locks import remove_left
 from aligncat.files.writable import check_writable
+from aligncat.locations import location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,7 +67,8 @@ def ground(
 
     Args:
         image: a photo, a folder of photos, a pattern such as 'photos/*.jpg', or a table (.csv, .jsonl, .parquet) with
-            the columns image and phrase. More photos may follow.
+            the columns image and phrase. More photos may follow. Photos and folders may be URLs such as
+            s3://bucket/photos (docs/scale.md), also in a table.
         expressions: one or more phrases after the photos, each in quotes if it contains spaces. The detector runs once
             for all of them.
         phrases: a text file of phrases, one a line, instead of phrases on the command line; - for the standard input.
@@ -121,7 +123,7 @@ def ground(
     check_workers(workers, ray, deadline)
     thresholds = Thresholds(min_match, min_probability)
     requests = requests_of(
-        Path(image),
+        location(image),
         expressions or [],
         phrases=None if phrases is None else Path(phrases),
         skip_bad_images=skip_bad_images,
@@ -188,7 +190,7 @@ def ground(
         store=stored,
         skip_bad_images=skip_bad_images,
     )
-    one = len(requests) == 1 and requests[0].path == Path(image)
+    one = len(requests) == 1 and requests[0].path == location(image)
     return _printed(requests, answers, one=one, overlay=overlay, candidates=candidates, thresholds=thresholds)
 
 

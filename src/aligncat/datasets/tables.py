@@ -60,7 +60,10 @@ class ExpressionTable(Sequence[Expression]):
 
     def __getitem__(self, place: int | slice) -> Expression | tuple[Expression, ...]:
         if isinstance(place, slice):
-            return tuple(self[number] for number in range(*place.indices(len(self))))
+            numbers = range(*place.indices(len(self)))
+            if numbers.step == 1:
+                return tuple(self._block(numbers.start, max(numbers.start, numbers.stop)))
+            return tuple(self[number] for number in numbers)
         number = range(len(self))[place]  # an IndexError, and numbers from the end
         return next(self._block(number, number + 1))
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from aligncat.errors import DataError
 from aligncat.evaluation.causes import CAUSES, RIGHT
+from aligncat.files.table_file import blocks_of
 from aligncat.geometry import MAX_PIXELS
 from aligncat.run_lengths import cover_their_images
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from aligncat.evaluation.results import Result
+    from aligncat.files.table_file import TableRows
 
 _OPTIONAL = {"kind", "referent_category", "predicted_category", "mask_iou", "query_right", "same_category"}
 _OPTIONAL |= {
@@ -33,11 +35,11 @@ _BLOCK = 8192  # rows that are checked at once, so that the checks take little m
 _ROUNDING = 1e-3  # sums of float32 may exceed 1 by less
 
 
-def check_answers(table: pa.Table, labels: Sequence[str], result: Result, where: str) -> None:
-    """Check that the columns of a table of `answers.SCHEMA` fit each other and that its values are in their ranges.
+def check_answers(rows: TableRows, labels: Sequence[str], result: Result, where: str) -> None:
+    """Check that the columns of rows of `answers.SCHEMA` fit each other and that their values are in their ranges.
 
     Args:
-        table: the table.
+        rows: the rows.
         labels: the detector's category names.
         result: the metrics of the same answers.
         where: the file, for messages.
@@ -45,18 +47,19 @@ def check_answers(table: pa.Table, labels: Sequence[str], result: Result, where:
     Raises:
         DataError: a row is wrong. The message has its number, counted from 0.
     """
-    if len(table) != result.metrics.expressions:
+    if rows.num_rows != result.metrics.expressions:
         raise DataError(
-            f"{where}: has {len(table)} answers, but its metrics are of {result.metrics.expressions}; evaluate again"
+            f"{where}: has {rows.num_rows} answers, but its metrics are of {result.metrics.expressions}; evaluate again"
         )
-    given = {name: table[name].null_count < len(table) for name in ("match", "several")}
-    for start in range(0, len(table), _BLOCK):
-        _check_block(
-            _Checks(table.slice(start, _BLOCK).combine_chunks(), where, start),
-            labels,
-            given,
-            boxes_alone=result.boxes_alone,
-        )
+    given = {
+        name: any(block[name].null_count < len(block) for block in blocks_of(rows, _BLOCK, [name]))
+        for name in ("match", "several")
+    }
+    start = 0
+    for block in blocks_of(rows, _BLOCK):
+        checks = _Checks(block.combine_chunks(), where, start)
+        _check_block(checks, labels, given, boxes_alone=result.boxes_alone)
+        start += len(block)
 
 
 def _check_block(checks: _Checks, labels: Sequence[str], given: Mapping[str, bool], *, boxes_alone: bool) -> None:

@@ -6,7 +6,7 @@ boxes. They apply to a split in which some expression means no object or several
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,8 @@ import numpy as np
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou, mask_overlap, merge_masks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
     from aligncat.evaluation.questions import Questions
@@ -75,20 +77,15 @@ class AnswerSets:
     min_match: float | None
 
     @classmethod
-    def of(cls, questions: Questions, choices: Choices, min_match: float = MIN_MATCH) -> AnswerSets | None:
+    def of(cls, questions: Questions, choices: Choices, min_match: float = MIN_MATCH) -> AnswerSets:
         """Compare what the answers name with the targets.
 
         Args:
             questions: the E expressions, their truth and their candidates.
             choices: the choices for the same expressions.
             min_match: an answer with a lower match names nothing.
-
-        Returns:
-            The comparison; None if every expression has exactly one target, for which `Metrics` says everything.
         """
         overlaps = questions.overlaps
-        if (overlaps.targets == 1).all():
-            return None
         images = list(questions.split.images)
         boxes = dict(zip(images, questions.store.boxes(images), strict=True))
         counts = overlaps.valid.sum(axis=1).tolist()
@@ -105,6 +102,13 @@ class AnswerSets:
             union=union,
             min_match=None if choices.match is None else min_match,
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence[AnswerSets]) -> AnswerSets:
+        """Join the blocks of a split, in order; there is at least one."""
+        names = [each.name for each in fields(cls) if each.name != "min_match"]
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        return cls(**columns, min_match=parts[0].min_match)
 
     @property
     def right(self) -> NDArray[np.bool_]:

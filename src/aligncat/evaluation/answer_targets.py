@@ -12,22 +12,22 @@ from aligncat.geometry import SAME_OBJECT_IOU
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from aligncat.evaluation.answer_sets import SetMetrics
+    from aligncat.files.table_file import TableRows
 
 
-def targets_of(table: pa.Table) -> NDArray[np.int64]:
-    """Return (E,) the number of objects that each expression means, from a table of `Answers`."""
-    return np.asarray(pc.list_value_length(table["truth_box"]), np.int64) // 4
+def targets_of(rows: TableRows) -> NDArray[np.int64]:
+    """Return (E,) the number of objects that each expression means, from the rows of `Answers`."""
+    return np.asarray(pc.list_value_length(rows.select(["truth_box"])["truth_box"]), np.int64) // 4
 
 
-def chose_right(table: pa.Table) -> NDArray[np.bool_]:
+def chose_right(rows: TableRows) -> NDArray[np.bool_]:
     """Return (E,) bool: the choice alone is right. If every expression has one target, that is the column `right`."""
-    if (targets_of(table) == 1).all():
-        return np.asarray(table["right"], dtype=bool)
-    return np.asarray(table["box_iou"]) > SAME_OBJECT_IOU
+    if (targets_of(rows) == 1).all():
+        return np.asarray(rows.select(["right"])["right"], dtype=bool)
+    return np.asarray(rows.select(["box_iou"])["box_iou"]) > SAME_OBJECT_IOU
 
 
 def named_in(answer: Mapping[str, Any], sets: SetMetrics | None) -> list[int]:

@@ -9,19 +9,25 @@ from typing import TYPE_CHECKING
 from aligncat.datasets.config import division_name
 from aligncat.errors import StoreError
 from aligncat.evaluation.answer_sets import MIN_MATCH, AnswerSets
-from aligncat.evaluation.answers import Answers, answers_table
+from aligncat.evaluation.answers import SCHEMA, Answers, answers_table
 from aligncat.evaluation.error_tables import error_tables
 from aligncat.evaluation.leak import judge_detector
-from aligncat.evaluation.metrics import measure
+from aligncat.evaluation.outcomes import Measured
+from aligncat.evaluation.questions import BLOCK
 from aligncat.evaluation.results import Result
 from aligncat.files.atomic import write_atomic
+from aligncat.files.table_file import keep_rows
 from aligncat.grounder.training_free import TrainingFreeGrounder
 from aligncat.store.manifest import detector_differences
 from aligncat.store.reader import Store
+from aligncat.store.rows import temporary_folder
 from aligncat.versions import installed_versions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    import pyarrow as pa
 
     from aligncat.evaluation.questions import Questions
     from aligncat.evaluation.results import Read, Seen
@@ -110,14 +116,23 @@ def answer(
 
     Raises:
         ConfigError: `seen` contradicts the list of training images or the detector's name.
+        WriteError: there are many expressions, and the temporary file of their answers cannot be written.
     """
     split, store = questions.split, questions.store
     described = grounder.detector_description
     judgement = judge_detector(
         split, described.name, weights_sha256=described.weights_sha256, training=training, claim=seen
     )
-    choices = grounder.choose(store, split)
-    sets = AnswerSets.of(questions, choices, min_match)
+    measured: list[Measured] = []
+
+    def tables() -> Iterator[pa.Table]:
+        for block in questions.blocks():
+            choices = grounder.choose(store, block.split)
+            sets = AnswerSets.of(block, choices, min_match) if questions.has_sets else None
+            measured.append(Measured.of(block.overlaps, choices.choice, choices.predicted, sets))
+            yield answers_table(block, choices, queries, sets)
+
+    rows = keep_rows(SCHEMA, tables(), temporary_folder(store.folder), BLOCK)
     result = Result(
         dataset=split.dataset,
         split=split.split,
@@ -127,7 +142,7 @@ def answer(
         seen=judgement.seen,
         seed=seed_of(grounder),
         versions=installed_versions(),
-        metrics=measure(questions.overlaps, choices.choice, choices.predicted, sets),
+        metrics=Measured.joined(measured).metrics(),
         images=len(split.images),
         images_seen=judgement.images_seen,
         seen_claimed=judgement.claimed,
@@ -141,5 +156,4 @@ def answer(
         "store": store.manifest.detector.to_json(),
         "alignment": None if grounder.alignment is None else asdict(grounder.alignment),
     }
-    table = answers_table(questions, choices, queries, sets)
-    return Answers(result, grounder.labels, provenance, table)
+    return Answers(result, grounder.labels, provenance, rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,22 +17,26 @@ from aligncat.evaluation.answer_checks import check_answers
 from aligncat.evaluation.answer_columns import SCORES, choice_columns, choice_of, expression_columns, truth_columns
 from aligncat.evaluation.answer_sets import AnswerSets
 from aligncat.evaluation.causes import causes
-from aligncat.evaluation.metrics import Outcomes
+from aligncat.evaluation.outcomes import Outcomes
+from aligncat.evaluation.questions import BLOCK
 from aligncat.evaluation.results import Result
-from aligncat.files.atomic import write_atomic
-from aligncat.files.documents import parse_json, read_bytes
+from aligncat.files.atomic import replaced_file
+from aligncat.files.documents import open_bytes, parse_json
 from aligncat.files.fields import as_mapping, optional_strs, required, required_list
 from aligncat.files.parquet import BLANK_SEAL, SEAL, check_seal, read_batches, read_schema, seal
+from aligncat.files.table_file import blocks_of, keep_rows
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
+from aligncat.store.rows import temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from aligncat.datasets.split import Split
     from aligncat.evaluation.questions import Questions
+    from aligncat.files.table_file import TableRows
     from aligncat.store.reader import Store
     from aligncat.types import Choices, Truth
 
@@ -101,21 +104,42 @@ class Answers:
         result: the metrics, with the conditions they were measured under.
         labels: the detector's category names, by class index.
         provenance: plain data: "grounder" (its folder), "store" (the detector's description), "alignment" (the config).
-        table: E rows of SCHEMA. `choice` is -1 where the image has no candidate. `score` is the probability of the
-            chosen object (`object_probability`). `cause` is one of CAUSES, or "right". `box_iou` and `mask_iou` are of
-            the choice. `size` is the area of the targets' boxes as a fraction of the image. `same_category` counts the
-            other annotated objects of the referent's category. `length` is in words. `match` and `several` are those of
-            `Choices`. Masks are the `counts` of an RLE of size (height, width): `truth_mask` of all targets together,
-            `chosen_mask` of the choice, or of the several objects that the answer names. Unknown values are null.
+        rows: E rows of SCHEMA; many are in a temporary file (see `table`, `column` and `blocks`). `choice` is -1 where
+            the image has no candidate. `score` is the probability of the chosen object (`object_probability`). `cause`
+            is one of CAUSES, or "right". `box_iou` and `mask_iou` are of the choice. `size` is the area of the targets'
+            boxes as a fraction of the image. `same_category` counts the other annotated objects of the referent's
+            category. `length` is in words. `match` and `several` are those of `Choices`. Masks are the `counts` of an
+            RLE of size (height, width): `truth_mask` of all targets together, `chosen_mask` of the choice, or of the
+            several objects that the answer names. Unknown values are null.
     """
 
     result: Result
     labels: tuple[str, ...]
     provenance: Mapping[str, Any]
-    table: pa.Table
+    rows: TableRows
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return self.rows.num_rows
+
+    @property
+    def table(self) -> pa.Table:
+        """All rows, in memory."""
+        return self.rows.select(self.rows.schema.names)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return a column of all rows."""
+        return self.rows.select([name])[name]
+
+    def blocks(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the rows in order, some at a time.
+
+        Args:
+            columns: the columns to read; all by default.
+        """
+        return blocks_of(self.rows, BLOCK, columns)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.result, self.labels, self.provenance, self.table)
 
     def save(self, path: Path) -> None:
         """Write the answers as a Parquet file, atomically.
@@ -124,11 +148,13 @@ class Answers:
             OSError: the file cannot be written; an existing file is left unchanged.
         """
         header = {"result": self.result.to_json(), "labels": list(self.labels), "provenance": dict(self.provenance)}
-        content = io.BytesIO()
         metadata = {_KEY: json.dumps(header, ensure_ascii=False).encode(), SEAL: BLANK_SEAL}
-        pq.write_table(self.table.replace_schema_metadata(metadata), content, compression="zstd")
-        seal(content)
-        write_atomic(path, content.getbuffer())
+        schema = self.rows.schema.with_metadata(metadata)
+        with replaced_file(path) as file:
+            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+                for block in self.blocks():
+                    writer.write_table(block.replace_schema_metadata(metadata))
+            seal(file)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -139,23 +165,29 @@ class Answers:
                 its range, a row's lists do not fit each other, or a mask does not fit its image.
         """
         try:
-            content = read_bytes(path, limit=_MAX_BYTES)
-            check_seal(content, path)
-            schema = read_schema(path, content=content)
-            result, labels, provenance = _header(schema, path)
-            if not (schema.equals(SCHEMA) or schema.equals(_BEFORE_SETS)):
-                raise DataError(f"{path}: it was written by another version of aligncat; evaluate again")
-            table = pa.Table.from_batches(read_batches(path, content=content), schema.remove_metadata())
-            for name in {*_SINCE_SETS} - {*schema.names}:
-                table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
-            table = table.select(SCHEMA.names)
-            del content  # checking takes memory too
+            with open_bytes(path, limit=_MAX_BYTES) as file:
+                check_seal(file, path)
+                schema = read_schema(path, file=file)
+                result, labels, provenance = _header(schema, path)
+                if not (schema.equals(SCHEMA) or schema.equals(_BEFORE_SETS)):
+                    raise DataError(f"{path}: it was written by another version of aligncat; evaluate again")
+                batches = map(_with_all_columns, read_batches(path, file=file))
+                # What is checked here is what is read later, whatever happens to the file.
+                rows = keep_rows(SCHEMA, batches, temporary_folder(path.parent), BLOCK)
         except DataError as error:
             raise DataError(
                 f"{path} does not hold answers of `aligncat evaluate --out`: {str(error).removeprefix(f'{path}: ')}"
             ) from error
-        check_answers(table, labels, result, str(path))
-        return cls(result, labels, provenance, table)
+        check_answers(rows, labels, result, str(path))
+        return cls(result, labels, provenance, rows)
+
+
+def _with_all_columns(batch: pa.RecordBatch) -> pa.Table:
+    """Return a batch as a table of SCHEMA. Columns that older files lack are null."""
+    table = pa.Table.from_batches([batch]).replace_schema_metadata(None)
+    for name in {*_SINCE_SETS} - {*table.schema.names}:
+        table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
+    return table.select(SCHEMA.names)
 
 
 def _header(schema: pa.Schema, path: Path) -> tuple[Result, tuple[str, ...], Mapping[str, object]]:

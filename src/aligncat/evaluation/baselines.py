@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aligncat.datasets.categories import canonical_category
 from aligncat.evaluation.floors import Floors
-from aligncat.evaluation.metrics import Metrics, measure
+from aligncat.evaluation.outcomes import Measured
 from aligncat.grounder.training_free import TrainingFreeGrounder
 
 if TYPE_CHECKING:
@@ -18,23 +17,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aligncat.datasets.split import Split
-    from aligncat.evaluation.overlaps import Overlaps
+    from aligncat.evaluation.questions import Questions
     from aligncat.store.reader import Store
 
 
-def measure_floors(split: Split, store: Store, overlaps: Overlaps) -> Floors:
-    """Measure the baselines on a split.
-
-    Args:
-        split: its expressions.
-        store: the candidates of its images.
-        overlaps: the overlaps of the same expressions.
-    """
+def measure_floors(questions: Questions) -> Floors:
+    """Measure the baselines on a split."""
+    store = questions.store
     grounder = TrainingFreeGrounder.of_store(store)
-    choices = grounder.choose(store, split)
+    firsts, ruled = [], []
+    for block in questions.blocks():
+        first = most_confident(block.split, store, block.overlaps.referent_categories)
+        choices = grounder.choose(store, block.split)
+        firsts.append(Measured.of(block.overlaps, first, attributes=False))
+        ruled.append(Measured.of(block.overlaps, choices.choice, choices.predicted, attributes=False))
     return Floors(
-        most_confident=_plain(measure(overlaps, most_confident(split, store, overlaps.referent_categories))),
-        training_free=_plain(measure(overlaps, choices.choice, choices.predicted)),
+        most_confident=Measured.joined(firsts).metrics(),
+        training_free=Measured.joined(ruled).metrics(),
         coloured=grounder.coloured,
     )
 
@@ -57,8 +56,3 @@ def most_confident(split: Split, store: Store, categories: Sequence[str | None])
     # Candidates come by confidence, so the first of a category is the most confident, and without one it is the first.
     choice: NDArray[np.int64] = (found[rows] == wanted[:, None]).argmax(axis=1)
     return choice
-
-
-def _plain(metrics: Metrics) -> Metrics:
-    """Return metrics without the slices by attribute, which no table of baselines shows."""
-    return replace(metrics, by_attribute={})

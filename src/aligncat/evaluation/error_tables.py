@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from aligncat.evaluation.causes import CAUSES, RIGHT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from aligncat.evaluation.answers import Answers
 
@@ -37,10 +37,8 @@ def error_tables(answers: Answers) -> dict[str, ErrorTable]:
         expression.
     """
     columns = ("cause", "kind", "referent_category", "same_category", "size", "length")
-    rows = answers.table.select(columns).to_pylist()
-    present = [cause for cause in CAUSES if any(row["cause"] == cause for row in rows)]
     # Each function returns a row's slice as (sort key, name), or None if the row's value is unknown.
-    slicings: dict[str, Callable[[Mapping[str, Any]], tuple[Hashable, str] | None]] = {
+    slicings: dict[str, Callable[[Mapping[str, Any]], tuple[Any, str] | None]] = {
         "all": lambda row: (0, _WHOLE),
         "kind": lambda row: _named(row["kind"]),
         "category": lambda row: _named(row["referent_category"]),
@@ -48,24 +46,24 @@ def error_tables(answers: Answers) -> dict[str, ErrorTable]:
         "size": lambda row: next((bound, name) for bound, name in SIZES if row["size"] < bound),
         "length": lambda row: next((bound, name) for bound, name in LENGTHS if row["length"] <= bound),
     }
-    tables = {name: _table(rows, slice_of, present) for name, slice_of in slicings.items()}
+    counts: dict[str, _Counts] = {name: defaultdict(Counter) for name in slicings}
+    for block in answers.blocks(columns):
+        for row in block.to_pylist():
+            for name, slice_of in slicings.items():
+                counts[name][slice_of(row)][row["cause"]] += 1
+    seen = {cause for found in counts["all"].values() for cause in found}
+    tables = {name: _table(found, [cause for cause in CAUSES if cause in seen]) for name, found in counts.items()}
     return {name: table for name, table in tables.items() if any(row["slice"] != _NOT_KNOWN for row in table)}
 
 
 _NOT_KNOWN = "not known"
+_Counts: TypeAlias = "dict[tuple[Any, str] | None, Counter[str]]"
+"""Right answers and wrong ones by cause, for each slice; None is the slice of unknown values."""
 
 
-def _table(
-    rows: Sequence[Mapping[str, Any]],
-    slice_of: Callable[[Mapping[str, Any]], tuple[Hashable, str] | None],
-    present: Sequence[str],
-) -> ErrorTable:
-    counts: dict[tuple[Any, str], Counter[str]] = defaultdict(Counter)
-    unknown: Counter[str] = Counter()
-    for row in rows:
-        key = slice_of(row)
-        (unknown if key is None else counts[key])[row["cause"]] += 1
-    named = [(name, counts[order, name]) for order, name in sorted(counts)]
+def _table(counts: _Counts, present: Sequence[str]) -> ErrorTable:
+    unknown = counts.get(None, Counter())
+    named = [(name, counts[order, name]) for order, name in sorted(key for key in counts if key is not None)]
     return [
         {
             "slice": name,

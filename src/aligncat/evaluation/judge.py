@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aligncat.evaluation.metrics import Outcomes
+from aligncat.evaluation.outcomes import Outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -107,28 +107,17 @@ class Overlaps:
                 the image that the detector saw.
             StoreError: the store lacks an image.
         """
-        if not split.expressions:
-            raise DataError(
-                f"split {split.split!r} of {split.dataset} (split by {split.split_by}) has no expressions; check the "
-                "split's name and `split_by`"
-            )
-        referents = _referents_by_image(split.expressions, truth)
-        row_of: dict[tuple[str, str], int] = {}
-        cells = np.empty((sum(map(len, referents.values())), store.manifest.candidates + 1), _CELL)
-        widest = 1
-        for image_id, here in referents.items():
-            objects_here = (objects or {}).get(image_id)
-            found = _referent_table(store.candidates(image_id), store.labels, here, objects_here)
-            first, width = len(row_of), found.shape[1]
-            cells[first : first + len(here), :width] = found
-            cells[first : first + len(here), width:] = found[:, -1:]  # repeats the column of padding
-            row_of |= {(image_id, referent): first + number for number, referent in enumerate(here)}
-            widest = max(widest, width)
-        rows = np.array([row_of[e.image_id, e.referent_id] for e in split.expressions], dtype=np.int64)
-        table = cells[:, :widest]
-        if not np.array_equal(rows, np.arange(len(cells))):  # mostly, a referent has several expressions
-            table = table[rows]
-        del cells, row_of, referents
+        return cls.of_cells(split, truth, overlap_cells(store, split, truth, objects))
+
+    @classmethod
+    def of_cells(cls, split: Split, truth: Mapping[str, Truth], table: NDArray[np.void]) -> Overlaps:
+        """Return the overlaps that `overlap_cells` has measured.
+
+        Args:
+            split: the split with the expressions.
+            truth: the truth by referent id.
+            table: (E, O + 1) cells.
+        """
         alike = table["same_category_objects"][:, 0]
         targets = np.array([len(truth[e.referent_id]) for e in split.expressions], dtype=np.int64)
         return cls(
@@ -181,6 +170,37 @@ _CELL = np.dtype(
         ("valid", np.bool_),
     ]
 )
+
+
+def overlap_cells(
+    store: Store,
+    split: Split,
+    truth: Mapping[str, Truth],
+    objects: AnnotatedObjects | None = None,
+) -> NDArray[np.void]:
+    """Compare candidates with the truth; see `Overlaps.of`. Return (E, O + 1) cells, plain numbers for a file."""
+    if not split.expressions:
+        raise DataError(
+            f"split {split.split!r} of {split.dataset} (split by {split.split_by}) has no expressions; check the "
+            "split's name and `split_by`"
+        )
+    referents = _referents_by_image(split.expressions, truth)
+    row_of: dict[tuple[str, str], int] = {}
+    cells = np.empty((sum(map(len, referents.values())), store.manifest.candidates + 1), _CELL)
+    widest = 1
+    for image_id, here in referents.items():
+        objects_here = (objects or {}).get(image_id)
+        found = _referent_table(store.candidates(image_id), store.labels, here, objects_here)
+        first, width = len(row_of), found.shape[1]
+        cells[first : first + len(here), :width] = found
+        cells[first : first + len(here), width:] = found[:, -1:]  # repeats the column of padding
+        row_of |= {(image_id, referent): first + number for number, referent in enumerate(here)}
+        widest = max(widest, width)
+    rows = np.array([row_of[e.image_id, e.referent_id] for e in split.expressions], dtype=np.int64)
+    table = cells[:, :widest]
+    if not np.array_equal(rows, np.arange(len(cells))):  # mostly, a referent has several expressions
+        table = table[rows]
+    return table
 
 
 def _referents_by_image(expressions: Sequence[Expression], truth: Mapping[str, Truth]) -> dict[str, dict[str, Truth]]:

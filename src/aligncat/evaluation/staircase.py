@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aligncat.evaluation.answer_targets import chose_right, targets_of
+from aligncat.files.table_file import blocks_of
 from aligncat.geometry import SAME_OBJECT_IOU
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from aligncat.files.table_file import TableRows
+
+_BLOCK = 8192  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +41,36 @@ class Staircase:
     chosen: float
 
 
-def staircase(table: pa.Table) -> Staircase:
+def staircase(rows: TableRows) -> Staircase:
     """Return the share of referents that are left after each stage.
 
     Args:
-        table: a table of `Answers` with E >= 1 rows that have a target; only ious, kept, right, box_iou, query_right,
+        rows: the rows of `Answers`, of which E >= 1 have a target; only ious, kept, right, box_iou, query_right,
             truth_box and fine_scores are read.
 
     Raises:
-        ValueError: the table has no such row.
+        ValueError: there is no such row.
     """
-    table = table.append_column("chosen", pa.array(chose_right(table)))
-    table = table.filter(pa.array(targets_of(table) > 0))
-    if not table.num_rows:
+    counts, right = targets_of(rows) > 0, chose_right(rows)
+    if not counts.any():
         raise ValueError("no answer to count")
-    ious, kept = table["ious"].combine_chunks(), table["kept"].combine_chunks()
-    rows = np.asarray(pc.list_parent_indices(ious))
-    passing = np.asarray(pc.list_flatten(ious)) > SAME_OBJECT_IOU
-    in_refined_set = np.asarray(pc.list_flatten(kept), dtype=bool)
-    found, fine = table["query_right"], table["fine_scores"]
+    queries = candidates = kept = start = 0
+    query_known, refined = True, False
+    for block in blocks_of(rows, _BLOCK, ["ious", "kept", "query_right", "fine_scores"]):
+        block = block.filter(pa.array(counts[start : (start := start + len(block))])).combine_chunks()
+        passing = np.asarray(pc.list_flatten(block["ious"])) > SAME_OBJECT_IOU
+        in_refined_set = np.asarray(pc.list_flatten(block["kept"]), dtype=bool)
+        row = np.asarray(pc.list_parent_indices(block["ious"]))
+        candidates += len(np.unique(row[passing]))
+        kept += len(np.unique(row[passing & in_refined_set]))
+        queries += pc.sum(block["query_right"]).as_py() or 0
+        query_known &= not block["query_right"].null_count
+        refined |= block["fine_scores"].null_count < len(block)
+    of = int(counts.sum())
     return Staircase(
-        expressions=table.num_rows,
-        queries=None if found.null_count else float(np.mean(np.asarray(found, dtype=bool))),
-        candidates=_share(rows[passing], table.num_rows),
-        kept=None if fine.null_count == len(fine) else _share(rows[passing & in_refined_set], table.num_rows),
-        chosen=float(np.mean(np.asarray(table["chosen"], dtype=bool))),
+        expressions=of,
+        queries=queries / of if query_known else None,
+        candidates=candidates / of,
+        kept=kept / of if refined else None,
+        chosen=int(right[counts].sum()) / of,
     )
-
-
-def _share(rows: NDArray[np.int64], of: int) -> float:
-    """Return the share of the `of` rows that occur at least once."""
-    return len(np.unique(rows)) / of

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from aligncat.files.hard_links import hard_link
 from aligncat.files.temporary import staging_folder, temporary_file
@@ -34,6 +35,24 @@ def write_atomic(path: Location, content: bytes | memoryview) -> None:
         with _written_beside(path, content) as part:
             part.replace(path)
             _sync_folder(path.parent)
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a new file to write and to read, which takes the place of `path` at the end of the block, as a whole.
+
+    If the block raises, nothing of it is left; see `write_atomic`.
+
+    Raises:
+        WriteError: the file cannot be written, for example because the disk is full.
+    """
+    with named_write_errors(path, always=True):
+        with _file_beside(path) as (part, file):
+            yield file
+            _sync_file(file)
+            file.close()
+            part.replace(path)
+        _sync_folder(path.parent)
 
 
 def create_atomic(path: Location, content: bytes | memoryview) -> bool:
@@ -71,16 +90,28 @@ def create_atomic(path: Location, content: bytes | memoryview) -> bool:
 @contextmanager
 def _written_beside(path: Path, content: bytes | memoryview) -> Iterator[Path]:
     """Write a hidden file beside a path, and yield it; it is removed if the block has not renamed it."""
+    with _file_beside(path) as (part, file):
+        file.write(content)
+        _sync_file(file)
+        file.close()
+        yield part
+
+
+@contextmanager
+def _file_beside(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """Create a hidden file beside a path; it is removed if the block has not renamed it."""
     part = temporary_file(path.parent)
     try:
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield part
+        with part.open("x+b") as file:
+            yield part, file
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def _sync_file(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def write_files_atomic(folder: Path, write: Callable[[Path], object]) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NoReturn, TypeAlias
 
@@ -53,8 +56,39 @@ def read_bytes(path: Location, error: type[AligncatError] = DataError, *, limit:
     except (OSError, ValueError) as fault:  # ValueError: the path contains a null character
         raise error(f"{path}: cannot be read ({getattr(fault, 'strerror', None) or fault})") from fault
     if len(content) > limit:
-        raise error(f"{path}: has more than {limit:,} bytes, the limit for a file of this kind; check that it is one")
+        raise error(_too_large(path, limit))
     return content
+
+
+def _too_large(path: Location, limit: int) -> str:
+    return f"{path}: has more than {limit:,} bytes, the limit for a file of this kind; check that it is one"
+
+
+@contextmanager
+def open_bytes(path: Path, error: type[AligncatError] = DataError, *, limit: int) -> Iterator[BinaryIO]:
+    """Open a file that may be larger than is read at once.
+
+    Args:
+        path: the file.
+        error: the class of the errors to raise.
+        limit: the most bytes that the file may have.
+
+    Raises:
+        AligncatError: the file cannot be opened, is no regular file, or is too large.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError as fault:
+        raise error(f"{path}: no such file") from fault
+    except (OSError, ValueError) as fault:
+        raise error(f"{path}: cannot be read ({getattr(fault, 'strerror', None) or fault})") from fault
+    with file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise error(f"{path}: not a file; copy its content into one")
+        if status.st_size > limit:
+            raise error(_too_large(path, limit))
+        yield file
 
 
 def _at_most(file: BinaryIO, limit: int) -> bytes:

@@ -14,9 +14,10 @@ from PIL import Image
 
 from aligncat.errors import ImageError
 from aligncat.files.images import check_size, decode_image, read_image, to_rgb
+from aligncat.locations import RemotePath
 from aligncat.wording import first_line
 
-ImageInput: TypeAlias = "str | Path | BinaryIO | bytes | Image.Image | NDArray[np.uint8]"
+ImageInput: TypeAlias = "str | Path | RemotePath | BinaryIO | bytes | Image.Image | NDArray[np.uint8]"
 """An image file (path, open file or content), a PIL image, or a numpy array."""
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)  # Path makes one slash of two
@@ -42,6 +43,8 @@ def as_rgb(image: ImageInput) -> Image.Image:
         return _from_array(image)
     if isinstance(image, str | Path):
         return read_image(image_path(image))
+    if isinstance(image, RemotePath):
+        return _from_remote(image)
     if isinstance(image, bytes | bytearray):
         return decode_image(io.BytesIO(image), "the image")
     if hasattr(image, "read"):
@@ -64,6 +67,14 @@ def image_path(image: str | Path) -> Path:
     if _URL.match(str(image)):
         raise ImageError(f"{image}: is a URL, and nothing is downloaded; download the image and give its file")
     return Path(image)
+
+
+def _from_remote(path: RemotePath) -> Image.Image:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: the image cannot be read ({error.strerror})") from error
+    return decode_image(io.BytesIO(content), str(path))
 
 
 def _from_pil(image: Image.Image) -> Image.Image:

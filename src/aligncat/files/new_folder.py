@@ -15,6 +15,16 @@ from aligncat.files.temporary import hidden_name, remove_left_files, staging_fol
 from aligncat.files.write_errors import named_write_errors
 
 
+def check_new(out: Path) -> None:
+    """Check that a folder does not exist, or is empty.
+
+    Raises:
+        DataError: it is not empty, or is a file.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{out} exists and is not empty; choose another folder or remove it first")
+
+
 @contextmanager
 def new_folder(out: Path, replaces: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
     """Create a folder under a temporary name, and rename it at the end of the block or remove it on an error.
@@ -35,8 +45,8 @@ def new_folder(out: Path, replaces: Callable[[Path], bool] = lambda _: False) ->
     final = out.resolve()  # "." has no name to derive the temporary names from
     with path_lock(final):
         replaced = final.is_dir() and replaces(final)
-        if not replaced and final.exists() and (not final.is_dir() or any(final.iterdir())):
-            raise DataError(f"{out} exists and is not empty; choose another folder or remove it first")
+        if not replaced:
+            check_new(out)
         # The folder disappears also on Ctrl-C: an incomplete dataset is useless, and its name would not show that.
         with named_write_errors(out), staging_folder(final) as unfinished:
             yield unfinished
@@ -70,8 +80,7 @@ def resumed_folder(out: Path, made_from: str) -> Iterator[Path]:
     """
     final = out.resolve()
     with path_lock(final), named_write_errors(out):
-        if final.exists() and (not final.is_dir() or any(final.iterdir())):
-            raise DataError(f"{out} exists and is not empty; choose another folder or remove it first")
+        check_new(out)
         unfinished = final.with_name(f"{hidden_name(final)}.unfinished")
         note = unfinished / _MADE_FROM
         try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from aligncat.errors import AligncatError, DataError
 from aligncat.files.parquet_pages import chunk_sizes
@@ -25,18 +25,20 @@ SEAL = b"aligncat_sha256"
 BLANK_SEAL = b"0" * 64
 """What stands in place of the hash while it is computed."""
 _SEAL_IN_FOOTER = SEAL + b"\x18\x40"  # thrift's header of a text of 64 bytes follows the key
+_MOST_FOOTER = 8 * 2**20 + 8
+_READ_BYTES = 2**20
 _FREE_BYTES = 256 * 2**20
 _BATCH_ROWS = 8192
 _VALUE_BYTES = 16  # the least that a value takes as a Python object
 
 
-def read_schema(path: Path, error: type[AligncatError] = DataError, *, content: bytes | None = None) -> pa.Schema:
+def read_schema(path: Path, error: type[AligncatError] = DataError, *, file: BinaryIO | None = None) -> pa.Schema:
     """Return the columns of a Parquet file, with their types and the file's metadata.
 
     Args:
         path: the file.
         error: the class of the errors to raise.
-        content: the file's bytes, if they were read before.
+        file: the open file, if it is open.
 
     Raises:
         AligncatError: the file cannot be read.
@@ -44,7 +46,7 @@ def read_schema(path: Path, error: type[AligncatError] = DataError, *, content: 
     from pyarrow import parquet
 
     with _faults(path, error):
-        return parquet.read_schema(_source(path, content))
+        return parquet.read_schema(path if file is None else file)
 
 
 def read_batches(
@@ -52,7 +54,7 @@ def read_batches(
     columns: Sequence[str] | None = None,
     error: type[AligncatError] = DataError,
     *,
-    content: bytes | None = None,
+    file: BinaryIO | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a Parquet file, 8,192 at a time.
 
@@ -63,7 +65,7 @@ def read_batches(
         path: the file.
         columns: the columns to read; all by default.
         error: the class of the errors to raise.
-        content: the file's bytes, if they were read before.
+        file: the open file, if it is open.
 
     Raises:
         AligncatError: the file cannot be read, has a damaged page, or unpacks to more than the limit.
@@ -71,21 +73,20 @@ def read_batches(
     import pyarrow as pa
     from pyarrow import parquet
 
-    plain = read_schema(path, error, content=content)
+    plain = read_schema(path, error, file=file)
     with _faults(path, error):
-        size = path.stat().st_size if content is None else len(content)
-        with path.open("rb") if content is None else io.BytesIO(content) as raw:
+        with path.open("rb") if file is None else nullcontext(file) as raw:
+            size = raw.seek(0, io.SEEK_END)
             _check_pages(raw, size, path, error, columns)
-        with parquet.ParquetFile(_source(path, content)) as file:
-            leaves = [file.schema.column(number) for number in range(len(file.schema))]
+        source = path if file is None else file
+        with parquet.ParquetFile(source) as described:
+            leaves = [described.schema.column(number) for number in range(len(described.schema))]
             texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY" and "." not in leaf.path]
         # A dictionary keeps a text that occurs a thousand times once, until the size of all is known. Arrow cannot read
         # nested columns so; for them, the length of the longest text counts for each value.
-        with parquet.ParquetFile(
-            _source(path, content), read_dictionary=texts, page_checksum_verification=True
-        ) as file:
+        with parquet.ParquetFile(source, read_dictionary=texts, page_checksum_verification=True) as opened:
             unpacked = 0
-            for batch in file.iter_batches(_BATCH_ROWS, columns=None if columns is None else list(columns)):
+            for batch in opened.iter_batches(_BATCH_ROWS, columns=None if columns is None else list(columns)):
                 unpacked += sum(map(_unpacked_bytes, batch.columns))
                 if unpacked > _most_bytes(size):
                     raise error(_bomb(path, size))
@@ -113,35 +114,55 @@ def check_pages(content: bytes, path: Location, error: type[AligncatError] = Dat
         _check_pages(file, len(content), path, error, None)
 
 
-def seal(content: io.BytesIO) -> None:
+def seal(file: BinaryIO) -> None:
     """Write the SHA-256 of all other bytes of a Parquet file into it, under SEAL.
 
     Args:
-        content: a file whose metadata has BLANK_SEAL under SEAL.
+        file: a file, open for reading and writing, whose metadata has BLANK_SEAL under SEAL.
     """
-    with content.getbuffer() as whole:
-        footer = bytes(whole[-8 - int.from_bytes(whole[-8:-4], "little") :])
-        place = len(whole) - len(footer) + footer.rindex(_SEAL_IN_FOOTER + BLANK_SEAL) + len(_SEAL_IN_FOOTER)
-        whole[place : place + len(BLANK_SEAL)] = hashlib.sha256(whole).hexdigest().encode()
+    end = file.seek(-8, io.SEEK_END)
+    start = file.seek(end - int.from_bytes(file.read(4), "little"))
+    place = start + file.read(end - start).rindex(_SEAL_IN_FOOTER + BLANK_SEAL) + len(_SEAL_IN_FOOTER)
+    digest = _blank_digest(file, place)
+    file.seek(place)
+    file.write(digest)
 
 
-def check_seal(content: bytes, path: Path, error: type[AligncatError] = DataError) -> None:
+def check_seal(file: BinaryIO, path: Path, error: type[AligncatError] = DataError) -> None:
     """Check a file's bytes against the hash that `seal` wrote. Files without one pass.
 
     Args:
-        content: the file's bytes.
-        path: the file, for the message.
+        file: the open file.
+        path: its path, for the message.
         error: the class of the error to raise.
 
     Raises:
-        AligncatError: a byte differs.
+        AligncatError: a byte differs, or the file cannot be read.
     """
-    place = content.rfind(_SEAL_IN_FOOTER) + len(_SEAL_IN_FOOTER)
-    if place < len(_SEAL_IN_FOOTER):
-        return
-    end = place + len(BLANK_SEAL)
-    if hashlib.sha256(content[:place] + BLANK_SEAL + content[end:]).hexdigest().encode() != content[place:end]:
-        raise error(f"{path}: damaged, the hash of its content is not the one that it records; write or copy it again")
+    with _faults(path, error):
+        start = file.seek(max(file.seek(0, io.SEEK_END) - _MOST_FOOTER, 0))
+        place = file.read().rfind(_SEAL_IN_FOOTER)
+        if place < 0:
+            return
+        place += start + len(_SEAL_IN_FOOTER)
+        if _blank_digest(file, place) != file.read(len(BLANK_SEAL)):
+            raise error(
+                f"{path}: damaged, the hash of its content is not the one that it records; write or copy it again"
+            )
+
+
+def _blank_digest(file: BinaryIO, place: int) -> bytes:
+    """Return the SHA-256 of a file with BLANK_SEAL at a place, and leave the file at that place."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while part := file.read(min(_READ_BYTES, place - file.tell())):
+        digest.update(part)
+    digest.update(BLANK_SEAL)
+    file.seek(place + len(BLANK_SEAL))
+    while part := file.read(_READ_BYTES):
+        digest.update(part)
+    file.seek(place)
+    return digest.hexdigest().encode()
 
 
 def _check_pages(
@@ -170,10 +191,6 @@ def _unpacked_bytes(array: pa.Array) -> int:
         return int(array.nbytes)
     lengths = compute.binary_length(array.dictionary).cast(pa.int64())
     return 4 * len(array) + (compute.sum(lengths.take(array.indices)).as_py() or 0)
-
-
-def _source(path: Path, content: bytes | None) -> Any:
-    return path if content is None else io.BytesIO(content)
 
 
 def _most_bytes(size: int) -> int:

@@ -22,6 +22,7 @@ from aligncat.grounder.candidate_grounder import CandidateGrounder
 from aligncat.grounder.doubts import Thresholds
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.matcher import Matcher, required_matcher
+from aligncat.locations import Location, RemotePath
 from aligncat.store.sources import Stamp, read_source
 from aligncat.types import Candidates
 
@@ -191,11 +192,11 @@ class _Job:
     def batches(self, pairs: Iterable[Pair]) -> Iterator[list[_Question]]:
         """Yield the questions in batches. The phrases of a pair are checked before the detector is loaded for it."""
         batch: list[_Question] = []
-        before: Path | None = None
+        before: Location | None = None
         size = self._batch_size or (None if self._store is None else _STORED)
         for image, expressions in pairs:
             phrases = self._grounder.check_expressions(expressions)
-            path = Path(image) if isinstance(image, str | Path) else None
+            path = Path(image) if isinstance(image, str) else image if isinstance(image, Path | RemotePath) else None
             batch.append(_Question(image, phrases, again=path is not None and path == before))
             before = path
             size = size or self._grounder.detector.batch_size
@@ -211,9 +212,9 @@ class _Job:
             return _Opened()
         stamp = None
         try:
-            if not isinstance(question.image, str | Path):
+            if not isinstance(question.image, str | Path | RemotePath):
                 return _Opened(as_rgb(question.image))
-            path = image_path(question.image)
+            path = question.image if isinstance(question.image, RemotePath) else image_path(question.image)
             content, stamp = read_source(path)
             stored = None if self._store is None else self._store.find(stamp)
             picture = None if stored is not None else decode_image(io.BytesIO(content), str(path))
@@ -278,4 +279,4 @@ class _Job:
 
 
 def _name(image: ImageInput) -> str:
-    return f"{image}: " if isinstance(image, str | Path) else ""
+    return f"{image}: " if isinstance(image, str | Path | RemotePath) else ""

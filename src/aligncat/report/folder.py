@@ -121,7 +121,8 @@ def _draw_figures(runs: Mapping[Path, Answers], photos: Path, folder: Path) -> l
 
 def _values(splits: list[SplitRows], column: str) -> list[str]:
     """Return the values of a column in all splits, as the options of a filter."""
-    return sorted({value for split in splits for value in split.expressions[column].to_pylist() if value is not None})
+    found = [split.expressions.select([column])[column].unique().to_pylist() for split in splits]
+    return sorted({value for values in found for value in values if value is not None})
 
 
 def _copy_pictures(splits: list[SplitRows], photos: Path, folder: Path) -> dict[str, str | None]:
@@ -130,7 +131,9 @@ def _copy_pictures(splits: list[SplitRows], photos: Path, folder: Path) -> dict[
     The paths are what a file of answers says, and the file may be a stranger's, who must not get other pictures of this
     disk into a report.
     """
-    paths = list(dict.fromkeys(path for split in splits for path in split.expressions["image_path"].to_pylist()))
+    found = [split.expressions.select(["image_path"])["image_path"].unique().to_pylist() for split in splits]
+    paths = list(dict.fromkeys(path for own in found for path in own))
+    del found
     ours = [path for path in paths if is_inside(Path(path), photos)]
     copies = dict.fromkeys(paths) | dict(zip(ours, copy_images([Path(path) for path in ours], folder), strict=True))
     if others := sorted(set(paths) - set(ours)):

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from aligncat.evaluation.answer_targets import named_in
-from aligncat.report.scripts import number, numbers
+from aligncat.files.table_file import blocks_of
+from aligncat.report.scripts import InBlocks, number, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from aligncat.files.table_file import TableRows
     from aligncat.report.splits import RunOnSplit, SplitRows
 
 CHUNK = 250
@@ -27,38 +31,67 @@ def overview(split: SplitRows, copies: Mapping[str, str | None], run_numbers: Ma
         copies: file name of each picture's copy, by path; None if the picture is missing.
         run_numbers: the page's number of every run.
     """
-    columns = split.expressions.select(
-        ["expression_id", "text", "kind", "referent_category", "same_category", "length"]
-    ).to_pydict()
-    paths = split.expressions["image_path"].to_pylist()
-    sizes = zip(paths, *(split.expressions[side].to_pylist() for side in ("width", "height")), strict=True)
-    places = {path: place for place, path in enumerate(dict.fromkeys(paths))}
-    images = {path: {"file": copies[path], "name": Path(path).name, "width": w, "height": h} for path, w, h in sizes}
+    rows = split.expressions
+    columns = ("expression_id", "text", "kind", "referent_category", "same_category", "length")
+    paths = rows.select(["image_path"])["image_path"].combine_chunks().dictionary_encode()
+    places = paths.indices.to_numpy()
+    sizes = np.empty((len(paths.dictionary), 2), np.int64)
+    for axis, side in enumerate(("width", "height")):
+        sizes[places, axis] = rows.select([side])[side].to_numpy()
     return {
-        **columns,
-        "size": numbers(split.expressions["size"].to_pylist(), _SIZE),
-        "truth": [numbers(box, _PIXEL) for box in split.expressions["truth_box"].to_pylist()],
-        "image": [places[path] for path in paths],
-        "images": list(images.values()),
+        **{name: _column(rows, name) for name in columns},
+        "size": _column(rows, "size", lambda values: numbers(values, _SIZE)),
+        "truth": _column(rows, "truth_box", lambda values: [numbers(box, _PIXEL) for box in values]),
+        "image": InBlocks(lambda: (part.tolist() for part in _parts(places))),
+        "images": InBlocks(
+            lambda: (
+                [
+                    {"file": copies[path], "name": Path(path).name, "width": width, "height": height}
+                    for path, (width, height) in zip(own.to_pylist(), of_own.tolist(), strict=True)
+                ]
+                for own, of_own in zip(_parts(paths.dictionary), _parts(sizes), strict=True)
+            )
+        ),
         "answers": [{"run": run_numbers[key], **_answers_overview(run)} for key, run in split.runs.items()],
     }
 
 
 def _answers_overview(run: RunOnSplit) -> dict[str, Any]:
     columns = ["cause", "choice", "boxes", "match", "several"]
-    match = run.table["match"].to_pylist()
     return {
         "labels": list(run.answers.labels),
-        "cause": run.table["cause"].to_pylist(),
-        "probability": numbers(run.table["score"].to_pylist()),
+        "cause": _column(run.rows, "cause"),
+        "probability": _column(run.rows, "score", numbers),
         # Four numbers for each object that the answer names; null if it names none.
-        "box": [
-            [x for place in _named(run, row) for x in numbers(row["boxes"][4 * place : 4 * place + 4], _PIXEL)] or None
-            for start in range(0, len(run.table), CHUNK)  # the boxes of all rows take gigabytes as Python objects
-            for row in run.table.slice(start, CHUNK).select(columns).to_pylist()
-        ],
-        **({} if match == [None] * len(match) else {"match": numbers(match)}),
+        "box": InBlocks(
+            lambda: (
+                [
+                    [x for place in _named(run, row) for x in numbers(row["boxes"][4 * place : 4 * place + 4], _PIXEL)]
+                    or None
+                    for row in part.to_pylist()
+                ]
+                for block in blocks_of(run.rows, CHUNK, columns)
+                for part in _parts(block)
+            )
+        ),
+        **({} if _is_null(run.rows, "match") else {"match": _column(run.rows, "match", numbers)}),
     }
+
+
+def _column(rows: TableRows, name: str, shown: Callable[[list[Any]], list[Any]] = list) -> InBlocks:
+    """Return a column as the page shows it. All of it as Python objects would take many times its memory."""
+    return InBlocks(
+        lambda: (shown(part[name].to_pylist()) for block in blocks_of(rows, CHUNK, [name]) for part in _parts(block))
+    )
+
+
+def _parts(rows: Any) -> Iterator[Any]:
+    """Yield CHUNK rows at a time of an array or a table."""
+    return (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
+
+
+def _is_null(rows: TableRows, name: str) -> bool:
+    return all(block[name].null_count == len(block) for block in blocks_of(rows, CHUNK, [name]))
 
 
 def _named(run: RunOnSplit, row: Mapping[str, Any]) -> list[int]:
@@ -82,7 +115,7 @@ def answer_details(run: RunOnSplit, start: int) -> dict[str, Any]:
     places: dict[tuple[Any, ...], int] = {}
     sets: list[dict[str, Any]] = []
     rows: list[dict[str, Any] | None] = []
-    for row in run.table.slice(start, CHUNK).to_pylist():
+    for row in run.rows.slice(start, CHUNK).to_pylist():
         if row["cause"] is None:
             rows.append(None)
             continue

@@ -10,12 +10,15 @@ import pyarrow as pa
 
 from aligncat.errors import DataError
 from aligncat.evaluation.answers import Answers
+from aligncat.evaluation.questions import BLOCK
 from aligncat.evaluation.results import Result
 from aligncat.report.runs import RunKey, run_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from aligncat.files.table_file import TableRows
 
 _SAME = ("image_id", "text", "truth_box")  # must agree in all runs that answer an expression
 OF_EXPRESSION = (
@@ -30,11 +33,11 @@ class RunOnSplit:
 
     Attributes:
         answers: the answers, as read from their file.
-        table: E rows with the columns of `Answers.table`; a row is null if the run does not answer the expression.
+        rows: E rows with the columns of `Answers.rows`; a row is null if the run does not answer the expression.
     """
 
     answers: Answers
-    table: pa.Table
+    rows: TableRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,11 +45,11 @@ class SplitRows:
     """The expressions of one split with the answers of every run on it.
 
     Attributes:
-        expressions: E rows with the columns OF_EXPRESSION, one per expression.
+        expressions: E rows with the columns OF_EXPRESSION and others, one per expression.
         runs: the aligned answers of each run; at least one.
     """
 
-    expressions: pa.Table
+    expressions: TableRows
     runs: Mapping[RunKey, RunOnSplit]
 
     @property
@@ -75,40 +78,61 @@ def by_split(runs: Mapping[Path, Answers]) -> list[SplitRows]:
 
 
 def _align_runs(runs: Mapping[Path, Answers]) -> SplitRows:
-    places: dict[str, int] = {}
-    parts: list[pa.Table] = []
-    for path, answers in runs.items():
-        ids = answers.table["expression_id"].to_pylist()
-        if len(set(ids)) < len(ids):
-            raise DataError(f"{path} answers an expression twice; evaluate again")
-        new = [row for row, expression in enumerate(ids) if expression not in places]
-        places |= {ids[row]: len(places) + count for count, row in enumerate(new)}
-        parts.append(answers.table.select([*OF_EXPRESSION, "image_id"]).take(pa.array(new, pa.int64())))
-    expressions = pa.concat_tables(parts)
-    aligned = {path: _align_rows(list(places), answers.table) for path, answers in runs.items()}
-    for path, table in aligned.items():
-        _refuse_other_data(path, table, expressions, next(iter(runs)))
+    """Align runs by expression. Runs with the same expressions in the same order, as usual, stay where they are."""
+    ids = {path: _ids_of(path, answers) for path, answers in runs.items()}
+    first, *others = runs
+    if all(ids[path].equals(ids[first]) for path in others):
+        expressions, aligned = runs[first].rows, {path: answers.rows for path, answers in runs.items()}
+    else:
+        expressions, aligned = _joined(runs, {path: found.to_pylist() for path, found in ids.items()})
+    for path in runs:
+        _refuse_other_data(path, aligned[path], expressions, first)
     return SplitRows(
-        expressions.select(OF_EXPRESSION),
-        {run_key(answers.result): RunOnSplit(answers, aligned[path]) for path, answers in runs.items()},
+        expressions, {run_key(answers.result): RunOnSplit(answers, aligned[path]) for path, answers in runs.items()}
     )
 
 
-def _align_rows(ids: list[str], table: pa.Table) -> pa.Table:
-    if table["expression_id"].to_pylist() == ids:
-        return table
-    row_of = {expression: row for row, expression in enumerate(table["expression_id"].to_pylist())}
-    return table.take(pa.array([row_of.get(expression) for expression in ids], pa.int64()))
+def _ids_of(path: Path, answers: Answers) -> pa.StringArray:
+    ids = answers.rows.select(["expression_id"])["expression_id"].combine_chunks()
+    if len(ids.unique()) < len(ids):
+        raise DataError(f"{path} answers an expression twice; evaluate again")
+    return ids
 
 
-def _refuse_other_data(path: Path, table: pa.Table, expressions: pa.Table, first: Path) -> None:
+def _joined(runs: Mapping[Path, Answers], ids: Mapping[Path, list[str]]) -> tuple[pa.Table, dict[Path, pa.Table]]:
+    """Return the expressions that any run answers, and the rows of each run for them."""
+    places: dict[str, int] = {}
+    parts: list[pa.Table] = []
+    for path, answers in runs.items():
+        new = [row for row, expression in enumerate(ids[path]) if expression not in places]
+        places |= {ids[path][row]: len(places) + count for count, row in enumerate(new)}
+        parts.append(answers.rows.select([*OF_EXPRESSION, "image_id"]).take(pa.array(new, pa.int64())))
+    aligned = {path: _align_rows(list(places), ids[path], answers.table) for path, answers in runs.items()}
+    return pa.concat_tables(parts), aligned
+
+
+def _align_rows(wanted: list[str], ids: list[str], table: pa.Table) -> pa.Table:
+    row_of = {expression: row for row, expression in enumerate(ids)}
+    return table.take(pa.array([row_of.get(expression) for expression in wanted], pa.int64()))
+
+
+def _refuse_other_data(path: Path, rows: TableRows, expressions: TableRows, first: Path) -> None:
     """Check that a run's expressions have the same text, image and referent as other runs' of the same id."""
-    ours, theirs = (of.select(_SAME).to_pylist() for of in (expressions, table))
-    ids = table["expression_id"].to_pylist()
-    for expression, mine, other in zip(ids, ours, theirs, strict=True):
-        if expression is not None and mine != other:
-            [what, *_] = (name.replace("_", " ") for name in _SAME if mine[name] != other[name])
-            raise DataError(
-                f"{path}: the {what} of expression {expression!r} is not the one in {first}, so the two answer "
-                "different data of the same name; report them separately, or evaluate one again"
-            )
+    if rows is expressions:
+        return
+    columns = ["expression_id", *_SAME]
+    for ours, theirs in zip(_blocks(expressions, columns), _blocks(rows, columns), strict=True):
+        for mine, other in zip(ours.to_pylist(), theirs.to_pylist(), strict=True):
+            expression = other["expression_id"]
+            if expression is not None and mine != other:
+                [what, *_] = (name.replace("_", " ") for name in _SAME if mine[name] != other[name])
+                raise DataError(
+                    f"{path}: the {what} of expression {expression!r} is not the one in {first}, so the two answer "
+                    "different data of the same name; report them separately, or evaluate one again"
+                )
+
+
+def _blocks(rows: TableRows, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield BLOCK rows at a time, whatever the blocks of a file are."""
+    table = rows.select(columns)
+    return (table.slice(start, BLOCK) for start in range(0, len(table), BLOCK))

@@ -111,13 +111,13 @@ def _by_seed(answers: Sequence[Answers]) -> Mapping[int, Answers]:
 def _by_image(first: Answers, second: Answers) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return for each image the number of right answers of the first minus the second, and of expressions."""
     columns = ("expression_id", "image_id")
-    if not first.table.select(columns).equals(second.table.select(columns)):
+    if not first.rows.select(columns).equals(second.rows.select(columns)):
         raise DataError(
             f"{first.result.config} and {second.result.config} answered different expressions of split "
             f"{first.result.split}; evaluate both on the same data"
         )
-    _, image = np.unique(first.table["image_id"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
-    right, other = (each.table["right"].to_numpy(zero_copy_only=False).astype(np.int64) for each in (first, second))
+    _, image = np.unique(first.column("image_id").to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
+    right, other = (each.column("right").to_numpy(zero_copy_only=False).astype(np.int64) for each in (first, second))
     sums: NDArray[np.float64] = np.bincount(image, weights=right - other).astype(np.float64)
     return sums, np.bincount(image)
 

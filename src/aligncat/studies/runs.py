@@ -162,10 +162,10 @@ class StudyRun:
         answers = Answers.load(path)
         saved = (answers.result.seen, answers.result.seen_claimed, answers.result.images_seen)
         expected = [(e.id, e.text) for e in loaded.split(split).expressions]
+        table = answers.rows.select(["expression_id", "text", "query_right"])
         return (
-            [*zip(answers.table["expression_id"].to_pylist(), answers.table["text"].to_pylist(), strict=True)]
-            == expected
-            and (loaded.inputs.queries is None or answers.table["query_right"].null_count == 0)
+            [*zip(table["expression_id"].to_pylist(), table["text"].to_pylist(), strict=True)] == expected
+            and (loaded.inputs.queries is None or table["query_right"].null_count == 0)
             and saved == astuple(judged)
         )
 

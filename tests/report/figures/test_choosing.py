@@ -38,7 +38,7 @@ def test_the_most_uneven_right_answers_of_each_kind_come_first(make_answers: Mak
         ]
     )
 
-    assert most_uneven(answers.table, 2) == {"color": [1, 0], UNRECORDED: [6]}
+    assert most_uneven(answers, 2) == {"color": [1, 0], UNRECORDED: [6]}
 
 
 def test_patterns_of_differing_expressions_take_turns(make_answers: MakeAnswers) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from aligncat.errors import DataError
+from aligncat.locations import Location, is_remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +17,12 @@ class Request:
 
     Attributes:
         name: what the answers call the photo: its path below the folder that was given, or as a table has it.
-        path: its file.
+        path: its file, on a disk or remote.
         phrases: its phrases, at least one.
     """
 
     name: str
-    path: Path
+    path: Location
     phrases: tuple[str, ...]
 
 
@@ -41,7 +42,7 @@ def check_names(requests: Sequence[Request], form: str, *, files: bool) -> None:
     seen: dict[str, str] = {}
     for request in requests:
         path = PurePosixPath(posixpath.normpath(request.name))
-        if path.is_absolute() or path.parts[:1] in ((), ("..",)):
+        if is_remote(request.name) or path.is_absolute() or path.parts[:1] in ((), ("..",)):
             raise DataError(
                 f"{request.name}: --format {form} {what}, so the table must give the photo's path relative to its own "
                 "folder and inside it; put the table above the photos, or choose --format jsonl or csv, which take any "

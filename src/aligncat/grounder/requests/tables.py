@@ -13,6 +13,7 @@ from aligncat.files.documents import MAX_ANNOTATION_BYTES, parse_json, read_text
 from aligncat.files.fields import as_mapping, required_str
 from aligncat.files.parquet import read_batches, read_schema
 from aligncat.grounder.requests.request import Request
+from aligncat.locations import Location, is_remote, location
 
 _PHRASE = ("phrase", "expression")
 _NEEDED = "a table needs the columns 'image' and 'phrase' (or 'expression')"
@@ -21,14 +22,16 @@ _NEEDED = "a table needs the columns 'image' and 'phrase' (or 'expression')"
 def read_table(path: Path) -> list[Request]:
     """Return the photos of a table with their phrases, each photo once, in the order in which they first occur.
 
-    Each row has the photo's path in the column "image", relative to the table's folder or absolute, and one phrase in
-    the column "phrase" or "expression", or a list of them, as JSON lines to train on have. Other columns are not read.
+    Each row has the photo's path in the column "image", relative to the table's folder or absolute, or its address on a
+    remote file system, such as s3://bucket/photo.jpg. It has one phrase in the column "phrase" or "expression", or a
+    list of them, as JSON lines to train on have. Other columns are not read.
 
     Args:
         path: a .csv, .jsonl or .parquet file.
 
     Raises:
         DataError: the file cannot be read, lacks a column, has no rows, or has a row without a photo or a phrase.
+        ConfigError: the package that reads a kind of remote photos is not installed.
     """
     phrases: dict[str, list[str]] = {}
     for where, row in _READERS[path.suffix.lower()](path):
@@ -40,7 +43,12 @@ def read_table(path: Path) -> list[Request]:
         phrases.setdefault(name, []).extend(expression_text(each, where) for each in several)
     if not phrases:
         raise DataError(f"{path}: has no rows; {_NEEDED}, and a row for each phrase")
-    return [Request(name, path.parent / name, tuple(each)) for name, each in phrases.items()]
+    return [Request(name, _photo(name, path.parent), tuple(each)) for name, each in phrases.items()]
+
+
+def _photo(name: str, folder: Path) -> Location:
+    """Return the file that a table names: a URL, or a path relative to the table's folder."""
+    return location(name) if is_remote(name) else folder / name
 
 
 def _phrase_column(columns: Iterable[str], where: str) -> str:

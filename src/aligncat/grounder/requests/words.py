@@ -11,15 +11,16 @@ from aligncat.files.fields import check_encodable
 from aligncat.grounder.requests.photos import TABLES, is_image, named_photos
 from aligncat.grounder.requests.request import Request
 from aligncat.grounder.requests.tables import read_table
+from aligncat.locations import Location, RemotePath, is_remote, location
 
 
 def requests_of(
-    first: Path, words: Sequence[str], *, phrases: Path | None = None, skip_bad_images: bool = False
+    first: Location, words: Sequence[str], *, phrases: Path | None = None, skip_bad_images: bool = False
 ) -> list[Request]:
     """Return the photos with their phrases that a command line asks for.
 
     Args:
-        first: a photo, a folder, a pattern, or a table of photos and phrases.
+        first: a photo or a folder, on a disk or remote, a pattern, or a table of photos and phrases on a disk.
         words: further photos, then phrases.
         phrases: a file of phrases, one a line, instead of phrases among the words; - for the standard input.
         skip_bad_images: leave out files of a folder whose names are not UTF-8, instead of stopping.
@@ -30,7 +31,9 @@ def requests_of(
             phrases cannot be read.
     """
     further, spoken = _split(first, words)
-    if first.suffix.lower() in TABLES and first.is_file():
+    if isinstance(first, RemotePath) and first.suffix.lower() in TABLES:
+        raise ConfigError(f"{first}: a table of photos and phrases is read from a disk alone; copy it, not the photos")
+    if isinstance(first, Path) and first.suffix.lower() in TABLES and first.is_file():
         if further or spoken or phrases is not None:
             raise ConfigError(
                 f"{first}: a table has its phrases in itself; leave out other photos, phrases and --phrases"
@@ -62,17 +65,17 @@ def read_phrases(path: Path) -> list[str]:
     return found
 
 
-def _split(first: Path, words: Sequence[str]) -> tuple[list[Path], list[str]]:
+def _split(first: Location, words: Sequence[str]) -> tuple[list[Location], list[str]]:
     """Return the further photos and the phrases among words.
 
-    A word means photos if it has an image's suffix, also as a pattern, is the path of an image, or is a folder that is
-    written with a slash: a phrase may be the name of a folder.
+    A word means photos if it has an image's suffix, also as a pattern, is the path of an image, is a folder that is
+    written with a slash (a phrase may be the name of a folder), or is a URL.
     """
-    photos: list[Path] = []
+    photos: list[Location] = []
     spoken: list[str] = []
     for word in words:
         folder = "/" in word and Path(word).is_dir()
-        if not (is_image(word) or folder):
+        if not (is_remote(word) or is_image(word) or folder):
             spoken.append(word)
         elif spoken:
             raise DataError(
@@ -80,5 +83,5 @@ def _split(first: Path, words: Sequence[str]) -> tuple[list[Path], list[str]]:
                 f"then the phrases ({first} is given already)"
             )
         else:
-            photos.append(Path(word))
+            photos.append(location(word))
     return photos, spoken

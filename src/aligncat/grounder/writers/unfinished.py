@@ -27,6 +27,7 @@ from aligncat.grounder.ground_many import PhotoAnswer
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.writers.answer_set import PhotoRecord, json_line
 from aligncat.grounder.writers.jsonl import kept
+from aligncat.locations import Location
 from aligncat.store.sources import Stamp
 
 SETTINGS = "settings.json"
@@ -51,7 +52,7 @@ class Unfinished:
         self.folder = out.with_name(f"{out.name}.unfinished")
         self._settings = dict(settings)
 
-    def finished(self, record: Path, paths: Mapping[str, Path]) -> tuple[str, ...] | None:
+    def finished(self, record: Path, paths: Mapping[str, Location]) -> tuple[str, ...] | None:
         """Return why photos have no answers in the output; None if the output is not there.
 
         Args:
@@ -154,7 +155,7 @@ class Unfinished:
             stamp = None if row["stamp"] is None else Stamp(**row["stamp"])
             yield PhotoRecord(row["name"], size, groundings, row["error"]), stamp
 
-    def check_unchanged(self, number: int, paths: Mapping[str, Path]) -> None:
+    def check_unchanged(self, number: int, paths: Mapping[str, Location]) -> None:
         """Check that the photos of a part are what they were.
 
         Raises:
@@ -210,20 +211,41 @@ def _contents(hashes: Mapping[str, str | None]) -> str:
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
-def _sha256(path: Path) -> str | None:
-    return file_sha256(path) if _is_readable(path) else None
+def _sha256(path: Location) -> str | None:
+    try:
+        return file_sha256(path) if _is_readable(path) else None
+    except OSError as error:
+        raise _unseen(path, error) from error
 
 
-def _is_readable(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.R_OK)
+def _is_readable(path: Location) -> bool:
+    if isinstance(path, Path):
+        return path.is_file() and os.access(path, os.R_OK)
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise _unseen(path, error) from error
 
 
-def _has_changed(path: Path, stamp: Stamp) -> bool:
-    """Return whether a file differs from its stamp; copying changes the time alone, and a missing file is no other."""
+def _has_changed(path: Location, stamp: Stamp) -> bool:
+    """Return whether a file differs from its stamp; copying changes the time alone, and a missing file is no other.
+
+    Raises:
+        DataError: it cannot be seen.
+    """
     try:
         now = path.stat()
-    except OSError:
+        if now.st_size != stamp.size:
+            return True
+        return now.st_mtime_ns != stamp.modified and file_sha256(path) != stamp.sha256
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    if now.st_size != stamp.size:
-        return True
-    return now.st_mtime_ns != stamp.modified and file_sha256(path) != stamp.sha256
+    except OSError as error:
+        raise _unseen(path, error) from error
+
+
+def _unseen(path: Location, error: OSError) -> DataError:
+    return DataError(
+        f"{path}: cannot be read to see whether it has changed ({error.strerror}); see whether it can be reached, and "
+        "run the same command again"
+    )

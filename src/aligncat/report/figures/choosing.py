@@ -14,7 +14,7 @@ from aligncat.evaluation.answer_targets import named_in
 from aligncat.evaluation.causes import CAUSES, Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -25,7 +25,7 @@ UNRECORDED = "no kind recorded"
 
 def row_of(answers: Answers, row: int) -> dict[str, Any]:
     """Return one row of a table of answers by column, and under "named" the numbers of the candidates that it names."""
-    answer = answers.table.slice(row, 1).to_pylist()[0]
+    answer = answers.rows.slice(row, 1).to_pylist()[0]
     return {**answer, "named": named_in(answer, answers.result.metrics.sets)}
 
 
@@ -38,27 +38,34 @@ def unevenness(weights: Sequence[float]) -> float:
     return float(1 + (positive * np.log(positive)).sum() / math.log(len(shares)))
 
 
-def most_uneven(table: pa.Table, per_kind: int) -> dict[str, list[int]]:
+def most_uneven(answers: Answers, per_kind: int) -> dict[str, list[int]]:
     """Return the right answers with the most uneven word weights, for each kind of expression.
 
     Only expressions of at least two words qualify. They are ranked by `unevenness`, then by id, and each text occurs
     once.
 
     Returns:
-        Rows of the table by name of the kind, at most `per_kind` each; kinds without an answer are left out.
+        Numbers of rows by name of the kind, at most `per_kind` each; kinds without an answer are left out.
     """
-    columns = table.select(["expression_id", "kind", "right", "words", "word_weights"]).to_pydict()
-    ranked: dict[str, list[tuple[float, str, int]]] = defaultdict(list)
-    for row, (identity, kind, right, words, weights) in enumerate(zip(*columns.values(), strict=True)):
-        if right and len(words) > 1:
-            ranked[kind or UNRECORDED].append((-unevenness(weights), identity, row))
-    found: dict[str, list[int]] = {}
-    for kind in sorted(ranked):
-        texts: dict[tuple[str, ...], int] = {}
-        for _, _, row in sorted(ranked[kind]):
-            texts.setdefault(tuple(columns["words"][row]), row)
-        found[kind] = list(texts.values())[:per_kind]
-    return found
+    best: dict[str, dict[tuple[str, ...], tuple[float, str, int]]] = defaultdict(dict)  # kind -> text -> its place
+    start = 0
+    for block in answers.blocks(["expression_id", "kind", "right", "words", "word_weights"]):
+        for row, (identity, kind, right, words, weights) in enumerate(zip(*block.to_pydict().values(), strict=True)):
+            if right and len(words) > 1:
+                place = -unevenness(weights), identity, start + row
+                texts = best[kind or UNRECORDED]
+                texts[tuple(words)] = min(place, texts.get(tuple(words), place))
+        start += len(block)
+        # The first ones of all blocks so far are the only ones that can be among the first of all.
+        best = defaultdict(dict, {kind: dict(_first(texts, per_kind)) for kind, texts in best.items()})
+    return {kind: [row for _, (_, _, row) in _first(best[kind], per_kind)] for kind in sorted(best)}
+
+
+def _first(
+    texts: Mapping[tuple[str, ...], tuple[float, str, int]], count: int
+) -> list[tuple[tuple[str, ...], tuple[float, str, int]]]:
+    """Return the texts with the smallest values."""
+    return sorted(texts.items(), key=lambda item: item[1])[:count]
 
 
 def differing(runs: Sequence[Answers], count: int) -> list[tuple[int, tuple[int, ...]]]:
@@ -78,8 +85,8 @@ def differing(runs: Sequence[Answers], count: int) -> list[tuple[int, tuple[int,
         DataError: two runs have different expressions with the same id.
     """
     places = _common_rows(runs)
-    right = [run.table["right"].to_pylist() for run in runs]
-    images = runs[0].table["image_id"].to_pylist()
+    right = [run.column("right").to_pylist() for run in runs]
+    images = runs[0].column("image_id").to_pylist()
     patterns: dict[tuple[bool, ...], list[tuple[str, tuple[int, ...]]]] = defaultdict(list)
     for identity, rows in places.items():
         pattern = tuple(answers[row] for answers, row in zip(right, rows, strict=True))
@@ -99,7 +106,7 @@ def differing(runs: Sequence[Answers], count: int) -> list[tuple[int, tuple[int,
 
 def _common_rows(runs: Sequence[Answers]) -> dict[str, tuple[int, ...]]:
     """Return the row in each run's table of every expression that all runs answer, by id."""
-    tables = [run.table.select(["expression_id", "text", "image_id"]).to_pydict() for run in runs]
+    tables = [run.rows.select(["expression_id", "text", "image_id"]).to_pydict() for run in runs]
     rows = [{identity: row for row, identity in enumerate(table["expression_id"])} for table in tables]
     common = [identity for identity in rows[0] if all(identity in other for other in rows)]
     places = {identity: tuple(of[identity] for of in rows) for identity in common}

@@ -46,10 +46,10 @@ class ByDistractors:
 
 def accuracy_by_distractors(answers: Answers) -> ByDistractors:
     """Return the accuracy by number of distractors; expressions whose number is unknown are left out."""
-    found = answers.table["same_category"].to_pylist()
+    found = answers.column("same_category").to_pylist()
     known = np.array([count is not None for count in found], dtype=bool)
     distractors = np.minimum(np.array([count for count in found if count is not None], np.int64), MOST)
-    right = chose_right(answers.table)[known]
+    right = chose_right(answers.rows)[known]
     values, place, counts = np.unique(distractors, return_inverse=True, return_counts=True)
     return ByDistractors(values, np.bincount(place, right, len(values)) / counts, counts)
 

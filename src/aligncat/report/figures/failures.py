@@ -32,7 +32,7 @@ def failures_figure(answers: Answers, *, photos: Path | None = None) -> Figure:
     Raises:
         NothingToDrawError: no answer is wrong.
     """
-    found = typical_failures(answers.table)
+    found = typical_failures(answers.rows.select(["expression_id", "score", "cause"]))
     if not found:
         raise NothingToDrawError("no answer is wrong")
     total = sum(count for count, _ in found.values())

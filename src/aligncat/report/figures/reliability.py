@@ -37,7 +37,7 @@ def calibration_figure(runs: Sequence[Answers]) -> Figure:
     Raises:
         NothingToDrawError: there is no run, or no expression with a target.
     """
-    with_target = [run for run in runs if (targets_of(run.table) > 0).any()]
+    with_target = [run for run in runs if (targets_of(run.rows) > 0).any()]
     return _diagrams(with_target, _of_choice, "share right, %", "probability, %")
 
 
@@ -52,18 +52,18 @@ def match_figure(runs: Sequence[Answers]) -> Figure:
         NothingToDrawError: no run has a match, or every expression has a target.
     """
     matched = [
-        run for run in runs if not run.table["match"].null_count and len(run) and (targets_of(run.table) == 0).any()
+        run for run in runs if not run.column("match").null_count and len(run) and (targets_of(run.rows) == 0).any()
     ]
     return _diagrams(matched, _of_match, "share with a target, %", "match, %")
 
 
 def _of_choice(run: Answers) -> Reliability:
-    rows = targets_of(run.table) > 0
-    return reliability(run.table["score"].to_numpy()[rows], chose_right(run.table)[rows])
+    rows = targets_of(run.rows) > 0
+    return reliability(run.column("score").to_numpy()[rows], chose_right(run.rows)[rows])
 
 
 def _of_match(run: Answers) -> Reliability:
-    return reliability(run.table["match"].to_numpy(), targets_of(run.table) > 0)
+    return reliability(run.column("match").to_numpy(), targets_of(run.rows) > 0)
 
 
 def _diagrams(

@@ -42,11 +42,11 @@ def staircase_figure(runs: Sequence[Answers]) -> Figure:
     Raises:
         NothingToDrawError: there is no run, or no expression with a target.
     """
-    runs = [run for run in runs if (targets_of(run.table) > 0).any()]
+    runs = [run for run in runs if (targets_of(run.rows) > 0).any()]
     if not runs:
         raise NothingToDrawError("there is no run, or no expression with a target")
     configs = by_config(runs)
-    drawn = [(staircase(run.table), config) for config in configs for run in config.runs]
+    drawn = [(staircase(run.rows), config) for config in configs for run in config.runs]
     width = 0.84 / len(drawn)
     figure = Figure(figsize=(max(6.4, 0.6 * len(drawn) + 1), 3.8), layout="constrained")
     axes = figure.add_subplot()

@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from aligncat.report.figures.choosing import most_uneven
+from aligncat.report.figures.choosing import most_uneven, row_of
 from aligncat.report.figures.grouping import NothingToDrawError
 from aligncat.report.figures.style import ALWAYS_DARK, ALWAYS_LIGHT, FAINT, house_style, plain, width_of, wrap
 
@@ -43,11 +43,13 @@ def word_weights_figure(answers: Answers, *, per_kind: int = 2) -> Figure:
     Raises:
         NothingToDrawError: there is no phrase attention, or no right answer to an expression of two or more words.
     """
-    rows = most_uneven(answers.table, per_kind)
+    rows = most_uneven(answers, per_kind)
     if not rows:
         raise NothingToDrawError("no right answer has word weights to show")
-    words, weights = (answers.table[name] for name in ("words", "word_weights"))
-    kinds = {kind: [_lines(words[row].as_py(), weights[row].as_py()) for row in own] for kind, own in rows.items()}
+    found = {row: row_of(answers, row) for own in rows.values() for row in own}
+    kinds = {
+        kind: [_lines(found[row]["words"], found[row]["word_weights"]) for row in own] for kind, own in rows.items()
+    }
     labels = {kind: wrap(kind.replace("+", " + "), _INDENT - 10, size=_WORD, lines=2) for kind in kinds}
     heights = {kind: sum(map(len, own)) * _STEP + _BETWEEN for kind, own in kinds.items()}
     height = sum(heights.values()) + 2 * _MARGIN + 34
