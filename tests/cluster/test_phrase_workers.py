@@ -14,10 +14,9 @@ from helpers.phrase_store import Thing, write_store
 from PIL import Image
 
 from aligncat.api.phrases import make_phrases
-from aligncat.cluster.driver import Driver
 from aligncat.cluster.job import Started
 from aligncat.cluster.phrasing import PhraseJob, PhraseTask, phrases_by_workers
-from aligncat.cluster.start import start_workers
+from aligncat.cluster.start import open_driver
 from aligncat.errors import ConfigError, DataError, LockedError, WorkerError
 from aligncat.files.locks import path_lock
 from aligncat.phrases import making
@@ -92,8 +91,7 @@ def run(store: Path, images: Path, out: Path, *, once: Path | None, workers: int
     opened = Store.open(store)
     wanted = Making.of(opened, *photos_to_describe(None, None, images), out, RECIPE)
     job = Troubled(store, wanted.parts, RECIPE, wanted.colours, once)
-    started = start_workers(job, workers, None, accelerator=False)
-    with Driver(started.workers, count=started.number, deadline=900) as driver:
+    with open_driver(job, workers, None, deadline=900, accelerator=False) as driver:
         return wanted.run(phrases_by_workers(driver, wanted), part)
 
 

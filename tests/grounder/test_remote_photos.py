@@ -16,9 +16,8 @@ from helpers.s3_server import s3_server, settings
 from helpers.worker_runs import write_photos
 
 from aligncat.arguments.inputs import check_inputs
-from aligncat.cluster.driver import Driver
 from aligncat.cluster.grounding import GroundingJob, parts_by_workers
-from aligncat.cluster.start import start_workers
+from aligncat.cluster.start import open_driver
 from aligncat.errors import ConfigError, DataError, ImageError
 from aligncat.files.given_images import as_rgb
 from aligncat.grounder.ground_many import Answering, ground_photos
@@ -75,8 +74,7 @@ def run(requests: list[Request], out: Path, *, detector: LightDetector | None = 
     if not workers:
         return write_answers(grounder, requests, output, answering=Answering())
     job = GroundingJob(partial(LightGrounder, grounder.detector), None, Answering(), False, False)  # type: ignore[arg-type]
-    started = start_workers(job, workers, None)
-    with Driver(started.workers, count=started.number, deadline=900) as driver:
+    with open_driver(job, workers, None, deadline=900) as driver:
         return write_answers(grounder, requests, output, answering=Answering(), write_parts=parts_by_workers(driver))
 
 

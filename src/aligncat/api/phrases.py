@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 
-from aligncat.cluster.start import DEADLINE
+from aligncat.cluster.start import DEADLINE, check_workers
 from aligncat.datasets.config import DataConfig
 from aligncat.errors import ConfigError
 from aligncat.files.writable import check_writable
@@ -78,17 +78,17 @@ def make_phrases(
         The counts, and the config that reads the phrases; None if `shards` is given and other parts are missing.
 
     Raises:
-        ConfigError: both or neither of `data` and `images` are given.
+        ConfigError: both or neither of `data` and `images` are given, or an option about workers is out of range.
         DataError: the dataset's images cannot be listed, no image gives a phrase, the folder is not empty, or it was
             begun with other settings.
         StoreError: the store lacks an image, is damaged, or lacks the colours that the recipe requires.
         WorkerError: workers died or did not return again and again.
         WriteError: the folder cannot be written, for example because the disk is full.
     """
+    check_workers(workers, ray, deadline)
     check_writable(out)
-    from aligncat.cluster.driver import Driver
     from aligncat.cluster.phrasing import PhraseJob, phrases_by_workers
-    from aligncat.cluster.start import start_workers
+    from aligncat.cluster.start import open_driver
     from aligncat.phrases.make import photos_to_describe
     from aligncat.phrases.making import Making
     from aligncat.store.part import Part
@@ -103,6 +103,5 @@ def make_phrases(
     if workers is None and ray is None:
         return making.run(making.in_this_process, part)
     job = PhraseJob(location(store), making.parts, recipe, making.colours)
-    started = start_workers(job, workers, ray, accelerator=False)
-    with Driver(started.workers, count=started.number, deadline=deadline) as driver:
+    with open_driver(job, workers, ray, deadline=deadline, accelerator=False) as driver:
         return making.run(phrases_by_workers(driver, making), part)
