@@ -96,6 +96,7 @@ def test_a_preset_can_be_changed() -> None:
         ({"temperature": -1.0}, r"alignment\.temperature"),
         ({"negatives_per_image": 0}, r"alignment\.negatives_per_image"),
         ({"lambda_2": -0.1}, r"alignment\.lambda_2"),
+        ({"lambda_2": 0.0, "context": "relations"}, r"alignment\.lambda_2 is 0 and .* would not be trained: set "),
         ({"weighting": "uncertainty", "lambda_2": 0.0}, r"alignment\.lambda_1 and alignment\.lambda_2 must be above 0"),
         (
             {"category_stage": "confidence", "category_train": "none", "category_infer": "none"},

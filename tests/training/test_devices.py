@@ -143,7 +143,7 @@ def test_the_error_is_that_of_the_process_that_caused_it(kind: str, problem: str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("ranks", "context"), [(1, "none"), (1, "relations"), (2, "none")])
+@pytest.mark.parametrize(("ranks", "context"), [(1, "none"), (1, "relations"), (2, "relations")])
 def test_two_devices_give_the_weights_of_one(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranks: int, context: str
 ) -> None:

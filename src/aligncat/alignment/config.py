@@ -22,7 +22,7 @@ RelationPart = Literal[
 Space = Literal["global", "fine"]
 
 GEOMETRY: tuple[Geometry, ...] = get_args(Geometry)
-"""The parts of the geometry of two boxes, `aligncat.alignment.relations.pair_geometry`."""
+"""The parts of the geometry of two boxes, `aligncat.alignment.box_geometry.pair_geometry`."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,11 @@ class AlignmentConfig:
         if self.context not in get_args(Context):
             raise ConfigError(
                 f"alignment.context is {self.context!r}; it must be one of {', '.join(get_args(Context))}"
+            )
+        if self.context == "relations" and not self.lambda_2:
+            raise ConfigError(
+                "alignment.lambda_2 is 0 and alignment.context is 'relations', whose classifiers would not be trained: "
+                "set alignment.lambda_2 above 0"
             )
         left_out = self.context_without
         if left_out is None:

@@ -21,6 +21,8 @@ ORDERS = len(DIRECTIONS) * RANKS
 LEAST_CONFIDENCE = 0.3
 """A candidate counts if its confidence is at least this share of the highest one of its category in the image."""
 
+_ROUNDS = 3  # enough for the longest chains of repeats, of repeats of repeats, that detectors give
+
 
 def order_index(direction: str, rank: int) -> int:
     """Return the index of a place in an order, -1 if candidates are not counted that far.
@@ -38,7 +40,8 @@ def places_in_orders(
     """Return which places each candidate has among the candidates of its category.
 
     A candidate's place is the number of the objects whose centres are nearer to the side. Candidates that are no
-    neighbours are one object, for which the most confident one counts.
+    neighbours are one object, for which the most confident one counts. Of centres that are equally near, none counts
+    for the other.
 
     Args:
         categories: (B, O) int64, c^V.
@@ -52,11 +55,13 @@ def places_in_orders(
     """
     alike = (categories[:, :, None] == categories[:, None]) & valid[:, :, None] & valid[:, None]
     highest = torch.where(alike, confidences[:, None], 0.0).amax(dim=-1)
-    repeats = (alike & ~neighbours).tril(-1).any(dim=-1)
+    same, repeats = (alike & ~neighbours).tril(-1), torch.zeros_like(valid)
+    for _ in range(_ROUNDS):  # a repeat of a repeat may be another object
+        repeats = (same & ~repeats[:, None]).any(dim=-1)
     counts = ~repeats & (confidences >= LEAST_CONFIDENCE * highest)
     others = alike & neighbours & counts[:, None]
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2
-    before = centres[:, None] < centres[:, :, None]  # [b, i, j]: j is farther to the left of, or above, i
-    ranks = [(others & each).sum(dim=-1) for axis in (0, 1) for each in (before[..., axis], ~before[..., axis])]
+    offset = centres[:, None] - centres[:, :, None]  # [b, i, j]: below 0 if j is farther to the left of, or above, i
+    ranks = [(others & each).sum(dim=-1) for axis in (0, 1) for each in (offset[..., axis] < 0, offset[..., axis] > 0)]
     at = torch.stack(ranks, dim=-1)[..., None] == torch.arange(RANKS, device=boxes.device)
     return (at.flatten(-2) & valid[..., None]).to(boxes.dtype)

@@ -204,14 +204,17 @@ class RelationSpace(nn.Module):
         )
 
     def _one_hot(self, logits: Tensor, labels: Tensor | None) -> Tensor:
-        """Return which class each text has, (B, C), 1 or 0: its label's in training mode, else the most likely one.
+        """Return which class each text has, (B, C), 1 or 0: in training mode that of its label, else the likeliest one.
 
         Args:
             logits: (B, C + 1); the last one is for none.
-            labels: (B,) int64, -1 for none.
+            labels: (B,) int64, -1 for none. None for no text to have one in training mode.
         """
-        chosen = labels if self.training and labels is not None else logits.detach().argmax(dim=1)
-        return (chosen[:, None] == torch.arange(logits.shape[1] - 1, device=logits.device)).to(logits.dtype)
+        one_hot = torch.zeros_like(logits[:, :-1])
+        chosen = labels if self.training else logits.detach().argmax(dim=1)
+        if chosen is None:
+            return one_hot
+        return (chosen[:, None] == torch.arange(one_hot.shape[1], device=logits.device)).to(logits.dtype)
 
 
 def read_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ class Relations:
         neighbours: (B, O, O) bool, whether candidates i and j are neighbours; padding has none.
         object_texts: (B, h), which second object the text names.
         relation_texts: (B, h), where the referent lies as seen from it.
-        gates: (B,), the factor of the text's score.
+        gates: (B,), the factor of what the text says of the second object.
         second_logits: (B, C + 1), the classifier's logits of the second object's category c2, of which the last one is
             for none; None if the config leaves it out.
         places: (B, O, p), features of where each candidate lies, and 1 for each of its places in an order, otherwise 0;
@@ -83,8 +83,7 @@ class Alignment:
         global_texts: (B, d), the projected text of Eq. 7.
         fine_queries: (B, O, d), the projected queries of Eq. 13.
         fine_texts: (B, d), the projected text of Eq. 12.
-        relation_scores: (B, O), the score of relations that `global_scores` and `fine_scores` contain; 0 at padding and
-            for candidates without neighbours.
+        relation_scores: (B, O), the score of relations that `global_scores` and `fine_scores` contain; 0 at padding.
         object_weights: (B, O), the weight of each candidate as the second object, as seen from q*; 0 if q* has no
             neighbours.
         relations: what the score of relations is computed from, for the losses.

@@ -162,7 +162,9 @@ def read_folder(folder: Path, text_encoder: str | Path | None = None) -> Content
                     classes=len(labels),
                     pretrained=pretrained,
                 )
-            load_weights(model, _checked(folder, WEIGHTS, config), folder / WEIGHTS, _REMEDY)
+            # Weights with the hash that config.json records are as they were written.
+            remedy = "another version of aligncat wrote it; train it again" if HASHES in config else _REMEDY
+            load_weights(model, _checked(folder, WEIGHTS, config), folder / WEIGHTS, remedy)
         detector = DetectorDescription.from_json(config["detector"])
         columns = tuple(ScaledColumn.from_json(each, COLUMNS_KEY) for each in config.get(COLUMNS_KEY, []))
         calibration = _read_match(folder, config, model.alignment.sizes.visual_dim)

@@ -171,7 +171,9 @@ def _features(config: Mapping[str, Any]) -> str:
     columns = [f"{each['name']} (version {each['version']})" for each in config.get(COLUMNS_KEY, [])]
     further = f", and columns of the store: {', '.join(columns)}" if columns else " only"
     related = (
-        " It compares each candidate with its neighbours." if config["alignment"].get("context") == "relations" else ""
+        " It compares each candidate with its neighbours and looks at where it lies."
+        if config["alignment"].get("context") == "relations"
+        else ""
     )
     return escaped(f"It reads the query feature of each candidate{further}.{related}")
 

@@ -52,7 +52,10 @@ _ORDINALS = {
     for word in words.split()
 }
 _OUTERMOST = _words("leftmost rightmost topmost bottommost uppermost highest lowest")
-_FAR = _words("far farthest furthest")
+_FAR = _words("far farthest furthest extreme most")
+_LINKS = _words("to on the at")  # between a rank and its place: "second on the left", "furthest to the right"
+_GROUPS = _words("two three four five all them these those group row")  # "leftmost of the three"
+_BEFORE_OTHERS = _words("behind beside besides next near between by under underneath beneath above below against")
 _ARTICLES = _words("the a an this that its")
 _VIEWERS = _words("camera cam viewer us you me screen photo picture image frame pic photographer front")
 _TURNED = _words("looking facing turned turning pointing")
@@ -100,10 +103,15 @@ def order_of(text: str, directions: Collection[str]) -> tuple[Aspect, int] | Non
     Returns:
         The direction and the rank, from 0; None if the phrase does not count.
     """
-    return next(
-        ((aspect, rank) for _, aspect, rank in aspects_of(words_of(text)) if aspect in directions and rank is not None),
-        None,
-    )
+    words = words_of(text)
+    ends = next((place for place, word in enumerate(words) if _leads_to_another(words, place)), len(words))
+    said = aspects_of(words[:ends])
+    return next(((aspect, rank) for _, aspect, rank in said if aspect in directions and rank is not None), None)
+
+
+def _leads_to_another(words: list[str], place: int) -> bool:
+    """Return whether another object comes after a word: "behind the second man from the left" counts the men."""
+    return words[place] in _BEFORE_OTHERS or (words[place] in ASPECTS and _is_relation(words, place))
 
 
 def _is_relation(words: list[str], place: int) -> bool:
@@ -116,26 +124,30 @@ def _is_relation(words: list[str], place: int) -> bool:
     if rest[:1] != ["of"]:
         return word == "back" and words[max(place - 1, 0)] in ("his", "her", "its", "their")
     following = [each for each in rest[1:3] if each not in _ARTICLES]
-    return bool(following) and following[0] not in _VIEWERS
+    return word not in _OUTERMOST and bool(following) and following[0] not in _VIEWERS | _GROUPS
 
 
 def _says_no_aspect(words: list[str], place: int) -> bool:
     """Return whether a word is no place or size of its own here: "far left", "looking right", "black or tank top"."""
     before = words[max(place - 3, 0) : place]
     last, following = before[-1:], words[place + 1 : place + 2]
-    if words[place] == "far":
+    if words[place] in _FAR:
         return bool(following) and following[0] in ASPECTS
     if in_set_phrase(words, place) or (words[place] == "top" and COLOURS.keys() & last):
         return True
-    return "not" in before or not _TURNED.isdisjoint(last) or following == ["handed"]
+    turned = [word for word in before if word not in _FAR][-1:]
+    return "not" in before or not _TURNED.isdisjoint(turned) or following == ["handed"]
 
 
 def _rank(words: list[str], place: int) -> int | None:
     """Return the rank of an aspect: 1 in "second from the left", "2nd dog from left" and "second biggest", or None."""
     before = words[:place]
+    while before and before[-1] in _LINKS:
+        before.pop()
     last = before[-1] if before else ""
     if last in _ORDINALS:
         return _ORDINALS[last]
-    if "from" in before[-2:]:
+    if "from" in before[-3:]:
         return next((_ORDINALS[word] for word in reversed(before) if word in _ORDINALS), None)
-    return 0 if words[place] in _OUTERMOST or last in _FAR else None
+    most = words[place + 1 : place + 2] == ["most"] or before[-3:] == ["all", "the", "way"]
+    return 0 if words[place] in _OUTERMOST or last in _FAR or most else None
