@@ -234,13 +234,15 @@ def shipped_section(results: Sequence[Result]) -> list[str]:
             f"    {command}"
             for command in (
                 "aligncat data mojiref --out mojiref",
-                "aligncat extract --data.path mojiref --data.dataset mojiref --out store",
-                "aligncat train --config mojiref --data.path mojiref --store store --out runs/mojiref",
+                "aligncat extract --data.path mojiref --data.dataset mojiref --appearance true --out store",
+                "aligncat train --config mojiref --alignment aligncat-plus --data.path mojiref --store store --out "
+                "runs/mojiref",
                 "aligncat evaluate --grounder runs/mojiref --data.path mojiref --data.dataset mojiref --store store",
             )
         ),
         f"Split by {first.split_by or 'none'}; detector {first.detector}, which {detector_training(first)}. "
-        "The model card\n(`src/aligncat/assets/mojiref-grounder/README.md`) shows the spread over the seeds.",
+        "The model card\n(`src/aligncat/assets/mojiref-grounder/README.md`) "
+        + ("shows the spread over the seeds." if len(own) < len(results) else "is of this seed alone."),
         table(["split", "expressions", *headings], rows),
     ]
 

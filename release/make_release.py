@@ -30,6 +30,7 @@ _IN_WHEEL = (
     "aligncat/configs/own.yaml",
     "aligncat/assets/mini-detector/model.safetensors",
     "aligncat/assets/mojiref-grounder/model.safetensors",
+    "aligncat/assets/mojiref-grounder/match.safetensors",
     "aligncat/report/page/index.html",
 )
 _IN_SDIST = (

@@ -19,6 +19,7 @@ from aligncat.api.evaluate import evaluate
 from aligncat.errors import ConfigError, DataError
 from aligncat.evaluation.metrics import Metrics
 from aligncat.evaluation.results import Result, Seen
+from aligncat.grounder.features import COLUMNS_KEY
 from aligncat.grounder.folder import SHIPPED
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.model_card import model_card, write_model_card
@@ -39,9 +40,11 @@ RESULT = Result("mojiref", "val", "unc", "aligncat", "mini", "clean", 0, {}, met
 
 @pytest.fixture
 def config() -> dict[str, Any]:
-    """The config.json of the shipped grounder, to modify."""
+    """The config.json of the shipped grounder as one of the paper's AlignCAT, to modify."""
     content: dict[str, Any] = json.loads((SHIPPED / "config.json").read_text(encoding="utf-8"))
-    return copy.deepcopy(content)
+    content["alignment"] |= {"features": "query", "context": "none"}
+    del content[COLUMNS_KEY]
+    return content
 
 
 def loaded(card: ModelCard, folder: Path) -> ModelCard:

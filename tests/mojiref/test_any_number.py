@@ -291,17 +291,17 @@ def test_plurals(noun: str, plural: str | None) -> None:
 
 def test_the_shipped_grounder_is_measured_by_kind(mojiref: Path, files: AnyNumberFiles, tmp_path: Path) -> None:
     data = DataConfig(mojiref, "gmojiref")
-    extract(out=tmp_path / "store", data=data, splits=("testB",))
+    extract(out=tmp_path / "store", data=data, splits=("testB",), appearance=True)
     (answers,) = evaluate(grounder=SHIPPED, data=data, store=tmp_path / "store", splits=("testB",))
     assert answers.result.seen == "clean"
     written = [(ref, sentence) for ref, sentence in files.sentences() if ref["split"] == "testB"]
     counts = Counter(targets(ref) for ref, _ in written)
     metrics = answers.result.metrics
     assert metrics.sets is not None
-    # The shipped grounder gives no match and no sets, so it refuses nothing and names one object.
     assert (metrics.sets.none, metrics.sets.several) == (counts["none"], counts["several"])
-    assert (metrics.sets.n_acc, metrics.sets.t_acc) == (0.0, 1.0)
-    assert 0 < metrics.sets.precision <= counts["one"] / len(written)
+    # It refuses most phrases without a target, keeps most others, and finds more than a grounder that always names one.
+    assert metrics.sets.n_acc > 0.6 and metrics.sets.t_acc > 0.8
+    assert counts["one"] / len(written) < metrics.sets.precision <= 1
     assert metrics.sets.giou is not None and metrics.sets.ciou is not None
     kinds = Counter(sentence["kind"] for _, sentence in written)
     assert {kind: each.expressions for kind, each in metrics.by_kind.items()} == kinds
