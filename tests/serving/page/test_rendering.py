@@ -152,7 +152,7 @@ def test_the_shipped_grounder_says_that_it_knows_drawings() -> None:
         "It knows the drawings of MojiRef, not photographs.",
         "It learned from 94,766 phrases about 11,938 images of MojiRef.",
         "Its detector, mini, finds 64 categories.",
-        "It has no match: it always answers with an object, even if the photo shows nothing that fits.",
+        "Its match says how probable it is that the photo shows what the phrase says.",
     )
     assert shipped.drawings and free.drawings and "broccoli" in shipped.categories
     assert advice((shipped, free)) == (
