@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -44,14 +45,17 @@ def test_the_verb_shows_the_shipped_grounder_and_the_one_without_training(tmp_pa
     finally:
         process.kill()
         process.wait()
-    assert log.read_text().splitlines()[-1].startswith("Photos answered: 2. Next: ")
+    lines = log.read_text().splitlines()
+    assert lines[0] == "Loading mojiref-grounder, training-free ..."
+    assert [json.loads(each)["path"] for each in lines[2:-1]] == ["/page/answer"] * 2  # no file of the page
+    assert lines[-1].startswith("Photos answered: 2. Next: ")
     assert [each.name for each in tmp_path.iterdir()] == ["log"]  # nothing is left
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--host", "0.0.0.0"], "give a key for them with --api-key, or say --no-auth"),
+        (["--host", "0.0.0.0"], "give them a key in ALIGNCAT_API_KEY"),
         (["--host", "192.0.2.1", "--no-auth"], "cannot listen on 192.0.2.1 port 8000"),
         (["./nowhere", "--port", "0"], "nowhere: no such folder"),
         (["training-free", "--detector", "./nowhere", "--port", "0"], "nowhere"),
@@ -61,7 +65,8 @@ def test_the_verb_shows_the_shipped_grounder_and_the_one_without_training(tmp_pa
 )
 def test_a_wrong_command_line_is_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["page", *words]) == 1
-    [line] = capsys.readouterr().err.splitlines()
+    *before, line = capsys.readouterr().err.splitlines()
+    assert [each for each in before if not each.startswith("Loading ")] == []
     assert line.startswith("aligncat page: ") and said in line
 
 

@@ -14,6 +14,7 @@ from helpers.served import serve_process
 
 from aligncat.cli import main
 from aligncat.grounder.grounder import Grounder
+from aligncat.serving.run import address, listen
 
 
 def test_the_verb_serves_until_it_is_told_to_stop(trained: Path, tiny_detector: Path, tmp_path: Path) -> None:
@@ -35,10 +36,16 @@ def test_the_verb_serves_until_it_is_told_to_stop(trained: Path, tiny_detector: 
         assert reply.json()["groundings"] == json.loads(json.dumps(expected))
         assert server.stop() == 0
     log = (tmp_path / "log").read_text().splitlines()
-    assert log[0] == f"{server.url} answers with mine, training-free. Stop it with Ctrl-C."
-    assert [json.loads(line)["status"] for line in log[1:-1]] == [401, 200, 200]
+    assert log[0] == f"Loading mine={trained}, training-free ..."
+    assert log[1] == f"{server.url} answers with mine, training-free. Stop it with Ctrl-C."
+    assert [json.loads(line)["status"] for line in log[2:-1]] == [401, 200, 200]
     assert log[-1] == "Photos answered: 1. Next: docs/serving.md says how to run the server for others"
     assert "red dog" not in "".join(log)
+
+
+def test_a_server_on_all_addresses_says_the_name_of_the_machine() -> None:
+    with listen("0.0.0.0", 0) as listening:
+        assert address(listening) == f"http://{socket.gethostname()}:{listening.getsockname()[1]}"
 
 
 def test_two_servers_on_one_port(capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,14 +65,15 @@ def test_a_grounder_whose_detector_is_missing(
     grounder.save_pretrained(tmp_path / "moved")
     capsys.readouterr()
     assert main(["serve", str(tmp_path / "moved"), "--port", "0"]) == 1
-    [line] = capsys.readouterr().err.splitlines()
+    *before, line = capsys.readouterr().err.splitlines()
+    assert [each for each in before if not each.startswith("Loading ")] == []
     assert line.startswith(f"aligncat serve: {tmp_path / 'gone'}: ")
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--host", "0.0.0.0"], "give a key for them with --api-key, or say --no-auth"),
+        (["--host", "0.0.0.0"], "give them a key in ALIGNCAT_API_KEY"),
         (["--host", "0.0.0.0", "--no-auth", "--api-key", "12345678"], "contradict each other"),
         (["--api-key", ""], "fewer than 8"),
         (["--label_studio_url", "", "--label_studio_token", "t"], "give an address such as"),
@@ -82,7 +90,8 @@ def test_a_wrong_command_line_is_one_line(words: list[str], said: str, capsys: p
     from aligncat.grounder.folder import SHIPPED
 
     assert main(["serve", *(word.replace("SHIPPED", str(SHIPPED)) for word in words)]) == 1
-    [line] = capsys.readouterr().err.splitlines()
+    *before, line = capsys.readouterr().err.splitlines()
+    assert [each for each in before if not each.startswith("Loading ")] == []
     assert said in line
 
 

@@ -92,7 +92,7 @@ def test_this_machine_alone_needs_no_decision(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org", ""])
 def test_others_do(host: str) -> None:
-    with pytest.raises(ConfigError, match="give a key for them with --api-key, or say --no-auth"):
+    with pytest.raises(ConfigError, match="give them a key in ALIGNCAT_API_KEY"):
         Access.of(host, None, no_auth=False)
     assert Access.of(host, None, no_auth=True) == Access(None, any_host=True)
     assert Access.of(host, KEY, no_auth=False) == Access(KEY, any_host=True)

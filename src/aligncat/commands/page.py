@@ -36,9 +36,9 @@ def page(
         api_key: the key that the browser asks for as a password, with any name; better in the environment variable
             ALIGNCAT_API_KEY, which other users of this machine cannot see.
         no_auth: let everybody ask who reaches the page, without a key.
-        detector: the detector of "training-free", such as facebook/mask2former-swin-tiny-coco-instance, which knows
-            photographs; by default the shipped one, which knows the drawings of MojiRef. Without "training-free", where
-            the detector of the grounders is now.
+        detector: the detector of "training-free", or where the detector of the grounders is now, if that is not among
+            them. facebook/mask2former-swin-tiny-coco-instance knows photographs; the default of "training-free" is the
+            shipped one, which knows the drawings of MojiRef.
         device: the device: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
         limits: what a request may have, and how long things may take.
 

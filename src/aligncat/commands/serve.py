@@ -43,7 +43,8 @@ def serve(
         api_key: the key that requests must have; better in the environment variable ALIGNCAT_API_KEY, which other users
             of this machine cannot see.
         no_auth: let everybody ask who reaches the server, without a key.
-        detector: the detector of "training-free"; without that, where the detector of the grounders is now.
+        detector: the detector of "training-free", or where the detector of the grounders is now, if that is not among
+            them.
         device: the device: "cpu", "cuda", "cuda:1", "mps" and so on; by default an accelerator if there is one.
         limits: what a request may have, and how long things may take.
         log_phrases: write the phrases of requests into the log; photos never are.

@@ -218,6 +218,6 @@ def _too_large(where: str, found: str, max_pixels: int) -> str:
 
 def _reason(file: BinaryIO, error: Exception) -> str:
     if not isinstance(error, UnidentifiedImageError):
-        return first_line(error)
+        return first_line(error).replace(" (", ", ").replace(")", "")  # it stands in brackets
     file.seek(0)
     return f"not a known image format, or corrupt; {_READ} are read" if file.read(1) else "the file is empty"

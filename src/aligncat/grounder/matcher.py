@@ -75,9 +75,9 @@ def required_matcher(matcher: Matcher | None) -> Matcher:
     """
     if matcher is None:
         raise ConfigError(
-            "this grounder is not calibrated, so it has no match and cannot give several answers: it was imported, "
-            "made by an earlier version, or trained without a validation split of enough phrases that people wrote; "
-            "train it again with --val_split"
+            "this grounder is not calibrated, so it has no match, which --several and --min_match need: it was "
+            "imported, made by an earlier version, or trained without a validation split of enough phrases that "
+            "people wrote; leave them out, or train one with --val_split"
         )
     return matcher
 

@@ -56,8 +56,8 @@ class Access:
             )
         if api_key is None and not no_auth and not is_loopback(host):
             raise ConfigError(
-                f"--host {host} lets other machines ask; give a key for them with --api-key, or say --no-auth if "
-                "everybody who reaches it may ask"
+                f"--host {host} lets other machines ask; give them a key in ALIGNCAT_API_KEY (other users of this "
+                "machine see --api-key), or say --no-auth if everybody who reaches it may ask"
             )
         return cls(api_key, any_host=api_key is not None or no_auth)
 

@@ -25,7 +25,7 @@ from aligncat.serving.reception import Reception
 from aligncat.serving.refusals import Refusal
 from aligncat.serving.service import Service
 
-_UNDESCRIBED = ("/openapi.json", "/setup", "/predict", "/webhook", "/page/", "/page/answer")
+_UNDESCRIBED = ("/openapi.json", "/setup", "/predict", "/webhook", "/page/", "/page/answer", "/page/photo")
 """Paths that the OpenAPI document does not describe."""
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 

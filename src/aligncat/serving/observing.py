@@ -23,6 +23,7 @@ LEFT = 499
 """The status in logs and metrics of a request whose client left before the answer, as nginx has it."""
 _OTHER = "other"  # for paths and methods that clients make up
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE"})
+_PAGE = "/page/"  # whose files are dozens for one visit, so that they are counted and not logged
 _FRAMES = 10  # of a traceback in the log
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
@@ -127,7 +128,10 @@ class Observed:
             "seconds": round(seconds, 4),
             **scope.get("aligncat.log", {}),
         }
-        logger.log(logging.ERROR if status == 500 else logging.INFO, "%s", json.dumps(line))
+        level = logging.ERROR if status == 500 else logging.INFO
+        if scope["method"] == "GET" and scope["path"].startswith(_PAGE) and status < 400:
+            level = logging.DEBUG
+        logger.log(level, "%s", json.dumps(line))
 
 
 async def _send(send: Send, refusal: Refusal, *, begun: bool) -> None:

@@ -15,6 +15,7 @@ from aligncat.grounder.doubts import Thresholds
 from aligncat.serving.limits import Limits
 from aligncat.serving.refusals import Refusal, invalid, too_large
 from aligncat.serving.service import Asked
+from aligncat.wording import did_you_mean, listed_words
 
 JSON, FORM = "application/json", "multipart/form-data"
 MOST = 100
@@ -104,6 +105,9 @@ class GroundForm(Settings):
     phrases: _Phrases
 
 
+_FIELDS = ("photo", "phrases", *Settings.model_fields)
+
+
 class BatchRequest(BaseModel):
     """Several photos. Each is asked and answered by itself."""
 
@@ -159,7 +163,7 @@ async def form_asked(content_type: str, body: bytes, limits: Limits) -> Asked:
         elif name == "phrases":
             phrases.append(value)
         elif name in fields or name not in Settings.model_fields:
-            raise invalid(f"{name[:40]!r} is no field of the form, or comes twice" + _not_a_file(name))
+            raise invalid(f"{name[:40]!r} is no field of the form, or comes twice" + _instead(name))
         else:
             fields[name] = value
     if photo is None:
@@ -219,8 +223,10 @@ def _form_refusal(reason: str) -> Refusal:
     return invalid(f"the form cannot be read ({reason})")
 
 
-def _not_a_file(name: str) -> str:
-    return "; send the photo as a file, with a name" if name == "photo" else ""
+def _instead(name: str) -> str:
+    if name == "photo":
+        return "; send the photo as a file, with a name"
+    return did_you_mean(name[:40], _FIELDS) or f"; the fields are {listed_words(_FIELDS)}"
 
 
 def _invalid(error: ValidationError) -> Refusal:

@@ -112,7 +112,7 @@ class Service:
         except ConfigError as error:
             raise unusable("impossible_settings", str(error).replace("--", "")) from error
         phrases = self._phrases(grounder, asked.phrases)
-        pixels = self._pixels(asked.photo)
+        pixels = self.pixels(asked.photo)
         seconds = min(asked.seconds or self.limits.answer_seconds, self.limits.answer_seconds)
         expires = time.monotonic() + seconds
         question = Question(grounder, asked.photo, pixels, phrases, answering, seconds, expires)
@@ -178,8 +178,12 @@ class Service:
         except DataError as error:
             raise unusable("no_words", str(error)) from error
 
-    def _pixels(self, photo: bytes) -> int:
-        """Return the number of pixels that the photo's header declares; nothing is decoded."""
+    def pixels(self, photo: bytes) -> int:
+        """Return the number of pixels that a photo's header declares; nothing is decoded.
+
+        Raises:
+            Refusal: it has too many bytes or pixels, or is no photo.
+        """
         where, most = "the photo", self.limits.photo_bytes
         if len(photo) > most:
             raise too_large("photo_too_large", f"{where} has {len(photo):,} bytes; the limit is {most:,}")
@@ -187,10 +191,8 @@ class Service:
             with open_header(io.BytesIO(photo), where) as image:
                 size = image.size
             check_size(size, where, max_pixels=self.limits.photo_pixels)
-        except LargeImageError as error:
-            raise too_large("photo_too_large", str(error)) from error
         except ImageError as error:
-            raise unusable("photo_unreadable", str(error)) from error
+            raise unusable_photo(error) from error
         return size[0] * size[1]
 
 
@@ -221,5 +223,13 @@ def refusal_of(error: BaseException) -> Refusal | None:
     if isinstance(error, Refusal):
         return error
     if isinstance(error, ImageError):
-        return unusable("photo_unreadable", str(error))
+        return unusable_photo(error)
     return unusable("not_answered", str(error)) if isinstance(error, (DataError, NothingFoundError)) else None
+
+
+def unusable_photo(error: ImageError) -> Refusal:
+    """Return the refusal of a photo that cannot be read, which has no name here."""
+    message = str(error).removeprefix("the photo: ").removeprefix("the image: ").replace("the image", "the photo", 1)
+    if isinstance(error, LargeImageError):
+        return too_large("photo_too_large", message)
+    return unusable("photo_unreadable", message)

@@ -83,6 +83,8 @@ def serve_grounders(
     from aligncat.serving.run import address, listen, make_server, run
 
     with listen(*place) as listening:  # a port that is taken is told before the slow work
+        names = [Path(word).name if Path(word).exists() else word for word in words]
+        logger.info("Loading %s ...", ", ".join(names) or "the shipped grounder")
         chosen = device or default_device()
         check_device(chosen)
         loaded = load_grounders(words, device=chosen, detector=detector)

@@ -5,28 +5,20 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from helpers.served import png
 
-from aligncat.grounder.ground_many import Answering
-from aligncat.grounder.grounder import Grounder
-from aligncat.serving.device_queue import Question
 from aligncat.serving.page.one_thread import OneThread
 from aligncat.serving.refusals import Refusal
 
 
-@pytest.fixture
-def free(tiny_detector: Path) -> Grounder:
-    return Grounder.from_pretrained("training-free", detector=tiny_detector)
+async def made(thread: OneThread, make: Callable[[], Any], seconds: float = 60) -> Any:
+    return await thread.make(make, seconds=seconds, expires=time.monotonic() + seconds)
 
 
-def question(grounder: Grounder, seconds: float) -> Question:
-    return Question(grounder, png(), 1920, ["red dog"], Answering(), seconds, time.monotonic() + seconds)
-
-
-def test_slow_drawing_is_refused_and_holds_nothing_else(free: Grounder) -> None:
+def test_slow_drawing_is_refused_and_holds_nothing_else() -> None:
     go, drawn = threading.Event(), []
 
     def slow() -> str:
@@ -36,34 +28,34 @@ def test_slow_drawing_is_refused_and_holds_nothing_else(free: Grounder) -> None:
 
     async def ask() -> None:
         thread = OneThread()
-        waits = [thread.make(question(free, 0.2), slow)]
-        waits += [thread.make(question(free, 0.2), lambda: drawn.append("never")) for _ in range(50)]
+        waits = [made(thread, slow, 0.2)]
+        waits += [made(thread, lambda: drawn.append("never"), 0.2) for _ in range(50)]
         found = asyncio.gather(*waits, return_exceptions=True)
         assert await asyncio.to_thread(lambda: "elsewhere") == "elsewhere"
         refusals = await found
         assert {(each.status, each.code) for each in refusals if isinstance(each, Refusal)} == {(408, "deadline")}
         assert len(refusals) == 51
         go.set()
-        assert await thread.make(question(free, 60), lambda: "next") == "next"
+        assert await made(thread, lambda: "next") == "next"
 
     asyncio.run(ask())
     assert drawn == ["slow"]
 
 
-def test_what_fails_is_raised(free: Grounder) -> None:
+def test_what_fails_is_raised() -> None:
     async def ask() -> None:
-        await OneThread().make(question(free, 60), lambda: 1 // 0)
+        await made(OneThread(), lambda: 1 // 0)
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(ask())
 
 
-def test_what_gives_up_at_the_deadline_is_late(free: Grounder) -> None:
+def test_what_gives_up_at_the_deadline_is_late() -> None:
     def give_up() -> None:
         raise TimeoutError
 
     async def ask() -> None:
-        await OneThread().make(question(free, 60), give_up)
+        await made(OneThread(), give_up)
 
     with pytest.raises(Refusal, match="not answered within 60 seconds"):
         asyncio.run(ask())

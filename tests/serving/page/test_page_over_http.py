@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import re
-from html.parser import HTMLParser
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -27,50 +28,70 @@ def png(width: int = 48, height: int = 40) -> bytes:
     return file.getvalue()
 
 
+def noise() -> bytes:
+    Image.effect_noise((96, 80), 50).convert("RGB").save(file := io.BytesIO(), "JPEG")
+    return file.getvalue()
+
+
 def ask(server: Served, path: str = "answer", photo: bytes | None = None, **fields: object) -> httpx.Response:
     data = {"phrases": ["red dog"], **fields}
     url = f"{server.url}/page/{path}"
     return httpx.post(url, params={"name": "x.png"}, files={"photo": photo or png()}, data=data, timeout=60)
 
 
-class Seen(HTMLParser):
-    """The text of what has a role."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.alerts: list[str] = []
-        self._open = False
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._open = ("role", "alert") in attrs
-
-    def handle_data(self, data: str) -> None:
-        if self._open:
-            self.alerts.append(data)
-            self._open = False
+def choose(server: Served, photo: bytes, kind: str = "application/octet-stream") -> httpx.Response:
+    return httpx.post(f"{server.url}/page/photo", content=photo, headers={"Content-Type": kind}, timeout=60)
 
 
 @pytest.mark.parametrize(
     ("photo", "fields", "said"),
     [
-        (b"no photo", {}, "The photo: the image cannot be read"),
-        (png(2000, 2000), {}, "The photo: the image is too large"),
+        (b"no photo", {}, "The photo cannot be read (not a known image format, or corrupt;"),
+        (png(2000, 2000), {}, "The photo is too large (2000 by 2000 pixels); the limit is 1 megapixels;"),
         (bytes(300_001), {}, "The photo has 300,001 bytes; the limit is 300,000."),
         (None, {"phrases": ["a", "b", "c", "d", "e", "f"]}, "6 phrases; the limit is 5 for one photo."),
         (None, {"phrases": ["dog " * 30]}, "A phrase has 120 characters; the limit is 80."),
         (None, {"phrases": ["?!"]}, "The expression '?!' has no words"),
         (None, {"phrases": [""]}, "Phrases: there is none, or one is empty"),
         (None, {"grounder": "<b>nobody</b>"}, "There is no grounder '<b>nobody</b>'"),
-        (None, {"file": "/etc/passwd"}, "'file' is no field of the form"),
+        (
+            None,
+            {"file": "/etc/passwd"},
+            "'file' is no field of the form, or comes twice; the fields are photo, phrases, grounder",
+        ),
+        (None, {"phrase": "dog"}, "'phrase' is no field of the form, or comes twice; did you mean phrases?"),
     ],
 )
 def test_a_refusal_is_shown(page_server: Served, photo: bytes | None, fields: dict[str, object], said: str) -> None:
     reply = ask(page_server, photo=photo, **fields)
-    [alert] = Seen(reply.text).alerts
-    assert alert.startswith(said)
-    assert reply.status_code == 200 and "<b>" not in reply.text
+    assert reply.text.startswith(said) and reply.text.endswith((".", "?"))
+    assert reply.status_code == 200 and reply.headers["content-type"].startswith("text/plain")
     assert reply.headers["x-refusal"]  # by which the page tells it from an answer
+
+
+@pytest.mark.parametrize(
+    ("photo", "said"),
+    [
+        (b"some notes", "The photo cannot be read (not a known image format, or corrupt;"),
+        (b"", "The photo cannot be read (the file is empty); replace or remove it."),
+        (png(2000, 2000), "The photo is too large (2000 by 2000 pixels)"),
+        (bytes(300_001), "The photo has 300,001 bytes; the limit is 300,000."),
+        (noise()[:-400], "The photo cannot be read (image file is truncated"),
+    ],
+)
+def test_what_is_no_photo_is_told_when_it_is_chosen(page_server: Served, photo: bytes, said: str) -> None:
+    reply = choose(page_server, photo)
+    assert reply.text.startswith(said) and reply.text.count("photo") == 1 and reply.text.count("(") <= 1
+    assert reply.status_code == 200 and reply.headers["x-refusal"]
+
+
+def test_a_chosen_photo_is_shown_as_the_server_reads_it(page_server: Served) -> None:
+    Image.new("RGB", (30, 20), "red").save(file := io.BytesIO(), "TIFF")  # which no browser shows
+    reply = choose(page_server, file.getvalue())
+    assert "x-refusal" not in reply.headers
+    with Image.open(io.BytesIO(base64.b64decode(reply.text.removeprefix("data:image/jpeg;base64,")))) as shown:
+        assert shown.size == (30, 20)
+    assert choose(page_server, png(), "text/plain").headers["x-refusal"] == "unknown_type"  # forms of other sites
 
 
 @pytest.mark.parametrize("path", ["answer", "json", "coco", "label-studio"])
@@ -105,12 +126,12 @@ def test_a_setting_that_a_grounder_lacks_is_refused(page_server: Served, setting
 @pytest.mark.parametrize(
     ("name", "file"),
     [
-        ("../../etc/passwd", "passwd.json"),
-        ("C:\\photos\\a b.jpg", "a%20b.json"),
-        ("..", "photo.json"),
-        ("", "photo.json"),
-        ("a\r\nSet-Cookie: b=1.png", "aSet-Cookie%3A%20b%3D1.json"),
-        ("猫.png", "%E7%8C%AB.json"),
+        ("../../etc/passwd", "passwd.mine.json"),
+        ("C:\\photos\\a b.jpg", "a%20b.mine.json"),
+        ("..", "photo.mine.json"),
+        ("", "photo.mine.json"),
+        ("a\r\nSet-Cookie: b=1.png", "aSet-Cookie%3A%20b%3D1.mine.json"),
+        ("猫.png", "%E7%8C%AB.mine.json"),
     ],
 )
 def test_a_name_of_a_photo_names_the_file_and_nothing_else(page_server: Served, name: str, file: str) -> None:
@@ -118,6 +139,13 @@ def test_a_name_of_a_photo_names_the_file_and_nothing_else(page_server: Served, 
     reply = httpx.post(url, params={"name": name}, files={"photo": png()}, data={"phrases": "red dog"}, timeout=60)
     assert reply.headers["content-disposition"] == f"attachment; filename*=UTF-8''{file}"
     assert "set-cookie" not in reply.headers
+
+
+def test_downloads_say_which_grounder_answered(page_server: Served) -> None:
+    assert ask(page_server, "coco", grounder="free").json()["info"]["grounder"] == "free"
+    with zipfile.ZipFile(io.BytesIO(ask(page_server, "label-studio").content)) as archive:
+        [task] = json.loads(archive.read("tasks.json"))
+    assert task["predictions"][0]["model_version"] == "mine"
 
 
 def test_downloads_are_the_same_each_time(page_server: Served) -> None:

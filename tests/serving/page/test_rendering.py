@@ -21,10 +21,10 @@ from aligncat.grounder.ground_many import PhotoAnswer
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.overlay import PALETTE
+from aligncat.grounder.unlike import UNLIKE
 from aligncat.serving.page.about import About, about, advice
 from aligncat.serving.page.pictures import shown_mask, shown_photo
-from aligncat.serving.page.rendering import about_html, answer_html, refusal_html, settings_html
-from aligncat.serving.refusals import Refusal
+from aligncat.serving.page.rendering import about_html, answer_html, settings_html
 
 ABOUT = About("mine", False, ("It is a test.",), ("dog",), True)
 HARD = st.text(alphabet=st.sampled_from("<>&\"'`={}$/#scriptond \n"), min_size=1, max_size=40)
@@ -65,8 +65,6 @@ def test_no_value_is_markup(text: str) -> None:
     about_plain, plain = with_text("plain")
     assert Tags(shown(found, of=about_text)).tags == Tags(shown(plain, of=about_plain)).tags
     assert Tags(about_html((about_text,))).tags == Tags(about_html((about_plain,))).tags
-    told = refusal_html(text, Refusal(422, "x", f"a {text}"))
-    assert Tags(told).tags == Tags(refusal_html("plain", Refusal(422, "x", "plain"))).tags
     headings = "".join(Tags(shown(found, of=about_text)).text)
     assert text in headings
 
@@ -76,6 +74,19 @@ def test_a_low_match_is_told() -> None:
     assert "Nothing here matches" in shown(replace(found, match=0.2))
     assert "Nothing here matches" not in shown(replace(found, match=0.5))
     assert "Nothing here matches" not in shown(replace(found, match=None))
+
+
+def test_what_is_said_of_the_photo_is_said_once() -> None:
+    html = shown(*(grounding(each, warnings=(UNLIKE, f"About {each}.")) for each in ("one", "two")))
+    assert html.count(UNLIKE) == 1
+    assert html.index(UNLIKE) < html.index("<h4>") < html.index("About one.") < html.index("About two.")
+
+
+def test_a_number_at_the_right_edge_is_whole() -> None:
+    html = shown(replace(grounding("one"), box=(WIDTH - 2, 2, WIDTH, 12)))
+    unit = WIDTH / 100
+    [x] = [float(part.split(chr(34))[1]) for part in html.split('<text class="number" x=')[1:]]
+    assert x == pytest.approx(WIDTH - 3 * unit)
 
 
 def test_all_objects_of_a_phrase_are_told() -> None:

@@ -48,6 +48,7 @@ class AnswerSet:
         candidates: whether to write all candidates, where the format can hold them.
         polygons: whether to write masks as polygons, where the format can hold them.
         records: returns the records in the order of the photos. A photo with very many phrases has several.
+        grounder: the name of the grounder that gave them, where the format can hold it; None if it has none.
     """
 
     requests: tuple[Request, ...]
@@ -57,6 +58,7 @@ class AnswerSet:
     candidates: bool
     polygons: bool
     records: Callable[[], Iterator[PhotoRecord]]
+    grounder: str | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -29,9 +29,10 @@ def dump_dataset(answers: AnswerSet, file: TextIO) -> None:
         file: an open file.
     """
     numbers = answers.numbers()
-    file.write(
-        f'{{"info": {json_line({"description": "Answers of aligncat; no person has checked them"})},\n"images": '
-    )
+    info = {"description": "Answers of aligncat; no person has checked them"}
+    if answers.grounder is not None:
+        info["grounder"] = answers.grounder
+    file.write(f'{{"info": {json_line(info)},\n"images": ')
     write_list(file, (_image(numbers[photo.name], photo.name, photo.size) for photo in answers.photos()))
     file.write(',\n"annotations": ')
     write_list(file, _numbered(_objects(answers), polygons=answers.polygons))

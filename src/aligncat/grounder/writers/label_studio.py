@@ -53,7 +53,7 @@ def labelling_config(names: tuple[str, ...]) -> str:
 
 def _task(answers: AnswerSet, photo: PhotoRecord) -> dict[str, Any]:
     labelled = [(each, answers.class_of(each)) for grounding in photo.groundings for each in grounding.objects]
-    shown = prediction(labelled, photo.size or (1, 1), "aligncat")
+    shown = prediction(labelled, photo.size or (1, 1), answers.grounder or "aligncat")
     return {"data": {IMAGE: answers.image_url + quote(photo.name)}, "predictions": [shown]}
 
 

@@ -10,7 +10,7 @@ from gradio.themes import Base, colors, sizes
 from aligncat.serving.limits import Limits
 from aligncat.serving.page.about import About, advice
 from aligncat.serving.page.examples import Example
-from aligncat.serving.page.rendering import about_html, head_html, photo_html, place_html, settings_html
+from aligncat.serving.page.rendering import about_html, head_html, photo_html, place_html, settings_html, status_html
 
 NOBODY = "none"
 """The choice of no second grounder."""
@@ -61,7 +61,7 @@ def page_blocks(about: tuple[About, ...], examples: tuple[Example, ...], limits:
                 )
                 first = gradio.Radio(names, value=names[0], label="Grounder", elem_id="first", visible=len(names) > 1)
                 second = gradio.Radio(
-                    [NOBODY, *names], value=NOBODY, label="Beside it", elem_id="second", visible=len(names) > 1
+                    [NOBODY, *names], value=NOBODY, label="Compare with", elem_id="second", visible=len(names) > 1
                 )
                 gradio.HTML(
                     html_template=settings_html(about),
@@ -69,14 +69,14 @@ def page_blocks(about: tuple[About, ...], examples: tuple[Example, ...], limits:
                     elem_id="how",
                     **plain,
                 )
-                ask = gradio.Button("Ground", variant="primary", elem_id="ask")
-                gradio.HTML('<p id="status" role="status"></p>', **plain)
+                ask = gradio.Button("Find", variant="primary", elem_id="ask")
             with gradio.Column(scale=3, min_width=280, elem_id="answer"):
+                gradio.HTML(status_html(), **plain)
                 answer = gradio.HTML(place_html(), elem_id="answers", js_on_load="page.listen(element)", **plain)
         gradio.HTML(about_html(about), elem_id="about", **plain)
         asking = {"fn": None, "inputs": [phrases, first, second], "outputs": answer, "js": "page.ask"}
-        gradio.on([first.change, second.change], fn=None, inputs=[first, second], js="page.offer")
+        gradio.on([first.change, second.change], fn=None, inputs=[first, second], outputs=second, js="page.offer")
         ask.click(**asking)
         phrases.submit(**asking)
-        photo.select(fn=None, outputs=phrases, js="() => page.phrases()").then(**asking)
+        photo.select(fn=None, inputs=phrases, outputs=phrases, js="page.phrases").then(**asking)
     return blocks

@@ -27,7 +27,7 @@ class Download:
     Attributes:
         name: its name in addresses.
         title: what the page calls it.
-        ending: what follows the photo's name in the file's name.
+        ending: what follows the names of the photo and the grounder in the file's name.
         media_type: its type.
         content: makes it.
     """
@@ -39,7 +39,9 @@ class Download:
     content: Callable[[AnswerSet], bytes]
 
 
-def answer_set(name: str, phrases: tuple[str, ...], labels: tuple[str, ...], answer: PhotoAnswer) -> AnswerSet:
+def answer_set(
+    name: str, phrases: tuple[str, ...], labels: tuple[str, ...], answer: PhotoAnswer, *, grounder: str
+) -> AnswerSet:
     """Return an answer as the writers of formats want it.
 
     Args:
@@ -47,6 +49,7 @@ def answer_set(name: str, phrases: tuple[str, ...], labels: tuple[str, ...], ans
         phrases: its phrases.
         labels: the detector's categories.
         answer: the answer.
+        grounder: the name of the grounder that gave it.
     """
     record = PhotoRecord(name, answer.size, answer.groundings, None)
     return AnswerSet(
@@ -57,6 +60,7 @@ def answer_set(name: str, phrases: tuple[str, ...], labels: tuple[str, ...], ans
         candidates=True,
         polygons=False,
         records=lambda: iter([record]),
+        grounder=grounder,
     )
 
 

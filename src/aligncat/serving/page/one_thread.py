@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from aligncat.serving.device_queue import Question
 from aligncat.serving.refusals import late
 
 T = TypeVar("T")
@@ -25,18 +24,19 @@ class OneThread:
         """Prepare the thread, which the first work starts."""
         self._pool = ThreadPoolExecutor(1, "aligncat page")
 
-    async def make(self, question: Question, make: Callable[[], T]) -> T:
-        """Return what a function returns, if it is there before the question's deadline.
+    async def make(self, make: Callable[[], T], *, seconds: float, expires: float) -> T:
+        """Return what a function returns, if it is there before a deadline.
 
         Args:
-            question: the question whose answer is used.
             make: what is done. It is not begun after the deadline; begun before, it goes on in vain.
+            seconds: how long the client waits in all.
+            expires: the deadline, on the clock of `time.monotonic`.
 
         Raises:
             Refusal: it is not there in time.
         """
         try:
-            async with asyncio.timeout(max(question.expires - time.monotonic(), 0)):
+            async with asyncio.timeout(max(expires - time.monotonic(), 0)):
                 return await asyncio.get_running_loop().run_in_executor(self._pool, make)
         except TimeoutError:
-            raise late(question.seconds) from None
+            raise late(seconds) from None

@@ -9,11 +9,12 @@ globalThis.page = (() => {
   const NOBODY = "none";
   const field = (id) => document.getElementById(id);
   let photo = null; // a File
-  let examplePhrases = "";
+  let example = ""; // the phrases of the example that was chosen last
+  let filled = ""; // the phrases that an example wrote into the field
   let asked = null; // what the answers on the page are for: photo, phrases and settings
   let answers = ""; // the HTML of the answers on the page
+  let answeredFor; // the photo that was chosen for what stands in their place; undefined if nothing does
   let running = null; // an AbortController
-  let shown = ""; // the address of the preview
 
   const address = (path) => new URL(path, `${location.origin}${location.pathname}`);
 
@@ -22,12 +23,16 @@ globalThis.page = (() => {
     if (line) line.textContent = text;
   }
 
-  function refusal(message) {
-    const line = document.createElement("p");
-    line.className = "refusal";
+  // Return the HTML of a refusal, under the grounder's name if it is one grounder's alone.
+  function refusal(message, name) {
+    const section = document.createElement("section");
+    section.className = "answer";
+    section.setAttribute("aria-label", name ? `No answer of ${name}` : "No answer");
+    if (name) section.append(Object.assign(document.createElement("h3"), { textContent: name }));
+    const line = Object.assign(document.createElement("p"), { className: "refusal", textContent: message });
     line.setAttribute("role", "alert");
-    line.textContent = message;
-    return line.outerHTML;
+    section.append(line);
+    return section.outerHTML;
   }
 
   // Return what the reader is told of an error. The console is told of a fault.
@@ -42,34 +47,75 @@ globalThis.page = (() => {
     if (place.getBoundingClientRect().top > innerHeight * 0.8) place.scrollIntoView({ block: "start" });
   }
 
-  function choose(file) {
+  // Dim what is shown if it is not about the chosen photo.
+  function mark() {
+    document.body.classList.toggle("other-photo", answeredFor !== undefined && answeredFor !== photo);
+  }
+
+  function tell(text, refused = false) {
+    field("chosen").textContent = text;
+    field("chosen").classList.toggle("refusal", refused);
+  }
+
+  function preview(source) {
+    field("preview").hidden = !source;
+    if (source) field("preview").src = source;
+  }
+
+  // Take a file as the photo, if the server can read it. The preview is the photo as the server reads it.
+  async function choose(file) {
+    take(file);
+    try {
+      const most = Number(field("drop").dataset.mostBytes);
+      if (file.size > most)
+        throw new Told(`The photo has ${file.size.toLocaleString("en")} bytes; the limit is ${most.toLocaleString("en")}.`);
+      const headers = { "Content-Type": "application/octet-stream" };
+      const { body } = await load(address("photo"), { method: "POST", body: file, headers });
+      const shown = await body.text();
+      if (photo === file) preview(shown);
+    } catch (error) {
+      if (photo !== file) return; // another one was chosen meanwhile
+      photo = null;
+      tell(`Not chosen: ${file.name}. ${explain(error)}`, true);
+    }
+  }
+
+  function take(file) {
     photo = file;
-    const preview = field("preview");
-    if (shown) URL.revokeObjectURL(shown);
-    shown = URL.createObjectURL(file);
-    preview.hidden = true; // until it has loaded: a browser does not show every format that the server reads
-    preview.src = shown;
-    field("chosen").textContent = `Chosen: ${file.name}`;
+    preview("");
+    tell(`Chosen: ${file.name}`);
+    mark();
   }
 
   async function chooseExample(button, ready) {
     try {
-      const { body } = await load(button.querySelector("img").src);
+      const { src } = button.querySelector("img");
+      const { body } = await load(src);
       const name = `${button.getAttribute("aria-label").split(".")[0].toLowerCase().replace(" ", "-")}.png`;
-      choose(new File([body], name, { type: "image/png" }));
-      examplePhrases = button.dataset.phrases;
+      take(new File([body], name, { type: "image/png" }));
+      preview(src);
+      example = button.dataset.phrases;
       ready();
     } catch (error) {
       say(explain(error));
     }
   }
 
+  // Return the phrases for an example: its own ones, unless the reader wrote some. Gradio calls it with the field's.
+  function phrases(text) {
+    if (text.trim() && text !== filled) return text;
+    filled = example;
+    return filled;
+  }
+
   // Called once when the field for the photo is there; `ready` says that an example was chosen.
   function start(element, ready) {
     const drop = field("drop");
-    const preview = field("preview");
-    preview.addEventListener("load", () => (preview.hidden = false));
-    field("file").addEventListener("change", (event) => event.target.files[0] && choose(event.target.files[0]));
+    field("file").addEventListener("change", (event) => {
+      const [file] = event.target.files;
+      event.target.value = ""; // so that the same file can be chosen again
+      if (file) choose(file);
+    });
     for (const kind of ["dragenter", "dragover"])
       drop.addEventListener(kind, (event) => {
         event.preventDefault();
@@ -110,18 +156,21 @@ globalThis.page = (() => {
   function prepare(element) {
     for (const input of element.querySelectorAll("input[type=range]")) {
       const value = element.querySelector(`output[for=${input.id}]`);
-      const tell = () => (value.textContent = Number(input.value) ? Number(input.value).toFixed(2) : "any");
-      input.addEventListener("input", tell);
-      tell();
+      const update = () => (value.textContent = Number(input.value) ? Number(input.value).toFixed(2) : "any");
+      input.addEventListener("input", update);
+      update();
     }
-    offer(field("settings").dataset.first, NOBODY);
   }
 
-  const asking = (first, second) => (second === NOBODY || second === first ? [first] : [first, second]);
+  const asking = (first, second) => (second === NOBODY ? [first] : [first, second]);
   const hasMatch = (grounder) => field("settings").dataset.withMatch.split(" ").includes(grounder);
 
-  // Offer the settings that the chosen grounders have, and say what others lack. Gradio calls it with their names.
+  // Offer the settings that the chosen grounders have, and say what others lack. Gradio calls it with their names, and
+  // takes the second one from it: it is not the first one again.
   function offer(first, second) {
+    if (second === first) second = NOBODY;
+    for (const each of document.querySelectorAll("#second input"))
+      each.closest("label").style.display = each.value === first ? "none" : "";
     const names = asking(first, second);
     const without = names.filter((name) => !hasMatch(name));
     for (const each of document.querySelectorAll("#settings .of-match")) each.hidden = without.length === names.length;
@@ -131,6 +180,7 @@ globalThis.page = (() => {
     line.textContent =
       `${without.join(" and ")} ${have} no match: ${they} each phrase with one object, ` +
       "even if the photo shows nothing that fits.";
+    return second;
   }
 
   function settings() {
@@ -144,7 +194,13 @@ globalThis.page = (() => {
   // Called once when the place for answers is there, and with it all fields before it.
   function listen(element) {
     group("first", "Grounder");
-    group("second", "Beside it");
+    group("second", "Compare with");
+    offer(field("settings").dataset.first, NOBODY);
+    field("phrases").addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      field("ask").click();
+    });
     element.addEventListener("click", (event) => {
       const button = event.target.closest("button[data-download]");
       if (button) download(button);
@@ -174,6 +230,7 @@ globalThis.page = (() => {
       if (error.name === "AbortError") throw error;
       throw new Told("The server cannot be reached. Check that it runs, then try again.");
     }
+    if (response.headers.has("X-Refusal")) throw new Told(await body.text());
     if (response.ok) return { response, body };
     let plain = null;
     try {
@@ -188,21 +245,26 @@ globalThis.page = (() => {
     return load(url, { method: "POST", body: form(grounder, question), signal });
   }
 
-  // Return the HTML of an answer, and whether it is one: a refusal is shown in its place.
+  // Return the HTML of an answer, or why there is none.
   async function answer(grounder, question, signal) {
     try {
-      const { response, body } = await post("answer", grounder, question, signal);
-      return { html: await body.text(), good: !response.headers.has("X-Refusal") };
+      return { html: await (await post("answer", grounder, question, signal)).body.text() };
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      return { html: refusal(explain(error)), good: false };
+      return { name: grounder, message: explain(error) };
     }
   }
 
-  function outcome(good) {
-    if (good.length === 1) return good[0] ? "Answered." : "Not answered.";
-    if (good.every(Boolean)) return "Both have answered.";
-    return good.some(Boolean) ? "One has answered, and one has not." : "Neither has answered.";
+  function outcome(parts) {
+    if (parts.every((each) => each.html)) return "Answered.";
+    return parts.some((each) => each.html) ? "One has answered, and one has not." : "Not answered.";
+  }
+
+  // Return the HTML of answers and refusals. What is wrong with the question is said once.
+  function together(parts) {
+    const [{ message }] = parts;
+    if (message && parts.every((each) => each.message === message)) return refusal(message);
+    return parts.map((each) => each.html ?? refusal(each.message, each.name)).join("");
   }
 
   // Return a question, from the text of the phrases.
@@ -210,9 +272,6 @@ globalThis.page = (() => {
     const phrases = text.split("\n").map((each) => each.trim()).filter(Boolean);
     if (!photo) throw new Told("There is no photo yet. Choose one, drop one, paste one, or take an example.");
     if (!phrases.length) throw new Told("There is no phrase yet. Write at least one, such as: red mug on the left");
-    const most = Number(field("drop").dataset.mostBytes);
-    if (photo.size > most)
-      throw new Told(`The photo has ${photo.size.toLocaleString("en")} bytes; the limit is ${most.toLocaleString("en")}.`);
     return { photo, phrases, ...settings() };
   }
 
@@ -226,8 +285,10 @@ globalThis.page = (() => {
       if (error.name !== "AbortError") {
         if (!running) say("Not answered.");
         answers = refusal(explain(error));
+        answeredFor = photo;
       } // otherwise the next answers are on their way
     }
+    mark();
     return answers;
   }
 
@@ -238,9 +299,10 @@ globalThis.page = (() => {
     try {
       const parts = await Promise.all(names.map((name) => answer(name, question, own.signal)));
       asked = question;
-      say(outcome(parts.map((each) => each.good)));
+      answeredFor = question.photo;
+      say(outcome(parts));
       look();
-      return `<h2 class="unseen">Answers</h2><div class="side-by-side">${parts.map((each) => each.html).join("")}</div>`;
+      return `<h2 class="unseen">Answers</h2><div class="side-by-side">${together(parts)}</div>`;
     } finally {
       if (running === own) {
         running = null;
@@ -251,13 +313,14 @@ globalThis.page = (() => {
 
   async function download(button) {
     if (!asked) return;
-    const { download: path, grounder, ending } = button.dataset;
+    const { download: path, grounder } = button.dataset;
     button.disabled = true;
     say("Making the file …");
     try {
+      const { response, body } = await post(path, grounder, asked);
       const link = document.createElement("a");
-      link.href = URL.createObjectURL((await post(path, grounder, asked)).body);
-      link.download = `${asked.photo.name.replace(/\.[^.]*$/, "") || "photo"}${ending}`;
+      link.href = URL.createObjectURL(body);
+      link.download = decodeURIComponent(response.headers.get("Content-Disposition").split("''")[1]);
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
       say("The file is there.");
@@ -268,5 +331,5 @@ globalThis.page = (() => {
     }
   }
 
-  return { start, prepare, offer, listen, ask, phrases: () => examplePhrases };
+  return { start, prepare, offer, listen, ask, phrases };
 })();

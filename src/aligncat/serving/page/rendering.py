@@ -15,11 +15,11 @@ from aligncat.grounder.doubts import LOW_MATCH, Thresholds
 from aligncat.grounder.ground_many import PhotoAnswer
 from aligncat.grounder.grounding import CandidateScore, Grounding
 from aligncat.grounder.overlay import PALETTE
+from aligncat.grounder.unlike import UNLIKE
 from aligncat.serving.page.about import About
 from aligncat.serving.page.downloads import DOWNLOADS
 from aligncat.serving.page.examples import CREDIT, Example
 from aligncat.serving.page.pictures import shown_mask
-from aligncat.serving.refusals import Refusal
 
 _NUMBER = 6  # the side of a number on the photo, hundredths of the photo's longer side
 FOLDER = Path(__file__).parent
@@ -48,6 +48,7 @@ def answer_html(
             raise TimeoutError
         phrases.append(_phrase(number, each))
     unit = max(width, height) / 100
+    groundings = [*answer.groundings, *answer.left_out]
     return _template("answer.html").render(
         about=about,
         photo=photo,
@@ -55,21 +56,12 @@ def answer_html(
         height=height,
         unit=unit,
         phrases=phrases,
-        numbers=_numbers(answer.groundings, unit),
+        numbers=_numbers(answer.groundings, unit, width),
         left_out=[(each.expression, thresholds.reason(each)) for each in answer.left_out],
-        candidates=next(iter([*answer.groundings, *answer.left_out])).candidates,
+        unlike=UNLIKE if any(UNLIKE in each.warnings for each in groundings) else None,
+        candidates=groundings[0].candidates,
         downloads=DOWNLOADS,
     )
-
-
-def refusal_html(name: str | None, refusal: Refusal) -> str:
-    """Return what the page shows instead of an answer.
-
-    Args:
-        name: the grounder that was asked, if it is known.
-        refusal: why there is none.
-    """
-    return _template("refusal.html").render(name=name, message=_sentence(str(refusal)))
 
 
 def head_html(advice: str | None) -> str:
@@ -84,6 +76,11 @@ def head_html(advice: str | None) -> str:
 def place_html() -> str:
     """Return what is in the place of answers before there is one."""
     return _template("place.html").render()
+
+
+def status_html() -> str:
+    """Return the place for what the page is doing, above the answers."""
+    return _template("status.html").render()
 
 
 def photo_html(examples: tuple[Example, ...], *, most_bytes: int) -> str:
@@ -119,6 +116,7 @@ def _phrase(number: int, found: Grounding) -> dict[str, Any]:
     color = PALETTE[number % len(PALETTE)]
     return {
         "found": found,
+        "warnings": [each for each in found.warnings if each != UNLIKE],
         "color": f"rgb{color}",
         "ink": _ink(color),
         "masks": [shown_mask(mask, color) for mask in found.masks],
@@ -130,11 +128,12 @@ def _phrase(number: int, found: Grounding) -> dict[str, Any]:
     }
 
 
-def _numbers(groundings: Sequence[Grounding], unit: float) -> list[tuple[int, float, float]]:
+def _numbers(groundings: Sequence[Grounding], unit: float, width: int) -> list[tuple[int, float, float]]:
     """Return the place of each answer and the corner (x, y) of its number, where those of equal boxes are in a row."""
     placed: list[tuple[int, float, float]] = []
     for place, found in enumerate(groundings):
         for x, y, _, _ in found.boxes:
+            x = min(x, width - _NUMBER * unit)
             while any(abs(x - left) < _NUMBER * unit and abs(y - top) < _NUMBER * unit for _, left, top in placed):
                 x += _NUMBER * unit
             placed.append((place, x, y))
@@ -152,10 +151,6 @@ def _ink(color: tuple[int, int, int]) -> str:
 def _row(candidate: CandidateScore) -> dict[str, Any]:
     scores = ("none" if not math.isfinite(score) else f"{score:.2f}" for score in candidate.scores.values())
     return {"candidate": candidate, "scores": list(scores)}
-
-
-def _sentence(message: str) -> str:
-    return f"{message[:1].upper()}{message[1:].rstrip('.')}."
 
 
 @cache

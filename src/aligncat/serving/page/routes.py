@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse
 
+from aligncat.errors import ImageError
 from aligncat.grounder.ground_many import PhotoAnswer
 from aligncat.serving.device_queue import Question
 from aligncat.serving.grounding_routes import gone, media_type, whole_body
@@ -20,15 +22,17 @@ from aligncat.serving.page.downloads import DOWNLOADS, Download, answer_set
 from aligncat.serving.page.examples import Example
 from aligncat.serving.page.one_thread import OneThread
 from aligncat.serving.page.pictures import shown_photo
-from aligncat.serving.page.rendering import FOLDER, answer_html, refusal_html
+from aligncat.serving.page.rendering import FOLDER, answer_html
 from aligncat.serving.refusals import Refusal
 from aligncat.serving.requests import FORM, form_asked
-from aligncat.serving.service import Asked, Service, good_answer
+from aligncat.serving.service import Asked, Service, good_answer, unusable_photo
 
 PAGE = "/page"
 """Where the page is."""
 ANSWER = f"{PAGE}/answer"
 """Where the page asks."""
+T = TypeVar("T")
+_FILE = "application/octet-stream"
 _Route: TypeAlias = Callable[[Request], Awaitable[Response]]
 _MOST_NAME = 200  # characters of the photo's name
 
@@ -58,6 +62,7 @@ class PageRoutes:
         router = APIRouter(include_in_schema=False)
         router.get(PAGE)(self.moved)
         router.post(ANSWER)(self.answer)
+        router.post(f"{PAGE}/photo")(self.photo)
         router.get(f"{PAGE}/examples/{{number}}.png")(self.example)
         for each in DOWNLOADS:
             router.post(f"{PAGE}/{each.name}")(self._maker(each))
@@ -71,18 +76,26 @@ class PageRoutes:
 
     async def answer(self, request: Request) -> Response:
         """Answer with what the page shows: the answer, or why there is none."""
-        asked: Asked | None = None
         try:
             asked = await self._asked(request)
             question, found = await self._found(asked, request)
-            return HTMLResponse(
-                await self._thread.make(question, lambda: self._rendered(asked, found, question.expires))
+            return HTMLResponse(await self._made(question, lambda: self._rendered(asked, found, question.expires)))
+        except Refusal as refusal:
+            return _told(request, refusal)
+
+    async def photo(self, request: Request) -> Response:
+        """Answer with the data URL of a photo as the server reads it, or why it cannot be read."""
+        try:
+            media_type(request, _FILE)
+            body = await whole_body(request)
+            note(request.scope, bytes=len(body))
+            seconds = self._service.limits.answer_seconds
+            expires = time.monotonic() + seconds
+            return PlainTextResponse(
+                await self._thread.make(lambda: self._shown(body), seconds=seconds, expires=expires)
             )
         except Refusal as refusal:
-            note(request.scope, error=refusal.code)
-            name = None if asked is None else asked.grounder
-            html = refusal_html(name if name in self._about else None, refusal)
-            return HTMLResponse(html, headers={"X-Refusal": refusal.code})
+            return _told(request, refusal)
 
     async def example(self, number: int) -> Response:
         """Answer with the picture of an example."""
@@ -94,11 +107,11 @@ class PageRoutes:
         async def make(request: Request) -> Response:
             asked = await self._asked(request)
             question, found = await self._found(asked, request)
-            labels = tuple(self._service.grounders[self._name(asked)].labels)
-            name = _name(request)
-            answers = answer_set(name, tuple(asked.phrases), labels, found)
-            content = await self._thread.make(question, lambda: download.content(answers))
-            file = quote(f"{name.rpartition('.')[0] or name}{download.ending}", safe="")
+            grounder, name = self._name(asked), _name(request)
+            labels = tuple(self._service.grounders[grounder].labels)
+            answers = answer_set(name, tuple(asked.phrases), labels, found, grounder=grounder)
+            content = await self._made(question, lambda: download.content(answers))
+            file = quote(f"{name.rpartition('.')[0] or name}.{grounder}{download.ending}", safe="")
             headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{file}"}
             return Response(content, media_type=download.media_type, headers=headers)
 
@@ -125,6 +138,16 @@ class PageRoutes:
         self._metrics.photos.labels(self._name(asked)).inc()
         return question, good
 
+    async def _made(self, question: Question, make: Callable[[], T]) -> T:
+        return await self._thread.make(make, seconds=question.seconds, expires=question.expires)
+
+    def _shown(self, photo: bytes) -> str:
+        self._service.pixels(photo)
+        try:
+            return shown_photo(photo, max_pixels=self._service.limits.photo_pixels)
+        except ImageError as error:
+            raise unusable_photo(error) from error
+
     def _rendered(self, asked: Asked, found: PhotoAnswer, until: float) -> str:
         photo = shown_photo(asked.photo, max_pixels=self._service.limits.photo_pixels)
         about = self._about[self._name(asked)]
@@ -132,6 +155,14 @@ class PageRoutes:
 
     def _name(self, asked: Asked) -> str:
         return asked.grounder or next(iter(self._service.grounders))
+
+
+def _told(request: Request, refusal: Refusal) -> Response:
+    """Return a refusal as a sentence for the reader."""
+    note(request.scope, error=refusal.code)
+    message = str(refusal).rstrip(".")
+    sentence = f"{message[:1].upper()}{message[1:]}{'' if message.endswith('?') else '.'}"
+    return PlainTextResponse(sentence, headers={"X-Refusal": refusal.code})
 
 
 def _name(request: Request) -> str:
