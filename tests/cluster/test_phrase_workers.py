@@ -176,3 +176,11 @@ def test_parts_that_are_none_are_errors(store: Path, images: Path, tmp_path: Pat
 def test_tasks_are_far_too_small_for_the_store_of_ray() -> None:
     names = [f"{'folder/' * 20}{number:03d}.jpg" for number in range(128)]
     assert len(pickle.dumps(PhraseTask(7, [(name, name) for name in names]))) < 50_000
+
+
+def test_the_last_part_says_that_no_image_gives_a_phrase(store: Path, images: Path, tmp_path: Path) -> None:
+    nobody = PhraseRecipe(colours="none", confidence=1.0, doubtful=1.0)
+    assert make_phrases(store=store, images=images, out=tmp_path / "made", recipe=nobody, shards="1/2") is None
+    with pytest.raises(DataError, match=r"none of the 13 images gives a phrase .*lower --recipe.confidence"):
+        make_phrases(store=store, images=images, out=tmp_path / "made", recipe=nobody, shards="2/2")
+    assert not [*tmp_path.iterdir()]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from aligncat.console import track
 from aligncat.datasets.config import DataConfig
-from aligncat.datasets.made import MADE_DATASET
+from aligncat.datasets.made import MADE, MADE_DATASET
 from aligncat.errors import DataError
 from aligncat.files.locks import path_lock
 from aligncat.files.new_folder import check_new, new_folder
@@ -145,7 +145,7 @@ class Making:
         try:
             return self._finish(numbers)
         except DataError:
-            if not (out.is_dir() and any(out.iterdir())) and parts.folder.exists():
+            if not (out / MADE).is_file():  # which is there before the parts are removed
                 raise
             logger.info("%s: part %s is done; another process has finished the phrases", out, part)
             return None
