@@ -146,6 +146,28 @@ def test_a_cluster_is_started_here_for_the_address_local(
     assert hashes(tmp_path / "store") == of_one_process
 
 
+WITHOUT_CORES = """
+import ray
+from helpers.light_detector import LightDetector
+from aligncat.cluster.extraction import ExtractionJob
+from aligncat.cluster.start import open_driver
+from aligncat.errors import ConfigError
+
+ray.init(address="local", num_cpus=0, num_gpus=0, object_store_memory=80 * 2**20, include_dashboard=False)
+try:
+    open_driver(ExtractionJob(LightDetector, "store", 4, False), None, "auto", deadline=60)
+except ConfigError as error:
+    print(error)
+"""
+
+
+def test_a_cluster_without_cores_is_an_error() -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}"}
+    command = [sys.executable, "-c", WITHOUT_CORES]
+    said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    assert "--ray auto: the cluster has no processor core now; start a machine that has some" in said
+
+
 def test_relative_paths_are_followed_from_the_folder_of_the_command(
     cluster: str,
     photos: list[Photo],

@@ -41,8 +41,8 @@ class RayWorkers:
         accelerator: whether a worker needs an accelerator; None if it takes one where the cluster has any.
 
     Raises:
-        ConfigError: Ray is not installed, the cluster cannot be reached or has no accelerator, or this process is
-            connected to another cluster.
+        ConfigError: Ray is not installed, the cluster cannot be reached has no accelerator or no processor core,
+            or this process is connected to another cluster.
     """
 
     def __init__(self, job: Job, address: str, *, count: int | None = None, accelerator: bool | None = None) -> None:
@@ -60,6 +60,12 @@ class RayWorkers:
         if accelerator is None:
             accelerator = accelerators > 0
         self.count = count or (accelerators if accelerator else cores)
+        if not self.count:
+            self.close()
+            raise ConfigError(
+                f"--ray {address}: the cluster has no processor core now; start a machine that has some, or give "
+                "--workers"
+            )
         # More workers than accelerators share them: on its core, a worker makes masks slower than an accelerator.
         share = 1 / math.ceil(self.count / accelerators) if accelerator else 0
         self._actor = ray.remote(_Actor).options(num_cpus=1, num_gpus=share, max_restarts=0, max_task_retries=0)
