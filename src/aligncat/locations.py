@@ -29,7 +29,7 @@ class RemoteStat(NamedTuple):
     """The size and the age of a remote file, as `os.stat_result` names them.
 
     Attributes:
-        st_size: bytes.
+        st_size: bytes; 0 also if the server does not say.
         st_mtime_ns: when it was written, nanoseconds since 1970; 0 if the server does not say.
     """
 

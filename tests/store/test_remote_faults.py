@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import fsspec
 import pytest
+from helpers.photo_server import PhotoServer
 from helpers.s3_server import demand_rights, s3_server, settings
 from helpers.worker_runs import COUNT, by_many, by_one, write_photos
 
@@ -21,60 +20,20 @@ from aligncat.store.sources import read_source
 pytest.importorskip("aiohttp")  # with which fsspec speaks HTTP
 
 
-class Server:
-    """Serves photos over HTTP.
-
-    Attributes:
-        files: the content of each file by path.
-        statuses: what to answer instead of a file, by path, or by "" for every path.
-        url: the address of the folder of the photos.
-    """
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.statuses: dict[str, int] = {}
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                path = self.path.removesuffix("/")
-                content = outer.files.get(path, b"")
-                there = path in outer.files or any(name.startswith(f"{path}/") for name in outer.files)
-                status = outer.statuses.get("", outer.statuses.get(path, 200 if there else 404))
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content) if status == 200 else 0))
-                self.end_headers()
-                if status == 200 and self.command == "GET":
-                    self.wfile.write(content)
-
-            do_HEAD = do_GET  # noqa: N815 - the base class calls it so
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/photos"
-        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     return [Path(str(photo.path)).read_bytes() for photo in write_photos(tmp_path_factory.mktemp("photos"))]
 
 
 @pytest.fixture
-def server(contents: list[bytes]) -> Iterator[Server]:
-    found = Server()
+def server(contents: list[bytes]) -> Iterator[PhotoServer]:
+    found = PhotoServer()
     found.files = {f"/photos/{number:02d}.png": content for number, content in enumerate(contents)}
     yield found
     found.stop()
 
 
-def photos_of(server: Server) -> list[Photo]:
+def photos_of(server: PhotoServer) -> list[Photo]:
     return [RemotePhoto(f"image {number:02d}", RemotePath(f"{server.url}/{number:02d}.png")) for number in range(COUNT)]
 
 
@@ -83,7 +42,7 @@ AGAIN = "run the same command again"
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_photo_that_is_gone_or_refused_is_left_out_where_asked(server: Server, tmp_path: Path, status: int) -> None:
+def test_a_photo_that_is_gone_or_refused_is_left_out_where_asked(server: PhotoServer, tmp_path: Path, status: int) -> None:
     server.statuses[THIRD] = status
     store = by_one(photos_of(server), tmp_path / "store", skip_bad_images=True)
     [skipped] = store.skipped
@@ -98,7 +57,7 @@ def test_a_photo_that_is_gone_or_refused_is_left_out_where_asked(server: Server,
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_server_that_fails_for_a_moment_is_an_error_and_no_bad_photo(
-    server: Server, tmp_path: Path, status: int
+    server: PhotoServer, tmp_path: Path, status: int
 ) -> None:
     out = tmp_path / "store"
     server.statuses[THIRD] = status
@@ -110,20 +69,20 @@ def test_a_server_that_fails_for_a_moment_is_an_error_and_no_bad_photo(
     assert len(store) == COUNT and store.skipped == ()
 
 
-def test_workers_say_so_too(server: Server, tmp_path: Path) -> None:
+def test_workers_say_so_too(server: PhotoServer, tmp_path: Path) -> None:
     server.statuses[THIRD] = 500
     with pytest.raises(DataError, match=rf"/photos/03\.png: cannot be read now .*{AGAIN}"):
         by_many(photos_of(server), tmp_path / "store", workers=1, skip_bad_images=True)
 
 
-def test_rights_that_end_for_all_photos_are_no_fault_of_a_photo(server: Server, tmp_path: Path) -> None:
+def test_rights_that_end_for_all_photos_are_no_fault_of_a_photo(server: PhotoServer, tmp_path: Path) -> None:
     server.statuses[""] = 403
     with pytest.raises(DataError, match=rf"/photos/00\.png: cannot be read now .*your rights hold.*{AGAIN}") as raised:
         by_one(photos_of(server), tmp_path / "store", skip_bad_images=True)
     assert not isinstance(raised.value, ImageError)
 
 
-def test_a_server_that_is_gone_is_no_fault_of_a_photo(server: Server) -> None:
+def test_a_server_that_is_gone_is_no_fault_of_a_photo(server: PhotoServer) -> None:
     server.stop()
     with pytest.raises(DataError, match=r"00\.png: cannot be read now \(.*Connect") as raised:
         read_source(RemotePath(f"{server.url}/00.png"))
@@ -131,7 +90,7 @@ def test_a_server_that_is_gone_is_no_fault_of_a_photo(server: Server) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 500])
-def test_a_photo_that_cannot_be_looked_at_is_not_called_unchanged(server: Server, tmp_path: Path, status: int) -> None:
+def test_a_photo_that_cannot_be_looked_at_is_not_called_unchanged(server: PhotoServer, tmp_path: Path, status: int) -> None:
     by_one(photos_of(server), tmp_path / "store")
     server.statuses[THIRD] = status
     with pytest.raises(StoreError, match=rf"03\.png: cannot be read to see whether it has changed .*{AGAIN}"):
@@ -141,7 +100,7 @@ def test_a_photo_that_cannot_be_looked_at_is_not_called_unchanged(server: Server
 
 
 def test_a_photo_that_was_left_out_and_cannot_be_looked_at_now_is_not_called_bad(
-    server: Server, tmp_path: Path
+    server: PhotoServer, tmp_path: Path
 ) -> None:
     server.statuses[THIRD] = 404
     by_one(photos_of(server), tmp_path / "store", skip_bad_images=True)
@@ -153,7 +112,7 @@ def test_a_photo_that_was_left_out_and_cannot_be_looked_at_now_is_not_called_bad
 @pytest.mark.parametrize(
     ("status", "number"), [(404, errno.ENOENT), (410, errno.ENOENT), (401, errno.EACCES), (500, errno.EIO)]
 )
-def test_statuses_are_errors_of_files(server: Server, status: int, number: int) -> None:
+def test_statuses_are_errors_of_files(server: PhotoServer, status: int, number: int) -> None:
     path = RemotePath(f"{server.url}/03.png")
     assert path.exists() and path.stat().st_size == len(path.read_bytes())
     server.statuses[THIRD] = status
@@ -179,3 +138,15 @@ def test_rights_of_a_bucket_that_end_are_no_fault_of_a_photo(contents: list[byte
         with pytest.raises(ImageError, match=r"01\.png: the image cannot be read \(no such file\)"):
             read_source(photo.parent / "01.png")
     fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+@pytest.mark.parametrize("tells_size", [True, False])
+def test_only_other_bytes_are_another_photo_where_a_server_tells_no_time(
+    server: PhotoServer, tmp_path: Path, tells_size: bool
+) -> None:
+    server.tells_size = tells_size
+    by_one(photos_of(server), tmp_path / "store")
+    by_one(photos_of(server), tmp_path / "store")  # it is as it was
+    server.files[THIRD] = server.files[THIRD][:-1] + b"!"
+    with pytest.raises(StoreError, match=r"1 photo has changed since .*/photos/03\.png"):
+        by_one(photos_of(server), tmp_path / "store")

@@ -6,6 +6,8 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -36,6 +38,21 @@ class Stamp:
     size: int
     modified: int
     sha256: str
+
+    def differs_from(self, path: Location) -> bool:
+        """Return whether a file is another one now: by its size, or by its time and its hash, as copies change times.
+
+        A server may tell no size and no time. Then the hash alone decides, for which the photo is read.
+
+        Raises:
+            OSError: the file is missing, or cannot be looked at.
+        """
+        now = path.stat()
+        has_size = now.st_size > 0 or isinstance(path, Path)
+        if has_size and now.st_size != self.size:
+            return True
+        same_time = now.st_mtime_ns == self.modified and now.st_mtime_ns != 0
+        return not same_time and file_sha256(path) != self.sha256
 
 
 def read_source(path: Location) -> tuple[bytes, Stamp]:
@@ -117,7 +134,7 @@ def check_unchanged(folder: Location, images: Iterable[Photo], stored: pa.Table)
     )
 
 
-def _differs(path: Location, row: Mapping[str, object]) -> bool:
+def _differs(path: Location, row: Mapping[str, Any]) -> bool:
     """Return whether a file differs from its stamp in a row of the store.
 
     Raises:
@@ -126,10 +143,7 @@ def _differs(path: Location, row: Mapping[str, object]) -> bool:
     try:
         if row["source_bytes"] is None:
             return row["skipped"] is not None and _can_be_read(path)
-        now = path.stat()
-        if now.st_size != row["source_bytes"]:
-            return True
-        return now.st_mtime_ns != row["source_modified"] and bytes.fromhex(file_sha256(path)) != row["source_sha256"]
+        return Stamp(row["source_bytes"], row["source_modified"], row["source_sha256"].hex()).differs_from(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:

@@ -228,16 +228,13 @@ def _is_readable(path: Location) -> bool:
 
 
 def _has_changed(path: Location, stamp: Stamp) -> bool:
-    """Return whether a file differs from its stamp; copying changes the time alone, and a missing file is no other.
+    """Return whether a file differs from its stamp; a missing file is no other.
 
     Raises:
         DataError: it cannot be seen.
     """
     try:
-        now = path.stat()
-        if now.st_size != stamp.size:
-            return True
-        return now.st_mtime_ns != stamp.modified and file_sha256(path) != stamp.sha256
+        return stamp.differs_from(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
