@@ -75,13 +75,18 @@ def _read_remote(path: RemotePath) -> tuple[bytes, Stamp]:
         modified = path.stat().st_mtime_ns  # asked first: of a photo that is replaced now, the hash then decides
         content = path.read_bytes()
     except OSError as error:
-        if isinstance(error, FileNotFoundError) or (isinstance(error, PermissionError) and _is_there(path.parent)):
+        if is_of_photo(path, error):
             raise ImageError(f"{path}: the image cannot be read ({error.strerror}); replace or remove it.") from error
         raise DataError(
             f"{path}: cannot be read now ({error.strerror}), which says nothing of the photo; see whether its server "
             "can be reached and your rights hold, and run the same command again"
         ) from error
     return content, Stamp(len(content), modified, hashlib.sha256(content).hexdigest())
+
+
+def is_of_photo(path: RemotePath, error: OSError) -> bool:
+    """Return whether an error of reading a remote photo is of this photo alone: it is gone, or refused alone."""
+    return isinstance(error, FileNotFoundError) or (isinstance(error, PermissionError) and _is_there(path.parent))
 
 
 def _is_there(folder: RemotePath) -> bool:
@@ -142,7 +147,7 @@ def _differs(path: Location, row: Mapping[str, Any]) -> bool:
     """
     try:
         if row["source_bytes"] is None:
-            return row["skipped"] is not None and _can_be_read(path)
+            return row["skipped"] is not None and can_be_read(path)
         return Stamp(row["source_bytes"], row["source_modified"], row["source_sha256"].hex()).differs_from(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
@@ -153,8 +158,12 @@ def _differs(path: Location, row: Mapping[str, Any]) -> bool:
         ) from error
 
 
-def _can_be_read(path: Location) -> bool:
-    """Return whether a photo can be read that could not be read before."""
+def can_be_read(path: Location) -> bool:
+    """Return whether a photo can be read that could not be read before.
+
+    Raises:
+        OSError: the server of a remote photo cannot be reached, or fails.
+    """
     if not isinstance(path, RemotePath):
         try:
             return path.is_file() and os.access(path, os.R_OK)
@@ -162,6 +171,6 @@ def _can_be_read(path: Location) -> bool:
             return False
     try:
         path.read_bytes()
-    except PermissionError:
+    except (FileNotFoundError, PermissionError):
         return False
     return True

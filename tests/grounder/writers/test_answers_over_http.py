@@ -68,3 +68,23 @@ def test_only_other_bytes_hinder_a_run_from_going_on(server: PhotoServer, tmp_pa
     server.files[SECOND] = server.files[SECOND][:-1] + b"!"
     with pytest.raises(DataError, match=r"01\.png: has changed since its phrases were answered"):
         run(server, tmp_path / "other.jsonl")
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_photo_that_is_refused_alone_or_gone_is_left_out_again(
+    server: PhotoServer, tmp_path: Path, status: int
+) -> None:
+    server.statuses[SECOND] = status
+    interrupt(server, tmp_path / "a.jsonl", skip_bad_images=True)
+    interrupt(server, tmp_path / "b.jsonl", skip_bad_images=True)
+    made = run(server, tmp_path / "a.jsonl", skip_bad_images=True)
+    again = run(server, tmp_path / "a.jsonl", skip_bad_images=True)
+    assert again.finished_before and again.bad == made.bad and "/01.png" in made.bad[0]
+    server.statuses[""] = 403
+    with pytest.raises(DataError, match="cannot be read to see whether it has changed"):
+        run(server, tmp_path / "a.jsonl", skip_bad_images=True)
+    server.statuses.clear()
+    with pytest.raises(DataError, match=r"a\.jsonl exists and .* photos have changed since"):
+        run(server, tmp_path / "a.jsonl", skip_bad_images=True)
+    with pytest.raises(DataError, match=r"01\.png: has changed since its phrases were answered"):
+        run(server, tmp_path / "b.jsonl", skip_bad_images=True)

@@ -27,8 +27,8 @@ from aligncat.grounder.ground_many import PhotoAnswer
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.writers.answer_set import PhotoRecord, json_line
 from aligncat.grounder.writers.jsonl import kept
-from aligncat.locations import Location
-from aligncat.store.sources import Stamp
+from aligncat.locations import Location, RemotePath
+from aligncat.store.sources import Stamp, can_be_read, is_of_photo
 
 SETTINGS = "settings.json"
 _CONTENTS, _BAD_PHOTOS = "photo_contents", "bad_photos"  # keys of the settings of a finished output
@@ -163,7 +163,7 @@ class Unfinished:
         """
         for record, stamp in self.read_part(number):
             path = paths[record.name]
-            if _is_readable(path) if stamp is None else _has_changed(path, stamp):
+            if _has_changed(path, stamp):
                 raise DataError(
                     f"{path}: has changed since its phrases were answered; remove {self._part(number)} and run the "
                     "same command again"
@@ -213,28 +213,23 @@ def _contents(hashes: Mapping[str, str | None]) -> str:
 
 def _sha256(path: Location) -> str | None:
     try:
-        return file_sha256(path) if _is_readable(path) else None
+        if isinstance(path, Path) and not (path.is_file() and os.access(path, os.R_OK)):
+            return None
+        return file_sha256(path)
     except OSError as error:
+        if isinstance(path, RemotePath) and is_of_photo(path, error):
+            return None
         raise _unseen(path, error) from error
 
 
-def _is_readable(path: Location) -> bool:
-    if isinstance(path, Path):
-        return path.is_file() and os.access(path, os.R_OK)
-    try:
-        return path.is_file()
-    except OSError as error:
-        raise _unseen(path, error) from error
-
-
-def _has_changed(path: Location, stamp: Stamp) -> bool:
-    """Return whether a file differs from its stamp; a missing file is no other.
+def _has_changed(path: Location, stamp: Stamp | None) -> bool:
+    """Return whether a file differs from its stamp, None if it could not be read; a missing file is no other.
 
     Raises:
         DataError: it cannot be seen.
     """
     try:
-        return stamp.differs_from(path)
+        return can_be_read(path) if stamp is None else stamp.differs_from(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
