@@ -150,3 +150,9 @@ def test_only_other_bytes_are_another_photo_where_a_server_tells_no_time(
     server.files[THIRD] = server.files[THIRD][:-1] + b"!"
     with pytest.raises(StoreError, match=r"1 photo has changed since .*/photos/03\.png"):
         by_one(photos_of(server), tmp_path / "store")
+
+
+def test_a_refused_photo_is_left_out_also_where_its_folder_is_no_page(server: PhotoServer, tmp_path: Path) -> None:
+    server.statuses |= {THIRD: 403, "/photos": 404}
+    store = by_one(photos_of(server), tmp_path / "store", skip_bad_images=True)
+    assert [each.id for each in store.skipped] == ["image 03"]

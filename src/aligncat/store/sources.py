@@ -86,15 +86,19 @@ def _read_remote(path: RemotePath) -> tuple[bytes, Stamp]:
 
 def is_of_photo(path: RemotePath, error: OSError) -> bool:
     """Return whether an error of reading a remote photo is of this photo alone: it is gone, or refused alone."""
-    return isinstance(error, FileNotFoundError) or (isinstance(error, PermissionError) and _is_there(path.parent))
+    return isinstance(error, FileNotFoundError) or (isinstance(error, PermissionError) and _answers(path.parent))
 
 
-def _is_there(folder: RemotePath) -> bool:
-    """Return whether a remote folder can be looked at, so that rights which are missing are those of one file."""
+def _answers(folder: RemotePath) -> bool:
+    """Return whether a server answers for a remote folder, so that rights which are missing are those of one file.
+
+    Over HTTP, a folder of photos need not exist itself: that it is not found is an answer too.
+    """
     try:
-        return folder.exists()
+        folder.exists()
     except OSError:
         return False
+    return True
 
 
 def stamp_columns(stamps: Sequence[Stamp | None]) -> dict[str, pa.Array]:
