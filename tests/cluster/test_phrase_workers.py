@@ -218,3 +218,43 @@ class OfEarlierVersion(PhraseJob):
     def start(self) -> Started:
         greeting, work = super().start()
         return Started(re.sub(r"aligncat \S+$", "aligncat 0.0.1", str(greeting)), work)
+
+
+def test_a_last_part_leaves_the_finish_to_another_that_is_at_it(
+    store: Path, images: Path, alone: dict[str, bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "parts"
+    assert make_phrases(store=store, images=images, out=out, recipe=RECIPE, shards="1/2") is None
+    with path_lock(out), caplog.at_level(logging.INFO, "aligncat.phrases"):
+        assert make_phrases(store=store, images=images, out=out, recipe=RECIPE, shards="2/2") is None
+    assert "part 2/2 is done; another process finishes the phrases" in caplog.text
+    make_phrases(store=store, images=images, out=out, recipe=RECIPE)
+    assert files(out) == alone
+
+
+def test_the_dataset_may_be_the_folder_of_the_command(
+    store: Path, images: Path, alone: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert make_phrases(store=store, images=images, out=".", recipe=RECIPE, shards="1/2") is None
+    assert (tmp_path / "here.unfinished").is_dir()
+    made = make_phrases(store=store, images=images, out=".", recipe=RECIPE, shards="2/2")
+    assert made is not None and made.data.path == tmp_path / "here"
+    assert files(tmp_path / "here") == alone and not (tmp_path / "here.unfinished").exists()
+
+
+def test_parts_stay_where_the_folder_of_the_dataset_holds_something_else(
+    store: Path, images: Path, alone: dict[str, bytes], tmp_path: Path
+) -> None:
+    out = tmp_path / "parts"
+    assert make_phrases(store=store, images=images, out=out, recipe=RECIPE, shards="1/2") is None
+    kept = files(tmp_path / "parts.unfinished")
+    out.mkdir()
+    (out / "notes.txt").touch()
+    with pytest.raises(DataError, match="parts exists and is not empty"):
+        make_phrases(store=store, images=images, out=out, recipe=RECIPE)
+    assert files(tmp_path / "parts.unfinished") == kept
+    (out / "notes.txt").unlink()
+    make_phrases(store=store, images=images, out=out, recipe=RECIPE)
+    assert files(out) == alone

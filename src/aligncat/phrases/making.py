@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from aligncat.console import track
 from aligncat.datasets.config import DataConfig
 from aligncat.datasets.made import MADE, MADE_DATASET
-from aligncat.errors import DataError
+from aligncat.errors import DataError, LockedError
 from aligncat.files.locks import path_lock
 from aligncat.files.new_folder import check_new, new_folder
 from aligncat.phrases.make import UNREAD, describe_image, divide, reads_colours, record_of
@@ -96,7 +96,7 @@ class Making:
             "photos": len(in_order),
             "photos_sha256": hashlib.sha256(json.dumps(in_order).encode()).hexdigest(),
         }
-        return cls(store, folder, in_order, PhraseParts(out, settings), recipe, colours)
+        return cls(store, folder, in_order, PhraseParts(out.resolve(), settings), recipe, colours)
 
     def photos_of(self, number: int) -> Sequence[tuple[str, str]]:
         """Return the images of a part."""
@@ -113,7 +113,7 @@ class Making:
         """Write the parts that are missing, all or a share of them, and finish the dataset if no other is missing then.
 
         Returns:
-            The dataset; None if parts of other shares are missing, or another process has finished it.
+            The dataset; None if parts of other shares are missing, or another process finishes it or has finished it.
 
         Raises:
             DataError: the dataset is there already, was begun with other settings, or has no phrase; or another process
@@ -121,7 +121,7 @@ class Making:
             WriteError: a file cannot be written.
         """
         parts, out = self.parts, self.parts.out
-        if out.is_dir() and any(out.iterdir()):
+        if (out / MADE).is_file():  # it is finished, unlike a folder of other things
             with path_lock(out):
                 parts.remove_left()
         check_new(out)
@@ -144,6 +144,9 @@ class Making:
             return None
         try:
             return self._finish(numbers)
+        except LockedError as error:
+            logger.info("%s: part %s is done; another process finishes the phrases (%s)", out, part, error)
+            return None
         except DataError:
             if not (out / MADE).is_file():  # which is there before the parts are removed
                 raise

@@ -32,7 +32,7 @@ class PhraseParts:
     """The folder of the parts. It can be sent to other processes.
 
     Attributes:
-        out: the folder of the dataset.
+        out: the folder of the dataset, absolute: "." has no name, and is another folder once the dataset is there.
         settings: what decides the phrases.
     """
 
