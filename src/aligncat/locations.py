@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from aligncat.wording import first_line
 
 # What client libraries call the time at which an object was written: S3, GCS and Azure, HTTP, and those in memory.
 _WRITTEN = ("LastModified", "mtime", "last_modified", "updated", "created")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.:-]*://", re.IGNORECASE | re.ASCII)  # also chained ones: simplecache::s3://
 _EPOCH = 1e9  # nanoseconds in a second
 _NOT_FOUND, _NO_RIGHTS = (404, 410), (401, 403)  # statuses of HTTP
 
@@ -161,9 +163,9 @@ Location: TypeAlias = "Path | RemotePath"
 
 
 def is_remote(value: object) -> bool:
-    """Return whether a value names a remote file or folder: a URL such as s3://bucket/photos."""
+    """Return whether a value names a remote file or folder: a URL such as s3://bucket/photos, not words about one."""
     return isinstance(value, RemotePath) or (
-        isinstance(value, str) and "://" in value and not value.startswith("file://")
+        isinstance(value, str) and _SCHEME.match(value) is not None and not value.startswith("file://")
     )
 
 

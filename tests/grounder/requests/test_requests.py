@@ -93,6 +93,13 @@ class TestPhrases:
         with pytest.raises(DataError, match=rf"p\.txt: .*{said}"):
             read_phrases(Path("p.txt"))
 
+    @pytest.mark.parametrize("said", ["sign with http://a.b on it", "note: see://x", "the s3:// logo", "://"])
+    def test_a_phrase_may_have_an_address_in_it(self, said: str, folder: Path) -> None:
+        [found] = requests_of(Path("photos/1.jpg"), [said])
+        assert found.phrases == (said,)
+        with pytest.raises(DataError, match=r"http://a\.b is an image, not a phrase"):
+            requests_of(Path("photos/1.jpg"), [said, "http://a.b"])
+
     def test_phrases_in_two_places_are_an_error(self, folder: Path) -> None:
         Path("p.txt").write_text("mug")
         with pytest.raises(ConfigError, match="given twice"):
