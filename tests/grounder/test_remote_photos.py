@@ -178,7 +178,7 @@ def test_remote_tables_and_unknown_addresses_are_refused(tmp_path: Path) -> None
     with pytest.raises(ConfigError, match="read from a disk alone"):
         requests_of(location("memory://ground/table.csv"), [])
     (tmp_path / "table.csv").write_text("image,phrase\nnobody://knows/it.png,upper half\n")
-    with pytest.raises(ConfigError, match=r"nobody://knows/it\.png: cannot be reached"):
+    with pytest.raises(ConfigError, match=r"table\.csv:2: nobody://knows/it\.png: cannot be reached"):
         read_table(tmp_path / "table.csv")
     check_inputs("ground", {"image": "memory://ground/photo.png"})
     with pytest.raises(ConfigError, match="cannot be reached"):

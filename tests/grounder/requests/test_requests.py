@@ -141,6 +141,13 @@ def test_a_table_gives_each_photo_once_with_its_phrases(suffix: str, column: str
         requests_of(path, ["dog"])
 
 
+def test_a_table_may_name_files_as_urls(tmp_path: Path) -> None:
+    write_csv(tmp_path / "table.csv", [("file:///x/c.jpg", "red mug"), ("file://b.jpg", "cup")])
+    assert [each.path for each in read_table(tmp_path / "table.csv")] == [Path("/x/c.jpg"), tmp_path / "b.jpg"]
+    with pytest.raises(DataError, match="relative to its own folder"):
+        check_names(read_table(tmp_path / "table.csv"), "coco", files=False)
+
+
 def test_lines_to_train_on_are_a_table(tmp_path: Path) -> None:
     rows = [{"image": "a.jpg", "expression": ["dog", "left dog"], "box": [0, 0, 1, 1]}]
     rows += [{"image": "a.jpg", "expression": "cat", "category": "cat"}]

@@ -42,7 +42,8 @@ def check_names(requests: Sequence[Request], form: str, *, files: bool) -> None:
     seen: dict[str, str] = {}
     for request in requests:
         path = PurePosixPath(posixpath.normpath(request.name))
-        if is_remote(request.name) or path.is_absolute() or path.parts[:1] in ((), ("..",)):
+        is_url = is_remote(request.name) or request.name.startswith("file://")
+        if is_url or path.is_absolute() or path.parts[:1] in ((), ("..",)):
             raise DataError(
                 f"{request.name}: --format {form} {what}, so the table must give the photo's path relative to its own "
                 "folder and inside it; put the table above the photos, or choose --format jsonl or csv, which take any "

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from aligncat.datasets.formats.bad_rows import expression_text
-from aligncat.errors import DataError
+from aligncat.errors import ConfigError, DataError
 from aligncat.files.documents import MAX_ANNOTATION_BYTES, parse_json, read_text
 from aligncat.files.fields import as_mapping, required_str
 from aligncat.files.parquet import read_batches, read_schema
 from aligncat.grounder.requests.request import Request
-from aligncat.locations import Location, is_remote, location
+from aligncat.locations import Location, location
 
 _PHRASE = ("phrase", "expression")
 _NEEDED = "a table needs the columns 'image' and 'phrase' (or 'expression')"
@@ -23,7 +23,7 @@ def read_table(path: Path) -> list[Request]:
     """Return the photos of a table with their phrases, each photo once, in the order in which they first occur.
 
     Each row has the photo's path in the column "image", relative to the table's folder or absolute, or its address on a
-    remote file system, such as s3://bucket/photo.jpg. It has one phrase in the column "phrase" or "expression", or a
+    remote file system, such as s3://bucket/photo.jpg, or file:///photos/photo.jpg for one on a disk. It has one phrase in the column "phrase" or "expression", or a
     list of them, as JSON lines to train on have. Other columns are not read.
 
     Args:
@@ -31,8 +31,9 @@ def read_table(path: Path) -> list[Request]:
 
     Raises:
         DataError: the file cannot be read, lacks a column, has no rows, or has a row without a photo or a phrase.
-        ConfigError: the package that reads a kind of remote photos is not installed.
+        ConfigError: a photo has an address of an unknown kind, or the package that reads this kind is not installed.
     """
+    photos: dict[str, Location] = {}
     phrases: dict[str, list[str]] = {}
     for where, row in _READERS[path.suffix.lower()](path):
         name = required_str(row, "image", where)
@@ -40,15 +41,21 @@ def read_table(path: Path) -> list[Request]:
             raise DataError(f"{where}: 'image' contains a null character; correct the path")
         said = row[_phrase_column(row, where)]
         several = said if isinstance(said, list) and said else [said]
+        if name not in photos:
+            photos[name] = _photo(name, path.parent, where)
         phrases.setdefault(name, []).extend(expression_text(each, where) for each in several)
     if not phrases:
         raise DataError(f"{path}: has no rows; {_NEEDED}, and a row for each phrase")
-    return [Request(name, _photo(name, path.parent), tuple(each)) for name, each in phrases.items()]
+    return [Request(name, photos[name], tuple(each)) for name, each in phrases.items()]
 
 
-def _photo(name: str, folder: Path) -> Location:
-    """Return the file that a table names: a URL, or a path relative to the table's folder."""
-    return location(name) if is_remote(name) else folder / name
+def _photo(name: str, folder: Path, where: str) -> Location:
+    """Return the file that a row of a table names: a URL, or a path relative to the table's folder."""
+    try:
+        found = location(name)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return folder / found if isinstance(found, Path) else found
 
 
 def _phrase_column(columns: Iterable[str], where: str) -> str:
