@@ -93,3 +93,13 @@ class WriteError(AligncatError, OSError):
         else:
             remedy = "choose another folder"
         return f"{self.filename}: cannot be written ({self.strerror}); {remedy}"
+
+
+class TemporaryFileError(WriteError):
+    """A temporary file cannot be written, in a folder that no one has chosen."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.filename}: cannot write a temporary file for rows that do not fit in memory ({self.strerror}); free "
+            "some disk space, or set TMPDIR to a folder on another disk"
+        )

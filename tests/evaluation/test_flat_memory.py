@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +20,7 @@ from helpers.benchmark_scripts import script
 from helpers.hand_store import DETECTOR, candidates, manifest
 
 from aligncat.datasets.config import DataConfig
-from aligncat.errors import WriteError
+from aligncat.errors import TemporaryFileError
 from aligncat.evaluation import answering, answers, questions
 from aligncat.evaluation.answering import answer, save_answers
 from aligncat.evaluation.answers import Answers
@@ -165,8 +167,36 @@ def test_rows_of_a_file_are_those_of_the_table(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_hold_the_file_is_named(tmp_path: Path) -> None:
     table = pa.table({"number": [1, 2]})
-    with pytest.raises(WriteError, match="missing"):
+    with pytest.raises(TemporaryFileError, match=r"missing: cannot write a temporary file .* set TMPDIR to a folder"):
         keep_rows(table.schema, [table], tmp_path / "missing", 1)
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+import pyarrow as pa
+from aligncat.errors import TemporaryFileError
+from aligncat.files.table_file import TableFile
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+table = pa.table({"number": range(8000)})
+for limit in (0, 100, 64_000, *range(64_100, 67_000, 50)):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        rows = TableFile(table.schema, [table], Path(sys.argv[1]))
+    except TemporaryFileError as error:
+        assert "cannot write a temporary file" in str(error) and "TMPDIR" in str(error), error
+        print("error")
+        continue
+    assert rows.select(["number"]).equals(table)
+    print("made")
+"""
+
+
+def test_a_disk_that_fills_at_any_byte_is_known_when_the_file_is_made(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert said == sorted(said) and {*said} == {"error", "made"}
 
 
 def test_an_expression_keeps_a_few_numbers(store: Store, tmp_path: Path, small_blocks: Callable[[int], None]) -> None:

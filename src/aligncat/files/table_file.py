@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from aligncat.files.write_errors import named_write_errors
+from aligncat.errors import TemporaryFileError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +45,7 @@ class TableFile:
         folder: the folder of the file.
 
     Raises:
-        WriteError: the file cannot be written, for example because the disk is full.
+        TemporaryFileError: the file cannot be written, for example because the disk is full.
     """
 
     def __init__(self, schema: pa.Schema, tables: Iterable[pa.Table], folder: Path) -> None:
@@ -51,14 +53,17 @@ class TableFile:
 
         self.schema = schema
         lengths: list[int] = []
-        with named_write_errors(folder, always=True):
+        with _writing_errors(folder):
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # as long as this
-        with ipc.new_file(self._file, schema) as writer:
-            for table in tables:
-                with named_write_errors(folder, always=True):
-                    for batch in table.combine_chunks().to_batches():
-                        writer.write_batch(batch)
-                        lengths.append(batch.num_rows)
+            writer = ipc.new_file(self._file, schema)
+        for table in tables:  # reading them may fail too, which is no error of writing
+            with _writing_errors(folder):
+                for batch in table.combine_chunks().to_batches():
+                    writer.write_batch(batch)
+                    lengths.append(batch.num_rows)
+        with _writing_errors(folder):
+            writer.close()
+            self._file.flush()  # else the first read would write the last bytes
         self._starts = [0, *accumulate(lengths)]
         self._last: tuple[int, pa.Table] | None = None  # rows are mostly asked for in order
 
@@ -108,6 +113,15 @@ class TableFile:
         return table if columns is None else table.select(columns)
 
 
+@contextmanager
+def _writing_errors(folder: Path) -> Iterator[None]:
+    """Turn an OSError inside the block into one of a temporary file in a folder."""
+    try:
+        yield
+    except OSError as error:
+        raise TemporaryFileError(error.errno or errno.EIO, error.strerror or str(error), str(folder)) from error
+
+
 def keep_rows(schema: pa.Schema, tables: Iterable[pa.Table], folder: Path, most: int) -> TableRows:
     """Return the rows of tables together, in memory if they are few, and otherwise in a temporary file.
 
@@ -118,7 +132,7 @@ def keep_rows(schema: pa.Schema, tables: Iterable[pa.Table], folder: Path, most:
         most: the most rows to keep in memory.
 
     Raises:
-        WriteError: the file cannot be written.
+        TemporaryFileError: the file cannot be written.
     """
     import pyarrow as pa
 
