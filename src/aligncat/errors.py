@@ -100,6 +100,6 @@ class TemporaryFileError(WriteError):
 
     def __str__(self) -> str:
         return (
-            f"{self.filename}: cannot write a temporary file for rows that do not fit in memory ({self.strerror}); free "
-            "some disk space, or set TMPDIR to a folder on another disk"
+            f"{self.filename}: cannot write a temporary file for rows that do not fit in memory ({self.strerror}); "
+            "free some disk space, or set TMPDIR to a folder on another disk"
         )

@@ -42,7 +42,9 @@ AGAIN = "run the same command again"
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_photo_that_is_gone_or_refused_is_left_out_where_asked(server: PhotoServer, tmp_path: Path, status: int) -> None:
+def test_a_photo_that_is_gone_or_refused_is_left_out_where_asked(
+    server: PhotoServer, tmp_path: Path, status: int
+) -> None:
     server.statuses[THIRD] = status
     store = by_one(photos_of(server), tmp_path / "store", skip_bad_images=True)
     [skipped] = store.skipped
@@ -90,7 +92,9 @@ def test_a_server_that_is_gone_is_no_fault_of_a_photo(server: PhotoServer) -> No
 
 
 @pytest.mark.parametrize("status", [403, 500])
-def test_a_photo_that_cannot_be_looked_at_is_not_called_unchanged(server: PhotoServer, tmp_path: Path, status: int) -> None:
+def test_a_photo_that_cannot_be_looked_at_is_not_called_unchanged(
+    server: PhotoServer, tmp_path: Path, status: int
+) -> None:
     by_one(photos_of(server), tmp_path / "store")
     server.statuses[THIRD] = status
     with pytest.raises(StoreError, match=rf"03\.png: cannot be read to see whether it has changed .*{AGAIN}"):

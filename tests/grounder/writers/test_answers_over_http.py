@@ -1,4 +1,4 @@
-"""Answers on photos of a web server: a run goes on, and a finished one is known, whatever the server tells of photos."""
+"""Answers on photos of a web server: a run goes on, and a finished one is known, whatever it tells of them."""
 
 from __future__ import annotations
 

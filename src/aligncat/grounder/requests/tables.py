@@ -23,8 +23,8 @@ def read_table(path: Path) -> list[Request]:
     """Return the photos of a table with their phrases, each photo once, in the order in which they first occur.
 
     Each row has the photo's path in the column "image", relative to the table's folder or absolute, or its address on a
-    remote file system, such as s3://bucket/photo.jpg, or file:///photos/photo.jpg for one on a disk. It has one phrase in the column "phrase" or "expression", or a
-    list of them, as JSON lines to train on have. Other columns are not read.
+    remote file system, such as s3://bucket/photo.jpg; file:///photos/photo.jpg is a path too. It has one phrase in the
+    column "phrase" or "expression", or a list of them, as JSON lines to train on have. Other columns are not read.
 
     Args:
         path: a .csv, .jsonl or .parquet file.
