@@ -117,7 +117,7 @@ def test_drawing_is_given_up_after_the_deadline() -> None:
 
 def test_the_settings_say_which_grounders_have_a_match() -> None:
     html = settings_html((ABOUT, replace(ABOUT, name="free", has_match=False)))
-    assert 'data-first="mine" data-with-match="mine"' in html
+    assert 'data-first="mine" data-grounders="2" data-with-match="mine"' in html
 
 
 def test_numbers_of_equal_boxes_stand_in_a_row() -> None:

@@ -142,7 +142,6 @@ globalThis.page = (() => {
   // one name, the arrow keys choose.
   function group(id, label) {
     const element = field(id);
-    if (!element) return; // there is one grounder
     element.setAttribute("role", "radiogroup");
     element.setAttribute("aria-label", label);
     const rename = () => {
@@ -191,20 +190,31 @@ globalThis.page = (() => {
     };
   }
 
-  // Called once when the place for answers is there, and with it all fields before it.
-  function listen(element) {
-    group("first", "Grounder");
-    group("second", "Compare with");
-    offer(field("settings").dataset.first, NOBODY);
+  // Return when all of these are there. Gradio draws its fields in any order.
+  async function there(...selectors) {
+    const isMissing = (selector) => !document.querySelector(selector);
+    while (selectors.some(isMissing)) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
+  // Called once when the place for answers is there.
+  async function listen(element) {
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest("button[data-download]");
+      if (button) download(button);
+    });
+    await there("#phrases", "#ask", "#settings");
     field("phrases").addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
       event.preventDefault();
       field("ask").click();
     });
-    element.addEventListener("click", (event) => {
-      const button = event.target.closest("button[data-download]");
-      if (button) download(button);
-    });
+    const { first, grounders } = field("settings").dataset;
+    if (Number(grounders) > 1) {
+      await there("#first input", "#second input");
+      group("first", "Grounder");
+      group("second", "Compare with");
+    }
+    offer(first, NOBODY);
   }
 
   function form(grounder, question) {

@@ -100,7 +100,7 @@ def settings_html(about: tuple[About, ...]) -> str:
         about: the grounders, the first chosen.
     """
     with_match = [each.name for each in about if each.has_match]
-    return _template("settings.html").render(first=about[0].name, with_match=with_match)
+    return _template("settings.html").render(first=about[0].name, count=len(about), with_match=with_match)
 
 
 def about_html(about: tuple[About, ...]) -> str:
