@@ -179,7 +179,7 @@ def _check_placed(options: Options, placed: Sequence[str], given: set[str]) -> N
     if len(placed) > len(wanted) and not listed:
         extra = placed[len(wanted)]
         known = [f"--{name}" for name in _names(options)]
-        raise _Mistake(f"{truncated(extra, _SHOWN)!r} belongs to no option{did_you_mean('--' + extra, known)}")
+        raise _Mistake(f"{truncated(extra, _SHOWN)!r} belongs to no option{did_you_mean(extra, known)}")
     for option, word in zip(wanted, placed, strict=False):
         if not is_list(option.kind) and (must := wrong_value(word, option.kind)) is not None:
             choices = must.removeprefix("one of ").split(", ")
