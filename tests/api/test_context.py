@@ -34,7 +34,10 @@ def test_two_runs_give_equal_bits_and_the_folder_says_what_it_reads(world: World
     run(world, tmp_path / "again", alignment=RELATIONS, epochs=2)
     assert weights(tmp_path / "again") == weights(folder)
     assert json.loads((folder / "config.json").read_text())["alignment"]["context"] == "relations"
-    assert "It compares each candidate with its neighbours and looks at where it lies." in (folder / "README.md").read_text()
+    assert (
+        "It compares each candidate with its neighbours and looks at where it lies."
+        in (folder / "README.md").read_text()
+    )
 
 
 def test_ground_and_choose_give_the_same_answers(world: World, folder: Path) -> None:
