@@ -12,7 +12,7 @@ import fsspec
 import pytest
 from helpers.light_detector import LightDetector
 from helpers.light_grounder import LightGrounder
-from helpers.s3_server import s3_server, settings
+from helpers.s3_server import s3_bucket
 from helpers.worker_runs import write_photos
 
 from aligncat.arguments.inputs import check_inputs
@@ -45,10 +45,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[ImageRecord]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with s3_server() as address, pytest.MonkeyPatch.context() as patch:
-        for name, value in settings(address).items():
-            patch.setenv(name, value)
-        fsspec.filesystem("s3").mkdir("bucket")
+    with s3_bucket() as address:
         yield address
 
 

@@ -11,6 +11,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import fsspec
+import pytest
+
 
 @contextmanager
 def s3_server() -> Iterator[str]:
@@ -28,6 +31,16 @@ def s3_server() -> Iterator[str]:
             yield address
         finally:
             server.terminate()
+
+
+@contextmanager
+def s3_bucket() -> Iterator[str]:
+    """Run the server with a bucket named "bucket" and the environment variables that lead to it; yield its address."""
+    with s3_server() as address, pytest.MonkeyPatch.context() as patch:
+        for name, value in settings(address).items():
+            patch.setenv(name, value)
+        fsspec.filesystem("s3").mkdir("bucket")
+        yield address
 
 
 def settings(address: str) -> dict[str, str]:

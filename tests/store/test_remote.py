@@ -9,7 +9,7 @@ import fsspec
 import numpy as np
 import pytest
 from helpers.light_detector import LightDetector
-from helpers.s3_server import demand_rights, s3_server, settings
+from helpers.s3_server import demand_rights, s3_bucket
 from helpers.worker_runs import COUNT, SHARD, by_many, by_one, hashes, write_photos
 
 from aligncat.api.extract import extract
@@ -34,10 +34,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[ImageRecord]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with s3_server() as address, pytest.MonkeyPatch.context() as patch:
-        for name, value in settings(address).items():
-            patch.setenv(name, value)
-        fsspec.filesystem("s3").mkdir("bucket")
+    with s3_bucket() as address:
         yield address
 
 
