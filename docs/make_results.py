@@ -35,7 +35,9 @@ ROOT = Path(__file__).resolve().parent
 RESULTS, PAGE = ROOT / "results", ROOT / "results.md"
 SHIPPED_RESULTS, SPEED = "shipped-grounder.json", "speed.json"
 FLOOR_LABELS = {MOST_CONFIDENT: "most confident of the right category", TRAINING_FREE: "no training"}
-KINDS = ("category", "place", "relation", "color", "size")
+KINDS = ("category", "place", "relation", "color", "size", "order", "texture", "clothes", "action")
+BEYOND = "plus"
+"""The study whose rows the page compares first."""
 DECIMALS = 5
 TITLES = {name: known.title for name, known in KNOWN.items() if known.title is not None}
 INTRODUCTION = """# Results on MojiRef
@@ -69,13 +71,17 @@ class StoredRow:
 
 @dataclass(frozen=True)
 class StudyFile:
-    """A study on one dataset, as `aligncat ablate` stored it, and the baselines beside its rows, if it has them."""
+    """A study on one dataset, as `aligncat ablate` stored it, and the baselines beside its rows, if it has them.
+
+    `train` describes the training split; files of earlier versions lack it.
+    """
 
     study: str
     title: str
     dataset: str
     rows: tuple[StoredRow, ...]
     orderings: Sequence[Mapping[str, Any]]
+    train: Mapping[str, Any] | None
     floors: tuple[StoredRow, ...] = ()
 
     def row(self, name: str) -> StoredRow | None:
@@ -106,7 +112,7 @@ def page(folder: Path) -> str:
     own = (SHIPPED_RESULTS, SPEED)
     files = [read_study(path) for path in sorted(folder.glob("*.json")) if path.name not in own]
     files.sort(key=lambda each: (not published_ablation(each.study), each.study, [*TITLES].index(each.dataset)))
-    parts = [INTRODUCTION]
+    parts = [INTRODUCTION, *beyond_section([file for file in files if file.study == BEYOND])]
     for file in files:
         parts += study_section(file)
     parts += aims_section([file for file in files if file.study == "table3"])
@@ -117,6 +123,24 @@ def page(folder: Path) -> str:
         parts += ["## Speed", table(["what", "measured", "how"], rows)]
     parts += published_section()
     return "\n\n".join(parts) + "\n"
+
+
+def beyond_section(files: Sequence[StudyFile]) -> list[str]:
+    """Return the section that compares, for each dataset, the rows beyond the paper with the paper's and the oracle."""
+    if not files:
+        return []
+    splits = list(dict.fromkeys(split for file in files for row in file.rows for split in row.splits))
+    rows = []
+    for file in files:
+        shown = [(row.label, row, METRICS[0]) for row in (*file.rows, *file.floors)]
+        for label, row, read in (*shown, ("oracle", file.rows[0], METRICS[1])):
+            values = [spread(row.splits[split], read) if split in row.splits else "-" for split in splits]
+            rows.append([TITLES[file.dataset], label, *values])
+    return [
+        "## In short: REC with appearance and relations",
+        "What the rows are, and how they were trained, is in the sections below.",
+        table(["dataset", "row", *splits], rows),
+    ]
 
 
 def study_section(file: StudyFile) -> list[str]:
@@ -157,8 +181,13 @@ def conditions(file: StudyFile) -> str:
     )
     counts = ", ".join(f"{name} {summary.first.metrics.expressions:,}" for name, summary in splits.items())
     seeds = ", ".join(map(str, next(iter(splits.values())).seeds))
+    trained = (
+        ""
+        if file.train is None
+        else f"Trained on {file.train['images']:,} images with {file.train['expressions']:,} expressions. "
+    )
     return (
-        f"Split by {first.split_by or 'none'}; expressions: {counts}; detector {first.detector}, which {about}; "
+        f"{trained}Split by {first.split_by or 'none'}; expressions: {counts}; detector {first.detector}, which {about}; "
         f"seeds {seeds}."
     )
 
@@ -347,7 +376,13 @@ def read_study(path: Path) -> StudyFile:
     try:
         rows = tuple(StoredRow(row["name"], row["label"], by_split(row["results"], path)) for row in content["rows"])
         file = StudyFile(
-            content["study"], content["title"], content["dataset"], rows, content["orderings"], floors_of(rows)
+            content["study"],
+            content["title"],
+            content["dataset"],
+            rows,
+            content["orderings"],
+            content.get("train"),
+            floors_of(rows),
         )
         if file.dataset not in TITLES or not rows or not all(row.splits for row in rows):
             raise ValueError("unknown dataset, or no results")
@@ -397,8 +432,11 @@ def cut_study(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cut_result(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a result with the slices of KINDS only, and without the precision of these slices."""
+    """Return a result with the slices of KINDS only, without their precision, and without the detector's folders."""
+    detector = Path(values["detector"])
     cut = {**values, "scores": cut_scores(values["scores"])}
+    if detector.is_absolute():
+        cut["detector"] = detector.name
     if "floors" in values:
         floors = values["floors"]
         cut["floors"] = {name: cut_scores(each) if isinstance(each, dict) else each for name, each in floors.items()}

@@ -131,6 +131,33 @@ def test_every_study_states_its_data_detector_and_seeds(make_results: ModuleType
     assert conditions in page
 
 
+def test_a_study_says_how_much_it_trained_on(make_results: ModuleType, tmp_path: Path) -> None:
+    train = {"dataset": "mojiref", "split": "train", "images": 3_996, "expressions": 33_265, "sha256": "0"}
+    page = make_results.page(folder_with(tmp_path, study(train=train)))
+    assert "\nTrained on 3,996 images with 33,265 expressions. Split by unc; " in page
+    assert "Trained on" not in make_results.page(folder_with(tmp_path, study())), "a file of an earlier version"
+
+
+def test_the_page_begins_with_the_rows_beyond_the_paper_and_the_oracle(
+    make_results: ModuleType, tmp_path: Path
+) -> None:
+    page = make_results.page(folder_with(tmp_path, study(study="plus"), "plus-mojiref.json"))
+    lines = page.splitlines()
+    start = lines.index("| dataset | row | val | testA |")
+    assert lines[start + 2 : start + 5] == [
+        "| MojiRef | S_global | 55.0 ± 7.1 | 55.0 ± 7.1 |",
+        "| MojiRef | all \\| of it | 80.0 ± 0.0 | 80.0 ± 0.0 |",
+        "| MojiRef | oracle | 95.0 ± 0.0 | 95.0 ± 0.0 |",
+    ]
+    assert start < lines.index("## Table 3: scores, on MojiRef")
+
+
+def test_an_imported_result_names_no_folder_of_its_detector(make_results: ModuleType) -> None:
+    stored = result("aligncat", 0, 0.8, 0.1, detector="/home/someone/detectors/mine").to_json()
+    assert make_results.cut_result(stored)["detector"] == "mine"
+    assert make_results.cut_result({**stored, "detector": "facebook/swin"})["detector"] == "facebook/swin"
+
+
 def test_a_study_without_a_table_in_the_paper_shows_no_published_values(
     make_results: ModuleType, tmp_path: Path
 ) -> None:

@@ -66,6 +66,8 @@ def test_every_row_and_seed_has_a_grounder_and_answers(done: Path) -> None:
 def test_the_file_of_the_study_has_every_result_and_comparison(done: Path) -> None:
     content = json.loads((done / "table5-refcoco.json").read_text())
     assert (content["study"], content["dataset"], content["seeds"]) == ("table5", "refcoco", [0, 1])
+    trained_on = json.loads((done / "refcoco" / "aligncat-seed0" / "config.json").read_text())["provenance"]["data"]
+    assert content["train"] == trained_on and trained_on["split"] == "train"
     assert [row["name"] for row in content["rows"]] == [
         "classifier-at-inference",
         "category-at-confidence",

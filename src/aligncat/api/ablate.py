@@ -80,6 +80,7 @@ def ablate(
     from aligncat.studies.compare import StudyResult
     from aligncat.studies.runs import LoadedInputs, StudyInputs, StudyRun
     from aligncat.studies.workers import work_all
+    from aligncat.training.run_folder import describe_split
 
     out = Path(out)
     vectors = None if word_vectors is None else Path(word_vectors)
@@ -143,7 +144,7 @@ def ablate(
             }
             for row in ran
         }
-        published = published_ablation(study)
-        result = StudyResult.of(chosen, list(ran.values()), answers, published)
+        train = describe_split(loaded.split("train"))
+        result = StudyResult.of(chosen, list(ran.values()), answers, published_ablation(study), train)
         result.save(out / f"{study}-{data.division}.json")
     return result

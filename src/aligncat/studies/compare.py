@@ -31,6 +31,8 @@ class StudyResult:
             reference row.
         published: the published REC accuracy in percent, by row and split; empty for studies that are not in the
             paper.
+        train: the names, counts and hash of the training split, as `describe_split` returns them. Rows that use a
+            share of its referents take it from this split.
     """
 
     study: Study
@@ -38,6 +40,7 @@ class StudyResult:
     results: Mapping[str, Mapping[str, Sequence[Result]]]
     orderings: tuple[Ordering, ...]
     published: Mapping[str, Mapping[str, float]]
+    train: Mapping[str, Any]
 
     @classmethod
     def of(
@@ -46,6 +49,7 @@ class StudyResult:
         rows: Sequence[StudyRow],
         answers: Mapping[str, Mapping[str, Sequence[Answers]]],
         published: Mapping[str, Mapping[str, float]],
+        train: Mapping[str, Any],
     ) -> StudyResult:
         """Compare the answers of a study's rows.
 
@@ -54,6 +58,7 @@ class StudyResult:
             rows: the rows that were run.
             answers: by row and split, the answers of each seed.
             published: the published REC accuracy in percent, by row and split.
+            train: the description of the training split.
         """
         return cls(
             study=study,
@@ -66,6 +71,7 @@ class StudyResult:
                 each for pair in _pairs(study, rows) for each in _compare(*pair, answers=answers, published=published)
             ),
             published=published,
+            train=train,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -77,6 +83,7 @@ class StudyResult:
             "dataset": first[0].dataset,
             "detector": first[0].detector,
             "seeds": [each.seed for each in first],
+            "train": dict(self.train),
             "rows": [
                 {
                     "name": row.name,
