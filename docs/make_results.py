@@ -187,8 +187,8 @@ def conditions(file: StudyFile) -> str:
         else f"Trained on {file.train['images']:,} images with {file.train['expressions']:,} expressions. "
     )
     return (
-        f"{trained}Split by {first.split_by or 'none'}; expressions: {counts}; detector {first.detector}, which {about}; "
-        f"seeds {seeds}."
+        f"{trained}Split by {first.split_by or 'none'}; expressions: {counts}; detector {first.detector}, "
+        f"which {about}; seeds {seeds}."
     )
 
 
