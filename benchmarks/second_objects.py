@@ -51,7 +51,11 @@ def align(
         left, top, right, bottom = batch.boxes.unbind(dim=-1)
         boxes = torch.stack([1 - right, top, 1 - left, bottom], dim=-1) if mirrored else batch.boxes
         with torch.inference_mode():
-            aligned = grounder.model(batch.features, batch.categories, batch.valid, batch.tokens, boxes=boxes)
+            aligned = grounder.model(
+                *(batch.features, batch.categories, batch.valid, batch.tokens),
+                boxes=boxes,
+                confidences=batch.confidences,
+            )
         if aligned.object_weights is None:
             raise SystemExit("this grounder has no relations (alignment.context)")
         choices.append(aligned.choice)
