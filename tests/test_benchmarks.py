@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 
@@ -11,8 +12,13 @@ from helpers.benchmark_scripts import script
 from PIL import Image
 from pycocotools.coco import COCO
 
+from aligncat.api.extract import extract
 from aligncat.datasets.categories import COCO_NAMES
+from aligncat.datasets.config import DataConfig
+from aligncat.grounder.folder import SHIPPED
+from aligncat.mojiref.build import make_mojiref
 from aligncat.mojiref.glyphs import CATEGORIES as MOJIREF
+from aligncat.mojiref.recipe import MojiRefConfig
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -86,3 +92,17 @@ def test_the_scenes_of_the_own_detector_have_nothing_of_mojiref_and_true_annotat
                 y, x = np.nonzero(mask)
                 box = [x.min(), y.min(), x.max() + 1 - x.min(), y.max() + 1 - y.min()]
                 assert (annotation["bbox"], annotation["area"]) == (box, mask.sum())
+
+
+def test_the_shipped_grounder_finds_second_objects_and_turns_with_the_scene(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, store = tmp_path / "mojiref", tmp_path / "store"
+    make_mojiref(out=made, recipe=MojiRefConfig(train=1, val=24, test=1))
+    data = DataConfig(made, "mojiref+")
+    extract(detector="mini", data=data, splits=("val",), out=store, appearance=True)
+    monkeypatch.setattr("sys.argv", ["second_objects.py", str(SHIPPED), str(made), str(store)])
+    script("second_objects").main()
+    weight, chance, turned = map(float, re.findall(r"[\d.]+(?=, at random|\n|%; where)", capsys.readouterr().out)[:3])
+    assert weight > 2 * chance
+    assert turned > 50
