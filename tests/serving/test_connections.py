@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import logging
 import socket
 import struct
 import threading
@@ -222,7 +223,10 @@ class TestFull:
         assert held.batches == [1, 1], "the late one was asked all the same"
 
 
-def test_a_client_that_leaves_takes_its_question_back(server: Served, held: HeldDetector) -> None:
+def test_a_client_that_leaves_takes_its_question_back(
+    server: Served, held: HeldDetector, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     requests = Held(server, held, 3)
     requests.connections[1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     requests.connections[1].close()
@@ -230,6 +234,7 @@ def test_a_client_that_leaves_takes_its_question_back(server: Served, held: Held
     held.go.set()
     assert [read_reply(requests.connections[number]).status for number in (0, 2)] == [200, 200]
     assert held.batches == [1, 1]
+    assert {each.name for each in caplog.records if each.levelno > logging.INFO} == set(), "nothing but its line"
 
 
 def test_a_stop_answers_what_was_taken(held: HeldDetector) -> None:

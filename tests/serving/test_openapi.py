@@ -43,6 +43,17 @@ def test_every_reference_leads_somewhere(described: Any) -> None:
     assert names and names <= set(described["components"]["schemas"])
 
 
+def test_the_root_says_what_there_is(server: Served, described: Any) -> None:
+    found = httpx.get(f"{server.url}/").json()
+    assert (found["title"], found["version"]) == ("aligncat", described["info"]["version"])
+    assert len(found["routes"]) == 1 + sum(map(len, described["paths"].values()))
+    assert "GET /openapi.json" in found["routes"]
+    assert found["routes"]["POST /v1/ground"] == "Ground phrases in a photo"
+    for each in found["routes"]:
+        method, path = each.split(" ")
+        assert httpx.request(method, f"{server.url}{path}").status_code == (200 if method == "GET" else 415)
+
+
 @pytest.mark.parametrize(("model", "path"), [("GroundRequest", "ground"), ("BatchRequest", "ground/batch")])
 def test_the_examples_are_answered(server: Served, described: Any, model: str, path: str) -> None:
     [example] = described["components"]["schemas"][model]["examples"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp
 
 from aligncat.grounder.photo_grounder import PhotoGrounder
@@ -19,13 +19,13 @@ from aligncat.serving.label_studio.photos import LabelStudio, TaskPhotos
 from aligncat.serving.label_studio.routes import LabelStudioRoutes
 from aligncat.serving.limits import Limits
 from aligncat.serving.observing import Metrics, Observed, note
-from aligncat.serving.openapi import document
+from aligncat.serving.openapi import document, overview
 from aligncat.serving.probe_routes import probe_routes
 from aligncat.serving.reception import Reception
 from aligncat.serving.refusals import Refusal
 from aligncat.serving.service import Service
 
-_UNDESCRIBED = ("/openapi.json", "/setup", "/predict", "/webhook", "/page/", "/page/answer", "/page/photo")
+_UNDESCRIBED = ("/", "/openapi.json", "/setup", "/predict", "/webhook", "/page/", "/page/answer", "/page/photo")
 """Paths that the OpenAPI document does not describe."""
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -85,6 +85,10 @@ def make_app(grounders: Mapping[str, PhotoGrounder], settings: AppSettings | Non
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> JSONResponse:
         return JSONResponse(described)
+
+    @app.get("/", include_in_schema=False)
+    async def root() -> Response:
+        return RedirectResponse("page/") if settings.page else JSONResponse(overview(described))
 
     if settings.page:
         from aligncat.serving.page.mounting import mount_page  # which needs the extra [page]

@@ -94,6 +94,20 @@ def document(app: FastAPI, limits: Limits, *, with_key: bool) -> dict[str, Any]:
     return found
 
 
+def overview(described: dict[str, Any]) -> dict[str, Any]:
+    """Return what a server says of itself at its root: its routes, and where they are described.
+
+    Args:
+        described: the OpenAPI document.
+    """
+    routes = {
+        f"{method.upper()} {path}": operation["summary"]
+        for path, operations in described["paths"].items()
+        for method, operation in operations.items()
+    }
+    return {**described["info"], "routes": {**routes, "GET /openapi.json": "These routes for programs, with examples"}}
+
+
 def _drop_nulls(properties: dict[str, dict[str, Any]]) -> None:
     """Change optional fields: a form has a field or leaves it out, and has no null."""
     for name, schema in properties.items():

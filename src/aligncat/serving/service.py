@@ -151,7 +151,7 @@ class Service:
         self, questions: Sequence[Question], gone: Callable[[], Awaitable[None]]
     ) -> list[PhotoAnswer | BaseException]:
         leaving = asyncio.ensure_future(gone())
-        together = asyncio.gather(*(_in_time(each) for each in questions), return_exceptions=True)
+        together = asyncio.create_task(_all_in_time(questions))
         try:
             waited: set[asyncio.Future[Any]] = {leaving, together}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -194,6 +194,11 @@ class Service:
         except ImageError as error:
             raise unusable_photo(error) from error
         return size[0] * size[1]
+
+
+async def _all_in_time(questions: Sequence[Question]) -> list[PhotoAnswer | BaseException]:
+    # What `gather` returns would write to the log if it is cancelled and nobody looks at it.
+    return await asyncio.gather(*map(_in_time, questions), return_exceptions=True)
 
 
 async def _in_time(question: Question) -> PhotoAnswer:

@@ -226,8 +226,9 @@ def test_the_page_loads_nothing_of_others(page_server: Served) -> None:
     assert "@import" not in theme and not re.search(r"https?://(?!www\.w3\.org/)", theme)  # but names of namespaces
 
 
-def test_the_page_is_found_without_its_slash(page_server: Served) -> None:
-    reply = httpx.get(f"{page_server.url}/page")
+@pytest.mark.parametrize("path", ["/page", "/"])
+def test_the_page_is_found_without_its_name(page_server: Served, path: str) -> None:
+    reply = httpx.get(f"{page_server.url}{path}")
     assert reply.status_code == 307 and reply.headers["location"] == "page/"
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -125,6 +127,24 @@ def test_numbers_of_equal_boxes_stand_in_a_row() -> None:
     unit = WIDTH / 100
     corners = [part.split('"')[1] for part in tags.split('<text class="number" x=')[1:]]
     assert corners == [str(x + 3 * unit) for x in (LEFT[0], LEFT[0] + 6 * unit, RIGHT[0])]
+
+
+def test_numbers_of_candidates_cover_no_other_number() -> None:
+    found = grounding("one")
+    near = [(LEFT[0] + shift, LEFT[1], LEFT[2], LEFT[3] + shift) for shift in (0, 0.1, 0, -0.2)]
+    candidates = tuple(replace(found.candidates[0], box=box) for box in (*near, RIGHT, RIGHT))
+    tags = shown(replace(found, candidates=candidates)).partition('<g class="candidates">')[2].partition("</g>")[0]
+    unit = WIDTH / 100
+    places = [tuple(map(float, place)) for place in re.findall(r'<text x="([^"]+)" y="([^"]+)"', tags)]
+    assert len(places) == 6 and places[0] == pytest.approx((LEFT[0] + unit / 2, LEFT[3] - 0.75 * unit))
+    for (x, y), (other_x, other_y) in combinations(places, 2):
+        assert abs(x - other_x) >= 2.4 * unit or abs(y - other_y) >= 4 * unit, "glyphs of 4 units cover each other"
+
+
+def test_words_are_shown_as_they_are_written() -> None:
+    found = replace(grounding("A <b>t-shirt</b>"), word_weights=(("a", 0.25), ("<b>t", 0.25), ("shirt<", 0.5)))
+    words = "".join(Tags(shown(found)).text).partition("Weights of words")[2].partition("All 2")[0]
+    assert words.split() == ["A", "0.25", "<b>t-shirt</b>", "0.75"]
 
 
 def test_a_mask_is_a_transparent_picture() -> None:

@@ -20,8 +20,11 @@ from aligncat.serving.page.about import About
 from aligncat.serving.page.downloads import DOWNLOADS
 from aligncat.serving.page.examples import CREDIT, Example
 from aligncat.serving.page.pictures import shown_mask
+from aligncat.serving.page.plates import Plate, apart
+from aligncat.serving.page.words import whole_words
 
-_NUMBER = 6  # the side of a number on the photo, hundredths of the photo's longer side
+_NUMBER = 6  # the side of an answer's number on the photo, hundredths of the photo's longer side
+_DIGIT, _LINE = 2.6, 4.5  # the width of a digit and the height of a candidate's number, in the same unit
 FOLDER = Path(__file__).parent
 """The folder of the page's own files."""
 
@@ -49,6 +52,8 @@ def answer_html(
         phrases.append(_phrase(number, each))
     unit = max(width, height) / 100
     groundings = [*answer.groundings, *answer.left_out]
+    candidates = groundings[0].candidates
+    places, numbers = _numbers(answer.groundings, unit, (width, height))
     return _template("answer.html").render(
         about=about,
         photo=photo,
@@ -56,10 +61,10 @@ def answer_html(
         height=height,
         unit=unit,
         phrases=phrases,
-        numbers=_numbers(answer.groundings, unit, width),
+        numbers=list(zip(places, numbers, strict=True)),
         left_out=[(each.expression, thresholds.reason(each)) for each in answer.left_out],
         unlike=UNLIKE if any(UNLIKE in each.warnings for each in groundings) else None,
-        candidates=groundings[0].candidates,
+        candidates=list(zip(candidates, _candidate_numbers(candidates, unit, (width, height), numbers), strict=True)),
         downloads=DOWNLOADS,
     )
 
@@ -123,21 +128,28 @@ def _phrase(number: int, found: Grounding) -> dict[str, Any]:
         "nothing": found.match is not None and found.match < LOW_MATCH,
         "together": min(1.0, sum(each.probability for each in found.answers)),
         "chosen": [each.choice for each in found.answers] or [found.choice],
+        "words": whole_words(found.expression, found.word_weights),
         "scores": list(found.candidates[0].scores) if found.candidates else [],
         "rows": [_row(each) for each in found.candidates],
     }
 
 
-def _numbers(groundings: Sequence[Grounding], unit: float, width: int) -> list[tuple[int, float, float]]:
-    """Return the place of each answer and the corner (x, y) of its number, where those of equal boxes are in a row."""
-    placed: list[tuple[int, float, float]] = []
-    for place, found in enumerate(groundings):
-        for x, y, _, _ in found.boxes:
-            x = min(x, width - _NUMBER * unit)
-            while any(abs(x - left) < _NUMBER * unit and abs(y - top) < _NUMBER * unit for _, left, top in placed):
-                x += _NUMBER * unit
-            placed.append((place, x, y))
-    return placed
+def _numbers(groundings: Sequence[Grounding], unit: float, size: tuple[int, int]) -> tuple[list[int], list[Plate]]:
+    """Return, for each box of each answer, the place of the answer and where its number is."""
+    boxes = [(place, box) for place, found in enumerate(groundings) for box in found.boxes]
+    wanted = (Plate(box[0], box[1], _NUMBER * unit, _NUMBER * unit) for _, box in boxes)
+    return [place for place, _ in boxes], apart(wanted, size)
+
+
+def _candidate_numbers(
+    candidates: Sequence[CandidateScore], unit: float, size: tuple[int, int], taken: Sequence[Plate]
+) -> list[Plate]:
+    """Return where the number of each candidate is: at the lower left corner of its box, if there is room."""
+    wanted = (
+        Plate(each.box[0], each.box[3] - _LINE * unit, (_DIGIT * len(str(number)) + 1) * unit, _LINE * unit)
+        for number, each in enumerate(candidates, 1)
+    )
+    return apart(wanted, size, taken)
 
 
 def _ink(color: tuple[int, int, int]) -> str:
