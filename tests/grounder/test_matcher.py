@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,40 @@ def test_evidence_is_the_formula_in_numpy(grounder: Grounder, world: World, spli
         assert values[:, 1] == pytest.approx(np.log(images.confidences[row][kept]), abs=1e-5)
         assert values[:, 3] == pytest.approx(np.clip(score - against, -6, 3)[kept], abs=1e-4)
         assert not found.values[row][~kept].any()
+
+
+@pytest.mark.parametrize(
+    ("phrase", "several", "passes"),
+    [
+        ("dog", False, [True]),
+        ("red dog", False, [True, True]),  # the second one has the colours that contradict it
+        ("both dogs", True, [True]),
+        ("both dogs", False, [False, True]),  # of the phrase, and of its singular
+    ],
+)
+def test_the_choice_and_match_share_a_forward_pass(
+    grounder: Grounder,
+    world: World,
+    split: Split,
+    monkeypatch: pytest.MonkeyPatch,
+    phrase: str,
+    several: bool,
+    passes: list[bool],
+) -> None:
+    candidates = world.open().candidates(next(iter(split.images)))
+    images = Images.of([candidates], grounder.columns)
+    assert grounder.matcher is not None
+    alone = grounder.matcher.match(images, [phrase])
+    score, seen = TorchScorer.score, []
+
+    def noted(self: TorchScorer, *arguments: Any, relative: bool = False) -> Any:
+        seen.append(relative)
+        return score(self, *arguments, relative=relative)
+
+    monkeypatch.setattr(TorchScorer, "score", noted)
+    [found] = grounder.ground_candidates(candidates, phrase, several=several)
+    assert seen == passes
+    assert found.match == alone.present[0]
 
 
 @pytest.mark.parametrize(

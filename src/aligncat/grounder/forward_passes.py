@@ -13,6 +13,7 @@ from aligncat.grounder.choices import choices_of, join_choices
 from aligncat.grounder.images import Images
 from aligncat.grounder.matcher import answer_slots
 from aligncat.grounder.trained_grounder import PHRASES_AT_ONCE
+from aligncat.language.several import phrase_for_one
 from aligncat.store.reader import Store
 from aligncat.types import Choices
 
@@ -29,10 +30,12 @@ def choose_all(grounder: TrainedGrounder, store: Store, split: Split) -> Choices
     for batch in tensors.batches(PHRASES_AT_ONCE):
         images = _images(batch)
         texts = [split.expressions[row].text for row in batch.rows.tolist()]
-        scored = grounder.scorer.score(images, batch.tokens.cpu().numpy())
+        # One forward pass for the choice and for `match`, unless an expression means several objects.
+        shared = grounder.matcher is not None and all(phrase_for_one(text) == text for text in texts)
+        scored = grounder.scorer.score(images, batch.tokens.cpu().numpy(), relative=shared)
         choices = choices_of(scored, texts, grounder.vocabulary, grounder.labels)
         if grounder.matcher is not None:
-            match = grounder.matcher.match(images, texts)
+            match = grounder.matcher.match(images, texts, scored if shared else None)
             several = np.zeros_like(choices.kept)
             for row, text in enumerate(texts):
                 slots = answer_slots(text, int(choices.choice[row]), match.answers[row], images.boxes[row])

@@ -36,13 +36,14 @@ def grounding_of(
         further: further warnings.
     """
     choice = int(choices.choice[row])
+    boxes = _boxes(candidates)
     match = None if choices.match is None else float(choices.match[row])
     predicted = None if choices.predicted is None else choices.predicted[row]
     matched = bool(choices.category_matched[row])
     probabilities = choices.probabilities[row]
     return Grounding(
         expression=expression,
-        box=_box(candidates, choice),
+        box=boxes[choice],
         mask=_mask(candidates, choice),
         probability=object_probability(probabilities, candidates.boxes, choice),
         category=labels[candidates.categories[choice]],
@@ -50,17 +51,7 @@ def grounding_of(
         category_matched=matched,
         word_weights=choices.word_weights[row],
         choice=choice,
-        candidates=tuple(
-            CandidateScore(
-                box=_box(candidates, slot),
-                category=labels[candidates.categories[slot]],
-                confidence=float(candidates.confidences[slot]),
-                kept=bool(choices.kept[row, slot]),
-                probability=float(probabilities[slot]),
-                scores={name: float(values[row, slot]) for name, values in choices.scores.items()},
-            )
-            for slot in range(len(candidates))
-        ),
+        candidates=_candidates(row, candidates, boxes, choices, labels),
         unknown_words=unknown,
         match=match,
         warnings=doubts(match=match, missing=None if matched else predicted, unknown=unknown, further=further),
@@ -115,9 +106,32 @@ def with_answers(
     )
 
 
-def _box(candidates: Candidates, slot: int) -> tuple[float, float, float, float]:
-    x1, y1, x2, y2 = np.asarray(candidates.boxes[slot], float).tolist()
-    return x1, y1, x2, y2
+def _candidates(
+    row: int,
+    candidates: Candidates,
+    boxes: Sequence[tuple[float, float, float, float]],
+    choices: Choices,
+    labels: Sequence[str],
+) -> tuple[CandidateScore, ...]:
+    """Return the scores of all candidates for one expression."""
+    columns = (values[row].tolist() for values in choices.scores.values())
+    scores = [dict(zip(choices.scores, each, strict=True)) for each in zip(*columns, strict=True)]
+    return tuple(
+        CandidateScore(box, labels[category], confidence, kept, probability, own)
+        for box, category, confidence, kept, probability, own in zip(
+            boxes,
+            candidates.categories.tolist(),
+            candidates.confidences.tolist(),
+            choices.kept[row].tolist(),
+            choices.probabilities[row].tolist(),
+            scores or [{} for _ in boxes],
+            strict=True,
+        )
+    )
+
+
+def _boxes(candidates: Candidates) -> list[tuple[float, float, float, float]]:
+    return [(x1, y1, x2, y2) for x1, y1, x2, y2 in candidates.boxes.tolist()]
 
 
 def _mask(candidates: Candidates, slot: int) -> RLE | None:

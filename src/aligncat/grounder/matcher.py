@@ -12,7 +12,7 @@ from aligncat.errors import ConfigError
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.images import Images
 from aligncat.grounder.matching import Logistic, gather_evidence
-from aligncat.grounder.scored import Scorer
+from aligncat.grounder.scored import Scored, Scorer
 from aligncat.language.several import phrase_for_one, several_of
 from aligncat.language.tokens import Tokens
 
@@ -55,15 +55,17 @@ class Matcher:
         self._vocabulary = vocabulary
         self._max_length = max_length
 
-    def match(self, images: Images, phrases: Sequence[str]) -> Match:
+    def match(self, images: Images, phrases: Sequence[str], scored: Scored | None = None) -> Match:
         """Return how probable it is that expressions, or their singulars, are true.
 
         Args:
             images: the images of B expressions.
             phrases: the B expressions.
+            scored: the forward pass of the expressions or their singulars (`phrase_for_one`), with relative scores; by
+                default it is made here.
         """
         meant = [phrase_for_one(phrase) for phrase in phrases]
-        evidence = gather_evidence(self._scorer, self._vocabulary, images, meant, self._max_length)
+        evidence = gather_evidence(self._scorer, self._vocabulary, images, meant, self._max_length, scored)
         return Match(evidence.probabilities(self._present).max(axis=1), evidence.probabilities(self._answer))
 
 

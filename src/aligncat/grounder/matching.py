@@ -109,7 +109,12 @@ def contradictions(phrase: str, vocabulary: Tokens) -> list[str]:
 
 
 def gather_evidence(
-    scorer: Scorer, vocabulary: Tokens, images: Images, phrases: Sequence[str], max_length: int
+    scorer: Scorer,
+    vocabulary: Tokens,
+    images: Images,
+    phrases: Sequence[str],
+    max_length: int,
+    scored: Scored | None = None,
 ) -> Evidence:
     """Return the evidence for B pairs of an expression and an image.
 
@@ -119,21 +124,20 @@ def gather_evidence(
         images: the images of the B pairs.
         phrases: the B expressions.
         max_length: the number of words, or word pieces, that the model reads of each expression.
+        scored: the forward pass of the B pairs, with relative scores; by default it is made here.
     """
 
-    def scored(images: Images, texts: Sequence[str]) -> tuple[Scored, NDArray[np.float32]]:
-        found = scorer.score(images, vocabulary.ids(texts, max_length), relative=True)
-        if found.relative is None:
-            raise ConfigError("the grounder is not calibrated: it has no reference images; train it with --val_split")
-        return found, found.relative
+    def read(images: Images, texts: Sequence[str]) -> Scored:
+        return scorer.score(images, vocabulary.ids(texts, max_length), relative=True)
 
-    found, score = scored(images, phrases)
+    found = read(images, phrases) if scored is None else scored
+    score = _relative(found)
     margin = np.full_like(score, _MARGIN[1])
     contradicting = [(row, text) for row, phrase in enumerate(phrases) for text in contradictions(phrase, vocabulary)]
     for start in range(0, len(contradicting), _PAIRS):
         part = contradicting[start : start + _PAIRS]
         owner = np.array([row for row, _ in part], np.int64)
-        _, other = scored(images.rows(owner), [text for _, text in part])
+        other = _relative(read(images.rows(owner), [text for _, text in part]))
         with np.errstate(invalid="ignore"):  # -inf - -inf where a filter dropped both
             less = score[owner] - other
         np.minimum.at(margin, owner, np.where(np.isnan(less), np.float32(_MARGIN[1]), less))
@@ -150,3 +154,9 @@ def gather_evidence(
         choice=found.choice,
         category=np.where(found.category < 0, chosen, found.category),
     )
+
+
+def _relative(scored: Scored) -> NDArray[np.float32]:
+    if scored.relative is None:
+        raise ConfigError("the grounder is not calibrated: it has no reference images; train it with --val_split")
+    return scored.relative

@@ -117,11 +117,13 @@ class TrainedGrounder(PhotoGrounder):
     def _ground_some(self, pairs: Sequence[tuple[Candidates, str]], several: bool, top: int) -> Iterator[Grounding]:
         """Yield the groundings of at most PHRASES_AT_ONCE expressions in images with equally many candidates."""
         phrases = [phrase for _, phrase in pairs]
-        meant = [phrase_for_one(phrase) for phrase in phrases] if several else phrases
+        singular = [phrase_for_one(phrase) for phrase in phrases]
+        meant = singular if several else phrases
         images = Images.of([candidates for candidates, _ in pairs], self.columns)
-        scored = self.scorer.score(images, self.vocabulary.ids(meant, self.max_length))
+        shared = self.matcher is not None and meant == singular  # one forward pass for the choice and for `match`
+        scored = self.scorer.score(images, self.vocabulary.ids(meant, self.max_length), relative=shared)
         choices = choices_of(scored, meant, self.vocabulary, self.labels)
-        match = None if self.matcher is None else self.matcher.match(images, phrases)
+        match = None if self.matcher is None else self.matcher.match(images, phrases, scored if shared else None)
         if match is not None:
             choices = replace(choices, match=match.present)
         known = self.vocabulary if self.words is None else self.words
