@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from helpers.light_detector import LightDetector
 from helpers.light_grounder import LightGrounder
 
 from aligncat.cluster.grounding import GroundingJob, parts_by_workers
+from aligncat.cluster.job import Started
 from aligncat.cluster.start import open_driver
 from aligncat.commands.ground import ground
 from aligncat.errors import ConfigError, ImageError
@@ -47,7 +50,8 @@ def run(
         return write_answers(grounder, requests, output, answering=Answering())
     job = GroundingJob(partial(LightGrounder, grounder.detector), None, Answering(), False, False)  # type: ignore[arg-type]
     with open_driver(job, workers, None, deadline=900) as driver:
-        return write_answers(grounder, requests, output, answering=Answering(), write_parts=parts_by_workers(driver))
+        parts = parts_by_workers(driver, grounder, None)
+        return write_answers(grounder, requests, output, answering=Answering(), write_parts=parts)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -81,6 +85,44 @@ def test_what_workers_have_answered_is_kept_for_one_process(requests: list[Reque
     run(requests, out)
     run(requests, tmp_path / "one" / "answers.jsonl")
     assert files(tmp_path / "many") == files(tmp_path / "one")
+
+
+@dataclass(frozen=True)
+class OfAnotherMachine(GroundingJob):
+    """A job on a machine that has another grounder under the same path, or another version of aligncat."""
+
+    old: str = ""
+    new: str = ""
+
+    def start(self) -> Started:
+        greeting, work = super().start()
+        return Started(re.sub(self.old, self.new, str(greeting)), work)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("grounder halves", "grounder thirds", "they have grounder thirds, no store, aligncat .*has grounder halves"),
+        ("no store", "store 12ab", "they have grounder halves, store 12ab, .*has grounder halves, no store"),
+        (r"aligncat \S+", "aligncat 0.0.1", r"they have grounder halves, no store, aligncat 0\.0\.1, and this process"),
+    ],
+)
+def test_workers_that_would_answer_otherwise_write_nothing(
+    requests: list[Request], tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    out = tmp_path / "answers.jsonl"
+    grounder = LightGrounder(LightDetector())
+    opening = partial(LightGrounder, grounder.detector)
+    job = OfAnotherMachine(opening, None, Answering(), False, False, old, new)  # type: ignore[arg-type]
+    with open_driver(job, 1, None, deadline=900) as driver, pytest.raises(ConfigError, match=said):
+        write_answers(
+            grounder,
+            requests,
+            Output(out, find_format(None, out)),
+            answering=Answering(),
+            write_parts=parts_by_workers(driver, grounder, None),
+        )
+    assert not [*tmp_path.rglob("part-*")]
 
 
 def test_workers_need_an_output(tmp_path: Path, photos: list[Photo]) -> None:

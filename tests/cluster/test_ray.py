@@ -17,9 +17,12 @@ from pathlib import Path
 import pytest
 from helpers.light_detector import LightDetector
 from helpers.light_grounder import LightGrounder
+from helpers.phrase_store import Thing, write_store
 from helpers.worker_runs import by_many, hashes
+from PIL import Image
 
 from aligncat.api.extract import extract
+from aligncat.api.phrases import make_phrases
 from aligncat.cluster.extraction import ExtractionJob
 from aligncat.cluster.grounding import GroundingJob, parts_by_workers
 from aligncat.cluster.ray_workers import _connect
@@ -29,6 +32,8 @@ from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.requests.tables import read_table
 from aligncat.grounder.writers.formats import find_format
 from aligncat.grounder.writers.write import Output, write_answers
+from aligncat.phrases import making
+from aligncat.phrases.recipe import PhraseRecipe
 from aligncat.store.photo import Photo
 from aligncat.types import ImageRecord
 
@@ -200,10 +205,30 @@ def test_relative_paths_of_ground_are_followed_too(
     job = GroundingJob(partial(LightGrounder, LightDetector()), None, Answering(), False, False)  # type: ignore[arg-type]
     with open_driver(job, 1, cluster, deadline=600, accelerator=False) as driver:
         output = Output(Path("answers.jsonl"), find_format(None, Path("answers.jsonl")))
-        parts = parts_by_workers(driver)
-        write_answers(LightGrounder(LightDetector()), requests, output, answering=Answering(), write_parts=parts)
+        grounder = LightGrounder(LightDetector())
+        parts = parts_by_workers(driver, grounder, None)
+        write_answers(grounder, requests, output, answering=Answering(), write_parts=parts)
     answers = [json.loads(line) for line in Path("answers.jsonl").read_text().splitlines()]
     assert [each["image"] for each in answers] == ["photos/00.png", "photos/01.png"]
+
+
+@pytest.mark.slow
+def test_pseudo_phrases_of_a_worker_are_those_of_one_process(
+    cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(making, "PART", 3)
+    names = [f"{number:02d}.jpg" for number in range(11)]
+    things = [Thing("dog", (5, 10, 30, 40)), Thing("dog", (70, 10, 95, 40)), Thing("cat", (20, 60, 80, 95))]
+    write_store(Path("store"), {name: things[number % 2 :] for number, name in enumerate(names)})
+    Path("photos").mkdir()
+    for name in names:
+        Image.new("RGB", (100, 100)).save(Path("photos") / name)
+    recipe = PhraseRecipe(val=0.2, colours="none")
+    make_phrases(store="store", images="photos", out="alone", recipe=recipe)
+    made = make_phrases(store="store", images="photos", out="many", recipe=recipe, ray=cluster, workers=1)
+    assert made is not None and sum(made.images.values()) == 11
+    assert hashes(Path("many")) == hashes(Path("alone")) and not Path("many.unfinished").exists()
 
 
 @pytest.mark.parametrize("address", ["local", "127.0.0.1:9", "ray://127.0.0.1:10001"])

@@ -428,7 +428,8 @@ class TestPictures:
     def test_pictures_are_copied_and_shrunk(self, tmp_path: Path) -> None:
         Image.new("RGB", (1200, 600), COLOURS[0]).save(tmp_path / "large.png")
         small = paint(tmp_path / "small", 1)[0]
-        assert copy_images([tmp_path / "large.png", small], tmp_path / "out") == ["00000.jpg", "00001.jpg"]
+        names = [*copy_images([tmp_path / "large.png", small], 2, tmp_path / "out")]
+        assert names == ["00000.jpg", "00001.jpg"]
         with Image.open(tmp_path / "out" / "00000.jpg") as copy:
             assert (copy.format, copy.size) == ("JPEG", (480, 240))
         with Image.open(tmp_path / "out" / "00001.jpg") as copy:
@@ -437,7 +438,7 @@ class TestPictures:
     def test_many_pictures_get_smaller_copies(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Image.new("RGB", (1200, 600)).save(tmp_path / "large.png")
         monkeypatch.setattr("aligncat.report.images.MANY", 1)
-        copy_images([tmp_path / "large.png"] * 4, tmp_path / "out")  # a quarter of the area each
+        assert len([*copy_images([tmp_path / "large.png"] * 4, 4, tmp_path / "out")]) == 4  # a quarter of the area each
         with Image.open(tmp_path / "out" / "00003.jpg") as copy:
             assert copy.size == (240, 120)
 

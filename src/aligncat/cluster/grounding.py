@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
 from aligncat.cluster.driver import Driver
 from aligncat.cluster.job import Started
+from aligncat.errors import ConfigError
 from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.requests.request import Request
 from aligncat.grounder.writers.part import PartWriter
@@ -15,7 +17,7 @@ from aligncat.grounder.writers.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from aligncat.grounder.photo_grounder import PhotoGrounder
-    from aligncat.grounder.writers.write import WriteParts
+    from aligncat.grounder.writers.write import NamedGrounder, WriteParts
     from aligncat.store.by_content import StoredPhotos
 
 
@@ -52,7 +54,7 @@ class GroundingJob:
     candidates: bool
 
     def start(self) -> Started:
-        """Load the grounder. The worker tells its fingerprint."""
+        """Load the grounder. The worker tells what decides its answers."""
         grounder = self.open_grounder()
         store = None if self.open_store is None else self.open_store(grounder)
 
@@ -62,17 +64,35 @@ class GroundingJob:
             writer.write(task.number, task.requests, answers)
             return task.number
 
-        return Started(grounder.fingerprint(), work)
+        return Started(_identity(grounder, store), work)
 
 
-def parts_by_workers(driver: Driver) -> WriteParts:
+def parts_by_workers(driver: Driver, grounder: NamedGrounder, store: StoredPhotos | None) -> WriteParts:
     """Return the function that writes parts with the workers of a `GroundingJob`.
 
     Args:
         driver: its driver.
+        grounder: the grounder of this process.
+        store: the store of this process; None if there is none.
+
+    Returns:
+        The function. It raises ConfigError before a part is written if the workers have another grounder, another
+        store or another version of aligncat than this process.
     """
 
     def write(numbers: Sequence[int], parts: Sequence[Sequence[Request]], unfinished: Unfinished) -> Iterator[int]:
+        if numbers and (there := driver.greeting()) != (here := _identity(grounder, store)):
+            raise ConfigError(
+                f"the workers have another grounder, another store or another version of aligncat: they have {there}, "
+                f"and this process has {here}; give paths that are the same on all machines, and install the same "
+                "version on them"
+            )
         yield from driver.run(numbers, lambda number: PartTask(number, parts[number], unfinished), what="part")
 
     return write
+
+
+def _identity(grounder: NamedGrounder, store: StoredPhotos | None) -> str:
+    """Return what decides the answers, in words: the grounder, the store and the version."""
+    stored = "no store" if store is None else f"store {store.sha256()}"
+    return f"grounder {grounder.fingerprint()}, {stored}, aligncat {version('aligncat')}"

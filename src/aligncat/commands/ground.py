@@ -179,7 +179,7 @@ def ground(
                 store=stored,
                 skip_bad_images=skip_bad_images,
                 advance=lambda photos: progress.advance(task, photos),
-                write_parts=None if driver is None else parts_by_workers(driver),
+                write_parts=None if driver is None else parts_by_workers(driver, loaded, stored),
             )
     pairs = [(request.path, request.phrases) for request in requests]
     answers = ground_photos(

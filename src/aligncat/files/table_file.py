@@ -141,9 +141,15 @@ def keep_rows(schema: pa.Schema, tables: Iterable[pa.Table], folder: Path, most:
     for table in rest:
         first.append(table)
         if sum(each.num_rows for each in first) > most:
-            return TableFile(schema, chain(first, rest), folder)
+            return TableFile(schema, chain(_let_go(first), rest), folder)
     few: TableRows = pa.concat_tables([schema.empty_table(), *first]).combine_chunks()
     return few
+
+
+def _let_go(tables: list[pa.Table]) -> Iterator[pa.Table]:
+    """Yield tables that the list does not keep any more."""
+    while tables:
+        yield tables.pop(0)
 
 
 def blocks_of(rows: TableRows, size: int, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:

@@ -6,11 +6,15 @@ import logging
 import os
 import shutil
 from datetime import UTC, datetime
+from functools import reduce
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from aligncat.console import error_console
 from aligncat.evaluation.causes import CAUSES, MEANING
@@ -26,7 +30,7 @@ from aligncat.report.splits import SplitRows, by_split
 from aligncat.report.terminal import detector_training
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from aligncat.evaluation.answers import Answers
 
@@ -125,36 +129,42 @@ def _values(splits: list[SplitRows], column: str) -> list[str]:
     return sorted({value for values in found for value in values if value is not None})
 
 
-def _copy_pictures(splits: list[SplitRows], photos: Path, folder: Path) -> dict[str, str | None]:
+def _copy_pictures(splits: list[SplitRows], photos: Path, folder: Path) -> dict[str, str]:
     """Copy all pictures in `photos`; return the copies' names by picture path and warn about those left out.
 
     The paths are what a file of answers says, and the file may be a stranger's, who must not get other pictures of this
     disk into a report.
     """
-    found = [split.expressions.select(["image_path"])["image_path"].unique().to_pylist() for split in splits]
-    paths = list(dict.fromkeys(path for own in found for path in own))
-    del found
-    ours = [path for path in paths if is_inside(Path(path), photos)]
-    copies = dict.fromkeys(paths) | dict(zip(ours, copy_images([Path(path) for path in ours], folder), strict=True))
-    if others := sorted(set(paths) - set(ours)):
+    # As Python strings in lists and sets, the paths of many pictures would take more memory than all else.
+    paths = pa.chunked_array([split.expressions.select(["image_path"])["image_path"] for split in splits]).unique()
+    inside = pa.array((is_inside(Path(path), photos) for path in _texts(paths)), pa.bool_())
+    ours, others = paths.filter(inside), paths.filter(pc.invert(inside))
+    made = copy_images(map(Path, _texts(ours)), len(ours), folder)
+    copies = {path: name for path, name in zip(_texts(ours), made, strict=True) if name is not None}
+    if len(others):
         _logger.warning(
             "%s of %s pictures are not in %s, so the report shows only their boxes, such as %s. If these are your "
             "photos, make the report again with --photos %s",
-            *(f"{len(others):,}", f"{len(paths):,}", photos.resolve(), others[0], _folder_of(others)),
+            *(f"{len(others):,}", f"{len(paths):,}", photos.resolve(), min(_texts(others)), _folder_of(_texts(others))),
         )
-    if missing := [path for path in ours if copies[path] is None]:
+    if missing := next((path for path in _texts(ours) if path not in copies), None):
         _logger.warning(
             "%s of %s pictures are missing or cannot be read, such as %s; the report shows only their boxes. "
             "Restore the pictures and make the report again",
-            *(f"{len(missing):,}", f"{len(paths):,}", missing[0]),
+            *(f"{len(ours) - len(copies):,}", f"{len(paths):,}", missing),
         )
     return copies
 
 
-def _folder_of(paths: list[str]) -> str:
-    """Return the folder that holds all of some absolute paths."""
+def _texts(texts: pa.StringArray) -> Iterator[str]:
+    """Yield texts, of which few are Python objects at once."""
+    return (text for start in range(0, len(texts), CHUNK) for text in texts[start : start + CHUNK].to_pylist())
+
+
+def _folder_of(paths: Iterable[str]) -> str:
+    """Return the folder that holds all of some absolute paths, at least one."""
     try:
-        return os.path.commonpath([Path(path).parent for path in paths])
+        return reduce(lambda one, other: os.path.commonpath([one, other]), (str(Path(path).parent) for path in paths))
     except ValueError:  # relative paths beside absolute ones, or several drives
         return "FOLDER"
 

@@ -13,7 +13,7 @@ from aligncat.errors import ImageError
 from aligncat.files.images import read_image
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
 
 LONGEST = 480  # px
 SHORTEST = 160  # px; objects cannot be recognised in smaller copies
@@ -29,22 +29,23 @@ def is_inside(picture: Path, folder: Path) -> bool:
         return False
 
 
-def copy_images(paths: Sequence[Path], folder: Path) -> list[str | None]:
-    """Write a JPEG copy of every picture.
+def copy_images(paths: Iterable[Path], count: int, folder: Path) -> Iterator[str | None]:
+    """Write a JPEG copy of every picture, one after another as the names are asked for.
 
     Copies are at most LONGEST px long, and smaller if there are more than MANY.
 
     Args:
         paths: the pictures.
+        count: their number.
         folder: the folder of the copies, which is created.
 
     Returns:
-        The file name of each copy; None for a picture that is missing or cannot be read.
+        An iterator of the file name of each copy; None for a picture that is missing or cannot be read.
     """
     folder.mkdir()
-    side = max(SHORTEST, min(LONGEST, round(LONGEST * math.sqrt(MANY / max(len(paths), 1)))))
-    numbered = track(enumerate(paths), "copying pictures", total=len(paths), transient=True)
-    return [_copy(path, folder / f"{number:05}.jpg", side) for number, path in numbered]
+    side = max(SHORTEST, min(LONGEST, round(LONGEST * math.sqrt(MANY / max(count, 1)))))
+    numbered = track(enumerate(paths), "copying pictures", total=count, transient=True)
+    return (_copy(path, folder / f"{number:05}.jpg", side) for number, path in numbered)
 
 
 def _copy(path: Path, copy: Path, side: int) -> str | None:

@@ -23,12 +23,12 @@ CHUNK = 250
 _PIXEL, _IOU, _SIZE = 1, 2, 5  # decimals; numbers make up most of a report's bytes
 
 
-def overview(split: SplitRows, copies: Mapping[str, str | None], run_numbers: Mapping[Any, int]) -> dict[str, Any]:
+def overview(split: SplitRows, copies: Mapping[str, str], run_numbers: Mapping[Any, int]) -> dict[str, Any]:
     """Return the columns of all E expressions that the page's gallery, filters and orders need.
 
     Args:
         split: the split.
-        copies: file name of each picture's copy, by path; None if the picture is missing.
+        copies: the file name of each picture's copy, by the picture's path.
         run_numbers: the page's number of every run.
     """
     rows = split.expressions
@@ -46,7 +46,7 @@ def overview(split: SplitRows, copies: Mapping[str, str | None], run_numbers: Ma
         "images": InBlocks(
             lambda: (
                 [
-                    {"file": copies[path], "name": Path(path).name, "width": width, "height": height}
+                    {"file": copies.get(path), "name": Path(path).name, "width": width, "height": height}
                     for path, (width, height) in zip(own.to_pylist(), of_own.tolist(), strict=True)
                 ]
                 for own, of_own in zip(_parts(paths.dictionary), _parts(sizes), strict=True)
