@@ -165,6 +165,15 @@ def test_rows_of_a_file_are_those_of_the_table(tmp_path: Path) -> None:
     assert keep_rows(table.schema, [], tmp_path, 40).num_rows == 0
 
 
+def test_a_column_of_a_file_does_not_keep_the_others_in_memory(tmp_path: Path) -> None:
+    table = pa.table({"number": range(1000), "wide": ["x" * 1000] * 1000})
+    kept = TableFile(table.schema, blocks_of(table, 100), tmp_path)
+    before = pa.total_allocated_bytes()
+    numbers = kept.select(["number"])
+    assert numbers.equals(table.select(["number"]))
+    assert pa.total_allocated_bytes() - before < 20_000  # 1,000 numbers are 8,000 bytes
+
+
 def test_a_folder_that_cannot_hold_the_file_is_named(tmp_path: Path) -> None:
     table = pa.table({"number": [1, 2]})
     with pytest.raises(TemporaryFileError, match=r"missing: cannot write a temporary file .* set TMPDIR to a folder"):

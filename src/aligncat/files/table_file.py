@@ -86,7 +86,9 @@ class TableFile:
         import pyarrow as pa
 
         schema = pa.schema([self.schema.field(name) for name in columns])
-        return pa.concat_tables([schema.empty_table(), *self.blocks(columns)])
+        # A block is read as one piece, which stays in memory with any of its columns, so they are copied.
+        copies = (block.take(pa.array(range(len(block)))) for block in self.blocks(columns))
+        return pa.concat_tables([schema.empty_table(), *copies])
 
     def slice(self, offset: int, length: int) -> pa.Table:
         """Return some rows that follow each other."""
