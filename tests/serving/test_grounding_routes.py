@@ -147,6 +147,24 @@ def test_a_photo_that_the_detector_fails_on_costs_nobody_else_an_answer(held: He
         assert "groundings" in results[0] and results[1]["error"]["code"] == "failed"
 
 
+def test_each_device_has_a_queue_of_its_own(tiny_detector: Path) -> None:
+    busy, free = HeldDetector(tiny_detector), HeldDetector(tiny_detector)
+    setattr(free, "device", "another")  # noqa: B010 - set there like this too
+    with served({"busy": busy.grounder(), "free": free.grounder()}) as server, ThreadPoolExecutor(1) as pool:
+
+        def ask(grounder: str) -> int:
+            sent = {"photo": encoded(png()), "phrases": ["red mug"], "grounder": grounder}
+            return httpx.post(f"{server.url}/v1/ground", json=sent, timeout=60).status_code
+
+        assert [*server.service.queues] == ["another", "cpu"]
+        busy.go.clear()
+        waits = pool.submit(ask, "busy")
+        assert busy.begun.wait(30)
+        assert ask("free") == 200 and not waits.done()
+        busy.go.set()
+        assert waits.result(60) == 200
+
+
 def test_the_grounders_and_the_probes(site: Served) -> None:
     found = httpx.get(f"{site.url}/v1/grounders").json()["grounders"]
     assert [GrounderInfo.model_validate(each).calibrated for each in found] == [True, False]

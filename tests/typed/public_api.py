@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 import aligncat
 from aligncat import DataConfig, Grounder, Grounding, Store
 from aligncat.datasets.prepare.check import Report
+from aligncat.errors import ServiceError
 from aligncat.evaluation.answers import Answers
+from aligncat.serving import Client, PhotoGroundings
 from aligncat.studies.compare import StudyResult
 
 
@@ -27,6 +29,14 @@ def check(data: DataConfig, path: Path) -> None:
     assert_type(aligncat.ablate(study="table3", data=data, store=path, out=path), StudyResult)
     assert_type(aligncat.write_report([path]), Path)
     assert_type(Grounder.from_pretrained(path).ground("photo.jpg", ["cup"]), list[Grounding])
+
+
+def check_client(path: Path) -> None:
+    """Assert the types of the client of a server."""
+    with Client("http://127.0.0.1:8000", api_key=None) as client:
+        assert_type(client.ground(path, "cup", several=True), PhotoGroundings)
+        assert_type(client.ground(b"photo", ["cup"]).groundings, tuple[Grounding, ...])
+        assert_type(client.ground_many([(path, "cup")]), list[PhotoGroundings | ServiceError])
 
 
 def check_text(path: str, groundings: list[Grounding]) -> None:
