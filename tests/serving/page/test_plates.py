@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aligncat.serving.page.plates import Plate, apart
+from aligncat.serving.page.plates import MOST, Plate, apart
 
 SIZE = (100, 60)
 SIDES = st.floats(1, 12)
@@ -39,6 +39,11 @@ def test_what_is_there_stays_free() -> None:
 def test_without_room_plates_stay_where_they_are_wanted(size: tuple[int, int]) -> None:
     assert apart([Plate(0, 0, 6, 6)] * 200, size)[-1][2:] == (6, 6)
     assert apart([Plate(0, 0, 6, 6)] * 2, (6, 6)) == [Plate(0, 0, 6, 6)] * 2
+
+
+def test_after_very_many_plates_they_stay_where_they_are_wanted() -> None:
+    found = apart([Plate(0, 0, 1, 1)] * (MOST + 1), SIZE)
+    assert len({*found[:MOST]}) == MOST and found[MOST] == Plate(0, 0, 1, 1)
 
 
 @given(PLATES, PLATES)

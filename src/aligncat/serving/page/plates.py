@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+MOST = 400
+"""The most plates that are looked at. A photo has no room for more, and the work grows with the square."""
 _ROUNDING = 1e-6  # of a side; plates that touch do not cover each other
 
 
@@ -30,7 +32,7 @@ class Plate(NamedTuple):
 def apart(wanted: Iterable[Plate], size: tuple[int, int], taken: Sequence[Plate] = ()) -> list[Plate]:
     """Return plates moved so that none covers another or leaves the photo, each as little as possible.
 
-    A plate for which there is no room stays where it is wanted.
+    A plate for which there is no room stays where it is wanted, and so do those after the first MOST.
 
     Args:
         wanted: the plates. Earlier ones are placed first.
@@ -49,7 +51,7 @@ def apart(wanted: Iterable[Plate], size: tuple[int, int], taken: Sequence[Plate]
 
 def _free(plate: Plate, size: tuple[int, int], placed: Sequence[Plate]) -> Plate:
     """Return the nearest plate that covers none of those that are placed, to the right of others that are as near."""
-    if not placed:
+    if not 0 < len(placed) < MOST:
         return plate
     spots = _spots(plate, size)
     others = np.array(placed)
