@@ -53,23 +53,30 @@ def _free(plate: Plate, size: tuple[int, int], placed: Sequence[Plate]) -> Plate
     """Return the nearest plate that covers none of those that are placed, to the right of others that are as near."""
     if not 0 < len(placed) < MOST:
         return plate
-    spots = _spots(plate, size)
-    others = np.array(placed)
-    gaps = np.abs(spots[:, None] + np.array(plate[2:]) / 2 - others[:, :2] - others[:, 2:] / 2)
-    least = (np.array(plate[2:]) + others[:, 2:]) / 2
-    free = spots[~(gaps < least * (1 - _ROUNDING)).all(axis=2).any(axis=1)]
-    if not len(free):
+    others = np.array(placed, np.float64)
+    columns, rows = (_spots(*axis) for axis in zip(plate[:2], plate[2:], size, strict=True))
+    # A spot is covered if one plate reaches over its column and over its row.
+    covered = _reached(rows, plate.height, others[:, 1::2]) @ _reached(columns, plate.width, others[:, ::2]).T
+    free_rows, free_columns = np.nonzero(covered == 0)
+    if not len(free_rows):
         return plate
-    moved = free - plate[:2]
-    nearest = np.lexsort((-moved[:, 0], np.hypot(*moved.T).round(6)))[0]
-    x, y = free[nearest].tolist()
-    return plate._replace(x=x, y=y)
+    right, down = columns[free_columns] - plate.x, rows[free_rows] - plate.y
+    nearest = np.lexsort((-right, np.hypot(right, down).round(6)))[0]
+    return plate._replace(x=float(columns[free_columns[nearest]]), y=float(rows[free_rows[nearest]]))
 
 
-def _spots(plate: Plate, size: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the corners (x, y) inside the photo that are whole widths and heights away, (n, 2); with its own."""
-    axes = [
-        start + side * np.arange(-(start // side), max((whole - start - side) // side, 0) + 1)
-        for start, side, whole in zip(plate[:2], plate[2:], size, strict=True)
-    ]
-    return np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
+def _spots(start: float, side: float, whole: int) -> NDArray[np.float64]:
+    """Return the places along one axis of the photo that are whole sides away from a start, with the start."""
+    return start + side * np.arange(-(start // side), max((whole - start - side) // side, 0) + 1)
+
+
+def _reached(spots: NDArray[np.float64], side: float, others: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return whether a plate on each of n spots and each of m others share a part of one axis, (n, m), 1 or 0.
+
+    Args:
+        spots: (n,), where the plate begins.
+        side: its side.
+        others: (m, 2), where each other begins, and its side.
+    """
+    distances = np.abs(spots[:, None] + side / 2 - others[:, 0] - others[:, 1] / 2)
+    return (distances < (side + others[:, 1]) / 2 * (1 - _ROUNDING)).astype(np.float32)
