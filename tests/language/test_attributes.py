@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aligncat.language.attributes import COLOURS, order_of
-from aligncat.phrases.colours import COLOURS as MEASURED
+from aligncat.language.attributes import order_of
 
 SIDES = ("left", "right", "top", "bottom")
 
@@ -49,7 +48,3 @@ SIDES = ("left", "right", "top", "bottom")
 )
 def test_places_in_an_order(phrase: str, expected: tuple[str, int] | None) -> None:
     assert order_of(phrase, SIDES) == expected
-
-
-def test_the_colours_are_those_that_can_be_measured() -> None:
-    assert set(COLOURS.values()) == set(MEASURED)

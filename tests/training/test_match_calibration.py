@@ -15,7 +15,7 @@ from aligncat.datasets.load import load_split
 from aligncat.datasets.split import Split
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.matching import EVIDENCE, Calibration, Evidence, contradictions
-from aligncat.language.swaps import COLORS
+from aligncat.language.colours import COLOURS
 from aligncat.training.calibration import calibrate, distinct, make_pairs, reference_images, stored_images
 from aligncat.training.match_regression import Pairs, fit_answer, fit_present, logistic_regression
 
@@ -131,7 +131,7 @@ def test_categories_and_referents_of_the_split_do_not_matter(grounder: Grounder,
 def test_few_or_no_near_misses_do_not_count(grounder: Grounder, world: World, swaps: int) -> None:
     """Otherwise a quarter of the weight would be that of a few pairs."""
     split = load_split(world.data, "train")
-    word = next(word for word in COLORS if contradictions(word, grounder.vocabulary))
+    word = next(word for word in COLOURS if contradictions(word, grounder.vocabulary))
     noun = next(word for word in grounder.labels if not grounder.vocabulary.unknown(word))
     texts = [f"{word} {noun}" if row < swaps else noun for row in range(len(split.expressions))]
     found = calibrated(grounder, world, with_texts(split, texts))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aligncat.datasets.lexicon import Lexicon
-from aligncat.language.attributes import ASPECTS, COLOURS, Aspect, aspects_of, words_of
+from aligncat.language.attributes import ASPECTS, Aspect, aspects_of, words_of
+from aligncat.language.colours import COLOUR_OF
 
 PERSON = "person"
 """The category whose colours are those of the clothes."""
@@ -35,7 +36,7 @@ class Asked:
 
     Attributes:
         category: the category of its object, as the lexicon reads it; None if it does not tell.
-        colours: the names of colours, of `aligncat.phrases.colours.COLOURS`.
+        colours: the names of colours, of `aligncat.language.colours.COLOURS`.
         aspects: places and sizes, in order and without duplicates.
         rank: the place in the order of the first aspect: 1 for "second from left", otherwise 0.
         colour_words: the words of the phrase that name these colours.
@@ -58,7 +59,7 @@ def asked_of(text: str, lexicon: Lexicon) -> Asked:
     category = lexicon.category(text)
     words = words_of(text)
     own = _own_words(words, clothed=category == PERSON)
-    colours = [word for word in own if word in COLOURS and not (word == "orange" and category == "orange")]
+    colours = [word for word in own if word in COLOUR_OF and not (word == "orange" and category == "orange")]
     aspects: list[Aspect] = []
     rank = 0
     for said in aspects_of(words):
@@ -71,7 +72,7 @@ def asked_of(text: str, lexicon: Lexicon) -> Asked:
             aspects.append(said.aspect)
     return Asked(
         category,
-        frozenset(COLOURS[word] for word in colours),
+        frozenset(COLOUR_OF[word] for word in colours),
         tuple(dict.fromkeys(aspects)),
         rank,
         tuple(dict.fromkeys(colours)),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Literal, NamedTuple
 
+from aligncat.language.colours import COLOUR_OF
 from aligncat.language.set_phrases import in_set_phrase
 
 Aspect = Literal["left", "right", "top", "bottom", "middle", "near", "far", "big", "small", "tall", "short"]
@@ -35,12 +36,6 @@ _NAMES: dict[Aspect, str] = {
 }
 ASPECTS: dict[str, Aspect] = {word: aspect for aspect, words in _NAMES.items() for word in words.split()}
 """The words for places and sizes."""
-COLOURS = {
-    **{name: name for name in _words("red orange brown yellow green blue purple pink black gray white")},
-    **{"grey": "gray", "silver": "gray", "gold": "yellow", "golden": "yellow", "tan": "brown"},
-    **{"violet": "purple", "navy": "blue", "maroon": "red"},
-}
-"""The words for colours, each with the name of its colour."""
 _ORDINALS = {
     word: rank
     for rank, words in enumerate(
@@ -133,7 +128,7 @@ def _says_no_aspect(words: list[str], place: int) -> bool:
     last, following = before[-1:], words[place + 1 : place + 2]
     if words[place] in _FAR:
         return bool(following) and following[0] in ASPECTS
-    if in_set_phrase(words, place) or (words[place] == "top" and COLOURS.keys() & last):
+    if in_set_phrase(words, place) or (words[place] == "top" and COLOUR_OF.keys() & last):
         return True
     turned = [word for word in before if word not in _FAR][-1:]
     return "not" in before or not _TURNED.isdisjoint(turned) or following == ["handed"]

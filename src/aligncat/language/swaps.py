@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from aligncat.language.colours import COLOURS
 from aligncat.language.set_phrases import in_set_phrase
 from aligncat.language.tokens import RULE, tokenize
 
@@ -16,7 +17,6 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "gray")
 _SPELLINGS = {"grey": "gray"}
 _OPPOSITES = (
     (("left",), ("right",)),
@@ -39,7 +39,7 @@ _OPPOSITES = (
 
 def _others() -> Mapping[str, tuple[str, ...]]:
     """Return word -> the words that contradict it."""
-    others = {color: tuple(other for other in COLORS if other != color) for color in COLORS}
+    others = {color: tuple(other for other in COLOURS if other != color) for color in COLOURS}
     others |= {spelling: others[color] for spelling, color in _SPELLINGS.items()}
     for one, other in _OPPOSITES:
         others |= dict.fromkeys(one, other) | dict.fromkeys(other, one)
@@ -47,7 +47,7 @@ def _others() -> Mapping[str, tuple[str, ...]]:
 
 
 _OTHERS = _others()
-_COLOR_WORDS = frozenset((*COLORS, *_SPELLINGS))
+_COLOR_WORDS = frozenset((*COLOURS, *_SPELLINGS))
 _SHADES = ("dark", "light")
 
 # Words that are no noun: after an attribute that must stand before a noun, they mean that it is none.

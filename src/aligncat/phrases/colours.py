@@ -17,7 +17,6 @@ COLUMN = "colour"
 VERSION = 1
 NUMBERS = 17
 """How many of the column's numbers are read."""
-COLOURS = ("red", "orange", "brown", "yellow", "green", "blue", "purple", "pink", "black", "gray", "white")
 
 _HUES = 11
 _NEUTRAL = np.array([0.08, 0.5, 0.9])  # the usual value of a dark, a grey and a bright pixel
@@ -41,7 +40,7 @@ def colour_words(statistics: NDArray[np.floating], *, person: bool = False) -> f
         person: whether the object is a person, whose colour is that of the clothes: hues of skin do not count.
 
     Returns:
-        One of COLOURS if the colour is clear, two if it is between them, none if there is no main colour.
+        One of `aligncat.language.colours.COLOURS` if the colour is clear, two if it is between them, none if there is no main colour.
     """
     numbers = np.asarray(statistics, np.float64)
     shares, means = numbers[: _HUES + 3] ** 2, numbers[_HUES + 3 : NUMBERS]
