@@ -117,7 +117,7 @@ class TestGrounder:
         assert store.share(list(split.images))
         tensors = SplitTensors(split, store, loaded.vocabulary, max_length=8, with_labels=False, columns=loaded.columns)
         rows = [0, len(split.expressions) - 1]
-        for row, features in zip(rows, tensors.gather(rows).features, strict=True):
+        for row, features in zip(rows, tensors.gather(rows).images.features, strict=True):
             candidates = store.candidates(split.expressions[row].image_id)
             expected = found_features(candidates, loaded.columns)
             assert np.array_equal(features[: len(candidates)], expected) and not features[len(candidates) :].any()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aligncat.datasets.split import Split
-from aligncat.grounder.batches import Batch, SplitTensors
+from aligncat.grounder.batches import SplitTensors
 from aligncat.grounder.choices import choices_of, join_choices
 from aligncat.grounder.images import Images
 from aligncat.grounder.matcher import answer_slots
@@ -27,7 +27,7 @@ def choose_all(grounder: TrainedGrounder, store: Store, split: Split) -> Choices
     )
     parts = []
     for batch in tensors.batches(PHRASES_AT_ONCE):
-        images = _images(batch)
+        images = Images(*(tensor.cpu().numpy() for tensor in batch.images))
         texts = [split.expressions[row].text for row in batch.rows.tolist()]
         scored = grounder.scorer.score(images, batch.tokens.cpu().numpy())
         choices = choices_of(scored, texts, grounder.vocabulary, grounder.labels)
@@ -40,8 +40,3 @@ def choose_all(grounder: TrainedGrounder, store: Store, split: Split) -> Choices
             choices = replace(choices, match=match.present, several=several & images.valid)
         parts.append(choices)
     return join_choices(parts)
-
-
-def _images(batch: Batch) -> Images:
-    tensors = (batch.features, batch.categories, batch.valid, batch.confidences, batch.boxes)
-    return Images(*(tensor.cpu().numpy() for tensor in tensors))

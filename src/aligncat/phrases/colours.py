@@ -40,7 +40,8 @@ def colour_words(statistics: NDArray[np.floating], *, person: bool = False) -> f
         person: whether the object is a person, whose colour is that of the clothes: hues of skin do not count.
 
     Returns:
-        One of `aligncat.language.colours.COLOURS` if the colour is clear, two if it is between them, none if there is no main colour.
+        One of `aligncat.language.colours.COLOURS` if the colour is clear, two if it is between them, none if there is
+        no main colour.
     """
     numbers = np.asarray(statistics, np.float64)
     shares, means = numbers[: _HUES + 3] ** 2, numbers[_HUES + 3 : NUMBERS]
