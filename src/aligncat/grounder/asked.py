@@ -11,23 +11,17 @@ from dataclasses import dataclass
 from aligncat.datasets.lexicon import Lexicon
 from aligncat.language.attributes import ASPECTS, Aspect, aspects_of, words_of
 from aligncat.language.colours import COLOUR_OF
-
-PERSON = "person"
-"""The category whose colours are those of the clothes."""
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
+from aligncat.language.tokens import word_set
+from aligncat.phrases.nouns import PERSON
 
 _SIZES = {"big", "small", "tall", "short"}
 # After these words comes another object, or a part of this one.
-_OTHERS = _words(
+_OTHERS = word_set(
     "with near next behind beside besides holding under underneath beneath above below over between by against riding "
     "of that who which eating carrying pulling having has on in at wearing wears touching facing"
 )
-_WORN = _words("with in wearing wears")  # after a person come the clothes, whose colour is the person's here
-_PLACES = _words("on in at to side part corner edge end far most very the of")  # between an object and its place
+_WORN = word_set("with in wearing wears")  # after a person come the clothes, whose colour is the person's here
+_PLACES = word_set("on in at to side part corner edge end far most very the of")  # between an object and its place
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,9 @@ from typing import Literal, NamedTuple
 
 from aligncat.language.colours import COLOUR_OF
 from aligncat.language.set_phrases import in_set_phrase
+from aligncat.language.tokens import word_set
 
 Aspect = Literal["left", "right", "top", "bottom", "middle", "near", "far", "big", "small", "tall", "short"]
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
 
 
 _TOKEN = re.compile(r"[^\W_]+")
@@ -47,19 +44,19 @@ _ORDINALS = {
     for word in words.split()
 }
 _NUMBERS = {str(number): number - 1 for number in range(1, 11)}
-_SIZES = _words("big small tall short")
-_OUTERMOST = _words("leftmost rightmost topmost bottommost uppermost highest lowest")
-_FAR = _words("far farthest furthest extreme most")
-_LINKS = _words("to on the at")  # between a rank and its place: "second on the left", "furthest to the right"
-_GROUPS = _words("two three four five all them these those group row")  # "leftmost of the three"
-_WORN = _words("in with wearing")
-_OWNERS = _words("of in on at with holding wearing riding carrying")
-_NO_NOUNS = _LINKS | _words("from side hand end edge corner part of in with and or that who which is")
-_PARTS = _words("row rows column columns s")  # "s" is that of "the far left man's hat"
-_BEFORE_OTHERS = _words("behind beside besides next near between by under underneath beneath above below against")
-_ARTICLES = _words("the a an this that its")
-_VIEWERS = _words("camera cam viewer us you me screen photo picture image frame pic photographer front")
-_TURNED = _words("looking facing turned turning pointing")
+_SIZES = word_set("big small tall short")
+_OUTERMOST = word_set("leftmost rightmost topmost bottommost uppermost highest lowest")
+_FAR = word_set("far farthest furthest extreme most")
+_LINKS = word_set("to on the at")  # between a rank and its place: "second on the left", "furthest to the right"
+_GROUPS = word_set("two three four five all them these those group row")  # "leftmost of the three"
+_WORN = word_set("in with wearing")
+_OWNERS = word_set("of in on at with holding wearing riding carrying")
+_NO_NOUNS = _LINKS | word_set("from side hand end edge corner part of in with and or that who which is")
+_PARTS = word_set("row rows column columns s")  # "s" is that of "the far left man's hat"
+_BEFORE_OTHERS = word_set("behind beside besides next near between by under underneath beneath above below against")
+_ARTICLES = word_set("the a an this that its")
+_VIEWERS = word_set("camera cam viewer us you me screen photo picture image frame pic photographer front")
+_TURNED = word_set("looking facing turned turning pointing")
 
 
 class Said(NamedTuple):
