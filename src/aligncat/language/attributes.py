@@ -106,7 +106,7 @@ def order_of(text: str, directions: Collection[str]) -> tuple[Aspect, int] | Non
     words = words_of(text)
     own = words[: next((place for place, word in enumerate(words) if _leads_to_another(words, place)), len(words))]
     said = [each for each in aspects_of(own) if each.aspect not in _SIZES and not _is_worn(own, each.word)]
-    aspects, ranks = {each.aspect for each in said}, {each.rank for each in said} - {None}
+    aspects, ranks = {each.aspect for each in said}, {each.rank for each in said if each.rank is not None}
     is_part = any(word in _PARTS and not in_set_phrase(own, at) for at, word in enumerate(own))
     if is_part or len(aspects) != 1 or len(ranks) != 1:
         return None
