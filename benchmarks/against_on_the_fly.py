@@ -35,6 +35,7 @@ from PIL import Image
 from real_size import BACKBONES, random_mask2former
 from torch import Tensor
 
+from aligncat.alignment.inputs import ImageTensors, Labels
 from aligncat.alignment.negatives import select_negatives
 from aligncat.detectors.known import MINI
 from aligncat.detectors.preprocessing import normalize
@@ -114,19 +115,10 @@ def steps(rounds: int, folder: Path) -> dict[str, Any]:
 
     def learn(found: CandidateTensors) -> None:
         rows = torch.arange(size)
-        batch = Batch(
-            features=found.features[rows],
-            categories=found.categories[rows],
-            valid=found.valid[rows],
-            tokens=tokens,
-            labels=found.categories[:, 0],
-            image_index=rows,
-            rows=rows,
-            boxes=torch.zeros(size, CANDIDATES, 4),
-            confidences=found.confidences[rows],
-            second_labels=found.categories[:, 1],
-            order_labels=torch.full((size,), -1),
-        )
+        boxes = torch.zeros(size, CANDIDATES, 4)
+        images = ImageTensors(found.features, found.categories, found.valid, found.confidences, boxes).rows(rows)
+        labels = Labels(found.categories[:, 0], found.categories[:, 1], torch.full((size,), -1))
+        batch = Batch(images, tokens, labels, image_index=rows, rows=rows)
         optimizer.zero_grad()
         module.training_step(batch, 0).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(module.parameters(), preset.training.clip_norm)

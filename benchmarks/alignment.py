@@ -23,9 +23,11 @@ from statistics import median
 import torch
 from floors import Product, operations
 from measuring import Figure, add_out, alternated, peak_mb, write
+from pytorch_lightning.utilities import move_data_to_device
 from torch import Tensor
 
 from aligncat.alignment.config import AlignmentConfig, Sizes
+from aligncat.alignment.inputs import ImageTensors, Labels
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.negatives import select_negatives
 from aligncat.grounder.batches import Batch
@@ -54,26 +56,38 @@ SETTINGS = {
 }
 
 
+def random_candidates(batch: int, sizes: Sizes) -> tuple[ImageTensors, Labels]:
+    """Return the candidates of `batch` images, and labels: the categories of two of them, and no place in an order."""
+    categories = torch.randint(0, sizes.classes, (batch, SLOTS))
+    images = ImageTensors(
+        features=torch.randn(batch, SLOTS, sizes.visual_dim),
+        categories=categories,
+        valid=torch.ones(batch, SLOTS, dtype=torch.bool),
+        confidences=torch.rand(batch, SLOTS),
+        boxes=torch.rand(batch, SLOTS, 4),
+    )
+    return images, Labels(categories[:, 0], categories[:, 1], torch.full((batch,), -1))
+
+
 def measure(text: TextEncoderConfig, config: AlignmentConfig, sizes: Sizes) -> dict[str, float]:
     """Return the milliseconds of each part of a step, on random candidates and words."""
     torch.manual_seed(0)
     encoder, model = TextEncoder(text, WORDS).train(), AlignmentModel(config, sizes).train()
     tokens = torch.randint(3, WORDS, (BATCH, LENGTH)) * (torch.arange(LENGTH) < torch.randint(2, LENGTH, (BATCH, 1)))
-    features, valid = torch.randn(BATCH, SLOTS, sizes.visual_dim), torch.ones(BATCH, SLOTS, dtype=torch.bool)
-    categories = torch.randint(0, sizes.classes, (BATCH, SLOTS))
-    labels, image_index = categories[:, 0], torch.arange(BATCH)
+    images, labels = random_candidates(BATCH, sizes)
+    valid, image_index = images.valid, torch.arange(BATCH)
     encoded = encoder(tokens)
-    alignment = model(features, categories, valid, *encoded, labels)
+    alignment = model(images, *encoded, labels)
     scores = torch.einsum("bd,jod->bjo", alignment.global_texts, alignment.global_queries).detach()
     queries = alignment.global_queries.detach()
 
     def step() -> None:
-        aligned = model(features, categories, valid, *encoder(tokens), labels)
+        aligned = model(images, *encoder(tokens), labels)
         model.losses(aligned, valid, image_index, labels)["total"].backward()  # type: ignore[no-untyped-call]
 
     parts: dict[str, Callable[[], object]] = {
         "text encoder, forward": lambda: encoder(tokens),
-        "alignment, forward": lambda: model(features, categories, valid, *encoded, labels),
+        "alignment, forward": lambda: model(images, *encoded, labels),
         "negatives of one space": lambda: select_negatives(
             scores, queries, valid, image_index, config.negatives_per_image
         ),
@@ -89,21 +103,9 @@ def training_steps(preset: Preset, device: str = "cpu") -> dict[str, Callable[[]
     size = preset.training.batch_size
     phrases = (1 + torch.poisson(torch.full((size, 1), 2.6))).clamp(max=preset.text.max_length)
     tokens = torch.randint(3, WORDS, (size, int(phrases.max()))) * (torch.arange(int(phrases.max())) < phrases)
-    categories, vectors = torch.randint(0, 80, (size, SLOTS)), torch.randn(WORDS, preset.text.word_dim)
-    batch = Batch(
-        features=torch.randn(size, SLOTS, 256).half(),
-        categories=categories,
-        valid=torch.ones(size, SLOTS, dtype=torch.bool),
-        tokens=tokens,
-        labels=categories[:, 0],
-        image_index=torch.arange(size),
-        rows=torch.arange(size),
-        boxes=torch.rand(size, SLOTS, 4),
-        confidences=torch.rand(size, SLOTS),
-        second_labels=categories[:, 1],
-        order_labels=torch.full((size,), -1),
-    )
-    batch = Batch(*(each.to(device) for each in batch))
+    images, labels = random_candidates(size, Sizes(visual_dim=256, text_dim=preset.text.dim, classes=80))
+    images, vectors = images._replace(features=images.features.half()), torch.randn(WORDS, preset.text.word_dim)
+    batch = move_data_to_device(Batch(images, tokens, labels, torch.arange(size), torch.arange(size)), device)
 
     def step(precision: Precision, *, together: bool) -> Callable[[], None]:
         training = replace(preset.training, precision=precision, ranks=preset.training.ranks if together else 1)

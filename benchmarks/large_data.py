@@ -184,8 +184,8 @@ def steps(folder: Path, memories: list[int | None]) -> list[Callable[[], None]]:
 
 def one_step(tensors: Any, model: Any, optimizer: Any, order: Iterator[int]) -> None:
     batch = tensors.gather([next(order) for _ in range(BATCH)])
-    found = model(batch.features, batch.categories, batch.valid, batch.tokens, batch.labels, boxes=batch.boxes)
-    loss = model.alignment.losses(found, batch.valid, batch.image_index, batch.labels)["total"]
+    found = model(batch.images, batch.tokens, batch.labels)
+    loss = model.alignment.losses(found, batch.images.valid, batch.image_index, batch.labels)["total"]
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -18,6 +18,7 @@ import torch
 from alignment import BATCH, LENGTH, SETTINGS, SLOTS, WORDS
 
 from aligncat.alignment.config import AlignmentConfig, Sizes
+from aligncat.alignment.inputs import ImageTensors, Labels
 from aligncat.alignment.orders import ORDERS
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.language.config import TextEncoderConfig
@@ -25,35 +26,32 @@ from aligncat.language.config import TextEncoderConfig
 LARGE = 256
 
 
-def random_inputs(batch: int, sizes: Sizes) -> dict[str, torch.Tensor]:
+def random_inputs(batch: int, sizes: Sizes) -> tuple[ImageTensors, torch.Tensor, Labels]:
     """Return the inputs of the model for `batch` phrases of 1 to `LENGTH` words with `SLOTS` candidates each."""
     torch.manual_seed(0)
     low = torch.rand(batch, SLOTS, 2) * 0.7
     categories = torch.randint(0, sizes.classes, (batch, SLOTS))
     words = torch.arange(LENGTH) < torch.randint(2, LENGTH, (batch, 1))
-    return {
-        "features": torch.randn(batch, SLOTS, sizes.visual_dim),
-        "categories": categories,
-        "valid": torch.ones(batch, SLOTS, dtype=torch.bool),
-        "tokens": torch.randint(3, WORDS, (batch, LENGTH)) * words,
-        "labels": categories[:, 0],
-        "second_labels": categories[:, 1],
-        "order_labels": torch.randint(-1, ORDERS, (batch,)),
-        "confidences": torch.rand(batch, SLOTS).sort(dim=1, descending=True).values,
-        "boxes": torch.cat([low, low + 0.05 + 0.25 * torch.rand(batch, SLOTS, 2)], dim=-1),
-    }
+    images = ImageTensors(
+        features=torch.randn(batch, SLOTS, sizes.visual_dim),
+        categories=categories,
+        valid=torch.ones(batch, SLOTS, dtype=torch.bool),
+        confidences=torch.rand(batch, SLOTS).sort(dim=1, descending=True).values,
+        boxes=torch.cat([low, low + 0.05 + 0.25 * torch.rand(batch, SLOTS, 2)], dim=-1),
+    )
+    tokens = torch.randint(3, WORDS, (batch, LENGTH)) * words
+    return images, tokens, Labels(categories[:, 0], categories[:, 1], torch.randint(-1, ORDERS, (batch,)))
 
 
 def step(text: TextEncoderConfig, config: AlignmentConfig, sizes: Sizes, batch: int) -> Callable[[], None]:
     """Return a function that runs one training step, from tokens to gradients."""
     model = GroundingModel(ModelConfig(config, text), WORDS, feature_dim=sizes.visual_dim, classes=sizes.classes)
     model.train()
-    inputs = random_inputs(batch, sizes)
+    images, tokens, labels = random_inputs(batch, sizes)
 
     def run() -> None:
-        aligned = model(**inputs)
-        read = (inputs["labels"], inputs["second_labels"], inputs["order_labels"])
-        losses = model.alignment.losses(aligned, inputs["valid"], torch.arange(batch), *read)
+        aligned = model(images, tokens, labels)
+        losses = model.alignment.losses(aligned, images.valid, torch.arange(batch), labels)
         losses["total"].backward()  # type: ignore[no-untyped-call]
 
     return run
@@ -62,12 +60,12 @@ def step(text: TextEncoderConfig, config: AlignmentConfig, sizes: Sizes, batch: 
 def answer(text: TextEncoderConfig, config: AlignmentConfig, sizes: Sizes) -> Callable[[], None]:
     """Return a function that aligns one phrase with the candidates of one photo."""
     model = GroundingModel(ModelConfig(config, text), WORDS, feature_dim=sizes.visual_dim, classes=sizes.classes)
-    inputs = random_inputs(1, sizes)
+    images, tokens, _ = random_inputs(1, sizes)
     model.eval()
 
     def run() -> None:
         with torch.inference_mode():
-            model(**inputs)
+            model(images, tokens)
 
     return run
 

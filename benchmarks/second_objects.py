@@ -48,14 +48,12 @@ def align(
     )
     choices, weights = [], []
     for batch in tensors.batches(256):
-        left, top, right, bottom = batch.boxes.unbind(dim=-1)
-        boxes = torch.stack([1 - right, top, 1 - left, bottom], dim=-1) if mirrored else batch.boxes
+        images = batch.images
+        if mirrored:
+            left, top, right, bottom = images.boxes.unbind(dim=-1)
+            images = images._replace(boxes=torch.stack([1 - right, top, 1 - left, bottom], dim=-1))
         with torch.inference_mode():
-            aligned = grounder.model(
-                *(batch.features, batch.categories, batch.valid, batch.tokens),
-                boxes=boxes,
-                confidences=batch.confidences,
-            )
+            aligned = grounder.model(images, batch.tokens)
         if aligned.object_weights is None:
             raise SystemExit("this grounder has no relations (alignment.context)")
         choices.append(aligned.choice)

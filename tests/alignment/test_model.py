@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from aligncat.alignment.config import ALL_PRESETS, AlignmentConfig, Sizes
+from aligncat.alignment.inputs import ImageTensors, Labels
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.negatives import select_negatives
 from aligncat.alignment.orders import ORDERS
@@ -36,25 +37,21 @@ class Batch:
     second_labels: Tensor
     order_labels: Tensor
 
+    @property
+    def images(self) -> ImageTensors:
+        return ImageTensors(self.features, self.categories, self.valid, self.confidences, self.boxes)
+
+    @property
+    def known(self) -> Labels:
+        return Labels(self.labels, self.second_labels, self.order_labels)
+
     def align(self, model: AlignmentModel) -> Alignment:
-        alignment: Alignment = model(
-            self.features,
-            self.categories,
-            self.valid,
-            self.sentences,
-            self.words,
-            self.word_mask,
-            self.labels if model.training else None,
-            self.boxes,
-            self.confidences,
-            self.second_labels if model.training else None,
-            self.order_labels if model.training else None,
-        )
+        labels = self.known if model.training else None
+        alignment: Alignment = model(self.images, self.sentences, self.words, self.word_mask, labels)
         return alignment
 
     def losses(self, model: AlignmentModel) -> dict[str, Tensor]:
-        known = (self.labels, self.second_labels, self.order_labels)
-        return model.losses(self.align(model), self.valid, self.image_index, *known)
+        return model.losses(self.align(model), self.valid, self.image_index, self.known)
 
 
 def batch(seed: int = 0) -> Batch:
@@ -214,7 +211,7 @@ def test_features_may_have_half_precision() -> None:
 def test_training_on_labels_without_labels_is_an_error(name: str) -> None:
     data, net = batch(), model(name)
     with pytest.raises(ConfigError, match="category_train is 'label' and the data has no category labels"):
-        net(data.features, data.categories, data.valid, data.sentences, data.words, data.word_mask)
+        net(data.images, data.sentences, data.words, data.word_mask)
 
 
 def test_a_classifier_without_labels_is_an_error() -> None:
@@ -312,7 +309,7 @@ def test_the_confidence_stage_limits_what_an_image_offers_to_other_texts() -> No
 def test_the_positive_of_the_fine_space_too_is_the_models_choice() -> None:
     data, net = batch(), model()
     alignment = data.align(net)
-    net.losses(alignment, data.valid, data.image_index, data.labels)["fine"].backward(inputs=[alignment.fine_queries])
+    net.losses(alignment, data.valid, data.image_index, data.known)["fine"].backward(inputs=[alignment.fine_queries])
     assert alignment.fine_queries is not None
     assert alignment.fine_queries.grad is not None
     assert alignment.fine_queries.grad[torch.arange(BATCH), alignment.choice].any(dim=1).all()
@@ -339,9 +336,10 @@ def test_it_learns_which_object_a_word_means_from_pairs_only(name: str) -> None:
             torch.eye(24)[concepts[torch.arange(count), meant]],
             torch.ones(count, 3, dtype=torch.bool),
         )
-        alignment: Alignment = net(
-            torch.eye(24)[concepts], every.long(), every, texts, texts[:, None], torch.ones(count, 1).bool()
+        images = ImageTensors(
+            torch.eye(24)[concepts], every.long(), every, torch.ones(count, 3), torch.zeros(count, 3, 4)
         )
+        alignment: Alignment = net(images, texts, texts[:, None], torch.ones(count, 1).bool())
         return alignment, every, meant
 
     for _ in range(150):

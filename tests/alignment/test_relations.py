@@ -20,6 +20,7 @@ from aligncat.alignment.box_geometry import (
     pair_geometry,
 )
 from aligncat.alignment.config import GEOMETRY, AlignmentConfig, RelationPart, Sizes
+from aligncat.alignment.inputs import ImageTensors, Labels
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.orders import ORDERS, order_index, places_in_orders
 from aligncat.alignment.relations import (
@@ -33,7 +34,6 @@ from aligncat.alignment.relations import (
     relation_scores,
 )
 from aligncat.alignment.result import Alignment, Relations
-from aligncat.errors import ConfigError
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 
 BATCH, SLOTS, WORDS = 5, 6, 4
@@ -59,15 +59,20 @@ class Inputs:
         self.confidences = torch.rand(BATCH, SLOTS, generator=draw).sort(descending=True).values * self.valid
         self.orders = torch.tensor([order_index("left", 1), -1, order_index("top", 0), 6, -1])
 
+    @property
+    def images(self) -> ImageTensors:
+        return ImageTensors(self.features, self.categories, self.valid, self.confidences, self.boxes)
+
+    @property
+    def labels(self) -> Labels:
+        return Labels(self.categories[:, 0], self.second, self.orders)
+
     def relate(self, space: RelationSpace) -> Relations:
-        inputs = (self.features, self.categories, self.confidences, self.boxes, self.valid, self.words, self.mask)
-        relations: Relations = space(*inputs, second_labels=self.second, order_labels=self.orders)
+        relations: Relations = space(self.images, self.words, self.mask, self.labels)
         return relations
 
     def align(self, model: AlignmentModel) -> Alignment:
-        sentences = self.words[:, 0]
-        inputs = (self.features, self.categories, self.valid, sentences, self.words, self.mask)
-        aligned: Alignment = model(*inputs, self.categories[:, 0], self.boxes, self.confidences)
+        aligned: Alignment = model(self.images, self.words[:, 0], self.words, self.mask, self.labels)
         return aligned
 
 
@@ -324,7 +329,7 @@ def test_the_loss_adds_the_score_for_positives_and_negatives() -> None:
     """Against a model without relations whose texts and queries have the scores as further dimensions."""
     inputs, net = Inputs(), model(order="coarse", category_train="none", category_infer="none")
     keep = torch.tensor([0, 1, 3])
-    for name in ("valid", "boxes", "confidences", "features", "categories", "words", "mask"):
+    for name in ("valid", "boxes", "confidences", "features", "categories", "words", "mask", "second", "orders"):
         setattr(inputs, name, getattr(inputs, name)[keep])
     aligned = inputs.align(net)
     assert aligned.relations is not None
@@ -345,9 +350,7 @@ def test_the_loss_adds_the_score_for_positives_and_negatives() -> None:
 
 def test_gradients_reach_every_part_of_the_relations() -> None:
     inputs, net = Inputs(), model().train()
-    losses = net.losses(
-        inputs.align(net), inputs.valid, torch.arange(BATCH), inputs.categories[:, 0], inputs.second, inputs.orders
-    )
+    losses = net.losses(inputs.align(net), inputs.valid, torch.arange(BATCH), inputs.labels)
     losses["total"].backward()  # type: ignore[no-untyped-call]
     assert net.relations is not None
     for name, parameter in net.relations.named_parameters():
@@ -396,8 +399,8 @@ def left_of_the_second_kind(kinds: Tensor, boxes: Tensor, *, names_first: bool) 
     words = torch.eye(4)[[0, 2, 1] if names_first else [2, 2, 1]][None]
     sentence = torch.eye(4)[[0 if names_first else 2]]
     valid, mask = torch.ones(kinds.shape, dtype=torch.bool), torch.ones(1, 3, dtype=torch.bool)
-    inputs = (torch.eye(2)[kinds], kinds, valid, sentence, words, mask)
-    aligned: Alignment = net(*inputs, None, boxes, torch.ones(kinds.shape))
+    images = ImageTensors(torch.eye(2)[kinds], kinds, valid, torch.ones(kinds.shape), boxes)
+    aligned: Alignment = net(images, sentence, words, mask)
     return aligned
 
 
@@ -423,12 +426,3 @@ def test_with_one_candidate_the_relation_changes_nothing() -> None:
     aligned = left_of_the_second_kind(KINDS[:, :1], BOXES[:, :1], names_first=True)
     assert aligned.choice.item() == 0 and aligned.global_scores.tolist() == [[5.0]]
     assert aligned.object_weights is not None and aligned.object_weights.tolist() == [[0.0]]
-
-
-@pytest.mark.parametrize("missing", ["boxes", "confidences"])
-def test_relations_without_boxes_or_confidences_are_an_error(missing: str) -> None:
-    inputs = Inputs()
-    values = (inputs.features, inputs.categories, inputs.valid, inputs.words[:, 0], inputs.words, inputs.mask)
-    given = {"boxes": inputs.boxes, "confidences": inputs.confidences, missing: None}
-    with pytest.raises(ConfigError, match=f"context is 'relations' and the {missing} of the candidates are missing"):
-        model().eval()(*values, **given)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from aligncat.alignment.config import AlignmentConfig, Context, Sizes
+from aligncat.alignment.inputs import ImageTensors, Labels
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.result import Alignment
 
@@ -34,15 +35,14 @@ class Scenes(NamedTuple):
         there = torch.ones(len(words), 3, dtype=torch.bool)
         valid = torch.ones(self.kinds.shape, dtype=torch.bool)
         sentences, confidences = words[:, :2].sum(dim=1), torch.ones(self.kinds.shape)
-        inputs = (torch.eye(KINDS)[self.kinds], self.kinds, valid, sentences, words, there)
-        first, second, order = self.read
-        aligned: Alignment = model(*inputs, first, self.boxes, confidences, second, order)
+        images = ImageTensors(torch.eye(KINDS)[self.kinds], self.kinds, valid, confidences, self.boxes)
+        aligned: Alignment = model(images, sentences, words, there, self.labels)
         return aligned
 
     @property
-    def read(self) -> tuple[Tensor, Tensor, Tensor]:
-        """What rules read in the phrases: both kinds, and no place in an order."""
-        return self.phrases[:, 0], self.phrases[:, 2], torch.full((len(self.phrases),), -1)
+    def labels(self) -> Labels:
+        """Both kinds, and no place in an order."""
+        return Labels(self.phrases[:, 0], self.phrases[:, 2], torch.full((len(self.phrases),), -1))
 
     def pick(self, rows: Tensor) -> Scenes:
         return Scenes(*(tensor[rows] for tensor in self))
@@ -85,7 +85,7 @@ def train(context: Context) -> AlignmentModel:
     for _ in range(600):
         part = scenes.pick(torch.randint(0, len(scenes.kinds), (batch,), generator=draw))
         valid = torch.ones_like(part.kinds, dtype=torch.bool)
-        loss = model.losses(part.align(model), valid, torch.arange(batch), *part.read)["total"]
+        loss = model.losses(part.align(model), valid, torch.arange(batch), part.labels)["total"]
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

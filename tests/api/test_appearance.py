@@ -20,7 +20,7 @@ from aligncat.errors import ConfigError, DetectorError, StoreError
 from aligncat.files.images import read_image
 from aligncat.geometry import decode_mask
 from aligncat.grounder.batches import SplitTensors
-from aligncat.grounder.features import found_features
+from aligncat.grounder.features import columns_of, found_features
 from aligncat.grounder.grounder import Grounder
 from aligncat.store import arrays
 from aligncat.store.reader import Store
@@ -117,7 +117,7 @@ class TestGrounder:
         assert store.share(list(split.images))
         tensors = SplitTensors(split, store, loaded.vocabulary, max_length=8, with_labels=False, columns=loaded.columns)
         rows = [0, len(split.expressions) - 1]
-        for row, features in zip(rows, tensors.gather(rows).features, strict=True):
+        for row, features in zip(rows, tensors.gather(rows).images.features, strict=True):
             candidates = store.candidates(split.expressions[row].image_id)
             expected = found_features(candidates, loaded.columns)
             assert np.array_equal(features[: len(candidates)], expected) and not features[len(candidates) :].any()
@@ -192,6 +192,12 @@ class TestRefused:
         manifest = replace(seeing.open().manifest, columns=(other,))
         with pytest.raises(StoreError, match=r"column 'colour' has version .* are needed; extract again"):
             manifest.check_column(COLOUR, seeing.store)
+
+    def test_a_new_grounder_on_a_store_with_another_version(self, seeing: World) -> None:
+        store = seeing.open()
+        store.manifest = replace(store.manifest, columns=(replace(COLOUR, version=2), *store.manifest.columns[1:]))
+        with pytest.raises(StoreError, match=r"column 'colour' has version 2 and length 17, but version 1 and length"):
+            columns_of(store, WITH_APPEARANCE)
 
     def test_training_from_a_grounder_that_reads_another_version(self, seeing: World, grounder: Path) -> None:
         """The lengths are equal, so the shapes of the weights would not tell."""

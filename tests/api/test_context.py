@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.tiny_run import ALIGNMENT, World, run, weights
@@ -67,6 +71,31 @@ def test_one_candidate_is_an_answer(world: World, folder: Path) -> None:
     store = world.open()
     [found] = Grounder.from_pretrained(folder).ground_candidates(first(store.candidates(store.image_ids[0]), 1), "cat")
     assert found.choice == 0 and found.probability == 1
+
+
+def test_candidates_without_neighbours_have_an_answer(world: World, folder: Path) -> None:
+    store = world.open()
+    candidates = max((store.candidates(each) for each in store.image_ids), key=len)
+    alike = replace(candidates, boxes=np.repeat(candidates.boxes[:1], len(candidates), axis=0))
+    [found] = Grounder.from_pretrained(folder).ground_candidates(alike, "cat next to the dog")
+    assert len(found.candidates) == len(candidates) > 1
+    assert all(math.isfinite(each.scores["fine"]) for each in found.candidates)
+
+
+def test_a_phrase_that_names_the_second_object_only_has_an_answer(world: World, folder: Path, tmp_path: Path) -> None:
+    data = replace(world.data, path=shutil.copytree(world.data.path, tmp_path / "data"))
+    [path] = (data.path / "refcoco").glob("refs*.p")
+    refs = pickle.loads(path.read_bytes())
+    for number, ref in enumerate(refs):
+        for sentence in ref["sentences"]:
+            sentence["sent"] = sentence["raw"] = ("next to the dog", "left of the cat")[number % 2]
+    path.write_bytes(pickle.dumps(refs))
+    grounder = run(world, tmp_path / "run", alignment=RELATIONS, data=data, epochs=1)
+    store = world.open()
+    candidates = store.candidates(store.image_ids[0])
+    for each in (grounder, Grounder.from_pretrained(folder)):
+        [found] = each.ground_candidates(candidates, "next to the dog")
+        assert 0 <= found.choice < len(candidates) and found.predicted_category in store.labels
 
 
 def test_a_result_states_the_context(world: World, folder: Path, tmp_path: Path) -> None:

@@ -109,8 +109,8 @@ class TestReproducible:
                 torch.manual_seed(3 * 2**20 + step // STEPS)
                 steps = iter(loader)
             batch = next(steps)
-            alignment = model(batch.features, batch.categories, batch.valid, batch.tokens, batch.labels)
-            losses = model.alignment.losses(alignment, batch.valid, batch.image_index, batch.labels)
+            alignment = model(batch.images, batch.tokens, batch.labels)
+            losses = model.alignment.losses(alignment, batch.images.valid, batch.image_index, batch.labels)
             optimizer.zero_grad()
             losses["total"].backward()
             clipped += float(torch.nn.utils.clip_grad_norm_(model.parameters(), 0.05)) > 0.05

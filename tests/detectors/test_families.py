@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from aligncat.grounder.overlay import draw_groundings
 from aligncat.store.reader import Store
 from aligncat.types import Candidates
 
+WITH_APPEARANCE = replace(ALIGNMENT, features="query+appearance")
 PAIRS = QUERIES * len(CATEGORIES)
 FAST = ("eomt", "detr-masks", "rt_detr")  # one of each shape of output
 VAL_PHOTOS = 40  # with four phrases each: enough to calibrate `match` for every family
@@ -204,7 +206,7 @@ def test_extract_train_evaluate_ground(data: ReferFiles, tmp_path: Path, name: s
         data=data.config,
         store=tmp_path / "store",
         out=tmp_path / "run",
-        alignment=ALIGNMENT,
+        alignment=WITH_APPEARANCE,
         text=TEXT,
         training=TRAINING,
         progress=False,
@@ -217,6 +219,7 @@ def test_extract_train_evaluate_ground(data: ReferFiles, tmp_path: Path, name: s
     )
     image = next(iter(load_split(data.config, "val").images.values())).path
     grounder = Grounder.from_pretrained(tmp_path / "run")
+    assert [each.column.name for each in grounder.columns] == ["colour"]  # these families have no deep levels
     found, unknown = grounder.ground(image, ["the dog", "the blorp"])
     check_doubts(found, unknown)
     [both] = grounder.ground(image, "both dogs", several=True)

@@ -37,21 +37,23 @@ def test_rows_are_the_candidates_of_the_expressions_images(world: World, split: 
         expression = split.expressions[row]
         found = store.candidates(expression.image_id)
         count = len(found)
-        assert batch.valid[place].tolist() == [True] * count + [False] * (batch.valid.shape[1] - count)
-        assert torch.equal(batch.features[place, :count], torch.from_numpy(found.features.copy()))
-        assert batch.categories[place, :count].tolist() == found.categories.tolist()
-        assert store.labels[batch.labels[place]] == expression.category
+        images = batch.images
+        assert images.valid[place].tolist() == [True] * count + [False] * (images.valid.shape[1] - count)
+        assert torch.equal(images.features[place, :count], torch.from_numpy(found.features.copy()))
+        assert images.categories[place, :count].tolist() == found.categories.tolist()
+        assert images.confidences[place, :count].tolist() == found.confidences.tolist()
+        assert store.labels[batch.labels.category[place]] == expression.category
         shares = found.boxes / [found.width, found.height, found.width, found.height]
-        np.testing.assert_allclose(batch.boxes[place, :count], shares, rtol=1e-6)
-        assert batch.boxes.dtype == torch.float32 and not batch.boxes[place, count:].any()
+        np.testing.assert_allclose(images.boxes[place, :count], shares, rtol=1e-6)
+        assert images.boxes.dtype == torch.float32 and not images.boxes[place, count:].any()
 
 
 def test_a_derived_category_that_the_detector_lacks_gives_no_label(world: World, split: Split) -> None:
     first, second, *rest = split.expressions
     expressions = (replace(first, category="forklift", derived=True), replace(second, derived=True), *rest)
     tensors = tensors_of(world, replace(split, expressions=expressions))
-    assert tensors.gather([0]).labels.tolist() == [-1]
-    assert world.open().labels[tensors.gather([1]).labels] == second.category
+    assert tensors.gather([0]).labels.category.tolist() == [-1]
+    assert world.open().labels[tensors.gather([1]).labels.category] == second.category
     assert tensors.labelled == len(expressions) - 1
     with pytest.raises(DetectorError, match="forklift"):
         tensors_of(world, replace(split, expressions=(replace(first, category="forklift"), *rest)))
@@ -73,8 +75,8 @@ def test_second_labels_are_the_categories_of_the_second_objects(world: World, sp
         split, store, vocabulary, max_length=8, with_labels=False, lexicon=Lexicon.load(categories=store.labels)
     )
     assert "bed" not in store.labels
-    assert tensors.gather(range(4)).second_labels.tolist() == [1, -1, -1, -1]
-    assert tensors_of(world, split).gather(range(4)).second_labels.tolist() == [-1] * 4
+    assert tensors.gather(range(4)).labels.second_category.tolist() == [1, -1, -1, -1]
+    assert tensors_of(world, split).gather(range(4)).labels.second_category.tolist() == [-1] * 4
 
 
 def test_order_labels_are_the_places_that_phrases_count(world: World, split: Split) -> None:
@@ -85,8 +87,8 @@ def test_order_labels_are_the_places_that_phrases_count(world: World, split: Spl
     store, vocabulary = world.open(), Vocabulary.from_expressions(["dog"])
     lexicon = Lexicon.load(categories=store.labels)
     tensors = SplitTensors(split, store, vocabulary, max_length=8, with_labels=False, lexicon=lexicon)
-    assert tensors.gather(range(4)).order_labels.tolist() == [order_index("right", 1), order_index("left", 0), -1, -1]
-    assert tensors_of(world, split).gather(range(4)).order_labels.tolist() == [-1] * 4
+    assert tensors.gather(range(4)).labels.order.tolist() == [order_index("right", 1), order_index("left", 0), -1, -1]
+    assert tensors_of(world, split).gather(range(4)).labels.order.tolist() == [-1] * 4
 
 
 def test_image_index_is_equal_only_within_an_image(world: World, split: Split) -> None:
@@ -117,14 +119,14 @@ def test_batches_hold_every_expression_once_in_order(world: World, split: Split)
 def test_without_labels_every_label_is_unknown(world: World, split: Split) -> None:
     tensors = tensors_of(world, split, with_labels=False)
     assert tensors.labelled == 0
-    assert set(tensors.gather(range(16)).labels.tolist()) == {-1}
+    assert set(tensors.gather(range(16)).labels.category.tolist()) == {-1}
 
 
 def test_an_expression_without_a_category_has_no_label(world: World, split: Split) -> None:
     first, *rest = split.expressions
     tensors = tensors_of(world, replace(split, expressions=(replace(first, category=None), *rest)))
     assert tensors.labelled == 15
-    assert tensors.gather([0]).labels.tolist() == [-1]
+    assert tensors.gather([0]).labels.category.tolist() == [-1]
 
 
 def test_a_category_that_the_detector_lacks_is_named(world: World, split: Split) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
+from aligncat.alignment.inputs import ImageTensors
 from aligncat.datasets.load import load_split
 from aligncat.detectors.device import check_device, default_device
 from aligncat.errors import ConfigError
@@ -75,9 +76,10 @@ def test_the_model_gets_its_inputs_on_its_own_device(call: str, trained: Path, w
     class ReachedError(Exception):
         pass
 
-    def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def look(module: nn.Module, inputs: tuple[ImageTensors, Tensor]) -> None:
         if isinstance(module, GroundingModel):
-            devices.update(str(tensor.device) for tensor in inputs)
+            images, tokens = inputs
+            devices.update(str(tensor.device) for tensor in (*images, tokens))
             raise ReachedError
 
     hook = register_module_forward_pre_hook(look)

@@ -247,7 +247,7 @@ class TestThresholds:
 def test_the_memory_of_a_pass_does_not_depend_on_the_number_of_phrases(grounder: Grounder, photos: list[Path]) -> None:
     [candidates] = grounder.detector.detect([Image.open(photos[0]).convert("RGB")], ["image"])
     passes = []
-    hook = grounder.model.register_forward_pre_hook(lambda _, inputs: passes.append(len(inputs[0])))
+    hook = grounder.model.register_forward_pre_hook(lambda _, inputs: passes.append(len(inputs[1])))
     many = [f"dog {number}" for number in range(2 * PHRASES_AT_ONCE + 5)]
     found = grounder.ground_candidates(candidates, many)
     hook.remove()
@@ -283,7 +283,7 @@ def test_several_images_are_grounded_in_one_pass_as_each_alone(calibrated: Path,
     three, four = (cut(each, most - 1) for each in whole[2:])
     asked = [(one, PHRASES), (two, ["both dogs"]), (three, PHRASES), (four, ["a unicorn"]), (one, PHRASES)]
     passes = []
-    hook = grounder.model.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[:2]))
+    hook = grounder.model.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].valid.shape[:2]))
     found = grounder.ground_images(asked)
     hook.remove()
     assert passes[0] == (3, most) and {(3, most - 1), (2, most)} < {*passes}

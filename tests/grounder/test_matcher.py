@@ -15,6 +15,7 @@ from helpers.tiny_run import ALIGNMENT, TEXT, World
 from safetensors.torch import load_file, save_file
 
 from aligncat.alignment.config import Order, RelationPart
+from aligncat.alignment.inputs import ImageTensors
 from aligncat.datasets.load import load_split
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError, DetectorError
@@ -71,13 +72,14 @@ def test_evidence_is_the_formula_in_numpy(grounder: Grounder, world: World, spli
 
     def relative(row: int, text: str) -> np.ndarray:
         """Return the fine scores of a text less their scale over the reference candidates."""
-        one = [torch.from_numpy(array) for array in images.rows(np.array([row]))]
+        one = ImageTensors(*map(torch.from_numpy, images.rows(np.array([row]))))
         known = torch.from_numpy(bank.features[bank.valid][None])
         with torch.inference_mode():
             tokens = grounder.vocabulary.encode([text], 8)
-            scores = grounder.model(*one[:3], tokens).fine_scores[0].numpy()
+            scores = grounder.model(one, tokens).fine_scores[0].numpy()
             size = torch.ones(1, known.shape[1], dtype=torch.bool)
-            others = grounder.model(known, torch.zeros_like(size, dtype=torch.int64), size, tokens).fine_scores
+            reference = ImageTensors(known, size.long(), size, size.float(), torch.zeros(*size.shape, 4))
+            others = grounder.model(reference, tokens).fine_scores
         return scores - np.log(np.mean(np.exp(others[0].double().numpy())))
 
     for row, text in enumerate(texts):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from aligncat.language.attributes import COLOURS, order_of
-from aligncat.phrases.colours import COLOURS as MEASURED
+from aligncat.language.attributes import order_of
 
 SIDES = ("left", "right", "top", "bottom")
 
@@ -30,6 +31,35 @@ SIDES = ("left", "right", "top", "bottom")
         ("man all the way left", ("left", 0)),
         ("extreme left cup", ("left", 0)),
         ("leftmost of the three dogs", ("left", 0)),
+        ("2 from left", ("left", 1)),
+        ("number 3 from the right", ("right", 2)),
+        ("right side second person", ("right", 1)),
+        ("last on right", ("right", 0)),
+        ("tie at the second from the left", ("left", 1)),
+        ("bowl of soup on far left", ("left", 0)),
+        ("second slice of pizza from left", ("left", 1)),
+        ("cat on the bed far left", ("left", 0)),
+        ("kid far left wearing red", ("left", 0)),
+        ("blue row boat second from right", ("right", 1)),
+        ("leftmost man in a yellow polka dot top", ("left", 0)),
+        # Counted among a part of the objects: those of a row, or at a place.
+        ("second row from top third from left", None),
+        ("far left in the back row", None),
+        ("second donut from top left", None),
+        ("far left giraffe in the front", None),
+        ("the far right and the far left cushions", None),
+        # Another object is counted.
+        ("hat of the far left man", None),
+        ("far left man's hat", None),
+        ("cat on the leftmost bed", None),
+        ("man in the far left chair", None),
+        ("girl riding second horse from left", None),
+        ("man with second surfboard from left", None),
+        # No number to count to.
+        ("0 from left", None),
+        ("2 dogs from left", None),
+        ("zebras 2 left", None),
+        ("second to last on right", None),
         # These say where an object is. Another one may be there as well.
         ("left dog", None),
         ("dog on the left", None),
@@ -51,5 +81,13 @@ def test_places_in_an_order(phrase: str, expected: tuple[str, int] | None) -> No
     assert order_of(phrase, SIDES) == expected
 
 
-def test_the_colours_are_those_that_can_be_measured() -> None:
-    assert set(COLOURS.values()) == set(MEASURED)
+WORDS = (
+    *("left", "right", "top", "most", "far", "second", "2", "0", "last", "side", "from", "on", "the"),
+    *("a", "of", "to", "in", "row", "man", "s", "biggest", "all", "way", "\u0665"),
+)
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join) | st.text())
+def test_any_text_is_read_without_an_error(text: str) -> None:
+    found = order_of(text, SIDES)
+    assert found is None or (found[0] in SIDES and 0 <= found[1] < 10)

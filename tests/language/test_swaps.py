@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aligncat.language.swaps import COLORS, swapped
+from aligncat.language.colours import COLOURS
+from aligncat.language.swaps import swapped
 
 
 def test_a_colour_is_swapped_for_every_other_colour() -> None:
-    assert swapped("Red car!") == tuple(f"{color} car" for color in COLORS if color != "red")
+    assert swapped("Red car!") == tuple(f"{color} car" for color in COLOURS if color != "red")
     assert swapped("grey car") == swapped("gray car")
 
 
@@ -47,7 +48,7 @@ def test_a_swap_of_a_swap_leads_back() -> None:
         ("traffic light", set()),
         ("the light on the pole", set()),
         ("lamp with light bulb", set()),
-        ("the pink top", {f"the {color} top" for color in COLORS if color != "pink"}),
+        ("the pink top", {f"the {color} top" for color in COLOURS if color != "pink"}),
         ("tank top", set()),
         ("glass of red wine", set()),
         ("brown bear", set()),
@@ -69,7 +70,7 @@ def test_a_swap_of_a_swap_leads_back() -> None:
         # Shades.
         ("light colored dog", {"dark colored dog"}),
         ("dark dog", {"light dog"}),
-        ("light blue", {f"light {color}" for color in COLORS if color not in ("blue", "black", "white")}),
+        ("light blue", {f"light {color}" for color in COLOURS if color not in ("blue", "black", "white")}),
         # People have few colours.
         ("black guy", {"white guy", "black woman", "black lady"}),
         # Places.

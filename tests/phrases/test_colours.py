@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from helpers.phrase_store import statistics
 
+from aligncat.language.colours import COLOUR_OF, COLOURS
 from aligncat.phrases.colours import colour_words
 
 Pixel = tuple[int, int, int]
 OUTLINE, EDGE = (10, 10, 10), (250, 250, 250)
 RED, BLUE, SKIN, HAIR = (210, 30, 30), (30, 60, 200), (225, 170, 130), (90, 55, 30)
-COLOURS: dict[str, Pixel] = {
+PIXELS: dict[str, Pixel] = {
     "red": RED,
     "orange": (240, 140, 20),
     "brown": (120, 70, 30),
@@ -27,12 +28,16 @@ COLOURS: dict[str, Pixel] = {
 
 @pytest.mark.parametrize("word", COLOURS)
 def test_a_plain_colour_has_its_word(word: str) -> None:
-    assert colour_words(statistics([COLOURS[word]])) == {word}
+    assert colour_words(statistics([PIXELS[word]])) == {word}
+
+
+def test_every_word_for_a_colour_names_one_that_can_be_measured() -> None:
+    assert set(COLOUR_OF.values()) == set(COLOURS)
 
 
 @pytest.mark.parametrize("word", ["red", "orange", "brown", "yellow", "green", "blue", "purple", "pink"])
 def test_outlines_and_white_edges_do_not_change_the_word(word: str) -> None:
-    assert colour_words(statistics([COLOURS[word]] * 12 + [OUTLINE] * 3 + [EDGE] * 4)) == {word}
+    assert colour_words(statistics([PIXELS[word]] * 12 + [OUTLINE] * 3 + [EDGE] * 4)) == {word}
 
 
 def test_a_pale_red_is_pink() -> None:
@@ -57,7 +62,7 @@ def test_a_colour_between_two_words_has_both(pixel: Pixel, words: set[str]) -> N
 
 
 def test_a_colour_between_gray_and_white_has_both() -> None:
-    assert colour_words(statistics([COLOURS["gray"]] * 5 + [EDGE] * 5)) == {"gray", "white"}
+    assert colour_words(statistics([PIXELS["gray"]] * 5 + [EDGE] * 5)) == {"gray", "white"}
 
 
 def test_the_colour_of_a_person_is_that_of_the_clothes() -> None:

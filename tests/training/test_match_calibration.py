@@ -13,10 +13,11 @@ from scipy.optimize import minimize
 
 from aligncat.datasets.load import load_split
 from aligncat.datasets.split import Split
+from aligncat.grounder.distinct import one_of_each
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.matching import EVIDENCE, Calibration, Evidence, contradictions
-from aligncat.language.swaps import COLORS
-from aligncat.training.calibration import calibrate, distinct, make_pairs, reference_images, stored_images
+from aligncat.language.colours import COLOURS
+from aligncat.training.calibration import calibrate, make_pairs, reference_images, stored_images
 from aligncat.training.match_regression import Pairs, fit_answer, fit_present, logistic_regression
 
 
@@ -91,20 +92,13 @@ def test_other_objects_of_the_category_are_no_answers() -> None:
     assert right > 0.9 and wrong < 0.1
 
 
-def test_distinct_candidates_are_the_first_of_each_object() -> None:
-    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [0, 0, 10, 4], [20, 1, 30, 10]], np.float32)
-    assert distinct(boxes, np.ones(5, bool)) == [0, 2, 3]
-    assert distinct(boxes, np.array([False, True, False, True, True])) == [1, 3, 4]
-    assert distinct(boxes, np.zeros(5, bool)) == []
-
-
 def test_reference_images_have_each_object_once(world: World) -> None:
     store = world.open()
     ids = list(load_split(world.data, "train").images)
     references = reference_images(stored_images(store, ids, ()))
     for row, image_id in enumerate(ids):
         candidates = store.candidates(image_id)
-        kept = distinct(candidates.boxes, np.ones(len(candidates), bool))[:8]
+        kept = one_of_each(candidates.boxes, range(len(candidates)))[:8]
         assert references.valid[row].sum() == len(kept)
         assert np.array_equal(references.features[row, : len(kept)], candidates.features[kept])
         assert references.categories[row, : len(kept)].tolist() == candidates.categories[kept].tolist()
@@ -131,7 +125,7 @@ def test_categories_and_referents_of_the_split_do_not_matter(grounder: Grounder,
 def test_few_or_no_near_misses_do_not_count(grounder: Grounder, world: World, swaps: int) -> None:
     """Otherwise a quarter of the weight would be that of a few pairs."""
     split = load_split(world.data, "train")
-    word = next(word for word in COLORS if contradictions(word, grounder.vocabulary))
+    word = next(word for word in COLOURS if contradictions(word, grounder.vocabulary))
     noun = next(word for word in grounder.labels if not grounder.vocabulary.unknown(word))
     texts = [f"{word} {noun}" if row < swaps else noun for row in range(len(split.expressions))]
     found = calibrated(grounder, world, with_texts(split, texts))

@@ -12,6 +12,7 @@ import torch
 from helpers.tiny_run import ALIGNMENT, STEPS, TEXT, TRAINING, World, checkpoint, equal, interrupted_at, run, weights
 from torch import Tensor
 
+from aligncat.alignment.inputs import ImageTensors, Labels
 from aligncat.alignment.orders import ORDERS
 from aligncat.grounder.batches import Batch
 from aligncat.grounder.model import GroundingModel, ModelConfig
@@ -27,17 +28,21 @@ def batch(size: int = 8) -> Batch:
     lengths[-1] = 6  # the longest phrase is in the last part, so the others are padded more than they need
     categories = torch.randint(0, CLASSES, (size, SLOTS), generator=random)
     return Batch(
-        features=torch.randn(size, SLOTS, DIM, generator=random).half(),
-        categories=categories,
-        valid=torch.arange(SLOTS) < torch.randint(2, SLOTS + 1, (size, 1), generator=random),
+        images=ImageTensors(
+            features=torch.randn(size, SLOTS, DIM, generator=random).half(),
+            categories=categories,
+            valid=torch.arange(SLOTS) < torch.randint(2, SLOTS + 1, (size, 1), generator=random),
+            confidences=torch.rand(size, SLOTS, generator=random),
+            boxes=torch.rand(size, SLOTS, 4, generator=random),
+        ),
         tokens=torch.randint(3, WORDS, (size, 6), generator=random) * (torch.arange(6) < lengths),
-        labels=categories[:, 0],
+        labels=Labels(
+            category=categories[:, 0],
+            second_category=torch.randint(-1, CLASSES, (size,), generator=random),
+            order=torch.randint(-1, ORDERS, (size,), generator=random),
+        ),
         image_index=torch.arange(size) // 2 * 2,
         rows=torch.arange(size),
-        boxes=torch.rand(size, SLOTS, 4, generator=random),
-        confidences=torch.rand(size, SLOTS, generator=random),
-        second_labels=torch.randint(-1, CLASSES, (size,), generator=random),
-        order_labels=torch.randint(-1, ORDERS, (size,), generator=random),
     )
 
 
@@ -65,15 +70,11 @@ def test_losses_and_gradients_are_those_of_a_forward_pass_for_each_part(ranks: i
     loss = together.training_step(data, 0)
     loss.backward()  # type: ignore[no-untyped-call]
     assert len(passes) == 1
-    size = len(data.rows) // ranks
     losses = []
-    for start in range(0, len(data.rows), size):
-        part = Batch(*(tensor[start : start + size] for tensor in data))
-        part = part._replace(tokens=part.tokens[:, : int((part.tokens != 0).sum(dim=1).max())])
-        inputs = (part.features, part.categories, part.valid, part.tokens, part.labels, part.boxes)
-        read = {"second_labels": part.second_labels, "order_labels": part.order_labels}
-        alignment = apart.model(*inputs, part.confidences, **read)
-        found = apart.model.alignment.losses(alignment, part.valid, part.image_index, part.labels, **read)
+    for rows in torch.arange(len(data.rows)).chunk(ranks):
+        images, labels, tokens = data.images.rows(rows), data.labels.rows(rows), data.tokens[rows]
+        alignment = apart.model(images, tokens[:, : int((tokens != 0).sum(dim=1).max())], labels)
+        found = apart.model.alignment.losses(alignment, images.valid, data.image_index[rows], labels)
         losses.append(found["total"])
     expected = torch.stack(losses).mean()
     expected.backward()  # type: ignore[no-untyped-call]
@@ -86,7 +87,7 @@ def test_losses_and_gradients_are_those_of_a_forward_pass_for_each_part(ranks: i
 
 def test_the_parts_of_an_alignment_are_its_rows_in_order() -> None:
     data, model = batch(), module(context="relations").model
-    whole = model(data.features, data.categories, data.valid, data.tokens, data.labels, data.boxes, data.confidences)
+    whole = model(data.images, data.tokens, data.labels)
     whole = replace(whole, fine_scores=None)
     first, second = whole.chunks(2)
     assert first.fine_scores is None and second.fine_scores is None
@@ -102,7 +103,7 @@ def assert_joined(first: Any, second: Any, whole: Any, leave_out: Set[str] = fro
 def test_in_bfloat16_only_the_text_encoder_is_rounded() -> None:
     data = batch()
     model = module().model
-    arguments = (data.features, data.categories, data.valid, data.tokens, data.labels)
+    arguments = (data.images, data.tokens, data.labels)
     exact, rounded = model(*arguments), model(*arguments, text_dtype=torch.bfloat16)
     torch.testing.assert_close(rounded.global_queries, exact.global_queries, rtol=0, atol=0)
     assert not torch.equal(rounded.global_texts, exact.global_texts)

@@ -16,10 +16,8 @@ Weighting = Literal["constant", "uncertainty"]
 Features = Literal["query", "query+appearance"]
 Context = Literal["none", "relations"]
 Geometry = Literal["direction", "distance", "overlap", "size"]
-RelationPart = Literal[
-    "direction", "distance", "overlap", "size", "object", "category", "order", "place", "gate", "global", "fine"
-]
 Space = Literal["global", "fine"]
+RelationPart = Literal[Geometry, "object", "category", "order", "place", "gate", Space]
 
 GEOMETRY: tuple[Geometry, ...] = get_args(Geometry)
 """The parts of the geometry of two boxes, `aligncat.alignment.box_geometry.pair_geometry`."""

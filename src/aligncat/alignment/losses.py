@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aligncat.alignment.config import AlignmentConfig, Space
+from aligncat.alignment.inputs import Labels
 from aligncat.alignment.negatives import select_negatives
 from aligncat.alignment.relations import read_loss, relation_scores
 from aligncat.alignment.result import Alignment
@@ -128,14 +129,12 @@ class Objective(nn.Module):
         if config.weighting == "uncertainty" and config.classifier:
             self.log_variances = nn.Parameter(torch.tensor([-math.log(config.lambda_1), -math.log(config.lambda_2)]))
 
-    def forward(  # noqa: PLR0917 - one argument for each thing that a batch says
+    def forward(
         self,
         alignment: Alignment,
         valid: Tensor,
         image_index: Tensor,
-        labels: Tensor | None,
-        second_labels: Tensor | None = None,
-        order_labels: Tensor | None = None,
+        labels: Labels | None,
         peers: Peers = ALONE,
     ) -> dict[str, Tensor]:
         """Return the losses of one batch, or of this device's part of a batch.
@@ -144,11 +143,8 @@ class Objective(nn.Module):
             alignment: the result of the forward pass.
             valid: (B, O) bool, False at padding; at least one True value per row.
             image_index: (B,) int64, equal for samples of the same image, which are never each other's negatives.
-            labels: (B,) int64, c*; -1 if unknown. Required if the config has a text classifier.
-            second_labels: (B,) int64, the category of the second object that each text names; -1 for none. Without
-                them, the classifier of that category is not trained.
-            order_labels: (B,) int64, the place in an order that each text gives its object; -1 for none. Without them,
-                the classifier of that place is not trained.
+            labels: what the texts mean. Required if the config has a text classifier. Without them, the classifiers of
+                the second object's category and of the place in an order are not trained.
             peers: the devices whose candidates are negatives too. All must call this with parts of equal size; the mean
                 of their losses is the loss of the whole batch.
 
@@ -201,16 +197,21 @@ class Objective(nn.Module):
                     "the text classifier needs category labels and the data has none: set alignment.category_train and "
                     "alignment.category_infer to 'none'"
                 )
-            losses["category"] = category_loss(alignment.category_logits, labels, peers.gather(labels))
+            losses["category"] = category_loss(
+                alignment.category_logits, labels.category, peers.gather(labels.category)
+            )
             terms.append(losses["category"])
         if self.log_variances is not None:
             losses["total"] = uncertainty_loss(terms, self.log_variances)
         else:
             losses["total"] = total_loss(terms, (self.config.lambda_1, self.config.lambda_2)[: len(terms)])
-        if relations is not None:
-            read = {"second": (relations.second_logits, second_labels), "order": (relations.order_logits, order_labels)}
+        if relations is not None and labels is not None:
+            read = {
+                "second": (relations.second_logits, labels.second_category),
+                "order": (relations.order_logits, labels.order),
+            }
             for name, (logits, known) in read.items():
-                if logits is not None and known is not None:
+                if logits is not None:
                     losses[name] = read_loss(logits, known)
                     losses["total"] = losses["total"] + self.config.lambda_2 * losses[name]
         return losses

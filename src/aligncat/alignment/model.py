@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from aligncat.alignment.config import AlignmentConfig, Sizes, Space, TrainCategory
+from aligncat.alignment.inputs import ImageTensors, Labels
 from aligncat.alignment.losses import ALONE, Objective, Peers
 from aligncat.alignment.phrase_attention import PhraseAttention
 from aligncat.alignment.relations import RelationSpace, object_weights, relation_score
@@ -40,66 +41,32 @@ class AlignmentModel(nn.Module):
         self.relations = RelationSpace(config, sizes) if config.context == "relations" else None
         self.objective = Objective(config)
 
-    def forward(  # noqa: PLR0917 - one argument for each input of the paper's model
-        self,
-        features: Tensor,
-        categories: Tensor,
-        valid: Tensor,
-        sentences: Tensor,
-        words: Tensor,
-        word_mask: Tensor,
-        labels: Tensor | None = None,
-        boxes: Tensor | None = None,
-        confidences: Tensor | None = None,
-        second_labels: Tensor | None = None,
-        order_labels: Tensor | None = None,
+    def forward(
+        self, images: ImageTensors, sentences: Tensor, words: Tensor, word_mask: Tensor, labels: Labels | None = None
     ) -> Alignment:
         """Align B expressions with the candidates of their images.
 
         Args:
-            features: (B, O, d_v), f_q, of any float type (a store contains float16).
-            categories: (B, O) int64, c^V.
-            valid: (B, O) bool, False at padding.
+            images: the candidates of their images.
             sentences: (B, d_t), f_t.
             words: (B, L, d_t), F_w.
             word_mask: (B, L) bool, False at padding.
-            labels: (B,) int64, c*, used in training mode only; -1 if unknown, which makes S_class 0 for that sample.
-            boxes: (B, O, 4), the candidates' boxes in shares of the photo's width and height, xyxy; any values at
-                padding. Required if `config.context` is "relations".
-            confidences: (B, O), the detector's confidences, highest first. Required if `config.context` is "relations".
-            second_labels: (B,) int64, the category of the second object that an expression names, -1 for none; used in
-                training mode, if `config.context` is "relations".
-            order_labels: (B,) int64, the place in an order that an expression gives its object
-                (`aligncat.alignment.orders.order_index`), -1 for none; used as the second labels are.
+            labels: what the expressions mean; used in training mode only.
 
         Raises:
-            ConfigError: `config.category_train` is "label" in training mode and there are no labels, or
-                `config.context` is "relations" and there are no boxes or confidences.
+            ConfigError: `config.category_train` is "label" in training mode and there are no labels.
         """
-        features = features.to(self.global_query.weight.dtype)
+        images = images._replace(features=images.features.to(self.global_query.weight.dtype))
+        features, candidates = images.features, images.valid
         logits = self._classify(sentences)
-        category = self._category(logits, labels, categories)
-        class_scores = category_score(categories, category).masked_fill(~valid, 0.0)
-        candidates = valid
+        category = self._category(logits, labels, images.categories)
+        class_scores = category_score(images.categories, category).masked_fill(~images.valid, 0.0)
         if self.config.category_stage == "confidence":
-            candidates, _ = with_category(class_scores, category, valid)
+            candidates, _ = with_category(class_scores, category, images.valid)
 
         relations = objects = related = None
         if self.relations is not None:
-            if boxes is None or confidences is None:
-                missing = "boxes" if boxes is None else "confidences"
-                raise ConfigError(f"alignment.context is 'relations' and the {missing} of the candidates are missing")
-            relations = self.relations(
-                features,
-                categories,
-                confidences,
-                boxes,
-                valid,
-                words,
-                word_mask,
-                second_labels=second_labels,
-                order_labels=order_labels,
-            )
+            relations = self.relations(images, words, word_mask, labels)
             objects = object_weights(relations)
             related = relation_score(relations, objects)
 
@@ -137,20 +104,16 @@ class AlignmentModel(nn.Module):
             relations=relations,
         )
 
-    def losses(  # noqa: PLR0917 - one argument for each thing that a batch says
+    def losses(
         self,
         alignment: Alignment,
         valid: Tensor,
         image_index: Tensor,
-        labels: Tensor | None,
-        second_labels: Tensor | None = None,
-        order_labels: Tensor | None = None,
+        labels: Labels | None,
         peers: Peers = ALONE,
     ) -> dict[str, Tensor]:
         """Return the losses of one batch; see `Objective.forward`."""
-        losses: dict[str, Tensor] = self.objective(
-            alignment, valid, image_index, labels, second_labels, order_labels, peers
-        )
+        losses: dict[str, Tensor] = self.objective(alignment, valid, image_index, labels, peers)
         return losses
 
     @property
@@ -163,14 +126,14 @@ class AlignmentModel(nn.Module):
         logits: Tensor = self.classifier(sentences.detach() if self.config.detach_classifier else sentences)
         return logits
 
-    def _category(self, logits: Tensor | None, labels: Tensor | None, categories: Tensor) -> Tensor:
+    def _category(self, logits: Tensor | None, labels: Labels | None, categories: Tensor) -> Tensor:
         """Return the category of each expression in S_class, (B,) int64; -1 for none."""
         if self._category_source == "label":
             if labels is None:
                 raise ConfigError(
                     "alignment.category_train is 'label' and the data has no category labels: set it to 'none'"
                 )
-            return labels
+            return labels.category
         if self._category_source == "classifier" and logits is not None:
             return logits.detach().argmax(dim=1)
         return torch.full_like(categories[:, 0], -1)

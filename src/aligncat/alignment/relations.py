@@ -36,6 +36,7 @@ from torch import Tensor, nn
 
 from aligncat.alignment.box_geometry import PAIR_DIMS, PLACE_DIM, box_places, find_neighbours, pair_geometry
 from aligncat.alignment.config import GEOMETRY, AlignmentConfig, Sizes
+from aligncat.alignment.inputs import ImageTensors, Labels
 from aligncat.alignment.orders import ORDERS, places_in_orders
 from aligncat.alignment.phrase_attention import bidirectional_gru, phrase_feature, word_weights
 from aligncat.alignment.recurrent import read_words
@@ -138,32 +139,18 @@ class RelationSpace(nn.Module):
         self.place = nn.Linear(PLACE_DIM, HIDDEN)
         self.place_text = nn.Linear(sizes.text_dim, HIDDEN)
 
-    def forward(  # noqa: PLR0917 - one argument for each input
-        self,
-        features: Tensor,
-        categories: Tensor,
-        confidences: Tensor,
-        boxes: Tensor,
-        valid: Tensor,
-        words: Tensor,
-        word_mask: Tensor,
-        *,
-        second_labels: Tensor | None = None,
-        order_labels: Tensor | None = None,
+    def forward(
+        self, images: ImageTensors, words: Tensor, word_mask: Tensor, labels: Labels | None = None
     ) -> Relations:
         """Project candidates, pairs of candidates, and words.
 
         Args:
-            features: (B, O, d_v), f_q.
-            categories: (B, O) int64, c^V.
-            confidences: (B, O), the detector's confidences, highest first.
-            boxes: (B, O, 4), in shares of the photo.
-            valid: (B, O) bool, False at padding.
+            images: the candidates.
             words: (B, L, d_t), F_w.
             word_mask: (B, L) bool, False at padding.
-            second_labels: (B,) int64, c2 from the lexicon, -1 for none; used in training mode only.
-            order_labels: (B,) int64, k by `orders.order_index`, -1 for none; used in training mode only.
+            labels: c2 and k, used in training mode only; None for no text to have one.
         """
+        features, categories, valid, confidences, boxes = images
         words = read_words(self.gru, words, word_mask)
         of_object, of_relation, of_order, of_place = (
             phrase_feature(words, word_weights(scores, word_mask)) for scores in self.weigh(words).unbind(dim=-1)
@@ -176,7 +163,7 @@ class RelationSpace(nn.Module):
         if self.second_category is not None:
             # beta [c_j = c2] as a further part of the dot product of a candidate and a text.
             logits = self.second_category(of_object)
-            named = CATEGORY_WEIGHT * self._one_hot(logits, second_labels)
+            named = CATEGORY_WEIGHT * self._one_hot(logits, None if labels is None else labels.second_category)
             object_texts = torch.cat([object_texts, named], dim=1)
             of_class = torch.arange(self.classes, device=categories.device)
             objects = torch.cat([objects, (categories[..., None] == of_class).to(objects.dtype)], dim=2)
@@ -186,7 +173,7 @@ class RelationSpace(nn.Module):
         if self.order is not None:
             # gamma [i has the place k], as above.
             order_logits = self.order(of_order)
-            counted = ORDER_WEIGHT * self._one_hot(order_logits, order_labels)
+            counted = ORDER_WEIGHT * self._one_hot(order_logits, None if labels is None else labels.order)
             place_texts = torch.cat([place_texts, counted], dim=1)
             orders = places_in_orders(categories, boxes, confidences, neighbours, valid)
             places = torch.cat([places, orders.to(places.dtype)], dim=2)

@@ -10,31 +10,28 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from aligncat.language.tokens import word_set
+
 # What the words at a place are: how many words, and their category as a name or as a hint.
 Match = Callable[[Sequence[str], int, bool], tuple[int, str | None, str | None]]
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
 
 _TOKEN = re.compile(r"'s\b|[^\W_]+|[,;:.]")
 _GENITIVE = re.compile(r"\s*'\s*s\b")
 OWNER = "'s"
-_ARTICLES = _words("a an the")
-_DETERMINERS = _ARTICLES | _words("this that these those his her its their my your our another each every")
-_PREPOSITIONS = _words(
+_ARTICLES = word_set("a an the")
+_DETERMINERS = _ARTICLES | word_set("this that these those his her its their my your our another each every")
+_PREPOSITIONS = word_set(
     "of in on with w at by to from near behind beside besides between under underneath above over below beneath "
     "against around along across through inside outside onto into atop without for as like than toward towards among "
     "amongst amid off up about after before beyond past down upon out via within next closest nearest farthest "
     "furthest closer nearer farther further infront"
 )
-_CLAUSES = _words(
+_CLAUSES = word_set(
     "and or but while where when which who whom whose if because so though not there it he she him they "
     "is are was were be been being am has have had do does did can could will would may might must"
 )
 # Verbs without -ing or -ed. They end a noun phrase that already has a noun.
-_VERBS = _words(
+_VERBS = word_set(
     "sits stands wears holds looks walks lies lays rides plays hits swings uses watches eats drinks cuts carries faces "
     "leans shows appears seems stares runs jumps throws catches waits reads talks sleeps drives flies skis surfs "
     "sit stand wear hold look walk ride play eat hang face held made worn cut seen stuck shown hung kept sat stood "
@@ -42,43 +39,45 @@ _VERBS = _words(
 )
 _BOUNDARIES = _PREPOSITIONS | _CLAUSES | frozenset((*",;:.", OWNER))
 # Not boundaries before a noun: "the closest chair", "an upside-down cup", "the blurred-out man".
-_ADJECTIVES = _words("closest nearest farthest furthest down up out off")
+_ADJECTIVES = word_set("closest nearest farthest furthest down up out off")
 # Placeholders for a noun that the phrase does not have, except before "of" ("one of the zebras").
-_STAND_INS = _words("one ones thing things object objects item items")
+_STAND_INS = word_set("one ones thing things object objects item items")
 # Boundaries after which the head noun may follow if there was none before: "a slice of pizza", "this is a dog".
-_LEADING = _words("of and or , ; : . is are was there it")
+_LEADING = word_set("of and or , ; : . is are was there it")
 
 # Where something is, and words around such a word: "second from the far left guy", "close to cam umbrella".
-_PLACES = _words(
+_PLACES = word_set(
     "left right top bottom front back middle center centre rear far side corner edge end upper lower leftmost "
     "rightmost lefthand righthand hand most us me you cam camera viewer screen foreground background"
 )
-_ORDINALS = _words(
+_ORDINALS = word_set(
     "first second third fourth fifth sixth seventh eighth ninth tenth last 1st 2nd 3rd 4th 5th 6th 7th 8th 9th 10th "
     "1 2 3 4 5 6 7 8 9 10"
 )
-PLACED = _PLACES | _ORDINALS | _words("one two three four five six close way all just only very both half not")
-_INTO_PLACES = _words("from to on in at by closest nearest farthest furthest closer")
-_RELATIONS = _words("next behind beside near under underneath above below between against")
-_LANDMARKS = _words("in on at to by next behind beside near under above below of from between over against front")
+PLACED = _PLACES | _ORDINALS | word_set("one two three four five six close way all just only very both half not")
+_INTO_PLACES = word_set("from to on in at by closest nearest farthest furthest closer")
+_RELATIONS = word_set("next behind beside near under underneath above below between against")
+_LANDMARKS = word_set("in on at to by next behind beside near under above below of from between over against front")
 
 # People whom a clause without "that" can begin with: "the chair man is sitting in".
-_PEOPLE = _words("man men woman women guy guys lady ladies girl girls boy boys kid kids person people child")
-_IS = _words("is was are were has had sits sat holds wears rides uses")
+_PEOPLE = word_set("man men woman women guy guys lady ladies girl girls boy boys kid kids person people child")
+_IS = word_set("is was are were has had sits sat holds wears rides uses")
 # After the name of an animal, these mean the animal: "the giraffe mom".
-_KIN = _words("mom mother mommy mama mum dad daddy father parent baby adult male female twin sibling")
+_KIN = word_set("mom mother mommy mama mum dad daddy father parent baby adult male female twin sibling")
 # What may hold a thing, so that "in hand" says nothing of the thing: "the left one in her hand".
-_HOLDERS = _words("hand hands arm arms lap mouth face head hair fingers finger foot feet")
+_HOLDERS = word_set("hand hands arm arms lap mouth face head hair fingers finger foot feet")
 
 # Parts and belongings, of which the thing may follow after "on": "the tire on a motorcycle".
-_PARTS = _words("tire tires wheel wheels handle strap pad lid knob window door pillow pillows cushion blanket")
+_PARTS = word_set("tire tires wheel wheels handle strap pad lid knob window door pillow pillows cushion blanket")
 
-_COLOURS = _words("white black red blue green yellow brown grey gray pink purple orange tan gold golden silver beige")
+_COLOURS = word_set("white black red blue green yellow brown grey gray pink purple orange tan gold golden silver beige")
 # "orange" is the fruit before these words and at the end of a noun phrase, and the colour elsewhere.
 _AFTER_A_FRUIT = (
     _PLACES
     | _ORDINALS
-    | _words("slice slices wedge wedges half halves piece pieces segment segments sitting lying laying cut peel peels")
+    | word_set(
+        "slice slices wedge wedges half halves piece pieces segment segments sitting lying laying cut peel peels"
+    )
 )
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aligncat.alignment.inputs import ImageTensors
 from aligncat.export.tracing import quiet_tracing
 from aligncat.grounder.exported_files import INPUTS, OPSET
 from aligncat.grounder.grounder import Grounder
-from aligncat.grounder.torch_scorer import ImageTensors, References, score_tensors
+from aligncat.grounder.torch_scorer import References, score_tensors
 
 _PHRASES, _CANDIDATES, _WORDS = 3, 5, 4  # none of the traced sizes is 1, which the exporter would fix
 

@@ -9,24 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aligncat.datasets.lexicon import Lexicon
-from aligncat.language.attributes import ASPECTS, COLOURS, Aspect, aspects_of, words_of
-
-PERSON = "person"
-"""The category whose colours are those of the clothes."""
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
+from aligncat.language.attributes import ASPECTS, Aspect, aspects_of, words_of
+from aligncat.language.colours import COLOUR_OF
+from aligncat.language.tokens import word_set
+from aligncat.phrases.nouns import PERSON
 
 _SIZES = {"big", "small", "tall", "short"}
 # After these words comes another object, or a part of this one.
-_OTHERS = _words(
+_OTHERS = word_set(
     "with near next behind beside besides holding under underneath beneath above below over between by against riding "
     "of that who which eating carrying pulling having has on in at wearing wears touching facing"
 )
-_WORN = _words("with in wearing wears")  # after a person come the clothes, whose colour is the person's here
-_PLACES = _words("on in at to side part corner edge end far most very the of")  # between an object and its place
+_WORN = word_set("with in wearing wears")  # after a person come the clothes, whose colour is the person's here
+_PLACES = word_set("on in at to side part corner edge end far most very the of")  # between an object and its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +30,7 @@ class Asked:
 
     Attributes:
         category: the category of its object, as the lexicon reads it; None if it does not tell.
-        colours: the names of colours, of `aligncat.phrases.colours.COLOURS`.
+        colours: the names of colours, of `aligncat.language.colours.COLOURS`.
         aspects: places and sizes, in order and without duplicates.
         rank: the place in the order of the first aspect: 1 for "second from left", otherwise 0.
         colour_words: the words of the phrase that name these colours.
@@ -58,7 +53,7 @@ def asked_of(text: str, lexicon: Lexicon) -> Asked:
     category = lexicon.category(text)
     words = words_of(text)
     own = _own_words(words, clothed=category == PERSON)
-    colours = [word for word in own if word in COLOURS and not (word == "orange" and category == "orange")]
+    colours = [word for word in own if word in COLOUR_OF and not (word == "orange" and category == "orange")]
     aspects: list[Aspect] = []
     rank = 0
     for said in aspects_of(words):
@@ -71,7 +66,7 @@ def asked_of(text: str, lexicon: Lexicon) -> Asked:
             aspects.append(said.aspect)
     return Asked(
         category,
-        frozenset(COLOURS[word] for word in colours),
+        frozenset(COLOUR_OF[word] for word in colours),
         tuple(dict.fromkeys(aspects)),
         rank,
         tuple(dict.fromkeys(colours)),

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aligncat.alignment.inputs import ImageTensors, Labels
 from aligncat.alignment.orders import DIRECTIONS, order_index
 from aligncat.datasets.categories import canonical_category, category_index
 from aligncat.datasets.lexicon import Lexicon
@@ -35,36 +36,33 @@ class Batch(NamedTuple):
     """A batch of B (image, expression) pairs.
 
     Attributes:
-        features: (B, O, d_v + d_a) float16, f_q and, if the grounder reads further columns, those.
-        categories: (B, O) int64, c^V.
-        valid: (B, O) bool, False for padding.
+        images: the candidates; the features are float16, boxes and confidences are 0 for padding.
         tokens: (B, L) int64, the ids of the words, padded with PAD.
-        labels: (B,) int64, c* as a class index; -1 where unknown.
+        labels: what the expressions mean.
         image_index: (B,) int64, a number that pairs have in common if they have the same image.
         rows: (B,) int64, the positions of the expressions in their split.
-        boxes: (B, O, 4) float32, the candidates' boxes in shares of the photo's width and height, xyxy; 0 for padding.
-        confidences: (B, O) float32, the detector's confidences; 0 for padding.
-        second_labels: (B,) int64, the category of the second object that an expression names, as a class index; -1 for
-            none.
-        order_labels: (B,) int64, the place in an order that an expression gives its object, of `alignment.orders`; -1
-            for none.
     """
 
-    features: Tensor
-    categories: Tensor
-    valid: Tensor
+    images: ImageTensors
     tokens: Tensor
-    labels: Tensor
+    labels: Labels
     image_index: Tensor
     rows: Tensor
-    boxes: Tensor
-    confidences: Tensor
-    second_labels: Tensor
-    order_labels: Tensor
 
     def chunks(self, count: int) -> list[Batch]:
         """Return the batch as `count` equal parts, in order; B must be a multiple of `count`."""
-        return [Batch(*part) for part in zip(*(tensor.chunk(count) for tensor in self), strict=True)]
+        size = len(self.rows) // count
+        parts = (slice(start, start + size) for start in range(0, len(self.rows), size))
+        return [
+            Batch(
+                self.images.rows(part),
+                self.tokens[part],
+                self.labels.rows(part),
+                self.image_index[part],
+                self.rows[part],
+            )
+            for part in parts
+        ]
 
 
 class SplitTensors:
@@ -75,10 +73,9 @@ class SplitTensors:
         store: the store with the candidates of their images.
         vocabulary: converts words to token ids.
         max_length: the number of words read from each expression.
-        with_labels: whether to set the labels (c*); otherwise every label is -1.
+        with_labels: whether to set c*; otherwise it is always -1.
         columns: the columns of the store that the grounder reads beside f_q.
-        lexicon: reads the second labels in the expressions. Without it, these and the places in an order are not read,
-            and all are -1.
+        lexicon: reads c2 in the expressions. Without it, c2 and k are not read, and always -1.
 
     Raises:
         DataError: an expression has no words.
@@ -106,15 +103,12 @@ class SplitTensors:
         del images
         self._tokens = _tokens(split, vocabulary, max_length)
         self._lengths = (self._tokens != PAD).sum(dim=1)
-        self._labels = torch.full((len(split.expressions),), -1)
-        if with_labels:
-            label_of = _labels_by_category(split, store.labels)
-            self._labels = torch.tensor([label_of.get(name, -1) for name in values_of(split.expressions, "category")])
-        self._second_labels = torch.full((len(split.expressions),), -1)
-        self._order_labels = torch.full((len(split.expressions),), -1)
-        if lexicon is not None:
-            self._second_labels = _second_labels(split, lexicon, store.labels)
-            self._order_labels = _order_labels(split)
+        unknown = torch.full((len(split.expressions),), -1)
+        self._labels = Labels(
+            category=_category_labels(split, store.labels) if with_labels else unknown,
+            second_category=unknown if lexicon is None else _second_labels(split, lexicon, store.labels),
+            order=unknown if lexicon is None else _order_labels(split),
+        )
 
     def __len__(self) -> int:
         return len(self.expressions)
@@ -122,7 +116,7 @@ class SplitTensors:
     @property
     def labelled(self) -> int:
         """The number of expressions with a label (c*)."""
-        return int((self._labels >= 0).sum())
+        return int((self._labels.category >= 0).sum())
 
     @property
     def confidences(self) -> NDArray[np.float32]:
@@ -136,17 +130,17 @@ class SplitTensors:
         found = self._candidates.gather(image)
         further = {each.column.name: found[further_column(each.column.name)] for each in self._columns}
         return Batch(
-            features=_with_columns(found["features"], self._columns, further),
-            categories=found["categories"],
-            valid=found["valid"],
+            images=ImageTensors(
+                features=_with_columns(found["features"], self._columns, further),
+                categories=found["categories"],
+                valid=found["valid"],
+                confidences=found["confidences"],
+                boxes=found["relative_boxes"],
+            ),
             tokens=self._tokens[row, : int(self._lengths[row].max())],
-            labels=self._labels[row],
+            labels=self._labels.rows(row),
             image_index=image,
             rows=row,
-            boxes=found["relative_boxes"],
-            confidences=found["confidences"],
-            second_labels=self._second_labels[row],
-            order_labels=self._order_labels[row],
         )
 
     def batches(self, size: int) -> Iterator[Batch]:
@@ -172,6 +166,12 @@ def _tokens(split: Split, vocabulary: Tokens, max_length: int) -> Tensor:
     for place, part in zip(range(0, len(tokens), _ENCODED), parts, strict=True):
         tokens[place : place + len(part), : part.shape[1]] = part
     return tokens
+
+
+def _category_labels(split: Split, labels: tuple[str, ...]) -> Tensor:
+    """Return c* of each expression as a class index, (E,); -1 if unknown."""
+    label_of = _labels_by_category(split, labels)
+    return torch.tensor([label_of.get(name, -1) for name in values_of(split.expressions, "category")])
 
 
 def _second_labels(split: Split, lexicon: Lexicon, labels: Sequence[str]) -> Tensor:

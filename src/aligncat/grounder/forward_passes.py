@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aligncat.datasets.split import Split
-from aligncat.grounder.batches import Batch, SplitTensors
+from aligncat.grounder.batches import SplitTensors
 from aligncat.grounder.choices import choices_of, join_choices
 from aligncat.grounder.images import Images
 from aligncat.grounder.matcher import answer_slots
@@ -28,7 +28,7 @@ def choose_all(grounder: TrainedGrounder, store: Store, split: Split) -> Choices
     )
     parts = []
     for batch in tensors.batches(PHRASES_AT_ONCE):
-        images = _images(batch)
+        images = Images(*(tensor.cpu().numpy() for tensor in batch.images))
         texts = [split.expressions[row].text for row in batch.rows.tolist()]
         # One forward pass for the choice and for `match`, unless an expression means several objects.
         shared = grounder.matcher is not None and all(phrase_for_one(text) == text for text in texts)
@@ -43,8 +43,3 @@ def choose_all(grounder: TrainedGrounder, store: Store, split: Split) -> Choices
             choices = replace(choices, match=match.present, several=several & images.valid)
         parts.append(choices)
     return join_choices(parts)
-
-
-def _images(batch: Batch) -> Images:
-    tensors = (batch.features, batch.categories, batch.valid, batch.confidences, batch.boxes)
-    return Images(*(tensor.cpu().numpy() for tensor in tensors))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.choices import object_probability
+from aligncat.grounder.distinct import one_of_each
 from aligncat.grounder.doubts import doubts
 from aligncat.grounder.grounding import Answer, CandidateScore, Grounding
 from aligncat.types import RLE, Candidates, Choices
@@ -61,21 +61,15 @@ def grounding_of(
 def best_slots(grounding: Grounding, count: int, boxes: NDArray[np.float32]) -> list[int]:
     """Return the most probable candidates, best first: the choice, then others of the refined set, each object once.
 
-    Two candidates are one object if the IoU of their boxes is above SAME_OBJECT_IOU.
-
     Args:
         grounding: the grounding of an expression.
         count: the most candidates to return, at least 1.
         boxes: (O, 4) xyxy in any unit.
     """
     shares = np.array([candidate.probability for candidate in grounding.candidates])
-    chosen = [grounding.choice]
-    for slot in np.argsort(-shares, kind="stable").tolist():
-        if len(chosen) == count or shares[slot] <= 0:
-            break
-        if box_iou(boxes[slot][None], boxes[chosen]).max() <= SAME_OBJECT_IOU and slot not in chosen:
-            chosen.append(slot)
-    return chosen
+    best_first = np.argsort(-shares, kind="stable").tolist()
+    others = (slot for slot in best_first if slot != grounding.choice and shares[slot] > 0)
+    return one_of_each(boxes, [grounding.choice, *others])[:count]
 
 
 def with_answers(

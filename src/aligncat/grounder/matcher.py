@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncat.errors import ConfigError
-from aligncat.geometry import SAME_OBJECT_IOU, box_iou
+from aligncat.grounder.distinct import one_of_each
 from aligncat.grounder.images import Images
 from aligncat.grounder.matching import Logistic, gather_evidence
 from aligncat.grounder.scored import Scored, Scorer
@@ -88,8 +88,7 @@ def answer_slots(phrase: str, choice: int, answers: NDArray[np.float32], boxes: 
     """Return the candidates that an expression refers to, best first, each object once.
 
     For an expression that means one object, this is the choice. For several, it is as many of the most probable objects
-    as the expression says, or else all that are as probable as ANSWER; in any case the most probable one. Two
-    candidates are one object if the IoU of their boxes is above SAME_OBJECT_IOU.
+    as the expression says, or else all that are as probable as ANSWER; in any case the most probable one.
 
     Args:
         phrase: the expression.
@@ -100,11 +99,6 @@ def answer_slots(phrase: str, choice: int, answers: NDArray[np.float32], boxes: 
     said = several_of(phrase)
     if said is None:
         return [choice]
-    chosen: list[int] = []
-    for slot in np.argsort(-answers, kind="stable").tolist():
-        wanted = answers[slot] >= ANSWER if said.count is None else answers[slot] > 0
-        if chosen and (not wanted or len(chosen) == said.count):
-            break
-        if not chosen or box_iou(boxes[slot][None], boxes[chosen]).max() <= SAME_OBJECT_IOU:
-            chosen.append(slot)
-    return chosen
+    wanted = answers >= ANSWER if said.count is None else answers > 0
+    best_first = np.argsort(-answers, kind="stable").tolist()
+    return one_of_each(boxes, best_first[: max(1, int(wanted.sum()))])[: said.count]

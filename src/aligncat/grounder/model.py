@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from aligncat.alignment.config import AlignmentConfig, Sizes
+from aligncat.alignment.inputs import ImageTensors, Labels
 from aligncat.alignment.model import AlignmentModel
 from aligncat.alignment.result import Alignment
 from aligncat.language.config import TextEncoderConfig
@@ -64,50 +65,25 @@ class GroundingModel(nn.Module):
         sizes = Sizes(visual_dim=feature_dim, text_dim=config.text.dim, classes=classes)
         self.alignment = AlignmentModel(config.alignment, sizes)
 
-    def forward(  # noqa: PLR0917 - one argument for each input of the model
+    def forward(
         self,
-        features: Tensor,
-        categories: Tensor,
-        valid: Tensor,
+        images: ImageTensors,
         tokens: Tensor,
-        labels: Tensor | None = None,
-        boxes: Tensor | None = None,
-        confidences: Tensor | None = None,
+        labels: Labels | None = None,
         *,
-        second_labels: Tensor | None = None,
-        order_labels: Tensor | None = None,
         text_dtype: torch.dtype = torch.float32,
     ) -> Alignment:
         """Align B expressions with the candidates of their images.
 
         Args:
-            features: (B, O, feature_dim), f_q and the further columns.
-            categories: (B, O) int64, c^V.
-            valid: (B, O) bool, False for padding.
+            images: the candidates of their images.
             tokens: (B, L) int64, padded with PAD.
-            labels: (B,) int64, c*, or -1 where unknown; used in training only.
-            boxes: (B, O, 4), the candidates' boxes in shares of the photo, xyxy; required if the alignment's `context`
-                is "relations".
-            confidences: (B, O), the detector's confidences, highest first; required as the boxes are.
-            second_labels: (B,) int64, the category of the second object that an expression names, -1 for none; used in
-                training only.
-            order_labels: (B,) int64, the place in an order that an expression gives its object
-                (`aligncat.alignment.orders.order_index`), -1 for none; used in training only.
+            labels: what the expressions mean; used in training only.
             text_dtype: float32, or bfloat16 for the text encoder's matrix products. All scores are float32.
         """
         with torch.autocast(tokens.device.type, text_dtype, enabled=text_dtype != torch.float32):
             encoded = self.text(tokens)
         alignment: Alignment = self.alignment(
-            features,
-            categories,
-            valid,
-            encoded.sentences.float(),
-            encoded.words.float(),
-            encoded.mask,
-            labels,
-            boxes,
-            confidences,
-            second_labels,
-            order_labels,
+            images, encoded.sentences.float(), encoded.words.float(), encoded.mask, labels
         )
         return alignment

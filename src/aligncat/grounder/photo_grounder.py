@@ -10,9 +10,11 @@ from aligncat.detectors.description import DetectorDescription
 from aligncat.detectors.protocol import Detector
 from aligncat.files.given_images import ImageInput
 from aligncat.grounder.doubts import Thresholds
+from aligncat.grounder.expressions import checked_phrases
 from aligncat.grounder.ground_many import Answering, Pair, PhotoAnswer, ground_photos
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.matcher import Matcher
+from aligncat.language.tokens import Tokens
 from aligncat.types import Candidates, Choices
 
 if TYPE_CHECKING:
@@ -25,12 +27,14 @@ class PhotoGrounder(ABC):
     """Answers phrases on photos through a detector; a subclass chooses among the detector's candidates.
 
     Attributes:
+        vocabulary: what splits expressions into words and, in a trained grounder, into token ids.
         labels: the names of the detector's categories, by class index.
         detector_description: the description of its detector.
         provenance: what it was made from, as JSON values: data, training config with its seed, versions.
         matcher: what computes `Grounding.match`; None if the grounder is not calibrated.
     """
 
+    vocabulary: Tokens
     labels: tuple[str, ...]
     detector_description: DetectorDescription
     provenance: Mapping[str, Any]
@@ -51,9 +55,13 @@ class PhotoGrounder(ABC):
     def detector(self) -> Detector:
         """The detector, loaded at first use."""
 
-    @abstractmethod
     def check_expressions(self, expressions: str | Sequence[str]) -> list[str]:
-        """Return one or several expressions as a list; see `Grounder.check_expressions`."""
+        """Return one or several expressions as a list, after checks that are made before any slow work.
+
+        Raises:
+            DataError: there are no expressions, or one is not text or has no words.
+        """
+        return checked_phrases(expressions, self.vocabulary)
 
     @abstractmethod
     def ground_candidates(

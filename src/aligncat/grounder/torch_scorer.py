@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligncat.alignment.config import Space
+from aligncat.alignment.inputs import ImageTensors
 from aligncat.alignment.relations import relation_scores
 from aligncat.alignment.result import Alignment
 from aligncat.alignment.scores import log_partition
@@ -66,31 +67,8 @@ class TorchScorer:
         if found is None or found[0] != device:
             images = _on(self._references, device)
             tokens = torch.from_numpy(self._vocabulary.ids(["object"], 1)).expand(len(images.features), -1).to(device)
-            found = self._aligned = device, References(align(self._model, images, tokens), images.valid)
+            found = self._aligned = device, References(self._model(images, tokens), images.valid)
         return found[1]
-
-
-class ImageTensors(NamedTuple):
-    """`Images` as tensors."""
-
-    features: Tensor
-    categories: Tensor
-    valid: Tensor
-    confidences: Tensor
-    boxes: Tensor
-
-
-def align(model: GroundingModel, images: ImageTensors, tokens: Tensor) -> Alignment:
-    """Return the alignment of B expressions, (B, L) token ids, with their images."""
-    alignment: Alignment = model(
-        images.features,
-        images.categories,
-        images.valid,
-        tokens,
-        boxes=images.boxes,
-        confidences=images.confidences,
-    )
-    return alignment
 
 
 def score_tensors(
@@ -104,7 +82,7 @@ def score_tensors(
         tokens: (B, L) int64, the token ids of the expressions.
         references: the reference images; without them there are no relative scores.
     """
-    alignment = align(model, images, tokens)
+    alignment: Alignment = model(images, tokens)
     # For an image without candidates, softmax returns NaN.
     probabilities = alignment.final_scores.masked_fill(~alignment.kept, float("-inf")).softmax(dim=1).nan_to_num(0.0)
     logits = alignment.category_logits

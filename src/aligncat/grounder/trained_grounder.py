@@ -9,7 +9,6 @@ from itertools import groupby, islice
 
 from aligncat.errors import DetectorError
 from aligncat.grounder.choices import choices_of
-from aligncat.grounder.expressions import checked_phrases
 from aligncat.grounder.features import ScaledColumn
 from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.grounding import Grounding
@@ -20,7 +19,6 @@ from aligncat.grounder.photo_grounder import PhotoGrounder
 from aligncat.grounder.scored import Scorer
 from aligncat.grounder.unlike import UNLIKE, Familiar, unlike_training
 from aligncat.language.several import phrase_for_one
-from aligncat.language.tokens import Tokens
 from aligncat.language.vocabulary import Vocabulary
 from aligncat.types import Candidates
 
@@ -32,7 +30,6 @@ class TrainedGrounder(PhotoGrounder):
     """A grounder that was trained.
 
     Attributes:
-        vocabulary: what splits expressions into words and token ids.
         max_length: the number of words, or word pieces, that it reads of each expression.
         columns: the further features of a candidate that it reads beside f_q.
         familiar: what tells images that are unlike those of its training (`unlike_training`); None if not recorded.
@@ -40,7 +37,6 @@ class TrainedGrounder(PhotoGrounder):
             recorded. Others in a phrase are reported as unknown.
     """
 
-    vocabulary: Tokens
     max_length: int
     columns: tuple[ScaledColumn, ...]
     familiar: Familiar | None
@@ -50,14 +46,6 @@ class TrainedGrounder(PhotoGrounder):
     @abstractmethod
     def scorer(self) -> Scorer:
         """Its model."""
-
-    def check_expressions(self, expressions: str | Sequence[str]) -> list[str]:
-        """Return one or several expressions as a list, after checks that are made before any slow work.
-
-        Raises:
-            DataError: there are no expressions, or one is not text or has no words.
-        """
-        return checked_phrases(expressions, self.vocabulary)
 
     def ground_candidates(
         self, candidates: Candidates, expressions: str | Sequence[str], *, several: bool = False, top: int = 1

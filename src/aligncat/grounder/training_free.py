@@ -23,8 +23,7 @@ from aligncat.detectors.protocol import Detector
 from aligncat.detectors.registered import registered_name
 from aligncat.detectors.registry import open_detector
 from aligncat.errors import ConfigError, DetectorError
-from aligncat.grounder.asked import PERSON, Asked, asked_of
-from aligncat.grounder.expressions import checked_phrases
+from aligncat.grounder.asked import Asked, asked_of
 from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.groundings import best_slots, grounding_of, with_answers
@@ -33,6 +32,7 @@ from aligncat.grounder.photo_grounder import PhotoGrounder
 from aligncat.grounder.training_free_rules import choose_by_rules
 from aligncat.language.tokens import RULE
 from aligncat.language.vocabulary import Vocabulary
+from aligncat.phrases.nouns import PERSON
 from aligncat.types import Candidates, Choices
 from aligncat.versions import installed_versions
 
@@ -160,14 +160,6 @@ class TrainingFreeGrounder(PhotoGrounder):
         if self._detector is None:
             raise DetectorError("this training-free grounder was made for a store; give a detector to ground images")
         return self._detector
-
-    def check_expressions(self, expressions: str | Sequence[str]) -> list[str]:
-        """Return one or several expressions as a list, after checks that are made before any slow work.
-
-        Raises:
-            DataError: there are no expressions, or one is not text or has no words.
-        """
-        return checked_phrases(expressions, self.vocabulary)
 
     def ground_candidates(
         self, candidates: Candidates, expressions: str | Sequence[str], *, several: bool = False, top: int = 1

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.asked import Asked
+from aligncat.grounder.distinct import one_of_each
 from aligncat.language.attributes import Aspect
 from aligncat.phrases.colours import colour_words
 
@@ -100,12 +100,7 @@ def _objects(
     """Return the candidates that are confident enough, each object once, most confident first."""
     slots = np.flatnonzero(among)
     slots = slots[confidences[slots] >= LEAST_CONFIDENCE * confidences[slots].max()]
-    same = box_iou(boxes[slots], boxes[slots]) > SAME_OBJECT_IOU
-    chosen: list[int] = []
-    for place in range(len(slots)):
-        if not same[place, chosen].any():
-            chosen.append(place)
-    return np.asarray(slots[chosen], np.int64)
+    return np.array(one_of_each(boxes, slots.tolist()), np.int64)
 
 
 def _scores(aspects: tuple[Aspect, ...], boxes: _Boxes) -> NDArray[np.float64]:

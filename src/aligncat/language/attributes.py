@@ -10,13 +10,11 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Literal, NamedTuple
 
+from aligncat.language.colours import COLOUR_OF
 from aligncat.language.set_phrases import in_set_phrase
+from aligncat.language.tokens import word_set
 
 Aspect = Literal["left", "right", "top", "bottom", "middle", "near", "far", "big", "small", "tall", "short"]
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
 
 
 _TOKEN = re.compile(r"[^\W_]+")
@@ -35,12 +33,6 @@ _NAMES: dict[Aspect, str] = {
 }
 ASPECTS: dict[str, Aspect] = {word: aspect for aspect, words in _NAMES.items() for word in words.split()}
 """The words for places and sizes."""
-COLOURS = {
-    **{name: name for name in _words("red orange brown yellow green blue purple pink black gray white")},
-    **{"grey": "gray", "silver": "gray", "gold": "yellow", "golden": "yellow", "tan": "brown"},
-    **{"violet": "purple", "navy": "blue", "maroon": "red"},
-}
-"""The words for colours, each with the name of its colour."""
 _ORDINALS = {
     word: rank
     for rank, words in enumerate(
@@ -51,14 +43,20 @@ _ORDINALS = {
     )
     for word in words.split()
 }
-_OUTERMOST = _words("leftmost rightmost topmost bottommost uppermost highest lowest")
-_FAR = _words("far farthest furthest extreme most")
-_LINKS = _words("to on the at")  # between a rank and its place: "second on the left", "furthest to the right"
-_GROUPS = _words("two three four five all them these those group row")  # "leftmost of the three"
-_BEFORE_OTHERS = _words("behind beside besides next near between by under underneath beneath above below against")
-_ARTICLES = _words("the a an this that its")
-_VIEWERS = _words("camera cam viewer us you me screen photo picture image frame pic photographer front")
-_TURNED = _words("looking facing turned turning pointing")
+_NUMBERS = {str(number): number - 1 for number in range(1, 11)}
+_SIZES = word_set("big small tall short")
+_OUTERMOST = word_set("leftmost rightmost topmost bottommost uppermost highest lowest")
+_FAR = word_set("far farthest furthest extreme most")
+_LINKS = word_set("to on the at")  # between a rank and its place: "second on the left", "furthest to the right"
+_GROUPS = word_set("two three four five all them these those group row")  # "leftmost of the three"
+_WORN = word_set("in with wearing")
+_OWNERS = word_set("of in on at with holding wearing riding carrying")
+_NO_NOUNS = _LINKS | word_set("from side hand end edge corner part of in with and or that who which is")
+_PARTS = word_set("row rows column columns s")  # "s" is that of "the far left man's hat"
+_BEFORE_OTHERS = word_set("behind beside besides next near between by under underneath beneath above below against")
+_ARTICLES = word_set("the a an this that its")
+_VIEWERS = word_set("camera cam viewer us you me screen photo picture image frame pic photographer front")
+_TURNED = word_set("looking facing turned turning pointing")
 
 
 class Said(NamedTuple):
@@ -101,12 +99,26 @@ def order_of(text: str, directions: Collection[str]) -> tuple[Aspect, int] | Non
         directions: where counting may start, such as "left" and "right".
 
     Returns:
-        The direction and the rank, from 0; None if the phrase does not count.
+        The direction and the rank, from 0; None if the phrase does not count, or counts among a part of its objects
+        ("second donut from top left", "third from left in the second row") or counts another object ("hat of the far
+        left man").
     """
     words = words_of(text)
-    ends = next((place for place, word in enumerate(words) if _leads_to_another(words, place)), len(words))
-    said = aspects_of(words[:ends])
-    return next(((aspect, rank) for _, aspect, rank in said if aspect in directions and rank is not None), None)
+    own = words[: next((place for place, word in enumerate(words) if _leads_to_another(words, place)), len(words))]
+    said = [each for each in aspects_of(own) if each.aspect not in _SIZES and not _is_worn(own, each.word)]
+    aspects, ranks = {each.aspect for each in said}, {each.rank for each in said if each.rank is not None}
+    is_part = any(word in _PARTS and not in_set_phrase(own, at) for at, word in enumerate(own))
+    if is_part or len(aspects) != 1 or len(ranks) != 1:
+        return None
+    [aspect], [rank] = aspects, ranks
+    return (aspect, rank) if aspect in directions else None
+
+
+def _is_worn(words: list[str], place: int) -> bool:
+    """Return whether a word is a top that is worn: "in a striped top", but "in the top left"."""
+    *before, last = ["", *words[max(place - 5, 0) : place]]
+    is_place = last in _ARTICLES | _LINKS | _FAR | ASPECTS.keys()
+    return words[place] == "top" and not is_place and not _WORN.isdisjoint(before)
 
 
 def _leads_to_another(words: list[str], place: int) -> bool:
@@ -132,8 +144,8 @@ def _says_no_aspect(words: list[str], place: int) -> bool:
     before = words[max(place - 3, 0) : place]
     last, following = before[-1:], words[place + 1 : place + 2]
     if words[place] in _FAR:
-        return bool(following) and following[0] in ASPECTS
-    if in_set_phrase(words, place) or (words[place] == "top" and COLOURS.keys() & last):
+        return next((each for each in words[place + 1 :] if each not in _LINKS), "") in ASPECTS
+    if in_set_phrase(words, place) or (words[place] == "top" and COLOUR_OF.keys() & last):
         return True
     turned = [word for word in before if word not in _FAR][-1:]
     return "not" in before or not _TURNED.isdisjoint(turned) or following == ["handed"]
@@ -141,13 +153,37 @@ def _says_no_aspect(words: list[str], place: int) -> bool:
 
 def _rank(words: list[str], place: int) -> int | None:
     """Return the rank of an aspect: 1 in "second from the left", "2nd dog from left" and "second biggest", or None."""
-    before = words[:place]
-    while before and before[-1] in _LINKS:
-        before.pop()
-    last = before[-1] if before else ""
-    if last in _ORDINALS:
-        return _ORDINALS[last]
-    if "from" in before[-3:]:
-        return next((_ORDINALS[word] for word in reversed(before) if word in _ORDINALS), None)
-    most = words[place + 1 : place + 2] == ["most"] or before[-3:] == ["all", "the", "way"]
-    return 0 if words[place] in _OUTERMOST or last in _FAR or most else None
+    end = place
+    while end and words[end - 1] in _LINKS:
+        end -= 1
+    before, after = words[:end], words[place + 1 : place + 3]
+    other, last = ["", "", *before][-2:]
+    ordinals = [at for at, word in enumerate(before) if word in _ORDINALS]
+    if last in _ORDINALS or (ordinals and "from" in before[-3:]):
+        first = ordinals[-1]
+        rank, following = _ORDINALS[words[first]], words[first + 1 :]
+    elif last == "from" and other in _NUMBERS:  # "2 from left"
+        return _NUMBERS[other]
+    elif after[:1] == ["side"] and after[-1] in _ORDINALS:  # "right side second person"
+        return _ORDINALS[after[-1]]
+    elif words[place] in _OUTERMOST or last in _FAR or before[-3:] == ["all", "the", "way"] or after[:1] == ["most"]:
+        first, rank, following = len(before) - 1 if last in _FAR else place, 0, after[after[:1] == ["most"] :]
+    elif last == "last" and other != "to":  # "last on right"
+        return 0
+    else:
+        return None
+    return None if _is_anothers(words, first, following) else rank
+
+
+def _is_anothers(words: list[str], first: int, following: list[str]) -> bool:
+    """Return whether another object is counted: "hat of the far left man", "cat on the second bed from left".
+
+    Args:
+        words: the words of the phrase.
+        first: the place of "far" or "second".
+        following: the words after "far left" or "second".
+    """
+    while first and words[first - 1] in _ARTICLES:
+        first -= 1
+    has_noun = bool(following) and following[0] not in _NO_NOUNS and not following[0].endswith("ing")
+    return has_noun and first > 0 and words[first - 1] in _OWNERS | _BEFORE_OTHERS

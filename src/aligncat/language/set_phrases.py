@@ -28,7 +28,7 @@ _FIXED = frozenset(
         *("super man", "iron man", "gingerbread man", "bat boy", "ball boy", "ball girl", "lazy boy", "cow boy"),
         *("cow girl", "over there", "over here", "over easy", "bent over", "all over", "left over", "left overs"),
         *("under armour", "under armor", "under shirt", "under wear", "light saber", "street lights"),
-        *("traffic lights", "stop lights", "light bulbs", "light poles", "light posts"),
+        *("row boat", "row boats", "traffic lights", "stop lights", "light bulbs", "light poles", "light posts"),
     )
 )
 

@@ -11,12 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from aligncat.language.tokens import RULE, tokenize
-
-
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
+from aligncat.language.tokens import RULE, tokenize, word_set
 
 NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 NUMBERS |= {str(number): number for number in range(2, 11)} | {"both": 2, "pair": 2, "couple": 2, "trio": 3}
@@ -26,12 +21,12 @@ _EACH = {"every", "each"}  # a singular noun follows
 _DROPPED = {*_ALL, "of", "the", "a", *NUMBERS}  # before the head noun
 
 # The words that end the part of a phrase that has the head noun.
-_ENDS = _set(
+_ENDS = word_set(
     "of in on at by with without under over above below behind beside besides near next to from for between among "
     "inside outside against across along around beneath underneath toward towards facing "
     "that which who whose where while is are was were has have and or not"
 )
-_PLACES = _set(
+_PLACES = word_set(
     "left right top bottom middle center centre front back leftmost rightmost closest nearest farthest furthest up "
     "down far side corner only together"
 )
@@ -48,13 +43,13 @@ _SINGULAR = {
     **{"tvs": "tv", "cds": "cd", "pcs": "pc"},
 }
 # The singular of nouns that are plurals after a number or "all" only.
-_COUNTED = {each: each for each in _set("sheep deer fish aircraft salmon moose bison skis scissors luggage")}
+_COUNTED = {each: each for each in word_set("sheep deer fish aircraft salmon moose bison skis scissors luggage")}
 _COUNTED |= {"glasses": "glass"}
-_BUNCHES = _set("bananas grapes flowers roses tulips keys")  # "a bunch of" them is one thing
+_BUNCHES = word_set("bananas grapes flowers roses tulips keys")  # "a bunch of" them is one thing
 # "Glasses" after these are drinking glasses.
-_DRINKS = _set("wine water beer champagne drinking shot juice milk cocktail martini soda whiskey wineglass")
+_DRINKS = word_set("wine water beer champagne drinking shot juice milk cocktail martini soda whiskey wineglass")
 # Words in -s that name one thing, or a pair that counts as one.
-_NO_PLURALS = _set(
+_NO_PLURALS = word_set(
     "bus glass grass dress class gas lens canvas cactus octopus walrus tennis chess mess press boss bass moss pass "
     "toss kiss compass cross brass mattress waitress actress business princess fitness wilderness harness iris virus "
     "campus circus plus bonus focus status jesus christmas texas us this is his its hers yes less across always "
@@ -65,7 +60,7 @@ _NO_PLURALS = _set(
     "earbuds clippers shears handcuffs"
 )
 # Parts of a person or an animal, and clothes: after a possessor without its apostrophe, they are of one.
-_PARTS = _set(
+_PARTS = word_set(
     "ears eyes legs feet hands arms horns tusks hooves paws wings spots stripes teeth fingers toes knees shoulders "
     "lips elbows butts heads necks tails manes shoes boots socks gloves mittens sneakers sandals"
 )

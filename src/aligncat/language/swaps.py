@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from aligncat.language.colours import COLOURS
 from aligncat.language.set_phrases import in_set_phrase
-from aligncat.language.tokens import RULE, tokenize
+from aligncat.language.tokens import RULE, tokenize, word_set
 
-
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "gray")
 _SPELLINGS = {"grey": "gray"}
 _OPPOSITES = (
     (("left",), ("right",)),
@@ -39,7 +34,7 @@ _OPPOSITES = (
 
 def _others() -> Mapping[str, tuple[str, ...]]:
     """Return word -> the words that contradict it."""
-    others = {color: tuple(other for other in COLORS if other != color) for color in COLORS}
+    others = {color: tuple(other for other in COLOURS if other != color) for color in COLOURS}
     others |= {spelling: others[color] for spelling, color in _SPELLINGS.items()}
     for one, other in _OPPOSITES:
         others |= dict.fromkeys(one, other) | dict.fromkeys(other, one)
@@ -47,24 +42,24 @@ def _others() -> Mapping[str, tuple[str, ...]]:
 
 
 _OTHERS = _others()
-_COLOR_WORDS = frozenset((*COLORS, *_SPELLINGS))
+_COLOR_WORDS = frozenset((*COLOURS, *_SPELLINGS))
 _SHADES = ("dark", "light")
 
 # Words that are no noun: after an attribute that must stand before a noun, they mean that it is none.
-_NO_NOUNS = _set(
+_NO_NOUNS = word_set(
     "of in on with w at by to from near behind beside besides between under over above below beneath underneath next "
     "against around along across through inside outside into onto for as like than that which who whose where while "
     "and or but is are was were be has have the a an this his her its their not closest nearest farthest facing "
     "sitting standing holding lying laying hanging"
 )
-_PLACES = _set("left right top bottom middle center centre front back side corner edge far upper lower row most")
-_BEFORE_PLACES = _PLACES | _set("in on at the to from of very and near our your my towards toward by up facing is")
-_PRONOUNS = _set("his her its their my your our")
-_PEOPLE = _set(
+_PLACES = word_set("left right top bottom middle center centre front back side corner edge far upper lower row most")
+_BEFORE_PLACES = _PLACES | word_set("in on at the to from of very and near our your my towards toward by up facing is")
+_PRONOUNS = word_set("his her its their my your our")
+_PEOPLE = word_set(
     "man men woman women guy guys lady ladies boy boys girl girls person people child children kid kids couple "
     "gentleman gentlemen adult adults player fellow dude male female"
 )
-_ANIMALS = _set("dog dogs cat cats horse horses cow cows elephant elephants giraffe zebra sheep bear bird")
+_ANIMALS = word_set("dog dogs cat cats horse horses cow cows elephant elephants giraffe zebra sheep bear bird")
 
 
 def swapped(phrase: str) -> tuple[str, ...]:

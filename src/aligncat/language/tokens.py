@@ -66,6 +66,11 @@ class Tokens(Protocol):
     def __len__(self) -> int: ...
 
 
+def word_set(words: str) -> frozenset[str]:
+    """Return the words of a text that are separated by white space, as a set."""
+    return frozenset(words.split())
+
+
 def tokenize(text: str, rule: int = FIRST_RULE) -> list[str]:
     """Split an expression into lower-case words.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncat.errors import DataError
-from aligncat.files.atomic import write_atomic
 from aligncat.files.documents import read_json
 from aligncat.language.tokens import FIRST_RULE, RULE, tokenize
 
@@ -158,13 +156,9 @@ class Vocabulary:
             raise DataError("not a vocabulary: its key 'words' must be a list of strings")
         return cls(words, rule)
 
-    def save(self, path: Path) -> None:
-        """Write the vocabulary as a JSON file."""
-        write_atomic(path, json.dumps(self.to_dict(), ensure_ascii=False).encode())
-
     @classmethod
     def load(cls, path: Path, rule: int = FIRST_RULE) -> Vocabulary:
-        """Read a vocabulary from the JSON file that `save` wrote.
+        """Read a vocabulary from a JSON file with what `to_dict` returns.
 
         Args:
             path: the file.

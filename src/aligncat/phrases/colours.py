@@ -13,13 +13,8 @@ import colorsys
 import numpy as np
 from numpy.typing import NDArray
 
-COLUMN = "colour"
-VERSION = 1
-NUMBERS = 17
-"""How many of the column's numbers are read."""
-COLOURS = ("red", "orange", "brown", "yellow", "green", "blue", "purple", "pink", "black", "gray", "white")
+from aligncat.detectors.colour import HUES
 
-_HUES = 11
 _NEUTRAL = np.array([0.08, 0.5, 0.9])  # the usual value of a dark, a grey and a bright pixel
 _COLOURED = 0.3  # an object has a colour if this share of its pixels has a hue
 _ONE_COLOUR = 0.75  # and if this share of them is in three neighbouring bins
@@ -37,22 +32,23 @@ def colour_words(statistics: NDArray[np.floating], *, person: bool = False) -> f
     """Return the words that people might use for an object's colour.
 
     Args:
-        statistics: (>= 17,), the object's row of the column `colour`.
+        statistics: (17,), the object's row of the column `colour`.
         person: whether the object is a person, whose colour is that of the clothes: hues of skin do not count.
 
     Returns:
-        One of COLOURS if the colour is clear, two if it is between them, none if there is no main colour.
+        One of `aligncat.language.colours.COLOURS` if the colour is clear, two if it is between them, none if there is
+        no main colour.
     """
     numbers = np.asarray(statistics, np.float64)
-    shares, means = numbers[: _HUES + 3] ** 2, numbers[_HUES + 3 : NUMBERS]
-    hues, neutral = shares[:_HUES].copy(), shares[_HUES:]
+    shares, means = numbers[: HUES + 3] ** 2, numbers[HUES + 3 :]
+    hues, neutral = shares[:HUES].copy(), shares[HUES:]
     if person:
         return _worn(hues)
     coloured = hues.sum()
     if coloured <= _UNCOLOURED:
         return _uncoloured(neutral)
     best = int(hues.argmax())
-    together = hues[[(best - 1) % _HUES, best, (best + 1) % _HUES]].sum()
+    together = hues[[(best - 1) % HUES, best, (best + 1) % HUES]].sum()
     if coloured < _COLOURED or together < _ONE_COLOUR * coloured:
         return frozenset()
     red, green, blue = np.clip((means - neutral @ _NEUTRAL) / coloured, 0, 1)
@@ -65,10 +61,10 @@ def _worn(hues: NDArray[np.float64]) -> frozenset[str]:
     """Return the colour of a person's clothes: that of the only large share of pixels without the hues of skin."""
     hues[list(_SKIN)] = 0
     best = int(hues.argmax())
-    together = hues[[(best - 1) % _HUES, best, (best + 1) % _HUES]].sum()
+    together = hues[[(best - 1) % HUES, best, (best + 1) % HUES]].sum()
     if together < _WORN or together < _ONE_COLOUR * hues.sum():
         return frozenset()
-    return frozenset((_hue_name(360 / _HUES * best),))
+    return frozenset((_hue_name(360 / HUES * best),))
 
 
 def _uncoloured(neutral: NDArray[np.float64]) -> frozenset[str]:

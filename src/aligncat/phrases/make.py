@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aligncat.datasets.config import DataConfig
+from aligncat.detectors.colour import COLOUR
 from aligncat.files.hashes import file_sha256
-from aligncat.phrases.colours import COLUMN, NUMBERS, VERSION
 from aligncat.phrases.grammar import VERSION as GRAMMAR
 from aligncat.phrases.grammar import Phrase, describe
 from aligncat.phrases.objects import objects_of
@@ -42,13 +42,10 @@ def reads_colours(store: Store, recipe: PhraseRecipe) -> bool:
     """
     if recipe.colours == "none":
         return False
-    stored = next((each for each in store.manifest.columns if each.name == COLUMN), None)
-    if stored is not None and stored.version == VERSION and stored.dim >= NUMBERS:
+    if COLOUR in store.manifest.columns:
         return True
     if recipe.colours == "required":
-        from aligncat.types import FeatureColumn
-
-        store.manifest.check_column(FeatureColumn(COLUMN, VERSION, NUMBERS), store.folder)
+        store.manifest.check_column(COLOUR, store.folder)
     logger.warning(
         "%s: the store has no colours that aligncat can read, so no phrase names a colour; extract into "
         "another folder with --appearance true, or give --recipe.colours none",

@@ -12,6 +12,7 @@ from aligncat.datasets.lexicon import regular_plural
 from aligncat.files.documents import parse_toml
 
 PERSON = "person"
+"""The category whose colours are those of the clothes."""
 
 _IRREGULAR = {
     "person": "people",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aligncat.detectors.colour import COLOUR
 from aligncat.geometry import box_iou, mask_iou
-from aligncat.phrases.colours import COLUMN, colour_words
+from aligncat.phrases.colours import colour_words
 from aligncat.phrases.nouns import is_person
 from aligncat.phrases.recipe import PhraseRecipe
 from aligncat.types import Candidates
@@ -72,7 +73,7 @@ def objects_of(
         shares = (x1 / width, y1 / height, x2 / width, y2 / height)
         words: frozenset[str] = frozenset()
         if colours:
-            words = colour_words(candidates.columns[COLUMN][row], person=is_person(names[0]))
+            words = colour_words(candidates.columns[COLOUR.name][row], person=is_person(names[0]))
         found.append(
             PhotoObject(
                 category=names[0],

@@ -157,11 +157,12 @@ def study_table(
     labels = {**labels}
     for name, floors in study_floors(results).items():
         rows[name], labels[name] = floors, name
-    conditions = {**_conditions(rows[next(iter(rows))][splits[0]]), "Split": "", "Config": ""}
+    conditions = {**_conditions(rows[next(iter(rows))][splits[0]]), "Split": "", "Config": "", "Features": ""}
     shared = " · ".join(f"{name}: {value}" for name, value in conditions.items() if value)
     heading = shown(title, shared, style="table.title")
     table = DataTable(heading, caption=_CAPTION, collapse_padding=True)
     table.add_column("Row", overflow="fold")
+    table.add_column("Features", overflow="fold")
     for split in splits:
         table.add_column(f"{split} REC", justify="right")
         if paper:
@@ -173,7 +174,7 @@ def study_table(
             cells.append(_percent(found))
             if paper:
                 cells.append(f"{paper[name][split]:.2f}" if split in paper.get(name, {}) else "-")
-        table.add_row(labels[name], *cells)
+        table.add_row(labels[name], next(iter(summary.values())).first.reads, *cells)
     return table
 
 

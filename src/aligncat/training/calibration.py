@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from aligncat.datasets.split import Split
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
+from aligncat.grounder.distinct import one_of_each
 from aligncat.grounder.features import ScaledColumn, with_columns
 from aligncat.grounder.images import Images
 from aligncat.grounder.matching import Calibration, Evidence, contradictions, gather_evidence
@@ -39,9 +40,8 @@ from aligncat.training.match_regression import PRESENT, Pairs, fit_answer, fit_p
 EXPRESSIONS = 2000  # of the validation split that are used; more do not change five numbers
 REFERENCES = 256  # images
 REFERENCE_OBJECTS = 8  # of an image
-LEAST = (
-    20.0  # pairs of a kind, counted by weight; fewer near misses do not count, and without the others nothing is fitted
-)
+# Pairs of a kind, counted by weight. Fewer near misses do not count, and without the others nothing is fitted.
+LEAST = 20.0
 _BATCH = 256
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def reference_images(images: Images) -> Images:
     slots = np.zeros((len(images.valid), REFERENCE_OBJECTS), np.int64)
     valid = np.zeros(slots.shape, bool)
     for row in range(len(slots)):
-        kept = distinct(images.boxes[row], images.valid[row])[:REFERENCE_OBJECTS]
+        kept = one_of_each(images.boxes[row], np.flatnonzero(images.valid[row]).tolist())[:REFERENCE_OBJECTS]
         slots[row, : len(kept)], valid[row, : len(kept)] = kept, True
     rows = np.arange(len(slots))[:, None]
     return Images(
@@ -128,21 +128,6 @@ def reference_images(images: Images) -> Images:
         images.confidences[rows, slots] * valid,
         images.boxes[rows, slots] * valid[:, :, None],
     )
-
-
-def distinct(boxes: NDArray[np.float32], among: NDArray[np.bool_]) -> list[int]:
-    """Return the candidates that are the first of their object, in order.
-
-    Args:
-        boxes: (O, 4) xyxy in any unit, most confident candidate first.
-        among: (O,) bool, the candidates to choose from.
-    """
-    same = box_iou(boxes, boxes) > SAME_OBJECT_IOU
-    chosen: list[int] = []
-    for slot in np.flatnonzero(among).tolist():
-        if not same[slot, chosen].any():
-            chosen.append(slot)
-    return chosen
 
 
 def make_pairs(
@@ -177,7 +162,7 @@ def make_pairs(
         if choice is not None:
             among &= box_iou(images.boxes[row][choice][None], images.boxes[row])[0] <= SAME_OBJECT_IOU
             among[choice] = False
-        return distinct(images.boxes[row], among)
+        return one_of_each(images.boxes[row], np.flatnonzero(among).tolist())
 
     def alone(row: int, category: int, choice: int | None) -> float:
         """Return the probability that no object of a category, but for the chosen one, is in an image."""

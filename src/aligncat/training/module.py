@@ -38,15 +38,9 @@ class GroundingModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of one batch (Eq. 19)."""
         alignment: Alignment = self.model(
-            batch.features,
-            batch.categories,
-            batch.valid,
+            batch.images,
             batch.tokens,
             batch.labels,
-            boxes=batch.boxes,
-            confidences=batch.confidences,
-            second_labels=batch.second_labels,
-            order_labels=batch.order_labels,
             text_dtype=torch.bfloat16 if self.config.precision == "bfloat16" else torch.float32,
         )
         processes = self.config.processes
@@ -55,9 +49,7 @@ class GroundingModule(pl.LightningModule):
         ranks = max(self.config.ranks // processes, 1)
         pairs = zip(alignment.chunks(ranks), batch.chunks(ranks), strict=True)
         parts = [
-            self.model.alignment.losses(
-                each, part.valid, part.image_index, part.labels, part.second_labels, part.order_labels, peers
-            )
+            self.model.alignment.losses(each, part.images.valid, part.image_index, part.labels, peers)
             for each, part in pairs
         ]
         losses = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
@@ -74,14 +66,7 @@ class GroundingModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the choices for one batch, (B,) int64. The callback `Validation` evaluates them."""
-        choice: Tensor = self.model(
-            batch.features,
-            batch.categories,
-            batch.valid,
-            batch.tokens,
-            boxes=batch.boxes,
-            confidences=batch.confidences,
-        ).choice
+        choice: Tensor = self.model(batch.images, batch.tokens).choice
         return choice
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from aligncat.alignment.config import AlignmentConfig
 from aligncat.datasets.split import Split
 from aligncat.errors import ConfigError
 from aligncat.files.atomic import write_atomic
+from aligncat.files.differences import differences
 from aligncat.files.documents import read_json
 from aligncat.files.fields import shorten
 from aligncat.files.seals import check_seal, sealed
@@ -54,10 +55,11 @@ def check_settings(out: Path, settings: Mapping[str, Any]) -> None:
     found = _read_settings(out)
     # A run may continue after an upgrade, so different versions are not an error.
     wanted = {key: value for key, value in json.loads(_to_json(settings)).items() if key != "versions"}
-    if differing := list(_differences({key: found.get(key) for key in wanted}, wanted)):
+    if differing := list(differences({key: found.get(key) for key in wanted}, wanted)):
+        listed = "; ".join(f"{each.path} was {each.first!r} and is {each.second!r}" for each in differing)
         raise ConfigError(
-            f"{out} contains a run with other settings: {'; '.join(differing)}. Choose another --out, or use the "
-            "settings of that run to resume it"
+            f"{out} contains a run with other settings: {listed}. Choose another --out, or use the settings of that "
+            "run to resume it"
         )
     if "versions" in settings and found.get("versions") != settings["versions"]:
         logger.warning("%s was started with other versions of its libraries, so results may differ slightly", out)
@@ -129,15 +131,6 @@ def describe_split(split: Split) -> dict[str, Any]:
         "sha256": digest.hexdigest(),
         **made,
     }
-
-
-def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
-    """Yield a description of each key in which two nested settings differ."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in sorted({*found, *wanted}):
-            yield from _differences(found.get(key), wanted.get(key), f"{name}.{key}" if name else key)
-    elif found != wanted:
-        yield f"{name} was {found!r} and is {wanted!r}"
 
 
 def _to_json(settings: Mapping[str, Any]) -> str:
