@@ -18,11 +18,18 @@ from aligncat.detectors.colour import COLOUR, colour_statistics
 from aligncat.errors import ConfigError, DataError, DetectorError
 from aligncat.geometry import encode_mask
 from aligncat.grounder.grounder import Grounder
-from aligncat.grounder.training_free import NO_CATEGORY, TrainingFreeGrounder
+from aligncat.grounder.training_free import TrainingFreeGrounder
+from aligncat.grounder.training_free_doubts import NO_CATEGORY
 from aligncat.types import Candidates
 
 LABELS = ("person", "dog", "cup")
-PAINTS = {"red": (220, 20, 20), "green": (20, 200, 20), "black": (10, 10, 10)}
+PAINTS = {
+    "red": (220, 20, 20),
+    "green": (20, 200, 20),
+    "black": (10, 10, 10),
+    "blue": (20, 20, 220),  # hue 240
+    "violet": (78, 20, 220),  # hue 257: purple begins at 255, but people would disagree
+}
 
 
 def candidates(
@@ -129,6 +136,31 @@ def test_a_place_in_an_order_that_no_object_has_is_said(phrase: str, choice: int
     assert found.choice == choice
     assert len(found.warnings) == (said is not None)
     assert said is None or said in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("colours", "phrase", "choice", "said"),
+    [
+        (("blue",), "blue cup", 0, None),
+        (("violet",), "purple cup", 0, None),
+        (("violet",), "blue cup", 0, "The chosen object is purple rather than blue; the two are close."),
+        (("violet", "blue"), "blue cup", 0, "The chosen object is purple rather than blue; the two are close."),
+        (("red", "blue"), "navy cup", 1, None),  # a blue
+        (
+            ("red", "green"),
+            "blue cup",
+            0,
+            "None of the objects that may be meant was found to be blue, so the colour was ignored.",
+        ),
+        (("red",), "the cup", 0, None),
+    ],
+)
+def test_an_object_of_another_colour_than_asked_is_said(
+    colours: tuple[str, ...], phrase: str, choice: int, said: str | None
+) -> None:
+    rows = [("cup", 0.9 - 0.1 * place, (20 * place, 0, 20 * place + 10, 9), each) for place, each in enumerate(colours)]
+    [found] = grounder().ground_candidates(candidates(rows), phrase)
+    assert (found.choice, found.warnings) == (choice, () if said is None else (said,))
 
 
 def test_an_order_of_things_of_no_known_category_gets_both_warnings() -> None:
