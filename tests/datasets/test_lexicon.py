@@ -400,8 +400,10 @@ def test_most_categories_of_refcocogs_real_expressions_are_found(lexicon: Lexico
         ("the zorp", "", False),
     ],
 )
-def test_whether_the_noun_of_a_phrase_is_among_some_words(phrase: str, words: str, among: bool) -> None:
-    assert Lexicon.load().head_is_among(phrase, words.split()) is among
+def test_whether_the_noun_of_a_phrase_is_among_some_words(
+    lexicon: Lexicon, phrase: str, words: str, among: bool
+) -> None:
+    assert lexicon.head_is_among(phrase, words.split()) is among
 
 
 def test_the_noun_of_own_categories_may_be_among_some_words() -> None:
@@ -411,8 +413,7 @@ def test_the_noun_of_own_categories_may_be_among_some_words() -> None:
 
 
 @given(st.text(max_size=40), st.lists(st.text(max_size=8)))
-def test_the_noun_of_any_text_is_not_among_words_that_it_lacks(text: str, words: list[str]) -> None:
-    lexicon = Lexicon.load()
+def test_the_noun_of_any_text_is_not_among_words_that_it_lacks(lexicon: Lexicon, text: str, words: list[str]) -> None:
     assert not lexicon.head_is_among(text, ())
     if lexicon.head_is_among(text, words):
         assert any(word in text.lower() for word in words)

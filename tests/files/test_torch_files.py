@@ -37,5 +37,5 @@ def test_a_changed_byte_is_damage(place: int, tmp_path: Path) -> None:
     content = bytearray((tmp_path / "file").read_bytes())
     content[place] ^= 1
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(ConfigError, match="damaged, or not written by aligncat .*; delete it"):
+    with pytest.raises(ConfigError, match=r"damaged, or not written by aligncat .*; delete it"):
         load_hashed(tmp_path / "file", "delete it", error=ConfigError)

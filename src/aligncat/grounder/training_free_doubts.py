@@ -23,7 +23,7 @@ def rule_doubts(asked: Asked, counted: int, colour: NDArray[np.floating] | None)
     """
     found = [] if asked.category else [NO_CATEGORY]
     if asked.colours and colour is not None:
-        found += _colour_doubts(asked, colour)
+        found += _colour_doubts(asked, counted, colour)
     if asked.rank >= counted:
         objects = "object counts" if counted == 1 else "objects count"
         found.append(
@@ -33,16 +33,20 @@ def rule_doubts(asked: Asked, counted: int, colour: NDArray[np.floating] | None)
     return tuple(found)
 
 
-def _colour_doubts(asked: Asked, colour: NDArray[np.floating]) -> list[str]:
+def _colour_doubts(asked: Asked, counted: int, colour: NDArray[np.floating]) -> list[str]:
     """Return what speaks against the colour of the chosen object.
 
-    An object of an asked colour is chosen if there is any, so one of another colour says that there was none.
+    An object of an asked colour is chosen if there is any, so a choice of another colour says that there was none. Many
+    objects have no clear colour; that is no doubt where the colour had nothing to decide.
     """
     person = asked.category == PERSON
     wanted = listed_words(asked.colour_words)
-    if not asked.colours & colour_words(colour, person=person):
-        return [f"None of the objects that may be meant was found to be {wanted}, so the colour was ignored."]
-    main = colour_words(colour, person=person, margin=0)
-    if asked.colours & main:
+    words, main = colour_words(colour, person=person), colour_words(colour, person=person, margin=0)
+    none = f"None of the objects that may be meant was found to be {wanted}"
+    if asked.colours & main or (not words and counted == 1):
         return []
-    return [f"The chosen object is {listed_words(sorted(main))} rather than {wanted}; the two are close."]
+    if asked.colours & words:
+        return [f"The chosen object is {listed_words(sorted(main))} rather than {wanted}; the two are close."]
+    if words:
+        return [f"{none}; the chosen one is {listed_words(sorted(main))}."]
+    return [f"{none}, so the colour was ignored."]
