@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aligncat.datasets.categories import COCO_NAMES
@@ -289,6 +289,7 @@ def test_most_categories_of_phrases_in_refcocos_style_are_found(lexicon: Lexicon
     assert [phrase for phrase, category in rows if not category and lexicon.category(phrase) is not None] == []
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("abe' s,.\u2019zrot")) | st.text(max_size=60))
 def test_any_text_has_a_category_or_none(text: str) -> None:
     assert Lexicon.load().category(text) in {None, *COCO_NAMES}
@@ -412,6 +413,7 @@ def test_the_noun_of_own_categories_may_be_among_some_words() -> None:
     assert not own.head_is_among("rusty safety valve", ["rusty"])
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40), st.lists(st.text(max_size=8)))
 def test_the_noun_of_any_text_is_not_among_words_that_it_lacks(lexicon: Lexicon, text: str, words: list[str]) -> None:
     assert not lexicon.head_is_among(text, ())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers.descriptions import detector_description
 from helpers.tiny_run import World
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -218,6 +218,7 @@ def test_a_store_and_single_images_get_the_same_choices(world: World) -> None:
 FREE = grounder()  # made once, because that takes most of the time
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_with_words_gets_one_of_the_candidates(text: str) -> None:
     if not FREE.vocabulary.words_of(text):
