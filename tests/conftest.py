@@ -1,6 +1,7 @@
 """Fixtures shared by the tests of several packages, among them a real browser.
 
-If ALIGNCAT_ARTEFACTS names a folder, screenshots are kept there.
+If ALIGNCAT_ARTEFACTS names a folder, screenshots are kept there. What takes seconds to import is imported by the
+fixtures that need it, so that a file of tests without it is quick.
 """
 
 from __future__ import annotations
@@ -11,16 +12,13 @@ import signal
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from helpers.browser import Page
-from helpers.tiny_detector import save_tiny_detector
-from helpers.tiny_run import World, make_world, run
 
-from aligncat.datasets.load import load_split
-from aligncat.grounder.grounder import Grounder
-from aligncat.training.calibration import calibrate
+if TYPE_CHECKING:
+    from helpers.tiny_run import World
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SIZE = (1280, 900)  # px
@@ -36,18 +34,24 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def tiny_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a tiny Mask2Former with random weights."""
+    from helpers.tiny_detector import save_tiny_detector
+
     return save_tiny_detector(tmp_path_factory.mktemp("detector") / "tiny")
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Return a dataset and a store to train on. Tests only read it."""
+    from helpers.tiny_run import make_world
+
     return make_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="session")
 def trained(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of an AlignCAT grounder that was trained for four epochs. Tests only read it."""
+    from helpers.tiny_run import run
+
     out = tmp_path_factory.mktemp("trained") / "AlignCAT"
     run(world, out)
     return out
@@ -56,6 +60,10 @@ def trained(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def calibrated(trained: Path, world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the same grounder with a calibration, which the tiny validation split is too small for."""
+    from aligncat.datasets.load import load_split
+    from aligncat.grounder.grounder import Grounder
+    from aligncat.training.calibration import calibrate
+
     split = load_split(world.data, "train")
     bare = Grounder.from_pretrained(trained)
     calibration = calibrate(

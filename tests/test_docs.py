@@ -16,6 +16,8 @@ from helpers.tiny_run import World
 
 from aligncat.api.evaluate import evaluate
 from aligncat.cli import VERBS, main, settings
+from aligncat.mojiref.build import make_mojiref
+from aligncat.mojiref.recipe import MojiRefConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -88,6 +90,17 @@ def test_the_python_of_the_readme_runs(
     exec(compile(code, "README.md", "exec"), {})
     phrases = re.findall(r"\[(.*)\]\):", code)[0].split(", ")
     assert len(capsys.readouterr().out.splitlines()) == len(phrases)
+
+
+def test_the_line_of_the_readme_is_the_shipped_grounder_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_mojiref(out="aligncat-quickstart/mojiref", recipe=MojiRefConfig(train=1, val=1, test=1))
+    page = (ROOT / "README.md").read_text(encoding="utf-8").split("## Ground a phrase")[1]
+    command = re.findall(r"^    \.venv/bin/aligncat (ground .*)", page, re.MULTILINE)[0]
+    assert main(shlex.split(command)) == 0
+    assert re.findall(r"^    (.*, probability .*)", page, re.MULTILINE) == caplog.messages
 
 
 def test_the_python_of_the_other_pages_runs(

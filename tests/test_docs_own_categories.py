@@ -44,7 +44,7 @@ def test_the_commands_lead_from_annotations_to_an_answer(
         verb = " ".join(words[:2]) if words[0] == "detector" else words[0]
         verbs.append(verb)
         assert main([*words, *SMALL.get(verb, "").split()]) == 0, (command, capsys.readouterr())
-    assert verbs == ["detector train", "extract", "train", "ground", "evaluate"]
+    assert verbs == ["detector train", "ground", "extract", "train", "ground", "evaluate"]
     said = capsys.readouterr()
     assert "The detector is in detectors/mine. Of the " in said.err
 

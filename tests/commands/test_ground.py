@@ -86,13 +86,60 @@ def test_on_a_terminal_a_bar_counts_the_photos(photos: Path, trained: Path, monk
     assert re.findall(r"ground \S+ +(\d/\d) ", _CONTROL.sub("", shown))[-1] == "3/3"
 
 
-def test_the_warnings_of_one_photo_are_printed(
+def test_the_answers_of_one_photo_are_a_slim_list_and_lines_for_people(
     photos: Path, trained: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert main(["ground", "photos/0.png", "--grounder", str(trained), "beret", "beret", "--top", "2"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert len(found) == 2 and len(found[0]["answers"]) <= 2
-    assert caplog.messages.count("beret: Words that the grounder does not know: beret.") == 1
+    words = ["ground", "photos/0.png", "--grounder", str(trained), "red person", "the beret", "--top", "2"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    first, *lines, last = out.splitlines()
+    assert (first, last, len(lines)) == ("[", "]", 2), "a line for each phrase"
+    person, beret = json.loads(out)
+    assert (person["image"], person["width"], person["height"]) == ("0.png", 48, 40)
+    expected = []
+    for found in (person, beret):
+        assert not {"candidates", "word_weights", "choice"} & {*found, *found["answers"][0]}
+        for each in found["answers"]:
+            box = ", ".join(f"{round(number)}" for number in each["box"])
+            expected += [f"{found['expression']}: {each['category']} at ({box}), probability {each['probability']:.2f}"]
+        expected += [f"  warning: {sentence}" for sentence in found["warnings"]]
+    assert "  warning: Words that the grounder does not know: beret." in expected
+    assert caplog.messages == expected
+
+
+def test_candidates_and_word_weights_of_one_photo_are_printed_on_request(
+    photos: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ground", "photos/0.png", "dog", "--grounder", str(trained), "--candidates", "true"]) == 0
+    [found] = json.loads(capsys.readouterr().out)
+    assert found["candidates"][found["choice"]]["box"] == found["box"] and found["word_weights"]
+
+
+def test_match_is_in_the_line(
+    photos: Path, calibrated: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert main(["ground", "photos/0.png", "dog", "--grounder", str(calibrated)]) == 0
+    [found] = json.loads(capsys.readouterr().out)
+    assert caplog.messages[0].endswith(f", probability {found['probability']:.2f}, match {found['match']:.2f}")
+
+
+def test_answers_for_several_photos_are_said_where_a_person_reads_them(
+    photos: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["ground", "photos", "dog", "the beret", "--grounder", str(trained), "--skip-bad-images"]
+    said = re.compile(r"^([02].png): (dog|the beret): .* at \(.*\), probability \d\.\d\d$", re.MULTILINE)
+    assert main(words) == 0
+    assert not said.search(caplog.text) and "  warning: " not in caplog.text
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert main(words) == 0
+    shown = "\n".join(caplog.messages)
+    assert said.findall(shown) == [(name, each) for name in ("0.png", "2.png") for each in ("dog", "the beret")]
+    assert shown.count("  warning: Words that the grounder does not know: beret.") == 2
 
 
 def test_answers_below_the_least_probability_are_left_out_and_named(

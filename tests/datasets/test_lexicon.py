@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aligncat.datasets.categories import COCO_NAMES
@@ -289,6 +289,7 @@ def test_most_categories_of_phrases_in_refcocos_style_are_found(lexicon: Lexicon
     assert [phrase for phrase, category in rows if not category and lexicon.category(phrase) is not None] == []
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("abe' s,.\u2019zrot")) | st.text(max_size=60))
 def test_any_text_has_a_category_or_none(text: str) -> None:
     assert Lexicon.load().category(text) in {None, *COCO_NAMES}
@@ -377,3 +378,44 @@ def test_most_categories_of_refcocogs_real_expressions_are_found(lexicon: Lexico
     covered = [(ours, theirs) for ours, theirs in found if ours is not None]
     assert len(covered) >= COVERED * len(rows)
     assert sum(ours == theirs for ours, theirs in covered) >= RIGHT * len(covered)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "words", "among"),
+    [
+        ("the beret", "beret", True),
+        ("second beret from left", "beret", True),
+        ("the beret on the man", "beret", True),
+        ("man in a beret", "beret", False),
+        ("cell phone", "cell phone", True),
+        ("cell phone", "cell", False),
+        ("tv stand", "stand", True),
+        ("dog zorp", "zorp", True),
+        ("red zorp mug", "zorp", False),
+        ("a slice of zorp", "zorp", True),
+        ("man zorping a ball", "zorping", False),
+        ("girafee", "girafee", True),
+        ("the man's zorp", "zorp", True),
+        ("the red one", "red one", False),
+        ("on the left", "left", False),
+        ("the zorp", "", False),
+    ],
+)
+def test_whether_the_noun_of_a_phrase_is_among_some_words(
+    lexicon: Lexicon, phrase: str, words: str, among: bool
+) -> None:
+    assert lexicon.head_is_among(phrase, words.split()) is among
+
+
+def test_the_noun_of_own_categories_may_be_among_some_words() -> None:
+    own = Lexicon.load(categories=["safety valve"])
+    assert own.head_is_among("left safety valve", ["valve"])
+    assert not own.head_is_among("rusty safety valve", ["rusty"])
+
+
+@settings(deadline=None)
+@given(st.text(max_size=40), st.lists(st.text(max_size=8)))
+def test_the_noun_of_any_text_is_not_among_words_that_it_lacks(lexicon: Lexicon, text: str, words: list[str]) -> None:
+    assert not lexicon.head_is_among(text, ())
+    if lexicon.head_is_among(text, words):
+        assert any(word in text.lower() for word in words)

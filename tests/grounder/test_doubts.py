@@ -16,36 +16,72 @@ from aligncat.grounder.doubts import Thresholds, doubts
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.grounding import Grounding
 
+UNKNOWN = "Words that the grounder does not know: "
+
 
 @pytest.mark.parametrize(
-    ("match", "missing", "unknown", "expected"),
+    ("match", "category", "found", "unknown", "guessed", "expected"),
     [
-        (None, None, (), []),
-        (0.5, None, (), []),
-        (0.49, None, (), ["match is 0.49"]),
-        (0.9, "donut", (), ["the category donut, and nothing in the photo"]),
-        (0.1, "donut", ("stein", "beret"), ["match is 0.10", "the category donut", "does not know"]),
+        (None, "cup", True, (), False, []),
+        (0.5, None, True, (), False, []),
+        (0.49, "cup", True, (), False, ["The photo may not show this: match is 0.49."]),
+        (
+            0.9,
+            "donut",
+            False,
+            (),
+            False,
+            ["The phrase was read as one for the category donut, and nothing in the photo was found as one."],
+        ),
+        (None, "cup", True, ("old",), False, [UNKNOWN + "old."]),
+        (
+            None,
+            "cup",
+            True,
+            ("stein",),
+            True,
+            ["The grounder does not know the noun of the phrase, so the category cup is a guess.", UNKNOWN + "stein."],
+        ),
+        (None, None, True, ("stein",), True, [UNKNOWN + "stein."]),  # the grounder reads no category
+        (
+            0.1,
+            "person",
+            False,
+            ("red", "beret"),
+            True,
+            [
+                "The photo may not show this: match is 0.10.",
+                "The grounder does not know the noun of the phrase, so the category person is a guess; nothing in the "
+                "photo was found as one.",
+                UNKNOWN + "red, beret.",
+            ],
+        ),
     ],
 )
 def test_each_doubt_is_a_sentence(
-    match: float | None, missing: str | None, unknown: tuple[str, ...], expected: list[str]
+    match: float | None,
+    category: str | None,
+    found: bool,
+    unknown: tuple[str, ...],
+    guessed: bool,
+    expected: list[str],
 ) -> None:
-    found = doubts(match=match, missing=missing, unknown=unknown, further=("The photo is strange.",))
-    assert found[-1] == "The photo is strange."
-    assert len(found) == len(expected) + 1
-    for sentence, said in zip(found, expected, strict=False):
-        assert said in sentence and sentence.endswith(".") and "\n" not in sentence
+    further = "The photo is strange."
+    said = doubts(match=match, category=category, found=found, unknown=unknown, guessed=guessed, further=(further,))
+    assert said == (*expected, further)
 
 
 def test_a_grounders_answers_carry_them(calibrated: Path, world: World) -> None:
     grounder = Grounder.from_pretrained(calibrated)
     photo = next(iter(load_split(world.data, "val").images.values())).path
-    for found in grounder.ground(photo, ["red person", "zebra with xylophone", "blue couch", "green dog"]):
+    phrases = ["red person", "person with xylophone", "blue couch", "the xylophone on the left"]
+    for found in grounder.ground(photo, phrases):
         assert found.match is not None
-        wanted = [found.match < 0.5, not found.category_matched, bool(found.unknown_words)]
-        said = ["match is", "the category", "does not know"]
+        guessed = found.expression == phrases[-1]
+        wanted = [found.match < 0.5, guessed, not found.category_matched, bool(found.unknown_words)]
+        said = ["match is", "is a guess", "nothing in the photo was found", "Words that the grounder does not know: "]
         assert [any(text in each for each in found.warnings) for text in said] == wanted
-        assert len(found.warnings) == sum(wanted)
+        assert all(str(found.predicted_category) in each for each in found.warnings if "the category" in each)
         assert not found.warnings or "warnings" in repr(found)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -443,3 +445,15 @@ class TestDetector:
         (folder / "config.json").write_text(json.dumps(config))
         with pytest.raises(ConfigError, match="the description of the detector lacks image_size, candidates"):
             Grounder.from_pretrained(folder)
+
+
+def test_opening_a_grounder_draws_no_weights_and_imports_no_compiler() -> None:
+    code = (
+        "import sys, torch; from aligncat import Grounder; from aligncat.grounder.folder import SHIPPED\n"
+        "before = torch.get_rng_state(); grounder = Grounder.from_pretrained(SHIPPED)\n"
+        "assert torch.equal(before, torch.get_rng_state())\n"
+        "assert not any(each.is_meta for each in grounder.model.state_dict().values())\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers.descriptions import detector_description
 from helpers.tiny_run import World
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -18,11 +18,19 @@ from aligncat.detectors.colour import COLOUR, colour_statistics
 from aligncat.errors import ConfigError, DataError, DetectorError
 from aligncat.geometry import encode_mask
 from aligncat.grounder.grounder import Grounder
-from aligncat.grounder.training_free import NO_CATEGORY, TrainingFreeGrounder
+from aligncat.grounder.training_free import TrainingFreeGrounder
+from aligncat.grounder.training_free_doubts import NO_CATEGORY
 from aligncat.types import Candidates
 
 LABELS = ("person", "dog", "cup")
-PAINTS = {"red": (220, 20, 20), "green": (20, 200, 20), "black": (10, 10, 10)}
+PAINTS = {
+    "red": (220, 20, 20),
+    "green": (20, 200, 20),
+    "black": (10, 10, 10),
+    "blue": (20, 20, 220),  # hue 240
+    "violet": (78, 20, 220),  # hue 257: purple begins at 255, but people would disagree
+    "motley": (20, 20, 220),  # in stripes with red and green
+}
 
 
 def candidates(
@@ -34,7 +42,9 @@ def candidates(
         mask = np.zeros((100, 100), bool)
         mask[y1:y2, x1:x2] = True
         masks.append(encode_mask(mask))
-        photo = np.broadcast_to(np.array(PAINTS[paint], np.uint8), (100, 100, 3))
+        photo = np.broadcast_to(np.array(PAINTS[paint], np.uint8), (100, 100, 3)).copy()
+        if paint == "motley":
+            photo[::3], photo[1::3] = PAINTS["red"], PAINTS["green"]
         colours.append(colour_statistics(photo, mask))
     count = len(rows)
     return Candidates(
@@ -131,6 +141,33 @@ def test_a_place_in_an_order_that_no_object_has_is_said(phrase: str, choice: int
     assert said is None or said in found.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("colours", "phrase", "choice", "said"),
+    [
+        (("blue",), "blue cup", 0, None),
+        (("violet",), "purple cup", 0, None),
+        (("violet",), "blue cup", 0, "The chosen object is purple rather than blue; the two are close."),
+        (("violet", "blue"), "blue cup", 0, "The chosen object is purple rather than blue; the two are close."),
+        (("red", "blue"), "navy cup", 1, None),  # a blue
+        (("red",), "blue cup", 0, "None of the objects that may be meant was found to be blue; the chosen one is red."),
+        (
+            ("motley", "red"),
+            "blue cup",
+            0,
+            "None of the objects that may be meant was found to be blue, so the colour was ignored.",
+        ),
+        (("motley",), "blue cup", 0, None),  # nothing to decide, and nothing speaks against it
+        (("red",), "the cup", 0, None),
+    ],
+)
+def test_an_object_of_another_colour_than_asked_is_said(
+    colours: tuple[str, ...], phrase: str, choice: int, said: str | None
+) -> None:
+    rows = [("cup", 0.9 - 0.1 * place, (20 * place, 0, 20 * place + 10, 9), each) for place, each in enumerate(colours)]
+    [found] = grounder().ground_candidates(candidates(rows), phrase)
+    assert (found.choice, found.warnings) == (choice, () if said is None else (said,))
+
+
 def test_an_order_of_things_of_no_known_category_gets_both_warnings() -> None:
     [found] = grounder().ground_candidates(SCENE, "tenth thing from the left")
     assert found.warnings[0] == NO_CATEGORY and "number 10 in an order, and only 4 objects count" in found.warnings[1]
@@ -178,14 +215,17 @@ def test_a_store_and_single_images_get_the_same_choices(world: World) -> None:
         )
 
 
+FREE = grounder()  # made once, because that takes most of the time
+
+
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_with_words_gets_one_of_the_candidates(text: str) -> None:
-    free = grounder()
-    if not free.vocabulary.words_of(text):
+    if not FREE.vocabulary.words_of(text):
         with pytest.raises(DataError, match="no words"):
-            free.ground_candidates(SCENE, text)
+            FREE.ground_candidates(SCENE, text)
         return
-    [found] = free.ground_candidates(SCENE, text)
+    [found] = FREE.ground_candidates(SCENE, text)
     kept = [each for each in found.candidates if each.kept]
     assert found.candidates[found.choice] in kept
     assert sum(each.probability for each in kept) == pytest.approx(1)

@@ -61,6 +61,11 @@ def test_a_colour_between_two_words_has_both(pixel: Pixel, words: set[str]) -> N
     assert colour_words(statistics([pixel])) == words
 
 
+@pytest.mark.parametrize(("pixel", "word"), [((255, 180, 0), "yellow"), ((255, 64, 0), "orange")])
+def test_without_a_margin_it_has_the_word_of_its_hue(pixel: Pixel, word: str) -> None:
+    assert colour_words(statistics([pixel]), margin=0) == {word}
+
+
 def test_a_colour_between_gray_and_white_has_both() -> None:
     assert colour_words(statistics([PIXELS["gray"]] * 5 + [EDGE] * 5)) == {"gray", "white"}
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -17,11 +15,10 @@ from aligncat.files.writable import check_writable
 from aligncat.locations import location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from aligncat.cluster.driver import Driver
     from aligncat.cluster.grounding import GroundingJob
-    from aligncat.grounder.doubts import Thresholds
     from aligncat.grounder.ground_many import PhotoAnswer
     from aligncat.grounder.grounding import Grounding
     from aligncat.grounder.photo_grounder import PhotoGrounder
@@ -62,8 +59,9 @@ def ground(
 ) -> list[Grounding] | Written:
     """Find the objects that phrases refer to in photos, and print or write the answers.
 
-    Answers for one photo are printed as JSON, for several as JSON lines. With --out they are written in one of many
-    formats; if the command is interrupted, running it again continues.
+    Answers for one photo are printed as a JSON list, for several photos as JSON lines, and each again in a line for
+    people on the standard error. With --out they are written in one of many formats; if the command is interrupted,
+    running it again continues.
 
     Args:
         image: a photo, a folder of photos, a pattern such as 'photos/*.jpg', or a table (.csv, .jsonl, .parquet) with
@@ -85,7 +83,8 @@ def ground(
             default that of the suffix of --out (docs/answers.md).
         classes: what is a class in COCO, YOLO and Label Studio: the phrase, or the detector's category.
         image_url: what the address of a photo begins with in Label Studio; the photo's name follows.
-        candidates: also give all candidates with their scores and the weights of words, in JSON lines.
+        candidates: also give all candidates with their scores and the weights of words, in what is printed and in JSON
+            lines.
         polygons: masks as polygons instead of run lengths in COCO datasets, and instead of boxes in YOLO (extra
             [polygons]).
         overlay: an image file to write, for one photo: the photo with boxes, masks and phrases drawn on it.
@@ -190,54 +189,23 @@ def ground(
         store=stored,
         skip_bad_images=skip_bad_images,
     )
-    one = len(requests) == 1 and requests[0].path == location(image)
-    return _printed(requests, answers, one=one, overlay=overlay, candidates=candidates, thresholds=thresholds)
+    from aligncat.grounder.writers.printed import print_answer, print_answers
 
-
-def _printed(
-    requests: Sequence[Request],
-    answers: Iterator[PhotoAnswer],
-    *,
-    one: bool,
-    overlay: str | Path | None,
-    candidates: bool,
-    thresholds: Thresholds,
-) -> list[Grounding] | Written:
-    """Print the answers: those of one photo as a JSON list, those of several as JSON lines while they come."""
-    from aligncat.files.given_images import as_rgb
-    from aligncat.grounder.overlay import draw_groundings, save_picture
-    from aligncat.grounder.writers.answer_set import PhotoRecord, json_line
-    from aligncat.grounder.writers.jsonl import phrase_line
-    from aligncat.grounder.writers.write import Written
-    from aligncat.wording import visible_json
-
-    if not one:
-        written = Written(None)
-        for request, answer in zip(requests, answers, strict=True):
-            record = PhotoRecord(request.name, answer.size, answer.groundings, None)
-            for found in answer.groundings:
-                print(visible_json(json_line(phrase_line(record, found, candidates=candidates))))
-            sys.stdout.flush()
-            written.photos += answer.error is None
-            written.answers += len(answer.groundings)
-            written.doubtful += sum(bool(found.warnings) for found in answer.groundings)
-            written.left_out += len(answer.left_out)
-            written.bad += [] if answer.error is None else [str(answer.error)]
-        return written
+    if len(requests) > 1 or requests[0].path != location(image):
+        return print_answers(requests, answers, candidates=candidates)
     [answer] = answers
     if overlay is not None and answer.error is None:
-        remove_left(Path(overlay).parent)
-        save_picture(draw_groundings(as_rgb(requests[0].path), answer.groundings), Path(overlay))
-    found_all = list(answer.groundings)
-    text = json.dumps([found.to_dict() for found in found_all], indent=2, ensure_ascii=False, allow_nan=False)
-    print(visible_json(text), flush=True)
-    said = [(found.expression, thresholds.reason(found)) for found in answer.left_out]
-    said += [(found.expression, sentence) for found in found_all for sentence in found.warnings]
-    for expression, sentence in dict.fromkeys(said):
-        logger.warning("%s: %s", expression, sentence)
-    if answer.error is not None:
-        logger.warning("left out: %s", answer.error)
-    return found_all
+        _draw(requests[0], answer, Path(overlay))
+    return print_answer(requests[0], answer, thresholds, candidates=candidates)
+
+
+def _draw(request: Request, answer: PhotoAnswer, out: Path) -> None:
+    """Draw the answers for a photo into an image file."""
+    from aligncat.files.given_images import as_rgb
+    from aligncat.grounder.overlay import draw_groundings, save_picture
+
+    remove_left(out.parent)
+    save_picture(draw_groundings(as_rgb(request.path), answer.groundings), out)
 
 
 def _stored(store: str | Path, loaded: PhotoGrounder) -> StoredPhotos:

@@ -6,7 +6,7 @@ It is used for data without categories. `noun_phrases` finds the head noun, `spe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -27,6 +27,7 @@ from aligncat.files.documents import MAX_TOML_BYTES, parse_toml, read_text
 
 Words = tuple[str, ...]
 OTHER = ""  # the category of what has none
+_AMONG = "?"  # stands for the category of a word that a caller asks about
 _LONG_ENOUGH = 7  # letters of words that are not shipped, for a misspelling to be corrected to them
 
 
@@ -95,6 +96,24 @@ class Lexicon:
             The category; of several objects, that of the last one. None if the phrase names none that has a category.
         """
         return second_category_of(self._chunks(text))
+
+    def head_is_among(self, text: str, words: Collection[str]) -> bool:
+        """Return whether the noun of the object that a phrase refers to is one of some words.
+
+        Args:
+            text: the phrase, unprocessed.
+            words: the words, in lower case. One that no rule knows otherwise is taken for a noun, unless it ends in
+                -ing or -ed.
+        """
+
+        def match(phrase: Sequence[str], place: int, hints: bool) -> tuple[int, str | None, str | None]:
+            length, name, hint = self._match(phrase, place, hints)
+            last = phrase[place + length - 1]
+            if last not in words or (name is None and (is_function_word(last) or last.endswith(("ing", "ed")))):
+                return length, name, hint
+            return length, _AMONG, None
+
+        return category_of(chunks_of(tokens(text), match)) == _AMONG
 
     def category_of_all(self, texts: Iterable[str]) -> str | None:
         """Return the most frequent category of several phrases for one object; the first one in a tie.

@@ -55,9 +55,11 @@ def save_hashed(content: object, path: Path) -> None:
     """
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    archive = buffer.getvalue().removesuffix(_NO_COMMENT)
-    comment = _LABEL + hashlib.sha256(archive).hexdigest().encode()
-    write_atomic(path, archive + struct.pack("<H", len(comment)) + comment)
+    end = buffer.seek(-len(_NO_COMMENT), io.SEEK_END)
+    with buffer.getbuffer() as archive:  # no copy: a checkpoint may have gigabytes
+        comment = _LABEL + hashlib.sha256(archive[:end]).hexdigest().encode()
+    buffer.write(struct.pack("<H", len(comment)) + comment)
+    write_atomic(path, buffer.getbuffer())
 
 
 def load_hashed(path: Path, remedy: str, *, error: type[AligncatError]) -> object:

@@ -13,26 +13,39 @@ LOW_MATCH = 0.5
 
 
 def doubts(
-    *, match: float | None, missing: str | None, unknown: Sequence[str], further: Sequence[str] = ()
+    *,
+    match: float | None,
+    category: str | None,
+    found: bool,
+    unknown: Sequence[str],
+    guessed: bool = False,
+    further: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Return the warnings of one answer, each a sentence.
 
     Args:
         match: the calibrated probability that the photo has what the phrase says; None if there is none.
-        missing: the category that the phrase names and that no candidate has; None if a candidate has it.
+        category: the category that the phrase was read as one for; None if it was not read so.
+        found: whether a candidate has that category.
         unknown: the words of the phrase that the grounder does not know.
+        guessed: whether the noun of the phrase is one of them, so that the category was read from other words.
         further: further warnings, such as one about the photo.
     """
-    found = []
+    said = []
     if match is not None and match < LOW_MATCH:
-        found.append(f"The photo may not show this: match is {match:.2f}.")
-    if missing is not None:
-        found.append(
-            f"The phrase was read as one for the category {missing}, and nothing in the photo was found as one."
+        said.append(f"The photo may not show this: match is {match:.2f}.")
+    if category is not None and guessed:
+        nothing = "" if found else "; nothing in the photo was found as one"
+        said.append(
+            f"The grounder does not know the noun of the phrase, so the category {category} is a guess{nothing}."
+        )
+    elif category is not None and not found:
+        said.append(
+            f"The phrase was read as one for the category {category}, and nothing in the photo was found as one."
         )
     if unknown:
-        found.append(f"Words that the grounder does not know: {', '.join(unknown)}.")
-    return (*found, *further)
+        said.append(f"Words that the grounder does not know: {', '.join(unknown)}.")
+    return (*said, *further)
 
 
 @dataclass(frozen=True, slots=True)

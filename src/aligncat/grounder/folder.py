@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from safetensors.torch import save
 
 from aligncat.alignment.config import AlignmentConfig
@@ -28,7 +27,7 @@ from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.old_sizes import without_old_sizes
 from aligncat.grounder.unlike import KEY as FAMILIAR
 from aligncat.grounder.unlike import Familiar
-from aligncat.grounder.weights import load_weights
+from aligncat.grounder.weights import load_weights, made_without_weights
 from aligncat.language.config import TextEncoderConfig
 from aligncat.language.pretrained import PretrainedText, load_pretrained_text, untrained_text
 from aligncat.language.tokens import FIRST_RULE, RULE_KEY, Tokens
@@ -154,7 +153,7 @@ def read_folder(folder: Path, text_encoder: str | Path | None = None) -> Content
             pretrained, vocabulary = _read_text_encoder(folder, model_config.text, config, text_encoder)
             required_list(config, "labels", CONFIG)
             labels = optional_strs(config, "labels", CONFIG)
-            with torch.device("meta"):  # sizes of a strange config.json allocate nothing; the weights are loaded below
+            with made_without_weights():  # sizes of a strange config.json allocate nothing
                 model = GroundingModel(
                     model_config,
                     len(vocabulary),

@@ -168,7 +168,7 @@ class Grounding:
         return np.ascontiguousarray(decode_mask(self.mask))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the grounding as JSON values, as `aligncat ground` prints it.
+        """Return the grounding as JSON values, as `aligncat ground --candidates true` prints it.
 
         The run lengths of the mask become text, as in COCO's result files. A score of -inf (of a candidate that the
         category filter dropped; see `Alignment`) becomes None, because JSON has no infinity.

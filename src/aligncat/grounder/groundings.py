@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aligncat.datasets.lexicon import Lexicon
 from aligncat.grounder.choices import object_probability
 from aligncat.grounder.distinct import one_of_each
 from aligncat.grounder.doubts import doubts
@@ -54,8 +56,20 @@ def grounding_of(
         candidates=_candidates(row, candidates, boxes, choices, labels),
         unknown_words=unknown,
         match=match,
-        warnings=doubts(match=match, missing=None if matched else predicted, unknown=unknown, further=further),
+        warnings=doubts(
+            match=match,
+            category=predicted,
+            found=matched,
+            unknown=unknown,
+            guessed=bool(unknown) and _lexicon(tuple(labels)).head_is_among(expression, unknown),
+            further=further,
+        ),
     )
+
+
+@cache
+def _lexicon(labels: tuple[str, ...]) -> Lexicon:
+    return Lexicon.load(categories=labels)
 
 
 def best_slots(grounding: Grounding, count: int, boxes: NDArray[np.float32]) -> list[int]:

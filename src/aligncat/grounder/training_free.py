@@ -29,6 +29,7 @@ from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.groundings import best_slots, grounding_of, with_answers
 from aligncat.grounder.names import TRAINING_FREE
 from aligncat.grounder.photo_grounder import PhotoGrounder
+from aligncat.grounder.training_free_doubts import rule_doubts
 from aligncat.grounder.training_free_rules import choose_by_rules
 from aligncat.language.tokens import RULE
 from aligncat.language.vocabulary import Vocabulary
@@ -38,10 +39,6 @@ from aligncat.versions import installed_versions
 
 if TYPE_CHECKING:
     from aligncat.store.reader import Store
-
-NO_CATEGORY = "The phrase names no category that is known, so every object counted."
-"""A warning, for `Grounding.warnings`."""
-_NO_SUCH_PLACE = "The phrase asks for number {asked} in an order, and only {found} {objects}, so the last was chosen."
 
 
 class _Images(NamedTuple):
@@ -193,7 +190,11 @@ class TrainingFreeGrounder(PhotoGrounder):
                 choices,
                 self.labels,
                 asked[row].colour_words if colours is None else (),
-                further=_warnings(asked[row], int(choices.kept[row].sum())),
+                further=rule_doubts(
+                    asked[row],
+                    int(choices.kept[row].sum()),
+                    None if colours is None else colours[choices.choice[row]],
+                ),
             )
             for row, phrase in enumerate(phrases)
         ]
@@ -269,20 +270,6 @@ class TrainingFreeGrounder(PhotoGrounder):
         raise ConfigError(f"the {TRAINING_FREE} grounder has nothing to save: load it by its name, with a detector")
 
     generate_model_card = push_to_hub = save_pretrained
-
-
-def _warnings(asked: Asked, counted: int) -> tuple[str, ...]:
-    """Return what the rules could not do.
-
-    Args:
-        asked: what the phrase asks for.
-        counted: the number of objects among which a place in an order counts.
-    """
-    missing = () if asked.category else (NO_CATEGORY,)
-    if asked.rank < counted:
-        return missing
-    objects = "object counts" if counted == 1 else "objects count"
-    return (*missing, _NO_SUCH_PLACE.format(asked=asked.rank + 1, found=counted, objects=objects))
 
 
 def _with_colours(detector: str | Path | Detector, device: str) -> Detector:

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from aligncat.errors import ConfigError
 from aligncat.wording import first_line
+
+
+@contextmanager
+def made_without_weights() -> Iterator[None]:
+    """Make models on the device "meta" in the block: they allocate nothing, and no first weights are drawn.
+
+    Drawing on "meta" computes nothing either, but makes torch import its compiler, for a second of processor time.
+    """
+    with torch.device("meta"), _Undrawn():
+        yield
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves out what torch.nn.init does to a tensor, which is its first argument and its result."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
 
 
 def load_weights(model: nn.Module, content: bytes, path: Path, remedy: str) -> None:

@@ -23,17 +23,19 @@ _WORN = 0.25  # a person wears a colour if this share of the pixels has it
 _SKIN = (0, 1)  # the bins of skin and most hair
 # Upper ends of the hues in degrees. Pink begins again as red.
 _NAMES = ((14, "red"), (42, "orange"), (68, "yellow"), (165, "green"), (255, "blue"), (298, "purple"), (345, "pink"))
-_MARGIN = 5  # degrees around a boundary where people would disagree
+MARGIN = 5
+"""Degrees around the boundary of two hues where people would disagree."""
 _BROWN = 0.62  # an orange below this value is called brown
 _PALE_RED = 0.5  # a red below this saturation, and of high value, is called pink
 
 
-def colour_words(statistics: NDArray[np.floating], *, person: bool = False) -> frozenset[str]:
+def colour_words(statistics: NDArray[np.floating], *, person: bool = False, margin: float = MARGIN) -> frozenset[str]:
     """Return the words that people might use for an object's colour.
 
     Args:
         statistics: (17,), the object's row of the column `colour`.
         person: whether the object is a person, whose colour is that of the clothes: hues of skin do not count.
+        margin: degrees around the boundary of two hues where both have a word; 0 for the word of the hue itself alone.
 
     Returns:
         One of `aligncat.language.colours.COLOURS` if the colour is clear, two if it is between them, none if there is
@@ -53,7 +55,7 @@ def colour_words(statistics: NDArray[np.floating], *, person: bool = False) -> f
         return frozenset()
     red, green, blue = np.clip((means - neutral @ _NEUTRAL) / coloured, 0, 1)
     hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
-    around = {_name((360 * hue + offset) % 360, saturation, value) for offset in (-_MARGIN, 0, _MARGIN)}
+    around = {_name((360 * hue + offset) % 360, saturation, value) for offset in (-margin, 0, margin)}
     return frozenset(around)
 
 

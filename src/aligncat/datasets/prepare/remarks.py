@@ -38,7 +38,8 @@ def remarks(report: Report) -> list[str]:
             f"  {how}; then name their folder with --images (prepare) or --data.images (every other verb)",
         ]
     elif report.photos:
-        lines.append(f"all {report.photos:,} photos are in {report.photo_folder}")
+        photos = "the only photo is" if report.photos == 1 else f"all {report.photos:,} photos are"
+        lines.append(f"{photos} in {report.photo_folder}")
     return lines
 
 
