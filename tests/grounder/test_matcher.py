@@ -22,7 +22,7 @@ from aligncat.errors import ConfigError, DetectorError
 from aligncat.geometry import SAME_OBJECT_IOU, box_iou
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.images import Images
-from aligncat.grounder.matcher import answer_slots
+from aligncat.grounder.matcher import Matcher, answer_slots
 from aligncat.grounder.matching import Logistic, contradictions, gather_evidence
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.torch_scorer import TorchScorer
@@ -91,6 +91,18 @@ def test_evidence_is_the_formula_in_numpy(grounder: Grounder, world: World, spli
         assert values[:, 1] == pytest.approx(np.log(images.confidences[row][kept]), abs=1e-5)
         assert values[:, 3] == pytest.approx(np.clip(score - against, -6, 3)[kept], abs=1e-4)
         assert not found.values[row][~kept].any()
+
+
+def test_a_noun_alone_is_answered_with_all_that_are_there(grounder: Grounder, world: World, split: Split) -> None:
+    sure, unsure = Logistic((0.0, 0.0, 0.0, 0.0), 2.0), Logistic((0.0, 0.0, 0.0, 0.0), -2.0)
+    matcher = Matcher(sure, unsure, grounder.scorer, grounder.vocabulary, 8)
+    phrases = ["all the dogs", "the red dogs", "the dog"]
+    images = stored_images(world.open(), [split.expressions[0].image_id] * len(phrases), ())
+    found = matcher.match(images, phrases)
+    kept = found.answers > 0
+    for row, probability in enumerate([0.880797, 0.119203, 0.119203]):  # 1 / (1 + exp(-2)), 1 / (1 + exp(2))
+        assert kept[row].any() and found.answers[row][kept[row]] == pytest.approx(probability, abs=1e-6)
+    assert found.present == pytest.approx([0.880797] * 3, abs=1e-6)
 
 
 @pytest.mark.parametrize(

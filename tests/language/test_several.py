@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aligncat.language.several import Several, several_of, singular_of
+from aligncat.language.several import several_of, singular_of
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,22 @@ from aligncat.language.several import Several, several_of, singular_of
     ],
 )
 def test_a_phrase_for_several(phrase: str, one: str, count: int | None) -> None:
-    assert several_of(phrase) == Several(one, count)
+    found = several_of(phrase)
+    assert found is not None and (found.one, found.count) == (one, count)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "alone"),
+    [
+        *(("people", True), ("both dogs", True), ("all the wine glasses", True), ("three bananas", True)),
+        *(("each giraffe", True), ("a pair of shoes", True), ("men", True), ("zebras 2", True)),
+        *(("red cars", False), ("left tvs", False), ("the old women", False), ("dogs running", False)),
+        *(("women in red shirts", False), ("kitties on top", False), ("empty beer glasses on the left", False)),
+    ],
+)
+def test_a_noun_alone_means_all_its_objects(phrase: str, alone: bool) -> None:
+    found = several_of(phrase)
+    assert found is not None and found.alone == alone
 
 
 @pytest.mark.parametrize(

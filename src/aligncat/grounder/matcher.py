@@ -26,7 +26,8 @@ class Match(NamedTuple):
     Attributes:
         present: (B,) float32, that the image has what the expression says; 0 without candidates.
         answers: (B, O) float32, that each candidate is what the expression says, if the image has it; 0 outside the
-            refined set.
+            refined set. If an expression means all objects that its noun names, it is the probability that the
+            candidate is one.
     """
 
     present: NDArray[np.float32]
@@ -66,7 +67,11 @@ class Matcher:
         """
         meant = [phrase_for_one(phrase) for phrase in phrases]
         evidence = gather_evidence(self._scorer, self._vocabulary, images, meant, self._max_length, scored)
-        return Match(evidence.probabilities(self._present).max(axis=1), evidence.probabilities(self._answer))
+        present = evidence.probabilities(self._present)
+        # `answer` tells objects of a category apart by what an expression says of them. A noun alone says nothing.
+        alone = np.array([(said := several_of(phrase)) is not None and said.alone for phrase in phrases])
+        answers = np.where(alone[:, None], present, evidence.probabilities(self._answer))
+        return Match(present.max(axis=1), answers)
 
 
 def required_matcher(matcher: Matcher | None) -> Matcher:

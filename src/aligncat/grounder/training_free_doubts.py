@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncat.grounder.asked import PERSON, Asked
+from aligncat.grounder.asked import Asked
 from aligncat.phrases.colours import colour_words
+from aligncat.phrases.nouns import PERSON
 from aligncat.wording import listed_words
 
 NO_CATEGORY = "The phrase names no category that is known, so every object counted."

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from aligncat.language.swaps import swapped
 from aligncat.language.tokens import RULE, tokenize, word_set
 
 NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
@@ -73,10 +74,12 @@ class Several:
     Attributes:
         one: the phrase for one of the objects, in lower case: "zebra on the left" for "the zebras on the left".
         count: how many objects it means, at least 2; None if it does not say.
+        alone: whether it says nothing of the objects but their noun, so that it means all of them: "all the zebras".
     """
 
     one: str
     count: int | None
+    alone: bool
 
 
 def several_of(phrase: str) -> Several | None:
@@ -119,7 +122,8 @@ def several_of(phrase: str) -> Several | None:
         count = count or NUMBERS.get(word)
     kept = [word for word in before if word not in _DROPPED]
     rest = words[head + 1 + (number is not None) :]
-    return Several(" ".join([*kept, singular, *rest]), count or number)
+    alone = not rest and not list(swapped(" ".join(kept)))
+    return Several(" ".join([*kept, singular, *rest]), count or number, alone)
 
 
 def phrase_for_one(phrase: str) -> str:
