@@ -31,6 +31,7 @@ from aligncat.store.extract import extract_images
 from aligncat.types import ImageRecord
 
 BARS = {"mini": 1.45}  # times its own forward pass
+APPEARANCE = {"time": 1.08, "bytes": 1.5}  # of an extraction and its store without appearance
 
 
 def batches_of(detector: QueryDetector, images: list[ImageRecord]) -> list[NDArray[np.float32]]:
@@ -53,7 +54,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     images = photos_of(options.photos, options.count)
     name = options.detector or "swin-tiny with random weights"
-    times: dict[str, list[float]] = {"theirs": [], "bare": [], "whole": []}
+    times: dict[str, list[float]] = {"theirs": [], "bare": [], "whole": [], "plain": []}
+    sizes: dict[str, list[float]] = {"whole": [], "plain": []}
     with tempfile.TemporaryDirectory() as scratch:
         path = options.detector or str(save_detector(Path(scratch) / "detector"))
         detector, bare = (open_detector(path, appearance=each) for each in (options.appearance, False))
@@ -70,8 +72,10 @@ def main() -> None:
                     sum(seconds(partial(pass_of_transformers, bare._model, each)) for each in inputs)
                 )
             times["bare"].append(sum(seconds(partial(bare.forward, each)) for each in inputs))
-            out = Path(scratch) / f"store-{start:05d}"
-            times["whole"].append(seconds(partial(extract_images, images=block, detector=detector, out=out)))
+            for side, which in {"whole": detector, **({"plain": bare} if options.appearance else {})}.items():
+                out = Path(scratch) / f"{side}-{start:05d}"
+                times[side].append(seconds(partial(extract_images, images=block, detector=which, out=out)))
+                sizes[side].append(sum(path.stat().st_size for path in out.glob("shard-*")))
         peaks.append(peak_mb())
     figures = [
         Figure.ratio(
@@ -88,6 +92,19 @@ def main() -> None:
         figures.append(
             Figure.ratio(f"extraction with {name}", times["whole"], times["theirs"], "times the pass of transformers")
         )
+    if options.appearance:
+        figures += [
+            Figure.ratio(
+                "extraction with appearance",
+                times["whole"],
+                times["plain"],
+                "times one without",
+                bar=APPEARANCE["time"],
+            ),
+            Figure.ratio(
+                "store with appearance", sizes["whole"], sizes["plain"], "times one without", bar=APPEARANCE["bytes"]
+            ),
+        ]
     figures.append(
         Figure(
             f"most memory of extraction with {name}",

@@ -76,6 +76,12 @@ SECTIONS = (
         "The same with the random weights of a Swin-Tiny Mask2Former, whose masks are noise: the worst case for masks.",
     ),
     Section(
+        "extract-appearance",
+        "Extraction with appearance",
+        "python benchmarks/extract.py PHOTOS --appearance",
+        "The same with the columns colour and levels, beside an extraction without them.",
+    ),
+    Section(
         "training-step",
         "A training step",
         "python benchmarks/alignment.py",
