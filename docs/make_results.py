@@ -428,19 +428,21 @@ def shipped_weights() -> str:
 def cut_study(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return a study's content with only the fields that the page shows."""
     rows = [{**row, "results": [cut_result(each) for each in row["results"]]} for row in content["rows"]]
-    return {**content, "rows": rows}
+    return {**content, "detector": cut_folder(content["detector"]), "rows": rows}
 
 
 def cut_result(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result with the slices of KINDS only, without their precision, and without the detector's folders."""
-    detector = Path(values["detector"])
-    cut = {**values, "scores": cut_scores(values["scores"])}
-    if detector.is_absolute():
-        cut["detector"] = detector.name
+    cut = {**values, "detector": cut_folder(values["detector"]), "scores": cut_scores(values["scores"])}
     if "floors" in values:
         floors = values["floors"]
         cut["floors"] = {name: cut_scores(each) if isinstance(each, dict) else each for name, each in floors.items()}
     return cut
+
+
+def cut_folder(detector: str) -> str:
+    """Return a detector's name without the folder in which it lay."""
+    return Path(detector).name if Path(detector).is_absolute() else detector
 
 
 def cut_scores(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -156,6 +156,7 @@ def test_an_imported_result_names_no_folder_of_its_detector(make_results: Module
     stored = result("aligncat", 0, 0.8, 0.1, detector="/home/someone/detectors/mine").to_json()
     assert make_results.cut_result(stored)["detector"] == "mine"
     assert make_results.cut_result({**stored, "detector": "facebook/swin"})["detector"] == "facebook/swin"
+    assert make_results.cut_study(study(detector="/home/someone/detectors/mine"))["detector"] == "mine"
 
 
 def test_a_study_without_a_table_in_the_paper_shows_no_published_values(
