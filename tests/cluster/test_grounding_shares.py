@@ -37,7 +37,8 @@ from aligncat.grounder.writers.write import write_answers
 from aligncat.store.part import Part
 from aligncat.types import Candidates
 
-SPAWN = multiprocessing.get_context("spawn")
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["pytest", "aligncat.cluster.grounding", "aligncat.grounder.writers.write"])
 SIZE = 4
 """The number of photos in a part. 14 photos have four parts, of which the last has two."""
 
@@ -105,8 +106,8 @@ def process(
 
 def together(requests: list[Request], out: Path, shares: Sequence[str | None], **others: Any) -> list[int | None]:
     """Answer shares in processes that begin at the same moment; return their exit statuses."""
-    start = SPAWN.Barrier(len(shares))
-    processes = [SPAWN.Process(target=process, args=(requests, out, share, start, others)) for share in shares]
+    start = FORKS.Barrier(len(shares))
+    processes = [FORKS.Process(target=process, args=(requests, out, share, start, others)) for share in shares]
     for each in processes:
         each.start()
     for each in processes:
@@ -157,11 +158,11 @@ def test_shares_of_several_divisions_and_the_whole_at_the_same_moment_write_the_
 def test_a_share_that_was_killed_is_asked_for_again(requests: list[Request], tmp_path: Path) -> None:
     expected, out = whole(requests, tmp_path / "one"), tmp_path / "many" / "out"
     out.parent.mkdir()
-    name = LightDetector(at="image", trouble="killed", once=tmp_path / "happened")
-    assert together(requests, out, ["2/2"], detector=name) == [-signal.SIGKILL]
+    detector = LightDetector(at="image", trouble="killed", once=tmp_path / "happened")
+    assert together(requests, out, ["2/2"], detector=detector) == [-signal.SIGKILL]
     assert (tmp_path / "happened").exists() and [*out.parent.glob(".*.lock")], "the lock is left"
     assert write(requests, out, "1/2").by_others
-    assert not write(requests, out, "2/2", detector=name).by_others
+    assert not write(requests, out, "2/2", detector=detector).by_others
     assert tree(out.parent) == expected
 
 
@@ -180,7 +181,10 @@ def test_a_share_may_be_asked_for_again_also_after_the_end(
 
 
 def test_the_same_share_twice_at_the_same_time_is_an_error(requests: list[Request], tmp_path: Path) -> None:
-    with path_lock(tmp_path / "out.part-1-of-2"), pytest.raises(LockedError, match="out.part-1-of-2: another aligncat"):
+    with (
+        path_lock(tmp_path / "out.part-1-of-2"),
+        pytest.raises(LockedError, match=r"out\.part-1-of-2: another aligncat"),
+    ):
         write(requests, tmp_path / "out", "1/2")
     assert not [*tmp_path.iterdir()]
 
