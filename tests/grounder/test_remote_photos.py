@@ -73,7 +73,8 @@ def run(requests: list[Request], out: Path, *, detector: LightDetector | None = 
         return write_answers(grounder, requests, output, answering=Answering())
     job = GroundingJob(partial(LightGrounder, grounder.detector), None, Answering(), False, False)  # type: ignore[arg-type]
     with open_driver(job, workers, None, deadline=900) as driver:
-        return write_answers(grounder, requests, output, answering=Answering(), write_parts=parts_by_workers(driver))
+        parts = parts_by_workers(driver, grounder, None)
+        return write_answers(grounder, requests, output, answering=Answering(), write_parts=parts)
 
 
 def test_a_remote_folder_is_answered_as_the_folder_of_a_disk(
