@@ -20,15 +20,16 @@ from aligncat.errors import ConfigError, ImageError
 from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.requests.request import Request
 from aligncat.grounder.requests.tables import read_table
-from aligncat.grounder.writers import write
+from aligncat.grounder.writers import part
 from aligncat.grounder.writers.formats import find_format
-from aligncat.grounder.writers.write import Output, Written, write_answers
+from aligncat.grounder.writers.output import Output, Written
+from aligncat.grounder.writers.write import write_answers
 from aligncat.store.photo import Photo
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write, "PART", 4)
+    monkeypatch.setattr(part, "PART", 4)
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ from aligncat.errors import ConfigError, StoreError
 from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.requests.tables import read_table
 from aligncat.grounder.writers.formats import find_format
-from aligncat.grounder.writers.write import Output, write_answers
+from aligncat.grounder.writers.output import Output
+from aligncat.grounder.writers.write import write_answers
 from aligncat.phrases import making
 from aligncat.phrases.recipe import PhraseRecipe
 from aligncat.store.photo import Photo

@@ -24,9 +24,10 @@ from aligncat.grounder.ground_many import Answering, ground_photos
 from aligncat.grounder.requests.request import Request, check_names
 from aligncat.grounder.requests.tables import read_table
 from aligncat.grounder.requests.words import requests_of
-from aligncat.grounder.writers import write
+from aligncat.grounder.writers import part
 from aligncat.grounder.writers.formats import find_format
-from aligncat.grounder.writers.write import Output, Written, write_answers
+from aligncat.grounder.writers.output import Output, Written
+from aligncat.grounder.writers.write import write_answers
 from aligncat.locations import RemotePath, location
 from aligncat.types import ImageRecord
 
@@ -35,7 +36,7 @@ PHRASES = ("upper half", "lower half")
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write, "PART", 4)
+    monkeypatch.setattr(part, "PART", 4)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,8 @@ def run(requests: list[Request], out: Path, *, detector: LightDetector | None = 
         return write_answers(grounder, requests, output, answering=Answering())
     job = GroundingJob(partial(LightGrounder, grounder.detector), None, Answering(), False, False)  # type: ignore[arg-type]
     with open_driver(job, workers, None, deadline=900) as driver:
-        return write_answers(grounder, requests, output, answering=Answering(), write_parts=parts_by_workers(driver))
+        parts = parts_by_workers(driver, grounder, None)
+        return write_answers(grounder, requests, output, answering=Answering(), write_parts=parts)
 
 
 def test_a_remote_folder_is_answered_as_the_folder_of_a_disk(

@@ -23,9 +23,10 @@ from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.grounding import Grounding
 from aligncat.grounder.matcher import Matcher
 from aligncat.grounder.requests.request import Request
-from aligncat.grounder.writers import write
+from aligncat.grounder.writers import part
 from aligncat.grounder.writers.formats import find_format
-from aligncat.grounder.writers.write import Output, write_answers
+from aligncat.grounder.writers.output import Output
+from aligncat.grounder.writers.write import write_answers
 from aligncat.types import Candidates
 
 PATIENCE = 60.0  # seconds
@@ -134,7 +135,7 @@ def test_while_photos_are_detected_the_answers_for_earlier_ones_are_written(
     grounder: Grounder, paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The writer of part n waits for the detector to begin part n + 1, which there waits for the file of part n."""
-    monkeypatch.setattr(write, "PART", 2)
+    monkeypatch.setattr(part, "PART", 2)
     out = tmp_path / "out.jsonl"
     parts = tmp_path / "out.jsonl.unfinished"
     written: list[int] = []

@@ -114,13 +114,13 @@ def _make_models_tiny() -> None:
     """Replace the released architectures of Mask2Former, and the sizes of the quickstart, by tiny ones."""
     from aligncat.checkpoints.mask2former.architectures import ARCHITECTURES
     from aligncat.commands import quickstart
-    from aligncat.grounder.writers import write
+    from aligncat.grounder.writers import part
     from helpers.tiny_original import TINY
 
     ARCHITECTURES["swin-tiny"] = ARCHITECTURES["swin-base"] = TINY["swin"]
     quickstart.SCENES = {"train": 30, "val": 2, "test": 3}
     quickstart.EPOCHS = quickstart.PICTURES = 1
-    write.PART = 1
+    part.PART = 1
 
 
 def _path(event: str, arguments: tuple[Any, ...]) -> str | None:

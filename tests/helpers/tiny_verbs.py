@@ -160,6 +160,13 @@ def make_cases(root: Path, world: World, site: Site) -> dict[str, Case]:
             ["ground", "OUT/table.csv", "--grounder", str(trained), "--out", "OUT/answers.json", "--format", "coco"],
             lambda out: table_of(pictures, out),
         ),
+        "ground share": Case(
+            [
+                *("ground", "OUT/table.csv", "--grounder", str(trained), "--out", "OUT/answers.json"),
+                *("--format", "coco", "--shards", "1/1"),
+            ],
+            lambda out: table_of(pictures[:3], out),
+        ),
         "ground folder": Case(
             [
                 *("ground", str(pictures[0].parent), "red dog", "couch", "--grounder", str(trained)),

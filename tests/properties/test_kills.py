@@ -34,6 +34,7 @@ VERBS = (
         "audit",
         "ground",
         "ground table",
+        "ground share",
         "ground folder",
         "detector import",
         "import querymatch",

@@ -173,6 +173,11 @@ def _grounded(arguments: Mapping[str, Any], result: Any) -> tuple[str, str]:
         return "Nothing was written.", "--overlay out.png draws the answers"
     if result.path is None:
         return "Nothing was written.", "--out answers.jsonl keeps the answers, also in other formats (docs/answers.md)"
+    if result.by_others:
+        written = (
+            f"Share {arguments['shards']} of {result.path} is written; the last of the shares finishes the answers."
+        )
+        return written, "the same command without --shards writes what is missing, and finishes the answers too"
     if result.finished_before:
         return (
             f"The answers for {result.photos:,} photos are in {result.path} already.",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aligncat.grounder.grounding import Grounding
     from aligncat.grounder.photo_grounder import PhotoGrounder
     from aligncat.grounder.requests.request import Request
-    from aligncat.grounder.writers.write import Written
+    from aligncat.grounder.writers.output import Written
     from aligncat.store.by_content import StoredPhotos
 
 _SHOWN = 10  # bad photos; the settings of the output have all
@@ -54,6 +54,7 @@ def ground(
     min_probability: float | None = None,
     skip_bad_images: bool = False,
     workers: int | None = None,
+    shards: str | None = None,
     ray: str | None = None,
     deadline: float = DEADLINE,
 ) -> list[Grounding] | Written:
@@ -96,6 +97,8 @@ def ground(
         skip_bad_images: report photos that cannot be read, or in which nothing is found, and go on.
         workers: with --out, the number of processes that answer, or of Ray's workers; by default this process alone,
             and with --ray one for each accelerator of the cluster, or each core if there is none.
+        shards: with --out, write only a share of the answers, for one of many jobs: 3/16 is the third of sixteen. The
+            last share finishes the output. So does the same command without --shards, at any time.
         ray: with --out, a Ray cluster whose machines answer (extra [ray]): auto for the one that this machine belongs
             to, HOST:PORT, or local for one on this machine. All its machines must see the photos and the output.
         deadline: seconds that a worker has for a part of 64 photos. One that takes longer is ended, and another one
@@ -118,6 +121,7 @@ def ground(
     from aligncat.grounder.doubts import Thresholds
     from aligncat.grounder.requests.words import requests_of
     from aligncat.grounder.writers.formats import find_format
+    from aligncat.store.part import Part
 
     check_workers(workers, ray, deadline)
     thresholds = Thresholds(min_match, min_probability)
@@ -130,13 +134,10 @@ def ground(
     if overlay is not None:
         _check_overlay(Path(overlay), requests, out)
     chosen_format = None if out is None else find_format(format, Path(out))
-    if out is None and format is not None:
-        raise ConfigError("--format says how to write the answers; give --out, the file or folder to write")
-    if out is None and polygons:
-        raise ConfigError("--polygons is for --format coco and yolo; give them with --out")
+    share = None if shards is None else Part.parse(shards)
     many = workers is not None or ray is not None
-    if out is None and many:
-        raise ConfigError("--workers and --ray write answers to a file; give --out")
+    if out is None:
+        _check_no_output(format=format is not None, polygons=polygons, many=many, shards=shards is not None)
     from aligncat.detectors.masks import NO_MASKS
     from aligncat.grounder.ground_many import Answering, ground_photos
     from aligncat.grounder.opening import open_grounder
@@ -156,7 +157,9 @@ def ground(
 
         from aligncat.cluster.grounding import GroundingJob, parts_by_workers
         from aligncat.console import progress_bar
-        from aligncat.grounder.writers.write import Output, write_answers
+        from aligncat.grounder.writers.output import Output
+        from aligncat.grounder.writers.part import count_photos
+        from aligncat.grounder.writers.write import write_answers
 
         job = GroundingJob(
             opening,
@@ -169,7 +172,7 @@ def ground(
             progress_bar(MofNCompleteColumn(), TimeRemainingColumn(), shown=len(requests) > 1) as progress,
             _driver(job, workers, ray, device, deadline) if many else nullcontext() as driver,
         ):
-            task = progress.add_task("ground", total=len(requests))
+            task = progress.add_task("ground", total=count_photos(requests, share))
             return write_answers(
                 loaded,
                 requests,
@@ -179,6 +182,7 @@ def ground(
                 skip_bad_images=skip_bad_images,
                 advance=lambda photos: progress.advance(task, photos),
                 write_parts=None if driver is None else parts_by_workers(driver, loaded, stored),
+                share=share,
             )
     pairs = [(request.path, request.phrases) for request in requests]
     answers = ground_photos(
@@ -238,6 +242,22 @@ def report_written(result: list[Grounding] | Written) -> None:
         logger.warning(
             "%s of %s answers have warnings, which are in the output", f"{result.doubtful:,}", f"{result.answers:,}"
         )
+
+
+def _check_no_output(*, format: bool, polygons: bool, many: bool, shards: bool) -> None:
+    """Check that no option is given that is about an output.
+
+    Raises:
+        ConfigError: one is.
+    """
+    if format:
+        raise ConfigError("--format says how to write the answers; give --out, the file or folder to write")
+    if polygons:
+        raise ConfigError("--polygons is for --format coco and yolo; give them with --out")
+    if many:
+        raise ConfigError("--workers and --ray write answers to a file; give --out")
+    if shards:
+        raise ConfigError("--shards writes a share of the answers to a file; give --out")
 
 
 def _check_overlay(path: Path, requests: Sequence[Request], out: str | Path | None) -> None:

@@ -14,9 +14,10 @@ from helpers.worker_runs import write_photos
 from aligncat.errors import AligncatError, DataError
 from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.requests.request import Request
-from aligncat.grounder.writers import write
+from aligncat.grounder.writers import part
 from aligncat.grounder.writers.formats import find_format
-from aligncat.grounder.writers.write import Output, Written, write_answers
+from aligncat.grounder.writers.output import Output, Written
+from aligncat.grounder.writers.write import write_answers
 from aligncat.locations import RemotePath
 
 pytest.importorskip("aiohttp")  # with which fsspec speaks HTTP
@@ -25,7 +26,7 @@ SECOND, LAST = "/photos/01.png", "/photos/05.png"
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write, "PART", 4)
+    monkeypatch.setattr(part, "PART", 4)
 
 
 @pytest.fixture(scope="module")

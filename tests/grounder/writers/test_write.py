@@ -23,9 +23,10 @@ from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.requests.request import Request
 from aligncat.grounder.training_free import TrainingFreeGrounder
-from aligncat.grounder.writers import write
+from aligncat.grounder.writers import part
 from aligncat.grounder.writers.formats import FORMATS, find_format
-from aligncat.grounder.writers.write import Output, Written, write_answers
+from aligncat.grounder.writers.output import Output, Written
+from aligncat.grounder.writers.write import write_answers
 from aligncat.store.by_content import StoredPhotos
 from aligncat.store.reader import Store
 from aligncat.types import Candidates
@@ -51,7 +52,7 @@ class Stopping:
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write, "PART", 2)
+    monkeypatch.setattr(part, "PART", 2)
 
 
 @pytest.fixture
@@ -362,7 +363,7 @@ def test_a_full_disk_is_an_error_after_which_the_run_goes_on(
     with pytest.raises(WriteError, match="free some disk space, then run the same command again"):
         run(grounder, requests, tmp_path / "out.csv")
     monkeypatch.undo()
-    monkeypatch.setattr(write, "PART", 2)
+    monkeypatch.setattr(part, "PART", 2)
     run(grounder, requests, tmp_path / "whole.csv")
     run(grounder, requests, tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
@@ -371,7 +372,7 @@ def test_a_full_disk_is_an_error_after_which_the_run_goes_on(
 def test_more_phrases_than_are_answered_at_once_are_all_answered(
     grounder: Grounder, requests: list[Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write, "PHRASES", 3)
+    monkeypatch.setattr(part, "PHRASES", 3)
     many = tuple(f"dog {number}" for number in range(8))
     asked = [Request(each.name, each.path, many) for each in requests[:2]]
     written = run(grounder, asked, tmp_path / "out.json", "coco")

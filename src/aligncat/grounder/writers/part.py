@@ -14,6 +14,12 @@ from aligncat.grounder.writers.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from aligncat.store.by_content import StoredPhotos
+    from aligncat.store.part import Part
+
+PART = 64
+"""The number of photos in a part. A run that is killed loses at most two parts."""
+PHRASES = 256
+"""The most phrases that are answered at once; the photo is not read again for more."""
 
 
 @dataclass(frozen=True)
@@ -79,3 +85,23 @@ class PartWriter:
                 f"{said}. Or give --skip_bad_images to leave such photos out. The answers so far are kept in "
                 f"{self.unfinished.folder}; the same command continues."
             ) from error
+
+
+def parts_of(requests: Sequence[Request]) -> Iterator[list[Request]]:
+    """Yield the requests in parts, and those with more phrases than PHRASES as several requests."""
+    part: list[Request] = []
+    for request in requests:
+        for start in range(0, len(request.phrases), PHRASES):
+            part.append(Request(request.name, request.path, request.phrases[start : start + PHRASES]))
+            if len(part) == PART:
+                yield part
+                part = []
+    if part:
+        yield part
+
+
+def count_photos(requests: Sequence[Request], share: Part | None) -> int:
+    """Return the number of photos in all parts or in those of a share; a photo counts once for each of its parts."""
+    parts = [*parts_of(requests)]
+    numbers = range(len(parts)) if share is None else share.of(range(len(parts)))
+    return sum(len({request.name for request in parts[number]}) for number in numbers)

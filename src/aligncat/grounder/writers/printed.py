@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aligncat.grounder.writers.answer_set import PhotoRecord, json_line, write_list
 from aligncat.grounder.writers.jsonl import phrase_line
-from aligncat.grounder.writers.write import Written
+from aligncat.grounder.writers.output import Written
 from aligncat.wording import visible_json
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The folder beside an output in which a run keeps its answers until all are there: OUT.unfinished.
 
-It has settings.json, and one file for each part of the run, written as a whole. A run that was killed goes on after the
-last of them. OUT itself appears when it is complete.
+It has settings.json, and one file for each part of the run, written as a whole, so that any process may write it at any
+time. A run that was killed goes on with those that are missing. OUT itself appears when it is complete.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from aligncat.errors import DataError
-from aligncat.files.atomic import write_atomic
+from aligncat.errors import DataError, LockedError
+from aligncat.files.atomic import create_atomic, write_atomic
 from aligncat.files.differences import differences
 from aligncat.files.documents import MAX_ANNOTATION_BYTES, parse_json, read_json, read_text
 from aligncat.files.fields import as_mapping, required_list
 from aligncat.files.hashes import file_sha256
-from aligncat.files.temporary import remove_left_files
+from aligncat.files.locks import STALE_SECONDS, path_lock
+from aligncat.files.temporary import is_empty, remove_left_files, temporary_sibling
 from aligncat.files.write_errors import named_write_errors
 from aligncat.grounder.ground_many import PhotoAnswer
 from aligncat.grounder.grounding import Grounding
@@ -37,13 +39,16 @@ _CHANGED = {
     "grounder": "it is another grounder, or was trained again",
 }
 """What is said of settings whose values are hashes."""
+# How long a share waits for the lock of the output, which another one holds for a moment when it creates the folder, or
+# had when it was killed.
+_LOCK_SECONDS, _LOCK_STEP = STALE_SECONDS + 30.0, 0.2
 
 
 class Unfinished:
     """The unfinished answers of an output.
 
     Args:
-        out: the output, whose lock the caller holds.
+        out: the output.
         settings: what decides the answers and their format, as JSON values.
     """
 
@@ -62,7 +67,7 @@ class Unfinished:
         Raises:
             DataError: the output exists, and aligncat did not make it, or not with these settings and photos.
         """
-        if not self.out.exists() or (self.out.is_dir() and not any(self.out.iterdir())):
+        if not self.has_output():
             return None
         if not record.exists():
             raise DataError(f"{self.out} exists and is not aligncat's; choose another --out, or remove it first")
@@ -74,18 +79,57 @@ class Unfinished:
             )
         return tuple(map(str, required_list(made, _BAD_PHOTOS, str(record))))
 
-    def begin(self) -> None:
-        """Create the folder, or check that what is in it was made with these settings.
+    def has_output(self) -> bool:
+        """Return whether there is something in the place of the output. If it is ours, it is complete."""
+        return self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir()))
+
+    def has_begun(self) -> bool:
+        """Return whether the folder is there.
 
         Raises:
-            DataError: it was made with others, or is not aligncat's.
+            DataError: what is in it was made with other settings.
         """
         path = self.folder / SETTINGS
         if path.exists():
             self._check(path, f"{self.folder} has answers that were made with other settings")
+            return True
+        return False
+
+    def join(self) -> bool:
+        """Create the folder if it is not there, as one of several processes that may do so at the same time.
+
+        Returns:
+            Whether there is anything to do: False if another process has finished the output.
+
+        Raises:
+            DataError: the folder was made with other settings, is not aligncat's, or another process holds the lock of
+                the output for long without creating the folder.
+        """
+        until = time.monotonic() + _LOCK_SECONDS
+        while not self.has_output():
+            if self.has_begun():
+                return True
+            try:
+                with path_lock(self.out):  # under which the folder is removed too
+                    if not self.has_output():
+                        self.begin()
+            except LockedError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_LOCK_STEP)
+        return False
+
+    def begin(self) -> None:
+        """Create the folder, or check that what is in it was made with these settings; hold the lock of the output.
+
+        Raises:
+            DataError: it was made with others, or is not aligncat's.
+        """
+        if self.has_begun():
             return
+        path = self.folder / SETTINGS
         remove_left_files(self.folder)  # a run was killed before it had written the settings
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        if self.folder.exists() and not (self.folder.is_dir() and is_empty(self.folder)):
             raise DataError(f"{self.folder} exists and is not aligncat's; choose another --out, or remove it first")
         with named_write_errors(self.folder, always=True):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +170,7 @@ class Unfinished:
         return self._part(number).exists()
 
     def add_part(self, number: int, names: Sequence[str], answers: Sequence[PhotoAnswer], *, candidates: bool) -> None:
-        """Write a part.
+        """Write a part. Of several processes that write the same one, the first counts.
 
         Args:
             number: its number, from 0.
@@ -136,7 +180,7 @@ class Unfinished:
         """
         lines = [_line(name, answer, candidates) for name, answer in zip(names, answers, strict=True)]
         text = "".join(f"{line}\n" for line in lines)
-        write_atomic(self._part(number), f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode())
+        create_atomic(self._part(number), f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode())
 
     def read_part(self, number: int) -> Iterator[tuple[PhotoRecord, Stamp | None]]:
         """Yield the photos of a part, and what their files were.
@@ -170,18 +214,17 @@ class Unfinished:
                 )
 
     def remove(self) -> None:
-        """Remove the folder, the settings last: they tell that it is aligncat's."""
+        """Remove the folder; hold the lock of the output.
+
+        It is renamed first, so that a process that is still at a part cannot write into what is left of it.
+        """
         if not (self.folder / SETTINGS).exists():
             with suppress(OSError):  # not there, or not empty
-                self.folder.rmdir()  # a run was killed between the last two steps
+                self.folder.rmdir()  # a run was killed before it had written the settings
             return
-        for path in self.folder.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name != SETTINGS:
-                path.unlink()
-        (self.folder / SETTINGS).unlink()
-        self.folder.rmdir()
+        old = temporary_sibling(self.out, "old")
+        self.folder.rename(old)
+        shutil.rmtree(old, ignore_errors=True)
 
     def _part(self, number: int) -> Path:
         return self.folder / f"part-{number:06d}.jsonl"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from aligncat.errors import ConfigError
+from aligncat.errors import AligncatError, ConfigError, LockedError
 from aligncat.files.atomic import write_atomic
 from aligncat.files.locks import path_lock
 from aligncat.files.temporary import remove_left_files
@@ -19,25 +19,22 @@ from aligncat.files.write_errors import named_write_errors
 from aligncat.grounder.candidate_grounder import CandidateGrounder
 from aligncat.grounder.ground_many import Answering
 from aligncat.grounder.requests.request import Request, check_names
-from aligncat.grounder.writers.answer_set import AnswerSet, Classes, PhotoRecord
+from aligncat.grounder.writers.answer_set import AnswerSet, PhotoRecord
 from aligncat.grounder.writers.formats import FORMATS, AnswerFormat
-from aligncat.grounder.writers.part import PartWriter
+from aligncat.grounder.writers.output import Output, Written
+from aligncat.grounder.writers.part import PartWriter, parts_of
 from aligncat.grounder.writers.polygons import check_polygons
 from aligncat.grounder.writers.unfinished import SETTINGS, Unfinished
 
 if TYPE_CHECKING:
     from aligncat.store.by_content import StoredPhotos
-
-PART = 64
-"""The number of photos in a part. A run that is killed loses at most two parts."""
-PHRASES = 256
-"""The most phrases that are answered at once; the photo is not read again for more."""
-LOCAL_FILES = "/data/local-files/?d="
-"""The beginning of the address of a photo in Label Studio's local storage."""
+    from aligncat.store.part import Part
 
 WriteParts: TypeAlias = "Callable[[Sequence[int], Sequence[Sequence[Request]], Unfinished], Iterator[int]]"
 """Writes parts: it is given the numbers of those that are missing, all parts, and their folder; it yields the
 numbers, in any order, as parts are done."""
+
+logger = logging.getLogger(__name__)
 
 
 class NamedGrounder(CandidateGrounder, Protocol):
@@ -51,55 +48,6 @@ class NamedGrounder(CandidateGrounder, Protocol):
         """Return a hash of everything that decides its answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What to write.
-
-    Attributes:
-        path: the file, or the folder.
-        format: its format.
-        classes: what is a class in formats that have classes.
-        image_url: what Label Studio's address of a photo begins with; the photo's name follows.
-        candidates: whether to write all candidates with their scores, where the format can hold them.
-        polygons: whether to write masks as polygons.
-    """
-
-    path: Path
-    format: AnswerFormat
-    classes: Classes = "phrase"
-    image_url: str = LOCAL_FILES
-    candidates: bool = False
-    polygons: bool = False
-
-    @property
-    def record(self) -> Path:
-        """The file with the settings of the finished output: in the folder, or beside the file."""
-        return self.path / SETTINGS if self.format.folder else self.path.with_name(f"{self.path.name}.{SETTINGS}")
-
-
-@dataclass
-class Written:
-    """What a run has written.
-
-    Attributes:
-        path: the output; None if the answers were printed.
-        photos: the number of photos that were answered.
-        answers: the number of answers.
-        doubtful: the number of answers with warnings.
-        left_out: the number of answers below the thresholds.
-        bad: why photos have no answers, in order.
-        finished_before: whether an earlier call had written everything.
-    """
-
-    path: Path | None
-    photos: int = 0
-    answers: int = 0
-    doubtful: int = 0
-    left_out: int = 0
-    bad: list[str] = field(default_factory=list)
-    finished_before: bool = False
-
-
 def write_answers(
     grounder: NamedGrounder,
     requests: Sequence[Request],
@@ -110,10 +58,14 @@ def write_answers(
     skip_bad_images: bool = False,
     advance: Callable[[int], object] = lambda photos: None,
     write_parts: WriteParts | None = None,
+    share: Part | None = None,
 ) -> Written:
     """Answer phrases on photos and write the answers.
 
     The same call after a kill continues, and writes the same bytes. A finished output is not made again.
+
+    Any number of shares may be answered at the same time, on machines that share the folder of the output. The last of
+    them writes the output. So does the call without a share, at any time.
 
     Args:
         grounder: the grounder.
@@ -125,11 +77,12 @@ def write_answers(
         skip_bad_images: leave out photos that cannot be read, or in which nothing is found, and report them.
         advance: called with the number of photos that are done, to report progress.
         write_parts: writes the parts, instead of this process; it then reads the store itself.
+        share: which parts to write; by default all.
 
     Raises:
         ConfigError: the settings contradict each other, or the output cannot be written there.
         DataError: photos cannot name the format's files, a phrase has no words, the output exists with other settings
-            or from other photos, or another process is writing it.
+            or from other photos, or another process is writing it or the same share.
         DetectorError: the detector cannot be loaded, or finds nothing in a photo.
         ImageError: a photo cannot be read.
         WriteError: the disk is full or read-only.
@@ -143,17 +96,8 @@ def write_answers(
     for phrases in dict.fromkeys(each.phrases for each in requests):
         grounder.check_expressions(phrases)
     check_writable(output.path.parent)
-    run = _Run(grounder, requests, output, answering, store)
-    with path_lock(output.path):
-        bad = run.unfinished.finished(output.record, run.paths)
-        if bad is not None:
-            run.unfinished.remove()
-            return Written(output.path, photos=len(requests) - len(bad), bad=[*bad], finished_before=True)
-        run.unfinished.begin()
-        run.answer(skip_bad_images, advance, write_parts)
-        written = run.count()
-        run.finish()
-    return written
+    run = _Run(grounder, requests, output, answering, store, skip_bad_images=skip_bad_images, write_parts=write_parts)
+    return run.whole(advance) if share is None else run.share(share, advance)
 
 
 def _check_polygons(form: AnswerFormat) -> None:
@@ -173,13 +117,18 @@ class _Run:
         output: Output,
         answering: Answering,
         store: StoredPhotos | None,
+        *,
+        skip_bad_images: bool,
+        write_parts: WriteParts | None,
     ) -> None:
         self.grounder = grounder
         self.requests = requests
         self.output = output
         self.answering = answering
         self.store = store
-        self.parts = list(_parts(requests))
+        self.skip_bad_images = skip_bad_images
+        self.write_parts = write_parts
+        self.parts = list(parts_of(requests))
         self.paths = {request.name: request.path for request in requests}
         self.unfinished = Unfinished(output.path, self._settings())
 
@@ -205,23 +154,71 @@ class _Run:
             "store": None if self.store is None else self.store.sha256(),
         }
 
-    def answer(
-        self, skip_bad_images: bool, advance: Callable[[int], object], write_parts: WriteParts | None = None
-    ) -> None:
-        """Answer the parts that are missing, and check that the photos of the others are what they were."""
+    def whole(self, advance: Callable[[int], object]) -> Written:
+        """Answer all parts that are missing, and write the output."""
+        with path_lock(self.output.path):
+            if (before := self.finished_before()) is not None:
+                self.unfinished.remove()
+                return before
+            self.unfinished.begin()
+            self.answer(range(len(self.parts)), advance)
+            written = self.count()
+            self.finish()
+        return written
+
+    def share(self, share: Part, advance: Callable[[int], object]) -> Written:
+        """Answer those parts of a share that are missing, and write the output if no other part is missing then."""
+        out, numbers = self.output.path, range(len(self.parts))
+        with path_lock(out.with_name(f"{out.name}.part-{share.number}-of-{share.count}")):
+            if (before := self.finished_before()) is not None:
+                with suppress(LockedError), path_lock(out):
+                    self.unfinished.remove()  # a process that was killed left it
+                return before
+            if not (own := share.of(numbers)):
+                logger.info("%s: there are only %s parts, so share %s has none", out, f"{len(numbers):,}", share)
+            try:
+                if self.unfinished.join():
+                    self.answer(own, advance)
+            except AligncatError:
+                if not self.unfinished.has_output():  # which is there before the parts are removed
+                    raise
+        missing = [number for number in numbers if not self.unfinished.has_part(number)]
+        if self.unfinished.has_output():
+            rest = "another process has finished the answers"
+        elif missing:
+            rest = f"{len(missing):,} parts of other shares are missing, the last share will finish the answers"
+        else:
+            try:
+                return self.whole(lambda photos: None)
+            except LockedError as error:
+                rest = f"another process finishes the answers ({error})"
+        logger.info("%s: share %s is done; %s", out, share, rest)
+        return Written(out, by_others=True)
+
+    def finished_before(self) -> Written | None:
+        """Return what an earlier call has written; None if the output is not there."""
+        out = self.output.path
+        bad = self.unfinished.finished(self.output.record, self.paths)
+        if bad is None:
+            return None
+        return Written(out, photos=len(self.requests) - len(bad), bad=[*bad], finished_before=True)
+
+    def answer(self, numbers: Sequence[int], advance: Callable[[int], object]) -> None:
+        """Answer those of some parts that are missing, and check that the photos of the others are what they were."""
         missing = []
-        for number, part in enumerate(self.parts):
+        for number in numbers:
+            part = self.parts[number]
             if self.unfinished.has_part(number):
                 self.unfinished.check_unchanged(number, self.paths)
                 advance(len({request.name for request in part}))
             else:
                 missing.append(number)
-        if write_parts is not None:
-            for number in write_parts(missing, self.parts, self.unfinished):
+        if self.write_parts is not None:
+            for number in self.write_parts(missing, self.parts, self.unfinished):
                 advance(len({request.name for request in self.parts[number]}))
             return
-        candidates = self.output.candidates
-        writer = PartWriter(self.grounder, self.answering, self.store, skip_bad_images, candidates, self.unfinished)
+        how = (self.answering, self.store, self.skip_bad_images, self.output.candidates)
+        writer = PartWriter(self.grounder, *how, self.unfinished)
         writing: Future[None] | None = None
         with ThreadPoolExecutor(1, "aligncat write") as pool:
             for number in missing:
@@ -280,16 +277,3 @@ class _Run:
                 write_atomic(self.output.record, record)
             made.rename(out)
         self.unfinished.remove()
-
-
-def _parts(requests: Sequence[Request]) -> Iterator[list[Request]]:
-    """Yield the requests in parts, and those with more phrases than PHRASES as several requests."""
-    part: list[Request] = []
-    for request in requests:
-        for start in range(0, len(request.phrases), PHRASES):
-            part.append(Request(request.name, request.path, request.phrases[start : start + PHRASES]))
-            if len(part) == PART:
-                yield part
-                part = []
-    if part:
-        yield part

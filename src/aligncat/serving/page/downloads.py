@@ -15,7 +15,7 @@ from aligncat.grounder.writers.answer_set import AnswerSet, PhotoRecord
 from aligncat.grounder.writers.coco import dump_dataset
 from aligncat.grounder.writers.jsonl import phrase_line
 from aligncat.grounder.writers.label_studio import CONFIG, TASKS, dump_tasks, labelling_config
-from aligncat.grounder.writers.write import LOCAL_FILES
+from aligncat.grounder.writers.output import LOCAL_FILES
 
 _WHEN = (1980, 1, 1, 0, 0, 0)  # of the files in an archive, so that the same answer gives the same bytes
 
