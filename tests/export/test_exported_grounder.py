@@ -63,12 +63,6 @@ CONFIGS: dict[str, AlignmentConfig] = {
 }
 
 
-@pytest.fixture(scope="session")
-def exported(calibrated: Path, onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the calibrated tiny grounder, exported with its detector. Tests only read it."""
-    return export_grounder(calibrated, tmp_path_factory.mktemp("exported") / "AlignCAT", to="onnx", detector=onnx)
-
-
 @pytest.fixture
 def copy(exported: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported, tmp_path / "copy"))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from aligncat.alignment.inputs import ImageTensors
-from aligncat.export.tracing import quiet_tracing
+from aligncat.export.tracing import clear_traces, quiet_tracing
 from aligncat.grounder.exported_files import INPUTS, OPSET
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.torch_scorer import References, score_tensors
@@ -72,6 +72,7 @@ def graph_bytes(grounder: Grounder, metadata: Mapping[str, str]) -> bytes:
             verbose=False,
         )
     assert program is not None
+    clear_traces(program)
     program.model.metadata_props.update(metadata)
     content: bytes = program.model_proto.SerializeToString()
     onnx.checker.check_model(content)
