@@ -31,5 +31,12 @@ def openvino(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def exported(calibrated: Path, onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the calibrated tiny grounder, exported with its detector."""
+    """Return the calibrated tiny grounder, exported with its detector for ONNX Runtime."""
     return export_grounder(calibrated, tmp_path_factory.mktemp("exported") / "AlignCAT", to="onnx", detector=onnx)
+
+
+@pytest.fixture(scope="session")
+def exported_openvino(calibrated: Path, openvino: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the same for OpenVINO."""
+    out = tmp_path_factory.mktemp("openvino") / "AlignCAT"
+    return export_grounder(calibrated, out, to="openvino", detector=openvino)

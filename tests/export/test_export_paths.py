@@ -54,9 +54,12 @@ def test_torch_s_exporter_leaves_no_notes_on_operations(onnx: Path, exported: Pa
 
 
 @pytest.mark.slow
-def test_no_file_for_openvino_holds_a_path(openvino: Path, world: World) -> None:
-    for file in openvino.iterdir():
-        assert paths_in(file, openvino, world.detector) == set(), file
+def test_no_file_for_openvino_holds_a_path(
+    openvino: Path, exported_openvino: Path, calibrated: Path, world: World
+) -> None:
+    for file in (*openvino.iterdir(), *exported_openvino.glob("grounder.*")):
+        folders = (openvino, calibrated) if file.name == EXPORTED else (openvino, calibrated, world.detector)
+        assert paths_in(file, *folders) == set(), file
 
 
 EXPORT = """
@@ -69,13 +72,19 @@ detector, grounder, out = map(Path, sys.argv[1:])
 assert Path(aligncat.__file__).is_relative_to(out)
 for to in ("onnx", "openvino"):
     export_detector(detector, out / to, to=to)
-export_grounder(grounder, out / "grounder", to="onnx", detector=out / "onnx")
+    export_grounder(grounder, out / f"grounder-{to}", to=to, detector=out / to)
 """
 
 
 @pytest.mark.slow
 def test_another_place_of_the_package_and_the_detector_gives_equal_bytes(
-    onnx: Path, openvino: Path, exported: Path, calibrated: Path, world: World, tmp_path: Path
+    onnx: Path,
+    openvino: Path,
+    exported: Path,
+    exported_openvino: Path,
+    calibrated: Path,
+    world: World,
+    tmp_path: Path,
 ) -> None:
     package = shutil.copytree(PACKAGE, tmp_path / "elsewhere" / "aligncat", ignore=shutil.ignore_patterns("*.pyc"))
     detector = shutil.copytree(world.detector, tmp_path / world.detector.name)
@@ -85,7 +94,8 @@ def test_another_place_of_the_package_and_the_detector_gives_equal_bytes(
         cwd=tmp_path,
         check=True,
     )
-    for name, first in (("onnx", onnx), ("openvino", openvino), ("grounder", exported)):
+    grounders = {"grounder-onnx": exported, "grounder-openvino": exported_openvino}
+    for name, first in {"onnx": onnx, "openvino": openvino, **grounders}.items():
         again = {str(each.relative_to(tmp_path / name)): each for each in (tmp_path / name).rglob("*")}
         assert {place: file_sha256(each) for place, each in again.items() if each.is_file()} == {
             str(each.relative_to(first)): file_sha256(each) for each in first.rglob("*") if each.is_file()
