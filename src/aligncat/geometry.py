@@ -21,8 +21,6 @@ MAX_PIXELS = 64_000_000
 """The largest accepted number of pixels of an image or a mask."""
 SAME_OBJECT_IOU = 0.5
 """Two boxes show the same object if their IoU is above this, as in the paper's REC metric (section 5.1)."""
-LEAST_CONFIDENCE = 0.3
-"""A candidate counts as an object of its category if its confidence is at least this share of the highest one there."""
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int8)
 
 

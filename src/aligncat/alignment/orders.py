@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from aligncat.geometry import LEAST_CONFIDENCE
+from aligncat.alignment.config import LEAST_CONFIDENCE
 
 DIRECTIONS = ("left", "right", "top", "bottom")
 """The sides of a photo from which candidates are counted."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncat.geometry import LEAST_CONFIDENCE
+from aligncat.alignment.config import LEAST_CONFIDENCE
 from aligncat.grounder.asked import Asked
 from aligncat.grounder.distinct import one_of_each
 from aligncat.language.attributes import Aspect
