@@ -382,8 +382,8 @@ def check(
     )
     content = graph_bytes(grounder, {SOURCE: "value"})
     convert_onnx(content, out / "graph.xml", "grounder", {SOURCE: "value"})
-    parts = [(out / name).read_bytes() for name in ("graph.xml", "graph.bin")]
-    graphs = (OnnxScorer(content, Path("graph")), OpenVinoScorer(*parts, Path("graph")))
+    converted = OpenVinoScorer((out / "graph.xml").read_bytes(), (out / "graph.bin").read_bytes(), Path("graph"))
+    graphs = (OnnxScorer(content, Path("graph")), converted)
     assert [graph.source for graph in graphs] == ["value", "value"]
     for texts, slots in ((["dog"], 1), (["red dog on the left"], 20), (PHRASES, 7), (["dog", "person"], 3)):
         images = made_up(rng, len(texts), slots, length)

@@ -83,8 +83,13 @@ class ExportedGrounder(TrainedGrounder):
     ) -> None:
         """Set the attributes from the content of a folder."""
         runtime = runtime_of(record)
-        path, parts = folder / GRAPHS[runtime][0], [files[name] for name in GRAPHS[runtime]]
-        graph = OpenVinoScorer(*parts, path) if runtime == OPENVINO else OnnxScorer(*parts, path)
+        first, *further = GRAPHS[runtime]
+        path, content = folder / first, files[first]
+        graph: OnnxScorer | OpenVinoScorer
+        if runtime == OPENVINO:
+            graph = OpenVinoScorer(content, files[further[0]], path)
+        else:
+            graph = OnnxScorer(content, path)
         if graph.source != required_str(record, SOURCE, str(folder)):
             raise ConfigError(f"{path}: the graph of another grounder; {REMEDY}")
         self._scorer = graph
