@@ -157,7 +157,7 @@ VERBS: dict[str, Verb] = {
     ),
     "export grounder": Verb(
         "aligncat.export.grounder:export_grounder",
-        "Export a grounder for ONNX Runtime, with its detector, so that it answers without torch and transformers.",
+        "Export a grounder for ONNX Runtime or OpenVINO, with its detector, so that it answers without torch.",
         positional=("grounder", "out"),
     ),
 }

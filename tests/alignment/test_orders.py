@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from aligncat.alignment.box_geometry import find_neighbours
-from aligncat.alignment.orders import DIRECTIONS, LEAST_CONFIDENCE, ORDERS, RANKS, order_index, places_in_orders
+from aligncat.alignment.config import LEAST_CONFIDENCE
+from aligncat.alignment.orders import DIRECTIONS, ORDERS, RANKS, order_index, places_in_orders
 
 
 def box(x: float, y: float, side: float = 0.1) -> list[float]:

@@ -458,7 +458,7 @@ def test_openvino_computes_in_the_precision_that_was_asked_for(
     full, less = open_detector(openvino), open_detector(out)
     assert isinstance(full, QueryDetector) and isinstance(less, QueryDetector)
     assert less.description().precision == precision
-    hint = less._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()  # type: ignore[attr-defined]
+    hint = less._graph._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()  # type: ignore[attr-defined]
     assert hint == {"bf16": "bf16", "int8": "f32"}[precision]
     expected, found = full.forward(pixels(2)).class_logits, less.forward(pixels(2)).class_logits
     assert_near(found, expected)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,10 @@ from aligncat.detectors.registry import open_detector
 from aligncat.errors import AligncatError, ConfigError, DataError, DetectorError
 from aligncat.export.grounder import export_grounder
 from aligncat.export.grounder_graph import graph_bytes
+from aligncat.export.openvino_graph import convert_onnx
 from aligncat.files.seals import sealed
 from aligncat.grounder.exported import ExportedGrounder
-from aligncat.grounder.exported_files import EXPORTED, GRAPH, TOKENIZER, VOCABULARY, is_exported
+from aligncat.grounder.exported_files import EXPORTED, GRAPHS, SOURCE, TOKENIZER, VOCABULARY, is_exported
 from aligncat.grounder.features import ScaledColumn
 from aligncat.grounder.folder import read_config
 from aligncat.grounder.grounder import Grounder
@@ -42,11 +44,13 @@ from aligncat.grounder.matching import Calibration, Logistic
 from aligncat.grounder.model import GroundingModel, ModelConfig
 from aligncat.grounder.onnx_scorer import OnnxScorer
 from aligncat.grounder.opening import open_grounder
+from aligncat.grounder.openvino_scorer import OpenVinoScorer
 from aligncat.grounder.scored import Scored
 from aligncat.language.pretrained import load_pretrained_text
 from aligncat.language.vocabulary import Vocabulary
 from aligncat.serving.grounders import load_grounders
 
+[GRAPH] = GRAPHS["onnxruntime"]
 PHRASES = ["red dog on the left", "person", "zorblax couch", "the dogs", "blue car behind the dog"]
 CONFIGS: dict[str, AlignmentConfig] = {
     "querymatch": ALIGNMENT.with_stages("querymatch"),
@@ -61,12 +65,6 @@ CONFIGS: dict[str, AlignmentConfig] = {
     "without object": replace(ALIGNMENT, context="relations", context_without="object"),
     "in one space": replace(ALIGNMENT, context="relations", context_without="global"),
 }
-
-
-@pytest.fixture(scope="session")
-def exported(calibrated: Path, onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the calibrated tiny grounder, exported with its detector. Tests only read it."""
-    return export_grounder(calibrated, tmp_path_factory.mktemp("exported") / "AlignCAT", to="onnx", detector=onnx)
 
 
 @pytest.fixture
@@ -211,21 +209,93 @@ GROUND = """
 import json, sys, time
 from aligncat.cli import main
 status = main(sys.argv[1:])
-print(time.process_time(), *(name for name in ("torch", "transformers") if name in sys.modules), file=sys.stderr)
+print(time.process_time(), *sys.modules, file=sys.stderr)
 sys.exit(status)
 """
 
 
-def ground_alone(*words: str) -> list[Any]:
-    """Run the verb in a process of its own, check that it has not imported torch, and return all of the answers."""
+def ground_alone(*words: str, other: str = "torch") -> list[Any]:
+    """Run the verb in a process of its own, check that it has not imported torch, and return all of the answers.
+
+    Args:
+        words: what follows the verb.
+        other: a further package that it must not have imported.
+    """
     command = [sys.executable, "-c", GROUND, "ground", *words, "--candidates", "true"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     seconds, *imported = done.stderr.splitlines()[-1].split()
     print(f"{float(seconds):.2f} s of processor time")
-    assert imported == []
+    assert not {"torch", "transformers", other} & set(imported)
     of_photo = ("image", "width", "height")
     return [{key: each[key] for key in each if key not in of_photo} for each in json.loads(done.stdout)]
+
+
+class TestOpenVino:
+    @pytest.mark.slow
+    @pytest.mark.parametrize("how", [{}, {"several": True}, {"top": 3}], ids=str)
+    def test_answers_are_those_of_the_source(
+        self, how: dict[str, Any], exported_openvino: Path, calibrated: Path, world: World
+    ) -> None:
+        ours, theirs, store = open_grounder(exported_openvino), Grounder.from_pretrained(calibrated), world.open()
+        assert isinstance(ours, ExportedGrounder) and isinstance(ours.scorer, OpenVinoScorer)
+        for image_id in store.image_ids[:6]:
+            candidates = store.candidates(image_id)
+            found = ours.ground_candidates(candidates, PHRASES, **how)
+            expected = theirs.ground_candidates(candidates, PHRASES, **how)
+            assert_alike([each.to_dict() for each in found], [each.to_dict() for each in expected])
+
+    @pytest.mark.slow
+    def test_a_photo_from_end_to_end_without_torch_and_onnxruntime(
+        self, exported_openvino: Path, exported: Path, photos: list[Path]
+    ) -> None:
+        found = ground_alone(str(photos[0]), *PHRASES, "--grounder", str(exported_openvino), other="onnxruntime")
+        expected = open_grounder(exported).ground(photos[0], PHRASES)
+        assert [each["choice"] for each in found] == [each.choice for each in expected]
+        for one, other in zip(found, expected, strict=True):
+            assert one["probability"] == pytest.approx(other.probability, abs=1e-3)
+
+    @pytest.mark.slow
+    def test_it_computes_in_float32_and_threads_share_it(self, exported_openvino: Path, world: World) -> None:
+        grounder, candidates = open_grounder(exported_openvino), world.open().candidates("1000")
+        compiled = grounder.scorer._graph._compiled  # type: ignore[attr-defined]
+        assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
+        phrases = PHRASES * 4
+        alone = [grounder.ground_candidates(candidates, phrase) for phrase in phrases]
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(lambda phrase: grounder.ground_candidates(candidates, phrase), phrases)) == alone
+
+    @pytest.mark.slow
+    def test_faults_of_the_folder_are_told(
+        self, exported_openvino: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        copy = Path(shutil.copytree(exported_openvino, tmp_path / "copy"))
+        for name, content in (("grounder.xml", b"no graph"), ("grounder.bin", b"")):
+            whole = (copy / name).read_bytes()
+            (copy / name).write_bytes(whole[:-1])
+            with pytest.raises(ConfigError, match=f"{name}: damaged or replaced"):
+                ExportedGrounder.from_pretrained(copy)
+            rehashed(copy, name, content)
+            with pytest.raises(ConfigError, match=r"grounder\.xml: openvino cannot load the graph") as error:
+                ExportedGrounder.from_pretrained(copy)
+            assert "\n" not in str(error.value)
+            rehashed(copy, name, whole)
+        edited(copy, lambda record: record.update(source="f" * 64))
+        with pytest.raises(ConfigError, match=r"grounder\.xml: the graph of another grounder"):
+            ExportedGrounder.from_pretrained(copy)
+        edited(copy, lambda record: record.update(runtime="onnxruntime", opset=20))
+        with pytest.raises(ConfigError, match=r"hashes are not those of grounder\.onnx"):
+            ExportedGrounder.from_pretrained(copy)
+        edited(copy, lambda record: record.update(runtime="abacus"))
+        with pytest.raises(ConfigError, match=r"with opset 20 for abacus, but this version .*update aligncat"):
+            ExportedGrounder.from_pretrained(copy)
+        monkeypatch.setitem(sys.modules, "openvino", None)
+        with pytest.raises(ConfigError, match=r"needs openvino.*pip install 'aligncat\[openvino\]'"):
+            ExportedGrounder.from_pretrained(exported_openvino)
+
+    def test_a_folder_that_says_no_runtime_is_for_onnx_runtime(self, copy: Path) -> None:
+        edited(copy, lambda record: record.pop("runtime"))
+        assert isinstance(ExportedGrounder.from_pretrained(copy).scorer, OnnxScorer)
 
 
 class TestWithoutTorch:
@@ -250,24 +320,24 @@ class TestWithoutTorch:
 
 
 class TestConfigs:
-    """The graph and the torch model share no runtime; every config gives the same scores in both."""
+    """The graphs and the torch model share no runtime; every config gives the same scores in all."""
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", CONFIGS)
-    def test_every_config(self, name: str) -> None:
+    def test_every_config(self, name: str, tmp_path: Path) -> None:
         alignment = CONFIGS[name]
         columns = (ScaledColumn(COLOUR, 2.0),) if alignment.features == "query+appearance" else ()
         vocabulary = Vocabulary.from_expressions(PHRASES[:2] + PHRASES[3:])
         length = 8 + sum(each.column.dim for each in columns)
         text = replace(TEXT, blocks=2, norm="deviation" if name == "querymatch" else "variance")
-        check(ModelConfig(alignment, text), vocabulary, length, columns=columns)
+        check(ModelConfig(alignment, text), vocabulary, length, tmp_path, columns=columns)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("trained", [False, True])
     def test_a_transformer(self, trained: bool, tmp_path: Path) -> None:
         encoder = str(save_tiny_text(tmp_path / "bert"))
         text = replace(TEXT, encoder=encoder, train_encoder=trained)
-        grounder = check(ModelConfig(ALIGNMENT, text), None, 8)
+        grounder = check(ModelConfig(ALIGNMENT, text), None, 8, tmp_path)
         grounder.save_pretrained(tmp_path / "source")
         out = export_grounder(tmp_path / "source", tmp_path / "out", to="onnx", without_detector=True)
         assert {each.name for each in out.iterdir()} == {EXPORTED, GRAPH, TOKENIZER, VOCABULARY}
@@ -284,9 +354,9 @@ class TestConfigs:
 
 
 def check(
-    config: ModelConfig, vocabulary: Vocabulary | None, length: int, columns: tuple[ScaledColumn, ...] = ()
+    config: ModelConfig, vocabulary: Vocabulary | None, length: int, out: Path, columns: tuple[ScaledColumn, ...] = ()
 ) -> Grounder:
-    """Compare the graph of a model with random weights with the model, for several sizes, and return its grounder."""
+    """Compare the graphs of a model with random weights with the model, for several sizes, and return its grounder."""
     torch.manual_seed(0)
     pretrained = None if vocabulary is not None else load_pretrained_text(config.text.encoder)
     tokens = vocabulary if pretrained is None else pretrained.pieces
@@ -310,13 +380,18 @@ def check(
         Calibration(logistic, logistic, references, {}),
         words=None if pretrained is None else Vocabulary.from_expressions(PHRASES),
     )
-    graph = OnnxScorer(graph_bytes(grounder, {"key": "value"}), Path("graph"))
-    assert graph.metadata["key"] == "value"
+    content = graph_bytes(grounder, {SOURCE: "value"})
+    convert_onnx(content, out / "graph.xml", "grounder", {SOURCE: "value"})
+    converted = OpenVinoScorer((out / "graph.xml").read_bytes(), (out / "graph.bin").read_bytes(), Path("graph"))
+    graphs = (OnnxScorer(content, Path("graph")), converted)
+    assert [graph.source for graph in graphs] == ["value", "value"]
     for texts, slots in ((["dog"], 1), (["red dog on the left"], 20), (PHRASES, 7), (["dog", "person"], 3)):
         images = made_up(rng, len(texts), slots, length)
         images.valid[0, 1:] = len(texts) != 2  # padding
         ids = tokens.ids(texts, config.text.max_length)
-        assert_same(graph.score(images, ids), grounder.scorer.score(images, ids, relative=True))
+        expected = grounder.scorer.score(images, ids, relative=True)
+        for graph in graphs:
+            assert_same(graph.score(images, ids), expected)
     return grounder
 
 
@@ -333,7 +408,8 @@ def made_up(rng: np.random.Generator, count: int, slots: int, length: int) -> Im
 
 def assert_same(found: Scored, expected: Scored) -> None:
     for name in ("kept", "choice", "predicted", "category", "category_matched"):
-        assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+        ours, theirs = getattr(found, name), getattr(expected, name)
+        assert np.array_equal(ours, theirs) and (ours is None or ours.dtype == theirs.dtype), name
     assert found.scores.keys() == expected.scores.keys()
     pairs = [(found.scores[name], expected.scores[name]) for name in expected.scores]
     pairs += [(found.probabilities, expected.probabilities), (found.relative, expected.relative)]
@@ -372,7 +448,9 @@ class TestBadFolders:
 
     def test_a_newer_format_or_opset_is_named(self, copy: Path) -> None:
         edited(copy, lambda record: record.update(format=3))
-        with pytest.raises(ConfigError, match=r"of format 3 with opset 20, but this version .*update aligncat"):
+        with pytest.raises(
+            ConfigError, match=r"of format 3 with opset 20 for onnxruntime, but this version .*update aligncat"
+        ):
             ExportedGrounder.from_pretrained(copy)
         edited(copy, lambda record: record.update(format=1, opset=99))
         with pytest.raises(ConfigError, match="of format 1 with opset 99"):
@@ -484,6 +562,8 @@ class TestBadExports:
         monkeypatch.setitem(sys.modules, "onnxscript", None)
         with pytest.raises(ConfigError, match=r"needs onnxscript.*pip install 'aligncat\[onnx\]'"):
             export_grounder(calibrated, tmp_path / "out", to="onnx")
+        with pytest.raises(ConfigError, match=r"openvino: needs onnxscript.*pip install 'aligncat\[onnx,openvino\]'"):
+            export_grounder(calibrated, tmp_path / "out", to="openvino")
 
     def test_a_folder_that_is_not_empty(self, calibrated: Path, tmp_path: Path) -> None:
         (tmp_path / "file").touch()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from aligncat.language.tokens import tokenize
+from aligncat.language.tokens import FIRST_RULE, RULE, as_written, tokenize
 
 
 @pytest.mark.parametrize(
@@ -45,3 +47,31 @@ def test_the_rules_of_querymatch(text: str, words: list[str]) -> None:
 )
 def test_the_rules_of_new_grounders(text: str, words: list[str]) -> None:
     assert tokenize(text, 2) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "written"),
+    [
+        ("<b>cat</b>", RULE, ["<b>cat</b>"]),
+        ("the <b>cat</b>, asleep", RULE, ["the", "<b>cat</b>", "asleep"]),
+        ("The Wombat\u2019s dog!", RULE, ["The", "Wombat\u2019s", "dog"]),
+        ("(U.S.) flag", FIRST_RULE, ["U.S", "flag"]),
+        ("blue-green cup", RULE, ["blue", "green", "cup"]),
+        ("unicorn\u2014unicorn, left", RULE, ["unicorn", "left"]),
+        ("a\u2014b", FIRST_RULE, ["a\u2014b"]),
+        ("\u2014 b", FIRST_RULE, ["\u2014", "b"]),
+    ],
+)
+def test_words_are_named_as_they_are_written(text: str, rule: int, written: list[str]) -> None:
+    assert as_written(text, tokenize(text, rule)) == tuple(written)
+
+
+def test_a_word_that_the_text_lacks_is_named_itself() -> None:
+    assert as_written("both dogs", ["dog"]) == ("dog",)
+
+
+@given(st.text(max_size=30), st.sampled_from([FIRST_RULE, RULE]))
+def test_what_is_named_is_in_the_text(text: str, rule: int) -> None:
+    for word in tokenize(text, rule):
+        [written] = as_written(text, [word])
+        assert written and (written in text or written == word)

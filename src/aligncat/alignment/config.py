@@ -21,6 +21,8 @@ RelationPart = Literal[Geometry, "object", "category", "order", "place", "gate",
 
 GEOMETRY: tuple[Geometry, ...] = get_args(Geometry)
 """The parts of the geometry of two boxes, `aligncat.alignment.box_geometry.pair_geometry`."""
+LEAST_CONFIDENCE = 0.3
+"""A candidate counts as an object of its category if its confidence is at least this share of the highest one there."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from aligncat.alignment.config import LEAST_CONFIDENCE
+
 DIRECTIONS = ("left", "right", "top", "bottom")
 """The sides of a photo from which candidates are counted."""
 
@@ -17,9 +19,6 @@ RANKS = 5
 
 ORDERS = len(DIRECTIONS) * RANKS
 """The number of places in an order."""
-
-LEAST_CONFIDENCE = 0.3
-"""A candidate counts if its confidence is at least this share of the highest one of its category in the image."""
 
 _ROUNDS = 3  # on 600 drawings and 100 photos, the same as going through the candidates one by one
 

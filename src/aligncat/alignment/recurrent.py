@@ -28,30 +28,42 @@ def read_words(gru: nn.GRU, words: Tensor, mask: Tensor) -> Tensor:
 
 
 def _read_in_onnx(gru: nn.GRU, words: Tensor, mask: Tensor) -> Tensor:
-    """Return the same as `read_words` in a graph for ONNX, whose GRU takes the lengths; packing cannot be exported."""
-    directions = ("", "_reverse") if gru.bidirectional else ("",)
+    """Return the same as `read_words` in a graph for ONNX; packing cannot be exported.
 
-    def gates(name: str) -> list[Tensor]:
-        """Return a weight of each direction, with the gates in the order of ONNX: update, reset, new."""
-        parts = [getattr(gru, f"{name}_l0{direction}").chunk(3) for direction in directions]
-        return [torch.cat([update, reset, new]) for reset, update, new in parts]
+    ONNX's GRU takes the lengths, but OpenVINO reads padding as words in the second direction. So no GRU of the graph
+    sees a length: padding is at the end, and the second direction reads the words in reverse order.
+    """
+    found = [_one_direction(gru, "", words)]
+    if gru.bidirectional:
+        last = mask.sum(dim=1, keepdim=True) - 1
+        reverse = (last - torch.arange(mask.shape[1], device=mask.device)).clamp(min=0)  # its own inverse
+        found.append(_in_order(_one_direction(gru, "_reverse", _in_order(words, reverse)), reverse))
+    return torch.cat(found, dim=-1) * mask[..., None]
 
-    biases = [torch.cat(pair) for pair in zip(gates("bias_ih"), gates("bias_hh"), strict=True)]
+
+def _one_direction(gru: nn.GRU, direction: str, words: Tensor) -> Tensor:
+    """Return the outputs (B, L, d) of one direction of a GRU, as ONNX's operation."""
+
+    def gates(name: str) -> Tensor:
+        """Return a weight with the gates in the order of ONNX: update, reset, new."""
+        reset, update, new = getattr(gru, f"{name}_l0{direction}").chunk(3)
+        return torch.cat([update, reset, new])[None]
+
     outputs: Tensor = torch.onnx.ops.symbolic(
         "GRU",
         (
             words.transpose(0, 1),
-            torch.stack(gates("weight_ih")),
-            torch.stack(gates("weight_hh")),
-            torch.stack(biases),
-            mask.sum(dim=1).to(torch.int32),
+            gates("weight_ih"),
+            gates("weight_hh"),
+            torch.cat([gates("bias_ih"), gates("bias_hh")], dim=1),
         ),
-        attrs={
-            "hidden_size": gru.hidden_size,
-            "direction": "bidirectional" if gru.bidirectional else "forward",
-            "linear_before_reset": 1,
-        },
+        attrs={"hidden_size": gru.hidden_size, "direction": "forward", "linear_before_reset": 1},
         dtype=words.dtype,
-        shape=(words.shape[1], len(directions), words.shape[0], gru.hidden_size),
+        shape=(words.shape[1], 1, words.shape[0], gru.hidden_size),
     )
-    return outputs.permute(2, 0, 1, 3).flatten(2)
+    return outputs.squeeze(1).transpose(0, 1)
+
+
+def _in_order(words: Tensor, places: Tensor) -> Tensor:
+    """Return (B, L, d) words rearranged along L: at each place, the word whose place is given there, (B, L)."""
+    return words.gather(1, places[..., None].expand(-1, -1, words.shape[2]))

@@ -141,7 +141,7 @@ def _record(opened: Mask2FormerDetector, to: Runtime, precision: Precision) -> E
     credit, _ = started_from_credits(TrainingRecord.started_from_of(made.name, made.weights_sha256))
     credit += [known.credit] if known is not None and known.credit is not None else []
     return ExportRecord(
-        description=replace(made, backend=_BACKENDS[to], precision=precision),
+        description=replace(made, name=_shown_name(made.name), backend=_BACKENDS[to], precision=precision),
         format=FORMATS[_BACKENDS[to]][-1] if to != "torch" else 0,
         labels=opened.labels,
         feature_dim=opened.feature_dim,
@@ -152,6 +152,11 @@ def _record(opened: Mask2FormerDetector, to: Runtime, precision: Precision) -> E
         licence=_licence(known, made.name),
         credit=" ".join(dict.fromkeys(credit)) or None,
     )
+
+
+def _shown_name(name: str) -> str:
+    """Return a detector's name without the folders that it is in, which are this machine's."""
+    return Path(name).name if Path(name).is_dir() else name
 
 
 def _licence(known: KnownDetector | None, name: str) -> str | None:

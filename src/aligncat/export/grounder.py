@@ -1,11 +1,11 @@
-"""Export a grounder for ONNX Runtime. Importing this module does not load torch."""
+"""Export a grounder for another runtime. Importing this module does not load torch."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -18,6 +18,7 @@ from aligncat.detectors.registry import detector_folder, load_detector, renamed
 from aligncat.errors import ConfigError
 from aligncat.export.detector import export_detector
 from aligncat.files.atomic import write_atomic
+from aligncat.files.hashes import file_sha256
 from aligncat.files.new_folder import new_folder
 from aligncat.files.seals import sealed
 from aligncat.files.writable import check_writable
@@ -26,9 +27,12 @@ from aligncat.grounder.exported_files import (
     DETECTOR,
     EXPORTED,
     FORMAT,
-    GRAPH,
+    GRAPHS,
     HASHES,
-    OPSET,
+    ONNXRUNTIME,
+    OPENVINO,
+    OPSETS,
+    RUNTIME,
     SOURCE,
     SPECIAL,
     TOKENIZER,
@@ -43,7 +47,14 @@ if TYPE_CHECKING:
     from aligncat.detectors.preprocessing import PreprocessingMode
     from aligncat.grounder.grounder import Grounder
 
-_MODULES = ("onnx", "onnxscript", "onnxruntime")
+GrounderRuntime = Literal["onnx", "openvino"]
+
+_BACKENDS: dict[GrounderRuntime, str] = {"onnx": ONNXRUNTIME, "openvino": OPENVINO}
+_MODULES: dict[GrounderRuntime, tuple[str, ...]] = {
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "openvino": ("onnx", "onnxscript", "openvino", "nncf"),  # its graph is converted from ONNX's
+}
+_EXTRAS: dict[GrounderRuntime, str] = {"onnx": "onnx", "openvino": "onnx,openvino"}
 _MOST_DIFFERENCE = 1e-4  # of probabilities, and of scores in units of their size
 
 logger = logging.getLogger(__name__)
@@ -53,12 +64,12 @@ def export_grounder(
     grounder: str | Path,
     out: str | Path,
     *,
-    to: Literal["onnx"],
+    to: GrounderRuntime,
     detector: str | Path | None = None,
     without_detector: bool = False,
     text_encoder: str | Path | None = None,
 ) -> Path:
-    """Export a grounder for ONNX Runtime, with its detector, so that it answers without torch and transformers.
+    """Export a grounder for ONNX Runtime or OpenVINO, with its detector, so that it answers without torch.
 
     `aligncat ground --grounder FOLDER` and `aligncat serve FOLDER` answer from the folder, as the grounder does but for
     rounding.
@@ -66,7 +77,7 @@ def export_grounder(
     Args:
         grounder: a folder that `aligncat train` wrote, or a hub name.
         out: the folder to write. It must not exist or must be empty.
-        to: the runtime: onnx (extra [onnx]).
+        to: the runtime: onnx (extra [onnx]), or openvino (extras [onnx] and [openvino]; answers need the second alone).
         detector: the folder or hub name of the grounder's detector, if it has moved since training; or an export of it,
             which is copied.
         without_detector: do not export the detector. Then answers need it, and torch, or --detector with an export.
@@ -88,18 +99,18 @@ def export_grounder(
 
     source = Grounder.from_pretrained(grounder, text_encoder=text_encoder)
     with new_folder(Path(out)) as folder:
-        _write(source, folder)
+        _write(source, to, folder)
         if not without_detector:
-            _write_detector(source, detector, folder / DETECTOR)
+            _write_detector(source, to, detector, folder / DETECTOR)
         _check_against_source(source, folder)
-    logger.info("%s: %s on ONNX Runtime", out, grounder)
+    logger.info("%s: %s on %s", out, grounder, _BACKENDS[to])
     return Path(out)
 
 
-def _check(grounder: str | Path, to: str, *, without_detector: bool, detector: str | Path | None) -> None:
-    if missing := [name for name in _MODULES if find_spec(name) is None]:
+def _check(grounder: str | Path, to: GrounderRuntime, *, without_detector: bool, detector: str | Path | None) -> None:
+    if missing := [name for name in _MODULES[to] if find_spec(name) is None]:
         raise ConfigError(
-            f"--to {to}: needs {', '.join(missing)}, which is not installed; run pip install 'aligncat[{to}]'"
+            f"--to {to}: needs {', '.join(missing)}, which is not installed; run pip install 'aligncat[{_EXTRAS[to]}]'"
         )
     if without_detector and detector is not None:
         raise ConfigError("--detector and --without_detector contradict each other; give one")
@@ -112,13 +123,11 @@ def _check(grounder: str | Path, to: str, *, without_detector: bool, detector: s
         raise ConfigError(f"{grounder}: exported already; give the grounder that it was made from")
 
 
-def _write(source: Grounder, folder: Path) -> None:
+def _write(source: Grounder, to: GrounderRuntime, folder: Path) -> None:
     """Write everything but the detector."""
-    from aligncat.export.grounder_graph import graph_bytes
-
     contents, fingerprint = source.contents(), source.fingerprint()
     try:
-        files = {GRAPH: graph_bytes(source, {SOURCE: fingerprint})}
+        names = _write_graph(source, to, {SOURCE: fingerprint}, folder)
     except Exception as error:  # the exporter raises many kinds of errors
         name = contents.model.config.text.encoder
         encoder = "the model" if contents.model.config.text.recurrent else f"the text encoder {name!r}"
@@ -126,6 +135,7 @@ def _write(source: Grounder, folder: Path) -> None:
             f"{encoder} cannot be exported with the versions of torch and transformers that are installed here "
             f"({first_line(error)}); use the grounder with torch"
         ) from error
+    files = {}
     if contents.listed is not None:
         files[VOCABULARY] = json.dumps(contents.listed.to_dict(), ensure_ascii=False).encode()
     special: dict[str, Any] = {}
@@ -135,19 +145,36 @@ def _write(source: Grounder, folder: Path) -> None:
         special = {SPECIAL: sorted(pieces.special)}
     for name, content in files.items():
         write_atomic(folder / name, content)
+    hashes = {name: file_sha256(folder / name) for name in (*names, *files)}
     record = {
         "format": FORMAT,
-        "opset": OPSET,
+        RUNTIME: _BACKENDS[to],
+        "opset": OPSETS[_BACKENDS[to]],
         SOURCE: fingerprint,
         CONTENTS: contents.config(),
         **special,
-        "versions": installed_versions(("aligncat", "torch", "transformers", *_MODULES)),
-        HASHES: {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        "versions": installed_versions(("aligncat", "torch", "transformers", *_MODULES[to])),
+        HASHES: hashes,
     }
     write_atomic(folder / EXPORTED, (json.dumps(sealed(record), indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def _write_detector(source: Grounder, given: str | Path | None, out: Path) -> None:
+def _write_graph(source: Grounder, to: GrounderRuntime, notes: Mapping[str, str], folder: Path) -> tuple[str, ...]:
+    """Write the graph, with notes inside, and return the names of its files."""
+    from aligncat.export.grounder_graph import graph_bytes
+
+    names = GRAPHS[_BACKENDS[to]]
+    content = graph_bytes(source, notes)
+    if to == "openvino":
+        from aligncat.export.openvino_graph import convert_onnx
+
+        convert_onnx(content, folder / names[0], "grounder", notes)
+    else:
+        write_atomic(folder / names[0], content)
+    return names
+
+
+def _write_detector(source: Grounder, to: GrounderRuntime, given: str | Path | None, out: Path) -> None:
     """Write the detector's export, or copy one that was made before."""
     description = source.detector_description
     if given is not None:
@@ -159,7 +186,8 @@ def _write_detector(source: Grounder, given: str | Path | None, out: Path) -> No
     export_detector(
         given or description.name,
         out,
-        to="onnx",
+        to=to,
+        precision="fp32",
         image_size=description.image_size,
         preprocessing=cast("PreprocessingMode", description.preprocessing_mode),  # it is checked there
     )
@@ -193,7 +221,7 @@ def _check_against_source(source: Grounder, folder: Path) -> None:
             if expected is not None and (found is None or not _alike(expected, found)):
                 raise ConfigError(
                     "the exported grounder gives other scores than its source, so nothing was written; install the "
-                    "versions of torch and onnxruntime that aligncat was tested with"
+                    "versions of torch and of the runtime that aligncat was tested with"
                 )
 
 

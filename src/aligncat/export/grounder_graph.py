@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from aligncat.alignment.inputs import ImageTensors
-from aligncat.export.tracing import quiet_tracing
-from aligncat.grounder.exported_files import INPUTS, OPSET
+from aligncat.export.tracing import clear_traces, quiet_tracing
+from aligncat.grounder.exported_files import INPUTS, ONNXRUNTIME, OPSETS
 from aligncat.grounder.grounder import Grounder
 from aligncat.grounder.torch_scorer import References, score_tensors
 
@@ -67,11 +67,12 @@ def graph_bytes(grounder: Grounder, metadata: Mapping[str, str]) -> bytes:
             dynamic_shapes=(*[of_images] * len(ImageTensors._fields), {0: phrases, 1: words}),
             input_names=list(INPUTS),
             output_names=scores.names,
-            opset_version=OPSET,
+            opset_version=OPSETS[ONNXRUNTIME],
             custom_translation_table={torch.ops.aten.sort.stable: _stable_sort},
             verbose=False,
         )
     assert program is not None
+    clear_traces(program)
     program.model.metadata_props.update(metadata)
     content: bytes = program.model_proto.SerializeToString()
     onnx.checker.check_model(content)

@@ -8,7 +8,7 @@ import torch
 
 from aligncat.detectors.exported import OUTPUTS, PIXELS, RECORD
 from aligncat.detectors.mask2former import Mask2FormerDetector
-from aligncat.export.tracing import ANY_BATCH, quiet_tracing, traceable
+from aligncat.export.tracing import ANY_BATCH, clear_traces, quiet_tracing, traceable
 
 MODEL = "model.onnx"
 
@@ -38,6 +38,7 @@ def write_onnx(detector: Mask2FormerDetector, folder: Path, opset: int, record: 
             verbose=False,
         )
     assert program is not None
+    clear_traces(program)
     program.model.metadata_props[RECORD] = record
     program.save(folder / MODEL, external_data=False)
     return [MODEL]

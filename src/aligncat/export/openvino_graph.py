@@ -1,10 +1,11 @@
-"""Write a detector as a model of OpenVINO."""
+"""Write detectors and grounders as models of OpenVINO."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -53,18 +54,39 @@ def write_openvino(
             output.get_tensor().set_names({name})
         if precision == "int8":
             model = _quantised(model, pixels)
-        _name_by_place(model)
+        _name_by_place(model, "detector")
         model.set_rt_info(record, [RECORD])
         openvino.save_model(model, folder / MODEL, compress_to_fp16=False)
     return [MODEL, Path(MODEL).with_suffix(".bin").name]
 
 
-def _name_by_place(model: Any) -> None:
+def convert_onnx(content: bytes, graph: Path, name: str, notes: Mapping[str, str]) -> None:
+    """Write an ONNX graph as a model of OpenVINO, with its weights in a file beside it.
+
+    Args:
+        content: the content of the ONNX file.
+        graph: the file to write, with the suffix .xml, in an existing folder.
+        name: the model's name.
+        notes: texts to keep inside the model, by key.
+    """
+    with without_telemetry(), TemporaryDirectory() as folder:
+        import openvino
+
+        source = Path(folder) / "graph.onnx"  # from bytes, OpenVINO leaves out the inputs that no operation reads
+        source.write_bytes(content)
+        model = openvino.Core().read_model(source)
+        _name_by_place(model, name)
+        for key, text in notes.items():
+            model.set_rt_info(text, [key])
+        openvino.save_model(model, graph, compress_to_fp16=False)
+
+
+def _name_by_place(model: Any, name: str) -> None:
     """Name the model and its operations anew where OpenVINO named them by numbers that it counts in each process.
 
     Without this, the second export of a process would have other bytes than the first one.
     """
-    model.set_friendly_name("detector")
+    model.set_friendly_name(name)
     for place, operation in enumerate(model.get_ordered_ops()):
         if numbered := re.fullmatch(r"(\w+)_\d+", operation.get_friendly_name()):
             operation.set_friendly_name(f"{numbered[1]}_{place}")

@@ -24,6 +24,16 @@ def traceable(detector: Mask2FormerDetector) -> tuple[nn.Module, Tensor]:
     return graph, squares
 
 
+def clear_traces(program: torch.onnx.ONNXProgram) -> None:
+    """Remove what torch's exporter notes of each operation: stack traces, with the paths of this machine's files.
+
+    With them, the bytes of a graph would depend on the folder that aligncat runs from.
+    """
+    from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
+
+    ClearMetadataAndDocStringPass()(program.model)
+
+
 @contextmanager
 def quiet_tracing() -> Iterator[None]:
     """Hide the warnings of torch's exporter, which are for its developers, and record no gradients."""

@@ -27,7 +27,7 @@ def doubts(
         match: the calibrated probability that the photo has what the phrase says; None if there is none.
         category: the category that the phrase was read as one for; None if it was not read so.
         found: whether a candidate has that category.
-        unknown: the words of the phrase that the grounder does not know.
+        unknown: the words of the phrase that the grounder does not know, as they are written in it.
         guessed: whether the noun of the phrase is one of them, so that the category was read from other words.
         further: further warnings, such as one about the photo.
     """

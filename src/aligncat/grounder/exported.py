@@ -1,4 +1,4 @@
-"""The exported grounder: answers phrases from an ONNX file, without torch and transformers."""
+"""The exported grounder: answers phrases from a graph, without torch and transformers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from aligncat.files.seals import SEAL
 from aligncat.grounder.exported_files import (
     CONTENTS,
     DETECTOR,
-    GRAPH,
+    GRAPHS,
+    OPENVINO,
     REMEDY,
     SOURCE,
     SPECIAL,
@@ -27,12 +28,14 @@ from aligncat.grounder.exported_files import (
     VOCABULARY,
     check_files,
     read_exported,
+    runtime_of,
 )
 from aligncat.grounder.features import COLUMNS_KEY, ScaledColumn
 from aligncat.grounder.match_file import KEY as MATCH
 from aligncat.grounder.match_file import read_logistics
 from aligncat.grounder.matcher import Matcher
 from aligncat.grounder.onnx_scorer import OnnxScorer
+from aligncat.grounder.openvino_scorer import OpenVinoScorer
 from aligncat.grounder.trained_grounder import TrainedGrounder
 from aligncat.grounder.unlike import KEY as FAMILIAR
 from aligncat.grounder.unlike import Familiar
@@ -79,9 +82,16 @@ class ExportedGrounder(TrainedGrounder):
         self, contents: Mapping[str, Any], record: Mapping[str, Any], files: Mapping[str, bytes], folder: Path
     ) -> None:
         """Set the attributes from the content of a folder."""
-        graph = OnnxScorer(files[GRAPH], folder / GRAPH)
-        if graph.metadata.get(SOURCE) != required_str(record, SOURCE, str(folder)):
-            raise ConfigError(f"{folder / GRAPH}: the graph of another grounder; {REMEDY}")
+        runtime = runtime_of(record)
+        first, *further = GRAPHS[runtime]
+        path, content = folder / first, files[first]
+        graph: OnnxScorer | OpenVinoScorer
+        if runtime == OPENVINO:
+            graph = OpenVinoScorer(content, files[further[0]], path)
+        else:
+            graph = OnnxScorer(content, path)
+        if graph.source != required_str(record, SOURCE, str(folder)):
+            raise ConfigError(f"{path}: the graph of another grounder; {REMEDY}")
         self._scorer = graph
         self._alignment = AlignmentConfig(**contents["alignment"])
         self.max_length = int(contents["text"]["max_length"])
@@ -121,8 +131,8 @@ class ExportedGrounder(TrainedGrounder):
             text_encoder: must be None; the text encoder is in the folder.
 
         Raises:
-            ConfigError: the folder is no exported grounder, was written by a newer version or is damaged, or ONNX
-                Runtime is not installed.
+            ConfigError: the folder is no exported grounder, was written by a newer version or is damaged, or the
+                runtime of its graph is not installed.
             DetectorError: `detector` is an object, and not the detector that the grounder was trained with.
         """
         if device not in (None, "cpu"):
@@ -139,7 +149,7 @@ class ExportedGrounder(TrainedGrounder):
         return grounder
 
     @property
-    def scorer(self) -> OnnxScorer:
+    def scorer(self) -> OnnxScorer | OpenVinoScorer:
         """Its model, as what scores candidates."""
         return self._scorer
 

@@ -1,7 +1,8 @@
 """The folder of an exported grounder.
 
 grounder.json      what the grounder's config.json says; the hash of every other file, and of its own content
-grounder.onnx      the model, with the reference images of its calibration
+grounder.onnx      the model, with the reference images of its calibration, for ONNX Runtime; or
+grounder.xml       the same, and grounder.bin, its weights, for OpenVINO
 vocabulary.json    the words that it knows
 tokenizer.json     the tokenizer, if its text encoder is a transformer
 detector/          its detector, exported too, unless it was left out
@@ -14,25 +15,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aligncat.detectors.exported import FORMATS
 from aligncat.errors import ConfigError
 from aligncat.files.documents import read_json
 from aligncat.files.seals import SEAL, check_seal
 
 EXPORTED = "grounder.json"
-GRAPH = "grounder.onnx"
 VOCABULARY = "vocabulary.json"
 TOKENIZER = "tokenizer.json"
 DETECTOR = "detector"
 
 FORMAT = 2
-OPSET = 20
-"""The version of the operations in the graph."""
+ONNXRUNTIME, OPENVINO = "onnxruntime", "openvino"
+"""What runs the graph."""
+GRAPHS: Mapping[str, tuple[str, ...]] = {ONNXRUNTIME: ("grounder.onnx",), OPENVINO: ("grounder.xml", "grounder.bin")}
+"""The files of the graph by what runs it."""
+OPSETS: Mapping[str, int] = {runtime: FORMATS[runtime][-1] for runtime in GRAPHS}
+"""The version of the graph's operations by what runs it: ONNX's opset, or of OpenVINO's IR."""
 INPUTS = ("features", "categories", "valid", "confidences", "boxes", "tokens")
 """The names of the graph's inputs: those of `Images`, and the token ids."""
 
-CONTENTS, HASHES, SPECIAL, SOURCE = "grounder", "sha256", "special_pieces", "source"
+CONTENTS, HASHES, SPECIAL, SOURCE, RUNTIME = "grounder", "sha256", "special_pieces", "source", "runtime"
 """Keys of grounder.json: the content of the source's config.json; the hashes of the files; the ids of the tokenizer's
-special symbols; and the fingerprint of the grounder it was made from, which is inside the graph too."""
+special symbols; the fingerprint of the grounder it was made from, which is inside the graph too; and what runs the
+graph, ONNX Runtime if it is not said."""
 REMEDY = "export the grounder again, or restore the folder from a copy"
 
 
@@ -60,13 +66,20 @@ def read_exported(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or SEAL not in content:
         raise ConfigError(f"{path}: not the record of an exported grounder; {REMEDY}")
     check_seal(content, str(path), REMEDY, error=ConfigError)
+    runtime = runtime_of(content)
     found = (content.get("format"), content.get("opset"))
-    if found != (FORMAT, OPSET):
+    if runtime not in GRAPHS or found != (FORMAT, OPSETS[runtime]):
+        known = " or ".join(f"{version} for {name}" for name, version in OPSETS.items())
         raise ConfigError(
-            f"{path}: of format {found[0]} with opset {found[1]}, but this version of aligncat reads format {FORMAT} "
-            f"with opset {OPSET}; update aligncat, or export the grounder again with this version"
+            f"{path}: of format {found[0]} with opset {found[1]} for {runtime}, but this version of aligncat reads "
+            f"format {FORMAT} with opset {known}; update aligncat, or export the grounder again with this version"
         )
     return content
+
+
+def runtime_of(record: Mapping[str, Any]) -> str:
+    """Return what runs the graph, one of GRAPHS in a record of `read_exported`."""
+    return str(record.get(RUNTIME, ONNXRUNTIME))
 
 
 def check_files(folder: Path, record: Mapping[str, Any]) -> dict[str, bytes]:
@@ -80,8 +93,9 @@ def check_files(folder: Path, record: Mapping[str, Any]) -> dict[str, bytes]:
         ConfigError: a file is missing, or differs from the one that was written.
     """
     hashes = record.get(HASHES)
-    known = (GRAPH, VOCABULARY, TOKENIZER)
-    if not isinstance(hashes, dict) or GRAPH not in hashes or not hashes.keys() <= set(known):
+    graphs = GRAPHS[runtime_of(record)]
+    known = (*graphs, VOCABULARY, TOKENIZER)
+    if not isinstance(hashes, dict) or not set(graphs) <= hashes.keys() <= set(known):
         raise ConfigError(f"{folder / EXPORTED}: its hashes are not those of {', '.join(known)}; {REMEDY}")
     files = {}
     for name, sha256 in hashes.items():

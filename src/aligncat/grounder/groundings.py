@@ -13,6 +13,7 @@ from aligncat.grounder.choices import object_probability
 from aligncat.grounder.distinct import one_of_each
 from aligncat.grounder.doubts import doubts
 from aligncat.grounder.grounding import Answer, CandidateScore, Grounding
+from aligncat.language.tokens import as_written
 from aligncat.types import RLE, Candidates, Choices
 
 
@@ -60,7 +61,7 @@ def grounding_of(
             match=match,
             category=predicted,
             found=matched,
-            unknown=unknown,
+            unknown=as_written(expression, unknown),
             guessed=bool(unknown) and _lexicon(tuple(labels)).head_is_among(expression, unknown),
             further=further,
         ),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncat.errors import ConfigError
-from aligncat.grounder.exported_files import INPUTS
+from aligncat.grounder.exported_files import INPUTS, SOURCE
 from aligncat.grounder.images import Images
 from aligncat.grounder.scored import Scored
 from aligncat.threads import wanted_threads
@@ -21,6 +21,9 @@ class OnnxScorer:
     Args:
         content: the content of the graph's file.
         path: the file, for error messages.
+
+    Attributes:
+        source: the fingerprint of the grounder that the graph was made from; None if it has none inside.
 
     Raises:
         ConfigError: ONNX Runtime is not installed, or cannot load the graph.
@@ -44,7 +47,7 @@ class OnnxScorer:
                 f"{path}: onnxruntime cannot load the graph ({first_line(error)}); export the grounder again with the "
                 "versions that are installed here"
             ) from error
-        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        self.source: str | None = self._session.get_modelmeta().custom_metadata_map.get(SOURCE)
         self._names = [each.name for each in self._session.get_outputs()]
 
     def score(self, images: Images, tokens: NDArray[np.int64], *, relative: bool = False) -> Scored:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aligncat.alignment.config import LEAST_CONFIDENCE
 from aligncat.grounder.asked import Asked
 from aligncat.grounder.distinct import one_of_each
 from aligncat.language.attributes import Aspect
 from aligncat.phrases.colours import colour_words
 
-LEAST_CONFIDENCE = 0.3
-"""A candidate counts if its confidence is at least this share of the best one's among those of the category."""
 _SHARPNESS = 4.0  # of places and sizes in the probabilities: a factor of e⁴ between the best and the worst candidate
 
 _Boxes = NDArray[np.float64]

@@ -28,13 +28,14 @@ _QUOTES = "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}\N{SINGL
 _QUOTES += "\N{SINGLE HIGH-REVERSED-9 QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}\N{LEFT DOUBLE QUOTATION MARK}"
 _QUOTES += "\N{RIGHT DOUBLE QUOTATION MARK}\N{DOUBLE LOW-9 QUOTATION MARK}\N{DOUBLE HIGH-REVERSED-9 QUOTATION MARK}"
 _DASHES = "\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{FIGURE DASH}\N{EN DASH}\N{EM DASH}\N{HORIZONTAL BAR}\N{MINUS SIGN}"
+_APART = "-/;_" + _DASHES + "\N{HORIZONTAL ELLIPSIS}"
 _DOTS = re.compile(r"\.\.+")  # an ellipsis in ASCII
 _TABLES = {
     FIRST_RULE: str.maketrans({**dict.fromkeys(_REMOVED + ";", None), **dict.fromkeys("-/", " ")}),
     RULE: str.maketrans(
         {
             **dict.fromkeys(_REMOVED + _QUOTES, None),
-            **dict.fromkeys("-/;_" + _DASHES + "\N{HORIZONTAL ELLIPSIS}", " "),
+            **dict.fromkeys(_APART, " "),
         }
     ),
 }
@@ -87,3 +88,27 @@ def tokenize(text: str, rule: int = FIRST_RULE) -> list[str]:
     """
     lower = text.lower() if rule == FIRST_RULE else _DOTS.sub(" ", text.lower())
     return lower.translate(_TABLES[rule]).split()
+
+
+def as_written(text: str, words: Sequence[str]) -> tuple[str, ...]:
+    """Return words of an expression as its author wrote them, without duplicates.
+
+    Args:
+        text: the expression.
+        words: some of its words, from `tokenize` by either rule.
+
+    Returns:
+        For each word, the part of the text between white space that has it, without punctuation at its ends. The word
+        itself if the part has others too ("red-nosed"), unless it is only a piece of odd text ("<b>cat</b>").
+    """
+    parts = text.split()
+    return tuple(dict.fromkeys(_as_written(parts, word) for word in words))
+
+
+def _as_written(parts: Sequence[str], word: str) -> str:
+    for part in parts:
+        for rule in _TABLES:
+            found = tokenize(part, rule)
+            if word in found and (len(found) == 1 or not word.isalnum()):
+                return part.strip(_REMOVED + _QUOTES + _APART) or word  # to rule 1, a lone dash is a word
+    return word
