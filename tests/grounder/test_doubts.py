@@ -87,7 +87,9 @@ def test_a_grounders_answers_carry_them(calibrated: Path, world: World) -> None:
 
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("phrase", ["the xylophones on the left", "both xylophones", "the xylophone's hat"])
-def test_a_guess_from_a_plural_or_a_genitive_says_so(calibrated: Path, world: World, phrase: str, several: bool) -> None:
+def test_a_guess_from_a_plural_or_a_genitive_says_so(
+    calibrated: Path, world: World, phrase: str, several: bool
+) -> None:
     store = world.open()
     grounder = Grounder.from_pretrained(calibrated)
     [found] = grounder.ground_candidates(store.candidates(store.image_ids[0]), phrase, several=several)

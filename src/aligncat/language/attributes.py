@@ -162,10 +162,14 @@ def _rank(words: list[str], place: int) -> int | None:
     if last in _ORDINALS or (ordinals and "from" in before[-3:]):
         first = ordinals[-1]
         rank, following = _ORDINALS[words[first]], words[first + 1 :]
+        if "last" in words[first:place]:
+            return None  # "second to last from left" counts from the right
     elif last == "from" and other in _NUMBERS:  # "2 from left"
         return _NUMBERS[other]
     elif after[:1] == ["side"] and after[-1] in _ORDINALS:  # "right side second person"
         return _ORDINALS[after[-1]]
+    elif last in _FAR and any(_ORDINALS[words[at]] for at in ordinals):
+        return None  # "second car on the far left" may count from there, or those that are there
     elif words[place] in _OUTERMOST or last in _FAR or before[-3:] == ["all", "the", "way"] or after[:1] == ["most"]:
         first, rank, following = len(before) - 1 if last in _FAR else place, 0, after[after[:1] == ["most"] :]
     elif last == "last" and other != "to":  # "last on right"
