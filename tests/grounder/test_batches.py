@@ -9,12 +9,15 @@ import pytest
 import torch
 from helpers.tiny_run import World
 
+from aligncat.alignment.inputs import ImageTensors
 from aligncat.alignment.orders import order_index
 from aligncat.datasets.lexicon import Lexicon
 from aligncat.datasets.load import load_split
 from aligncat.datasets.split import Split
 from aligncat.errors import DetectorError, StoreError
 from aligncat.grounder.batches import SplitTensors
+from aligncat.grounder.exported_files import INPUTS
+from aligncat.grounder.images import Images
 from aligncat.language.vocabulary import PAD, Vocabulary
 
 
@@ -141,3 +144,7 @@ def test_an_image_that_the_store_lacks_is_named(world: World, split: Split) -> N
     first, *rest = split.expressions
     with pytest.raises(StoreError, match="'nowhere' is not in the store"):
         tensors_of(world, replace(split, expressions=(replace(first, image_id="nowhere"), *rest)))
+
+
+def test_arrays_tensors_and_exported_inputs_of_images_have_one_order() -> None:
+    assert Images._fields == ImageTensors._fields == INPUTS[:-1]

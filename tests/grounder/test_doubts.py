@@ -85,6 +85,18 @@ def test_a_grounders_answers_carry_them(calibrated: Path, world: World) -> None:
         assert not found.warnings or "warnings" in repr(found)
 
 
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("phrase", ["the xylophones on the left", "both xylophones", "the xylophone's hat"])
+def test_a_guess_from_a_plural_or_a_genitive_says_so(
+    calibrated: Path, world: World, phrase: str, several: bool
+) -> None:
+    store = world.open()
+    grounder = Grounder.from_pretrained(calibrated)
+    [found] = grounder.ground_candidates(store.candidates(store.image_ids[0]), phrase, several=several)
+    guess = f"The grounder does not know the noun of the phrase, so the category {found.predicted_category} is a guess"
+    assert any(each.startswith(guess) for each in found.warnings)
+
+
 class TestThresholds:
     def test_the_objects_of_a_phrase_for_several_need_the_probability_together(self) -> None:
         several = grounding("both dogs", both=True)  # 0.5 and 0.25

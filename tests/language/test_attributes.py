@@ -30,6 +30,7 @@ SIDES = ("left", "right", "top", "bottom")
         ("furthest to the right", ("right", 0)),
         ("man all the way left", ("left", 0)),
         ("extreme left cup", ("left", 0)),
+        ("first man far left", ("left", 0)),
         ("leftmost of the three dogs", ("left", 0)),
         ("2 from left", ("left", 1)),
         ("number 3 from the right", ("right", 2)),
@@ -60,6 +61,10 @@ SIDES = ("left", "right", "top", "bottom")
         ("2 dogs from left", None),
         ("zebras 2 left", None),
         ("second to last on right", None),
+        # Counted from the other end, or from no place that is clear.
+        ("second to the last from left", None),
+        ("3rd to last from the right", None),
+        ("second vehicle on the far left", None),
         # These say where an object is. Another one may be there as well.
         ("left dog", None),
         ("dog on the left", None),

@@ -56,6 +56,14 @@ def test_a_phrase_for_several(phrase: str, one: str, count: int | None) -> None:
         *(("people", True), ("both dogs", True), ("all the wine glasses", True), ("three bananas", True)),
         *(("each giraffe", True), ("a pair of shoes", True), ("men", True), ("zebras 2", True)),
         *(("red cars", False), ("left tvs", False), ("the old women", False), ("dogs running", False)),
+        *(
+            ("nearest cows", False),
+            ("far dogs", False),
+            ("dark cars", False),
+            ("silver cars", False),
+            ("only the tall men", False),
+        ),
+        *(("two women", True), ("teddy bears", True), ("light bulbs", True), ("street lights", True)),
         *(("women in red shirts", False), ("kitties on top", False), ("empty beer glasses on the left", False)),
     ],
 )

@@ -1,10 +1,10 @@
 """Relations between candidates: where a candidate lies as seen from the second object, in an order, and in the photo.
 
-This goes beyond the paper. As in CMN (Hu et al., CVPR 2017), a phrase has a subject, a relation and an object, each read
-by an attention of its own; as in MAttNet (Yu et al., CVPR 2018), the place in the photo and the relation to another
-object are scores that are added. "The cup left of the plate" says where the cup lies as seen from the plate. A text t
-looks for its second object among the neighbours j of a candidate i, and asks the geometry of the pair (i, j) whether i
-lies where the text says:
+This goes beyond the paper. As in CMN (Hu et al., CVPR 2017), a phrase has a subject, a relation and an object, each
+read by an attention of its own; as in MAttNet (Yu et al., CVPR 2018), the place in the photo and the relation to
+another object are scores that are added. "The cup left of the plate" says where the cup lies as seen from the plate.
+A text t looks for its second object among the neighbours j of a candidate i, and asks the geometry of the pair (i, j)
+whether i lies where the text says:
 
     a(t, i, j) = softmax over j of o_j . u_object(t) + beta [c_j = c2(t)]                       `object_weights`
     r(t, i)    = gate(t) * sum over j of a(t, i, j) * (MLP(g_ij) . u_relation(t))

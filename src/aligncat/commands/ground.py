@@ -60,9 +60,9 @@ def ground(
 ) -> list[Grounding] | Written:
     """Find the objects that phrases refer to in photos, and print or write the answers.
 
-    Answers for one photo are printed as a JSON list, for several photos as JSON lines, and each again in a line for
-    people on the standard error. With --out they are written in one of many formats; if the command is interrupted,
-    running it again continues.
+    Answers for one photo are printed as a JSON list, and each again in a line for people on the standard error. Those
+    for several photos are printed as JSON lines, with the lines for people only if the output is a terminal. With --out
+    they are written in one of many formats; if the command is interrupted, running it again continues.
 
     Args:
         image: a photo, a folder of photos, a pattern such as 'photos/*.jpg', or a table (.csv, .jsonl, .parquet) with

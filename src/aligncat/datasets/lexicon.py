@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aligncat.datasets.categories import ALIASES, COCO_NAMES, canonical_category
 from aligncat.datasets.noun_phrases import (
+    OWNER,
     PLACED,
     Chunk,
     category_of,
@@ -113,7 +114,10 @@ class Lexicon:
                 return length, name, hint
             return length, _AMONG, None
 
-        return category_of(chunks_of(tokens(text), match)) == _AMONG
+        chunks = chunks_of(tokens(text), match)
+        while chunks[0].name is None and [each.link for each in chunks[1:2]] == [OWNER]:
+            chunks = chunks[1:]  # an owner that the lexicon does not know is not the noun
+        return category_of(chunks) == _AMONG
 
     def category_of_all(self, texts: Iterable[str]) -> str | None:
         """Return the most frequent category of several phrases for one object; the first one in a tie.

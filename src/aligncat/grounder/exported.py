@@ -85,11 +85,9 @@ class ExportedGrounder(TrainedGrounder):
         runtime = runtime_of(record)
         first, *further = GRAPHS[runtime]
         path, content = folder / first, files[first]
-        graph: OnnxScorer | OpenVinoScorer
-        if runtime == OPENVINO:
-            graph = OpenVinoScorer(content, files[further[0]], path)
-        else:
-            graph = OnnxScorer(content, path)
+        graph: OnnxScorer | OpenVinoScorer = (
+            OpenVinoScorer(content, files[further[0]], path) if runtime == OPENVINO else OnnxScorer(content, path)
+        )
         if graph.source != required_str(record, SOURCE, str(folder)):
             raise ConfigError(f"{path}: the graph of another grounder; {REMEDY}")
         self._scorer = graph

@@ -25,6 +25,7 @@ def grounding_of(
     labels: Sequence[str],
     unknown: tuple[str, ...],
     *,
+    read: str | None = None,
     further: tuple[str, ...] = (),
 ) -> Grounding:
     """Return the grounding of one expression.
@@ -35,7 +36,8 @@ def grounding_of(
         candidates: the candidates of the image.
         choices: the choices for expressions on this image.
         labels: the names of the detector's categories, by class index.
-        unknown: the words of the expression that the grounder does not know.
+        unknown: the words that the grounder read and does not know.
+        read: what the grounder read, such as the singular of the expression; None for the expression itself.
         further: further warnings.
     """
     choice = int(choices.choice[row])
@@ -62,7 +64,7 @@ def grounding_of(
             category=predicted,
             found=matched,
             unknown=as_written(expression, unknown),
-            guessed=bool(unknown) and _lexicon(tuple(labels)).head_is_among(expression, unknown),
+            guessed=bool(unknown) and _lexicon(tuple(labels)).head_is_among(read or expression, unknown),
             further=further,
         ),
     )

@@ -122,7 +122,7 @@ class TrainedGrounder(PhotoGrounder):
                 before, boxes = candidates, candidates.relative_boxes
                 photo = (UNLIKE,) if unlike_training(self.familiar, candidates) else ()
             unknown = known.unknown(meant[row])
-            found = grounding_of(row, phrase, candidates, choices, self.labels, unknown, further=photo)
+            found = grounding_of(row, phrase, candidates, choices, self.labels, unknown, read=meant[row], further=photo)
             answers = None if match is None else match.answers[row]
             if several and answers is not None:
                 found = with_answers(found, answer_slots(phrase, found.choice, answers, boxes), candidates, answers)

@@ -43,6 +43,7 @@ _ORDINALS = {
     )
     for word in words.split()
 }
+_LATER = {word for word, rank in _ORDINALS.items() if rank}
 _NUMBERS = {str(number): number - 1 for number in range(1, 11)}
 _SIZES = word_set("big small tall short")
 _OUTERMOST = word_set("leftmost rightmost topmost bottommost uppermost highest lowest")
@@ -159,7 +160,13 @@ def _rank(words: list[str], place: int) -> int | None:
     before, after = words[:end], words[place + 1 : place + 3]
     other, last = ["", "", *before][-2:]
     ordinals = [at for at, word in enumerate(before) if word in _ORDINALS]
-    if last in _ORDINALS or (ordinals and "from" in before[-3:]):
+    is_from = "from" in before[-3:]
+    # "Second to last from left" counts from the right, and "second car on the far left" perhaps among those there.
+    if ordinals and (
+        "last" in before[ordinals[-1] :] or (last in _FAR and not is_from and words[ordinals[-1]] in _LATER)
+    ):
+        return None
+    if last in _ORDINALS or (ordinals and is_from):
         first = ordinals[-1]
         rank, following = _ORDINALS[words[first]], words[first + 1 :]
     elif last == "from" and other in _NUMBERS:  # "2 from left"

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from aligncat.language.attributes import ASPECTS
+from aligncat.language.colours import COLOUR_OF
 from aligncat.language.swaps import swapped
 from aligncat.language.tokens import RULE, tokenize, word_set
 
@@ -75,6 +77,8 @@ class Several:
         one: the phrase for one of the objects, in lower case: "zebra on the left" for "the zebras on the left".
         count: how many objects it means, at least 2; None if it does not say.
         alone: whether it says nothing of the objects but their noun, so that it means all of them: "all the zebras".
+            A word before the noun counts as a part of it ("teddy bears", "striped cats"), unless it is a place,
+            a size or a colour, or has an opposite (`swapped`).
     """
 
     one: str
@@ -122,7 +126,7 @@ def several_of(phrase: str) -> Several | None:
         count = count or NUMBERS.get(word)
     kept = [word for word in before if word not in _DROPPED]
     rest = words[head + 1 + (number is not None) :]
-    alone = not rest and not list(swapped(" ".join(kept)))
+    alone = not rest and not _describes(kept, noun)
     return Several(" ".join([*kept, singular, *rest]), count or number, alone)
 
 
@@ -151,6 +155,13 @@ def singular_of(noun: str) -> str | None:
     if noun.endswith(("ches", "shes", "sses", "xes", "zzes", "oes")):
         return noun[:-2]
     return noun[:-1]
+
+
+def _describes(before: list[str], noun: str) -> bool:
+    """Return whether a word before a noun tells its objects apart: "nearest cows", "dark cars", "old men"."""
+    if not (ASPECTS.keys() | COLOUR_OF.keys() | _PLACES).isdisjoint(before):
+        return True
+    return any(text.split()[:-1] != before for text in swapped(" ".join([*before, noun])))
 
 
 def _group(words: list[str]) -> tuple[int, int | None, bool]:

@@ -27,6 +27,7 @@ from aligncat.serving.page.words import whole_words
         ("a long phrase that was cut", [("a", 0.5), ("long", 0.5)], [("a", 0.5), ("long", 0.5)]),
         ("both dogs", [("dog", 1.0)], [("dogs", 1.0)]),
         ("both men", [("man", 1.0)], [("man", 1.0)]),
+        ("three trees", [("tree", 1.0)], [("trees", 1.0)]),  # "three" has the letters of "tree" in order
         ("red dog", [], []),
     ],
 )

@@ -30,7 +30,7 @@ class Plate(NamedTuple):
 
 
 def apart(wanted: Iterable[Plate], size: tuple[int, int], taken: Sequence[Plate] = ()) -> list[Plate]:
-    """Return plates moved so that none covers another or leaves the photo, each as little as possible.
+    """Return plates moved so that none covers another or leaves the photo, each by as few of its sides as possible.
 
     A plate for which there is no room stays where it is wanted, and so do those after the first MOST.
 

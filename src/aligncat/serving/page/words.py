@@ -32,9 +32,9 @@ def whole_words(expression: str, weights: Sequence[tuple[str, float]]) -> _Weigh
 
 
 def _after(part: str, text: str) -> str | None:
-    """Return what follows the characters of a part in a text, between which there may be others; None without them."""
+    """Return what follows a part that a text begins with, signs apart; None if it begins with other letters."""
     for character in part:
-        _, there, text = text.partition(character)
-        if not there:
+        before, there, text = text.partition(character)
+        if not there or any(map(str.isalnum, before)):
             return None
     return text
