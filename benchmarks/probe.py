@@ -1,9 +1,10 @@
 """Probe what a linear classifier can read from the frozen query features on MojiRef.
 
-    python benchmarks/probe.py MOJIREF STORE [--features query colour levels query+colour query+colour+levels]
+    python benchmarks/probe.py MOJIREF STORE [--dataset mojiref2] [--features query colour levels query+colour+levels]
 
 For every annotated object with a matching candidate (the one with the highest box IoU, if above 0.5), the probe
-predicts the object's category, colour, place and size from the candidate's feature, with the grammar's definitions.
+predicts the object's category, colour, texture (in version 2), place and size from the candidate's feature, with the
+grammar's definitions.
 One table is printed for each of `--features`: f_q ("query"), columns of the store, or several joined by "+".
 The probe is supervised and tested on held-out images, so it is a ceiling for what a linear projection can learn from
 phrases. The script prints the accuracy, and the accuracy of always naming the most common label.
@@ -49,6 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("mojiref", type=Path, help="the folder that `aligncat data mojiref` wrote")
     parser.add_argument("store", type=Path, help="the folder that `aligncat extract` wrote for it")
+    parser.add_argument("--dataset", default="mojiref", help="whose annotations are read")
     parser.add_argument("--images", type=int, default=2000, help="use the first N images of the store")
     parser.add_argument("--seed", type=int, default=0, help="determines the held-out images")
     parser.add_argument("--features", nargs="+", default=["query"], help="what to read, such as query or query+colour")
@@ -56,7 +58,9 @@ def main() -> None:
     store = Store.open(options.store)
     examples: dict[str, list[tuple[dict[str, NDArray[np.float16]], str, str]]] = defaultdict(list)
     objects = found = 0
-    for image_id, rows, names, size in annotated_images(options.mojiref, list(store.image_ids)[: options.images]):
+    for image_id, rows, names, size in annotated_images(
+        options.mojiref / options.dataset / "instances.json", list(store.image_ids)[: options.images]
+    ):
         candidates = store.candidates(image_id)
         overlap = box_iou(xywh_to_xyxy(np.array([row["bbox"] for row in rows], dtype=float)), candidates.boxes)
         objects += len(rows)
@@ -108,10 +112,10 @@ def probes_table(
 
 
 def annotated_images(
-    mojiref: Path, image_ids: list[str]
+    path: Path, image_ids: list[str]
 ) -> Iterator[tuple[str, list[dict[str, Any]], dict[int, str], tuple[int, int]]]:
     """Yield id, annotations, category names and (width, height) of each image that has annotations."""
-    instances = json.loads((mojiref / "mojiref" / "instances.json").read_text(encoding="utf-8"))
+    instances = json.loads(path.read_text(encoding="utf-8"))
     names = {category["id"]: category["name"] for category in instances["categories"]}
     sizes = {str(image["id"]): (image["width"], image["height"]) for image in instances["images"]}
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -130,6 +134,8 @@ def answers(row: dict[str, Any], category: str, size: tuple[int, int]) -> Iterat
     yield "category", category
     if color is not None:
         yield "color", color
+    if "texture" in row["attributes"]:
+        yield "texture", row["attributes"]["texture"] or "plain"
     for question, attributes in QUESTIONS.items():
         true = [attribute.value for attribute in attributes if attribute.holds(item)]
         if true:
