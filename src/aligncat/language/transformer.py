@@ -69,8 +69,9 @@ class TransformerTextEncoder(nn.Module):
         states = None if self._remembered is None else self._remembered.of(tokens)
         states = self._read(tokens) if states is None else states.to(self.project.weight)
         mask = (tokens != PAD) & (tokens[:, :, None] != self.special).all(dim=2)
-        # Move the words to the front, in their order.
-        order = (~mask).long().argsort(dim=1, stable=True)
+        # Move the words to the front, in their order. No two keys are equal: in a graph, a sort need not be stable.
+        length = mask.shape[1]
+        order = ((~mask).long() * length + torch.arange(length, device=mask.device)).argsort(dim=1)
         if not torch.onnx.is_in_onnx_export():  # in a graph, no size may depend on values
             order = order[:, : int(mask.sum(dim=1).max())]
         mask = mask.gather(1, order)
