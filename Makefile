@@ -28,7 +28,7 @@ test: announce $(VENV)/.ready lint
 	$(if $(WORKERS),OMP_NUM_THREADS=1) ALIGNCAT_ARTEFACTS=$(CURDIR)/test-artefacts $(BIN)/python -m pytest $(IN_PARALLEL)
 
 announce:
-	@echo "make test: style, types and all fast tests take about 9 minutes on two cores (make smoke: 90 seconds)"
+	@echo "make test: style, types and all fast tests take about 10 minutes on two cores (make smoke: 90 seconds)"
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .

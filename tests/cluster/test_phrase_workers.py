@@ -187,28 +187,29 @@ def test_the_last_part_says_that_no_image_gives_a_phrase(store: Path, images: Pa
     assert not [*tmp_path.iterdir()]
 
 
-def test_workers_that_see_another_store_make_nothing(store: Path, images: Path, tmp_path: Path) -> None:
-    """The path of the store is that of another one on the workers' machine."""
-    other = write_store(tmp_path / "other", {name: things[::-1] for name, things in IMAGES.items()} | {"more.jpg": []})
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        ("another store", r"workers see another store, .*; give a path of the store that is the same"),
+        ("another version", r"they have store \w{64}, grammar \d+, aligncat 0\.0\.1, and this process"),
+    ],
+)
+def test_workers_that_differ_make_nothing(job: str, message: str, store: Path, images: Path, tmp_path: Path) -> None:
+    """The path of the store is that of another one on the workers' machine, or they have an earlier version."""
     wanted = Making.of(Store.open(store), *photos_to_describe(None, None, images), tmp_path / "made", RECIPE)
-    job = PhraseJob(other, wanted.parts, RECIPE, wanted.colours)
+    if job == "another store":
+        other = write_store(
+            tmp_path / "other", {name: things[::-1] for name, things in IMAGES.items()} | {"more.jpg": []}
+        )
+        differing = PhraseJob(other, wanted.parts, RECIPE, wanted.colours)
+    else:
+        differing = OfEarlierVersion(store, wanted.parts, RECIPE, wanted.colours)
     with (
-        open_driver(job, 1, None, deadline=900, accelerator=False) as driver,
-        pytest.raises(ConfigError, match=r"workers see another store, .*; give a path of the store that is the same"),
+        open_driver(differing, 1, None, deadline=900, accelerator=False) as driver,
+        pytest.raises(ConfigError, match=message),
     ):
         wanted.run(phrases_by_workers(driver, wanted), None)
     assert not (tmp_path / "made").exists() and wanted.parts.missing(range(5)) == [*range(5)]
-
-
-def test_workers_of_another_version_make_nothing(store: Path, images: Path, tmp_path: Path) -> None:
-    wanted = Making.of(Store.open(store), *photos_to_describe(None, None, images), tmp_path / "made", RECIPE)
-    job = OfEarlierVersion(store, wanted.parts, RECIPE, wanted.colours)
-    with (
-        open_driver(job, 1, None, deadline=900, accelerator=False) as driver,
-        pytest.raises(ConfigError, match=r"they have store \w{64}, grammar \d+, aligncat 0\.0\.1, and this process"),
-    ):
-        wanted.run(phrases_by_workers(driver, wanted), None)
-    assert wanted.parts.missing(range(5)) == [*range(5)]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -47,3 +49,14 @@ class PhotoServer:
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+@contextmanager
+def served(contents: Sequence[bytes]) -> Iterator[PhotoServer]:
+    """Serve photos as 00.png, 01.png and so on."""
+    server = PhotoServer()
+    server.files = {f"/photos/{number:02d}.png": content for number, content in enumerate(contents)}
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from helpers.photo_server import PhotoServer
+from helpers.photo_server import PhotoServer, served
 from helpers.s3_server import demand_rights, s3_server, settings
 from helpers.worker_runs import COUNT, by_many, by_one, write_photos
 
@@ -27,10 +27,8 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
 
 @pytest.fixture
 def server(contents: list[bytes]) -> Iterator[PhotoServer]:
-    found = PhotoServer()
-    found.files = {f"/photos/{number:02d}.png": content for number, content in enumerate(contents)}
-    yield found
-    found.stop()
+    with served(contents) as server:
+        yield server
 
 
 def photos_of(server: PhotoServer) -> list[Photo]:

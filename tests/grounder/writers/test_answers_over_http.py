@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.light_detector import LightDetector
 from helpers.light_grounder import LightGrounder
-from helpers.photo_server import PhotoServer
+from helpers.photo_server import PhotoServer, served
 from helpers.worker_runs import write_photos
 
 from aligncat.errors import AligncatError, DataError
@@ -37,10 +37,8 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
 
 @pytest.fixture
 def server(contents: list[bytes]) -> Iterator[PhotoServer]:
-    found = PhotoServer()
-    found.files = {f"/photos/{number:02d}.png": content for number, content in enumerate(contents)}
-    yield found
-    found.stop()
+    with served(contents) as server:
+        yield server
 
 
 def run(server: PhotoServer, out: Path, *, skip_bad_images: bool = False) -> Written:
